@@ -1,0 +1,131 @@
+"""Celery's options, each with its reason. Most were measured on Redis; the rest of the reasons stand in docs/.
+
+Nothing rests on a message: the ledger holds the truth and a message only says "look there". So these options do not
+make messages safe; they make lost ones cheap, repeated ones harmless, and a silent Redis noticed.
+"""
+
+from typing import Any, Final
+
+from config.routing import QueueName, task_queues, task_routes
+from config.schedule import beat_schedule
+from config.settings import Settings
+
+DAY: Final = 86400.0
+# Shorter than this, a slow step's message would be handed out a second time while it runs.
+VISIBILITY_TIMEOUT: Final = 120.0
+HEALTH_CHECK_INTERVAL: Final = 3
+# Publishing and storing results: one more try. The default policy blocks a caller for 30 s and more on a silent Redis.
+ONE_RETRY: Final = {"max_retries": 1, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.2}
+
+
+def celery_options(settings: Settings) -> dict[str, Any]:
+    return {
+        **_stores(settings),
+        **_messages(settings),
+        **_worker(),
+        **_results(settings),
+        "beat_schedule": beat_schedule(settings),
+    }
+
+
+def _stores(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker_url": settings.effective_broker_url,
+        "result_backend": settings.effective_result_backend,
+        "broker_transport_options": _transport_options(settings),
+        # The start of a connection is bounded like every other wait.
+        "broker_connection_timeout": settings.redis_connect_timeout_seconds,
+        # Redis may start after the worker, or be gone for an hour: wait for it. The default gives up after 100 tries.
+        "broker_connection_retry": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # READONLY, OOM and LOADING are states that pass: reconnect, do not end.
+        "broker_channel_error_retry": True,
+        # The same time-outs for the result backend, which has its own connections.
+        "redis_socket_timeout": settings.redis_timeout_seconds,
+        "redis_socket_connect_timeout": settings.redis_connect_timeout_seconds,
+        "redis_socket_keepalive": True,
+        "redis_retry_on_timeout": True,
+        "redis_backend_health_check_interval": HEALTH_CHECK_INTERVAL,
+    }
+
+
+def _transport_options(settings: Settings) -> dict[str, Any]:
+    return {
+        # Three times the longest step: a message that a dead worker held comes back within minutes, not after an hour.
+        "visibility_timeout": max(VISIBILITY_TIMEOUT, 3 * settings.http_timeout_seconds),
+        # Without these two the real sweep for such messages is every 100 s.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        # Without time-outs a half-open connection hangs for ever, in every pool.
+        "socket_timeout": settings.redis_timeout_seconds,
+        "socket_connect_timeout": settings.redis_connect_timeout_seconds,
+        "socket_keepalive": True,
+        "retry_on_timeout": True,
+        # A dead link is noticed within about four of these.
+        "health_check_interval": HEALTH_CHECK_INTERVAL,
+        # Any fixed order would let a full queue starve the ones after it.
+        "queue_order_strategy": "round_robin",
+    }
+
+
+def _messages(settings: Settings) -> dict[str, Any]:
+    return {
+        # JSON only: pickle runs what a message says.
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "event_serializer": "json",
+        # A task that somebody adds without a route lands where a worker listens.
+        "task_default_queue": str(QueueName.DEFAULT),
+        "task_queues": task_queues(),
+        "task_routes": task_routes(settings),
+        # A producer's callback may name any queue; refusing to create it would fail the intent after its success.
+        "task_create_missing_queues": True,
+        # A failed publish may still have happened, and the sweep publishes again: no need to insist.
+        "task_publish_retry": True,
+        "task_publish_retry_policy": ONE_RETRY,
+        # Flower and `celery events` see a task from the moment it is sent.
+        "task_send_sent_event": True,
+        # One clock for expiry times on all machines.
+        "timezone": "UTC",
+        "enable_utc": True,
+    }
+
+
+def _worker() -> dict[str, Any]:
+    return {
+        # A killed worker gives its hint back at once instead of losing it.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        # False drops or hot-loops on Redis. What to retry is the ledger's decision.
+        "task_acks_on_failure": True,
+        "task_acks_on_timeout": True,
+        # 1 stalls for good when an ack fails: it eats the only credit. Hints are tiny.
+        "worker_prefetch_multiplier": 4,
+        # True kills a POST at an unknown point.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # `inspect`, `rate_limit` and `shutdown` for the operator.
+        "worker_enable_remote_control": True,
+        # Flower needs them.
+        "worker_send_task_events": True,
+        # config.logging sets up the logs, with masked secrets; Celery would replace it.
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+    }
+
+
+def _results(settings: Settings) -> dict[str, Any]:
+    return {
+        "result_serializer": "json",
+        "result_accept_content": ["json"],
+        # As long as the ledger keeps the intent itself.
+        "result_expires": settings.retain_finished_days * DAY,
+        "result_failure_expires": settings.retain_failed_days * DAY,
+        # True would copy an intent's arguments, up to 10,000 item ids, into every one of its progress reports.
+        "result_extended": False,
+        # An intent has its own progress state; STARTED would only overwrite it.
+        "task_track_started": False,
+        # Storing a result waits no longer than publishing. The outbox tries again later.
+        "result_backend_transport_options": {"retry_policy": ONE_RETRY},
+        "result_backend_always_retry": False,
+    }

@@ -1,0 +1,66 @@
+"""How fast, how long, how often: the settings that shape the work itself."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from config.fields import ENV_PREFIX, number, seconds
+
+# A lease that two missed heartbeats can end would change hands on every hiccup.
+HEARTBEATS_PER_LEASE = 3
+
+
+class Pace(BaseModel):
+    """The part of `Settings` with slots, leases, waits and attempts."""
+
+    slot_seconds: float = seconds(1, 0.01, 60, "Shortest time between two submits of the lane.")
+    poll_slot_seconds: float | None = seconds(
+        None, 0.01, 60, "Shortest time between two questions for a job. Default: SLOT_SECONDS."
+    )
+    http_timeout_seconds: float = seconds(10, 0.1, 120, "How long one call of the remote API may take.")
+    max_wait_seconds: float = seconds(
+        120, 0, 86400, "A group of changes whose oldest waits longer than this is sent first, full or not."
+    )
+    max_open_jobs: int = number(200, 1, 100_000, "Jobs that may be open before submitting slows down.")
+
+    # Endurance
+    lease_seconds: float = seconds(
+        6, 0.3, 300, "After how long without a heartbeat another worker takes over the lane."
+    )
+    heartbeat_seconds: float = seconds(
+        1, 0.05, 60, "How often the sender says that it lives; a third of LEASE_SECONDS at most."
+    )
+    sweep_seconds: float = seconds(2, 0.1, 300, "How often the ledger is searched for work that nobody was told of.")
+    grace_seconds: float = seconds(
+        20,
+        0.1,
+        3600,
+        "How long a cell stays closed after an unknown outcome, for a stray first request. LEASE_SECONDS at least.",
+    )
+    read_back_seconds: float = seconds(60, 0, 3600, "How long items are read back in search of an unproven change.")
+    verify: Literal["unknown", "sample", "all"] = Field(
+        "unknown",
+        description="Which changes are read back: those of unknown outcome, also a sample of the others, or all.",
+    )
+    verify_share: float = number(0.05, 0, 1, "The share of the jobs that VERIFY=sample reads back.")
+    max_attempts: int = number(8, 1, 100, "How often a change is sent before it fails.")
+    backoff_seconds: float = seconds(
+        0.5, 0.01, 60, "Pause after the first transient error; it doubles with each further one."
+    )
+    backoff_max_seconds: float = seconds(60, 0.01, 3600, "Longest pause between two attempts.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.lease_seconds < HEARTBEATS_PER_LEASE * self.heartbeat_seconds:
+            raise ValueError(
+                f"{ENV_PREFIX}LEASE_SECONDS has to be {HEARTBEATS_PER_LEASE} times {ENV_PREFIX}HEARTBEAT_SECONDS at least"
+            )
+        if self.grace_seconds < self.lease_seconds:
+            raise ValueError(f"{ENV_PREFIX}GRACE_SECONDS has to be {ENV_PREFIX}LEASE_SECONDS at least")
+        if self.backoff_max_seconds < self.backoff_seconds:
+            raise ValueError(f"{ENV_PREFIX}BACKOFF_MAX_SECONDS has to be {ENV_PREFIX}BACKOFF_SECONDS at least")
+        return self
+
+    @property
+    def effective_poll_slot_seconds(self) -> float:
+        return self.slot_seconds if self.poll_slot_seconds is None else self.poll_slot_seconds

@@ -1,0 +1,214 @@
+"""Every setting of the worker, read once per process from variables named FEISHU_BATCH_<NAME>.
+
+Nothing is read on import. `Settings(...)` takes arguments only, so that tests do not depend on the environment they
+run in; `load_settings()` is the one place that reads it.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.errors import ConfigError
+from config.explain import explain, misspelt
+from config.fields import ENV_PREFIX, number, seconds
+from config.pace import Pace
+from config.remote_facts import RemoteFacts
+from config.urls import REDIS_SCHEMES, SecretUrl, url_for_celery, url_for_redis
+
+__all__ = ["ENV_PREFIX", "ConfigError", "Settings", "load_settings", "process_environment", "unknown_variables"]
+
+
+class Settings(RemoteFacts, Pace, BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,  # docker-compose passes an unset variable as an empty one
+        frozen=True,
+        extra="forbid",  # of arguments; an unknown variable never gets this far
+        hide_input_in_errors=True,  # pydantic would quote the secret
+        validate_default=True,
+    )
+
+    # The remote system and who we are there
+    base_url: str = Field(
+        "https://project.feishu.cn",
+        description="Where Feishu Project answers. https, except on this machine. International: https://project.larksuite.com.",
+    )
+    plugin_id: str | None = Field(None, description="The plugin's id, from its page in Feishu Project.")
+    plugin_secret: SecretStr | None = Field(None, description="The plugin's secret, from the same page.")
+    user_key: str | None = Field(None, description="The acting user (X-USER-KEY) of intents that name none.")
+    plugin_token_type: Literal[0, 1] = Field(0, description="0: plugin token. 1: virtual token.")
+    enforce_user_rights: bool = Field(
+        default=False, description="Whether the acting user's own rights limit what may be changed."
+    )
+
+    # Where the truth is kept
+    redis_url: SecretUrl | None = Field(
+        None,
+        description="Redis of the ledger, and of messages and results too. Absent: an embedded server with its files under DATA_DIR.",
+    )
+    broker_url: SecretUrl | None = Field(None, description="Redis of Celery's messages. Default: REDIS_URL.")
+    result_backend: SecretUrl | None = Field(None, description="Redis of Celery's results. Default: REDIS_URL.")
+    redis_timeout_seconds: float = seconds(4, 0.1, 60, "How long to wait for an answer of Redis.")
+    redis_connect_timeout_seconds: float = seconds(3, 0.1, 60, "How long to wait for a connection to Redis.")
+    data_dir: Path = Field(Path(".feishu-batch"), description="Files of the embedded server, of beat, and logs.")
+    key_prefix: str = Field(
+        "feishu-batch",
+        pattern=r"^[A-Za-z0-9_.:-]{1,64}$",
+        description="What every key of the ledger begins with. Producers need the same.",
+    )
+    lane: str = Field(
+        "default",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="The credential's name in the ledger; workers with one lane share its slots.",
+    )
+    callback_queue: str = Field(
+        "celery",
+        min_length=1,
+        description="Where callbacks and chained tasks of producers go that name no queue. Celery's own default is celery.",
+    )
+
+    # What is kept and what is said
+    retain_finished_days: float = number(7, 0.001, 3650, "Days for which succeeded intents and their results are kept.")
+    retain_failed_days: float = number(
+        30, 0.001, 3650, "Days for which all other ended intents and their results are kept."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="How log lines look: console, json, or auto: console on a terminal, json elsewhere."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least log level shown.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the names are pydantic-settings' keyword arguments
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments only: `load_settings` reads the environment and passes it on as arguments."""
+        return (init_settings,)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _uppercase(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("plugin_token_type", mode="before")
+    @classmethod
+    def _digit(cls, value: Any) -> Any:
+        return int(value) if isinstance(value, str) and value.isdigit() else value
+
+    @field_validator("lane")
+    @classmethod
+    def _not_the_front(cls, lane: str) -> str:
+        if lane == "front":  # the producers' keys stand under this name
+            raise ValueError("is reserved; choose another name")
+        return lane
+
+    @field_validator("project_key_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"is no regular expression ({error})") from None
+        return pattern
+
+    @field_validator("base_url")
+    @classmethod
+    def _secure_base_url(cls, url: str) -> str:
+        url = url.rstrip("/").removesuffix("/open_api")  # the prefix that every path has anyway
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or "@" in parts.netloc:
+            raise ValueError("has to look like https://project.feishu.cn")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError("has to begin with https://; the secret would cross the network in the clear")
+        return url
+
+    @field_validator("redis_url", "broker_url", "result_backend")
+    @classmethod
+    def _redis(cls, url: SecretUrl | None) -> SecretUrl | None:
+        if url is not None and url.get_secret_value().partition("://")[0] not in REDIS_SCHEMES:
+            raise ValueError("has to look like redis://:password@host:6379/0 (or rediss://…, unix:///path)")
+        return url
+
+    @property
+    def effective_redis_url(self) -> str:
+        """For redis-py. With its password: for the connection only, never for a log line or an error."""
+        if self.redis_url is None:
+            raise ConfigError(
+                f"No Redis: {ENV_PREFIX}REDIS_URL is not set and no embedded server runs with its files in {self.data_dir}. "
+                f"Start one with `feishu-batch up`, or set {ENV_PREFIX}REDIS_URL."
+            )
+        return url_for_redis(self.redis_url.get_secret_value())
+
+    @property
+    def effective_broker_url(self) -> str:
+        """For Celery, with its password."""
+        return url_for_celery(self.broker_url.get_secret_value() if self.broker_url else self.effective_redis_url)
+
+    @property
+    def effective_result_backend(self) -> str:
+        """For Celery, with its password."""
+        return url_for_celery(
+            self.result_backend.get_secret_value() if self.result_backend else self.effective_redis_url
+        )
+
+    def with_redis_url(self, url: str) -> Self:
+        """The same settings with the embedded server's URL, once it is known."""
+        return self.model_copy(update={"redis_url": SecretUrl(url)})
+
+    def require_credentials(self) -> tuple[str, str, str]:
+        """(plugin_id, plugin_secret, user_key), or a `ConfigError` that says which of them to set."""
+        secret = self.plugin_secret.get_secret_value() if self.plugin_secret else ""
+        found = {"PLUGIN_ID": self.plugin_id or "", "PLUGIN_SECRET": secret, "USER_KEY": self.user_key or ""}
+        missing = [f"{ENV_PREFIX}{name}" for name, value in found.items() if not value]
+        if missing:
+            raise ConfigError(
+                f"No credentials for {self.base_url}: {', '.join(missing)} not set. "
+                f"Set them in the environment or in a file .env here, for example: export {missing[0]}=..."
+            )
+        return found["PLUGIN_ID"], found["PLUGIN_SECRET"], found["USER_KEY"]
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from `environ`; without one, from the process's environment over a file ``.env`` in the working directory."""
+    try:
+        return Settings(**_values(process_environment() if environ is None else environ))
+    except ValidationError as error:
+        # "from None": a traceback must not show the inputs, which hold secrets.
+        raise ConfigError(explain(error, Settings.model_fields)) from None
+
+
+def process_environment() -> dict[str, str]:
+    file = {name: value for name, value in dotenv_values(Path(".env")).items() if value is not None}
+    return {**file, **os.environ}
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables with our prefix that no setting has, each with the nearest real name ("" if none): typing errors, probably."""
+    return misspelt(environ, Settings.model_fields)
+
+
+def _values(environ: Mapping[str, str]) -> dict[str, Any]:
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): value for name, value in environ.items() if value != ""}
+    return source()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
