@@ -1,0 +1,148 @@
+"""Turns the `data` of an answer into records: leniently inside, with None where the whole cannot be used. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from worker.remote.envelope import clean, to_int
+from worker.remote.models import Exchange, Field, ItemType, JobReport, JobStatus, Option, Project, WorkItem
+
+DEEPEST_TREE = 32  # levels of options
+YES = (True, 1, "1", "true")  # official page: 1 is yes and 2 is no; booleans were seen as well
+
+
+def task_id(data: object) -> str:
+    """The job's name, or "" if there is none. Some answers give the bare string."""
+    value = data.get("task_id") if isinstance(data, Mapping) else data
+    return value.strip() if isinstance(value, str) else ""
+
+
+def token(data: object) -> tuple[str, float | None]:
+    """Token and lifetime in seconds; "" without a usable token, None without a positive lifetime."""
+    value = _text(_mapping(data).get("token")).strip()
+    lifetime = to_int(_mapping(data).get("expire_time"))
+    usable = value.isascii() and value.isprintable() and " " not in value
+    return (value if usable else "", float(lifetime) if lifetime and lifetime > 0 else None)
+
+
+def job_report(asked_for: str, data: object, exchange: Exchange, log_id: str) -> JobReport | None:
+    if not isinstance(data, Mapping):
+        return None
+    word = _text(data.get("task_status")).strip()
+    known = word.upper() in set(JobStatus)
+    return JobReport(
+        task_id=asked_for,
+        status=JobStatus(word.upper()) if known else JobStatus.UNKNOWN,
+        total=to_int(data.get("total")),
+        success_total=to_int(data.get("success_total")),
+        error_total=to_int(data.get("error_total")),
+        succeeded=_ids(data.get("success_sub_task_list")),
+        failed=_ids(data.get("fail_sub_task_list")),
+        scenes=_scenes(data.get("error_scenes")),
+        exchange=exchange,
+        word=clean(word),
+        log_id=log_id,
+    )
+
+
+def work_items(data: object) -> list[WorkItem] | None:
+    if not isinstance(data, Sequence) or isinstance(data, str):
+        return [] if data is None else None
+    return [item for item in map(_work_item, data) if item is not None]
+
+
+def fields(data: object) -> list[Field] | None:
+    if not isinstance(data, Sequence) or isinstance(data, str):
+        return None
+    return [_field(row) for row in data if isinstance(row, Mapping) and _text(row.get("field_key"))]
+
+
+def projects(data: object) -> list[Project] | None:
+    if isinstance(data, Mapping):
+        rows = [{"project_key": key, **_mapping(row)} for key, row in data.items()]
+    elif isinstance(data, list):
+        rows = [dict(_mapping(row)) for row in data]
+    else:
+        return [] if data is None else None
+    return [
+        Project(_text(row.get("project_key")), _text(row.get("simple_name")), _text(row.get("name"))) for row in rows
+    ]
+
+
+def item_types(data: object) -> list[ItemType] | None:
+    if not isinstance(data, list):
+        return None
+    rows = [row for row in data if isinstance(row, Mapping) and _text(row.get("type_key"))]
+    return [
+        ItemType(row["type_key"], _text(row.get("name")), _text(row.get("api_name")), row.get("is_disable") in YES)
+        for row in rows
+    ]
+
+
+def normalised_type(type_key: object) -> str:
+    """Field type with underscores: some endpoints hyphenate (`multi-select`)."""
+    return _text(type_key).strip().lower().replace("-", "_")
+
+
+def _work_item(row: object) -> WorkItem | None:
+    number = to_int(_mapping(row).get("id"))
+    if number is None:
+        return None
+    listed = _mapping(row).get("fields")
+    cells = [cell for cell in listed if isinstance(cell, Mapping)] if isinstance(listed, list) else []
+    named = {_text(cell.get("field_key")): cell for cell in cells}
+    return WorkItem(
+        id=number,
+        fields={key: cell.get("field_value") for key, cell in named.items() if key},
+        types={key: normalised_type(cell.get("field_type_key")) for key, cell in named.items() if key},
+        name=_text(_mapping(row).get("name")),
+    )
+
+
+def _field(row: Mapping[str, Any]) -> Field:
+    required = row.get("is_required")
+    return Field(
+        key=row["field_key"],
+        name=_text(row.get("field_name")),
+        alias=_text(row.get("field_alias")),
+        type_key=normalised_type(row.get("field_type_key")),
+        options=_options(row.get("options"), DEEPEST_TREE),
+        is_obsolete=row.get("is_obsoleted") in YES,
+        value_generate_mode=_text(row.get("value_generate_mode")),
+        is_required=None if required is None else required in YES,
+        relation=_mapping(row.get("work_item_relation")),
+    )
+
+
+def _options(rows: object, levels: int) -> tuple[Option, ...]:
+    if not isinstance(rows, list) or levels == 0:
+        return ()
+    return tuple(
+        Option(
+            value=str(row.get("value", "")),
+            label=_text(row.get("label")),
+            children=_options(row.get("children"), levels - 1),
+            is_disabled=row.get("is_disabled") in YES,
+        )
+        for row in rows
+        if isinstance(row, Mapping)
+    )
+
+
+def _ids(values: object) -> frozenset[int] | None:
+    """None if the list is missing: "no item" and "not told" ask for different things."""
+    if not isinstance(values, list):
+        return None
+    return frozenset(number for number in map(to_int, values) if number is not None)
+
+
+def _scenes(values: object) -> tuple[str, ...]:
+    listed = values if isinstance(values, list) else [values]
+    return tuple(clean(value) for value in listed if isinstance(value, str) and value)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,173 @@
+"""Which remote code asks for which policy: a table, and one pure function that applies it.
+
+The codes come from official pages and several restatements of them; none of it is under contract. So every row can be
+replaced by a setting, see `error_table`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+from worker.remote.envelope import Envelope
+from worker.remote.errors import (
+    BatchRefused,
+    IdempotencyClash,
+    LaneStopped,
+    NotExecuted,
+    OutcomeUnknown,
+    RateLimited,
+    RemoteError,
+    SpaceRefused,
+    TokenRejected,
+)
+from worker.remote.models import Exchange
+
+
+class ErrorClass(StrEnum):
+    RATE_LIMIT = "rate_limit"
+    CLASH = "clash"
+    TOKEN = "token"  # noqa: S105 - the name of a class of errors
+    LANE = "lane"
+    SPACE = "space"
+    BATCH = "batch"
+    ITEM = "item"  # a bad request that may be one item's fault
+    TRANSIENT = "transient"
+    TRANSIENT_READ = "transient_read"  # transient on a read, permanent on a write
+    UNKNOWN = "unknown"  # may have been applied
+    BY_TEXT = "by_text"  # overloaded code: the message decides
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    kind: ErrorClass
+    advice: str = ""
+
+
+ErrorTable = Mapping[int, Rule]
+
+DEFAULT_ADVICE = (
+    "Check the plugin's credentials, permissions and quota in the remote system's console, then resume the lane."
+)
+REDIRECT_ADVICE = "The address answers with a redirect: set the base URL to the API's own host, then resume the lane."
+
+_LANE_ADVICE = {
+    10023: "The acting user does not exist: set the user key to one of a user of this tenant, then resume the lane.",
+    10204: "The credentials were refused: check the plugin id and the plugin secret, then resume the lane.",
+    10301: "Grant the plugin 'work item instances', publish its version and update it in the space; "
+    "check that the acting user may use the space, then resume the lane.",
+    10302: "The acting user has left the company: set the user key of somebody who is there, then resume the lane.",
+    10404: "The acting user has no access to the space: let the user join it, then resume the lane.",
+    20039: "No acting user is set: set the user key, then resume the lane.",
+    20042: "The user key is wrong: set the acting user's key (not an e-mail or a name), then resume the lane.",
+    30006: "The acting user was not found: set the user key to one of a user of this tenant, then resume the lane.",
+    1000051743: DEFAULT_ADVICE,
+    1000051942: "The tenant's API quota is used up: buy more or wait for the next period, then resume the lane.",
+    99991403: "The API quota of this month is used up: buy more or wait for the next month, then resume the lane.",
+}
+_CODES: Mapping[ErrorClass, tuple[int, ...]] = {
+    ErrorClass.RATE_LIMIT: (10429, 99991400),
+    ErrorClass.CLASH: (10430,),
+    ErrorClass.TOKEN: (10021, 10022, 10211),
+    ErrorClass.SPACE: (1000052062, 1000052063, 30001, 30014, 30016),
+    ErrorClass.BATCH: (
+        *(9999, 20001, 20003, 20005, 20006, 20025, 20028, 20029, 20033, 20044),
+        *(20050, 20051, 20052, 20053, 20060, 20061, 20070, 20083, 30009),
+    ),
+    ErrorClass.ITEM: (10001, 20007, 20014, 20090, 30005),
+    ErrorClass.TRANSIENT: (50005, 50007),
+    ErrorClass.TRANSIENT_READ: (30019,),
+    ErrorClass.BY_TEXT: (50006,),
+}
+DEFAULT_TABLE: ErrorTable = MappingProxyType(
+    {code: Rule(kind) for kind, codes in _CODES.items() for code in codes}
+    | {code: Rule(ErrorClass.LANE, advice) for code, advice in _LANE_ADVICE.items()}
+)
+
+# Texts of the overloaded code 50006, in lower case (several restatements).
+TRANSIENT_TEXTS = ("please try again later", "read/write db")
+OVERSIZE_TEXTS = ("overlimit", "over limit")
+
+_BUILDERS: Mapping[ErrorClass, Callable[..., RemoteError]] = {
+    ErrorClass.RATE_LIMIT: RateLimited,
+    ErrorClass.CLASH: IdempotencyClash,
+    ErrorClass.TOKEN: TokenRejected,
+    ErrorClass.SPACE: SpaceRefused,
+    ErrorClass.BATCH: BatchRefused,
+    ErrorClass.TRANSIENT: NotExecuted,
+    ErrorClass.UNKNOWN: OutcomeUnknown,
+}
+
+
+def error_table(overrides: Mapping[int, str]) -> ErrorTable:
+    """The default table with rows replaced: code → name of an `ErrorClass`. ValueError for an unknown name."""
+    rows = dict(DEFAULT_TABLE)
+    for code, name in overrides.items():
+        if name not in set(ErrorClass):
+            raise ValueError(f"{name!r} is no error class for code {code}: use one of {', '.join(ErrorClass)}.")
+        rows[code] = Rule(ErrorClass(name), rows[code].advice if code in rows else "")
+    return MappingProxyType(rows)
+
+
+def classify(
+    envelope: Envelope,
+    http_status: int,
+    *,
+    write: bool,
+    table: ErrorTable = DEFAULT_TABLE,
+    exchange: Exchange | None = None,
+) -> RemoteError | None:
+    """The error that an answer stands for, or None for success. The body rules; the HTTP status only fills gaps."""
+    if envelope.code == 0:
+        return None
+    details: dict[str, Any] = {
+        "code": envelope.code,
+        "inner_code": envelope.inner_code,
+        "inner_message": envelope.inner_message,
+        "log_id": envelope.log_id,
+        "http_status": http_status,
+        "exchange": exchange,
+    }
+    rule = _rule(envelope, http_status, table)
+    return _build(_settled(rule.kind, envelope, write=write), rule.advice, envelope.message, details)
+
+
+def _rule(envelope: Envelope, http_status: int, table: ErrorTable) -> Rule:
+    if envelope.code is not None and envelope.code in table:
+        return table[envelope.code]
+    if http_status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Rule(ErrorClass.RATE_LIMIT)  # a gateway's; the API's own always carries a code
+    if HTTPStatus.MULTIPLE_CHOICES <= http_status < HTTPStatus.BAD_REQUEST:
+        return Rule(ErrorClass.LANE, REDIRECT_ADVICE)
+    if not envelope.is_readable or http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Rule(ErrorClass.UNKNOWN)
+    return Rule(ErrorClass.ITEM)
+
+
+def _settled(kind: ErrorClass, envelope: Envelope, *, write: bool) -> ErrorClass:
+    """The class once text and direction are taken into account. A read cannot leave anything half done."""
+    if kind is ErrorClass.BY_TEXT:
+        kind = _by_text(f"{envelope.message} {envelope.inner_message}".lower())
+    if kind is ErrorClass.TRANSIENT_READ:
+        return ErrorClass.BATCH if write else ErrorClass.TRANSIENT
+    if kind is ErrorClass.UNKNOWN and not write:
+        return ErrorClass.TRANSIENT
+    return kind
+
+
+def _by_text(text: str) -> ErrorClass:
+    if any(phrase in text for phrase in OVERSIZE_TEXTS):
+        return ErrorClass.ITEM  # "ErrOAPIBatchUpdateOverLimit": too many ids; halving is the cure
+    if any(phrase in text for phrase in TRANSIENT_TEXTS):
+        return ErrorClass.TRANSIENT
+    return ErrorClass.UNKNOWN
+
+
+def _build(kind: ErrorClass, advice: str, message: str, details: dict[str, Any]) -> RemoteError:
+    if kind is ErrorClass.LANE:
+        return LaneStopped(message, advice=advice or DEFAULT_ADVICE, **details)
+    if kind is ErrorClass.ITEM:
+        return BatchRefused(message, splittable=True, **details)
+    return _BUILDERS[kind](message, **details)

@@ -1,0 +1,194 @@
+"""Does a value that was read back show that a change has been applied? Pure.
+
+Both sides are broken down to a set of *atoms*: an option to the path of its values, a person to a key, a date or an id
+to a number. Lists become sets, and every form of emptiness the empty set. Then the three modes are set arithmetic.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from enum import Enum, auto
+from typing import Any
+
+from worker.remote.answers import normalised_type
+
+DAY_MS = 86_400_000
+EMPTY = ("", ())  # what a reader makes of an empty value in disguise, as {"value": ""}
+Atom = Hashable
+Atoms = frozenset[Atom]
+
+
+class IncomparableError(Exception):
+    pass
+
+
+class Kind(Enum):
+    OPTION = auto()
+    NUMBER = auto()
+    ID = auto()
+    DAY = auto()
+    SCHEDULE = auto()
+    BOOL = auto()
+    TEXT = auto()
+    OPAQUE = auto()  # rich text and whatever the remote system rewrites in its own form
+
+
+KIND_BY_TYPE: Mapping[str, Kind] = {
+    **dict.fromkeys(("select", "radio", "multi_select", "tree_select", "tree_multi_select"), Kind.OPTION),
+    **dict.fromkeys(("number", "precise_date"), Kind.NUMBER),
+    **dict.fromkeys(("work_item_related_select", "work_item_related_multi_select"), Kind.ID),
+    **dict.fromkeys(("text", "multi_pure_text", "link", "link_cloud_doc", "email", "telephone"), Kind.TEXT),
+    **dict.fromkeys(("user", "multi_user"), Kind.TEXT),
+    **dict.fromkeys(("multi_text", "business", "group_type", "role_owners", "compound_field"), Kind.OPAQUE),
+    "date": Kind.DAY,
+    "schedule": Kind.SCHEDULE,
+    "bool": Kind.BOOL,
+}
+
+
+def shows(field_type_key: str | None, mode: str, before: Any, after: Any, stored: Any) -> bool | None:
+    """True: applied. False: not applied (yet). None: this kind of value cannot be compared.
+
+    `stored` is None if the item was read without the field. Without a known type, the values' own shapes decide.
+    """
+    try:
+        kind = KIND_BY_TYPE.get(normalised_type(field_type_key)) or _kind_of([after, before, stored])
+        wanted, gone, there = (_atoms(kind, value) for value in (after, before, stored))
+    except (IncomparableError, RecursionError):
+        return None
+    applied = _applied(mode, gone, wanted, there)
+    return applied if applied or _may_deny(kind, wanted, there) else None
+
+
+def _applied(mode: str, gone: Atoms, wanted: Atoms, there: Atoms) -> bool:
+    if mode == "UPDATE":
+        return wanted == there
+    if mode == "APPEND":
+        return wanted <= there
+    return wanted <= there and not (gone - wanted) & there
+
+
+def _may_deny(kind: Kind, wanted: Atoms, there: Atoms) -> bool:
+    """Whether a difference proves anything. Rich text comes back rewritten, a day perhaps moved to its midnight."""
+    if kind is Kind.OPAQUE:
+        return bool(wanted) and not there
+    if kind is Kind.DAY:
+        return not any(_close(left, right) for left in wanted for right in there)
+    return True
+
+
+def _close(left: Atom, right: Atom) -> bool:
+    return isinstance(left, int | float) and isinstance(right, int | float) and abs(left - right) < DAY_MS
+
+
+def _atoms(kind: Kind, value: Any) -> Atoms:
+    return frozenset(atom for atom in map(_READERS[kind], _leaves(value)) if atom not in EMPTY)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The single values in it; none for any form of emptiness. False and 0 are values."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _leaves(part)
+    elif value is not None and value not in ("", {}):
+        yield value
+
+
+def _kind_of(values: list[Any]) -> Kind:
+    leaves = list(_leaves(values))
+    objects = [leaf for leaf in leaves if isinstance(leaf, Mapping)]
+    if objects:
+        return next((kind for key, kind in _MARKS.items() if all(key in found for found in objects)), Kind.OPAQUE)
+    if any(isinstance(leaf, bool) for leaf in leaves):
+        return Kind.BOOL
+    return Kind.NUMBER if any(isinstance(leaf, int | float) for leaf in leaves) else Kind.TEXT
+
+
+_MARKS = {"value": Kind.OPTION, "start_time": Kind.SCHEDULE, "user_key": Kind.TEXT, "id": Kind.ID}
+
+
+def _option(leaf: Any) -> Atom:
+    """The path of option values from the root. Labels do not count: they can be renamed."""
+    path = []
+    while isinstance(leaf, Mapping) and leaf:
+        path.append(str(leaf.get("value") or ""))
+        leaf = leaf.get("children")
+        if isinstance(leaf, list) and len(leaf) <= 1:
+            leaf = leaf[0] if leaf else None
+    if isinstance(leaf, list | Mapping) and leaf:
+        raise IncomparableError
+    return tuple(value for value in (*path, str(leaf or "")) if value)
+
+
+def _number(leaf: Any) -> Atom:
+    if isinstance(leaf, Mapping):
+        leaf = _member(leaf, "id")
+    if isinstance(leaf, bool) or not isinstance(leaf, int | float | str):
+        raise IncomparableError
+    if isinstance(leaf, int):
+        return leaf
+    try:
+        return int(leaf) if isinstance(leaf, str) else _finite(leaf)
+    except ValueError:
+        return _fraction(leaf)
+
+
+def _id(leaf: Any) -> Atom:
+    """Ids are positive: 0 is no item."""
+    return _number(leaf) or ()
+
+
+def _fraction(leaf: float | str) -> Atom:
+    try:
+        return _finite(float(leaf))
+    except ValueError:
+        raise IncomparableError from None
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise IncomparableError
+    return number
+
+
+def _schedule(leaf: Any) -> Atom:
+    if not isinstance(leaf, Mapping):
+        raise IncomparableError
+    times = (_number(leaf.get("start_time") or 0), _number(leaf.get("end_time") or 0))
+    return times if any(times) else ()
+
+
+def _bool(leaf: Any) -> Atom:
+    word = str(leaf).strip().lower()
+    if word not in {"true", "false", "1", "0"}:
+        raise IncomparableError
+    return word in {"true", "1"}
+
+
+def _text(leaf: Any) -> Atom:
+    if isinstance(leaf, Mapping):
+        leaf = _member(leaf, "user_key")
+    if not isinstance(leaf, str | int | float):
+        raise IncomparableError
+    return str(leaf).replace("\r\n", "\n").strip()
+
+
+def _opaque(leaf: Any) -> Atom:
+    return leaf if isinstance(leaf, str | int | float) else repr(leaf)
+
+
+def _member(leaf: Mapping[str, Any], key: str) -> Any:
+    if leaf.get(key) is None:
+        raise IncomparableError
+    return leaf[key]
+
+
+_READERS: Mapping[Kind, Callable[[Any], Atom]] = {
+    Kind.OPTION: _option,
+    Kind.NUMBER: _number,
+    Kind.ID: _id,
+    Kind.DAY: _number,
+    Kind.SCHEDULE: _schedule,
+    Kind.BOOL: _bool,
+    Kind.TEXT: _text,
+    Kind.OPAQUE: _opaque,
+}

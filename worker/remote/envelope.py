@@ -1,0 +1,105 @@
+"""Reads whatever the remote API answers into one shape. Pure, and never raises for any bytes."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MASK = "**********"
+LONGEST_MESSAGE = 500  # characters; a gateway's error page must not fill the log
+LARGEST_INTEGER = 2**63 - 1
+LONGEST_NUMERAL = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """`code` is None when the body was no envelope: not JSON, no object, or without any code.
+
+    `data` is the payload as parsed (None if missing). Seen in the wild: `{err, err_code, err_msg, data}`,
+    `{error: {code, msg}, data}` and `{code, msg | message, data}` (official pages and the official SDK).
+    """
+
+    code: int | None
+    message: str
+    inner_code: int | None = None
+    inner_message: str = ""
+    log_id: str = ""
+    data: Any = None
+
+    @property
+    def is_readable(self) -> bool:
+        return self.code is not None
+
+
+def parse(body: bytes, *, secrets: Iterable[str] = ()) -> Envelope:
+    """Parse a body. `secrets` are masked in every text taken from it, in case the remote system echoes them."""
+    document = _load(body)
+    if not isinstance(document, Mapping):
+        return Envelope(None, f"the answer is not an API answer ({len(body)} bytes)")
+    inner, nested = _object(document, "err"), _object(document, "error")
+    hidden = tuple(secret for secret in secrets if secret)
+    code = _first_failure(document.get("err_code"), nested.get("code"), document.get("code"), inner.get("code"))
+    told = (document.get("err_msg"), nested.get("msg"), document.get("msg"), document.get("message"), inner.get("msg"))
+    return Envelope(
+        code=code,
+        message=_first_text(told, hidden) or ("" if code == 0 else "the remote system gave no reason"),
+        inner_code=to_int(inner.get("code")),
+        inner_message=_text(inner.get("msg"), hidden),
+        log_id=_first_text((inner.get("log_id"), nested.get("log_id"), document.get("log_id")), hidden),
+        data=document.get("data"),
+    )
+
+
+def to_int(value: object) -> int | None:
+    """A 64-bit integer given as number or numeric string, else None. True and False are no numbers here."""
+    if isinstance(value, str):
+        value = _numeral(value)
+    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if abs(value) <= LARGEST_INTEGER else None
+
+
+def clean(text: str) -> str:
+    """Bounded, and encodable as UTF-8 whatever lone surrogates came in."""
+    return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
+
+
+def _load(body: bytes) -> Any:
+    try:
+        # NaN and Infinity are not JSON; as null they cannot upset later arithmetic.
+        return json.loads(body, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = document.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _first_failure(*candidates: object) -> int | None:
+    """The first code that reports a failure; 0 only if none does; None if there is no code at all."""
+    codes = [code for code in map(to_int, candidates) if code is not None]
+    return next((code for code in codes if code != 0), 0 if codes else None)
+
+
+def _numeral(text: str) -> int | None:
+    text = text.strip()
+    if len(text) > LONGEST_NUMERAL or not text.isascii() or not text.removeprefix("-").isdigit():
+        return None
+    return int(text)
+
+
+def _first_text(values: Iterable[object], secrets: tuple[str, ...]) -> str:
+    return next((text for text in (_text(value, secrets) for value in values) if text), "")
+
+
+def _text(value: object, secrets: tuple[str, ...]) -> str:
+    if not isinstance(value, str):
+        return ""
+    for secret in secrets:
+        value = value.replace(secret, MASK)
+    return clean(value).strip()

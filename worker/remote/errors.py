@@ -1,0 +1,112 @@
+"""What can go wrong with a remote call. The class IS the policy:
+
+RemoteError
+ ├ RateLimited       not executed; give the slot back, widen the spacing; not an attempt
+ ├ IdempotencyClash  the first request with this UUID arrived; settle as "outcome unknown", never as a rate limit
+ ├ TokenRejected     renew the token once, repeat once; then it is a configuration error
+ ├ LaneStopped       credentials, permission or quota; pause the lane, keep every intent, show `advice`
+ ├ SpaceRefused      this space or item type; fail its intents, the queue goes on
+ ├ BatchRefused      a permanently bad request; `splittable`: one item may be at fault, so halve the batch and find it
+ ├ NotExecuted       transient and certainly not executed; back off and retry
+ └ OutcomeUnknown    may have been applied; find out before sending again
+
+OutcomeUnknown is a sibling of NotExecuted and must stay one: no broad `except` may resend a write that happened.
+No error carries a token or a secret, and none is chained to an HTTP library's error, which would hold the headers.
+"""
+
+# ruff: noqa: N818 - the names say what happened and so what to do; "Error" behind each would say nothing.
+
+from typing import Any
+
+from worker.remote.models import Exchange
+
+
+class RemoteError(Exception):
+    """`code` and `message` are the outer ones of the answer, `inner_*` those of its `err` object.
+
+    `exchange` is None when not a byte was sent. `http_status` is None when no answer came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        inner_code: int | None = None,
+        inner_message: str = "",
+        log_id: str = "",
+        http_status: int | None = None,
+        exchange: Exchange | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.inner_code = inner_code
+        self.inner_message = inner_message
+        self.log_id = log_id
+        self.http_status = http_status
+        self.exchange = exchange
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """All but the message, as the constructor of any of these classes takes it."""
+        return {
+            "code": self.code,
+            "inner_code": self.inner_code,
+            "inner_message": self.inner_message,
+            "log_id": self.log_id,
+            "http_status": self.http_status,
+            "exchange": self.exchange,
+        }
+
+    def __str__(self) -> str:
+        inner = f"{self.inner_code or ''} {self.inner_message}".strip()
+        notes = {
+            "code": self.code,
+            "inner": inner if inner != self.message else "",
+            "HTTP": self.http_status,
+            "log id": self.log_id,
+        }
+        told = ", ".join(f"{name} {value}" for name, value in notes.items() if value not in (None, ""))
+        return f"{self.message} ({told})" if told else self.message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+class RateLimited(RemoteError):
+    pass
+
+
+class IdempotencyClash(RemoteError):
+    pass
+
+
+class TokenRejected(RemoteError):
+    pass
+
+
+class LaneStopped(RemoteError):
+    """`advice` is one sentence that tells the operator what to do."""
+
+    def __init__(self, message: str, *, advice: str = "", **details: Any) -> None:
+        super().__init__(message, **details)
+        self.advice = advice
+
+
+class SpaceRefused(RemoteError):
+    pass
+
+
+class BatchRefused(RemoteError):
+    def __init__(self, message: str, *, splittable: bool = False, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.splittable = splittable
+
+
+class NotExecuted(RemoteError):
+    pass
+
+
+class OutcomeUnknown(RemoteError):
+    pass

@@ -1,0 +1,190 @@
+"""What goes to the remote API and what comes back, as frozen records."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import SecretStr
+
+# Types that no plugin may write, whatever the form says (official page).
+NEVER_WRITABLE_TYPES = frozenset(
+    {"signal", "multi_signal", "file", "multi_file", "vote_boolean", "vote_option", "vote_option_multi"}
+)
+CALCULATED = "Calculate"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """When one request left and when its answer began, both `time.monotonic()` of this process.
+
+    `sent_at` is the moment before the first request byte, after any connection and TLS handshake. `answered_at` is
+    the moment the response headers were complete or, when none came, the moment of the failure.
+    """
+
+    sent_at: float
+    answered_at: float
+
+    @property
+    def duration(self) -> float:
+        return self.answered_at - self.sent_at
+
+
+@dataclass(frozen=True, slots=True)
+class BatchUpdate:
+    """One submit request: one field of up to fifty items of one type in one space gets one value.
+
+    `update_mode` is `APPEND`, `UPDATE` or `REPLACE`. `has_before` tells "no before value" from a before value of null.
+    """
+
+    project_key: str
+    work_item_type_key: str
+    work_item_ids: tuple[int, ...]
+    field_key: str
+    update_mode: str
+    before_field_value: Any
+    after_field_value: Any
+    has_before: bool
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body. `after_field_value` is always there: left out, it would not clear the field."""
+        body = {
+            "project_key": self.project_key,
+            "work_item_ids": list(self.work_item_ids),
+            "work_item_type_key": self.work_item_type_key,
+            "update_mode": str(self.update_mode),
+            "field_key": self.field_key,
+            "after_field_value": self.after_field_value,
+        }
+        if self.has_before:
+            body["before_field_value"] = self.before_field_value
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The remote system took the batch and will work on it later, as job `task_id`. Not success."""
+
+    task_id: str
+    log_id: str
+    exchange: Exchange
+
+
+class JobStatus(StrEnum):
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+    IDLE = "IDLE"
+    RUNNING = "RUNNING"
+    NOT_EXIST = "NOT_EXIST"  # wrong id, expired, or not yet visible right after the submit: look again
+    UNKNOWN = "UNKNOWN"  # ours: no status word, or one that nobody has described
+
+    @property
+    def is_final(self) -> bool:
+        """Final by our inference; the official page lists the words without saying so."""
+        return self in {JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELED}
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """One look at a job. `None` for a list or a counter means that the answer did not contain it.
+
+    The status word does not say which items worked: judge by the two lists. `scenes` are the remote reasons,
+    verbatim and not tied to items. `word` is the status word as it came.
+    """
+
+    task_id: str
+    status: JobStatus
+    total: int | None
+    success_total: int | None
+    error_total: int | None
+    succeeded: frozenset[int] | None
+    failed: frozenset[int] | None
+    scenes: tuple[str, ...]
+    exchange: Exchange
+    word: str = ""
+    log_id: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        return self.status.is_final
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """An item as read back. `fields`: field_key → value; `types`: field_key → normalised field type, where told."""
+
+    id: int
+    fields: dict[str, Any]
+    types: dict[str, str] = field(default_factory=dict)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice of a select or tree field. `value` is what is written; `label` is what people see."""
+
+    value: str
+    label: str
+    children: tuple["Option", ...] = ()
+    is_disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an item type. `type_key` is normalised to underscores; `relation` comes with the form only."""
+
+    key: str
+    name: str
+    alias: str
+    type_key: str
+    options: tuple[Option, ...] = ()
+    is_obsolete: bool = False
+    value_generate_mode: str = ""
+    is_required: bool | None = None
+    relation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_writable(self) -> bool:
+        return self.value_generate_mode != CALCULATED and self.type_key not in NEVER_WRITABLE_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    project_key: str
+    simple_name: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemType:
+    type_key: str
+    name: str
+    api_name: str
+    is_disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A plugin token. `expires_at` in unix seconds; `lifetime` in seconds is what the remote system granted."""
+
+    value: SecretStr
+    expires_at: float
+    lifetime: float
+
+    @classmethod
+    def issued(cls, value: str, *, at: float, lifetime: float) -> Self:
+        return cls(SecretStr(value), at + lifetime, lifetime)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the token in the ledger and in logs without giving it away."""
+        return hashlib.sha256(self.value.get_secret_value().encode()).hexdigest()[:12]
+
+    def is_valid(self, now: float) -> bool:
+        return now < self.expires_at
+
+    def is_due(self, now: float, renew_early: float) -> bool:
+        """Whether it should be renewed: early, but never more than half its life early (or it would never rest)."""
+        return now >= self.expires_at - min(renew_early, self.lifetime / 2)

@@ -1,0 +1,116 @@
+"""One token for all processes of a lane, renewed early and by one of them at a time."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from worker.remote.errors import NotExecuted, RateLimited
+from worker.remote.models import Token
+
+RENEW_EARLY = 300.0  # seconds
+LOCK_WAIT = 10.0  # seconds; how long to wait for whoever is renewing when there is no valid token to go on with
+PAUSE_AFTER_FAILURE = 15.0  # seconds between tries to renew while the old token still works
+
+
+class Authenticator(Protocol):
+    def authenticate(self) -> Token: ...
+
+
+class TokenStore(Protocol):
+    """Where the processes of a lane share their token."""
+
+    def load(self) -> Token | None: ...
+
+    def save(self, token: Token) -> None: ...
+
+    def lock(self, timeout: float) -> AbstractContextManager[bool]:
+        """Wait at most `timeout` seconds (0: just try) for the right to renew; yields whether it was got.
+
+        A holder that died must lose it by itself within about the time-out of one request.
+        """
+        ...
+
+
+class MemoryTokenStore:
+    """For tests and for a single process."""
+
+    def __init__(self) -> None:
+        self._token: Token | None = None
+        self._lock = threading.Lock()
+
+    def load(self) -> Token | None:
+        return self._token
+
+    def save(self, token: Token) -> None:
+        self._token = token
+
+    @contextmanager
+    def lock(self, timeout: float) -> Iterator[bool]:
+        held = self._lock.acquire(timeout=timeout) if timeout > 0 else self._lock.acquire(blocking=False)
+        try:
+            yield held
+        finally:
+            if held:
+                self._lock.release()
+
+
+class TokenSource:
+    def __init__(
+        self,
+        remote_auth: Authenticator,
+        store: TokenStore,
+        clock: Callable[[], float] = time.time,
+        renew_early: float = RENEW_EARLY,
+        lock_wait: float = LOCK_WAIT,
+    ) -> None:
+        self._remote_auth = remote_auth
+        self._store = store
+        self._clock = clock
+        self._renew_early = renew_early
+        self._lock_wait = lock_wait
+        self._not_before = 0.0
+
+    def get(self) -> Token:
+        """The shared token. Raises what authenticating raises, but only once the old token has run out."""
+        token = self._store.load()
+        if token is None or not token.is_valid(self._clock()):
+            return self._replace(lambda shared: shared.is_valid(self._clock()))
+        if token.is_due(self._clock(), self._renew_early) and self._clock() >= self._not_before:
+            return self._renew_ahead(token)
+        return token
+
+    def renew(self, rejected: Token) -> Token:
+        """A token other than the rejected one. Renews only if nobody else has done so already."""
+        return self._replace(
+            lambda shared: shared.fingerprint != rejected.fingerprint and shared.is_valid(self._clock())
+        )
+
+    def _renew_ahead(self, token: Token) -> Token:
+        """Renew while there is no hurry: on any trouble that may pass, the old token goes on."""
+        with self._store.lock(0) as held:
+            if not held:
+                return token
+            current = self._store.load()
+            if current is not None and not current.is_due(self._clock(), self._renew_early):
+                return current
+            try:
+                return self._authenticate()
+            except (NotExecuted, RateLimited):
+                self._not_before = self._clock() + PAUSE_AFTER_FAILURE
+                return token
+
+    def _replace(self, is_good: Callable[[Token], bool]) -> Token:
+        with self._store.lock(self._lock_wait) as held:
+            current = self._store.load()
+            if current is not None and is_good(current):
+                return current
+            if held:
+                return self._authenticate()
+        raise NotExecuted(f"another process is renewing the token and was not done within {self._lock_wait:g} s")
+
+    def _authenticate(self) -> Token:
+        token = self._remote_auth.authenticate()
+        self._store.save(token)
+        return token

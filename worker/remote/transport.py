@@ -1,0 +1,178 @@
+"""The one network seam: HTTP in, answers or `NotExecuted` / `OutcomeUnknown` out. Nobody else sees the HTTP library."""
+
+import ipaddress
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+
+import httpcore
+import httpx
+
+from worker.remote.errors import NotExecuted, OutcomeUnknown, RemoteError
+from worker.remote.models import Exchange
+from worker.remote.wire import Watch, WatchedBackend
+
+KEEPALIVE_EXPIRY = 4.0  # seconds; below the 5 s after which common servers close an idle connection
+LARGEST_BODY = 8 * 1024 * 1024  # bytes
+FOREIGN_ERRORS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.CookieConflict,
+    httpx.StreamError,
+    OSError,
+    ValueError,  # a header that cannot be encoded, a host name that is none
+)
+
+
+class BodyTooLargeError(ValueError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    log_id: str
+    exchange: Exchange
+
+
+class Transport:
+    """Warm HTTP/1.1 connections to one host; usable from several threads.
+
+    `timeout` is in seconds for the whole exchange, from connecting to the last byte of the body; only the system's
+    name look-up is outside of it, and after a slow one nothing is sent. `verify` is True, False or the path of a CA
+    bundle. Raises ValueError for an address that would send credentials in the clear.
+    """
+
+    def __init__(self, base_url: str, timeout: float, verify: bool | str = True) -> None:
+        self._base_url = _checked(base_url)
+        self._timeout = timeout
+        self._watch = Watch()
+        self._client = httpx.Client(
+            transport=_WatchedTransport(_ssl_context(verify), self._watch),
+            timeout=timeout,
+            headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "feishu-batch"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        write: bool,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request, one answer, whatever its status. `path` is quoted already, `content` is JSON.
+
+        Raises NotExecuted if the request certainly did not arrive whole, or if it was a read; else OutcomeUnknown.
+        """
+        self._watch.start(self._timeout)
+        try:
+            return self._exchange(self._request(method, path, headers, content, params))
+        except FOREIGN_ERRORS as error:
+            failure = translate(error, self._watch, write=write)
+        # Raised out here, so that it has no context: the foreign error holds the request and its headers.
+        raise failure
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        params: Mapping[str, str] | None,
+    ) -> httpx.Request:
+        kind = {} if content is None else {"content-type": "application/json; charset=utf-8"}
+        url = self._base_url + path
+        return self._client.build_request(method, url, headers={**headers, **kind}, content=content, params=params)
+
+    def _exchange(self, request: httpx.Request) -> Answer:
+        response = self._client.send(request, stream=True)
+        answered_at = time.monotonic()
+        try:
+            body = _bounded(response)
+        finally:
+            response.close()
+        sent_at = self._watch.sent_at
+        exchange = Exchange(answered_at if sent_at is None else sent_at, answered_at)
+        log_id = response.headers.get("x-tt-logid") or response.headers.get("x-request-id") or ""
+        return Answer(response.status_code, body, log_id, exchange)
+
+
+def translate(error: Exception, watch: Watch, *, write: bool) -> RemoteError:
+    """What a foreign error means. Decided by what left on the wire, not by the error's name, which proves nothing."""
+    exchange = None if watch.sent_at is None else Exchange(watch.sent_at, time.monotonic())
+    policy = OutcomeUnknown if write and watch.may_have_arrived else NotExecuted
+    return policy(_sentence(error, watch), exchange=exchange)
+
+
+def _sentence(error: Exception, watch: Watch) -> str:
+    """Without the error's own text where that may quote a header."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return f"no connection to the remote system: {str(error)[:200] or 'timed out'}"
+    if isinstance(error, BodyTooLargeError):
+        return str(error)
+    when = "before the request was sent" if watch.sent_at is None else "while the request was sent"
+    when = "after the request was sent" if watch.may_have_arrived else when
+    what = "timed out" if isinstance(error, httpx.TimeoutException) else f"failed with {type(error).__name__}"
+    return f"the exchange {what} {when}"
+
+
+def _bounded(response: httpx.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise BodyTooLargeError(f"the answer is larger than {LARGEST_BODY} bytes")
+    return bytes(body)
+
+
+class _WatchedTransport(httpx.HTTPTransport):
+    """httpx's transport and its translation of errors, over a pool whose sockets obey the watch."""
+
+    def __init__(self, ssl_context: ssl.SSLContext, watch: Watch) -> None:
+        super().__init__(verify=ssl_context, trust_env=False)
+        # httpx offers no parameter for the pool's public `network_backend`; the tests on slow answers guard this line.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl_context,
+            keepalive_expiry=KEEPALIVE_EXPIRY,
+            network_backend=WatchedBackend(watch),
+        )
+
+
+def _ssl_context(verify: bool | str) -> ssl.SSLContext:
+    if isinstance(verify, str):
+        if Path(verify).is_dir():
+            return ssl.create_default_context(capath=verify)
+        return ssl.create_default_context(cafile=verify)
+    return httpx.create_ssl_context(verify=verify, trust_env=False)
+
+
+def _checked(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        raise ValueError(f"The base URL {base_url!r} is not an address.") from None
+    if not url.host or url.query or url.fragment or url.userinfo:
+        raise ValueError("The base URL must be of the form https://host[:port], without user, query or fragment.")
+    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
+        raise ValueError(f"The base URL must begin with https://, because credentials travel to {url.host}.")
+    return base_url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

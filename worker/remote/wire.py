@@ -1,0 +1,98 @@
+"""Sockets that obey one deadline for the whole exchange and remember what left.
+
+An HTTP library's time-outs are per read and per write, so a server that drips a byte a second is never late. And it
+does not say whether the request had left when a connection broke. Both are known here, where the bytes pass.
+"""
+
+import ssl
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+
+CONNECT_SHARE = 1 / 3  # of the time, per address: leaves some for the second address of a host
+
+
+class Watch(threading.local):
+    """One exchange of this thread. A connection may be used by several threads in turn, so it asks the thread's."""
+
+    deadline = 0.0
+    sent_at: float | None = None
+    broke_off = False
+
+    def start(self, timeout: float) -> None:
+        self.deadline = time.monotonic() + timeout
+        self.sent_at = None
+        self.broke_off = False
+
+    @property
+    def remaining(self) -> float:
+        return self.deadline - time.monotonic()
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """False is proof: no byte left, or the last write failed, so the server never got the whole request."""
+        return self.sent_at is not None and not self.broke_off
+
+
+class WatchedStream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, watch: Watch) -> None:
+        self._stream = stream
+        self._watch = watch
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - ours is the total
+        left = self._watch.remaining
+        if left <= 0:
+            raise httpcore.ReadTimeout
+        return self._stream.read(max_bytes, left)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - ours is the total
+        if not buffer:
+            return
+        left = self._watch.remaining
+        if left <= 0:
+            self._watch.broke_off = True
+            raise httpcore.WriteTimeout
+        if self._watch.sent_at is None:
+            self._watch.sent_at = time.monotonic()
+        try:
+            self._stream.write(buffer, left)
+        except Exception:
+            self._watch.broke_off = True
+            raise
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        stream = self._stream.start_tls(ssl_context, server_hostname, _at_most(timeout, self._watch.remaining))
+        return WatchedStream(stream, self._watch)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class WatchedBackend(httpcore.SyncBackend):
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        share = _at_most(timeout, self._watch.remaining * CONNECT_SHARE)
+        return WatchedStream(super().connect_tcp(host, port, share, local_address, socket_options), self._watch)
+
+
+def _at_most(timeout: float | None, left: float) -> float:
+    if left <= 0:
+        raise httpcore.ConnectTimeout
+    return left if timeout is None else min(timeout, left)
