@@ -1,0 +1,45 @@
+"""Have fields of Feishu Project work items changed in bulk, and learn what became of each."""
+
+from feishu_batch.client import FeishuBatch
+from feishu_batch.errors import (
+    ConfigurationError,
+    EnqueueError,
+    FeishuBatchError,
+    IntentConflict,
+    IntentError,
+    ItemsFailed,
+    ReadError,
+    UnknownIntent,
+    WaitTimeout,
+)
+from feishu_batch.handle import Handle
+from feishu_batch.intents import UpdateIntent, UpdateMode, group_spec, parse_intent
+from feishu_batch.results import IntentState, IntentView, Progress, Result, read_intent
+from feishu_batch.signatures import signature
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigurationError",
+    "EnqueueError",
+    "FeishuBatch",
+    "FeishuBatchError",
+    "Handle",
+    "IntentConflict",
+    "IntentError",
+    "IntentState",
+    "IntentView",
+    "ItemsFailed",
+    "Progress",
+    "ReadError",
+    "Result",
+    "UnknownIntent",
+    "UpdateIntent",
+    "UpdateMode",
+    "WaitTimeout",
+    "__version__",
+    "group_spec",
+    "parse_intent",
+    "read_intent",
+    "signature",
+]

@@ -1,7 +1,7 @@
 -- Write intents into the durable inbox: all of the call's intents, or none.
 -- KEYS  1 inbox (stream)  2 ids (hash)  3 sequence (counter)  4 parked (hash)  5 hint (flag)
 -- ARGV  1 how long a hint counts as outstanding, in ms
---       2 parked signature as JSON, or '' (then exactly one intent is given)
+--       2 parked signature as JSON, or '' (then any number of intents); a signature belongs to exactly one intent
 --       3… triples: intent id, content digest, intent as JSON
 -- Returns {hint wanted (0|1), n1, status1, n2, status2, …}; status: 'new' | 'same'
 --      or {-1, intent id}: that id is already taken by another content; nothing was written.
@@ -9,17 +9,12 @@
 -- entry is its number, so the stream's order is the order of enqueueing.
 local inbox, ids, sequence, parked, hint = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
-local known = {}
+local known = {}  -- intent id → '<number>:<digest>…', or ':<digest>' while it has no number
 for i = 3, #ARGV, 3 do
   local id, digest = ARGV[i], ARGV[i + 1]
-  local entry = known[id] or redis.call('HGET', ids, id)
-  if entry then
-    local number, stored = string.match(entry, '^(%d+):(%w+)')
-    if stored ~= digest then return {-1, id} end
-    known[id] = entry
-  else
-    known[id] = false
-  end
+  local entry = known[id] or redis.call('HGET', ids, id) or (':' .. digest)
+  if string.match(entry, '^%d*:(%w+)') ~= digest then return {-1, id} end
+  known[id] = entry
 end
 
 local clock = redis.call('TIME')
@@ -28,19 +23,17 @@ local answer = {0}
 local fresh = false
 for i = 3, #ARGV, 3 do
   local id, digest = ARGV[i], ARGV[i + 1]
-  local number, status
-  if known[id] then
-    number, status = tonumber(string.match(known[id], '^(%d+)')), 'same'
-  else
-    number, status = redis.call('INCR', sequence), 'new'
+  local number, status = tonumber(string.match(known[id], '^(%d+):')), 'same'
+  if not number then
+    number, status, fresh = redis.call('INCR', sequence), 'new', true
+    -- The stream first: a script that fails here must not leave an id that is taken by an intent that is nowhere.
+    redis.call('XADD', inbox, string.format('%.0f-0', number), 't', string.format('%.0f', now_ms), 'i', ARGV[i + 2])
     known[id] = string.format('%.0f:%s', number, digest)
     redis.call('HSET', ids, id, known[id])
-    redis.call('XADD', inbox, string.format('%.0f-0', number), 't', string.format('%.0f', now_ms), 'i', ARGV[i + 2])
-    fresh = true
   end
   answer[#answer + 1] = number
   answer[#answer + 1] = status
 end
-if ARGV[2] ~= '' then redis.call('HSET', parked, answer[2], ARGV[2]) end
+if ARGV[2] ~= '' then redis.call('HSET', parked, string.format('%.0f', answer[2]), ARGV[2]) end
 if fresh and redis.call('SET', hint, '1', 'NX', 'PX', ARGV[1]) then answer[1] = 1 end
 return answer

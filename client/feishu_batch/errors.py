@@ -1,0 +1,97 @@
+"""Every error that this library raises.
+
+FeishuBatchError
+├── ConfigurationError    the client was not told where Redis is, or not understandably
+├── IntentError           the intent is not well-formed; nothing was written
+├── IntentConflict        the intent id is already taken by another content
+├── EnqueueError          Redis did not take the intents; `outcome_unknown` tells whether it may have
+├── ReadError             Redis could not be asked what became of an intent
+├── UnknownIntent         no intent has this id, or it was forgotten after its retention time
+├── WaitTimeout           the intent has not ended yet (also a `TimeoutError`)
+└── ItemsFailed           some work items were not changed: what the Celery task fails with
+
+No message contains a URL: a Redis URL carries the password.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+_NAMED_ITEMS = 5
+_REASON_LENGTH = 200
+
+
+class FeishuBatchError(Exception):
+    """Catches everything below."""
+
+
+class ConfigurationError(FeishuBatchError, ValueError):
+    """The message says which setting to give, and how."""
+
+
+class IntentError(FeishuBatchError, ValueError):
+    """One line per problem: ``work_item_ids.3: Input should be greater than 0``."""
+
+
+class IntentConflict(FeishuBatchError):  # noqa: N818 - part of the public contract; reads as the claim that it is
+    """Use a new id for a new wish; the same id is for repeating the same wish."""
+
+
+class EnqueueError(FeishuBatchError):
+    """`written`: how many of the call's intents are safely in the inbox; `intent_ids`: the ids of all of them.
+
+    Enqueueing the same contents with the same ids again is always safe.
+    """
+
+    def __init__(
+        self, message: str, outcome_unknown: bool = False, written: int = 0, intent_ids: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message, outcome_unknown, written, list(intent_ids))
+        self.outcome_unknown = outcome_unknown
+        self.written = written
+        self.intent_ids = tuple(intent_ids)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ReadError(FeishuBatchError):
+    """The intent is not affected; ask again later."""
+
+
+class UnknownIntent(FeishuBatchError, LookupError):  # noqa: N818 - part of the public contract
+    """Its message names the id."""
+
+
+class WaitTimeout(FeishuBatchError, TimeoutError):  # noqa: N818 - part of the public contract
+    """The intent goes on; `Handle.wait` may be called again."""
+
+
+class ItemsFailed(FeishuBatchError):  # noqa: N818 - part of the public contract
+    """`result` is the whole result as JSON. Survives Celery's serialisation, which rebuilds ``cls(*args)``."""
+
+    def __init__(self, message: str, result: Mapping[str, Any] | None = None) -> None:
+        self.result: dict[str, Any] = dict(result or {})
+        super().__init__(message, self.result)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> Self:
+        """From a result's JSON shape (`Result.to_dict()`)."""
+        return cls(_describe_failures(result), result)
+
+
+def _describe_failures(result: Mapping[str, Any]) -> str:
+    failed: Mapping[str, Mapping[str, Any]] = result.get("failed") or {}
+    total = sum((result.get("counts") or {}).values())
+    named = [_describe_item(item, why) for item, why in list(failed.items())[:_NAMED_ITEMS]]
+    if len(failed) > _NAMED_ITEMS:
+        named.append(f"… and {len(failed) - _NAMED_ITEMS} more")
+    heading = f"{len(failed)} of {total} work items were not changed" if failed else f"intent {result.get('state')}"
+    return f"{heading}: {'; '.join(named)}" if named else heading
+
+
+def _describe_item(item: str, why: Mapping[str, Any]) -> str:
+    code, reason = why.get("code"), str(why.get("reason") or "")[:_REASON_LENGTH]
+    return f"{item} ({' '.join(part for part in (str(code) if code is not None else '', reason) if part)})"

@@ -1,0 +1,169 @@
+"""The wire contract: one wish of a producer, as it is written into the inbox and as it may come through Celery."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Annotated, Any, Self
+from uuid import uuid4
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json, to_json
+
+from feishu_batch.errors import IntentError
+from feishu_batch.values import INT64_MAX, canonical_value
+
+MAX_ITEMS = 10_000
+DEFAULT_PRIORITY = 5
+_DIGEST_BYTES = 8
+_ID_OPENING = b'{"intent_id":""'
+_MAX_PROBLEMS = 10
+_MAX_PROBLEM_LENGTH = 300
+_PROJECT_KEY = re.compile(r"[0-9a-f]{24}")
+
+
+class UpdateMode(StrEnum):
+    """What the remote system does with the field's present value."""
+
+    APPEND = "APPEND"
+    UPDATE = "UPDATE"  # overwrite it
+    REPLACE = "REPLACE"  # exchange one value for another
+
+
+def _real_project_key(value: str) -> str:
+    if _PROJECT_KEY.fullmatch(value):
+        return value
+    raise ValueError(
+        "must be the space's real key, 24 lower-case hex digits; this looks like a simple name or another key"
+        " (in a request body a simple name may silently match nothing)"
+    )
+
+
+def _ordered(value: Any) -> Any:
+    # pydantic would also take sets and generators, which have no order or can be read only once.
+    if isinstance(value, list | tuple):
+        return value
+    raise ValueError("must be a list of work item ids")
+
+
+def _without_duplicates(ids: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(ids)) != len(ids):
+        raise ValueError("names a work item more than once")
+    return ids
+
+
+def _utc(value: Any) -> datetime:
+    # pydantic would also take numbers, whose unit it has to guess.
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(moment, datetime) and moment.utcoffset() is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be an ISO time with its offset from UTC, such as 2030-01-31T18:00:00+08:00")
+
+
+class UpdateIntent(BaseModel):
+    """One space, one item type, 1…10,000 work items, one field, one mode, one value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    intent_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(default_factory=lambda: str(uuid4()))
+    project_key: Annotated[str, AfterValidator(_real_project_key)]
+    work_item_type_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+    work_item_ids: Annotated[
+        tuple[Annotated[int, Field(strict=True, gt=0, le=INT64_MAX)], ...],
+        Field(min_length=1, max_length=MAX_ITEMS),
+        BeforeValidator(_ordered),
+        AfterValidator(_without_duplicates),
+    ]
+    field_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+    update_mode: UpdateMode
+    before_field_value: Annotated[Any, BeforeValidator(canonical_value)] = None
+    after_field_value: Annotated[Any, BeforeValidator(canonical_value)]
+    # It becomes a header: printable ASCII only.
+    user_key: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
+    lane: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
+    priority: Annotated[int, Field(strict=True, ge=0, le=9)] = DEFAULT_PRIORITY
+    expires_at: Annotated[datetime, BeforeValidator(_utc)] | None = None
+    keep_every_change: Annotated[bool, Field(strict=True)] = False
+    note: Annotated[str, Field(max_length=500)] | None = None
+
+    @model_validator(mode="after")
+    def _before_value_fits_mode(self) -> Self:
+        if self.update_mode is UpdateMode.REPLACE:
+            if self.before_field_value is None:
+                raise ValueError("before_field_value: REPLACE needs the value that is to be replaced")
+        elif self.before_field_value is not None:
+            raise ValueError(f"before_field_value: {self.update_mode} would ignore it; leave it out or use REPLACE")
+        return self
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any] | str | bytes) -> Self:
+        """From a mapping, or from JSON text. Raises pydantic's ValidationError, or ValueError if it is not JSON."""
+        content = from_json(data, allow_inf_nan=False) if isinstance(data, str | bytes) else dict(data)
+        return cls.model_validate(content)
+
+    def packed(self) -> tuple[str, str]:
+        """`to_json()` and `digest()` for the price of one serialisation."""
+        # Field order is fixed and values are sorted, so this is canonical. Defaults are left out: it is short, and a
+        # new optional key of a later version does not change the digest of an old intent.
+        packed = self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
+        content = packed[len(_ID_OPENING) + len(self.intent_id) :]
+        return packed.decode(), blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
+
+    def to_json(self) -> str:
+        """Compact; `parse` reads it back to an equal intent."""
+        return self.packed()[0]
+
+    def digest(self) -> str:
+        """16 hex digits that name the content, whatever the intent id."""
+        return self.packed()[1]
+
+
+def parse_intent(data: UpdateIntent | Mapping[str, Any] | str | bytes) -> UpdateIntent:
+    """Raises IntentError with one line per problem; never repeats a value."""
+    if isinstance(data, UpdateIntent):
+        return data
+    if not isinstance(data, Mapping | str | bytes):
+        raise IntentError(f"an intent must be an object or its JSON text, not {type(data).__name__}")
+    try:
+        return UpdateIntent.parse(data)
+    except ValidationError as error:
+        raise IntentError(_describe(error)) from None
+    except ValueError as error:
+        raise IntentError(f"not valid JSON: {_printable(str(error))}") from None
+
+
+def group_spec(intent: UpdateIntent, default_user_key: str | None = None) -> str:
+    """Canonical JSON of all that changes must share to travel in one request."""
+    spec = {
+        "project_key": intent.project_key,
+        "work_item_type_key": intent.work_item_type_key,
+        "user_key": intent.user_key or default_user_key,
+        "field_key": intent.field_key,
+        "update_mode": intent.update_mode,
+        "before_field_value": intent.before_field_value,
+        "after_field_value": intent.after_field_value,
+    }
+    return to_json(spec).decode()
+
+
+def _describe(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = [_describe_problem(problem["loc"], problem["msg"]) for problem in problems[:_MAX_PROBLEMS]]
+    if len(problems) > _MAX_PROBLEMS:
+        lines.append(f"… and {len(problems) - _MAX_PROBLEMS} more problems")
+    return "\n".join(lines)
+
+
+def _describe_problem(loc: tuple[int | str, ...], message: str) -> str:
+    where = ".".join(_printable(str(step), 64) for step in loc)
+    what = _printable(message.removeprefix("Value error, "))
+    return f"{where}: {what}" if where else what
+
+
+def _printable(text: str, length: int = _MAX_PROBLEM_LENGTH) -> str:
+    shown = text if len(text) <= length else f"{text[:length]}…"
+    return shown.encode("utf-8", "backslashreplace").decode().replace("\n", " ")

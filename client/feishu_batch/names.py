@@ -1,0 +1,15 @@
+"""Names that messages carry between the two distributions."""
+
+TASK_UPDATE_WORK_ITEMS = "feishu_batch.update_work_items"
+TASK_INTAKE = "feishu_batch.intake"
+TASK_SUBMIT_BATCH = "feishu_batch.submit_batch"
+TASK_POLL_JOB = "feishu_batch.poll_job"
+TASK_READ_BACK = "feishu_batch.read_back"
+TASK_FINISH = "feishu_batch.finish"
+TASK_PUBLISH = "feishu_batch.publish"
+TASK_SWEEP = "feishu_batch.sweep"
+
+QUEUE_INTENTS = "feishu.intents"
+QUEUE_SUBMIT = "feishu.submit"
+QUEUE_POLL = "feishu.poll"
+QUEUE_DEFAULT = "feishu.default"

@@ -1,0 +1,213 @@
+"""What became of an intent, read from the ledger."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, cast
+
+from redis import Redis
+
+from feishu_batch.keys import FrontKeys, IntentKeys, OutcomeLetter, RecordField
+
+# An intent may leave the inbox between the look at its id and the look into the inbox; once recorded it stays put.
+_LOOKS = 3
+
+
+class IntentState(StrEnum):
+    """Where an intent is."""
+
+    QUEUED = "queued"  # in the inbox
+    OPEN = "open"  # recorded, not ended
+    SUCCEEDED = "succeeded"  # every item applied, or superseded by a later change
+    FAILED = "failed"  # no item applied, some failed
+    PARTIAL = "partial"  # some items applied, some not
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (IntentState.QUEUED, IntentState.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of the items are where."""
+
+    total: int
+    pending: int = 0  # waiting for a request
+    in_flight: int = 0  # in a request that is being sent or followed
+    succeeded: int = 0
+    failed: int = 0
+    superseded: int = 0
+    canceled: int = 0
+    expired: int = 0
+
+    @property
+    def settled(self) -> int:
+        return self.succeeded + self.failed + self.superseded + self.canceled + self.expired
+
+    def counts(self) -> dict[str, int]:
+        """The settled items by outcome, without zeros other than those of `succeeded` and `failed`."""
+        counts = asdict(self)
+        always = ("succeeded", "failed")
+        return {
+            name: counts[name]
+            for name in (*always, "superseded", "canceled", "expired")
+            if counts[name] or name in always
+        }
+
+    def state(self) -> IntentState:
+        if self.settled < self.total:
+            return IntentState.OPEN
+        if not (self.failed or self.canceled or self.expired):
+            return IntentState.SUCCEEDED
+        if self.succeeded or self.superseded:
+            return IntentState.PARTIAL
+        if self.failed:
+            return IntentState.FAILED
+        return IntentState.CANCELED if self.canceled else IntentState.EXPIRED
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of an intent that has ended. Times are ISO, UTC."""
+
+    intent_id: str
+    state: IntentState
+    counts: dict[str, int]
+    failed: dict[str, dict[str, Any]]  # item id → {"code", "reason"}
+    requests: int
+    enqueued_at: str | None
+    completed_at: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Every item has the wished value, or one that a later intent gave it."""
+        return self.state is IntentState.SUCCEEDED
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON, as the Celery task returns it."""
+        return {**asdict(self), "state": self.state.value}
+
+
+@dataclass(frozen=True, slots=True)
+class IntentView:
+    """An intent at one moment: all parts agree with each other."""
+
+    intent_id: str
+    number: int
+    lane: str | None  # None: still in the inbox
+    state: IntentState
+    progress: Progress
+    result: Result | None  # None: not ended
+
+
+def read_intent(redis: "Redis", prefix: str, intent_id: str) -> IntentView | None:
+    """Two round trips. None: no such intent, or forgotten. The client may decode responses or not."""
+    front = FrontKeys(prefix)
+    for _ in range(_LOOKS):
+        entry = _text(redis.hget(front.ids, intent_id))
+        if entry is None:
+            return None
+        number, lane = _number_and_lane(entry)
+        if lane is not None:
+            return _read_recorded(redis, IntentKeys(prefix, lane, number), intent_id)
+        if queued := _read_queued(redis, front.inbox, intent_id, number):
+            return queued
+    return _queued_view(intent_id, number, total=0)
+
+
+def view_of_record(
+    intent_id: str, keys: IntentKeys, record: Mapping[str, str], outcomes: Mapping[str, str]
+) -> IntentView:
+    """From the fields of the intent's record and outcomes, both decoded."""
+    progress = _progress(record)
+    state = progress.state()
+    result = _result(intent_id, record, outcomes, progress) if state.is_final else None
+    return IntentView(intent_id, keys.number, keys.lane, state, progress, result)
+
+
+def _read_recorded(redis: "Redis", keys: IntentKeys, intent_id: str) -> IntentView | None:
+    with redis.pipeline(transaction=True) as transaction:  # one transaction, so that counts and outcomes agree
+        transaction.hgetall(keys.record)
+        transaction.hgetall(keys.outcomes)
+        record, outcomes = (_texts(reply) for reply in transaction.execute())
+    return view_of_record(intent_id, keys, record, outcomes) if record else None
+
+
+def _read_queued(redis: "Redis", inbox: str, intent_id: str, number: int) -> IntentView | None:
+    position = f"{number}-0"
+    entries = cast("list[tuple[Any, Mapping[Any, Any]]]", redis.xrange(inbox, position, position))
+    if not entries:
+        return None
+    content = json.loads(_texts(entries[0][1])["i"])
+    return _queued_view(intent_id, number, len(content["work_item_ids"]))
+
+
+def _queued_view(intent_id: str, number: int, total: int) -> IntentView:
+    return IntentView(intent_id, number, None, IntentState.QUEUED, Progress(total, pending=total), None)
+
+
+def _progress(record: Mapping[str, str]) -> Progress:
+    def count(field: str) -> int:
+        return int(record.get(field) or 0)
+
+    total, in_flight = count(RecordField.TOTAL), count(RecordField.IN_FLIGHT)
+    if RecordField.REFUSED in record:
+        return Progress(total, failed=total)
+    return Progress(
+        total=total,
+        pending=count(RecordField.OPEN) - in_flight,
+        in_flight=in_flight,
+        succeeded=count(RecordField.SUCCEEDED),
+        failed=count(RecordField.FAILED),
+        superseded=count(RecordField.SUPERSEDED),
+        canceled=count(RecordField.CANCELED),
+        expired=count(RecordField.EXPIRED),
+    )
+
+
+def _result(intent_id: str, record: Mapping[str, str], outcomes: Mapping[str, str], progress: Progress) -> Result:
+    return Result(
+        intent_id=intent_id,
+        state=progress.state(),
+        counts=progress.counts(),
+        failed=_failed_items(record, outcomes),
+        requests=int(record.get(RecordField.REQUESTS) or 0),
+        enqueued_at=_iso(record.get(RecordField.ENQUEUED_AT_MS)),
+        completed_at=_iso(record.get(RecordField.COMPLETED_AT_MS)),
+    )
+
+
+def _failed_items(record: Mapping[str, str], outcomes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    if refused := record.get(RecordField.REFUSED):
+        reason = _reason(refused)
+        return {item: reason for item in record.get(RecordField.ITEMS, "").split(",") if item}
+    letter = OutcomeLetter.FAILED
+    return {item: _reason(outcome[1:]) for item, outcome in outcomes.items() if outcome.startswith(letter)}
+
+
+def _reason(text: str) -> dict[str, Any]:
+    why = json.loads(text) if text else {}
+    return {"code": why.get("code"), "reason": why.get("reason")}
+
+
+def _iso(milliseconds: str | None) -> str | None:
+    if not milliseconds:
+        return None
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _number_and_lane(entry: str) -> tuple[int, str | None]:
+    number, _digest, *lane = entry.split(":", 2)
+    return int(number), lane[0] if lane else None
+
+
+def _texts(reply: Any) -> dict[str, str]:
+    return {str(_text(field)): str(_text(value)) for field, value in reply.items()}
+
+
+def _text(value: Any) -> str | None:
+    return value.decode() if isinstance(value, bytes) else value

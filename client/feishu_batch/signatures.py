@@ -1,0 +1,25 @@
+"""The Celery door, for canvas and beat."""
+
+from typing import Any
+
+from celery import Celery, Signature
+
+from feishu_batch.intents import parse_intent
+from feishu_batch.names import QUEUE_INTENTS, TASK_UPDATE_WORK_ITEMS
+
+
+def signature(*, app: Celery | None = None, **intent: Any) -> Signature:
+    """An immutable signature of the intent's task, for the broker of `app` (default: the current Celery app).
+
+    The task id is the intent id: sent twice, it is one intent. Raises IntentError. Celery's delivery guarantee is
+    weaker than that of `FeishuBatch.enqueue`: a message can vanish with the worker that fetched it.
+    """
+    content = parse_intent(intent).model_dump(mode="json", exclude_defaults=True)
+    task_id = content.pop("intent_id")
+    return Signature(
+        TASK_UPDATE_WORK_ITEMS,
+        kwargs=content,
+        options={"task_id": task_id, "queue": QUEUE_INTENTS},
+        immutable=True,  # the task takes no result of a task before it in a chain
+        app=app,
+    )
