@@ -1,0 +1,183 @@
+"""The HTTP face: latency, the door, faults, envelopes."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http.client import OK
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from sandbox import control, errors, reads, writes
+from sandbox.core import Call, Sandbox
+from sandbox.errors import Reason, RefusedError
+from sandbox.faults import AFTER, BEFORE, Rule
+
+Handler = Callable[[Sandbox, Call], Any]
+HttpEndpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    name: str
+    method: str
+    path: str
+    handler: Handler
+
+
+TOKEN_ENDPOINT = "plugin_token"  # noqa: S105 the name of an endpoint
+ENDPOINTS = (
+    Endpoint(TOKEN_ENDPOINT, "POST", "/authen/plugin_token", writes.plugin_token),
+    Endpoint("batch_update", "POST", "/work_item/batch_update", writes.batch_update),
+    Endpoint("task_result", "GET", "/task_result", writes.task_result),
+    Endpoint("user_query", "POST", "/user/query", reads.query_users),
+    Endpoint("projects_detail", "POST", "/projects/detail", reads.project_details),
+    Endpoint("all_types", "GET", "/{project_key}/work_item/all-types", reads.all_types),
+    Endpoint("field_all", "POST", "/{project_key}/field/all", reads.all_fields),
+    Endpoint("work_item_query", "POST", "/{project_key}/work_item/{type_key}/query", reads.query_items),
+    Endpoint("meta", "GET", "/{project_key}/work_item/{type_key}/meta", reads.meta),
+)
+
+
+class CutResponse(Response):
+    """Close the connection without an answer, after some seconds."""
+
+    def __init__(self, after: float = 0.0) -> None:
+        super().__init__()
+        self.after = after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 nothing is sent
+        if self.after:
+            await asyncio.sleep(self.after)
+        scope["state"]["transport"].close()
+        # uvicorn answers 500 for an application that returns before it knows of the closed connection.
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def create_app(sandbox: Sandbox) -> Starlette:
+    routes = [Route(f"/open_api{e.path}", http_endpoint(sandbox, e), methods=[e.method]) for e in ENDPOINTS]
+
+    async def no_such_endpoint(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else errors.NO_SUCH_ENDPOINT.http_status
+        return _refusal("", errors.NO_SUCH_ENDPOINT, request.url.path, status)
+
+    handlers = {404: no_such_endpoint, 405: no_such_endpoint}
+    return Starlette(routes=routes + control.routes(sandbox), exception_handlers=handlers)
+
+
+def http_endpoint(sandbox: Sandbox, endpoint: Endpoint) -> HttpEndpoint:
+    async def serve(request: Request) -> Response:
+        at = await _arrival(sandbox, request)
+        response = _answer(sandbox, endpoint, await _call(sandbox, endpoint, request, at))
+        if on_the_way := sandbox.draw_latency():
+            await asyncio.sleep(on_the_way)
+        return response
+
+    return serve
+
+
+async def _arrival(sandbox: Sandbox, request: Request) -> float:
+    """When the request came to the door: as it was read from the socket, plus the time the simulated way here takes."""
+    received_at: float = request.scope["state"].get("received_at", time.monotonic())
+    on_the_way = sandbox.draw_latency()
+    if on_the_way:
+        await asyncio.sleep(received_at + on_the_way - time.monotonic())
+    return received_at + on_the_way
+
+
+async def _call(sandbox: Sandbox, endpoint: Endpoint, request: Request, at: float) -> Call:
+    call = Call(at, request.headers, request.path_params, request.query_params, await request.body())
+    plugin = _plugin_in_body(call) if endpoint.name == TOKEN_ENDPOINT else sandbox.tokens.owner(call.token)
+    return Call(at, call.headers, call.path, call.query, call.raw_body, plugin or "")
+
+
+def _plugin_in_body(call: Call) -> str:
+    try:
+        return str(call.body().get("plugin_id", ""))
+    except RefusedError:
+        return ""
+
+
+def _answer(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
+    """Door first, then faults that prevent, the request itself, and faults that swallow its answer."""
+    sandbox.jobs.advance(call.at)
+    prevented = _before(sandbox, endpoint, call)
+    if prevented:
+        return prevented
+    response = _execute(sandbox, endpoint, call)
+    fault = sandbox.faults.draw(endpoint.name, AFTER) if response.status_code == OK else None
+    return _disturbance(sandbox, fault) if fault else response
+
+
+def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None:
+    # A token that nobody was given belongs to no plugin, so there is no window to count it in.
+    if call.plugin and not sandbox.door.knock(endpoint.name, call.plugin, call.at):
+        return _count(sandbox, endpoint, errors.RATE_LIMIT)
+    fault = sandbox.faults.draw(endpoint.name, BEFORE)
+    if fault is None:
+        return None
+    if fault.name == "token_loss":
+        sandbox.tokens.lose_all()
+        return None
+    if fault.name == "spurious_429":
+        if call.plugin:
+            sandbox.door.take_back(endpoint.name, call.plugin, call.at)
+        return _count(sandbox, endpoint, errors.RATE_LIMIT)
+    if fault.name == "try_later":
+        return _count(sandbox, endpoint, errors.TRY_LATER)
+    return _disturbance(sandbox, fault)
+
+
+def _execute(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
+    try:
+        if endpoint.name != TOKEN_ENDPOINT:
+            _check_headers(sandbox, call)
+        data = endpoint.handler(sandbox, call)
+    except RefusedError as error:
+        return _count(sandbox, endpoint, error.reason, str(error))
+    sandbox.answers[f"{endpoint.name}:0"] += 1
+    if endpoint.name == TOKEN_ENDPOINT:
+        return _json({"error": {"code": 0, "msg": "success"}, "data": data})
+    return _json({"err": {}, "err_code": 0, "err_msg": "", "data": data})
+
+
+def _check_headers(sandbox: Sandbox, call: Call) -> None:
+    sandbox.tokens.check(call.token, call.at)
+    if not call.user_key:
+        raise RefusedError(errors.USER_KEY_MISSING)
+    if sandbox.world.is_inactive(call.user_key):
+        raise RefusedError(errors.USER_INACTIVE)
+
+
+def _disturbance(sandbox: Sandbox, fault: Rule) -> Response:
+    kind = fault.name.partition("_")[0]
+    if kind == "error":
+        return PlainTextResponse("upstream trouble", sandbox.faults.gateway_status(fault))
+    if kind == "garbage":
+        return Response('{"err_code": 0, "data": {"task_', media_type="application/json")
+    return CutResponse(after=fault.seconds if kind == "hang" else 0.0)
+
+
+def _count(sandbox: Sandbox, endpoint: Endpoint, reason: Reason, message: str = "") -> Response:
+    sandbox.answers[f"{endpoint.name}:{reason.code}"] += 1
+    return _refusal(endpoint.name, reason, message or reason.message, reason.http_status)
+
+
+def _refusal(endpoint_name: str, reason: Reason, message: str, status: int) -> Response:
+    if endpoint_name == TOKEN_ENDPOINT:
+        return _json({"error": {"code": reason.code, "msg": message}, "data": {}}, status)
+    inner = {"code": reason.code, "msg": reason.message}
+    return _json({"err": inner, "err_code": reason.code, "err_msg": message, "data": None}, status)
+
+
+def _json(content: dict[str, Any], status: int = 200) -> JSONResponse:
+    log_id = uuid.uuid4().hex
+    return JSONResponse(content, status, {"X-Tt-Logid": log_id, "X-Request-Id": log_id})

@@ -1,0 +1,43 @@
+"""The value of every cell and everything that was ever done to it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+
+class Cell(NamedTuple):
+    project_key: str
+    item_id: int
+    field_key: str
+
+
+@dataclass(frozen=True)
+class Touch:
+    at: float
+    value: Any  # what the cell held afterwards
+    task_id: str
+    order: int  # the number of the batch, in order of acceptance
+    applied: bool
+    reason: str = ""
+
+
+class Cells:
+    def __init__(self) -> None:
+        self.values: dict[Cell, Any] = {}
+        self.history: dict[Cell, list[Touch]] = {}
+
+    def record(self, cell: Cell, touch: Touch) -> None:
+        self.history.setdefault(cell, []).append(touch)
+        if touch.applied:
+            self.values[cell] = touch.value
+
+    def clear(self) -> None:
+        self.values.clear()
+        self.history.clear()
+
+    def told(self, project: str | None, item: int | None, field: str | None) -> list[dict[str, Any]]:
+        """The history of the cells that match what is given."""
+        return [
+            {**cell._asdict(), "value": self.values.get(cell), "history": [asdict(touch) for touch in touches]}
+            for cell, touches in self.history.items()
+            if project in (None, cell.project_key) and item in (None, cell.item_id) and field in (None, cell.field_key)
+        ]

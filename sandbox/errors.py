@@ -1,0 +1,47 @@
+"""Why a request is refused: one exception, one named constant per reason.
+
+The vendor documents few exact pairs of cause and code; where it does not, the code is one of the class of errors that asks
+the same of a client (bad request, this space, stop the lane, ...).
+"""
+
+from typing import NamedTuple
+
+
+class Reason(NamedTuple):
+    code: int
+    http_status: int
+    message: str
+
+
+RATE_LIMIT = Reason(10429, 429, "API Request Frequency Limit")
+IDEMPOTENCY_CLASH = Reason(10430, 429, "API Request Idempotent Limit")
+
+TOKEN_NOT_EXIST = Reason(10021, 401, "Token Not Exist")
+TOKEN_CHECK_FAILED = Reason(10022, 401, "Check Token Failed")
+USER_KEY_MISSING = Reason(10211, 401, "Token Info Is Invalid: X-USER-KEY is missing")
+
+PLUGIN_SECRET_WRONG = Reason(10204, 401, "Plugin Id Or Secret Is Wrong")
+NO_PERMISSION = Reason(10301, 403, "Check Token Perm Failed")
+USER_INACTIVE = Reason(10302, 403, "Check User Error")
+NO_SUCH_ENDPOINT = Reason(10404, 404, "Resource Not Found")
+
+PROJECT_KEY_WRONG = Reason(1000052062, 400, "Project Key Is Wrong")
+TYPE_NOT_FOUND = Reason(30014, 400, "Work Item Type Not Found")
+
+NOT_JSON = Reason(9999, 400, "Invalid Param: the body is not a JSON object")
+INVALID_PARAM = Reason(20006, 400, "Invalid Param")
+OPTION_UNKNOWN = Reason(20050, 400, "Field Option Is Not Found")
+FIELD_NOT_FOUND = Reason(30009, 400, "Field Not Found")
+FIELD_NOT_WRITABLE = Reason(20083, 400, "Field Cannot Be Updated In This Mode")
+ITEM_NOT_FOUND = Reason(30005, 404, "Work Item Not Found")
+
+TOO_MANY_ITEMS = Reason(50006, 400, "ErrOAPIBatchUpdateOverLimit")
+TRY_LATER = Reason(50006, 500, "please try again later")
+
+
+class RefusedError(Exception):
+    """The request is answered with an error and changes nothing."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason.message}: {detail}" if detail else reason.message)
+        self.reason = reason

@@ -1,0 +1,111 @@
+"""Faults on demand: each rule names what goes wrong, at which endpoint, and how often."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Before the request has any effect.
+BEFORE = ("spurious_429", "try_later", "token_loss", "drop_before", "error_before", "garbage_before", "hang_before")
+# After it had its effect: the client does not get the answer.
+AFTER = ("drop_after", "error_after", "garbage_after", "hang_after")
+# One poll is answered NOT_EXIST although the job is there.
+POLL = ("not_exist",)
+# What becomes of the job that a batch_update starts.
+JOB = ("lose_job", "void_job", "endless_job", "omit_item")
+
+NAMES = frozenset((*BEFORE, *AFTER, *POLL, *JOB))
+EVERYWHERE = "*"
+GATEWAY_ERRORS = (502, 503, 504)
+DEFAULT_HANG = 30.0
+
+
+class FaultError(ValueError):
+    """The rule cannot be understood; the message says why."""
+
+
+@dataclass
+class Rule:
+    name: str
+    endpoint: str = EVERYWHERE
+    probability: float | None = None
+    count: int | None = None  # for so many requests, then never again
+    skip: int = 0  # requests that pass unharmed before a count begins
+    status: int | None = None  # of error_*; default: one of 502, 503, 504
+    seconds: float = DEFAULT_HANG  # of hang_*
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise FaultError(f"There is no fault {self.name!r}; there are: {', '.join(sorted(NAMES))}.")
+        if (self.probability is None) == (self.count is None):
+            raise FaultError(f"The fault {self.name} needs either a probability or a count.")
+
+    def fires(self, rng: random.Random) -> bool:
+        if self.probability is not None:
+            return rng.random() < self.probability
+        if self.skip > 0:
+            self.skip -= 1
+            return False
+        if not self.count:
+            return False
+        self.count -= 1
+        return True
+
+
+def parse_rule(text: str) -> Rule:
+    """`[ENDPOINT:]NAME=HOW_OFTEN[,KEY=VALUE...]`; a probability (0.05) or a count (3x)."""
+    target, _, how_often = text.partition("=")
+    endpoint, _, name = target.rpartition(":")
+    amount, *extras = how_often.split(",")
+    options: dict[str, Any] = {"name": name.strip(), "endpoint": endpoint.strip() or EVERYWHERE}
+    try:
+        if amount.endswith("x"):
+            options["count"] = int(amount[:-1])
+        else:
+            options["probability"] = float(amount)
+        for key, _, value in (extra.partition("=") for extra in extras):
+            options[key] = float(value) if key == "seconds" else int(value)
+    except ValueError as error:
+        raise FaultError(
+            f"{text!r} is no fault; write for example drop_after=0.05 or task_result:not_exist=3x."
+        ) from error
+    return rule_of(options)
+
+
+def rule_of(told: Mapping[str, Any]) -> Rule:
+    try:
+        return Rule(**told)
+    except TypeError as error:
+        raise FaultError(f"A fault has the keys {', '.join(Rule.__dataclass_fields__)}; got {dict(told)}.") from error
+
+
+class Faults:
+    def __init__(self, rules: Iterable[Rule], rng: random.Random) -> None:
+        self._rules: list[Rule] = []
+        self._rng = rng
+        self.fired: Counter[str] = Counter()
+        self.set(rules)
+
+    def set(self, rules: Iterable[Rule]) -> None:
+        """Add rules; one for the same fault at the same endpoint takes the place of the earlier one."""
+        for rule in rules:
+            self._rules = [r for r in self._rules if (r.name, r.endpoint) != (rule.name, rule.endpoint)]
+            self._rules.append(rule)
+
+    def clear(self) -> None:
+        self._rules.clear()
+
+    def draw(self, endpoint: str, names: Iterable[str]) -> Rule | None:
+        """The first rule among these names that fires for this request."""
+        for rule in self._rules:
+            if rule.name in names and rule.endpoint in (EVERYWHERE, endpoint) and rule.fires(self._rng):
+                self.fired[f"{endpoint}:{rule.name}"] += 1
+                return rule
+        return None
+
+    def gateway_status(self, rule: Rule) -> int:
+        return rule.status or self._rng.choice(GATEWAY_ERRORS)
+
+    def told(self) -> list[dict[str, Any]]:
+        return [asdict(rule) for rule in self._rules]

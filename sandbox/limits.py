@@ -1,0 +1,61 @@
+"""The door: who came when, and who was over the limit of the sliding window."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+Visitor = tuple[str, str]  # (endpoint, plugin): a renewed token is the same visitor
+
+DEFAULT_LIMIT = 15
+LIMITS: Mapping[str, int] = {"batch_update": 1, "task_result": 1}
+
+
+def fits(accepted: Iterable[float], at: float, window: float, limit: int) -> bool:
+    """Whether one more arrival keeps every sliding window at its limit.
+
+    Distance counts in both directions, because simulated latency can let a request overtake another.
+    """
+    return sum(abs(at - other) < window for other in accepted) < limit
+
+
+@dataclass
+class Log:
+    """The visits of one visitor. Only accepted ones occupy the window, so that a rejection does not prolong itself."""
+
+    limit: int
+    accepted: list[float] = field(default_factory=list)
+    rejected: list[float] = field(default_factory=list)
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=64))
+
+    def minimal_gap(self) -> float | None:
+        ordered = sorted(self.accepted)
+        return min((later - earlier for earlier, later in pairwise(ordered)), default=None)
+
+
+class Door:
+    def __init__(self, window: float) -> None:
+        self.window = window
+        self.logs: dict[Visitor, Log] = {}
+
+    def knock(self, endpoint: str, plugin: str, at: float) -> bool:
+        """Record an arrival and tell whether it may come in."""
+        log = self._log(endpoint, plugin)
+        if not fits(log.recent, at, self.window, log.limit):
+            log.rejected.append(at)
+            return False
+        log.accepted.append(at)
+        log.recent.append(at)
+        return True
+
+    def take_back(self, endpoint: str, plugin: str, at: float) -> None:
+        """The arrival was answered with a rate limit for no reason of the client's: it does not occupy the window."""
+        log = self._log(endpoint, plugin)
+        log.recent.remove(at)
+        log.accepted.remove(at)
+
+    def clear(self) -> None:
+        self.logs.clear()
+
+    def _log(self, endpoint: str, plugin: str) -> Log:
+        return self.logs.setdefault((endpoint, plugin), Log(LIMITS.get(endpoint, DEFAULT_LIMIT)))

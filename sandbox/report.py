@@ -1,0 +1,109 @@
+"""What the sandbox saw, and whether anything of it broke a rule."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sandbox.cells import Cell
+from sandbox.core import Sandbox
+from sandbox.jobs import Job
+
+
+def report(sandbox: Sandbox, now: float) -> dict[str, Any]:
+    """Times are seconds of one monotonic clock; `now` is its present reading."""
+    return {
+        "now": now,
+        "window": sandbox.settings.window,
+        "endpoints": [
+            {
+                "endpoint": endpoint,
+                "plugin": plugin,
+                "limit": log.limit,
+                "arrivals": sorted(log.accepted + log.rejected),
+                "accepted": log.accepted,
+                "rejected": log.rejected,
+                "minimal_gap": log.minimal_gap(),
+            }
+            for (endpoint, plugin), log in sandbox.door.logs.items()
+        ],
+        "batches": [_told_batch(job, now) for job in sandbox.jobs.jobs.values()],
+        "answers": dict(sandbox.answers),
+        "faults": dict(sandbox.faults.fired),
+    }
+
+
+def violations(sandbox: Sandbox) -> dict[str, Any]:
+    """Broken rules.
+
+    `overlaps`: two jobs that were open at the same time, shared a cell and wrote differently. `repeats`: the same, but both
+    made the very same change (a batch that was sent again after an unknown outcome); they are listed, not counted.
+    """
+    pairs = [_told_pair(*pair) for pair in overlapping(sandbox.jobs.jobs.values())]
+    overlaps = [pair for pair in pairs if not pair["is_repeat"]]
+    too_fast = [
+        {"endpoint": endpoint, "plugin": plugin, "at": at, "gap": _gap(at, log.accepted)}
+        for (endpoint, plugin), log in sandbox.door.logs.items()
+        for at in log.rejected
+    ]
+    too_many = [{"arrived_at": batch.arrived_at, "n_items": batch.n_items} for batch in sandbox.oversize]
+    return {
+        "total": len(overlaps) + len(too_fast) + len(too_many),
+        "overlaps": overlaps,
+        "too_fast": too_fast,
+        "too_many_items": too_many,
+        "repeats": [pair for pair in pairs if pair["is_repeat"]],
+    }
+
+
+def overlapping(jobs: Iterable[Job]) -> Iterator[tuple[Job, Job, Cell]]:
+    """Pairs of jobs, earlier first, of which the later arrived while the earlier could still change one of its cells."""
+    on_cell: dict[Cell, list[Job]] = {}
+    told: set[tuple[int, int]] = set()
+    for job in jobs:
+        for _, item in job.landings:
+            cell = Cell(job.update.project_key, item, job.update.field_key)
+            for earlier in on_cell.setdefault(cell, []):
+                pair = (earlier.order, job.order)
+                if earlier.last_landing_at > job.arrived_at and pair not in told:
+                    told.add(pair)
+                    yield earlier, job, cell
+            on_cell[cell].append(job)
+
+
+def _told_pair(earlier: Job, later: Job, cell: Cell) -> dict[str, Any]:
+    return {
+        "first": earlier.task_id,
+        "second": later.task_id,
+        "orders": [earlier.order, later.order],
+        "cell": cell._asdict(),
+        "is_repeat": _what(earlier) == _what(later),
+    }
+
+
+def _what(job: Job) -> tuple[str, Any, Any]:
+    return job.update.mode, job.update.before, job.update.after
+
+
+def _told_batch(job: Job, now: float) -> dict[str, Any]:
+    is_finished = job.is_findable and not job.flaws.is_endless and now >= job.course.ends_at
+    flaws = [name for name in ("is_lost", "is_void", "is_endless") if getattr(job.flaws, name)]
+    return {
+        "task_id": job.task_id,
+        "order": job.order,
+        "project_key": job.update.project_key,
+        "type_key": job.update.type_key,
+        "field_key": job.update.field_key,
+        "mode": job.update.mode,
+        "n_items": len(job.update.item_ids),
+        "item_ids": list(job.update.item_ids),
+        "arrived_at": job.arrived_at,
+        "finished_at": job.course.ends_at if is_finished else None,
+        "plugin": job.plugin,
+        "user_key": job.user_key,
+        "idem": job.idem,
+        "flaws": [*flaws, *(["omits_item"] if job.flaws.omitted else [])],
+    }
+
+
+def _gap(at: float, accepted: Iterable[float]) -> float:
+    """The distance to the nearest arrival that was let in."""
+    return min(abs(at - other) for other in accepted)

@@ -1,0 +1,152 @@
+"""Run the sandbox as a server: options, sockets, signals."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from sandbox.app import create_app
+from sandbox.core import Sandbox, Settings
+from sandbox.faults import FaultError, parse_rule
+from sandbox.world import DEMO_WORLD, World, WorldError, load_world
+
+EXIT_WRONG_USE = 2
+LISTENING = "sandbox listening on "
+
+
+@dataclass(frozen=True)
+class Options:
+    host: str = "127.0.0.1"
+    port: int = 0
+    exit_with_parent: bool = False
+    world: World = field(default_factory=load_world)
+    settings: Settings = field(default_factory=Settings)
+
+
+class Protocol(H11Protocol):
+    """Tells the application when a request was read from the socket, and lends it the transport, so that it can hang up."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, dict(app_state), _loop)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state["transport"] = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.app_state["received_at"] = time.monotonic()
+        super().data_received(data)
+
+
+class Server(uvicorn.Server):
+    """Says where it listens, ends at once and without a word, and goes when its parent has gone."""
+
+    def __init__(self, config: uvicorn.Config, *, exit_with_parent: bool) -> None:
+        super().__init__(config)
+        self._parent = os.getppid() if exit_with_parent else None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        sys.stdout.write(f"{LISTENING}http://{host}:{port}\n")
+        sys.stdout.flush()
+
+    async def on_tick(self, counter: int) -> bool:
+        is_orphan = self._parent is not None and os.getppid() != self._parent
+        return await super().on_tick(counter) or is_orphan
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own raises the signal again at the end; here a signal is the normal way to finish.
+        before = {s: signal.signal(s, self.handle_exit) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve(options: Options) -> None:
+    """Serve until SIGINT or SIGTERM. Must run in the main thread."""
+    app = create_app(Sandbox(options.world, options.settings))
+    config = uvicorn.Config(
+        app,
+        host=options.host,
+        port=options.port,
+        http=Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=0,
+    )
+    Server(config, exit_with_parent=options.exit_with_parent).run()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        options = parse_options(argv)
+    except (WorldError, FaultError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_WRONG_USE
+    serve(options)
+    return 0
+
+
+def parse_options(argv: Sequence[str] | None = None) -> Options:
+    asked = _parser().parse_args(argv)
+    settings = Settings(
+        window=asked.window,
+        latency=asked.latency,
+        expire_time=asked.expire_time,
+        job_median=asked.job_median,
+        job_sigma=asked.job_sigma,
+        seed=asked.seed,
+        faults=[parse_rule(text) for text in asked.fault],
+        missing_items_fail_query=asked.missing == "fail",
+    )
+    return Options(asked.host, asked.port, asked.exit_with_parent, load_world(asked.world), settings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sandbox", description="A stand-in for the Feishu Project API.")
+    add = parser.add_argument
+    add("--host", default="127.0.0.1")
+    add("--port", type=int, default=0, help="0: any free port; it is printed")
+    add("--world", type=Path, default=DEMO_WORLD, help="JSON file with projects, fields, people and items")
+    add("--window", type=float, default=1.0, help="seconds of the sliding window of the rate limits")
+    add("--latency", type=_latency, default=(0.0, 0.0), metavar="MIN:MAX", help="seconds, each way")
+    add("--expire-time", type=float, default=7200, help="seconds a token is valid for")
+    add("--job-median", type=float, default=1.0, help="median of the seconds a job takes")
+    add("--job-sigma", type=float, default=0.5, help="spread of a job's time (sigma of the log-normal distribution)")
+    add("--missing", choices=("absent", "fail"), default="absent", help="what a query does about missing items")
+    add("--fault", action="append", default=[], metavar="[ENDPOINT:]NAME=P|Nx", help="repeatable")
+    add("--seed", type=int, default=0)
+    add("--exit-with-parent", action="store_true", help="end when the process that started this one has ended")
+    return parser
+
+
+def _latency(text: str) -> tuple[float, float]:
+    low, _, high = text.partition(":")
+    return float(low), float(high or low)

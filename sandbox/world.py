@@ -1,0 +1,161 @@
+"""What exists in the sandbox: projects, types, fields, options, people and work items, read from one JSON file."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEMO_WORLD = Path(__file__).parent / "worlds" / "demo.json"
+
+
+class WorldError(ValueError):
+    """The world file cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Field:
+    key: str
+    name: str
+    alias: str
+    type_as_told: str  # the API may hyphenate type names; decisions use `type_key`
+    options: tuple[Mapping[str, Any], ...] = ()
+    generate_mode: str = "Default"
+    is_obsoleted: bool = False
+    is_cascading: bool = False
+    related_type: str | None = None  # the type of the items that a relation may point to
+    types: frozenset[str] | None = None  # None: every type of the project
+    in_meta: bool = True
+
+    @property
+    def type_key(self) -> str:
+        return self.type_as_told.replace("-", "_")
+
+    @property
+    def is_calculated(self) -> bool:
+        return self.generate_mode == "Calculate"
+
+    def belongs_to(self, type_key: str) -> bool:
+        return self.types is None or type_key in self.types
+
+
+@dataclass(frozen=True)
+class Item:
+    id: int
+    type_key: str
+    name: str
+    refuse: str | None = None  # the scene that every change of this item fails with
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ItemRange:
+    ids: range
+    type_key: str
+    values: Mapping[str, Any]
+
+    def item(self, item_id: int) -> Item:
+        return Item(item_id, self.type_key, f"{self.type_key} {item_id}", None, self.values)
+
+
+@dataclass(frozen=True)
+class Project:
+    key: str
+    simple_name: str
+    name: str
+    types: Mapping[str, str]
+    fields: tuple[Field, ...]
+    items: Mapping[int, Item]
+    ranges: tuple[ItemRange, ...]
+
+    def item(self, item_id: int) -> Item | None:
+        if item_id in self.items:
+            return self.items[item_id]
+        return next((r.item(item_id) for r in self.ranges if item_id in r.ids), None)
+
+    def fields_of(self, type_key: str | None) -> list[Field]:
+        return [f for f in self.fields if type_key is None or f.belongs_to(type_key)]
+
+    def field(self, field_key: str, type_key: str) -> Field | None:
+        return next((f for f in self.fields_of(type_key) if f.key == field_key), None)
+
+
+@dataclass(frozen=True)
+class Plugin:
+    secret: str
+    lacks_permission: bool = False
+
+
+@dataclass(frozen=True)
+class World:
+    projects: Mapping[str, Project]
+    users: tuple[Mapping[str, Any], ...]
+    plugins: Mapping[str, Plugin]  # empty: any plugin id with any secret is welcome
+
+    def project(self, key_or_simple_name: str) -> Project | None:
+        found = self.projects.get(key_or_simple_name)
+        return found or next((p for p in self.projects.values() if p.simple_name == key_or_simple_name), None)
+
+    def is_inactive(self, user_key: str) -> bool:
+        return any(user["user_key"] == user_key and user.get("inactive") for user in self.users)
+
+
+def load_world(path: Path = DEMO_WORLD) -> World:
+    try:
+        return build_world(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise WorldError(f"The world file {path} cannot be read: {error.strerror}.") from error
+    except json.JSONDecodeError as error:
+        raise WorldError(f"The world file {path} is not JSON: {error}.") from error
+    except KeyError as error:
+        raise WorldError(f"The world file {path} lacks the key {error}.") from error
+
+
+def build_world(told: Mapping[str, Any]) -> World:
+    projects = [_project(p) for p in told["projects"]]
+    plugins = {
+        plugin_id: Plugin(p) if isinstance(p, str) else Plugin(p["secret"], bool(p.get("lacks_permission")))
+        for plugin_id, p in told.get("plugins", {}).items()
+    }
+    return World({p.key: p for p in projects}, tuple(told.get("users", ())), plugins)
+
+
+def _project(told: Mapping[str, Any]) -> Project:
+    ranges = tuple(_range(i) for i in told["items"] if "from" in i)
+    items = _single_items((i for i in told["items"] if "from" not in i), ranges)
+    fields = tuple(_field(f) for f in told["fields"])
+    return Project(told["project_key"], told["simple_name"], told["name"], told["types"], fields, items, ranges)
+
+
+def _field(told: Mapping[str, Any]) -> Field:
+    return Field(
+        key=told["field_key"],
+        name=told["field_name"],
+        alias=told.get("field_alias", ""),
+        type_as_told=told["field_type_key"],
+        options=tuple(told.get("options", ())),
+        generate_mode=told.get("value_generate_mode", "Default"),
+        is_obsoleted=told.get("is_obsoleted", False),
+        is_cascading=told.get("is_cascading", False),
+        related_type=told.get("related_type"),
+        types=frozenset(told["types"]) if "types" in told else None,
+        in_meta=told.get("in_meta", True),
+    )
+
+
+def _range(told: Mapping[str, Any]) -> ItemRange:
+    return ItemRange(range(told["from"], told["to"] + 1), told["type"], told.get("defaults", {}))
+
+
+def _single_items(told: Iterable[Mapping[str, Any]], ranges: tuple[ItemRange, ...]) -> dict[int, Item]:
+    """Items told one by one; one that lies in a range is an exception to it and inherits what it does not say."""
+    items = {}
+    for one in told:
+        inherited = next((r.item(one["id"]) for r in ranges if one["id"] in r.ids), None)
+        type_key = one.get("type") or (inherited.type_key if inherited else None)
+        if type_key is None:
+            raise WorldError(f"Item {one['id']} has no type and lies in no range; give it a `type`.")
+        values = {**(inherited.values if inherited else {}), **one.get("values", {})}
+        name = one.get("name", f"{type_key} {one['id']}")
+        items[one["id"]] = Item(one["id"], type_key, name, one.get("refuse"), values)
+    return items
