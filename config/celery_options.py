@@ -24,13 +24,19 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         **_messages(settings),
         **_worker(),
         **_results(settings),
+        # In code and not in a database: two beats must tick alike.
         "beat_schedule": beat_schedule(settings),
     }
 
 
 def _stores(settings: Settings) -> dict[str, Any]:
     return {
+        # Hints and results share the ledger's Redis unless the operator separates them.
         "broker_url": settings.effective_broker_url,
+        # CELERY_BROKER_URL in the environment, which may belong to another app, beats the line above but not these two.
+        "broker_read_url": settings.effective_broker_url,
+        "broker_write_url": settings.effective_broker_url,
+        # (CELERY_RESULT_BACKEND beats this one; only `backend_cls` of the app itself is stronger.)
         "result_backend": settings.effective_result_backend,
         "broker_transport_options": _transport_options(settings),
         # The start of a connection is bounded like every other wait.
@@ -44,7 +50,8 @@ def _stores(settings: Settings) -> dict[str, Any]:
         # The same time-outs for the result backend, which has its own connections.
         "redis_socket_timeout": settings.redis_timeout_seconds,
         "redis_socket_connect_timeout": settings.redis_connect_timeout_seconds,
-        "redis_socket_keepalive": True,
+        # Keep-alive is TCP's; the backend's connection over a Unix socket refuses the word.
+        "redis_socket_keepalive": not settings.effective_result_backend.startswith("redis+socket:"),
         "redis_retry_on_timeout": True,
         "redis_backend_health_check_interval": HEALTH_CHECK_INTERVAL,
     }
@@ -116,6 +123,7 @@ def _worker() -> dict[str, Any]:
 
 def _results(settings: Settings) -> dict[str, Any]:
     return {
+        # JSON only, as for messages.
         "result_serializer": "json",
         "result_accept_content": ["json"],
         # As long as the ledger keeps the intent itself.

@@ -13,16 +13,17 @@ from config.fields import Codes, FromJson, Words, number, seconds
 
 
 class ErrorClass(StrEnum):
-    """What an error code of the remote API asks of us. The values are the class names of ERROR_CLASSES."""
+    """What an error code of the remote API asks of us: the class names that ERROR_CLASSES accepts."""
 
     RATE_LIMIT = "rate_limit"  # not executed: widen the spacing, send again, not an attempt
-    IDEMPOTENCY_CLASH = "idempotency_clash"  # the first request with this UUID arrived
+    CLASH = "clash"  # the first request with this UUID arrived
     TOKEN = "token"  # noqa: S105 - the name of a class, no password: renew once, repeat once
     LANE = "lane"  # credentials, permission, quota: pause the lane
     SPACE = "space"  # fail the intents of this space and type
     BATCH = "batch"  # permanent: a bad request
     ITEM = "item"  # permanent, but perhaps one item's fault: split and find it
     TRANSIENT = "transient"  # not executed: back off and send again
+    TRANSIENT_READ = "transient_read"  # transient on a read, permanent on a write
     UNKNOWN = "unknown"  # may have been applied: outcome unknown
     BY_TEXT = "by_text"  # transient if a text of TRANSIENT_TEXTS occurs in it, otherwise unknown
 

@@ -1,27 +1,28 @@
-"""The fixed names of Celery tasks and queues, and which task goes where. Other tools rely on these names."""
+"""The fixed names of Celery tasks and queues as types, and which task goes where."""
 
 from enum import StrEnum
 from typing import Final
 
 from config.settings import Settings
+from feishu_batch import names
 
 
 class TaskName(StrEnum):
-    UPDATE_WORK_ITEMS = "feishu_batch.update_work_items"  # the Celery door: one task is one intent
-    INTAKE = "feishu_batch.intake"
-    SUBMIT_BATCH = "feishu_batch.submit_batch"
-    POLL_JOB = "feishu_batch.poll_job"
-    READ_BACK = "feishu_batch.read_back"
-    FINISH = "feishu_batch.finish"
-    PUBLISH = "feishu_batch.publish"
-    SWEEP = "feishu_batch.sweep"
+    UPDATE_WORK_ITEMS = names.TASK_UPDATE_WORK_ITEMS  # the Celery door: one task is one intent
+    INTAKE = names.TASK_INTAKE
+    SUBMIT_BATCH = names.TASK_SUBMIT_BATCH
+    POLL_JOB = names.TASK_POLL_JOB
+    READ_BACK = names.TASK_READ_BACK
+    FINISH = names.TASK_FINISH
+    PUBLISH = names.TASK_PUBLISH
+    SWEEP = names.TASK_SWEEP
 
 
 class QueueName(StrEnum):
-    INTENTS = "feishu.intents"
-    SUBMIT = "feishu.submit"
-    POLL = "feishu.poll"
-    DEFAULT = "feishu.default"
+    INTENTS = names.QUEUE_INTENTS
+    SUBMIT = names.QUEUE_SUBMIT
+    POLL = names.QUEUE_POLL
+    DEFAULT = names.QUEUE_DEFAULT
 
 
 QUEUE_OF: Final = {

@@ -4,6 +4,7 @@ Nothing is read on import. `Settings(...)` takes arguments only, so that tests d
 run in; `load_settings()` is the one place that reads it.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -17,13 +18,21 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.errors import ConfigError
-from config.explain import explain, misspelt
+from config.explain import explain, misspelt, variable_name
 from config.fields import ENV_PREFIX, number, seconds
 from config.pace import Pace
 from config.remote_facts import RemoteFacts
 from config.urls import REDIS_SCHEMES, SecretUrl, url_for_celery, url_for_redis
 
-__all__ = ["ENV_PREFIX", "ConfigError", "Settings", "load_settings", "process_environment", "unknown_variables"]
+__all__ = [
+    "ENV_PREFIX",
+    "ConfigError",
+    "Settings",
+    "as_environment",
+    "load_settings",
+    "process_environment",
+    "unknown_variables",
+]
 
 
 class Settings(RemoteFacts, Pace, BaseSettings):
@@ -40,6 +49,9 @@ class Settings(RemoteFacts, Pace, BaseSettings):
     base_url: str = Field(
         "https://project.feishu.cn",
         description="Where Feishu Project answers. https, except on this machine. International: https://project.larksuite.com.",
+    )
+    ca_file: Path | None = Field(
+        None, description="Certificates (PEM) to trust in place of the usual ones, for a private host."
     )
     plugin_id: str | None = Field(None, description="The plugin's id, from its page in Feishu Project.")
     plugin_secret: SecretStr | None = Field(None, description="The plugin's secret, from the same page.")
@@ -192,6 +204,22 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def process_environment() -> dict[str, str]:
     file = {name: value for name, value in dotenv_values(Path(".env")).items() if value is not None}
     return {**file, **os.environ}
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """What was set explicitly, as variables for a child process in any directory. Holds the secrets in the clear."""
+    values = {name: _as_text(getattr(settings, name)) for name in sorted(settings.model_fields_set)}
+    return {variable_name(name): value for name, value in values.items() if value is not None}
+
+
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, SecretStr | SecretUrl):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, dict | tuple):
+        return json.dumps(value)
+    return None if value is None else str(value)
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:

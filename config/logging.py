@@ -1,0 +1,115 @@
+"""Logs are data: an event name, a sentence, ids. Set up once per process; secrets are masked on the way out."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from config.settings import Settings
+from config.urls import MASK
+
+# Whole words of a key: `plugin_token` and `X-PLUGIN-TOKEN`, not `tokenizer`. A user key is no secret.
+_SECRET_KEY: Final = re.compile(
+    r"(^|[_\-.])(token|secret|password|passwd|authorization|api[_-]?key|credentials?)s?($|[_\-.])", re.IGNORECASE
+)
+# In a text: whatever stands between `:` and `@` of a URL, and the value after the name of a secret.
+_URL_PASSWORD: Final = re.compile(r"(?P<before>[a-z][a-z0-9+.\-]*://[^\s/:@]*:)[^\s/]+(?=@)", re.IGNORECASE)
+_NAMED_SECRET: Final = re.compile(
+    r"(?P<before>[\"']?(?:x-plugin-token|plugin_secret|plugin_token|authorization|password)[\"']?\s*[=:]\s*[\"']?)(?:bearer\s+)?[^\s\"',;}]+",
+    re.IGNORECASE,
+)
+_QUIET: Final = ("celery", "kombu", "amqp", "billiard", "httpx", "httpcore", "asyncio", "redis")
+_DEEPEST: Final = 6
+
+
+def setup_logging(settings: Settings, stream: TextIO | None = None) -> None:
+    """Routes structlog and the standard library's logs to `stream` (stderr). Calling it again replaces what it set up."""
+    stream = stream or sys.stderr
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_shared(),
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_ending(stream, as_json)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_shared(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,  # a fork or a second setup must not keep the old stream
+    )
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def bind_ids(**ids: str | int | None) -> None:
+    """Adds ids to every line of this task or thread until `clear_ids`. None is left out."""
+    structlog.contextvars.bind_contextvars(**{name: value for name, value in ids.items() if value is not None})
+
+
+def clear_ids() -> None:
+    structlog.contextvars.clear_contextvars()
+
+
+def redacted(value: Any, depth: int = 0) -> Any:
+    """The value with secrets masked: by the name of their key, and inside texts where they can be recognised."""
+    if isinstance(value, str):
+        return redacted_text(value)
+    if depth >= _DEEPEST:
+        return "…"
+    if isinstance(value, Mapping):
+        return {key: MASK if _is_secret(key, item) else redacted(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redacted(item, depth + 1) for item in value]
+    return value if isinstance(value, int | float | None) else redacted_text(str(value))
+
+
+def redacted_text(text: str) -> str:
+    return _NAMED_SECRET.sub(rf"\g<before>{MASK}", _URL_PASSWORD.sub(rf"\g<before>{MASK}", text))
+
+
+def _is_secret(key: Any, item: Any) -> bool:
+    # A number or a truth value under such a name (`token_renewals=3`) is a measurement.
+    return bool(item) and not isinstance(item, int | float) and bool(_SECRET_KEY.search(str(key)))
+
+
+def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: MASK if _is_secret(key, item) else redacted(item) for key, item in event.items()}
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _ending(stream: TextIO, as_json: bool) -> list[Processor]:
+    """The exception becomes text first, because a traceback's last line may quote a URL; then masking; then the line."""
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)
+    )
+    return [structlog.processors.format_exc_info, _redact, renderer]
