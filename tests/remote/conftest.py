@@ -1,0 +1,32 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from raw_server import RawServer, Script
+
+from worker.remote.transport import Transport
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Script], RawServer]]:
+    servers: list[RawServer] = []
+
+    def start(script: Script) -> RawServer:
+        servers.append(RawServer(script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., Transport]]:
+    opened: list[Transport] = []
+
+    def start(url: str, timeout: float = 5.0) -> Transport:
+        opened.append(Transport(url, timeout))
+        return opened[-1]
+
+    yield start
+    for transport in opened:
+        transport.close()
