@@ -58,10 +58,11 @@ class Control:
             },
         )
 
-    async def report(self, request: Request) -> Response:  # noqa: ARG002 every endpoint takes a request
-        return JSONResponse(report.report(self._sandbox, self._advance()))
+    async def report(self, request: Request) -> Response:
+        with_items = request.query_params.get("items") == "1"
+        return JSONResponse(report.report(self._sandbox, self._advance(), with_items=with_items))
 
-    async def violations(self, request: Request) -> Response:  # noqa: ARG002
+    async def violations(self, request: Request) -> Response:  # noqa: ARG002 every endpoint takes a request
         self._advance()
         return JSONResponse(report.violations(self._sandbox))
 

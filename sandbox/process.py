@@ -43,7 +43,10 @@ class SandboxProcess:
         self.base_url = ""
 
     def start(self) -> Self:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)  # noqa: S603 our own command
+        # A session of its own: Ctrl-C ends the program that uses the sandbox, which then still needs it to finish its work.
+        self._process = subprocess.Popen(  # noqa: S603 our own command
+            self._command, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         try:
             self.base_url = _listening_at(self._process)
         except BaseException:
@@ -81,8 +84,8 @@ class SandboxProcess:
         told: dict[str, Any] = self._ask("GET", "/")
         return told
 
-    def report(self) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask("GET", "/_sandbox/report")
+    def report(self, *, with_items: bool = False) -> dict[str, Any]:
+        told: dict[str, Any] = self._ask("GET", "/_sandbox/report", query={"items": 1 if with_items else None})
         return told
 
     def violations(self) -> dict[str, Any]:

@@ -8,8 +8,11 @@ from sandbox.core import Sandbox
 from sandbox.jobs import Job
 
 
-def report(sandbox: Sandbox, now: float) -> dict[str, Any]:
-    """Times are seconds of one monotonic clock; `now` is its present reading."""
+def report(sandbox: Sandbox, now: float, *, with_items: bool = False) -> dict[str, Any]:
+    """Times are seconds of one monotonic clock; `now` is its present reading.
+
+    Items are left out by default: while a long report is written, requests wait, and seem to arrive later than they do.
+    """
     return {
         "now": now,
         "window": sandbox.settings.window,
@@ -25,7 +28,7 @@ def report(sandbox: Sandbox, now: float) -> dict[str, Any]:
             }
             for (endpoint, plugin), log in sandbox.door.logs.items()
         ],
-        "batches": [_told_batch(job, now) for job in sandbox.jobs.jobs.values()],
+        "batches": [_told_batch(job, now, with_items=with_items) for job in sandbox.jobs.jobs.values()],
         "answers": dict(sandbox.answers),
         "faults": dict(sandbox.faults.fired),
     }
@@ -56,17 +59,18 @@ def violations(sandbox: Sandbox) -> dict[str, Any]:
 
 def overlapping(jobs: Iterable[Job]) -> Iterator[tuple[Job, Job, Cell]]:
     """Pairs of jobs, earlier first, of which the later arrived while the earlier could still change one of its cells."""
-    on_cell: dict[Cell, list[Job]] = {}
+    open_on: dict[Cell, list[tuple[float, Job]]] = {}  # with the end of the job
     told: set[tuple[int, int]] = set()
-    for job in jobs:
+    for job in sorted(jobs, key=lambda job: job.arrived_at):
+        ends_at = job.last_landing_at
         for _, item in job.landings:
             cell = Cell(job.update.project_key, item, job.update.field_key)
-            for earlier in on_cell.setdefault(cell, []):
-                pair = (earlier.order, job.order)
-                if earlier.last_landing_at > job.arrived_at and pair not in told:
-                    told.add(pair)
+            still_open = [(end, earlier) for end, earlier in open_on.get(cell, ()) if end > job.arrived_at]
+            for _, earlier in still_open:
+                if (earlier.order, job.order) not in told:
+                    told.add((earlier.order, job.order))
                     yield earlier, job, cell
-            on_cell[cell].append(job)
+            open_on[cell] = [*still_open, (ends_at, job)]
 
 
 def _told_pair(earlier: Job, later: Job, cell: Cell) -> dict[str, Any]:
@@ -83,8 +87,8 @@ def _what(job: Job) -> tuple[str, Any, Any]:
     return job.update.mode, job.update.before, job.update.after
 
 
-def _told_batch(job: Job, now: float) -> dict[str, Any]:
-    is_finished = job.is_findable and not job.flaws.is_endless and now >= job.course.ends_at
+def _told_batch(job: Job, now: float, *, with_items: bool) -> dict[str, Any]:
+    is_finished = not (job.flaws.is_void or job.flaws.is_endless) and now >= job.course.ends_at
     flaws = [name for name in ("is_lost", "is_void", "is_endless") if getattr(job.flaws, name)]
     return {
         "task_id": job.task_id,
@@ -94,7 +98,7 @@ def _told_batch(job: Job, now: float) -> dict[str, Any]:
         "field_key": job.update.field_key,
         "mode": job.update.mode,
         "n_items": len(job.update.item_ids),
-        "item_ids": list(job.update.item_ids),
+        **({"item_ids": list(job.update.item_ids)} if with_items else {}),
         "arrived_at": job.arrived_at,
         "finished_at": job.course.ends_at if is_finished else None,
         "plugin": job.plugin,

@@ -66,7 +66,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        sys.stdout.write(f"{LISTENING}http://{host}:{port}\n")
+        sys.stdout.write(f"{LISTENING}http://{f'[{host}]' if ':' in host else host}:{port}\n")
         sys.stdout.flush()
 
     async def on_tick(self, counter: int) -> bool:
@@ -85,12 +85,12 @@ class Server(uvicorn.Server):
 
 
 def serve(options: Options) -> None:
-    """Serve until SIGINT or SIGTERM. Must run in the main thread."""
+    """Serve until SIGINT or SIGTERM. Must run in the main thread. Raises OSError if the address cannot be listened on."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.create_server((options.host, options.port), family=family)
     app = create_app(Sandbox(options.world, options.settings))
     config = uvicorn.Config(
         app,
-        host=options.host,
-        port=options.port,
         http=Protocol,
         ws="none",
         loop="asyncio",
@@ -101,7 +101,7 @@ def serve(options: Options) -> None:
         timeout_keep_alive=60,
         timeout_graceful_shutdown=0,
     )
-    Server(config, exit_with_parent=options.exit_with_parent).run()
+    Server(config, exit_with_parent=options.exit_with_parent).run([listener])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,7 +110,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (WorldError, FaultError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_WRONG_USE
-    serve(options)
+    try:
+        serve(options)
+    except OSError as error:
+        sys.stderr.write(f"The sandbox cannot listen on {options.host}:{options.port}: {error.strerror}.\n")
+        return EXIT_WRONG_USE
     return 0
 
 

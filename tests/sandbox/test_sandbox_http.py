@@ -11,7 +11,7 @@ import pytest
 from sandbox.process import SandboxProcess
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
-WINDOW = 0.2
+WINDOW = 0.05
 
 
 @pytest.fixture(scope="module")
@@ -81,19 +81,27 @@ def test_a_change_goes_in_and_comes_back(sandbox, api):
     assert sandbox.violations()["total"] == 0
 
 
-def test_a_second_request_in_the_window_is_rejected_even_with_another_token(sandbox, api):
-    first_token = api.headers["X-PLUGIN-TOKEN"]
-    log_in(api)
-    assert submit(api).status_code == 200
-    rejected = submit(api, headers={"X-PLUGIN-TOKEN": first_token})
-    assert rejected.status_code == 429
-    assert rejected.json()["err_code"] == 10429
+def test_the_limits_hold_even_with_another_token():
+    with SandboxProcess(window=60) as sandbox, httpx.Client(base_url=f"{sandbox.base_url}/open_api") as api:
+        log_in(api)
+        first_token = api.headers["X-PLUGIN-TOKEN"]
+        log_in(api)
+        assert submit(api).status_code == 200
+        rejected = submit(api, headers={"X-PLUGIN-TOKEN": first_token})
+        assert (rejected.status_code, rejected.json()["err_code"]) == (429, 10429)
+        reads = [api.get("/demo/work_item/all-types").status_code for _ in range(16)]
+        assert reads == [200] * 15 + [429]
+        seen = {e["endpoint"]: e for e in sandbox.report()["endpoints"]}
+        assert [len(seen["batch_update"][key]) for key in ("arrivals", "accepted", "rejected")] == [2, 1, 1]
+        assert len(sandbox.violations()["too_fast"]) == 2
+
+
+def test_a_request_after_the_window_is_accepted(sandbox, api):
+    submit(api)
     time.sleep(WINDOW)
     assert submit(api).status_code == 200
     seen = next(e for e in sandbox.report()["endpoints"] if e["endpoint"] == "batch_update")
-    assert (len(seen["accepted"]), len(seen["rejected"])) == (2, 1)
     assert seen["minimal_gap"] >= WINDOW
-    assert len(sandbox.violations()["too_fast"]) == 1
 
 
 def test_a_used_idempotency_key_is_429_with_a_code_of_its_own(sandbox, api):
@@ -176,14 +184,6 @@ def test_the_reading_endpoints_tell_the_world(api):
     assert list(projects) == [PROJECT]
 
 
-def test_reading_is_limited_to_fifteen_requests_in_a_window(sandbox, api):
-    codes = [api.get("/demo/work_item/all-types").status_code for _ in range(400)]
-    assert 429 in codes
-    seen = next(e for e in sandbox.report()["endpoints"] if e["endpoint"] == "all_types")
-    starts = seen["accepted"]
-    assert all(later - earlier >= WINDOW for earlier, later in zip(starts, starts[15:], strict=False))
-
-
 def test_an_unknown_path_is_answered_in_the_envelope(api):
     answer = api.get("/nothing/here")
     assert (answer.status_code, answer.json()["err_code"]) == (404, 10404)
@@ -210,8 +210,16 @@ def test_it_ends_quietly_and_at_once_on_a_signal_even_while_an_answer_hangs():
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{base_url}/open_api/authen/plugin_token", json={}, timeout=0.2)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=3)
+    out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_a_taken_port_is_named(sandbox):
+    port = sandbox.base_url.rpartition(":")[2]
+    command = [sys.executable, "-m", "sandbox", "--port", port]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    assert ended.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
 
 
 def test_it_ends_when_its_parent_has_gone():
@@ -223,7 +231,7 @@ def test_it_ends_when_its_parent_has_gone():
     base_url = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()[-1]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
         try:
             httpx.get(base_url, timeout=1)
