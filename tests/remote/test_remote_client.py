@@ -2,10 +2,12 @@ import json
 from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from worker.remote.client import DEFAULT_TOKEN_LIFETIME, MAX_CALLS_PER_QUERY, RemoteClient
-from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, OutcomeUnknown, SpaceRefused
+from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, OutcomeUnknown, RemoteError, SpaceRefused
 from worker.remote.models import BatchUpdate, Exchange, JobStatus, Option, Project, Token
 from worker.remote.transport import Answer
 
@@ -72,7 +74,7 @@ def test_ids_beyond_double_precision_stay_exact():
     assert call["body"]["work_item_ids"] == [2**63 - 1]
 
 
-@pytest.mark.parametrize("data", [None, {}, {"task_id": ""}, {"task_id": None}, [], {"task_id": 7}])
+@pytest.mark.parametrize("data", [None, {}, {"task_id": ""}, {"task_id": None}, [], {"task_id": True}])
 def test_an_acceptance_without_a_job_has_an_unknown_outcome(data):
     with pytest.raises(OutcomeUnknown) as caught:
         submit(ok(data))
@@ -275,3 +277,32 @@ def test_junk_in_place_of_data_is_an_error_or_nothing_at_all(junk):
     for call in calls:
         with suppress(NotExecuted):
             assert call() == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "fields", "field_key", "options", "type_key", "token", "task_id"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(st.binary() | JSON.map(lambda data: json.dumps(ok(data)).encode()))
+def test_whatever_is_answered_every_call_ends_in_a_result_or_a_remote_error(body):
+    remote, _ = client(body)
+    for call in (
+        remote.authenticate,
+        lambda: remote.batch_update(update(), token=TOKEN, idem_uuid="u"),
+        lambda: remote.task_result("J", token=TOKEN),
+        lambda: query(remote, [1]),
+        lambda: remote.fields("p", "t", token=TOKEN),
+        lambda: remote.projects_detail(token=TOKEN),
+        lambda: remote.all_types("p", token=TOKEN),
+    ):
+        with suppress(RemoteError):
+            call()

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.remote.codes import DEFAULT_TABLE, ErrorClass, classify, error_table
@@ -120,6 +120,7 @@ def test_outcome_unknown_is_no_kind_of_not_executed():
     assert OutcomeUnknown.__bases__ == (RemoteError,)
 
 
+@settings(deadline=None)
 @given(st.none() | st.integers(), st.integers(100, 599), st.booleans(), st.sampled_from(ErrorClass))
 def test_every_answer_is_success_or_exactly_one_policy(code, status, write, kind):
     table = error_table({} if code is None else {code: kind})

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.remote.compare import KIND_BY_TYPE, shows
@@ -90,11 +90,13 @@ def test_a_replacement_shows_when_the_new_is_there_and_the_old_is_gone(before, a
     assert shows("multi_select", "REPLACE", before, after, stored) is expected
 
 
+@settings(deadline=None)
 @given(st.sampled_from([None, *KIND_BY_TYPE]), st.sampled_from(["UPDATE", "APPEND", "REPLACE"]), JSON, JSON, JSON)
 def test_no_values_make_the_comparison_raise(field_type, mode, before, after, stored):
     assert shows(field_type, mode, before, after, stored) in {True, False, None}
 
 
+@settings(deadline=None)
 @given(st.sampled_from([None, *KIND_BY_TYPE]), JSON)
 def test_a_value_never_differs_from_itself(field_type, value):
     assert shows(field_type, "UPDATE", None, value, value) is not False

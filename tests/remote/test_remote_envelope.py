@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.remote.envelope import MASK, Envelope, parse, to_int
@@ -19,11 +19,13 @@ def parsed(document):
     return parse(json.dumps(document).encode())
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_become_an_envelope(body):
     assert isinstance(parse(body), Envelope)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["err", "err_code", "err_msg", "error", "code", "msg", "message", "data"]), JSON)
 )
@@ -32,6 +34,7 @@ def test_any_object_becomes_an_envelope_with_printable_texts(document):
     (envelope.message + envelope.inner_message + envelope.log_id).encode()
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_integers_are_read_or_refused_but_never_raise(value):
     number = to_int(value)

@@ -1,7 +1,10 @@
 import socket
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import certifi
 import httpcore
 import httpx
 import pytest
@@ -95,6 +98,17 @@ def test_the_connection_stays_warm(serve, connect):
     for _ in range(3):
         post(transport)
     assert server.connections == 1
+
+
+def test_each_thread_has_its_own_deadline_and_times(serve, connect):
+    def answer_slowly(connection, _number):
+        time.sleep(0.05)
+        connection.sendall(OK)
+
+    transport = connect(serve(answer_slowly).url)
+    with ThreadPoolExecutor(4) as pool:
+        exchanges = list(pool.map(lambda _: post(transport).exchange, range(8)))
+    assert all(0.05 <= exchange.duration < 0.5 for exchange in exchanges)
 
 
 def test_an_idle_connection_that_the_server_closed_is_not_used_again(serve, connect):
@@ -221,6 +235,11 @@ def test_an_unsafe_or_odd_address_is_refused_with_a_sentence(url):
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.9", "http://[::1]:80", "https://example.com/"])
 def test_https_and_loopback_addresses_are_fine(url, connect):
     connect(url)
+
+
+@pytest.mark.parametrize("verify", [True, False, certifi.where(), str(Path(certifi.where()).parent)])
+def test_certificates_can_be_checked_against_an_own_bundle_or_not_at_all(verify):
+    Transport("https://example.com", 1, verify).close()
 
 
 class HalfBrokenStream:

@@ -11,8 +11,10 @@ YES = (True, 1, "1", "true")  # official page: 1 is yes and 2 is no; booleans we
 
 
 def task_id(data: object) -> str:
-    """The job's name, or "" if there is none. Some answers give the bare string."""
+    """The job's name, or "" if there is none. Lenient: the bare string, or a number, are names too."""
     value = data.get("task_id") if isinstance(data, Mapping) else data
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     return value.strip() if isinstance(value, str) else ""
 
 

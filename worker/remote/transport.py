@@ -143,7 +143,9 @@ class _WatchedTransport(httpx.HTTPTransport):
 
     def __init__(self, ssl_context: ssl.SSLContext, watch: Watch) -> None:
         super().__init__(verify=ssl_context, trust_env=False)
-        # httpx offers no parameter for the pool's public `network_backend`; the tests on slow answers guard this line.
+        # httpx has no parameter for the pool's public `network_backend`. Closing the pool that is replaced fails at
+        # boot should httpx ever call it otherwise: unwatched sockets would make sent requests look unsent.
+        self._pool.close()
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl_context,
             keepalive_expiry=KEEPALIVE_EXPIRY,
