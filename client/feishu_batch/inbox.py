@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -14,9 +13,10 @@ from redis import exceptions as refusals
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from feishu_batch.errors import ConfigurationError, EnqueueError, IntentConflict, ReadError
-from feishu_batch.intents import UpdateIntent
+from feishu_batch.errors import ConfigurationError, EnqueueError, ReadError
 from feishu_batch.keys import FrontKeys
+from feishu_batch.packing import PackedIntent
+from feishu_batch.producer import conflict
 from feishu_batch.results import IntentView, read_intent
 
 # A hint that was lost is made up for by the first enqueue after this time (or by the worker's sweep).
@@ -36,20 +36,6 @@ _ADVICE: dict[type[Exception], str] = {
     refusals.NoPermissionError: "the Redis user may not run this command: it needs scripts, hashes, streams and strings",
     refusals.MaxConnectionsError: "this client has too many connections open",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PackedIntent:
-    """An intent, ready to be written."""
-
-    intent_id: str
-    digest: str
-    json: str
-
-    @classmethod
-    def of(cls, intent: UpdateIntent) -> "PackedIntent":
-        text, digest = intent.packed()
-        return cls(intent.intent_id, digest, text)
 
 
 @cache
@@ -141,13 +127,6 @@ class Inbox:
     def _address(self) -> str:
         options = self._pool.connection_kwargs
         return str(options["path"]) if "path" in options else f"{options.get('host')}:{options.get('port', 6379)}"
-
-
-def conflict(intent_id: str) -> IntentConflict:
-    return IntentConflict(
-        f"intent id {intent_id} is already taken by an intent with another content;"
-        " the same id is for repeating the same intent, a new intent needs a new id"
-    )
 
 
 def _pool(redis_url: str, timeout: float) -> ConnectionPool:

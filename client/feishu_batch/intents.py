@@ -42,9 +42,11 @@ def _real_project_key(value: str) -> str:
 
 def _ordered(value: Any) -> Any:
     # pydantic would also take sets and generators, which have no order or can be read only once.
-    if isinstance(value, list | tuple):
-        return value
-    raise ValueError("must be a list of work item ids")
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list of work item ids")  # noqa: TRY004 - pydantic collects ValueErrors only
+    if not value:
+        raise ValueError("must name at least one work item")
+    return value
 
 
 def _without_duplicates(ids: tuple[int, ...]) -> tuple[int, ...]:
@@ -74,7 +76,7 @@ class UpdateIntent(BaseModel):
     work_item_type_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
     work_item_ids: Annotated[
         tuple[Annotated[int, Field(strict=True, gt=0, le=INT64_MAX)], ...],
-        Field(min_length=1, max_length=MAX_ITEMS),
+        Field(max_length=MAX_ITEMS),
         BeforeValidator(_ordered),
         AfterValidator(_without_duplicates),
     ]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, cast
@@ -59,7 +59,7 @@ class Progress:
         }
 
     def state(self) -> IntentState:
-        if self.settled < self.total:
+        if self.pending or self.in_flight:
             return IntentState.OPEN
         if not (self.failed or self.canceled or self.expired):
             return IntentState.SUCCEEDED
@@ -104,7 +104,7 @@ class IntentView:
     result: Result | None  # None: not ended
 
 
-def read_intent(redis: "Redis", prefix: str, intent_id: str) -> IntentView | None:
+def read_intent(redis: Redis, prefix: str, intent_id: str) -> IntentView | None:
     """Two round trips. None: no such intent, or forgotten. The client may decode responses or not."""
     front = FrontKeys(prefix)
     for _ in range(_LOOKS):
@@ -116,7 +116,7 @@ def read_intent(redis: "Redis", prefix: str, intent_id: str) -> IntentView | Non
             return _read_recorded(redis, IntentKeys(prefix, lane, number), intent_id)
         if queued := _read_queued(redis, front.inbox, intent_id, number):
             return queued
-    return _queued_view(intent_id, number, total=0)
+    return queued_view(intent_id, number, total=0)
 
 
 def view_of_record(
@@ -129,7 +129,11 @@ def view_of_record(
     return IntentView(intent_id, keys.number, keys.lane, state, progress, result)
 
 
-def _read_recorded(redis: "Redis", keys: IntentKeys, intent_id: str) -> IntentView | None:
+def queued_view(intent_id: str, number: int, total: int) -> IntentView:
+    return IntentView(intent_id, number, None, IntentState.QUEUED, Progress(total, pending=total), None)
+
+
+def _read_recorded(redis: Redis, keys: IntentKeys, intent_id: str) -> IntentView | None:
     with redis.pipeline(transaction=True) as transaction:  # one transaction, so that counts and outcomes agree
         transaction.hgetall(keys.record)
         transaction.hgetall(keys.outcomes)
@@ -137,17 +141,13 @@ def _read_recorded(redis: "Redis", keys: IntentKeys, intent_id: str) -> IntentVi
     return view_of_record(intent_id, keys, record, outcomes) if record else None
 
 
-def _read_queued(redis: "Redis", inbox: str, intent_id: str, number: int) -> IntentView | None:
+def _read_queued(redis: Redis, inbox: str, intent_id: str, number: int) -> IntentView | None:
     position = f"{number}-0"
     entries = cast("list[tuple[Any, Mapping[Any, Any]]]", redis.xrange(inbox, position, position))
     if not entries:
         return None
     content = json.loads(_texts(entries[0][1])["i"])
-    return _queued_view(intent_id, number, len(content["work_item_ids"]))
-
-
-def _queued_view(intent_id: str, number: int, total: int) -> IntentView:
-    return IntentView(intent_id, number, None, IntentState.QUEUED, Progress(total, pending=total), None)
+    return queued_view(intent_id, number, len(content["work_item_ids"]))
 
 
 def _progress(record: Mapping[str, str]) -> Progress:
@@ -157,16 +157,18 @@ def _progress(record: Mapping[str, str]) -> Progress:
     total, in_flight = count(RecordField.TOTAL), count(RecordField.IN_FLIGHT)
     if RecordField.REFUSED in record:
         return Progress(total, failed=total)
-    return Progress(
+    settled = Progress(
         total=total,
-        pending=count(RecordField.OPEN) - in_flight,
-        in_flight=in_flight,
         succeeded=count(RecordField.SUCCEEDED),
         failed=count(RecordField.FAILED),
         superseded=count(RecordField.SUPERSEDED),
         canceled=count(RecordField.CANCELED),
         expired=count(RecordField.EXPIRED),
     )
+    still_open = count(RecordField.OPEN)
+    if count(RecordField.RECORDED) < total and RecordField.RECORDED in record:
+        still_open = max(still_open, total - settled.settled)  # a large intent is recorded in several steps
+    return replace(settled, pending=still_open - in_flight, in_flight=in_flight)
 
 
 def _result(intent_id: str, record: Mapping[str, str], outcomes: Mapping[str, str], progress: Progress) -> Result:

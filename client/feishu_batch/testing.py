@@ -1,0 +1,107 @@
+"""A stand-in for the client, for the tests of a backend app: the same checks, no Redis, no worker.
+
+fake = FakeFeishuBatch()
+close_stories(fake)
+assert fake.intents[0].field_key == "status"
+fake.complete(fake.intents[0].intent_id, failed={102: "NoPermissionToModify"})
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from celery.result import EagerResult
+
+from feishu_batch.errors import ItemsFailed, UnknownIntent
+from feishu_batch.intents import UpdateIntent
+from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX, IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.packing import PackedIntent
+from feishu_batch.producer import Producer, conflict
+from feishu_batch.results import IntentView, queued_view, view_of_record
+
+
+class FakeFeishuBatch(Producer):
+    """`intents`: what was enqueued, in order, each id once."""
+
+    def __init__(self) -> None:
+        self.intents: list[UpdateIntent] = []
+        self._digests: dict[str, str] = {}
+        self._views: dict[str, IntentView] = {}
+        self._enqueued_at: dict[str, float] = {}
+
+    def complete(
+        self,
+        intent_id: str,
+        *,
+        failed: Mapping[int, str | Mapping[str, Any]] | None = None,
+        superseded: Collection[int] = (),
+        canceled: Collection[int] = (),
+        expired: Collection[int] = (),
+    ) -> None:
+        """End the intent. `failed`: item → reason, or {"code", "reason"}. Items that are named nowhere succeed."""
+        outcomes = {str(item): OutcomeLetter.FAILED + _reason(why) for item, why in (failed or {}).items()}
+        outcomes |= dict.fromkeys(map(str, superseded), OutcomeLetter.SUPERSEDED)
+        outcomes |= dict.fromkeys(map(str, canceled), OutcomeLetter.CANCELED)
+        outcomes |= dict.fromkeys(map(str, expired), OutcomeLetter.EXPIRED)
+        intent = self._intent(intent_id)
+        if strangers := outcomes.keys() - set(map(str, intent.work_item_ids)):
+            raise ValueError(f"not items of intent {intent_id}: {', '.join(sorted(strangers))}")
+        keys = IntentKeys(DEFAULT_PREFIX, intent.lane or DEFAULT_LANE, self._views[intent_id].number)
+        record = _record(len(intent.work_item_ids), outcomes, self._enqueued_at[intent_id])
+        self._views[intent_id] = view_of_record(intent_id, keys, record, outcomes)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def _intent(self, intent_id: str) -> UpdateIntent:
+        for intent in self.intents:
+            if intent.intent_id == intent_id:
+                return intent
+        raise UnknownIntent(f"no intent {intent_id} was enqueued")
+
+    def _put(self, intents: Sequence[PackedIntent]) -> None:
+        for intent in intents:
+            if self._digests.get(intent.intent_id, intent.digest) != intent.digest:
+                raise conflict(intent.intent_id)
+        for intent in intents:
+            if intent.intent_id not in self._digests:
+                self._digests[intent.intent_id] = intent.digest
+                self._append(UpdateIntent.parse(intent.json))
+
+    def _append(self, intent: UpdateIntent) -> None:
+        self.intents.append(intent)
+        self._enqueued_at[intent.intent_id] = time.time()
+        self._views[intent.intent_id] = queued_view(intent.intent_id, len(self.intents), len(intent.work_item_ids))
+
+    def _view(self, intent_id: str) -> IntentView | None:
+        return self._views.get(intent_id)
+
+    def _async_result(self, intent_id: str) -> EagerResult:
+        view = self._views.get(intent_id)
+        if view is None or view.result is None:
+            return EagerResult(intent_id, None, "PENDING")
+        content = view.result.to_dict()
+        if view.result.ok:
+            return EagerResult(intent_id, content, "SUCCESS")
+        return EagerResult(intent_id, ItemsFailed.of(content), "FAILURE")
+
+
+def _reason(why: str | Mapping[str, Any]) -> str:
+    return json.dumps({"code": None, "reason": why} if isinstance(why, str) else dict(why))
+
+
+def _record(total: int, outcomes: Mapping[str, str], enqueued_at: float) -> dict[str, str]:
+    letters = Counter(outcome[0] for outcome in outcomes.values())
+    counts = {
+        RecordField.TOTAL: total,
+        RecordField.SUCCEEDED: total - len(outcomes),
+        RecordField.FAILED: letters[OutcomeLetter.FAILED],
+        RecordField.SUPERSEDED: letters[OutcomeLetter.SUPERSEDED],
+        RecordField.CANCELED: letters[OutcomeLetter.CANCELED],
+        RecordField.EXPIRED: letters[OutcomeLetter.EXPIRED],
+        RecordField.ENQUEUED_AT_MS: int(enqueued_at * 1000),
+        RecordField.COMPLETED_AT_MS: int(time.time() * 1000),
+    }
+    return {field: str(count) for field, count in counts.items()}

@@ -1,0 +1,168 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from intent_factory import content
+
+from feishu_batch import (
+    ConfigurationError,
+    FeishuBatch,
+    IntentConflict,
+    IntentError,
+    IntentState,
+    UpdateIntent,
+    parse_intent,
+)
+from feishu_batch.keys import FrontKeys
+from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
+from feishu_batch.packing import CHUNK_BYTES, CHUNK_INTENTS, PackedIntent, chunks
+
+
+@pytest.fixture
+def client(redis_url, prefix):
+    with FeishuBatch(redis_url, key_prefix=prefix) as client:
+        yield client
+
+
+def inbox(redis, prefix) -> list[UpdateIntent]:
+    return [UpdateIntent.parse(fields["i"]) for _, fields in redis.xrange(FrontKeys(prefix).inbox)]
+
+
+def test_an_enqueued_intent_is_in_the_inbox(client, redis, prefix):
+    handle = client.enqueue(**content(note="from a test"))
+    (written,) = inbox(redis, prefix)
+    assert written.intent_id == handle.intent_id
+    assert written.note == "from a test"
+    assert handle.state is IntentState.QUEUED
+    assert client.handle(handle.intent_id).state is IntentState.QUEUED
+
+
+def test_a_bad_intent_is_refused_before_anything_is_written(client, redis, prefix):
+    with pytest.raises(IntentError, match="project_key"):
+        client.enqueue(**content(project_key="simple"))
+    with pytest.raises(IntentError, match=r"^intents\.1: field_key: "):
+        client.enqueue_many([content(), content(field_key="?")])
+    assert inbox(redis, prefix) == []
+
+
+def test_the_same_id_again_is_the_same_intent(client, redis, prefix):
+    for _ in range(2):
+        client.enqueue(**content(intent_id="once"))
+    client.enqueue_many([parse_intent(content(intent_id="once"))] * 3)
+    assert len(inbox(redis, prefix)) == 1
+
+
+def test_the_same_id_with_another_content_is_refused(client, redis, prefix):
+    client.enqueue(**content(intent_id="once"))
+    with pytest.raises(IntentConflict, match="once"):
+        client.enqueue(**content(intent_id="once", after_field_value="other"))
+    with pytest.raises(IntentConflict, match="twice"):
+        client.enqueue_many([content(intent_id="twice"), content(intent_id="twice", priority=1)])
+    assert len(inbox(redis, prefix)) == 1
+
+
+def test_many_intents_keep_their_order_over_all_chunks(client, redis, prefix):
+    handles = client.enqueue_many(content(work_item_ids=[n]) for n in range(1, 1203))
+    assert [intent.work_item_ids[0] for intent in inbox(redis, prefix)] == list(range(1, 1203))
+    assert [handle.intent_id for handle in handles] == [intent.intent_id for intent in inbox(redis, prefix)]
+
+
+def test_a_conflict_in_the_last_chunk_leaves_the_first_unwritten(client, redis, prefix):
+    client.enqueue(**content(intent_id="taken"))
+    intents = [content(work_item_ids=[n]) for n in range(1, 1100)]
+    with pytest.raises(IntentConflict, match="taken"):
+        client.enqueue_many([*intents, content(intent_id="taken", priority=0)])
+    assert len(inbox(redis, prefix)) == 1
+
+
+def test_nothing_to_enqueue_is_no_error(client):
+    assert client.enqueue_many([]) == []
+
+
+def test_chunks_are_bounded_in_number_and_size():
+    small = [PackedIntent.of(parse_intent(content())) for _ in range(1001)]
+    large = [PackedIntent.of(parse_intent(content(after_field_value="é" * 32_000))) for _ in range(40)]
+    parts = list(chunks([*small, *large]))
+    assert [intent for part in parts for intent in part] == [*small, *large]
+    assert max(len(part) for part in parts) == CHUNK_INTENTS
+    assert max(sum(len(intent.json.encode()) for intent in part) for part in parts) <= CHUNK_BYTES
+
+
+def test_one_hint_is_sent_while_none_is_taken(client, redis, prefix):
+    redis.delete(QUEUE_INTENTS)
+    for _ in range(5):
+        client.enqueue(**content())
+    (message,) = redis.lrange(QUEUE_INTENTS, 0, -1)
+    headers = json.loads(message)["headers"]
+    assert headers["task"] == TASK_INTAKE
+    assert headers["ignore_result"] is True
+    redis.delete(FrontKeys(prefix).hint)
+    client.enqueue(**content())
+    assert redis.llen(QUEUE_INTENTS) == 2
+
+
+def test_the_environment_of_the_surrounding_celery_app_does_not_matter(redis_url, prefix, redis, monkeypatch):
+    for name in ("CELERY_BROKER_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND"):
+        monkeypatch.setenv(name, "redis://127.0.0.1:1/0")
+    redis.delete(QUEUE_INTENTS)
+    with FeishuBatch(redis_url, key_prefix=prefix) as client:
+        handle = client.enqueue(**content())
+        assert redis.llen(QUEUE_INTENTS) == 1
+        assert handle.async_result.state == "PENDING"
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # Celery's own call
+def test_the_celery_result_has_the_intents_id(client, redis):
+    handle = client.enqueue(**content())
+    result = handle.async_result
+    result.backend.store_result(handle.intent_id, {"state": "succeeded"}, "SUCCESS")
+    assert result.id == handle.intent_id
+    assert result.get(timeout=5) == {"state": "succeeded"}
+    result.backend.client.close()
+    redis.delete(f"celery-task-meta-{handle.intent_id}")
+
+
+def test_threads_share_a_client(client, redis, prefix):
+    def produce(_):
+        return {client.enqueue(**content()).state for _ in range(50)}
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(produce, range(8))) == [{"queued"}] * 8
+    assert len(inbox(redis, prefix)) == 400
+
+
+def test_a_closed_client_opens_again(client):
+    client.enqueue(**content())
+    client.close()
+    client.close()
+    assert client.enqueue(**content()).state is IntentState.QUEUED
+
+
+def test_the_client_is_configured_by_the_environment(redis_url, prefix, redis):
+    environ = {"FEISHU_BATCH_REDIS_URL": redis_url, "FEISHU_BATCH_KEY_PREFIX": prefix, "FEISHU_BATCH_BROKER_URL": ""}
+    with FeishuBatch.from_env(environ) as client:
+        client.enqueue(**content())
+    assert len(inbox(redis, prefix)) == 1
+
+
+@pytest.mark.parametrize("environ", [{}, {"FEISHU_BATCH_REDIS_URL": ""}])
+def test_a_missing_setting_is_named(environ):
+    with pytest.raises(ConfigurationError, match="FEISHU_BATCH_REDIS_URL is not set"):
+        FeishuBatch.from_env(environ)
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("http://:secret@host", {}),
+        ("secret", {}),
+        ("redis://:secret@host:port/0", {}),
+        ("redis://:secret@host/0?socket_timeout=secret", {}),
+        ("redis://host", {"key_prefix": "a{b}"}),
+        ("redis://host", {"timeout": 0}),
+    ],
+)
+def test_wrong_settings_are_refused_at_once_without_the_secret(url, options):
+    with pytest.raises(ConfigurationError) as caught:
+        FeishuBatch(url, **options)
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,40 @@
+import json
+
+import pytest
+from celery import Celery, chain
+from intent_factory import content
+
+from feishu_batch import IntentError, parse_intent, signature
+from feishu_batch.names import QUEUE_INTENTS, TASK_UPDATE_WORK_ITEMS
+
+
+def test_a_signature_carries_the_intent_and_its_id_is_the_task_id():
+    made = signature(**content(intent_id="mine", expires_at="2030-01-01T00:00:00Z"))
+    assert made.task == TASK_UPDATE_WORK_ITEMS
+    assert made.options == {"task_id": "mine", "queue": QUEUE_INTENTS}
+    assert made.immutable
+    sent = json.loads(json.dumps(made))["kwargs"]
+    assert parse_intent({**sent, "intent_id": "mine"}) == parse_intent(
+        content(intent_id="mine", expires_at="2030-01-01T00:00:00Z")
+    )
+
+
+def test_a_bad_intent_is_refused_when_the_signature_is_made():
+    with pytest.raises(IntentError, match="work_item_ids"):
+        signature(**content(work_item_ids=[]))
+
+
+def test_in_a_chain_the_task_keeps_the_intents_id(redis_url, redis):
+    app = Celery(broker=redis_url, set_as_current=False)
+    app.conf.task_ignore_result = True
+    redis.delete(QUEUE_INTENTS)
+    made = chain(
+        signature(app=app, **content(intent_id="first")), signature(app=app, **content(intent_id="second")), app=app
+    )
+    try:
+        result = made.apply_async()
+    finally:
+        app.close()
+    assert (result.parent.id, result.id) == ("first", "second")
+    headers = json.loads(redis.lindex(QUEUE_INTENTS, 0))["headers"]
+    assert (headers["task"], headers["id"]) == (TASK_UPDATE_WORK_ITEMS, "first")
