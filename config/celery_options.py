@@ -6,7 +6,7 @@ make messages safe; they make lost ones cheap, repeated ones harmless, and a sil
 
 from typing import Any, Final
 
-from config.routing import QueueName, task_queues, task_routes
+from config.routing import QueueName, TaskName, task_queues, task_routes
 from config.schedule import beat_schedule
 from config.settings import Settings
 
@@ -26,6 +26,8 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         **_results(settings),
         # In code and not in a database: two beats must tick alike.
         "beat_schedule": beat_schedule(settings),
+        # A second belt: it counts starts in one process, the slot in the ledger counts arrivals over all of them.
+        "task_annotations": {str(TaskName.SUBMIT_BATCH): {"rate_limit": f"{1 / settings.slot_seconds:g}/s"}},
     }
 
 

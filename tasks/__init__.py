@@ -1,0 +1,6 @@
+"""The Celery tasks: parse, call the worker package, done. What they decide on is in the ledger, never in a message."""
+
+from tasks.door import update_work_items
+from tasks.pipeline import finish, intake, poll_job, publish, read_back, submit_batch, sweep
+
+__all__ = ["finish", "intake", "poll_job", "publish", "read_back", "submit_batch", "sweep", "update_work_items"]

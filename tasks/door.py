@@ -1,0 +1,46 @@
+"""The Celery door: the task that backend apps call. One task is one intent."""
+
+import json
+from typing import Any, NoReturn
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore
+
+from config.routing import TaskName
+from feishu_batch.errors import IntentError
+from feishu_batch.intents import parse_intent
+from feishu_batch.packing import PackedIntent
+from tasks.pipeline import finish
+from tasks.process import runtime
+from worker.app import app
+
+
+class Parked(Task):
+    """Instead of being sent, the signature that replaces this task waits in the ledger for the intent's end."""
+
+    def on_replace(self, sig: Any) -> NoReturn:
+        here = runtime()
+        located = here.front.locate(self.request.id)
+        if located is None:
+            raise LookupError(f"intent {self.request.id} vanished from the ledger while it was taken in")
+        number = located[0]
+        here.front.park(number, json.dumps(sig))
+        if here.lane.republish_if_ended(number):
+            here.hints.publish()
+        raise Ignore
+
+
+@app.task(base=Parked, bind=True, name=str(TaskName.UPDATE_WORK_ITEMS))
+def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
+    """Change one field of up to 10,000 work items. The result says what became of each.
+
+    As a link of a chain it ignores the result of the link before.
+    """
+    structlog.contextvars.clear_contextvars()
+    if intent.setdefault("intent_id", self.request.id) != self.request.id:
+        raise IntentError(f"intent_id: {intent['intent_id']!r} is not the task's own id {self.request.id!r}")
+    here = runtime()
+    here.front.enqueue(PackedIntent.of(parse_intent(intent)))
+    here.intake.drain()
+    return self.replace(finish.si())

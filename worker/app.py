@@ -1,0 +1,17 @@
+"""The Celery app. Importing it needs no environment: settings are read when the configuration is first used."""
+
+from celery import Celery
+from celery.local import PromiseProxy
+from celery.signals import setup_logging
+
+from config.celery_options import celery_options
+from config.logging import setup_logging as set_up_logs
+from config.settings import load_settings
+
+app = Celery("feishu_batch", include=["tasks"])
+app.config_from_object(PromiseProxy(lambda: celery_options(load_settings())))
+
+
+@setup_logging.connect
+def _set_up_logging(**_: object) -> None:
+    set_up_logs(load_settings())

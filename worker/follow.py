@@ -1,0 +1,239 @@
+"""Follow what was accepted to its end: one poll, or one read-back, of the batch that is due most."""
+
+import random
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+import structlog
+
+from worker.hints import Hints
+from worker.ledger.lane import Lane
+from worker.ledger.records import Advanced, Batch, BatchState
+from worker.outcomes import Policy, Step, after_poll, after_read_back, after_read_back_failed
+from worker.pacing.slots import Slots
+from worker.polling import estimated_duration, next_poll_delay, size_class
+from worker.progress import ProgressReports
+from worker.remote.client import RemoteClient
+from worker.remote.compare import shows
+from worker.remote.errors import LaneStopped, RemoteError
+from worker.remote.models import JobReport, Token
+from worker.remote.tokens import TokenSource
+from worker.submit import settle_slot, write_step
+
+log = structlog.get_logger("feishu_batch.follow")
+
+PATIENCE = 1.0  # seconds that one run waits for something to become due
+HOLD = 5.0  # seconds beyond the HTTP time-out for which a picked batch is kept from others
+
+
+class Follower:
+    def __init__(
+        self,
+        *,
+        lane: Lane,
+        poll_slots: Slots,
+        read_slots: Slots,
+        remote: RemoteClient,
+        tokens: TokenSource,
+        hints: Hints,
+        progress: ProgressReports,
+        policy: Policy,
+        http_timeout: float,
+        verify_share: float,
+    ) -> None:
+        self._lane = lane
+        self._poll_slots = poll_slots
+        self._read_slots = read_slots
+        self._remote = remote
+        self._tokens = tokens
+        self._hints = hints
+        self._progress = progress
+        self._policy = policy
+        self._hold = http_timeout + HOLD
+        self._verify_share = verify_share
+
+    # --- polls ----------------------------------------------------------------------------------------------------
+
+    def poll(self) -> dict[str, object]:
+        """Ask for the job that is due most, if one becomes due soon. Returns what happened, in ids."""
+        time.sleep(min(PATIENCE, self._poll_slots.opens_in()))
+        batch = self._pick("jobs")
+        report: dict[str, object] = {"state": "nothing due"}
+        if isinstance(batch, Batch):
+            structlog.contextvars.bind_contextvars(batch=batch.number, job=batch.task_id)
+            report = self._poll(batch)
+        if batch is not None:
+            self._hints.poll()
+        return report
+
+    def _pick(self, where: str) -> Batch | float | None:
+        """Wait a moment for something to become due, so that the hint that is sent next does not spin."""
+        picked = self._lane.pick(where, hold=self._hold)
+        if not isinstance(picked, float):
+            return picked
+        time.sleep(min(picked, PATIENCE))
+        return self._lane.pick(where, hold=self._hold) if picked <= PATIENCE else picked
+
+    def _poll(self, batch: Batch) -> dict[str, object]:
+        answer = self._ask(batch)
+        if answer is None:
+            step = Step(BatchState.OPEN)
+        else:
+            step = after_poll(batch, answer, self._policy, self._next_poll(batch), verify=self._is_sampled())
+            step = _counted(step, batch)
+        advanced = self._apply(batch, BatchState.OPEN, step)
+        if isinstance(answer, JobReport) and answer.word in self._policy.final_words:
+            self._learn(batch)
+            self._log_end(batch, answer, step)
+        elif isinstance(answer, RemoteError):
+            log.warning("poll.failed", error=str(answer))
+        return {
+            "batch": batch.number,
+            "job": batch.task_id,
+            "state": "settled" if not advanced.remaining else str(step.then),
+            "settled": len(step.settled),
+            "remaining": advanced.remaining,
+        }
+
+    def _ask(self, batch: Batch) -> JobReport | RemoteError | None:
+        token = self._token()
+        if token is None:
+            return None
+        reservation = self._poll_slots.take(ahead=2 * self._poll_slots.spacing.slot)
+        if reservation is None:
+            return None
+        answer: JobReport | RemoteError
+        try:
+            answer = self._remote.task_result(batch.task_id or "", token=token)
+        except RemoteError as error:
+            answer = error
+        verdict = after_poll(batch, answer, self._policy, 0.0).slot
+        settle_slot(self._poll_slots, reservation, answer, verdict, self._policy)
+        return answer
+
+    def _next_poll(self, batch: Batch) -> float:
+        age = (batch.number_field("now") - batch.number_field("entered")) / 1000
+        durations = self._lane.durations(size_class(batch.number_field("size")))
+        return next_poll_delay(age, durations, self._poll_slots.spacing.slot)
+
+    def _learn(self, batch: Batch) -> None:
+        entered, now = batch.number_field("entered"), batch.number_field("now")
+        seen_running = batch.number_field("seen_running", entered)
+        duration = estimated_duration((seen_running - entered) / 1000, (now - entered) / 1000)
+        self._lane.note_duration(size_class(batch.number_field("size")), duration)
+
+    def _log_end(self, batch: Batch, report: JobReport, step: Step) -> None:
+        failed = sum(outcome.code is not None for outcome in step.settled.values())
+        log.info(
+            "job.ended",
+            word=report.word,
+            succeeded=len(step.settled) - failed,
+            failed=failed,
+            to_read_back=len(batch.items) - len(step.settled),
+            polls=batch.polls + 1,
+        )
+
+    def _is_sampled(self) -> bool:
+        return random.random() < self._verify_share
+
+    # --- read-backs -----------------------------------------------------------------------------------------------
+
+    def read_back(self) -> dict[str, object]:
+        """Read the cells of the batch whose outcome is unknown and whose time has come."""
+        batch = self._pick("checks")
+        report: dict[str, object] = {"state": "nothing due"}
+        if isinstance(batch, Batch):
+            structlog.contextvars.bind_contextvars(batch=batch.number)
+            report = self._read_back(batch)
+        if batch is not None:
+            self._hints.read_back()
+        return report
+
+    def _read_back(self, batch: Batch) -> dict[str, object]:
+        token = self._token()
+        reservation = self._read_slots.take(ahead=PATIENCE) if token else None
+        if token is None or reservation is None:
+            step = Step(BatchState.CHECK, delay=self._policy.backoff)
+        else:
+            step = self._look(batch, token)
+            self._read_slots.settle(reservation, answered_at=None, round_trip=None, verdict="accepted")
+        self._apply(batch, BatchState.CHECK, step)
+        log.info(
+            "batch.read_back",
+            settled=len(step.settled),
+            remaining=len(batch.items) - len(step.settled),
+            why=batch.fields.get("why"),
+        )
+        return {"batch": batch.number, "state": str(step.then), "settled": len(step.settled)}
+
+    def _look(self, batch: Batch, token: Token) -> Step:
+        spec = batch.spec
+        try:
+            found = self._remote.query_items(
+                spec.project_key,
+                spec.work_item_type_key,
+                batch.items,
+                [spec.field_key],
+                token=token,
+                user_key=spec.user_key,
+            )
+        except RemoteError as error:
+            log.warning("read_back.failed", error=str(error))
+            return after_read_back_failed(batch, error, self._policy)
+        shown: Mapping[int, bool | None] = {
+            item.id: shows(
+                item.types.get(spec.field_key),
+                spec.update_mode,
+                spec.before_field_value,
+                spec.after_field_value,
+                item.fields.get(spec.field_key),
+            )
+            for item in found
+        }
+        return after_read_back(batch, shown, self._policy)
+
+    # --- shared ---------------------------------------------------------------------------------------------------
+
+    def _token(self) -> Token | None:
+        try:
+            return self._tokens.get()
+        except LaneStopped as error:
+            self._lane.pause(f"{error}. {error.advice}", polling=False)
+            log.error("lane.paused", lane=self._lane.name, reason=str(error), advice=error.advice)
+        except RemoteError as error:
+            log.warning("token.not_available", error=str(error))
+        return None
+
+    def _apply(self, batch: Batch, state: BatchState, step: Step) -> Advanced:
+        advanced = write_step(self._lane, batch, state, step)
+        if step.renew_token:
+            with suppress(RemoteError):
+                token = self._tokens.get()
+                self._tokens.renew(token)
+        if step.pause:
+            self._lane.pause(step.pause, polling=False)
+            log.error(
+                "lane.paused", lane=self._lane.name, reason=step.pause, advice="mend it, then: feishu-batch resume"
+            )
+        if advanced.became_ready or (advanced.remaining and step.then is BatchState.RESEND):
+            self._hints.submit()
+        if advanced.remaining and step.then is BatchState.CHECK and state is not BatchState.CHECK:
+            self._hints.read_back(batch=batch.number)
+        if advanced.intents_ended:
+            self._hints.publish()
+        if step.settled:
+            self._progress.report(set(batch.intents))
+        return advanced
+
+
+def _counted(step: Step, batch: Batch) -> Step:
+    return Step(
+        then=step.then,
+        settled=step.settled,
+        delay=step.delay,
+        fields={"polls": batch.polls + 1, **step.fields},
+        slot=step.slot,
+        renew_token=step.renew_token,
+        pause=step.pause,
+    )

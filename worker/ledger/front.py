@@ -1,0 +1,94 @@
+"""The producers' half of the ledger: inbox, intent ids, parked signatures, hints."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from redis import Redis
+
+from feishu_batch.inbox import enqueue_script
+from feishu_batch.keys import FrontKeys
+from feishu_batch.packing import PackedIntent
+from feishu_batch.producer import conflict
+from worker.ledger.records import InboxEntry
+
+HINT_MS = 3000  # after this long a lost hint no longer keeps others from being sent
+
+
+class Front:
+    """What producers wrote and no lane has taken over yet. Every method is one round trip."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis: Any = redis
+        self.keys = FrontKeys(prefix)
+
+    def enqueue(self, intent: PackedIntent) -> None:
+        """What the producers' library does, for intents that came through Celery. Raises `IntentConflict`."""
+        keys = self.keys
+        answer = self._redis.register_script(enqueue_script())(
+            keys=[keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint],
+            args=[HINT_MS, "", intent.intent_id, intent.digest, intent.json],
+        )
+        if answer[0] == -1:
+            raise conflict(intent.intent_id)
+
+    def inbox_entries(self, limit: int) -> list[InboxEntry]:
+        """The oldest entries of the inbox, in the order of enqueueing."""
+        entries = self._redis.xrange(self.keys.inbox, count=limit)
+        return [InboxEntry(int(name.partition("-")[0]), int(fields["t"]), fields["i"]) for name, fields in entries]
+
+    def inbox_length(self) -> int:
+        return cast("int", self._redis.xlen(self.keys.inbox))
+
+    def leave_inbox(self, lane_of: Mapping[str, tuple[int, str]]) -> None:
+        """Intents that a lane has recorded: {intent id: (number, lane)}. Readers find them in the lane from now on."""
+        if not lane_of:
+            return
+        known = self._redis.hmget(self.keys.ids, list(lane_of))
+        named = {
+            intent_id: f"{':'.join(entry.split(':')[:2])}:{lane}"
+            for (intent_id, (_, lane)), entry in zip(lane_of.items(), known, strict=True)
+            if entry is not None
+        }
+        pipe = self._redis.pipeline(transaction=True)
+        if named:
+            pipe.hset(self.keys.ids, mapping=named)
+        pipe.xdel(self.keys.inbox, *[f"{number}-0" for number, _ in lane_of.values()])
+        pipe.execute()
+
+    def discard(self, number: int) -> None:
+        """Drop an entry that is no intent: nobody can be answered."""
+        self._redis.xdel(self.keys.inbox, f"{number}-0")
+
+    def park(self, number: int, signature: str) -> None:
+        """Keep a Celery signature (JSON) until the intent has ended."""
+        self._redis.hset(self.keys.parked, str(number), signature)
+
+    def parked(self, number: int) -> str | None:
+        """The Celery signature that waits for the intent's end, as JSON."""
+        return cast("str | None", self._redis.hget(self.keys.parked, str(number)))
+
+    def unpark(self, number: int) -> None:
+        self._redis.hdel(self.keys.parked, str(number))
+
+    def locate(self, intent_id: str) -> tuple[int, str | None] | None:
+        """(number, lane or None while in the inbox), or None for an id that is not known."""
+        entry = self._redis.hget(self.keys.ids, intent_id)
+        if entry is None:
+            return None
+        number, _, lane = [*entry.split(":"), None][:3]
+        return int(number), lane
+
+    def forget(self, intent_ids: Iterable[str], numbers: Iterable[int]) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        for intent_id in intent_ids:
+            pipe.hdel(self.keys.ids, intent_id)
+        for number in numbers:
+            pipe.hdel(self.keys.parked, str(number))
+        pipe.execute()
+
+    def clear_hint(self) -> None:
+        self._redis.delete(self.keys.hint)
+
+    def want_hint(self) -> bool:
+        """Whether a hint should be sent; at most one is outstanding."""
+        return bool(self._redis.set(self.keys.hint, "1", nx=True, px=HINT_MS))

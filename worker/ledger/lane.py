@@ -1,0 +1,246 @@
+"""One credential's half of the ledger: changes, batches, jobs. Every method is one atomic step, except where it says so."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from redis import Redis
+
+from worker.ledger.front import HINT_MS
+from worker.ledger.records import (
+    Advanced,
+    Batch,
+    BatchState,
+    ExpiredIntent,
+    LaneCounts,
+    NoBatch,
+    Outcome,
+    Standstill,
+)
+from worker.ledger.scripts import Scripts
+
+RECORD_CHUNK = 500  # items per script call, so that no call holds the server for more than a few milliseconds
+BATCH_ITEMS = 50  # the official limit of one request
+
+
+@dataclass(frozen=True, slots=True)
+class NewIntent:
+    """An intent as the lane records it. Times in unix milliseconds."""
+
+    number: int
+    intent_id: str
+    digest: str  # of its group
+    spec: str  # of its group, JSON
+    column: str
+    mode: str
+    priority: int
+    enqueued_at_ms: int
+    expires_at_ms: int | None
+    keep_every_change: bool
+    note: str | None
+    items: tuple[int, ...]
+
+
+class Lane:
+    def __init__(self, redis: Redis, prefix: str, name: str) -> None:
+        self._redis: Any = redis
+        self._scripts = Scripts(redis)
+        self.name = name
+        self.prefix = f"{prefix}:{{{name}}}:"
+
+    def _run(self, script: str, *args: Any, client: Any = None) -> Any:
+        return self._scripts.get(script)(keys=[self.prefix], args=args, client=client)
+
+    def key(self, name: str) -> str:
+        return self.prefix + name
+
+    # --- intake ---------------------------------------------------------------------------------------------------
+
+    def record(self, intents: Sequence[NewIntent]) -> bool:
+        """Record intents in their order, a pipeline of chunks; repeated, it changes nothing. Returns whether work became ready."""
+        pipe = self._redis.pipeline(transaction=False)
+        for intent in intents:
+            for args in _chunks(intent):
+                self._run("record", *args, client=pipe)
+        return any(ready for _, ready, _ in pipe.execute())
+
+    def refuse(self, number: int, intent_id: str, enqueued_at_ms: int, items: Sequence[int], outcome: Outcome) -> None:
+        """Record an intent that ends at once: every item failed."""
+        packed = ",".join(map(str, items))
+        self._run("refuse", number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail())
+
+    # --- sending --------------------------------------------------------------------------------------------------
+
+    def claim(
+        self, *, owner: str, lease: float, max_open: int, max_wait: float, idem_uuid: str, token_fingerprint: str
+    ) -> Batch | NoBatch | ExpiredIntent:
+        """Take the lease and a batch, and write the coming request down."""
+        answer = self._run(
+            "claim", owner, _ms(lease), BATCH_ITEMS, max_open, _ms(max_wait), idem_uuid, token_fingerprint
+        )
+        kind, rest = answer[0], answer[1:]
+        if kind == "batch":
+            number, fence, spec, more = rest[:4]
+            return Batch.from_answer(number, spec, rest[4:], fence=int(fence), more_ready=bool(int(more)))
+        if kind == "expire":
+            return ExpiredIntent(int(rest[0]))
+        why = Standstill(kind)
+        knows_when = why in {Standstill.HELD, Standstill.IDLE} and int(rest[0]) >= 0
+        return NoBatch(why, int(rest[0]) / 1000 if knows_when else None)
+
+    def extend_lease(self, fence: int, lease: float) -> bool:
+        return bool(self._run("extend_lease", fence, _ms(lease)))
+
+    def advance(
+        self,
+        batch: Batch,
+        *,
+        state: BatchState,
+        settled: Mapping[int, Outcome],
+        then: BatchState,
+        delay: float = 0.0,
+        fields: Mapping[str, str | int] | None = None,
+    ) -> Advanced:
+        """Settle some of the batch's changes and move the rest to its next state, due in `delay` seconds."""
+        pairs = [part for pair in (fields or {}).items() for part in pair]
+        triples = [part for item, o in settled.items() for part in (item, o.kind.value, o.detail())]
+        fence = batch.fence if state is BatchState.SENDING else ""
+        remaining, ended, ready = self._run(
+            "advance", batch.number, state, fence, then, _ms(delay), len(pairs) // 2, *pairs, *triples
+        )
+        return Advanced(remaining < 0, max(0, remaining), ended, bool(ready))
+
+    def split(self, batch: Batch, why: str) -> Advanced:
+        first, _ = self._run("split", batch.number, batch.fence, why)
+        return Advanced(stale=int(first) < 0, remaining=len(batch.items))
+
+    # --- following ------------------------------------------------------------------------------------------------
+
+    def pick(self, where: str, *, hold: float, ahead: float = 0.0) -> Batch | float | None:
+        """The batch in `where` (jobs | checks) to look at now; seconds until one is due; None when there is none."""
+        answer = self._run("pick", where, _ms(hold), _ms(ahead))
+        if answer[0] == "none":
+            return None
+        if answer[0] == "wait":
+            return int(answer[1]) / 1000
+        return Batch.from_answer(answer[1], answer[2], answer[3:])
+
+    def durations(self, size_class: int) -> list[float]:
+        """Seconds that recent jobs of this size took, newest first."""
+        return [float(value) for value in self._redis.lrange(self.key(f"durations:{size_class}"), 0, -1)]
+
+    def note_duration(self, size_class: int, seconds: float) -> None:
+        key = self.key(f"durations:{size_class}")
+        self._redis.pipeline(transaction=False).lpush(key, f"{seconds:.3f}").ltrim(key, 0, 63).execute()
+
+    # --- ending ---------------------------------------------------------------------------------------------------
+
+    def end_pending(self, number: int, outcome: Outcome) -> Advanced:
+        """End whatever is still pending of an intent, in bounded chunks; what a batch holds keeps its own course."""
+        items = (self._redis.hget(self.key(f"intent:{number}"), "it") or "").split(",")
+        ended, ready = 0, False
+        for start in range(0, len(items), RECORD_CHUNK):
+            chunk = items[start : start + RECORD_CHUNK]
+            _, intents, became_ready = self._run("end_pending", number, outcome.kind.value, *chunk)
+            ended, ready = ended + intents, ready or bool(became_ready)
+        self._redis.zrem(self.key("expiring"), number)
+        return Advanced(stale=False, intents_ended=ended, became_ready=ready)
+
+    def take_outbox(self, limit: int, again_after: float) -> list[tuple[int, str]]:
+        """(number, intent id) of ended intents whose result has to be made known."""
+        flat = self._run("take_outbox", limit, _ms(again_after))
+        return [(int(number), intent_id) for number, intent_id in zip(flat[::2], flat[1::2], strict=True)]
+
+    def has_unpublished(self) -> bool:
+        return bool(self._redis.zcount(self.key("outbox"), "-inf", _ms(self.now())))
+
+    def confirm_published(self, numbers: Sequence[int]) -> None:
+        if numbers:
+            self._redis.zrem(self.key("outbox"), *numbers)
+
+    def republish_if_ended(self, number: int) -> bool:
+        """An intent that ended before its signature was parked has to be made known once more."""
+        if self._redis.hget(self.key(f"intent:{number}"), "end") is None:
+            return False
+        self._redis.zadd(self.key("outbox"), {str(number): 0})
+        return True
+
+    def forgettable(self, list_name: str, older_than: float, limit: int) -> list[tuple[int, str | None]]:
+        """(number, intent id) of ended intents in `list_name` (succeeded | failed) older than so many seconds."""
+        until = self.now() - older_than
+        numbers = self._redis.zrange(
+            self.key(f"ended:{list_name}"), "-inf", _ms(until), byscore=True, offset=0, num=limit
+        )
+        pipe = self._redis.pipeline(transaction=False)
+        for number in numbers:
+            pipe.hget(self.key(f"intent:{number}"), "id")
+        return [(int(number), intent_id) for number, intent_id in zip(numbers, pipe.execute(), strict=True)]
+
+    def forget(self, numbers: Sequence[int]) -> None:
+        self._run("forget", *numbers)
+
+    # --- state of the lane ----------------------------------------------------------------------------------------
+
+    def pause(self, reason: str, *, polling: bool) -> None:
+        """Stand still until `resume`. `polling`: whether open jobs may still be followed."""
+        value = {"reason": reason, "since": round(time.time(), 3), "polling": polling}
+        self._redis.set(self.key("pause"), json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+    def resume(self) -> bool:
+        return bool(self._redis.delete(self.key("pause")))
+
+    def paused(self) -> dict[str, Any] | None:
+        text = self._redis.get(self.key("pause"))
+        return cast("dict[str, Any]", json.loads(text)) if text else None
+
+    def refuse_space(self, space: str, outcome: Outcome, seconds: float) -> None:
+        """Remember for a while that the remote refuses this space and type, so that no more requests are spent on it."""
+        self._redis.set(self.key(f"refused:{space}"), outcome.detail(), px=_ms(seconds))
+
+    def space_refusal(self, space: str) -> Outcome | None:
+        detail = self._redis.get(self.key(f"refused:{space}"))
+        return Outcome.from_detail(detail) if detail else None
+
+    def want_hint(self, kind: str) -> bool:
+        return bool(self._redis.set(self.key(f"hint:{kind}"), "1", nx=True, px=HINT_MS))
+
+    def clear_hint(self, kind: str) -> None:
+        self._redis.delete(self.key(f"hint:{kind}"))
+
+    def counts(self) -> LaneCounts:
+        pipe = self._redis.pipeline(transaction=False)
+        for zset in ("full", "part", "jobs", "due", "checks", "outbox"):
+            pipe.zcard(self.key(zset))
+        pipe.hlen(self.key("cells"))
+        pipe.exists(self.key("lease"))
+        full, part, jobs, due, checks, outbox, cells, lease = pipe.execute()
+        return LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
+
+    def has_due(self) -> bool:
+        """Whether a batch waits to be sent again soon."""
+        return bool(self._redis.zcount(self.key("due"), "-inf", _ms(self.now() + 1.0)))
+
+    def has_expired(self) -> bool:
+        return bool(self._redis.zcount(self.key("expiring"), "-inf", _ms(self.now())))
+
+    def now(self) -> float:
+        """The Redis clock, unix seconds."""
+        seconds, micros = self._redis.time()
+        return float(seconds) + float(micros) / 1e6
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _chunks(intent: NewIntent) -> Iterator[list[Any]]:
+    """The arguments of record.lua, one list per chunk of items."""
+    total = len(intent.items)
+    head = [intent.number, intent.intent_id, intent.digest, intent.spec, intent.column, intent.mode, intent.priority]
+    head += [intent.enqueued_at_ms, intent.expires_at_ms or "", "1" if intent.keep_every_change else ""]
+    head += [intent.note or "", total]
+    for start in range(0, total, RECORD_CHUNK):
+        packed = ",".join(map(str, intent.items)) if start == 0 else ""
+        yield [*head, packed, start, *intent.items[start : start + RECORD_CHUNK]]

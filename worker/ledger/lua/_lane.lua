@@ -1,0 +1,137 @@
+-- Shared by every script of a lane: the loader puts this text in front of each of them.
+-- KEYS[1] is the lane's prefix, '<prefix>:{<lane>}:'. All other keys are built from it, so that they share its hash tag.
+local P = KEYS[1]
+local STEP = 281474976710656 -- 2^48: a rank is (9 - priority) * STEP + intent number, exact in a double
+local FIELD_OF = {o = 'ok', f = 'fl', s = 'sp', c = 'cn', e = 'ex'} -- outcome letter → counter of the record
+
+local function text(number) return string.format('%.0f', number) end
+
+local function now_ms()
+  local clock = redis.call('TIME')
+  return clock[1] * 1000 + math.floor(clock[2] / 1000)
+end
+
+local NOW = now_ms()
+local touched, tally, outcomes = {}, {}, {}
+
+local function rank_of(number, priority) return text((9 - tonumber(priority or 5)) * STEP + tonumber(number)) end
+
+local function make_ready(number, item)
+  local intent = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'p')
+  redis.call('ZADD', P .. 'ready:' .. intent[1], rank_of(number, intent[2] or 5), item)
+  touched[intent[1]] = true
+end
+
+-- The cell's owner is done with it: the next in line becomes the owner, or the cell is forgotten.
+local function pass_on(cell, item)
+  local next_number = redis.call('LPOP', P .. 'behind:' .. cell)
+  if not next_number then return redis.call('HDEL', P .. 'cells', cell) end
+  redis.call('HSET', P .. 'cells', cell, next_number)
+  make_ready(next_number, item)
+end
+
+local function note(number, item, letter, detail)
+  local counts = tally[number]
+  if not counts then counts = {}; tally[number] = counts end
+  local field = FIELD_OF[letter]
+  counts[field] = (counts[field] or 0) + 1
+  counts.opn = (counts.opn or 0) - 1
+  if letter == 'o' then return end
+  local list = outcomes[number]
+  if not list then list = {}; outcomes[number] = list end
+  list[#list + 1] = item
+  list[#list + 1] = letter .. detail
+end
+
+local function add_to(number, field, by)
+  local counts = tally[number]
+  if not counts then counts = {}; tally[number] = counts end
+  counts[field] = (counts[field] or 0) + by
+end
+
+local function take_sharers(number, cell)
+  local name = number .. ':' .. cell
+  local sharers = redis.call('HGET', P .. 'shared', name)
+  if sharers then redis.call('HDEL', P .. 'shared', name) end
+  return sharers
+end
+
+-- A change has its outcome: its own intent's and that of every intent that shares it.
+local function conclude(number, cell, item, letter, detail)
+  note(number, item, letter, detail)
+  local sharers = take_sharers(number, cell)
+  if not sharers then return end
+  for sharer in string.gmatch(sharers, '%d+') do
+    note(sharer, item, letter, detail)
+    if letter == 'o' or letter == 'f' then add_to(sharer, 'rq', 1) end
+  end
+end
+
+local function end_intent(number)
+  local record = P .. 'intent:' .. number
+  redis.call('HSET', record, 'end', text(NOW))
+  local bad = redis.call('HMGET', record, 'fl', 'cn', 'ex', 'x')
+  local list = (bad[1] or bad[2] or bad[3]) and 'ended:failed' or 'ended:succeeded'
+  redis.call('ZADD', P .. list, text(NOW), number)
+  redis.call('ZADD', P .. 'outbox', text(NOW), number)
+  if bad[4] then redis.call('ZREM', P .. 'expiring', number) end
+end
+
+local function rank_group(group)
+  local ready = P .. 'ready:' .. group
+  local best = redis.call('ZRANGE', ready, 0, 0, 'WITHSCORES')
+  if #best == 0 then
+    redis.call('ZREM', P .. 'full', group)
+    redis.call('ZREM', P .. 'part', group)
+    redis.call('ZREM', P .. 'since', group)
+    return
+  end
+  local into, out = 'part', 'full'
+  if redis.call('ZCARD', ready) >= 50 then into, out = 'full', 'part' end
+  redis.call('ZADD', P .. into, best[2], group)
+  redis.call('ZREM', P .. out, group)
+  redis.call('ZADD', P .. 'since', 'NX', text(NOW), group)
+end
+
+-- Write what note(), conclude() and make_ready() collected. Returns how many intents ended.
+local function write_collected()
+  local ended = {}
+  for number, list in pairs(outcomes) do
+    for first = 1, #list, 1000 do
+      redis.call('HSET', P .. 'outcomes:' .. number, unpack(list, first, math.min(first + 999, #list)))
+    end
+  end
+  for number, counts in pairs(tally) do
+    local record = P .. 'intent:' .. number
+    for field, by in pairs(counts) do
+      local value = redis.call('HINCRBY', record, field, by)
+      if field == 'opn' and by < 0 and value == 0 then ended[#ended + 1] = number end
+    end
+  end
+  for _, number in ipairs(ended) do end_intent(number) end
+  for group in pairs(touched) do rank_group(group) end
+  return #ended
+end
+
+-- A batch's items as a list of {item, number}.
+local function items_of(packed)
+  local list = {}
+  for item, number in string.gmatch(packed, '(%d+):(%d+)') do list[#list + 1] = {item, number} end
+  return list
+end
+
+local function pack_items(list)
+  local parts = {}
+  for i, pair in ipairs(list) do parts[i] = pair[1] .. ':' .. pair[2] end
+  return table.concat(parts, ',')
+end
+
+local PLACE_OF = {open = 'jobs', resend = 'due', reask = 'due', check = 'checks'} -- state of a batch → where it waits
+
+local function place(batch, state, at)
+  for _, zset in ipairs({'jobs', 'due', 'checks'}) do
+    if PLACE_OF[state] ~= zset then redis.call('ZREM', P .. zset, batch) end
+  end
+  redis.call('HSET', P .. 'batch:' .. batch, 'state', state)
+  if PLACE_OF[state] then redis.call('ZADD', P .. PLACE_OF[state], text(at), batch) end
+end

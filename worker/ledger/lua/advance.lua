@@ -1,0 +1,55 @@
+-- A batch leaves its present state: some of its changes get their outcome, the others go on together to the next state.
+-- Accepting, settling, putting back, following up an unknown outcome: all are this one step.
+-- KEYS  1 lane prefix
+-- ARGV  1 batch  2 state in which the caller believes the batch  3 fence of the lease ('' unless that state is 'sending')
+--       4 next state of what remains: open | resend | reask | check  5 in how many ms it is due
+--       6 n, number of record fields to set; then n pairs field, value; then triples item, outcome letter, detail
+-- Returns {items that remain, intents ended, changes became ready (0|1)} or {-1, 0, 0}: the batch is not in that state any more.
+-- Invariants: a change gets one outcome; a cell is passed on in the same step; a stale owner changes nothing.
+local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
+local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'at', 'size', 'tries', 'task', 'polls', 'g')
+if kept[1] ~= ARGV[2] then return {-1, 0, 0} end
+if ARGV[3] ~= '' then
+  if redis.call('HGET', P .. 'lease', 'fence') ~= ARGV[3] then return {-1, 0, 0} end
+  redis.call('DEL', P .. 'lease')
+end
+
+local field_count = tonumber(ARGV[6])
+local settled_from = 7 + 2 * field_count
+if field_count > 0 then redis.call('HSET', record, unpack(ARGV, 7, settled_from - 1)) end
+
+local outcome_of = {}
+for i = settled_from, #ARGV, 3 do outcome_of[ARGV[i]] = {ARGV[i + 1], ARGV[i + 2]} end
+
+local remaining, failed = {}, 0
+for _, pair in ipairs(items_of(kept[2])) do
+  local item, number = pair[1], pair[2]
+  local outcome = outcome_of[item]
+  if outcome then
+    local cell = kept[3] .. ':' .. item
+    add_to(number, 'snt', -1)
+    conclude(number, cell, item, outcome[1], outcome[2])
+    pass_on(cell, item)
+    if outcome[1] == 'f' then failed = failed + 1 end
+  else
+    remaining[#remaining + 1] = pair
+  end
+end
+
+if failed > 0 then redis.call('HINCRBY', record, 'failed', failed) end
+if #remaining > 0 then
+  redis.call('HSET', record, 'items', pack_items(remaining))
+  if ARGV[4] ~= ARGV[2] then redis.call('HSET', record, 'entered', text(NOW)) end
+  place(batch, ARGV[4], NOW + tonumber(ARGV[5]))
+else
+  local last = redis.call('HMGET', record, 'failed', 'task', 'polls')
+  redis.call('LPUSH', P .. 'recent', cjson.encode({
+    batch = tonumber(batch), group = tonumber(kept[9]), size = tonumber(kept[5]), failed = tonumber(last[1] or 0),
+    claimed_at = tonumber(kept[4]) / 1000, settled_at = NOW / 1000, tries = tonumber(kept[6]), polls = tonumber(last[3] or 0),
+    job = last[2] or cjson.null}))
+  redis.call('LTRIM', P .. 'recent', 0, 99)
+  place(batch, 'settled', NOW)
+  redis.call('DEL', record)
+end
+local ready = next(touched) and 1 or 0
+return {#remaining, write_collected(), ready}

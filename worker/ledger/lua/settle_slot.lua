@@ -1,0 +1,19 @@
+-- The request of a reservation is over: say when the next one may leave.
+-- KEYS  1 slot
+-- ARGV  1 reservation id  2 µs from now until the next slot (may be negative)  3 'reset' | 'strike' | 'keep': consecutive failures
+--       4 '1' = the next slot moves later only, never earlier
+-- Returns {failures in a row}
+-- Invariant: only the last reservation moves the next slot, so a late answer cannot pull it forward.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+if redis.call('HGET', KEYS[1], 'id') == ARGV[1] then
+  local next_at = now + tonumber(ARGV[2])
+  if ARGV[4] == '1' then next_at = math.max(next_at, tonumber(redis.call('HGET', KEYS[1], 'next') or 0)) end
+  redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next_at))
+end
+if ARGV[3] == 'reset' then
+  redis.call('HDEL', KEYS[1], 'strikes')
+  return {0}
+end
+if ARGV[3] == 'strike' then return {redis.call('HINCRBY', KEYS[1], 'strikes', 1)} end
+return {tonumber(redis.call('HGET', KEYS[1], 'strikes') or 0)}

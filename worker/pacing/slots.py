@@ -1,0 +1,98 @@
+"""Slots of one endpoint of a lane, shared by all processes through Redis."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from worker.ledger.scripts import Scripts
+from worker.pacing.spacing import Spacing, Verdict
+
+LATENESS = (
+    0.25  # of a slot: a process that wakes later than this asks for another one, well before its own is given away
+)
+LEAD = 0.02  # seconds before a slot at which its batch is composed
+PAUSED_WHILE_UNANSWERED = 0.5  # seconds: how long the request of a process that died may still be on its way
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    id: int
+    opens_at: float  # monotonic
+
+
+class Slots:
+    """Leave to send one request at a time. The spacing is learned here; when the next slot opens is decided in Redis."""
+
+    def __init__(self, redis: Redis, key: str, slot: float) -> None:
+        self._redis: Any = redis
+        self._scripts = Scripts(redis)
+        self._key = key
+        self.spacing = Spacing(slot)
+
+    def opens_in(self) -> float:
+        """Seconds until the next slot opens; 0 when it is open."""
+        next_at, (seconds, micros) = self._redis.pipeline(transaction=False).hget(self._key, "next").time().execute()
+        now = float(seconds) * 1e6 + float(micros)
+        return max(0.0, (float(next_at or 0) - now) / 1e6)
+
+    def reserve(self, *, ahead: float) -> Reservation | float:
+        """A slot that opens within `ahead` seconds, or how many seconds the next one is away."""
+        held = self.spacing.delay_after_silence() + PAUSED_WHILE_UNANSWERED * min(1.0, self.spacing.slot)
+        asked_at = time.monotonic()
+        answer = self._scripts.get("reserve_slot")(keys=[self._key], args=[_us(held), _us(ahead)])
+        wait = float(answer[1]) / 1e6
+        if not answer[0]:
+            return wait
+        # The wait began at the server between asking and the answer; counting it from the answer can only be late.
+        return Reservation(int(answer[0]), max(asked_at, time.monotonic()) + wait)
+
+    def take(self, *, ahead: float) -> Reservation | None:
+        """Wait for a slot that opens within `ahead` seconds; the return is the moment to send. None: none opens in time."""
+        deadline = time.monotonic() + ahead
+        while True:
+            reservation = self.reserve(ahead=max(0.0, deadline - time.monotonic()))
+            if not isinstance(reservation, Reservation):
+                return None
+            time.sleep(max(0.0, reservation.opens_at - time.monotonic()))
+            if time.monotonic() - reservation.opens_at < LATENESS * self.spacing.slot:
+                return reservation
+            deadline = time.monotonic() + ahead  # the process was held up: this slot may be over
+
+    def settle(
+        self, reservation: Reservation, *, answered_at: float | None, round_trip: float | None, verdict: Verdict
+    ) -> int:
+        """The request is over; say when the next slot opens. Returns how many strikes there were in a row.
+
+        `answered_at` is monotonic; `round_trip` None means that no answer came.
+        """
+        if verdict == "accepted":
+            self.spacing.accepted()
+        elif verdict == "rejected":
+            self.spacing.rejected()
+        if round_trip is not None:
+            self.spacing.learn(round_trip)
+            delay = self.spacing.delay_after_answer()
+        else:
+            delay = self.spacing.delay_after_silence()
+        elapsed = 0.0 if answered_at is None else time.monotonic() - answered_at
+        return self._settle(reservation, delay - elapsed, verdict)
+
+    def give_back(self, reservation: Reservation) -> None:
+        """Nothing was sent."""
+        self._settle(reservation, 0.0, "neutral")
+
+    def hold_off(self, reservation: Reservation, seconds: float) -> None:
+        """The next slot opens no earlier than in so many seconds, after `settle`: the remote system has to recover."""
+        self._settle(reservation, seconds, "neutral", only_later=True)
+
+    def _settle(self, reservation: Reservation, delay: float, verdict: Verdict, *, only_later: bool = False) -> int:
+        strikes = {"strike": "strike", "neutral": "keep"}.get(verdict, "reset")
+        args: list[str | int] = [reservation.id, _us(delay), strikes, "1" if only_later else ""]
+        answer = self._scripts.get("settle_slot")(keys=[self._key], args=args)
+        return int(answer[0])
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1e6)

@@ -1,0 +1,62 @@
+"""How long after one answer the next request may leave: pure arithmetic, no clock.
+
+The remote system counts *arrivals*: two of them have to be a slot apart at its door, whatever the network did to each
+request. A fixed margin for the worst delay would be paid in every slot. This uses what is known of each request instead:
+
+    arrival of request k      ≤  its answer's arrival here − the shortest way back
+    arrival of request k + 1  ≥  its departure + the shortest way there
+
+so a departure at `answer(k) + slot − (shortest way there + shortest way back)` is never too early, and the sum in
+brackets is the shortest round trip. What a slot costs beyond its length is only how much slower than the fastest
+round trip this very request was. The shortest round trip is estimated from below, so that the estimate of a young
+connection errs towards waiting.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+WINDOW = 120  # round trips that are remembered: about two minutes of a busy lane
+TRUSTED_FROM = 5  # with fewer round trips nothing is known about the shortest one
+MARGIN = 0.001  # seconds, for clocks that count in milliseconds on the other side
+FIRST_PENALTY = 0.01  # seconds of extra spacing after a refusal by the rate limit
+PENALTY_GROWTH = 3.0
+PENALTY_DECAY = 0.9  # per accepted request
+MAX_PENALTY = 0.5
+
+# What an answer says about the pace: taken; refused by the rate limit; the other side is in trouble; nothing.
+Verdict = Literal["accepted", "rejected", "strike", "neutral"]
+
+
+@dataclass(slots=True)
+class Spacing:
+    """Learned from one process's round trips at one endpoint. All times in seconds."""
+
+    slot: float
+    round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    penalty: float = 0.0
+
+    def learn(self, round_trip: float) -> None:
+        self.round_trips.append(round_trip)
+
+    def shortest_round_trip(self) -> float:
+        """A lower estimate: the shortest seen, less what a shorter one could still be, which shrinks with each one seen."""
+        seen = len(self.round_trips)
+        if seen < TRUSTED_FROM:
+            return 0.0
+        low = min(self.round_trips)
+        return max(0.0, low - 3 * (max(self.round_trips) - low) / seen)
+
+    def delay_after_answer(self) -> float:
+        """From the moment an answer's first bytes arrived until the next request may leave."""
+        return self.slot + MARGIN + self.penalty - self.shortest_round_trip()
+
+    def delay_after_silence(self) -> float:
+        """From the moment at which we stopped waiting for an answer: the request may have arrived just before."""
+        return self.slot + MARGIN + self.penalty
+
+    def rejected(self) -> None:
+        self.penalty = min(MAX_PENALTY, max(FIRST_PENALTY, self.penalty * PENALTY_GROWTH))
+
+    def accepted(self) -> None:
+        self.penalty = self.penalty * PENALTY_DECAY if self.penalty > MARGIN / 10 else 0.0

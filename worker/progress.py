@@ -1,0 +1,46 @@
+"""Progress of intents that are still open, as a custom Celery state."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.exceptions import BackendError
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from feishu_batch.keys import IntentKeys
+from feishu_batch.results import view_of_record
+from worker.ledger.lane import Lane
+
+log = structlog.get_logger("feishu_batch.progress")
+
+PROGRESS = "PROGRESS"
+
+
+class ProgressReports:
+    def __init__(self, app: Celery, redis: Redis, prefix: str, lane: Lane) -> None:
+        self._app = app
+        self._redis: Any = redis
+        self._prefix = prefix
+        self._lane = lane
+
+    def report(self, numbers: Iterable[int]) -> None:
+        """Store the counts of those of the intents that have items left. It is news, not truth: a failure is only logged."""
+        try:
+            for number, record in self._records(numbers):
+                if int(record.get("opn") or 0) > 0:
+                    view = view_of_record(record["id"], IntentKeys(self._prefix, self._lane.name, number), record, {})
+                    self._app.backend.store_result(record["id"], view.progress.counts(), PROGRESS)
+        except (RedisError, OperationalError, BackendError, OSError) as error:
+            log.warning("progress.not_stored", error=type(error).__name__)
+
+    def _records(self, numbers: Iterable[int]) -> list[tuple[int, dict[str, str]]]:
+        names = ["id", "tot", "opn", "snt", "ok", "fl", "sp", "cn", "ex"]
+        wanted = list(numbers)
+        pipe = self._redis.pipeline(transaction=False)
+        for number in wanted:
+            pipe.hmget(self._lane.key(f"intent:{number}"), names)
+        rows = [dict(zip(names, row, strict=True)) for row in pipe.execute()]
+        return [(number, row) for number, row in zip(wanted, rows, strict=True) if row["id"] is not None]

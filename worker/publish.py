@@ -1,0 +1,74 @@
+"""Make known what became of ended intents: release the parked Celery task, or store the result under the intent's id."""
+
+import json
+import time
+
+import structlog
+from celery import Celery
+from celery.canvas import signature
+from redis import Redis
+
+from feishu_batch.errors import ItemsFailed
+from feishu_batch.results import IntentState, IntentView, read_intent
+from worker.hints import Hints
+from worker.ledger.front import Front
+from worker.ledger.lane import Lane
+
+log = structlog.get_logger("feishu_batch.publish")
+
+PER_ROUND = 100
+LONGEST_RUN = 0.5  # seconds
+AGAIN_AFTER = 30.0  # seconds: an end that was not confirmed by then is made known again
+
+
+class Publisher:
+    def __init__(self, app: Celery, redis: Redis, prefix: str, front: Front, lane: Lane, hints: Hints) -> None:
+        self._app = app
+        self._redis = redis
+        self._prefix = prefix
+        self._front = front
+        self._lane = lane
+        self._hints = hints
+
+    def run(self) -> int:
+        """Publish what the outbox holds, for a bounded time. Returns how many."""
+        deadline = time.monotonic() + LONGEST_RUN
+        published = 0
+        while taken := self._lane.take_outbox(PER_ROUND, AGAIN_AFTER):
+            stored = [number for number, intent_id in taken if self._publish(number, intent_id)]
+            self._lane.confirm_published(stored)
+            published += len(taken)
+            if time.monotonic() > deadline:
+                self._hints.publish()
+                break
+        return published
+
+    def _publish(self, number: int, intent_id: str) -> bool:
+        """Whether that was all. A parked task confirms by itself, when Celery has stored its result."""
+        parked = self._front.parked(number)
+        if parked is not None:
+            signature(json.loads(parked), app=self._app).apply_async()
+            return False
+        view = read_intent(self._redis, self._prefix, intent_id)
+        if view is None or view.result is None:
+            log.warning("intent.ended_without_result", intent_id=intent_id)
+            return True
+        self._store(view)
+        return True
+
+    def _store(self, view: IntentView) -> None:
+        backend = self._app.backend
+        result = outcome_of(view)
+        if isinstance(result, Exception):
+            backend.mark_as_failure(view.intent_id, result, call_errbacks=False)
+        else:
+            backend.mark_as_done(view.intent_id, result)
+
+
+def outcome_of(view: IntentView) -> dict[str, object] | ItemsFailed:
+    """What a Celery task of this intent returns, or the exception that it fails with."""
+    if view.result is None:
+        raise ValueError(f"intent {view.intent_id} has not ended")
+    if view.state is IntentState.SUCCEEDED:
+        return view.result.to_dict()
+    return ItemsFailed.of(view.result.to_dict())

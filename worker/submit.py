@@ -1,0 +1,235 @@
+"""One request of a lane: compose the batch when its slot is about to open, write it down, wait, send, note the answer."""
+
+import time
+from contextlib import suppress
+from uuid import uuid4
+
+import structlog
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from worker.heartbeat import Heartbeat
+from worker.hints import Hints
+from worker.ledger.lane import Lane
+from worker.ledger.records import Advanced, Batch, BatchState, ExpiredIntent, NoBatch, Outcome, OutcomeKind
+from worker.outcomes import Policy, Step, after_submit, to_read_back
+from worker.pacing.slots import LEAD, Reservation, Slots
+from worker.pacing.spacing import Verdict
+from worker.polling import back_off, next_poll_delay, size_class
+from worker.remote.client import RemoteClient
+from worker.remote.errors import LaneStopped, RemoteError
+from worker.remote.models import Accepted, BatchUpdate, Token
+from worker.remote.tokens import TokenSource
+
+log = structlog.get_logger("feishu_batch.submit")
+
+LONGEST_WAIT = 2.0  # slots: a lane whose next slot is further away is left to the sweep
+WRITE_RETRIES = 20  # with the pauses below about as long as a restart of Redis takes
+WRITE_RETRY_PAUSE = 0.25  # seconds
+
+
+class Submitter:
+    def __init__(
+        self,
+        *,
+        lane: Lane,
+        slots: Slots,
+        remote: RemoteClient,
+        tokens: TokenSource,
+        hints: Hints,
+        policy: Policy,
+        lease: float,
+        heartbeat: float,
+        max_open: int,
+        max_wait: float,
+        uuid_survives_token: bool,
+    ) -> None:
+        self._lane = lane
+        self._slots = slots
+        self._remote = remote
+        self._tokens = tokens
+        self._hints = hints
+        self._policy = policy
+        self._lease = lease
+        self._heartbeat = heartbeat
+        self._max_open = max_open
+        self._max_wait = max_wait
+        self._uuid_survives_token = uuid_survives_token
+
+    def run(self) -> dict[str, object]:
+        """Send one request, if there is one to send. Returns what happened, in ids."""
+        wait = self._slots.opens_in()
+        if wait > LONGEST_WAIT * self._slots.spacing.slot + LEAD:
+            return {"state": "waiting", "slot_opens_in": round(wait, 3)}
+        time.sleep(max(0.0, wait - LEAD))
+        token = self._token()
+        if token is None:
+            return {"state": "no token"}
+        claimed = self._claim(token)
+        if not isinstance(claimed, Batch):
+            return {"state": str(claimed.why)}
+        structlog.contextvars.bind_contextvars(batch=claimed.number)
+        return self._carry_out(claimed, token)
+
+    # --- before the request ---------------------------------------------------------------------------------------
+
+    def _token(self) -> Token | None:
+        try:
+            return self._tokens.get()
+        except LaneStopped as error:
+            self._pause(f"{error}. {error.advice}")
+        except RemoteError as error:
+            log.warning("token.not_available", error=str(error))
+        return None
+
+    def _claim(self, token: Token) -> Batch | NoBatch:
+        owner = str(uuid4())
+        while True:
+            claimed = self._lane.claim(
+                owner=owner,
+                lease=self._lease,
+                max_open=self._max_open,
+                max_wait=self._max_wait,
+                idem_uuid=str(uuid4()),
+                token_fingerprint=token.fingerprint,
+            )
+            if not isinstance(claimed, ExpiredIntent):
+                return claimed
+            self._lane.end_pending(claimed.number, Outcome(OutcomeKind.EXPIRED))
+            self._hints.publish()
+
+    def _carry_out(self, batch: Batch, token: Token) -> dict[str, object]:
+        step = self._without_request(batch, token)
+        answer: Accepted | RemoteError | None = None
+        if step is None:
+            answer = self._send(batch, token)
+            if answer is None:
+                step = Step(_put_back_state(batch), fields={"tries": batch.tries - 1})
+            else:
+                step = after_submit(batch, answer, self._policy, self._first_poll(batch))
+        advanced = self._write(batch, step)
+        self._follow_up(batch, step, token, advanced)
+        return self._report(batch, step, answer, advanced)
+
+    def _without_request(self, batch: Batch, token: Token) -> Step | None:
+        """Batches that need no request: their space is known to be refused, or a repeat would no longer be one."""
+        if batch.kind == BatchState.REASK:
+            if batch.token_fingerprint == token.fingerprint or self._uuid_survives_token:
+                return None
+            return to_read_back(batch, self._policy, "outcome unknown, and the token changed since")
+        refusal = self._lane.space_refusal(space_of(batch))
+        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal)) if refusal else None
+
+    # --- the request ----------------------------------------------------------------------------------------------
+
+    def _send(self, batch: Batch, token: Token) -> Accepted | RemoteError | None:
+        """The answer, or None when no slot was to be had."""
+        with Heartbeat(lambda: self._lane.extend_lease(batch.fence or 0, self._lease), self._heartbeat) as lease:
+            reservation = self._slots.take(ahead=LONGEST_WAIT * self._slots.spacing.slot)
+            if reservation is None:
+                return None
+            if lease.lost:
+                self._slots.give_back(reservation)
+                return None
+            answer = self._request(batch, token)
+            self._settle_slot(reservation, batch, answer)
+            return answer
+
+    def _request(self, batch: Batch, token: Token) -> Accepted | RemoteError:
+        spec = batch.spec
+        update = BatchUpdate(
+            project_key=spec.project_key,
+            work_item_type_key=spec.work_item_type_key,
+            work_item_ids=batch.items,
+            field_key=spec.field_key,
+            update_mode=spec.update_mode,
+            before_field_value=spec.before_field_value,
+            after_field_value=spec.after_field_value,
+            has_before=spec.update_mode == "REPLACE",
+        )
+        try:
+            return self._remote.batch_update(update, token=token, idem_uuid=batch.idem_uuid, user_key=spec.user_key)
+        except RemoteError as error:
+            return error
+
+    def _settle_slot(self, reservation: Reservation, batch: Batch, answer: Accepted | RemoteError) -> None:
+        verdict = after_submit(batch, answer, self._policy, 0.0).slot
+        settle_slot(self._slots, reservation, answer, verdict, self._policy)
+
+    # --- after the request ----------------------------------------------------------------------------------------
+
+    def _write(self, batch: Batch, step: Step) -> Advanced:
+        """Note the answer, also across a restart of Redis: it is the only copy of the job's id."""
+        for _ in range(WRITE_RETRIES):
+            with suppress(RedisConnectionError, RedisTimeoutError):
+                return write_step(self._lane, batch, BatchState.SENDING, step)
+            time.sleep(WRITE_RETRY_PAUSE)
+        return write_step(self._lane, batch, BatchState.SENDING, step)
+
+    def _follow_up(self, batch: Batch, step: Step, token: Token, advanced: Advanced) -> None:
+        if step.renew_token:
+            with suppress(RemoteError):  # the next run asks for a token anyway, and says what is wrong
+                self._tokens.renew(token)
+        if step.pause:
+            self._pause(step.pause)
+        if step.refuse_space:
+            self._lane.refuse_space(space_of(batch), step.refuse_space, self._policy.backoff_max)
+        if step.then is BatchState.OPEN:
+            self._hints.poll(batch=batch.number, job=step.fields["task"])
+        if step.then is BatchState.CHECK:
+            self._hints.read_back(batch=batch.number)
+        self._hints.publish_if(advanced.intents_ended > 0)
+        if not step.pause and (batch.more_ready or advanced.became_ready or self._lane.has_due()):
+            self._hints.submit()
+
+    def _pause(self, reason: str) -> None:
+        self._lane.pause(reason, polling=False)
+        log.error("lane.paused", lane=self._lane.name, reason=reason, advice="mend it, then: feishu-batch resume")
+
+    def _first_poll(self, batch: Batch) -> float:
+        return next_poll_delay(0.0, self._lane.durations(size_class(len(batch.items))), self._slots.spacing.slot)
+
+    def _report(
+        self, batch: Batch, step: Step, answer: Accepted | RemoteError | None, advanced: Advanced
+    ) -> dict[str, object]:
+        report: dict[str, object] = {"batch": batch.number, "items": len(batch.items), "state": str(step.then)}
+        if isinstance(answer, Accepted):
+            report["job"] = answer.task_id
+            log.info("batch.accepted", **report, field=batch.spec.field_key, tries=batch.tries, log_id=answer.log_id)
+        else:
+            report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": str(answer or "")}
+            log.warning("batch.not_accepted", **report, kind=batch.kind, tries=batch.tries)
+        if advanced.stale:
+            report["state"] = "taken over"
+        return report
+
+
+def space_of(batch: Batch) -> str:
+    return f"{batch.spec.project_key} {batch.spec.work_item_type_key}"
+
+
+def write_step(lane: Lane, batch: Batch, state: BatchState, step: Step) -> Advanced:
+    if step.split:
+        return lane.split(batch, str(step.fields.get("why", "")))
+    return lane.advance(batch, state=state, settled=step.settled, then=step.then, delay=step.delay, fields=step.fields)
+
+
+def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict: Verdict, policy: Policy) -> None:
+    """Say when the next request may leave. One failure alone does not slow the lane down; several in a row do."""
+    exchange = getattr(answer, "exchange", None)
+    if exchange is None:  # nothing was sent
+        strikes = slots.settle(reservation, answered_at=None, round_trip=None, verdict="strike")
+    else:
+        answered = not isinstance(answer, RemoteError) or answer.http_status is not None
+        strikes = slots.settle(
+            reservation,
+            answered_at=exchange.answered_at,
+            round_trip=exchange.duration if answered else None,
+            verdict=verdict,
+        )
+    if strikes > 1:
+        slots.hold_off(reservation, back_off(strikes - 1, policy.backoff, policy.backoff_max))
+
+
+def _put_back_state(batch: Batch) -> BatchState:
+    return BatchState.REASK if batch.kind == BatchState.REASK else BatchState.RESEND

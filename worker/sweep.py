@@ -1,0 +1,50 @@
+"""Find work that nobody was told of: lost hints, dead workers, ended intents to forget. All by looking at the ledger."""
+
+import structlog
+
+from worker.hints import Hints
+from worker.ledger.front import Front
+from worker.ledger.lane import Lane
+
+log = structlog.get_logger("feishu_batch.sweep")
+
+FORGET_PER_SWEEP = 500
+
+
+class Sweep:
+    def __init__(
+        self, *, front: Front, lane: Lane, hints: Hints, retain_succeeded: float, retain_failed: float
+    ) -> None:
+        self._front = front
+        self._lane = lane
+        self._hints = hints
+        self._retention = {"succeeded": retain_succeeded, "failed": retain_failed}
+
+    def run(self) -> dict[str, int]:
+        """Re-create what hints are missing. Returns what it saw."""
+        waiting = self._front.inbox_length()
+        counts = self._lane.counts()
+        if waiting:
+            self._hints.intake()
+        if counts.ready_groups or counts.due_batches or counts.sending or self._lane.has_expired():
+            self._hints.submit()
+        if counts.open_jobs:
+            self._hints.poll()
+        if counts.checks:
+            self._hints.read_back()
+        self._hints.publish_if(self._lane.has_unpublished())
+        forgotten = sum(self._forget(list_name, older_than) for list_name, older_than in self._retention.items())
+        return {
+            "inbox": waiting,
+            "ready_groups": counts.ready_groups,
+            "open_jobs": counts.open_jobs,
+            "forgotten": forgotten,
+        }
+
+    def _forget(self, list_name: str, older_than: float) -> int:
+        """The front's entry goes first: should this stop half-way, the next sweep finds the record again."""
+        old = self._lane.forgettable(list_name, older_than, FORGET_PER_SWEEP)
+        if old:
+            self._front.forget([intent_id for _, intent_id in old if intent_id], [number for number, _ in old])
+            self._lane.forget([number for number, _ in old])
+        return len(old)
