@@ -1,5 +1,7 @@
 """The Celery app. Importing it needs no environment: settings are read when the configuration is first used."""
 
+from typing import Any
+
 from celery import Celery
 from celery.local import PromiseProxy
 from celery.signals import setup_logging
@@ -9,7 +11,16 @@ from config.logging import setup_logging as set_up_logs
 from config.settings import load_settings
 
 app = Celery("feishu_batch", include=["tasks"])
-app.config_from_object(PromiseProxy(lambda: celery_options(load_settings())))
+
+
+def _options() -> dict[str, Any]:
+    options = celery_options(load_settings())
+    # The environment's own CELERY_RESULT_BACKEND, which a backend app on this host may have set, must not win.
+    app.backend_cls = options["result_backend"]
+    return options
+
+
+app.config_from_object(PromiseProxy(_options))
 
 
 @setup_logging.connect

@@ -60,13 +60,16 @@ def policy_from(settings: Settings) -> Policy:
 def remote_from(settings: Settings) -> RemoteClient:
     plugin_id, plugin_secret, user_key = settings.require_credentials()
     return RemoteClient(
-        Transport(settings.base_url, settings.http_timeout_seconds),
+        Transport(
+            settings.base_url, settings.http_timeout_seconds, str(settings.ca_file) if settings.ca_file else True
+        ),
         plugin_id=plugin_id,
         plugin_secret=SecretStr(plugin_secret),
         user_key=user_key,
-        table=error_table(settings.error_classes),
+        table=error_table(settings.error_classes, settings.transient_texts),
         token_type=settings.plugin_token_type,
-        enforce_user_rights=settings.enforce_user_rights,
+        extra_headers=settings.user_rights_headers if settings.enforce_user_rights else None,
+        missing_item_codes=settings.missing_item_codes,
     )
 
 

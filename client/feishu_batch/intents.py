@@ -8,7 +8,16 @@ from hashlib import blake2b
 from typing import Annotated, Any, Self
 from uuid import uuid4
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import from_json, to_json
 
 from feishu_batch.errors import IntentError
@@ -82,7 +91,7 @@ class UpdateIntent(BaseModel):
     ]
     field_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
     update_mode: UpdateMode
-    before_field_value: Annotated[Any, BeforeValidator(canonical_value)] = None
+    before_field_value: Annotated[Any, BeforeValidator(canonical_value), Field(validate_default=True)] = None
     after_field_value: Annotated[Any, BeforeValidator(canonical_value)]
     # It becomes a header: printable ASCII only.
     user_key: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
@@ -92,14 +101,14 @@ class UpdateIntent(BaseModel):
     keep_every_change: Annotated[bool, Field(strict=True)] = False
     note: Annotated[str, Field(max_length=500)] | None = None
 
-    @model_validator(mode="after")
-    def _before_value_fits_mode(self) -> Self:
-        if self.update_mode is UpdateMode.REPLACE:
-            if self.before_field_value is None:
-                raise ValueError("before_field_value: REPLACE needs the value that is to be replaced")
-        elif self.before_field_value is not None:
-            raise ValueError(f"before_field_value: {self.update_mode} would ignore it; leave it out or use REPLACE")
-        return self
+    @field_validator("before_field_value")
+    @classmethod
+    def _before_value_fits_mode(cls, value: Any, info: ValidationInfo) -> Any:
+        """Needed by REPLACE; the remote system ignores it in the other modes, so there it is dropped."""
+        mode = info.data.get("update_mode")
+        if mode is UpdateMode.REPLACE and value is None:
+            raise ValueError("REPLACE needs the value that is to be replaced")
+        return value if mode is UpdateMode.REPLACE else None
 
     @classmethod
     def parse(cls, data: Mapping[str, Any] | str | bytes) -> Self:

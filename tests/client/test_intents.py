@@ -144,9 +144,11 @@ def test_a_simple_name_is_explained():
     assert "simple name" in problems(project_key=PROJECT_KEY.upper())
 
 
-def test_replace_needs_a_before_value_and_the_other_modes_refuse_one():
+def test_replace_needs_a_before_value_and_the_other_modes_drop_one_as_the_remote_would():
     assert "REPLACE needs" in problems(update_mode="REPLACE")
-    assert "UPDATE would ignore it" in problems(before_field_value={"value": "p1"})
+    taken = parse_intent(content(before_field_value={"value": "p1"}))
+    assert taken.before_field_value is None
+    assert taken.digest() == parse_intent(content()).digest()
     assert parse_intent(content(before_field_value=None)).before_field_value is None
     assert parse_intent(content(update_mode="REPLACE", before_field_value=0)).before_field_value == 0
 

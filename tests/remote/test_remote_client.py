@@ -99,7 +99,7 @@ def test_a_user_key_that_fits_no_header_is_refused():
 
 
 def test_the_acting_user_of_a_call_outranks_the_default_and_rights_can_be_enforced():
-    remote, calls = client(ok({"task_id": "J"}), enforce_user_rights=True)
+    remote, calls = client(ok({"task_id": "J"}), extra_headers={"x-auth-mode": "1"})
     remote.batch_update(update(), token=TOKEN, idem_uuid="u", user_key="u2")
     assert calls[0]["headers"]["X-USER-KEY"] == "u2"
     assert calls[0]["headers"]["x-auth-mode"] == "1"

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -58,8 +58,8 @@ class Reply:
 class RemoteClient:
     """`user_key` acts unless a call names another. `token_type`: 0 plugin token, 1 virtual token.
 
-    `enforce_user_rights` makes the remote system apply the acting user's rights instead of the plugin's (several
-    restatements). `clock` gives unix seconds. Every method raises `RemoteError`s only.
+    `extra_headers` go with every call but the log-in: `x-auth-mode: 1`, say, makes the remote system apply the acting
+    user's rights instead of the plugin's (several restatements). `clock` gives unix seconds. Every method raises `RemoteError`s only.
     """
 
     def __init__(
@@ -71,7 +71,8 @@ class RemoteClient:
         user_key: str,
         table: ErrorTable = DEFAULT_TABLE,
         token_type: int = 0,
-        enforce_user_rights: bool = False,
+        extra_headers: Mapping[str, str] | None = None,
+        missing_item_codes: Collection[int] = (ITEM_NOT_FOUND,),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._transport = transport
@@ -80,7 +81,8 @@ class RemoteClient:
         self._user_key = user_key
         self._table = table
         self._token_type = token_type
-        self._enforce_user_rights = enforce_user_rights
+        self._extra_headers = dict(extra_headers or {})
+        self._missing_item_codes = frozenset(missing_item_codes)
         self._clock = clock
 
     def authenticate(self) -> Token:
@@ -142,7 +144,7 @@ class RemoteClient:
             try:
                 reply = self._send(call, token=token, user_key=user_key)
             except BatchRefused as error:
-                if error.code != ITEM_NOT_FOUND or calls_left <= 0:
+                if error.code not in self._missing_item_codes or calls_left <= 0:
                     raise
                 waiting += _halves(part)
             else:
@@ -199,9 +201,8 @@ class RemoteClient:
             "X-PLUGIN-TOKEN": token.value.get_secret_value(),
             "X-USER-KEY": actor,
             "X-IDEM-UUID": call.idem_uuid,
-            "x-auth-mode": "1" if self._enforce_user_rights else "",
         }
-        return {name: value for name, value in headers.items() if value}
+        return {name: value for name, value in headers.items() if value} | self._extra_headers
 
     def _secrets(self, token: Token | None) -> tuple[str, ...]:
         known = self._plugin_secret.get_secret_value()

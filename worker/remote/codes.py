@@ -6,11 +6,11 @@ replaced by a setting, see `error_table`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
+from config.remote_facts import ErrorClass
 from worker.remote.envelope import Envelope
 from worker.remote.errors import (
     BatchRefused,
@@ -26,27 +26,19 @@ from worker.remote.errors import (
 from worker.remote.models import Exchange
 
 
-class ErrorClass(StrEnum):
-    RATE_LIMIT = "rate_limit"
-    CLASH = "clash"
-    TOKEN = "token"  # noqa: S105 - the name of a class of errors
-    LANE = "lane"
-    SPACE = "space"
-    BATCH = "batch"
-    ITEM = "item"  # a bad request that may be one item's fault
-    TRANSIENT = "transient"
-    TRANSIENT_READ = "transient_read"  # transient on a read, permanent on a write
-    UNKNOWN = "unknown"  # may have been applied
-    BY_TEXT = "by_text"  # overloaded code: the message decides
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     kind: ErrorClass
     advice: str = ""
 
 
-ErrorTable = Mapping[int, Rule]
+@dataclass(frozen=True, slots=True)
+class ErrorTable:
+    """`rules`: code → rule. `transient_texts`: in lower case; they tell the harmless kind of an overloaded code."""
+
+    rules: Mapping[int, Rule]
+    transient_texts: tuple[str, ...]
+
 
 DEFAULT_ADVICE = (
     "Check the plugin's credentials, permissions and quota in the remote system's console, then resume the lane."
@@ -81,13 +73,14 @@ _CODES: Mapping[ErrorClass, tuple[int, ...]] = {
     ErrorClass.TRANSIENT_READ: (30019,),
     ErrorClass.BY_TEXT: (50006,),
 }
-DEFAULT_TABLE: ErrorTable = MappingProxyType(
+DEFAULT_RULES: Mapping[int, Rule] = MappingProxyType(
     {code: Rule(kind) for kind, codes in _CODES.items() for code in codes}
     | {code: Rule(ErrorClass.LANE, advice) for code, advice in _LANE_ADVICE.items()}
 )
 
 # Texts of the overloaded code 50006, in lower case (several restatements).
 TRANSIENT_TEXTS = ("please try again later", "read/write db")
+DEFAULT_TABLE = ErrorTable(DEFAULT_RULES, TRANSIENT_TEXTS)
 OVERSIZE_TEXTS = ("overlimit", "over limit")
 
 _BUILDERS: Mapping[ErrorClass, Callable[..., RemoteError]] = {
@@ -101,14 +94,14 @@ _BUILDERS: Mapping[ErrorClass, Callable[..., RemoteError]] = {
 }
 
 
-def error_table(overrides: Mapping[int, str]) -> ErrorTable:
+def error_table(overrides: Mapping[int, str], transient_texts: tuple[str, ...] = TRANSIENT_TEXTS) -> ErrorTable:
     """The default table with rows replaced: code → name of an `ErrorClass`. ValueError for an unknown name."""
-    rows = dict(DEFAULT_TABLE)
+    rules = dict(DEFAULT_RULES)
     for code, name in overrides.items():
         if name not in set(ErrorClass):
             raise ValueError(f"{name!r} is no error class for code {code}: use one of {', '.join(ErrorClass)}.")
-        rows[code] = Rule(ErrorClass(name), rows[code].advice if code in rows else "")
-    return MappingProxyType(rows)
+        rules[code] = Rule(ErrorClass(name), rules[code].advice if code in rules else "")
+    return ErrorTable(MappingProxyType(rules), tuple(text.lower() for text in transient_texts))
 
 
 def classify(
@@ -131,12 +124,12 @@ def classify(
         "exchange": exchange,
     }
     rule = _rule(envelope, http_status, table)
-    return _build(_settled(rule.kind, envelope, write=write), rule.advice, envelope.message, details)
+    return _build(_settled(rule.kind, envelope, table, write=write), rule.advice, envelope.message, details)
 
 
 def _rule(envelope: Envelope, http_status: int, table: ErrorTable) -> Rule:
-    if envelope.code is not None and envelope.code in table:
-        return table[envelope.code]
+    if envelope.code is not None and envelope.code in table.rules:
+        return table.rules[envelope.code]
     if http_status == HTTPStatus.TOO_MANY_REQUESTS:
         return Rule(ErrorClass.RATE_LIMIT)  # a gateway's; the API's own always carries a code
     if HTTPStatus.MULTIPLE_CHOICES <= http_status < HTTPStatus.BAD_REQUEST:
@@ -146,10 +139,10 @@ def _rule(envelope: Envelope, http_status: int, table: ErrorTable) -> Rule:
     return Rule(ErrorClass.ITEM)
 
 
-def _settled(kind: ErrorClass, envelope: Envelope, *, write: bool) -> ErrorClass:
+def _settled(kind: ErrorClass, envelope: Envelope, table: ErrorTable, *, write: bool) -> ErrorClass:
     """The class once text and direction are taken into account. A read cannot leave anything half done."""
     if kind is ErrorClass.BY_TEXT:
-        kind = _by_text(f"{envelope.message} {envelope.inner_message}".lower())
+        kind = _by_text(f"{envelope.message} {envelope.inner_message}".lower(), table)
     if kind is ErrorClass.TRANSIENT_READ:
         return ErrorClass.BATCH if write else ErrorClass.TRANSIENT
     if kind is ErrorClass.UNKNOWN and not write:
@@ -157,10 +150,10 @@ def _settled(kind: ErrorClass, envelope: Envelope, *, write: bool) -> ErrorClass
     return kind
 
 
-def _by_text(text: str) -> ErrorClass:
+def _by_text(text: str, table: ErrorTable) -> ErrorClass:
     if any(phrase in text for phrase in OVERSIZE_TEXTS):
         return ErrorClass.ITEM  # "ErrOAPIBatchUpdateOverLimit": too many ids; halving is the cure
-    if any(phrase in text for phrase in TRANSIENT_TEXTS):
+    if any(phrase in text for phrase in table.transient_texts):
         return ErrorClass.TRANSIENT
     return ErrorClass.UNKNOWN
 
