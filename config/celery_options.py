@@ -6,6 +6,7 @@ make messages safe; they make lost ones cheap, repeated ones harmless, and a sil
 
 from typing import Any, Final
 
+from config.lanes import lane_names
 from config.routing import QueueName, TaskName, task_queues, task_routes
 from config.schedule import beat_schedule
 from config.settings import Settings
@@ -27,8 +28,12 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         # In code and not in a database: two beats must tick alike.
         "beat_schedule": beat_schedule(settings),
         # A second belt: it counts starts in one process, the slot in the ledger counts arrivals over all of them.
-        "task_annotations": {str(TaskName.SUBMIT_BATCH): {"rate_limit": f"{1 / settings.slot_seconds:g}/s"}},
+        "task_annotations": {str(TaskName.SUBMIT_BATCH): {"rate_limit": f"{_submits_per_second(settings):g}/s"}},
     }
+
+
+def _submits_per_second(settings: Settings) -> float:
+    return len(lane_names(settings)) / settings.slot_seconds
 
 
 def _stores(settings: Settings) -> dict[str, Any]:

@@ -81,6 +81,10 @@ class Settings(RemoteFacts, Pace, BaseSettings):
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="The credential's name in the ledger; workers with one lane share its slots.",
     )
+    lanes_file: Path | None = Field(
+        None,
+        description="TOML file with several lanes, one credential each; replaces PLUGIN_ID, PLUGIN_SECRET and LANE.",
+    )
     callback_queue: str = Field(
         "celery",
         min_length=1,
@@ -138,13 +142,7 @@ class Settings(RemoteFacts, Pace, BaseSettings):
     @field_validator("base_url")
     @classmethod
     def _secure_base_url(cls, url: str) -> str:
-        url = url.rstrip("/").removesuffix("/open_api")  # the prefix that every path has anyway
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or "@" in parts.netloc:
-            raise ValueError("has to look like https://project.feishu.cn")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError("has to begin with https://; the secret would cross the network in the clear")
-        return url
+        return secure_base_url(url)
 
     @field_validator("redis_url", "broker_url", "result_backend")
     @classmethod
@@ -231,6 +229,17 @@ def _values(environ: Mapping[str, str]) -> dict[str, Any]:
     source = EnvSettingsSource(Settings)
     source.env_vars = {name.lower(): value for name, value in environ.items() if value != ""}
     return source()
+
+
+def secure_base_url(url: str) -> str:
+    """Without the path prefix that every call has anyway. Raises ValueError for what would send a secret in the clear."""
+    url = url.rstrip("/").removesuffix("/open_api")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or "@" in parts.netloc:
+        raise ValueError("has to look like https://project.feishu.cn")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("has to begin with https://; the secret would cross the network in the clear")
+    return url
 
 
 def _is_loopback(host: str) -> bool:

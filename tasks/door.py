@@ -24,10 +24,10 @@ class Parked(Task):
         located = here.front.locate(self.request.id)
         if located is None:
             raise LookupError(f"intent {self.request.id} vanished from the ledger while it was taken in")
-        number = located[0]
+        number, lane = located
         here.front.park(number, json.dumps(sig))
-        if here.lane.republish_if_ended(number):
-            here.hints.publish()
+        if lane and here.lanes[lane].lane.republish_if_ended(number):
+            here.lanes[lane].hints.publish()
         raise Ignore
 
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import structlog
 from celery import Task
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Reject
 
 from config.routing import TaskName
 from feishu_batch.results import read_intent
 from tasks.process import runtime
 from worker.app import app
 from worker.publish import outcome_of
+from worker.runtime import LaneRuntime
 
 
 class Step(Task):
@@ -18,46 +19,57 @@ class Step(Task):
 
     ignore_result = True
 
-    def before_start(self, _task_id: str, _args: Any, _kwargs: Any) -> None:
-        structlog.contextvars.clear_contextvars()
-        name = TaskName(self.name)
-        if name is not TaskName.SWEEP:
-            runtime().hints.arrived(name)
+
+def _lane_of(name: str, task: TaskName) -> LaneRuntime:
+    """The lane that a hint is about; from here on a new hint of the kind may be sent."""
+    structlog.contextvars.clear_contextvars()
+    lane = runtime().lanes.get(name)
+    if lane is None:
+        raise Reject(
+            f"this worker has no lane {name!r}; a worker with another lanes file shares its queues", requeue=False
+        )
+    structlog.contextvars.bind_contextvars(lane=name)
+    lane.hints.arrived(task)
+    return lane
 
 
 @app.task(base=Step, name=str(TaskName.INTAKE))
 def intake() -> int:
     """Record what the inbox holds."""
-    return runtime().intake.drain()
+    structlog.contextvars.clear_contextvars()
+    here = runtime()
+    here.hints.arrived()
+    return here.intake.drain()
 
 
 @app.task(base=Step, name=str(TaskName.SUBMIT_BATCH))
-def submit_batch(lane: str = "") -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
+def submit_batch(lane: str) -> dict[str, object]:
     """Send one batch, if there is one to send."""
-    return runtime().submitter.run()
+    return _lane_of(lane, TaskName.SUBMIT_BATCH).submitter.run()
 
 
 @app.task(base=Step, name=str(TaskName.POLL_JOB))
-def poll_job(lane: str = "", batch: int = 0, job: str = "") -> dict[str, object]:  # noqa: ARG001 - as above
+def poll_job(lane: str, batch: int = 0, job: str = "") -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Ask for the job that is due most."""
-    return runtime().follower.poll()
+    return _lane_of(lane, TaskName.POLL_JOB).follower.poll()
 
 
 @app.task(base=Step, name=str(TaskName.READ_BACK))
-def read_back(lane: str = "", batch: int = 0) -> dict[str, object]:  # noqa: ARG001 - as above
+def read_back(lane: str, batch: int = 0) -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Read the cells of a batch whose outcome is unknown."""
-    return runtime().follower.read_back()
+    return _lane_of(lane, TaskName.READ_BACK).follower.read_back()
 
 
 @app.task(base=Step, name=str(TaskName.PUBLISH))
-def publish(lane: str = "") -> int:  # noqa: ARG001 - as above
+def publish(lane: str) -> int:
     """Make known what became of ended intents."""
-    return runtime().publisher.run()
+    return _lane_of(lane, TaskName.PUBLISH).publisher.run()
 
 
 @app.task(base=Step, name=str(TaskName.SWEEP))
 def sweep() -> dict[str, int]:
     """Find work that nobody was told of."""
+    structlog.contextvars.clear_contextvars()
     return runtime().sweep.run()
 
 
@@ -66,11 +78,11 @@ class Finish(Task):
 
     def after_return(self, status: str, _result: Any, task_id: str, *_: Any) -> None:
         """Only now is the result stored: the end counts as made known."""
-        located = runtime().front.locate(task_id)
-        if located and status != "IGNORED":
-            number = located[0]
-            runtime().front.unpark(number)
-            runtime().lane.confirm_published([number])
+        here = runtime()
+        number, lane = here.front.locate(task_id) or (0, None)
+        if lane and status != "IGNORED":
+            here.front.unpark(number)
+            here.lanes[lane].lane.confirm_published([number])
 
 
 @app.task(base=Finish, bind=True, name=str(TaskName.FINISH))

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import structlog
 
-from worker.hints import Hints
+from worker.hints import LaneHints
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState
 from worker.outcomes import Policy, Step, after_poll, after_read_back, after_read_back_failed
@@ -36,7 +36,7 @@ class Follower:
         read_slots: Slots,
         remote: RemoteClient,
         tokens: TokenSource,
-        hints: Hints,
+        hints: LaneHints,
         progress: ProgressReports,
         policy: Policy,
         http_timeout: float,

@@ -14,54 +14,55 @@ from worker.ledger.lane import Lane
 
 log = structlog.get_logger("feishu_batch.hints")
 
-_FLAG_OF = {
-    TaskName.SUBMIT_BATCH: "submit",
-    TaskName.POLL_JOB: "poll",
-    TaskName.READ_BACK: "read-back",
-    TaskName.PUBLISH: "publish",
-}
+
+def _send_if(wanted: Callable[[], bool], app: Celery, task: TaskName, kwargs: dict[str, Any]) -> None:
+    """A hint that cannot be sent is no failure of the step that wanted it: the sweep finds the work."""
+    try:
+        if wanted():
+            app.send_task(str(task), kwargs=kwargs, queue=str(QUEUE_OF[task]), ignore_result=True)
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning("hint.not_sent", task=str(task), error=type(error).__name__)
 
 
-class Hints:
-    def __init__(self, app: Celery, front: Front, lane: Lane) -> None:
+class IntakeHints:
+    def __init__(self, app: Celery, front: Front) -> None:
         self._app = app
         self._front = front
+
+    def send(self) -> None:
+        _send_if(self._front.want_hint, self._app, TaskName.INTAKE, {})
+
+    def arrived(self) -> None:
+        """Called before looking into the inbox: whoever writes from now on has to send a new hint."""
+        self._front.clear_hint()
+
+
+class LaneHints:
+    """`ids` say what caused a hint, for whoever reads the message in Flower; what to do is in the ledger."""
+
+    def __init__(self, app: Celery, lane: Lane) -> None:
+        self._app = app
         self._lane = lane
 
     def submit(self) -> None:
-        self._send_once(TaskName.SUBMIT_BATCH)
+        self._send(TaskName.SUBMIT_BATCH)
 
     def poll(self, **ids: Any) -> None:
-        """`ids`: what caused it, for whoever reads the message in Flower; the ledger says what to do."""
-        self._send_once(TaskName.POLL_JOB, **ids)
+        self._send(TaskName.POLL_JOB, **ids)
 
     def read_back(self, **ids: Any) -> None:
-        self._send_once(TaskName.READ_BACK, **ids)
+        self._send(TaskName.READ_BACK, **ids)
 
     def publish(self) -> None:
-        self._send_once(TaskName.PUBLISH)
+        self._send(TaskName.PUBLISH)
 
     def publish_if(self, wanted: bool) -> None:
         if wanted:
             self.publish()
 
-    def intake(self) -> None:
-        self._guarded(self._front.want_hint, TaskName.INTAKE, {})
-
     def arrived(self, task: TaskName) -> None:
-        """The hint is here: whoever writes from now on has to send a new one. Called before looking at the ledger."""
-        if task is TaskName.INTAKE:
-            self._front.clear_hint()
-        else:
-            self._lane.clear_hint(_FLAG_OF[task])
+        """Called before looking into the ledger: whoever writes from now on has to send a new hint."""
+        self._lane.clear_hint(str(task))
 
-    def _send_once(self, task: TaskName, **ids: Any) -> None:
-        self._guarded(lambda: self._lane.want_hint(_FLAG_OF[task]), task, {"lane": self._lane.name, **ids})
-
-    def _guarded(self, wanted: Callable[[], bool], task: TaskName, kwargs: dict[str, Any]) -> None:
-        """A hint that cannot be sent is no failure of the step that wanted it: the sweep finds the work."""
-        try:
-            if wanted():
-                self._app.send_task(str(task), kwargs=kwargs, queue=str(QUEUE_OF[task]), ignore_result=True)
-        except (OperationalError, RedisError, OSError) as error:
-            log.warning("hint.not_sent", task=str(task), error=type(error).__name__)
+    def _send(self, task: TaskName, **ids: Any) -> None:
+        _send_if(lambda: self._lane.want_hint(str(task)), self._app, task, {"lane": self._lane.name, **ids})

@@ -1,13 +1,16 @@
 """From the inbox into a lane of the ledger: in the order of enqueueing, again and again the same."""
 
 import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import structlog
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, group_spec, parse_intent
-from worker.hints import Hints
+from worker.hints import IntakeHints, LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane, NewIntent
 from worker.ledger.records import InboxEntry, Outcome
@@ -19,12 +22,31 @@ ITEMS_PER_ROUND = 5_000  # bounds one pipeline, so that a round of large intents
 LONGEST_RUN = 0.5  # seconds: then other messages of the worker get their turn
 
 
+@dataclass(frozen=True, slots=True)
+class LaneDoor:
+    """Where intake hands a lane its intents."""
+
+    lane: Lane
+    hints: LaneHints
+    default_user_key: str
+
+
 class Intake:
-    def __init__(self, front: Front, lane: Lane, hints: Hints, default_user_key: str | None) -> None:
+    """`route(lane or None, project_key)` names an intent's lane, or raises ValueError with the reason why there is none."""
+
+    def __init__(
+        self,
+        *,
+        front: Front,
+        hints: IntakeHints,
+        route: Callable[[str | None, str], str],
+        lanes: Mapping[str, LaneDoor],
+    ) -> None:
         self._front = front
-        self._lane = lane
         self._hints = hints
-        self._default_user_key = default_user_key
+        self._route = route
+        self._lanes = lanes
+        self._default_lane = next(iter(lanes))
 
     def drain(self, longest: float = LONGEST_RUN) -> int:
         """Record what the inbox holds, for a bounded time; hints at itself when something is left. Returns intents recorded."""
@@ -33,40 +55,45 @@ class Intake:
         while entries := self._front.inbox_entries(ENTRIES_PER_ROUND):
             recorded += self._record_round(entries)
             if time.monotonic() > deadline:
-                self._hints.intake()
+                self._hints.send()
                 break
         return recorded
 
     def _record_round(self, entries: list[InboxEntry]) -> int:
         """Record entries up to a bound of items. Leaving the inbox is the last step: repeated recording changes nothing."""
         done: dict[str, tuple[int, str]] = {}
-        accepted: list[NewIntent] = []
+        accepted: dict[str, list[NewIntent]] = defaultdict(list)
         items = 0
         for entry in entries:
             intent = self._parse(entry)
             if intent is None:
                 self._front.discard(entry.number)
                 continue
-            refusal = self._refusal(intent)
-            if refusal:
-                self._record(accepted)  # what was enqueued before comes before
-                accepted = []
-                self._lane.refuse(entry.number, intent.intent_id, entry.enqueued_at_ms, intent.work_item_ids, refusal)
-                log.warning("intent.refused", intent_id=intent.intent_id, reason=refusal.reason)
-            else:
-                accepted.append(self._new_intent(entry, intent))
-            done[intent.intent_id] = (entry.number, self._lane.name)
+            done[intent.intent_id] = (entry.number, self._take(entry, intent, accepted))
             items += len(intent.work_item_ids)
             if items >= ITEMS_PER_ROUND:
                 break
-        self._record(accepted)
+        for name, intents in accepted.items():
+            if self._lanes[name].lane.record(intents):
+                self._lanes[name].hints.submit()
         self._front.leave_inbox(done)
-        self._hints.publish_if(self._lane.has_unpublished())
+        for name in {lane for _, lane in done.values()}:
+            door = self._lanes[name]
+            door.hints.publish_if(door.lane.has_unpublished())
         return len(done)
 
-    def _record(self, intents: list[NewIntent]) -> None:
-        if intents and self._lane.record(intents):
-            self._hints.submit()
+    def _take(self, entry: InboxEntry, intent: UpdateIntent, accepted: dict[str, list[NewIntent]]) -> str:
+        """The lane that answers for the intent. A refused one touches no cell, so it need not wait for those before it."""
+        try:
+            name = self._route(intent.lane, intent.project_key)
+        except ValueError as error:
+            refusal = Outcome.failed("no_lane", str(error))
+            lane = self._lanes[self._default_lane].lane
+            lane.refuse(entry.number, intent.intent_id, entry.enqueued_at_ms, intent.work_item_ids, refusal)
+            log.warning("intent.refused", intent_id=intent.intent_id, reason=refusal.reason)
+            return self._default_lane
+        accepted[name].append(_new_intent(entry, intent, self._lanes[name].default_user_key))
+        return name
 
     def _parse(self, entry: InboxEntry) -> UpdateIntent | None:
         """The library validated it; something else may have written into the inbox. That has no id to answer to."""
@@ -76,26 +103,20 @@ class Intake:
             log.error("inbox.unreadable_entry", number=entry.number, error=str(error)[:300])
             return None
 
-    def _refusal(self, intent: UpdateIntent) -> Outcome | None:
-        if intent.lane not in {None, self._lane.name}:
-            return Outcome.failed(
-                "unknown_lane", f"no lane is named {intent.lane!r}; this worker serves {self._lane.name!r}"
-            )
-        return None
 
-    def _new_intent(self, entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
-        spec = group_spec(intent, self._default_user_key)
-        return NewIntent(
-            number=entry.number,
-            intent_id=intent.intent_id,
-            digest=blake2b(spec.encode(), digest_size=12).hexdigest(),
-            spec=spec,
-            column=f"{intent.project_key} {intent.field_key}",
-            mode=str(intent.update_mode),
-            priority=intent.priority,
-            enqueued_at_ms=entry.enqueued_at_ms,
-            expires_at_ms=round(intent.expires_at.timestamp() * 1000) if intent.expires_at else None,
-            keep_every_change=intent.keep_every_change,
-            note=intent.note,
-            items=intent.work_item_ids,
-        )
+def _new_intent(entry: InboxEntry, intent: UpdateIntent, default_user_key: str) -> NewIntent:
+    spec = group_spec(intent, default_user_key)
+    return NewIntent(
+        number=entry.number,
+        intent_id=intent.intent_id,
+        digest=blake2b(spec.encode(), digest_size=12).hexdigest(),
+        spec=spec,
+        column=f"{intent.project_key} {intent.field_key}",
+        mode=str(intent.update_mode),
+        priority=intent.priority,
+        enqueued_at_ms=entry.enqueued_at_ms,
+        expires_at_ms=round(intent.expires_at.timestamp() * 1000) if intent.expires_at else None,
+        keep_every_change=intent.keep_every_change,
+        note=intent.note,
+        items=intent.work_item_ids,
+    )

@@ -1,15 +1,24 @@
 """Which processes `feishu-batch up` consists of."""
 
 import os
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from config.lanes import lane_names
 from config.routing import QueueName
 from config.settings import Settings, as_environment
 from worker.child import Child
 
 # Gossip and mingle are traffic between workers that have nothing to tell each other.
-_WORKER_OPTIONS = ("--concurrency=1", "--pool=threads", "--without-gossip", "--without-mingle")
+_WORKER_OPTIONS = ("--pool=threads", "--without-gossip", "--without-mingle")
+# Lanes that one worker process serves at once. A lane waits for its slot most of the time; more lanes take turns.
+_MOST_THREADS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    queues: tuple[QueueName, ...]
+    threads: int
 
 
 def worker_children(settings: Settings, python: str) -> list[Child]:
@@ -17,20 +26,24 @@ def worker_children(settings: Settings, python: str) -> list[Child]:
     data_dir = settings.data_dir.absolute()
     celery = (python, "-m", "celery", "-A", "worker.app", "--quiet")
     level = f"--loglevel={settings.log_level}"
+    lanes = min(_MOST_THREADS, len(lane_names(settings)))
     workers = {
-        "submit": [QueueName.SUBMIT],
-        "poll": [QueueName.POLL],
+        # A thread per lane, so that a lane that waits for its slot holds up no other; within a lane one request at a time.
+        "submit": _Worker((QueueName.SUBMIT,), lanes),
+        # The same, and as many again for read-backs.
+        "poll": _Worker((QueueName.POLL,), 2 * lanes),
         # One at a time: intents of the Celery door are recorded in the order in which they came.
-        "intake": [QueueName.INTENTS, QueueName.DEFAULT],
+        "intake": _Worker((QueueName.INTENTS, QueueName.DEFAULT), 1),
     }
-    commands = {name: (*celery, "worker", *_worker_arguments(name, queues), level) for name, queues in workers.items()}
+    commands = {name: (*celery, "worker", *_worker_arguments(name, worker), level) for name, worker in workers.items()}
     commands["beat"] = (*celery, "beat", f"--schedule={data_dir / 'beat-schedule'}", "--pidfile=", level)
     return [_child(name, argv, settings, data_dir) for name, argv in commands.items()]
 
 
-def _worker_arguments(name: str, queues: Sequence[QueueName]) -> tuple[str, ...]:
+def _worker_arguments(name: str, worker: _Worker) -> tuple[str, ...]:
     # With the supervisor's pid a second `up` on this machine has other names, and a restarted worker has its old one.
-    return (f"--queues={','.join(queues)}", *_WORKER_OPTIONS, f"--hostname={name}.{os.getpid()}@%h")
+    queues = f"--queues={','.join(worker.queues)}"
+    return (queues, f"--concurrency={worker.threads}", *_WORKER_OPTIONS, f"--hostname={name}.{os.getpid()}@%h")
 
 
 def _child(name: str, argv: tuple[str, ...], settings: Settings, data_dir: Path) -> Child:

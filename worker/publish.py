@@ -10,7 +10,7 @@ from redis import Redis
 
 from feishu_batch.errors import ItemsFailed
 from feishu_batch.results import IntentState, IntentView, read_intent
-from worker.hints import Hints
+from worker.hints import LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 
@@ -22,7 +22,7 @@ AGAIN_AFTER = 30.0  # seconds: an end that was not confirmed by then is made kno
 
 
 class Publisher:
-    def __init__(self, app: Celery, redis: Redis, prefix: str, front: Front, lane: Lane, hints: Hints) -> None:
+    def __init__(self, app: Celery, redis: Redis, prefix: str, front: Front, lane: Lane, hints: LaneHints) -> None:
         self._app = app
         self._redis = redis
         self._prefix = prefix

@@ -1,16 +1,17 @@
 """The composition root: everything a worker process works with, built once from the settings and passed on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from celery import Celery
-from pydantic import SecretStr
 from redis import Redis
 
+from config.lanes import LaneConfig, load_lanes
 from config.settings import Settings
 from worker.connections import connect
 from worker.follow import Follower
-from worker.hints import Hints
-from worker.intake import Intake
+from worker.hints import IntakeHints, LaneHints
+from worker.intake import Intake, LaneDoor
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
@@ -23,10 +24,22 @@ from worker.remote.codes import error_table
 from worker.remote.tokens import TokenSource
 from worker.remote.transport import Transport
 from worker.submit import Submitter
-from worker.sweep import Sweep
+from worker.sweep import LaneSweep, Sweep
 
 DAY = 86_400.0  # seconds
 VERIFY_SHARE = {"unknown": 0.0, "all": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRuntime:
+    """What serves one credential."""
+
+    lane: Lane
+    hints: LaneHints
+    submitter: Submitter
+    follower: Follower
+    publisher: Publisher
+    sweep: LaneSweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +47,10 @@ class Runtime:
     settings: Settings
     redis: Redis
     front: Front
-    lane: Lane
-    hints: Hints
+    hints: IntakeHints
     intake: Intake
-    submitter: Submitter
-    follower: Follower
-    publisher: Publisher
     sweep: Sweep
+    lanes: Mapping[str, LaneRuntime]
 
 
 def policy_from(settings: Settings) -> Policy:
@@ -57,17 +67,15 @@ def policy_from(settings: Settings) -> Policy:
     )
 
 
-def remote_from(settings: Settings) -> RemoteClient:
-    plugin_id, plugin_secret, user_key = settings.require_credentials()
+def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
+    verify = str(settings.ca_file) if settings.ca_file else True
     return RemoteClient(
-        Transport(
-            settings.base_url, settings.http_timeout_seconds, str(settings.ca_file) if settings.ca_file else True
-        ),
-        plugin_id=plugin_id,
-        plugin_secret=SecretStr(plugin_secret),
-        user_key=user_key,
+        Transport(lane.base_url, settings.http_timeout_seconds, verify),
+        plugin_id=lane.plugin_id,
+        plugin_secret=lane.plugin_secret,
+        user_key=lane.user_key,
         table=error_table(settings.error_classes, settings.transient_texts),
-        token_type=settings.plugin_token_type,
+        token_type=lane.plugin_token_type,
         extra_headers=settings.user_rights_headers if settings.enforce_user_rights else None,
         missing_item_codes=settings.missing_item_codes,
     )
@@ -76,52 +84,86 @@ def remote_from(settings: Settings) -> RemoteClient:
 def build_runtime(settings: Settings, app: Celery) -> Runtime:
     """Raises `ConfigError` when credentials or Redis are not set. Opens no connection yet."""
     redis = connect(settings)
-    prefix = settings.key_prefix
-    front, lane = Front(redis, prefix), Lane(redis, prefix, settings.lane)
-    hints = Hints(app, front, lane)
-    remote = remote_from(settings)
-    tokens = TokenSource(remote, RedisTokenStore(redis, lane.prefix), renew_early=settings.token_renew_early_seconds)
-    policy = policy_from(settings)
-    submitter = Submitter(
-        lane=lane,
-        slots=Slots(redis, lane.key("slot:submit"), settings.slot_seconds),
-        remote=remote,
-        tokens=tokens,
-        hints=hints,
-        policy=policy,
-        lease=settings.lease_seconds,
-        heartbeat=settings.heartbeat_seconds,
-        max_open=settings.max_open_jobs,
-        max_wait=settings.max_wait_seconds,
-        uuid_survives_token=settings.idempotency_survives_token,
-    )
-    follower = Follower(
-        lane=lane,
-        poll_slots=Slots(redis, lane.key("slot:poll"), settings.effective_poll_slot_seconds),
-        read_slots=Slots(redis, lane.key("slot:read"), 1 / settings.read_slots_per_second),
-        remote=remote,
-        tokens=tokens,
-        hints=hints,
-        progress=ProgressReports(app, redis, prefix, lane),
-        policy=policy,
-        http_timeout=settings.http_timeout_seconds,
-        verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
-    )
+    front = Front(redis, settings.key_prefix)
+    hints = IntakeHints(app, front)
+    configured = load_lanes(settings)
+    lanes = {lane.name: _lane_runtime(lane, settings, app, redis, front) for lane in configured.lanes}
     return Runtime(
         settings=settings,
         redis=redis,
         front=front,
+        hints=hints,
+        intake=Intake(
+            front=front,
+            hints=hints,
+            route=configured.route,
+            lanes={
+                lane.name: LaneDoor(lanes[lane.name].lane, lanes[lane.name].hints, lane.user_key)
+                for lane in configured.lanes
+            },
+        ),
+        sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
+        lanes=lanes,
+    )
+
+
+def _lane_runtime(config: LaneConfig, settings: Settings, app: Celery, redis: Redis, front: Front) -> LaneRuntime:
+    lane = Lane(redis, settings.key_prefix, config.name)
+    hints = LaneHints(app, lane)
+    remote = remote_from(config, settings)
+    tokens = TokenSource(remote, RedisTokenStore(redis, lane.prefix), renew_early=settings.token_renew_early_seconds)
+    return LaneRuntime(
         lane=lane,
         hints=hints,
-        intake=Intake(front, lane, hints, settings.user_key),
-        submitter=submitter,
-        follower=follower,
-        publisher=Publisher(app, redis, prefix, front, lane, hints),
-        sweep=Sweep(
+        submitter=_submitter(lane, hints, remote, tokens, settings, redis),
+        follower=_follower(lane, hints, remote, tokens, settings, redis, app),
+        publisher=Publisher(app, redis, settings.key_prefix, front, lane, hints),
+        sweep=LaneSweep(
             front=front,
             lane=lane,
             hints=hints,
             retain_succeeded=settings.retain_finished_days * DAY,
             retain_failed=settings.retain_failed_days * DAY,
         ),
+    )
+
+
+def _submitter(
+    lane: Lane, hints: LaneHints, remote: RemoteClient, tokens: TokenSource, settings: Settings, redis: Redis
+) -> Submitter:
+    return Submitter(
+        lane=lane,
+        slots=Slots(redis, lane.key("slot:submit"), settings.slot_seconds),
+        remote=remote,
+        tokens=tokens,
+        hints=hints,
+        policy=policy_from(settings),
+        lease=settings.lease_seconds,
+        heartbeat=settings.heartbeat_seconds,
+        max_open=settings.max_open_jobs,
+        max_wait=settings.max_wait_seconds,
+        uuid_survives_token=settings.idempotency_survives_token,
+    )
+
+
+def _follower(
+    lane: Lane,
+    hints: LaneHints,
+    remote: RemoteClient,
+    tokens: TokenSource,
+    settings: Settings,
+    redis: Redis,
+    app: Celery,
+) -> Follower:
+    return Follower(
+        lane=lane,
+        poll_slots=Slots(redis, lane.key("slot:poll"), settings.effective_poll_slot_seconds),
+        read_slots=Slots(redis, lane.key("slot:read"), 1 / settings.read_slots_per_second),
+        remote=remote,
+        tokens=tokens,
+        hints=hints,
+        progress=ProgressReports(app, redis, settings.key_prefix, lane),
+        policy=policy_from(settings),
+        http_timeout=settings.http_timeout_seconds,
+        verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
     )

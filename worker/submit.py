@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.heartbeat import Heartbeat
-from worker.hints import Hints
+from worker.hints import LaneHints
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState, ExpiredIntent, NoBatch, Outcome, OutcomeKind
 from worker.outcomes import Policy, Step, after_submit, to_read_back
@@ -36,7 +36,7 @@ class Submitter:
         slots: Slots,
         remote: RemoteClient,
         tokens: TokenSource,
-        hints: Hints,
+        hints: LaneHints,
         policy: Policy,
         lease: float,
         heartbeat: float,

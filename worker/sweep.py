@@ -1,8 +1,11 @@
 """Find work that nobody was told of: lost hints, dead workers, ended intents to forget. All by looking at the ledger."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import structlog
 
-from worker.hints import Hints
+from worker.hints import IntakeHints, LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 
@@ -12,8 +15,25 @@ FORGET_PER_SWEEP = 500
 
 
 class Sweep:
+    def __init__(self, front: Front, hints: IntakeHints, lanes: Sequence["LaneSweep"]) -> None:
+        self._front = front
+        self._hints = hints
+        self._lanes = lanes
+
+    def run(self) -> dict[str, int]:
+        """Re-create what hints are missing. Returns what it saw, over all lanes."""
+        waiting = self._front.inbox_length()
+        if waiting:
+            self._hints.send()
+        seen = Counter({"inbox": waiting})
+        for lane in self._lanes:
+            seen.update(lane.run())
+        return dict(seen)
+
+
+class LaneSweep:
     def __init__(
-        self, *, front: Front, lane: Lane, hints: Hints, retain_succeeded: float, retain_failed: float
+        self, *, front: Front, lane: Lane, hints: LaneHints, retain_succeeded: float, retain_failed: float
     ) -> None:
         self._front = front
         self._lane = lane
@@ -21,11 +41,7 @@ class Sweep:
         self._retention = {"succeeded": retain_succeeded, "failed": retain_failed}
 
     def run(self) -> dict[str, int]:
-        """Re-create what hints are missing. Returns what it saw."""
-        waiting = self._front.inbox_length()
         counts = self._lane.counts()
-        if waiting:
-            self._hints.intake()
         if counts.ready_groups or counts.due_batches or counts.sending or self._lane.has_expired():
             self._hints.submit()
         if counts.open_jobs:
@@ -35,7 +51,6 @@ class Sweep:
         self._hints.publish_if(self._lane.has_unpublished())
         forgotten = sum(self._forget(list_name, older_than) for list_name, older_than in self._retention.items())
         return {
-            "inbox": waiting,
             "ready_groups": counts.ready_groups,
             "open_jobs": counts.open_jobs,
             "forgotten": forgotten,

@@ -41,11 +41,11 @@ class Spacing:
 
     def shortest_round_trip(self) -> float:
         """A lower estimate: the shortest seen, less what a shorter one could still be, which shrinks with each one seen."""
-        seen = len(self.round_trips)
-        if seen < TRUSTED_FROM:
+        seen = list(self.round_trips)
+        if len(seen) < TRUSTED_FROM:
             return 0.0
-        low = min(self.round_trips)
-        return max(0.0, low - 3 * (max(self.round_trips) - low) / seen)
+        low = min(seen)
+        return max(0.0, low - 3 * (max(seen) - low) / len(seen))
 
     def delay_after_answer(self) -> float:
         """From the moment an answer's first bytes arrived until the next request may leave."""

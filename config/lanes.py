@@ -1,0 +1,176 @@
+"""The lanes of a deployment: one credential each. One from the settings, or as many as the lanes file names."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from config.errors import ConfigError
+from config.fields import ENV_PREFIX
+from config.settings import Settings, secure_base_url
+
+RESERVED_NAMES = frozenset({"front"})  # the producers' keys stand under this name
+
+
+class SecretSource(BaseModel):
+    """Where a lane's secret comes from: a variable or a file. It never stands in the lanes file itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError('needs exactly one of env = "VARIABLE" and file = "/path"')
+        return self
+
+    def read(self, environ: Mapping[str, str]) -> SecretStr:
+        """Raises ValueError with a sentence that says what is missing."""
+        if self.env is not None:
+            value = environ.get(self.env, "")
+            if not value:
+                raise ValueError(f"the variable {self.env} is not set")
+            return SecretStr(value)
+        try:
+            value = Path(self.file or "").read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"the file {self.file} cannot be read ({type(error).__name__})") from None
+        if not value:
+            raise ValueError(f"the file {self.file} is empty")
+        return SecretStr(value)
+
+
+class LaneConfig(BaseModel):
+    """One credential: it owns one submit slot and one poll slot a second."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+    base_url: str
+    plugin_id: Annotated[str, Field(min_length=1)]
+    plugin_secret: SecretStr
+    plugin_token_type: Literal[0, 1] = 0
+    user_key: Annotated[str, Field(min_length=1)]
+    project_keys: tuple[str, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, name: str) -> str:
+        if name in RESERVED_NAMES:
+            raise ValueError("is reserved; choose another name")
+        return name
+
+    @field_validator("base_url")
+    @classmethod
+    def _secure(cls, url: str) -> str:
+        return secure_base_url(url)
+
+
+class Lanes(BaseModel):
+    """All lanes, in the order of the file. The first one takes the intents of spaces that no lane names."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lanes: Annotated[tuple[LaneConfig, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_lane_per_project(self) -> Self:
+        seen: dict[str, str] = {}
+        for lane in self.lanes:
+            for project in lane.project_keys:
+                if project in seen:
+                    raise ValueError(f"space {project} is named by the lanes {seen[project]} and {lane.name}")
+                seen[project] = lane.name
+        return self
+
+    @cached_property
+    def _lane_of_project(self) -> dict[str, str]:
+        return {project: lane.name for lane in self.lanes for project in lane.project_keys}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(lane.name for lane in self.lanes)
+
+    def route(self, lane: str | None, project_key: str) -> str:
+        """The lane of an intent. Raises ValueError where none fits: a space that one lane owns must not be changed
+        through another, since only within a lane a cell sees its changes in order.
+        """
+        owner = self._lane_of_project.get(project_key)
+        if lane is None:
+            return owner or self.lanes[0].name
+        if lane not in self.names:
+            raise ValueError(f"no lane is named {lane!r}; there are: {', '.join(self.names)}")
+        if owner is not None and owner != lane:
+            raise ValueError(f"space {project_key} belongs to lane {owner!r}, not {lane!r}")
+        return lane
+
+
+def load_lanes(settings: Settings, environ: Mapping[str, str] | None = None) -> Lanes:
+    """The lanes of the file that LANES_FILE names, else the one of the settings. Raises `ConfigError`."""
+    if settings.lanes_file is None:
+        plugin_id, plugin_secret, user_key = settings.require_credentials()
+        only = LaneConfig(
+            name=settings.lane,
+            base_url=settings.base_url,
+            plugin_id=plugin_id,
+            plugin_secret=SecretStr(plugin_secret),
+            plugin_token_type=settings.plugin_token_type,
+            user_key=user_key,
+        )
+        return Lanes(lanes=(only,))
+    return _from_file(settings.lanes_file, settings, os.environ if environ is None else environ)
+
+
+def lane_names(settings: Settings) -> tuple[str, ...]:
+    """Their names alone, for whoever only reads the ledger and has no secrets."""
+    if settings.lanes_file is None:
+        return (settings.lane,)
+    return tuple(_tables(settings.lanes_file))
+
+
+def _from_file(path: Path, settings: Settings, environ: Mapping[str, str]) -> Lanes:
+    lanes = [_lane(name, table, path, settings, environ) for name, table in _tables(path).items()]
+    try:
+        return Lanes(lanes=tuple(lanes))
+    except ValidationError as error:
+        raise ConfigError(_sentence(path, "", error)) from None
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8")).get("lanes")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} cannot be read ({type(error).__name__}).") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} is no TOML: {error}.") from None
+    if not isinstance(tables, dict) or not tables or not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigError(
+            f"{ENV_PREFIX}LANES_FILE: {path} names no lane. A lane begins with a line like [lanes.mobile]."
+        )
+    return tables
+
+
+def _lane(name: str, table: dict[str, Any], path: Path, settings: Settings, environ: Mapping[str, str]) -> LaneConfig:
+    defaults = {"base_url": settings.base_url, "user_key": settings.user_key or ""}
+    try:
+        secret = SecretSource.model_validate(table.get("plugin_secret")).read(environ)
+        return LaneConfig.model_validate({**defaults, **table, "name": name, "plugin_secret": secret})
+    except ValidationError as error:
+        raise ConfigError(_sentence(path, name, error)) from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: [lanes.{name}] plugin_secret: {error}.") from None
+
+
+def _sentence(path: Path, name: str, error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = (
+        f"{'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')}".removeprefix(": ") for p in problems
+    )
+    where = f"[lanes.{name}] " if name else ""
+    return f"{path}: {where}{'; '.join(lines)}."

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigError
+from config.lanes import Lanes, lane_names, load_lanes
+from config.settings import Settings
+
+TWO = """
+[lanes.mobile]
+plugin_id = "MII_1"
+plugin_secret = {env = "MOBILE_SECRET"}
+user_key = "7300000000000000001"
+project_keys = ["5f0c1a2b3c4d5e6f70818283"]
+
+[lanes.web]
+base_url = "https://project.larksuite.com"
+plugin_id = "MII_2"
+plugin_secret = {env = "WEB_SECRET"}
+"""
+SECRETS = {"MOBILE_SECRET": "top-secret-1", "WEB_SECRET": "top-secret-2"}
+
+
+def lanes_of(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> Lanes:
+    file = tmp_path / "lanes.toml"
+    file.write_text(text, encoding="utf-8")
+    return load_lanes(
+        Settings(lanes_file=file, user_key="7300000000000000009"), SECRETS if environ is None else environ
+    )
+
+
+def test_without_a_file_the_settings_are_the_only_lane():
+    settings = Settings(plugin_id="p", plugin_secret="s", user_key="u", lane="solo")
+    assert load_lanes(settings).names == lane_names(settings) == ("solo",)
+
+
+def test_a_file_names_lanes_whose_defaults_are_the_settings(tmp_path):
+    lanes = lanes_of(tmp_path, TWO)
+    mobile, web = lanes.lanes
+    assert (mobile.base_url, web.base_url) == ("https://project.feishu.cn", "https://project.larksuite.com")
+    assert (mobile.user_key, web.user_key) == ("7300000000000000001", "7300000000000000009")
+    assert web.plugin_secret.get_secret_value() == "top-secret-2"
+    assert "top-secret" not in repr(lanes)
+
+
+def test_an_intent_goes_to_the_lane_that_owns_its_space_else_to_the_first(tmp_path):
+    lanes = lanes_of(
+        tmp_path, TWO.replace("project_keys", "# project_keys").replace('"MII_2"', '"MII_2"\nproject_keys = ["a"]')
+    )
+    assert lanes.route(None, "a") == "web"
+    assert lanes.route(None, "b") == "mobile"
+    assert lanes.route("web", "b") == "web"
+
+
+def test_a_space_is_changed_through_its_own_lane_only(tmp_path):
+    lanes = lanes_of(tmp_path, TWO)
+    with pytest.raises(ValueError, match="belongs to lane 'mobile', not 'web'"):
+        lanes.route("web", "5f0c1a2b3c4d5e6f70818283")
+    with pytest.raises(ValueError, match="no lane is named 'desktop'; there are: mobile, web"):
+        lanes.route("desktop", "x")
+
+
+def test_a_secret_may_come_from_a_file(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("top-secret-3\n")
+    lanes = lanes_of(tmp_path, TWO.replace('{env = "WEB_SECRET"}', f'{{file = "{secret}"}}'))
+    assert lanes.lanes[1].plugin_secret.get_secret_value() == "top-secret-3"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "names no lane"),
+        ("[lanes", "is no TOML"),
+        ("[lanes.Web]\n" + TWO.split("[lanes.web]")[1], r"\[lanes.Web\].*name"),
+        (TWO.replace("[lanes.web]", "[lanes.front]"), r"\[lanes.front\].*reserved"),
+        (TWO.replace('plugin_id = "MII_2"', ""), r"\[lanes.web\].*plugin_id"),
+        (TWO.replace('{env = "WEB_SECRET"}', '"in the clear"'), r"\[lanes.web\]"),
+        (TWO.replace('{env = "WEB_SECRET"}', '{env = "NOT_SET"}'), "the variable NOT_SET is not set"),
+        (TWO.replace('{env = "WEB_SECRET"}', '{file = "/nowhere"}'), "cannot be read"),
+        (TWO.replace("https://project.larksuite.com", "http://example.com"), "https"),
+        (TWO + 'project_keys = ["5f0c1a2b3c4d5e6f70818283"]', "named by the lanes mobile and web"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_one_sentence_without_secrets(tmp_path, text, complaint):
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        lanes_of(tmp_path, text)
+    assert "top-secret" not in str(caught.value)
+    assert 'in the clear"' not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read"):
+        load_lanes(Settings(lanes_file=tmp_path / "nowhere.toml"))
