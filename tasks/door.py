@@ -8,7 +8,7 @@ from celery import Task
 from celery.exceptions import Ignore
 
 from config.routing import TaskName
-from feishu_batch.errors import IntentError
+from feishu_batch.errors import IntentConflict, IntentError
 from feishu_batch.intents import parse_intent
 from feishu_batch.packing import PackedIntent
 from tasks.pipeline import finish
@@ -31,7 +31,7 @@ class Parked(Task):
         raise Ignore
 
 
-@app.task(base=Parked, bind=True, name=str(TaskName.UPDATE_WORK_ITEMS))
+@app.task(base=Parked, bind=True, name=str(TaskName.UPDATE_WORK_ITEMS), throws=(IntentError, IntentConflict))
 def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
     """Change one field of up to 10,000 work items. The result says what became of each.
 

@@ -7,6 +7,7 @@ from celery import Task
 from celery.exceptions import Ignore, Reject
 
 from config.routing import TaskName
+from feishu_batch.errors import ItemsFailed
 from feishu_batch.results import read_intent
 from tasks.process import runtime
 from worker.app import app
@@ -85,7 +86,7 @@ class Finish(Task):
             here.lanes[lane].lane.confirm_published([number])
 
 
-@app.task(base=Finish, bind=True, name=str(TaskName.FINISH))
+@app.task(base=Finish, bind=True, name=str(TaskName.FINISH), throws=(ItemsFailed,))
 def finish(self: Any) -> dict[str, object]:
     """Read the outcome from the ledger: an argument would be lost where the parked signature is a chain."""
     here = runtime()

@@ -216,7 +216,8 @@ class Follower:
             log.error(
                 "lane.paused", lane=self._lane.name, reason=step.pause, advice="mend it, then: feishu-batch resume"
             )
-        if advanced.became_ready or (advanced.remaining and step.then is BatchState.RESEND):
+        # Not only for what became ready here: a lane that had as many jobs open as it may stands still until now.
+        if advanced.became_ready or step.then is BatchState.RESEND or self._lane.has_ready():
             self._hints.submit()
         if advanced.remaining and step.then is BatchState.CHECK and state is not BatchState.CHECK:
             self._hints.read_back(batch=batch.number)

@@ -11,19 +11,29 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from worker.heartbeat import Heartbeat
 from worker.hints import LaneHints
 from worker.ledger.lane import Lane
-from worker.ledger.records import Advanced, Batch, BatchState, ExpiredIntent, NoBatch, Outcome, OutcomeKind
+from worker.ledger.records import (
+    Advanced,
+    Batch,
+    BatchState,
+    ExpiredIntent,
+    NoBatch,
+    Outcome,
+    OutcomeKind,
+    Standstill,
+)
 from worker.outcomes import Policy, Step, after_submit, to_read_back
 from worker.pacing.slots import LEAD, Reservation, Slots
 from worker.pacing.spacing import Verdict
 from worker.polling import back_off, next_poll_delay, size_class
 from worker.remote.client import RemoteClient
-from worker.remote.errors import LaneStopped, RemoteError
+from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError
 from worker.remote.models import Accepted, BatchUpdate, Token
 from worker.remote.tokens import TokenSource
 
 log = structlog.get_logger("feishu_batch.submit")
 
 LONGEST_WAIT = 2.0  # slots: a lane whose next slot is further away is left to the sweep
+PATIENCE = 1.0  # seconds
 WRITE_RETRIES = 20  # with the pauses below about as long as a restart of Redis takes
 WRITE_RETRY_PAUSE = 0.25  # seconds
 
@@ -66,7 +76,8 @@ class Submitter:
         if token is None:
             return {"state": "no token"}
         claimed = self._claim(token)
-        if not isinstance(claimed, Batch):
+        if isinstance(claimed, NoBatch):
+            self._wait_for_due(claimed)
             return {"state": str(claimed.why)}
         structlog.contextvars.bind_contextvars(batch=claimed.number)
         return self._carry_out(claimed, token)
@@ -98,6 +109,12 @@ class Submitter:
             self._lane.end_pending(claimed.number, Outcome(OutcomeKind.EXPIRED))
             self._hints.publish()
 
+    def _wait_for_due(self, nothing: NoBatch) -> None:
+        """A batch that is due again within a moment is waited for; anything later is left to the sweep."""
+        if nothing.why is Standstill.IDLE and nothing.retry_after is not None and nothing.retry_after <= PATIENCE:
+            time.sleep(nothing.retry_after)
+            self._hints.submit()
+
     def _carry_out(self, batch: Batch, token: Token) -> dict[str, object]:
         step = self._without_request(batch, token)
         answer: Accepted | RemoteError | None = None
@@ -124,7 +141,7 @@ class Submitter:
 
     def _send(self, batch: Batch, token: Token) -> Accepted | RemoteError | None:
         """The answer, or None when no slot was to be had."""
-        with Heartbeat(lambda: self._lane.extend_lease(batch.fence or 0, self._lease), self._heartbeat) as lease:
+        with Heartbeat(lambda: self._lane.extend_lease(batch.fence, self._lease), self._heartbeat) as lease:
             reservation = self._slots.take(ahead=LONGEST_WAIT * self._slots.spacing.slot)
             if reservation is None:
                 return None
@@ -151,6 +168,11 @@ class Submitter:
             return self._remote.batch_update(update, token=token, idem_uuid=batch.idem_uuid, user_key=spec.user_key)
         except RemoteError as error:
             return error
+        except (
+            Exception
+        ) as error:  # whatever broke here, the request may have left: the batch must not be stuck with it
+            log.exception("batch.crashed")
+            return OutcomeUnknown(f"the worker failed while sending ({type(error).__name__})")
 
     def _settle_slot(self, reservation: Reservation, batch: Batch, answer: Accepted | RemoteError) -> None:
         verdict = after_submit(batch, answer, self._policy, 0.0).slot
