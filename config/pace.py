@@ -30,6 +30,9 @@ class Pace(BaseModel):
     heartbeat_seconds: float = seconds(
         1, 0.05, 60, "How often the sender says that it lives; a third of LEASE_SECONDS at most."
     )
+    stall_seconds: float = seconds(
+        20, 1, 3600, "After how long with messages and without progress a worker ends itself, to be restarted."
+    )
     sweep_seconds: float = seconds(2, 0.1, 300, "How often the ledger is searched for work that nobody was told of.")
     grace_seconds: float = seconds(
         20,

@@ -9,6 +9,7 @@ from celery.signals import setup_logging
 from config.celery_options import celery_options
 from config.logging import setup_logging as set_up_logs
 from config.settings import load_settings
+from worker.watchdog import Watchdog
 
 app = Celery("feishu_batch", include=["tasks"])
 
@@ -21,6 +22,8 @@ def _options() -> dict[str, Any]:
 
 
 app.config_from_object(PromiseProxy(_options))
+
+app.steps["worker"].add(Watchdog)
 
 
 @setup_logging.connect
