@@ -24,11 +24,21 @@ class Parked(Task):
         located = here.front.locate(self.request.id)
         if located is None:
             raise LookupError(f"intent {self.request.id} vanished from the ledger while it was taken in")
-        number, lane = located
-        here.front.park(number, json.dumps(sig))
-        if lane and here.lanes[lane].lane.republish_if_ended(number):
-            here.lanes[lane].hints.publish()
+        here.front.park(located[0], json.dumps(sig))
+        _make_known_again(*located)
         raise Ignore
+
+    def on_failure(self, _error: Exception, task_id: str, *_: Any) -> None:
+        """Celery has just stored a refusal under the id. If an intent of that id had ended before, its result comes back."""
+        located = runtime().front.locate(task_id)
+        if located is not None:
+            _make_known_again(*located)
+
+
+def _make_known_again(number: int, lane: str | None) -> None:
+    here = runtime()
+    if lane and here.lanes[lane].lane.republish_if_ended(number):
+        here.lanes[lane].hints.publish()
 
 
 @app.task(base=Parked, bind=True, name=str(TaskName.UPDATE_WORK_ITEMS), throws=(IntentError, IntentConflict))
@@ -42,5 +52,6 @@ def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
         raise IntentError(f"intent_id: {intent['intent_id']!r} is not the task's own id {self.request.id!r}")
     here = runtime()
     here.front.enqueue(PackedIntent.of(parse_intent(intent)))
+    here.hints.arrived()  # writing set the mark of an outstanding hint; the hint is what happens next
     here.intake.drain()
     return self.replace(finish.si())
