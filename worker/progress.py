@@ -1,6 +1,6 @@
 """Progress of intents that are still open, as a custom Celery state."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
@@ -20,21 +20,31 @@ PROGRESS = "PROGRESS"
 
 
 class ProgressReports:
-    def __init__(self, app: Celery, redis: Redis, prefix: str, lane: Lane) -> None:
+    """`restore` stores the final result of an intent, by its id."""
+
+    def __init__(self, app: Celery, redis: Redis, prefix: str, lane: Lane, restore: Callable[[str], None]) -> None:
         self._app = app
         self._redis: Any = redis
         self._prefix = prefix
         self._lane = lane
+        self._restore = restore
 
     def report(self, numbers: Iterable[int]) -> None:
         """Store the counts of those of the intents that have items left. It is news, not truth: a failure is only logged."""
         try:
-            for number, record in self._records(numbers):
-                if int(record.get("opn") or 0) > 0:
-                    view = view_of_record(record["id"], IntentKeys(self._prefix, self._lane.name, number), record, {})
-                    self._app.backend.store_result(record["id"], view.progress.counts(), PROGRESS)
+            reported = [number for number, record in self._records(numbers) if self._report(number, record)]
+            for _, record in self._records(reported):
+                if not _is_open(record):  # since we looked; the report may have replaced its result
+                    self._restore(record["id"])
         except (RedisError, OperationalError, BackendError, OSError) as error:
             log.warning("progress.not_stored", error=type(error).__name__)
+
+    def _report(self, number: int, record: dict[str, str]) -> bool:
+        if not _is_open(record):
+            return False
+        view = view_of_record(record["id"], IntentKeys(self._prefix, self._lane.name, number), record, {})
+        self._app.backend.store_result(record["id"], view.progress.counts(), PROGRESS)
+        return True
 
     def _records(self, numbers: Iterable[int]) -> list[tuple[int, dict[str, str]]]:
         names = ["id", "tot", "opn", "snt", "ok", "fl", "sp", "cn", "ex"]
@@ -44,3 +54,7 @@ class ProgressReports:
             pipe.hmget(self._lane.key(f"intent:{number}"), names)
         rows = [dict(zip(names, row, strict=True)) for row in pipe.execute()]
         return [(number, row) for number, row in zip(wanted, rows, strict=True) if row["id"] is not None]
+
+
+def _is_open(record: dict[str, str]) -> bool:
+    return int(record.get("opn") or 0) > 0

@@ -6,7 +6,9 @@ import time
 import structlog
 from celery import Celery
 from celery.canvas import signature
+from kombu.exceptions import OperationalError
 from redis import Redis
+from redis.exceptions import RedisError
 
 from feishu_batch.errors import ItemsFailed
 from feishu_batch.results import IntentState, IntentView, read_intent
@@ -35,13 +37,34 @@ class Publisher:
         deadline = time.monotonic() + LONGEST_RUN
         published = 0
         while taken := self._lane.take_outbox(PER_ROUND, AGAIN_AFTER):
-            stored = [number for number, intent_id in taken if self._publish(number, intent_id)]
-            self._lane.confirm_published(stored)
+            self._confirm([number for number, intent_id in taken if self._try_to_publish(number, intent_id)])
             published += len(taken)
             if time.monotonic() > deadline:
                 self._hints.publish()
                 break
         return published
+
+    def store(self, intent_id: str) -> None:
+        """Store the result of an ended intent, whatever stands in its place. Calls nobody back."""
+        view = read_intent(self._redis, self._prefix, intent_id)
+        if view is not None and view.result is not None:
+            self._store(view)
+
+    def _confirm(self, stored: list[int]) -> None:
+        self._lane.confirm_published(stored)
+        for number in stored:
+            if self._front.parked(number) is not None:  # since we looked: the confirmation must not have covered it
+                self._lane.republish_if_ended(number)
+
+    def _try_to_publish(self, number: int, intent_id: str) -> bool:
+        """An end that cannot be made known must not keep the others from it. It is tried again later."""
+        try:
+            return self._publish(number, intent_id)
+        except (OperationalError, RedisError, OSError):
+            raise  # nothing can be made known at the moment
+        except Exception:
+            log.exception("intent.not_published", intent_id=intent_id)
+            return False
 
     def _publish(self, number: int, intent_id: str) -> bool:
         """Whether that was all. A parked task confirms by itself, when Celery has stored its result."""

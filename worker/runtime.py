@@ -112,12 +112,14 @@ def _lane_runtime(config: LaneConfig, settings: Settings, app: Celery, redis: Re
     hints = LaneHints(app, lane)
     remote = remote_from(config, settings)
     tokens = TokenSource(remote, RedisTokenStore(redis, lane.prefix), renew_early=settings.token_renew_early_seconds)
+    publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints)
+    progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
     return LaneRuntime(
         lane=lane,
         hints=hints,
         submitter=_submitter(lane, hints, remote, tokens, settings, redis),
-        follower=_follower(lane, hints, remote, tokens, settings, redis, app),
-        publisher=Publisher(app, redis, settings.key_prefix, front, lane, hints),
+        follower=_follower(lane, hints, remote, tokens, settings, redis, progress),
+        publisher=publisher,
         sweep=LaneSweep(
             front=front,
             lane=lane,
@@ -153,7 +155,7 @@ def _follower(
     tokens: TokenSource,
     settings: Settings,
     redis: Redis,
-    app: Celery,
+    progress: ProgressReports,
 ) -> Follower:
     return Follower(
         lane=lane,
@@ -162,7 +164,7 @@ def _follower(
         remote=remote,
         tokens=tokens,
         hints=hints,
-        progress=ProgressReports(app, redis, settings.key_prefix, lane),
+        progress=progress,
         policy=policy_from(settings),
         http_timeout=settings.http_timeout_seconds,
         verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
