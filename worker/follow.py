@@ -78,7 +78,7 @@ class Follower:
     def _poll(self, batch: Batch) -> dict[str, object]:
         answer = self._ask(batch)
         if answer is None:
-            step = Step(BatchState.OPEN)
+            step = Step(BatchState.OPEN, delay=self._policy.backoff)
         else:
             step = after_poll(batch, answer, self._policy, self._next_poll(batch), verify=self._is_sampled())
             step = _counted(step, batch)

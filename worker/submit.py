@@ -149,7 +149,8 @@ class Submitter:
                 self._slots.give_back(reservation)
                 return None
             answer = self._request(batch, token)
-            self._settle_slot(reservation, batch, answer)
+            with suppress(RedisConnectionError, RedisTimeoutError):  # the slot stays shut for longer; the answer counts
+                self._settle_slot(reservation, batch, answer)
             return answer
 
     def _request(self, batch: Batch, token: Token) -> Accepted | RemoteError:
