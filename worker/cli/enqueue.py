@@ -1,0 +1,141 @@
+"""`feishu-batch enqueue`: one intent."""
+
+import sys
+from typing import Any
+
+import click
+
+from feishu_batch import IntentError, Result, UpdateIntent, WaitTimeout, parse_intent
+from feishu_batch.intents import DEFAULT_PRIORITY
+from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
+from worker.cli.output import console, table
+from worker.cli.session import open_session
+from worker.importing.cells import CellError, field_value, item_ids
+from worker.importing.rows import parse_object
+
+LONG_WAIT = 600.0
+SHOWN = 20
+
+
+@click.command("enqueue")
+@click.option("--project-key", help="The space's real key: 24 hex digits, not its simple name.")
+@click.option("--type", "--work-item-type-key", "work_item_type_key", help="story, issue, … or a custom type's key.")
+@click.option("--item", "item", type=int, multiple=True, help="A work item id; repeatable.")
+@click.option("--items", help="Several ids, with commas between them.")
+@click.option("--field", "--field-key", "field_key", help="The field to change.")
+@click.option(
+    "--mode",
+    "--update-mode",
+    "update_mode",
+    default="UPDATE",
+    show_default=True,
+    help="APPEND, UPDATE (overwrite) or REPLACE (needs --before).",
+)
+@click.option("--before", metavar="VALUE", help="With REPLACE: the value that is to be replaced.")
+@click.option("--after", metavar="VALUE", help='The wished value: JSON, or plain text. "" or null clears the field.')
+@click.option("--user-key", help="The acting user, if not the workers' usual one.")
+@click.option("--lane", help="The credential, if not the workers' usual one.")
+@click.option(
+    "--priority", type=click.IntRange(0, 9), default=DEFAULT_PRIORITY, show_default=True, help="Higher goes first."
+)
+@click.option("--expires-at", metavar="TIME", help="What is not sent by then is not sent: 2030-01-31T18:00:00+08:00.")
+@click.option("--keep-every-change", is_flag=True, help="Send it even if a later change overwrites it before its turn.")
+@click.option("--note", help="For the people who look at the queue.")
+@click.option("--intent-id", help="Default: a new one. The same id again is the same intent.")
+@click.option(
+    "--json",
+    "text",
+    metavar="INTENT",
+    help='The whole intent as JSON in place of the options above; "-": standard input.',
+)
+@click.option(
+    "--wait",
+    type=float,
+    is_flag=False,
+    flag_value=LONG_WAIT,
+    metavar="[SECONDS]",
+    help=f"Wait for the end; {LONG_WAIT:g} s if no number is given.",
+)
+def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
+    r"""Enqueue one change of one field of up to 10,000 work items.
+
+    \b
+    Examples:
+      feishu-batch enqueue --project-key 5f0c1a2b3c4d5e6f70818283 --type story --items 1001,1002 \
+          --field priority --after '{"value": "option_0"}' --wait
+      feishu-batch enqueue --json - < intent.json
+
+    A value that is JSON is taken as JSON (5, true, {"value": "option_1"}; "5" in quotes is a text), anything else as text.
+
+    Prints the intent's id, as soon as the intent is safely written; with --wait also what became of its items.
+    Exit codes: 0 enqueued (with --wait: every item done); 1 an item failed, or not all ended in time (the intent goes on);
+    2 the intent is not well-formed, nothing was written; 3 Redis cannot be reached.
+    """
+    intent = _from_text(text, options) if text is not None else _from_options(options)
+    with open_session().client() as client:
+        [handle] = client.enqueue_many([intent])
+        click.echo(intent.intent_id)
+        if wait is None:
+            return DONE
+        try:
+            result = handle.wait(wait)
+        except WaitTimeout:
+            click.echo(f"Not ended within {wait:g} s; it goes on: feishu-batch show {intent.intent_id}", err=True)
+            return SOME_FAILED
+        except KeyboardInterrupt:
+            raise InterruptedByUserError(f"Stopped waiting; it goes on: feishu-batch show {intent.intent_id}") from None
+    _print_result(result)
+    return DONE if result.ok else SOME_FAILED
+
+
+def _from_text(text: str, options: dict[str, Any]) -> UpdateIntent:
+    given = {name: value for name, value in options.items() if value not in (None, (), False)}
+    usual = {"update_mode": "UPDATE", "priority": DEFAULT_PRIORITY}
+    if extra := [name for name, value in given.items() if usual.get(name) != value]:
+        raise WrongUseError(f"--json gives the whole intent; leave out --{extra[0].replace('_', '-')}")
+    try:
+        return parse_intent(parse_object(sys.stdin.read() if text == "-" else text))
+    except (CellError, IntentError) as error:
+        raise WrongUseError(f"--json: {'; '.join(str(error).splitlines())}") from None
+
+
+def _from_options(options: dict[str, Any]) -> UpdateIntent:
+    content = {name: value for name, value in options.items() if value not in (None, ())}
+    listed = content.pop("items", None)
+    ids = list(content.pop("item", ()))
+    if "after" not in content:
+        raise WrongUseError("--after is missing: the wished value; null clears the field")
+    try:
+        content["work_item_ids"] = ids + (item_ids(listed) if listed else [])
+        content["after_field_value"] = field_value(content.pop("after"))
+        if "before" in content:
+            content["before_field_value"] = field_value(content.pop("before"))
+        return parse_intent(content)
+    except CellError as error:
+        raise WrongUseError(f"--items: {error}") from None
+    except IntentError as error:
+        raise WrongUseError("; ".join(_as_options(str(error)))) from None
+
+
+def _as_options(problems: str) -> list[str]:
+    names = {
+        "work_item_type_key": "--type",
+        "work_item_ids": "--item",
+        "field_key": "--field",
+        "update_mode": "--mode",
+        "before_field_value": "--before",
+        "after_field_value": "--after",
+    }
+    told = (line.partition(": ") for line in problems.splitlines())
+    return [f"{names.get(name, '--' + name.replace('_', '-'))}: {what}" for name, _, what in told]
+
+
+def _print_result(result: Result) -> None:
+    counts = ", ".join(f"{count} {name}" for name, count in result.counts.items())
+    out = console()
+    out.print(f"{result.state}: {counts}; {result.requests} requests", soft_wrap=True)
+    if result.failed:
+        rows = [(item, why["code"], why["reason"]) for item, why in list(result.failed.items())[:SHOWN]]
+        out.print(table(("item", "code", "reason"), rows))
+        if len(result.failed) > SHOWN:
+            out.print(f"… and {len(result.failed) - SHOWN} more: feishu-batch show {result.intent_id} --items failed")

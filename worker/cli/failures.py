@@ -1,0 +1,92 @@
+"""`feishu-batch failures`: what failed, by reason."""
+
+import re
+import time
+from typing import Any
+
+import click
+
+from worker.cli.errors import WrongUseError
+from worker.cli.options import json_option, lane_option
+from worker.cli.output import console, first_few, iso, print_json, table
+from worker.cli.session import open_session
+from worker.views import FailureGroup, FailureReport, failure_report
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SINCE = re.compile(r"(\d{1,6})([smhd])")
+
+
+@click.command("failures")
+@click.option(
+    "--since", metavar="DURATION", help="Only what ended since then: 30m, 12h, 7d. Default: all that is kept."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=1000,
+    show_default=True,
+    help="Look at the newest so many intents.",
+)
+@lane_option
+@json_option
+def failures(since: str | None, limit: int, lane: str | None, as_json: bool) -> int:
+    r"""Show the items that failed, grouped by reason, the most frequent reason first.
+
+    \b
+    Example:
+      feishu-batch failures --since 24h
+
+    It looks at intents that have ended; `feishu-batch show` lists the items of one intent, also while it is under way.
+    It reads Redis only, and needs no credentials.
+    Exit codes: 0 shown, whether anything failed or not; 2 wrong use; 3 Redis cannot be reached.
+    """
+    session = open_session()
+    since_at = time.time() - _seconds(since) if since else 0.0
+    reports = {
+        one.name: failure_report(session.reading, one.name, since_at, limit) for one in session.chosen_lanes(lane)
+    }
+    out = console()
+    if as_json:
+        lanes = [{"lane": name, **_report_json(report)} for name, report in reports.items()]
+        print_json(out, {"since": iso(since_at) if since else None, "lanes": lanes})
+        return 0
+    for name, report in reports.items():
+        if len(reports) > 1:
+            out.print(f"lane {name}", style="bold")
+        groups = report.failures.groups()
+        if not groups:
+            out.print("nothing failed")
+            continue
+        out.print(table(("items", "code", "reason", "first items", "intent of the first"), map(_row, groups)))
+        if report.is_cut:
+            out.print(f"… of the newest {report.intents} intents; give a larger --limit for more")
+    return 0
+
+
+def _seconds(text: str) -> float:
+    match = _SINCE.fullmatch(text)
+    if not match:
+        raise WrongUseError(f"--since {text}: write it like 30m, 12h or 7d")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _row(group: FailureGroup) -> tuple[object, ...]:
+    items = first_few((item for item, _ in group.items), 5)
+    return group.count, group.code or "", group.reason or "", items, group.items[0][1]
+
+
+def _report_json(report: FailureReport) -> dict[str, Any]:
+    return {
+        "intents": report.intents,
+        "is_cut": report.is_cut,
+        "failed": report.failures.count(),
+        "groups": [
+            {
+                "code": group.code,
+                "reason": group.reason,
+                "count": group.count,
+                "items": [{"item": int(item), "intent_id": intent_id} for item, intent_id in group.items],
+            }
+            for group in report.failures.groups()
+        ],
+    }

@@ -1,0 +1,112 @@
+"""The command `feishu-batch`: which commands there are, and the one place where errors become exit codes."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final, NoReturn
+
+import click
+
+from worker.cli.errors import DONE, INTERRUPTED, UNREACHABLE, WRONG_USE, CliError
+
+# Loaded when asked for: a quick look at the status should not wait for a web server to be imported.
+_COMMANDS: Final = {
+    "demo": "worker.cli.demo:demo",
+    "up": "worker.cli.up:up",
+    "enqueue": "worker.cli.enqueue:enqueue",
+    "import": "worker.cli.import_file:import_file",
+    "status": "worker.cli.status:status",
+    "show": "worker.cli.show:show",
+    "failures": "worker.cli.failures:failures",
+    "cancel": "worker.cli.steer:cancel",
+    "pause": "worker.cli.steer:pause",
+    "resume": "worker.cli.steer:resume",
+    "sandbox": "worker.cli.sandbox:sandbox",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands return their exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_extra: Any) -> NoReturn:  # type: ignore[override]  # click's overloads depend on standalone_mode
+        """Always ends the process: with what the command returned, or with the error's exit code."""
+        sys.exit(self._run(args, prog_name or "feishu-batch"))
+
+    def _run(self, args: Sequence[str] | None, prog_name: str) -> int:
+        try:
+            code = super().main(args, prog_name, standalone_mode=False)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader (head, less) has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what is not ours is raised again there
+            return _say(error)
+        return code if isinstance(code, int) else DONE
+
+
+def _say(error: BaseException) -> int:
+    """Print the error's message and return its exit code; what nobody foresaw is raised again, to be reported as a bug."""
+    if isinstance(error, click.ClickException):
+        error.show()
+        return WRONG_USE
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        click.echo("Interrupted. What was enqueued goes on; look with: feishu-batch status", err=True)
+        return INTERRUPTED
+    code = _exit_code_of(error)
+    if code is None:
+        raise error
+    click.echo(f"feishu-batch: {error}", err=True)
+    return code
+
+
+def _exit_code_of(error: BaseException) -> int | None:
+    # Only now: the usual run needs none of these, and some are slow to import.
+    from redis.exceptions import RedisError  # noqa: PLC0415 - see above
+
+    from config.errors import ConfigError  # noqa: PLC0415 - see above
+    from feishu_batch import errors as client  # noqa: PLC0415 - see above
+    from worker.embedded import EmbeddedServerError  # noqa: PLC0415 - see above
+
+    if isinstance(error, CliError):
+        return error.exit_code
+    if isinstance(error, client.EnqueueError | client.ReadError | RedisError | EmbeddedServerError):
+        return UNREACHABLE
+    if isinstance(error, client.FeishuBatchError | ConfigError | OSError):
+        return WRONG_USE
+    return None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="feishu-batch-worker", prog_name="feishu-batch")
+def cli() -> None:
+    r"""Change fields of Feishu Project work items in bulk, at the speed that Feishu Project allows.
+
+    New here? `feishu-batch demo` shows everything in a minute and needs no account.
+
+    \b
+    Exit codes of every command:
+      0    done
+      1    some items failed, or were not done in the time that was given
+      2    wrong use or input; nothing was changed
+      3    something that is needed cannot be reached; the message says what, and what to do
+      130  interrupted with Ctrl-C; what was enqueued goes on
+    """
+
+
+def main() -> NoReturn:
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

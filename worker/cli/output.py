@@ -1,0 +1,54 @@
+"""How the commands write: tables for people, JSON for programs."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# A file or a pipe has no width of its own; folding lines at rich's 80 columns would only hinder grep.
+_WIDTH_WITHOUT_TERMINAL = 200
+
+
+def console(*, stderr: bool = False) -> Console:
+    out = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    if not out.is_terminal:
+        out = Console(stderr=stderr, highlight=False, emoji=False, markup=False, width=_WIDTH_WITHOUT_TERMINAL)
+    return out
+
+
+def print_json(out: Console, document: Any) -> None:
+    """Not with the console's own printing, which would wrap and colour it."""
+    out.file.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[object]], title: str | None = None) -> Table:
+    # What the remote system or a file says is text and never markup.
+    shown = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold", header_style="dim")
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(str(cell)) for cell in row))
+    return shown
+
+
+def duration(seconds: float) -> str:
+    """About: ``8 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 100:  # noqa: PLR2004 - as the docstring shows
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def first_few(things: Iterable[object], most: int = 5) -> str:
+    listed = [str(thing) for thing in things]
+    more = f" … and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more

@@ -1,0 +1,100 @@
+"""Shows how a crowd of intents gets on: bars on a terminal, a line every few seconds elsewhere."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as RichProgress
+from rich.text import Text
+
+from worker.cli.output import duration
+from worker.watching import Totals
+
+LINE_EVERY = 3.0  # seconds
+SAY_AGAIN = 30.0  # an unchanged line is repeated after this long, to show that somebody still looks
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    totals: Totals
+    requests: int  # that the lanes have sent since the start, for whomever
+    slot_use: float  # share of the slots since the first request that were used
+    seconds_left: float  # a lower bound
+    remark: str = ""
+
+    @property
+    def line(self) -> str:
+        left = f"at least {duration(self.seconds_left)} left" if self.seconds_left else "waiting for the last answers"
+        if not self.totals.open_intents:
+            left = "done"
+        sent = (
+            f"{self.requests} requests · {self.slot_use:.0%} of the slots used" if self.requests else "no request yet"
+        )
+        return " · ".join(filter(None, (sent, left, self.remark)))
+
+
+class Display(Protocol):
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+    def show(self, figures: Figures) -> None: ...
+
+
+class Bars:
+    def __init__(self, console: Console, total: int) -> None:
+        self._bars = RichProgress(
+            TextColumn("{task.description:<9}"), BarColumn(40), MofNCompleteColumn(), console=console
+        )
+        self._tasks = [self._bars.add_task(name, total=total) for name in ("accepted", "sent", "settled")]
+        self._live = Live(self._bars, console=console, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, figures: Figures) -> None:
+        totals = figures.totals
+        for task, count in zip(self._tasks, (totals.accepted, totals.sent, totals.settled), strict=True):
+            self._bars.update(task, completed=count)
+        self._live.update(Group(self._bars, Text(figures.line)), refresh=True)
+
+
+class Lines:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._last = ""
+        self._said_at = -SAY_AGAIN
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, figures: Figures) -> None:
+        t = figures.totals
+        line = f"accepted {t.accepted}/{t.total} · sent {t.sent} · settled {t.settled} · {figures.line}"
+        since = self._clock() - self._said_at
+        if t.open_intents and since < (SAY_AGAIN if line == self._last else LINE_EVERY):
+            return
+        if line != self._last or since >= SAY_AGAIN:
+            self._console.print(line, soft_wrap=True)
+        self._last, self._said_at = line, self._clock()
+
+
+def display_for(console: Console, total: int) -> Display:
+    return Bars(console, total) if console.is_terminal else Lines(console)

@@ -1,0 +1,113 @@
+"""`feishu-batch status`: the lanes at a glance."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+
+from worker.cli.options import json_option, lane_option
+from worker.cli.output import console, duration, iso, print_json, table
+from worker.cli.session import open_session
+from worker.views import InboxView, LaneView, inbox_view, lane_view
+
+SHOWN = 5  # recent batches
+
+
+@click.command("status")
+@lane_option
+@json_option
+def status(lane: str | None, as_json: bool) -> int:
+    r"""Show what waits, what is under way, and whether anything stands still.
+
+    \b
+    Example:
+      feishu-batch status
+
+    Prints the inbox (intents that no worker has taken in yet) and for each lane: whether it is paused, and why; the groups of
+    changes that may be sent now; open jobs; the last batches with how full they were and how long they took; and at least how
+    long the rest takes at one request of 50 changes per slot. It reads Redis only, and needs no credentials.
+    Exit codes: 0 shown; 2 wrong use; 3 Redis cannot be reached.
+    """
+    session = open_session()
+    inbox = inbox_view(session.reading)
+    lanes = [lane_view(session.reading, one) for one in session.chosen_lanes(lane)]
+    slot = session.settings.slot_seconds
+    out = console()
+    if as_json:
+        print_json(out, {"inbox": _inbox_json(inbox), "lanes": [_lane_json(view, slot) for view in lanes]})
+        return 0
+    oldest = f", the oldest for {duration(inbox.oldest_wait)}" if inbox.oldest_wait is not None else ""
+    out.print(f"inbox      {inbox.intents} intents not taken in yet{oldest}")
+    for view in lanes:
+        _print_lane(out, view, slot)
+    return 0
+
+
+def _print_lane(out: Console, view: LaneView, slot: float) -> None:
+    counts = view.counts
+    out.print(f"\nlane {view.lane}", style="bold")
+    if view.pause:
+        out.print(f"PAUSED     since {iso(view.pause['since'])}: {view.pause['reason']}", style="red", soft_wrap=True)
+        out.print("           when it is mended: feishu-batch resume")
+    waits = f", one of them for {duration(view.longest_wait)}" if view.longest_wait is not None else ""
+    out.print(f"ready      {view.ready_changes} changes in {view.figures.ready_groups} groups{waits}")
+    out.print(
+        f"open       {counts.open_jobs} jobs, {counts.checks} batches to be read back, {counts.due_batches} to be sent again"
+    )
+    out.print(f"cells      {counts.owned_cells} with a change that waits or is under way")
+    out.print(f"time left  {_time_left(view, slot)}")
+    if view.recent:
+        rows = [_recent_row(batch) for batch in view.recent[:SHOWN]]
+        out.print(table(("batch", "items", "failed", "took", "polls", "tries", "job"), rows))
+
+
+def _time_left(view: LaneView, slot: float) -> str:
+    if view.requests_left:
+        return f"at least {duration(view.requests_left * slot)}: {view.requests_left} requests, and their jobs"
+    return "until the open jobs end" if view.counts.owned_cells else "nothing to do"
+
+
+def _recent_row(batch: dict[str, Any]) -> tuple[object, ...]:
+    took = duration(batch["settled_at"] - batch["claimed_at"])
+    return (
+        batch["batch"],
+        f"{batch['size']}/50",
+        batch["failed"],
+        took,
+        batch["polls"],
+        batch["tries"],
+        batch["job"] or "",
+    )
+
+
+def _inbox_json(inbox: InboxView) -> dict[str, Any]:
+    return {"intents": inbox.intents, "oldest_wait": _rounded(inbox.oldest_wait)}
+
+
+def _lane_json(view: LaneView, slot: float) -> dict[str, Any]:
+    counts = view.counts
+    return {
+        "lane": view.lane,
+        "paused": {**view.pause, "since": iso(view.pause["since"])} if view.pause else None,
+        "ready_changes": view.ready_changes,
+        "ready_groups": view.figures.ready_groups,
+        "longest_wait": _rounded(view.longest_wait),
+        "owned_cells": counts.owned_cells,
+        "open_jobs": counts.open_jobs,
+        "checks": counts.checks,
+        "due_batches": counts.due_batches,
+        "sending": counts.sending,
+        "unpublished": counts.unpublished,
+        "requests_left": view.requests_left,
+        "seconds_left": round(view.requests_left * slot, 1),
+        "slots_taken": view.figures.slots_taken,
+        "recent": [_recent_json(batch) for batch in view.recent],
+    }
+
+
+def _recent_json(batch: dict[str, Any]) -> dict[str, Any]:
+    return {**batch, "claimed_at": iso(batch["claimed_at"]), "settled_at": iso(batch["settled_at"])}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

@@ -1,0 +1,80 @@
+"""`feishu-batch up`: everything on this machine, in the foreground."""
+
+import os
+import threading
+
+import click
+
+from config.lanes import load_lanes
+from config.settings import Settings, load_settings, process_environment, unknown_variables
+from config.urls import masked_url
+from worker.cli.errors import DONE, SOME_FAILED
+from worker.cli.session import check_redis
+from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
+from worker.connections import connect
+from worker.supervisor import Event, EventKind, Supervisor
+
+READY_WITHIN = 120.0  # seconds; a large append-only file takes a while to be read back
+
+
+@click.command("up")
+def up() -> int:
+    r"""Run everything on this machine: submit, poll and intake workers, beat, and Redis if none is named.
+
+    \b
+    Example:
+      export FEISHU_BATCH_PLUGIN_ID=... FEISHU_BATCH_PLUGIN_SECRET=... FEISHU_BATCH_USER_KEY=...
+      feishu-batch up
+
+    Without FEISHU_BATCH_REDIS_URL it runs a server of its own, which keeps its files in FEISHU_BATCH_DATA_DIR (.feishu-batch); the
+    other commands find it there. It stays in the foreground until Ctrl-C or SIGTERM, then lets what is being sent finish (at most
+    30 s) and leaves no process behind. A second Ctrl-C hurries. Nothing is lost either way: the next `up` goes on.
+
+    Prints what runs where, and a line when the workers are ready; the workers' logs go to stderr.
+    Exit codes: 0 ended as asked; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached.
+    """
+    settings = load_settings()
+    lanes = load_lanes(settings)
+    _warn_of_strangers()
+    if settings.redis_url is not None:
+        check_redis(settings, connect(settings))
+    with termination_as_interrupt(), prepared(settings) as stack:
+        for lane in lanes.lanes:
+            click.echo(f"lane {lane.name}: {lane.base_url} as user {lane.user_key}")
+        _say_where(stack)
+        clean = _run(stack)
+    click.echo("All processes have ended." if clean else "All processes have ended; some had to be killed.")
+    return DONE if clean else SOME_FAILED
+
+
+def _run(stack: Stack) -> bool:
+    over = threading.Event()
+    supervisor = Supervisor(stack.children, on_event=_say_event)
+    herald = threading.Thread(target=_announce, args=(stack.settings, over), daemon=True)
+    herald.start()
+    try:
+        return supervisor.run() == 0
+    finally:
+        over.set()
+        herald.join(timeout=2)
+
+
+def _announce(settings: Settings, over: threading.Event) -> None:
+    if wait_until_ready(settings, os.getpid(), over, READY_WITHIN):
+        click.echo("Ready. End with Ctrl-C.")
+    elif not over.is_set():
+        click.echo(f"The workers do not answer after {READY_WITHIN:g} s; their logs say why.", err=True)
+
+
+def _say_where(stack: Stack) -> None:
+    where = f"embedded server, files in {stack.settings.data_dir.absolute()}" if stack.is_embedded else "as configured"
+    click.echo(f"redis: {masked_url(stack.settings.effective_redis_url)} ({where})")
+
+
+def _say_event(event: Event) -> None:
+    click.echo(event.sentence, err=event.kind in {EventKind.DIED, EventKind.KILLED})
+
+
+def _warn_of_strangers() -> None:
+    for name, nearest in unknown_variables(process_environment()).items():
+        click.echo(f"{name} is not a setting{f'; did you mean {nearest}?' if nearest else ''}", err=True)

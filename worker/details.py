@@ -1,0 +1,218 @@
+"""One intent, item by item: where each of its changes stands. Derived from who owns the cells, as docs/ledger.md explains."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from feishu_batch.intents import group_spec, parse_intent
+from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.results import IntentView, queued_view, view_of_record
+from worker.ledger.reading import CellLine, Entry, Reading
+from worker.ledger.records import GroupSpec
+
+_LOOKS = 3
+
+
+class ItemState(StrEnum):
+    QUEUED = "queued"  # in the inbox
+    PENDING = "pending"  # may be sent
+    BEHIND = "behind"  # an older change of the same cell comes first
+    IN_FLIGHT = "in flight"  # in a request that is being sent or followed
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+    @property
+    def is_open(self) -> bool:
+        return self in _OPEN
+
+
+_OPEN = frozenset({ItemState.QUEUED, ItemState.PENDING, ItemState.BEHIND, ItemState.IN_FLIGHT})
+_OF_LETTER = {
+    OutcomeLetter.FAILED: ItemState.FAILED,
+    OutcomeLetter.SUPERSEDED: ItemState.SUPERSEDED,
+    OutcomeLetter.CANCELED: ItemState.CANCELED,
+    OutcomeLetter.EXPIRED: ItemState.EXPIRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    item: int
+    state: ItemState
+    batch: int | None = None
+    job: str | None = None
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntentDetail:
+    """Times are ISO, UTC."""
+
+    view: IntentView
+    group: GroupSpec | None  # None: the intent was refused as a whole
+    priority: int
+    note: str | None
+    requests: int
+    enqueued_at: str | None
+    completed_at: str | None
+    expires_at: str | None
+    items: tuple[ItemView, ...]
+
+
+def intent_detail(reading: Reading, intent_id: str, default_user_key: str | None) -> IntentDetail | None:
+    """None: no such intent, or forgotten."""
+    for _ in range(_LOOKS):  # it may leave the inbox between two reads
+        [entry] = reading.entries([intent_id])
+        if entry is None:
+            return None
+        place = reading.place(entry)
+        found = _recorded(reading, intent_id, place) if place else _queued(reading, entry, default_user_key)
+        if found:
+            return found
+    return None
+
+
+def _queued(reading: Reading, entry: Entry, default_user_key: str | None) -> IntentDetail | None:
+    payload = reading.inbox_payload(entry.number)
+    if payload is None:
+        return None
+    intent = parse_intent(payload)
+    return IntentDetail(
+        view=queued_view(intent.intent_id, entry.number, len(intent.work_item_ids)),
+        group=GroupSpec.from_json(group_spec(intent, default_user_key)),
+        priority=intent.priority,
+        note=intent.note,
+        requests=0,
+        enqueued_at=None,
+        completed_at=None,
+        expires_at=intent.expires_at.isoformat(timespec="milliseconds") if intent.expires_at else None,
+        items=tuple(ItemView(item, ItemState.QUEUED) for item in intent.work_item_ids),
+    )
+
+
+def _recorded(reading: Reading, intent_id: str, place: IntentKeys) -> IntentDetail | None:
+    for _ in range(_LOOKS):
+        record = reading.record(place)
+        if not record:
+            return None
+        group = reading.group(place.lane, record[RecordField.GROUP]) if RecordField.GROUP in record else {}
+        items, outcomes = _items(reading, place, record, group)
+        # Changes move between the reads; a picture in which none seems to be missing is good enough.
+        if sum(item.state.is_open for item in items) >= int(record.get(RecordField.OPEN) or 0):
+            break
+    return IntentDetail(
+        view=view_of_record(intent_id, place, record, outcomes),
+        group=GroupSpec.from_json(group["spec"]) if group else None,
+        priority=int(record.get(RecordField.PRIORITY) or 5),
+        note=record.get(RecordField.NOTE),
+        requests=int(record.get(RecordField.REQUESTS) or 0),
+        enqueued_at=_iso(record.get(RecordField.ENQUEUED_AT_MS)),
+        completed_at=_iso(record.get(RecordField.COMPLETED_AT_MS)),
+        expires_at=_iso(record.get(RecordField.EXPIRES_AT_MS)),
+        items=items,
+    )
+
+
+def _items(
+    reading: Reading, place: IntentKeys, record: Mapping[str, str], group: Mapping[str, str]
+) -> tuple[tuple[ItemView, ...], dict[str, str]]:
+    """Cells before outcomes: what settles in between then shows its outcome, and never seems to have succeeded."""
+    ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
+    if refused := record.get(RecordField.REFUSED):
+        return tuple(_ended(item, OutcomeLetter.FAILED + refused) for item in ids), {}
+    places: dict[str, ItemView] = {}
+    if int(record.get(RecordField.OPEN) or 0):
+        places = _open_items(reading, place, ids, group["col"])
+        places |= {item: ItemView(int(item), ItemState.QUEUED) for item in ids[_recorded_count(record, ids) :]}
+    [outcomes] = reading.outcomes([place])
+    return tuple(_view(item, places.get(item), outcomes.get(item)) for item in ids), outcomes
+
+
+def _recorded_count(record: Mapping[str, str], ids: Sequence[str]) -> int:
+    return int(record.get(RecordField.RECORDED) or len(ids))
+
+
+def _view(item: str, place: ItemView | None, outcome: str | None) -> ItemView:
+    if outcome:
+        return _ended(item, outcome)
+    return place or ItemView(int(item), ItemState.SUCCEEDED)
+
+
+def _ended(item: str, outcome: str) -> ItemView:
+    why = json.loads(outcome[1:]) if outcome[1:] else {}
+    return ItemView(int(item), _OF_LETTER[outcome[0]], code=why.get("code"), reason=why.get("reason"))
+
+
+def _open_items(reading: Reading, place: IntentKeys, ids: Sequence[str], column: str) -> dict[str, ItemView]:
+    lines = {item: line for item, line in reading.lines(place.lane, column, ids).items() if line.owner}
+    names = [f"{holder}:{column}:{item}" for item, line in lines.items() for holder in _holders(line)]
+    sharers = reading.sharers(place.lane, names)
+    found = {item: _standing(str(place.number), column, item, line, sharers) for item, line in lines.items()}
+    jobs = reading.jobs_of(place.lane, {batch for _, batch in filter(None, found.values()) if batch})
+    return {item: _open_view(item, *standing, jobs) for item, standing in found.items() if standing}
+
+
+def _holders(line: CellLine) -> Iterable[str]:
+    return ((line.owner or "").partition("@")[0], *line.behind)
+
+
+def _standing(
+    number: str, column: str, item: str, line: CellLine, sharers: Mapping[str, frozenset[str]]
+) -> tuple[ItemState, str | None] | None:
+    """Where an intent's change of this cell stands, and in which batch; None: it is not there any more."""
+    for place, holder in enumerate(_holders(line)):
+        if number == holder or number in sharers.get(f"{holder}:{column}:{item}", ()):
+            if place:
+                return ItemState.BEHIND, None
+            batch = (line.owner or "").partition("@")[2]
+            return (ItemState.IN_FLIGHT, batch) if batch else (ItemState.PENDING, None)
+    return None
+
+
+def _open_view(item: str, state: ItemState, batch: str | None, jobs: Mapping[str, tuple[str, str | None]]) -> ItemView:
+    _, job = jobs.get(batch or "", ("", None))
+    return ItemView(int(item), state, int(batch) if batch else None, job)
+
+
+def _iso(milliseconds: str | None) -> str | None:
+    if not milliseconds:
+        return None
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:
+    """The documented shape of `feishu-batch show --json`."""
+    progress = detail.view.progress
+    return {
+        "intent_id": detail.view.intent_id,
+        "number": detail.view.number,
+        "lane": detail.view.lane,
+        "state": detail.view.state.value,
+        "total": progress.total,
+        "pending": progress.pending,
+        "in_flight": progress.in_flight,
+        "counts": progress.counts(),
+        "group": _group_json(detail.group),
+        "priority": detail.priority,
+        "note": detail.note,
+        "requests": detail.requests,
+        "enqueued_at": detail.enqueued_at,
+        "completed_at": detail.completed_at,
+        "expires_at": detail.expires_at,
+        "items": [_item_json(item) for item in items],
+    }
+
+
+def _group_json(group: GroupSpec | None) -> dict[str, Any] | None:
+    return {name: getattr(group, name) for name in GroupSpec.__slots__} if group else None
+
+
+def _item_json(item: ItemView) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in ItemView.__slots__}

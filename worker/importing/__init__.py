@@ -1,0 +1,1 @@
+"""From a file of wishes (CSV or JSON Lines) into the inbox, as a stream."""

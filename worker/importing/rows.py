@@ -1,0 +1,195 @@
+"""The rows of a file, one by one: each is an intent, or a line number and the reason why it is none."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any, BinaryIO, Final
+
+from pydantic_core import from_json
+
+from feishu_batch import IntentError, UpdateIntent, parse_intent
+from worker.importing.cells import ALIASES, OPTIONAL, REQUIRED, CellError, intent_of
+
+# A row with 10,000 ids of 20 digits and two values of 64 KiB fits in; an unclosed quote does not swallow the whole file.
+LONGEST_LINE: Final = 1024 * 1024
+_DELIMITERS: Final = ",;\t"
+_ID_BYTES: Final = 16
+_TOO_LONG: Final = "\udfff"  # stands for a line that was skipped; no file can contain it
+
+
+class Format(StrEnum):
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class ImportFileError(Exception):
+    """The file as a whole cannot be used; nothing of it was enqueued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    line: int
+    intent: UpdateIntent
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    line: int
+    reason: str
+
+
+def read_rows(stream: BinaryIO, kind: Format, import_id: str) -> Iterator[Row | Rejected]:
+    """Lines are counted from 1, the header included. Raises `ImportFileError` before the first row, or never."""
+    lines = _lines(stream)
+    return _csv_rows(lines, import_id) if kind is Format.CSV else _json_rows(lines, import_id)
+
+
+def derived_id(import_id: str, line: int, intent: UpdateIntent) -> str:
+    """The same file, line and content is the same intent, however often the file is imported."""
+    name = f"{import_id}\0{line}\0{intent.digest()}"
+    return "import-" + blake2b(name.encode(), digest_size=_ID_BYTES).hexdigest()
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    """With their line ends. Damage becomes lone surrogates, so that a row can be told from its neighbours."""
+    encoding = "utf-8-sig"  # spreadsheets put a mark in front
+    while line := stream.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            _skip_line(stream)
+            yield f"{_TOO_LONG}\n"
+        else:
+            yield line.decode(encoding, "surrogateescape")
+        encoding = "utf-8"
+
+
+def _skip_line(stream: BinaryIO) -> None:
+    while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+        pass
+
+
+def _damage(text: str) -> str | None:
+    """Why the text cannot be read, if it cannot."""
+    if text.isascii():
+        return None
+    if _TOO_LONG in text:
+        return f"is longer than {LONGEST_LINE} bytes"
+    if any("\udc80" <= character <= "\udcff" for character in text):
+        return "is not UTF-8: save the file as “CSV UTF-8”"
+    return None
+
+
+# --- CSV ------------------------------------------------------------------------------------------------------------
+
+
+def _csv_rows(lines: Iterator[str], import_id: str) -> Iterator[Row | Rejected]:
+    csv.field_size_limit(LONGEST_LINE)
+    first = next(lines, "")
+    delimiter = max(_DELIMITERS, key=first.count)
+    columns = _columns(_header_cells(first, delimiter))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    return _csv_body(reader, columns, import_id)
+
+
+def _header_cells(line: str, delimiter: str) -> list[str]:
+    if damage := _damage(line):
+        raise ImportFileError(f"the first line {damage}")
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise ImportFileError(f"the first line is not a CSV row: {error}") from None
+
+
+def _csv_body(reader: Any, columns: Sequence[str], import_id: str) -> Iterator[Row | Rejected]:
+    while True:
+        line = reader.line_num + 2  # the header is line 1; a row may span several lines
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Rejected(line, f"not a CSV row: {error}")
+            continue
+        if any(cell.strip() for cell in cells):
+            yield _csv_row(line, columns, cells, import_id)
+
+
+def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], import_id: str) -> Row | Rejected:
+    if damage := next(filter(None, map(_damage, cells)), None):
+        return Rejected(line, damage)
+    if len(cells) > len(columns):
+        return Rejected(
+            line,
+            f"has {len(cells)} cells, but the header names {len(columns)} columns;"
+            " a value with a comma in it needs quotes around it",
+        )
+    padded = [*cells, *[""] * (len(columns) - len(cells))]
+    try:
+        return _row(line, intent_of(dict(zip(columns, padded, strict=True))), import_id)
+    except CellError as error:
+        return Rejected(line, str(error))
+
+
+def _columns(header: Sequence[str]) -> list[str]:
+    names = [name.strip().lower() for name in header]
+    columns = [ALIASES.get(name, name) for name in names]
+    while columns and not columns[-1]:  # spreadsheets leave empty columns at the end
+        columns.pop()
+    if not columns:
+        raise ImportFileError(f"the file is empty; its first line has to name the columns: {', '.join(REQUIRED)}")
+    problems = [f"misses {name}" for name in REQUIRED if name not in columns]
+    problems += [f"has the unknown column {name!r}" for name in columns if name not in (*REQUIRED, *OPTIONAL)]
+    problems += [f"names {name} twice" for name in dict.fromkeys(columns) if columns.count(name) > 1]
+    if problems:
+        raise ImportFileError(
+            f"the header {'; '.join(problems[:5])}. Columns: {', '.join(REQUIRED)}; optional: {', '.join(OPTIONAL)}"
+        )
+    return columns
+
+
+# --- JSON Lines -----------------------------------------------------------------------------------------------------
+
+
+def _json_rows(lines: Iterator[str], import_id: str) -> Iterator[Row | Rejected]:
+    for number, text in enumerate(lines, start=1):
+        if text.strip():
+            yield _json_row(number, text, import_id)
+
+
+def _json_row(line: int, text: str, import_id: str) -> Row | Rejected:
+    if damage := _damage(text):
+        return Rejected(line, damage)
+    try:
+        content = parse_object(text)
+    except CellError as error:
+        return Rejected(line, str(error))
+    return _row(line, content, import_id)
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """One intent's JSON text. Raises `CellError`."""
+    try:
+        content = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise CellError(f"not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise CellError('an intent is a JSON object, like {"project_key": …}')
+    for alias, name in ALIASES.items():
+        if alias in content and name not in content:
+            told = content.pop(alias)
+            content[name] = told if isinstance(told, list) else [told]
+    return content
+
+
+def _row(line: int, content: Mapping[str, Any], import_id: str) -> Row | Rejected:
+    try:
+        intent = parse_intent(content)
+    except IntentError as error:
+        return Rejected(line, "; ".join(str(error).splitlines()))
+    if "intent_id" not in content:
+        intent = intent.model_copy(update={"intent_id": derived_id(import_id, line, intent)})
+    return Row(line, intent)

@@ -1,0 +1,121 @@
+"""What the ledger looks like at a moment: a lane at a glance, and what failed. Reads only."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from feishu_batch.keys import IntentKeys
+from feishu_batch.results import view_of_record
+from worker.ledger.lane import Lane
+from worker.ledger.reading import LaneFigures, Reading
+from worker.ledger.records import LaneCounts
+from worker.remote.client import MAX_ITEMS_PER_BATCH
+
+MOST_GROUPS = 2000  # counted one by one; each further ready group counts as one request
+NAMED_ITEMS = 10  # per reason
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    lane: str
+    pause: dict[str, Any] | None  # reason, since (unix seconds), polling
+    counts: LaneCounts
+    figures: LaneFigures
+    recent: tuple[dict[str, Any], ...]  # newest first
+
+    @property
+    def ready_changes(self) -> int:
+        return sum(self.figures.ready)
+
+    @property
+    def requests_left(self) -> int:
+        """Fewest requests that the recorded changes still need. What waits in the inbox, or behind other changes, is not in it."""
+        counted = sum(-(-changes // MAX_ITEMS_PER_BATCH) for changes in self.figures.ready)
+        uncounted: int = self.figures.ready_groups - len(self.figures.ready)
+        return counted + uncounted + self.counts.due_batches
+
+    @property
+    def longest_wait(self) -> float | None:
+        """Seconds for which the group that waits longest has been waiting for its turn."""
+        since = self.figures.waiting_since
+        return None if since is None else max(0.0, self.figures.now - since)
+
+
+@dataclass(frozen=True, slots=True)
+class InboxView:
+    intents: int
+    oldest_wait: float | None  # seconds
+
+
+def inbox_view(reading: Reading) -> InboxView:
+    intents, oldest_at, now = reading.inbox()
+    return InboxView(intents, None if oldest_at is None else max(0.0, now - oldest_at))
+
+
+def lane_view(reading: Reading, lane: Lane) -> LaneView:
+    figures = reading.figures(lane.name, MOST_GROUPS)
+    recent = tuple(json.loads(text) for text in figures.recent)
+    return LaneView(lane.name, lane.paused(), lane.counts(), figures, recent)
+
+
+@dataclass(slots=True)
+class FailureGroup:
+    """Items that failed for the same reason. `items`: the first few, each with its intent's id."""
+
+    code: str | None
+    reason: str | None
+    count: int = 0
+    items: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Failures:
+    """Collects failed items by reason; keeps a bounded number of their names."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[Any, Any], FailureGroup] = {}
+
+    def add(self, intent_id: str, failed: Mapping[str, Mapping[str, Any]]) -> None:
+        for item, why in failed.items():
+            key = (why["code"], why["reason"])
+            group = self._groups.setdefault(key, FailureGroup(*key))
+            group.count += 1
+            if len(group.items) < NAMED_ITEMS:
+                group.items.append((item, intent_id))
+
+    def groups(self) -> list[FailureGroup]:
+        """The most frequent reason first."""
+        return sorted(self._groups.values(), key=lambda group: -group.count)
+
+    def count(self) -> int:
+        return sum(group.count for group in self._groups.values())
+
+
+@dataclass(frozen=True, slots=True)
+class FailureReport:
+    intents: int  # that were looked at
+    is_cut: bool  # there are more than the limit
+    failures: Failures
+
+
+def failure_report(reading: Reading, lane: str, since: float, limit: int) -> FailureReport:
+    """Items of the newest `limit` intents that ended badly since then (unix seconds)."""
+    numbers = reading.ended_badly(lane, since, limit + 1)
+    looked_at = [reading.place_of(lane, number) for number in numbers[:limit]]
+    failures = Failures()
+    for place, record in zip(looked_at, reading.counts(looked_at), strict=True):
+        if record:
+            collect(reading, [(record["id"], place, record)], failures)
+    return FailureReport(len(looked_at), len(numbers) > limit, failures)
+
+
+def collect(reading: Reading, ended: Sequence[tuple[str, IntentKeys, Mapping[str, str]]], failures: Failures) -> None:
+    """Add the failed items of ended intents: (id, place, counters)."""
+    bad = [entry for entry in ended if int(entry[2].get("fl") or 0)]
+    for (intent_id, place, record), outcomes in zip(bad, reading.outcomes([place for _, place, _ in bad]), strict=True):
+        told = dict(record)
+        if "er" in told:
+            told["it"] = ",".join(reading.items(place))
+        view = view_of_record(intent_id, place, told, outcomes)
+        if view.result:
+            failures.add(intent_id, view.result.failed)
