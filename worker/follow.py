@@ -1,6 +1,7 @@
 """Follow what was accepted to its end: one poll, or one read-back, of the batch that is due most."""
 
 import random
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -52,11 +53,21 @@ class Follower:
         self._policy = policy
         self._hold = http_timeout + HOLD
         self._verify_share = verify_share
+        # A second hint for the lane must not make a second stream of polls in this process.
+        self._polling = threading.Lock()
 
     # --- polls ----------------------------------------------------------------------------------------------------
 
     def poll(self) -> dict[str, object]:
         """Ask for the job that is due most, if one becomes due soon. Returns what happened, in ids."""
+        if not self._polling.acquire(blocking=False):
+            return {"state": "another run polls"}
+        try:
+            return self._poll_next()
+        finally:
+            self._polling.release()
+
+    def _poll_next(self) -> dict[str, object]:
         time.sleep(min(PATIENCE, self._poll_slots.opens_in()))
         batch = self._pick("jobs")
         report: dict[str, object] = {"state": "nothing due"}

@@ -9,9 +9,8 @@ from redis import Redis
 from worker.ledger.scripts import Scripts
 from worker.pacing.spacing import Spacing, Verdict
 
-LATENESS = (
-    0.25  # of a slot: a process that wakes later than this asks for another one, well before its own is given away
-)
+LATENESS = 0.4  # of a slot: a process that wakes later than this asks for another one, before its own is given away
+LOOK_AGAIN = 0.1  # of a slot: how often one looks who waits for a slot that somebody else has not settled yet
 LEAD = 0.02  # seconds before a slot at which its batch is composed
 PAUSED_WHILE_UNANSWERED = 0.5  # seconds: how long the request of a process that died may still be on its way
 
@@ -49,16 +48,22 @@ class Slots:
         return Reservation(int(answer[0]), max(asked_at, time.monotonic()) + wait)
 
     def take(self, *, ahead: float) -> Reservation | None:
-        """Wait for a slot that opens within `ahead` seconds; the return is the moment to send. None: none opens in time."""
+        """Wait for a slot that opens within `ahead` seconds; the return is the moment to send. None: none opens in time.
+
+        It is reserved only when it is about to open: reserved earlier, it would stand behind the cautious spacing of a
+        request that has not been answered yet.
+        """
         deadline = time.monotonic() + ahead
         while True:
-            reservation = self.reserve(ahead=max(0.0, deadline - time.monotonic()))
-            if not isinstance(reservation, Reservation):
+            reservation = self.reserve(ahead=LEAD)
+            if isinstance(reservation, Reservation):
+                time.sleep(max(0.0, reservation.opens_at - time.monotonic()))
+                if time.monotonic() - reservation.opens_at < LATENESS * self.spacing.slot:
+                    return reservation
+                continue  # the process was held up: this slot may be over
+            if time.monotonic() + reservation > deadline:
                 return None
-            time.sleep(max(0.0, reservation.opens_at - time.monotonic()))
-            if time.monotonic() - reservation.opens_at < LATENESS * self.spacing.slot:
-                return reservation
-            deadline = time.monotonic() + ahead  # the process was held up: this slot may be over
+            time.sleep(min(reservation - LEAD / 2, LOOK_AGAIN * self.spacing.slot))
 
     def settle(
         self, reservation: Reservation, *, answered_at: float | None, round_trip: float | None, verdict: Verdict
