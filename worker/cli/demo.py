@@ -23,17 +23,18 @@ from worker.importing.source import opened
 from worker.supervisor import Supervisor
 
 READY_WITHIN = 60.0
+JOB_SECONDS = 0.6  # median of what a job takes in the sandbox
 STOP_SECONDS = 15.0
 LOG_TAIL = 15  # lines
+CLEANED_UP = "interrupted; the demonstration has cleaned up after itself"
 # In the repository; in an installed package, beside this file.
 PLACES = (Path(__file__).parents[2] / "examples" / "sprint.csv", Path(__file__).with_name("sprint.csv"))
 
 
-@click.command("demo")
+@click.command("demo", short_help="See everything work, in under a minute, without any account.")
 def demo() -> int:
-    r"""Watch 600 field changes go from a file to a stand-in for Feishu Project and back. Needs no account and no Redis.
+    """Watch 600 field changes go from a file to a stand-in for Feishu Project and back. Needs no account and no Redis.
 
-    \b
     Example:
       feishu-batch demo
 
@@ -44,12 +45,18 @@ def demo() -> int:
     Exit codes: 0 everything went as it should; 1 it did not, and it says what; 3 a component cannot be run here; 130 Ctrl-C.
     """
     plan = _plan()
-    out = console()
+    try:
+        return _show(plan, console())
+    except KeyboardInterrupt:
+        raise InterruptedByUserError(CLEANED_UP) from None
+
+
+def _show(plan: Path, out: Console) -> int:
     with ExitStack() as cleanup:
         cleanup.enter_context(_clean_environment())
         cleanup.enter_context(termination_as_interrupt())
         data_dir = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="feishu-batch-demo-")))
-        sandbox = cleanup.enter_context(SandboxProcess())
+        sandbox = cleanup.enter_context(SandboxProcess(job_median=JOB_SECONDS))
         stack = cleanup.enter_context(prepared(_settings(sandbox.base_url, data_dir)))
         out.print("Starting Redis, the sandbox, the workers and beat …")
         log_dir = data_dir / "logs"
@@ -97,7 +104,8 @@ def _run_beside(
         except Exception as error:  # noqa: BLE001 - raised again in the main thread
             errors.append(error)
         finally:
-            supervisor.request_stop()
+            if not stop.is_set():  # then the supervisor has ended already
+                supervisor.request_stop()
 
     beside = threading.Thread(target=tell)
     beside.start()
@@ -108,7 +116,7 @@ def _run_beside(
         stop.set()
         beside.join()
     if not was_over:
-        raise InterruptedByUserError("Interrupted; the demonstration has cleaned up after itself.")
+        raise KeyboardInterrupt
     if errors:
         raise errors[0]
     return told[0]

@@ -17,7 +17,7 @@ LONG_WAIT = 600.0
 SHOWN = 20
 
 
-@click.command("enqueue")
+@click.command("enqueue", short_help="Enqueue one intent.")
 @click.option("--project-key", help="The space's real key: 24 hex digits, not its simple name.")
 @click.option("--type", "--work-item-type-key", "work_item_type_key", help="story, issue, … or a custom type's key.")
 @click.option("--item", "item", type=int, multiple=True, help="A work item id; repeatable.")
@@ -59,7 +59,6 @@ SHOWN = 20
 def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
     r"""Enqueue one change of one field of up to 10,000 work items.
 
-    \b
     Examples:
       feishu-batch enqueue --project-key 5f0c1a2b3c4d5e6f70818283 --type story --items 1001,1002 \
           --field priority --after '{"value": "option_0"}' --wait
@@ -68,6 +67,7 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
     A value that is JSON is taken as JSON (5, true, {"value": "option_1"}; "5" in quotes is a text), anything else as text.
 
     Prints the intent's id, as soon as the intent is safely written; with --wait also what became of its items.
+
     Exit codes: 0 enqueued (with --wait: every item done); 1 an item failed, or not all ended in time (the intent goes on);
     2 the intent is not well-formed, nothing was written; 3 Redis cannot be reached.
     """

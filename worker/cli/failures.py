@@ -16,7 +16,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SINCE = re.compile(r"(\d{1,6})([smhd])")
 
 
-@click.command("failures")
+@click.command("failures", short_help="Show what failed, grouped by reason.")
 @click.option(
     "--since", metavar="DURATION", help="Only what ended since then: 30m, 12h, 7d. Default: all that is kept."
 )
@@ -30,14 +30,14 @@ _SINCE = re.compile(r"(\d{1,6})([smhd])")
 @lane_option
 @json_option
 def failures(since: str | None, limit: int, lane: str | None, as_json: bool) -> int:
-    r"""Show the items that failed, grouped by reason, the most frequent reason first.
+    """Show the items that failed, grouped by reason, the most frequent reason first.
 
-    \b
     Example:
       feishu-batch failures --since 24h
 
     It looks at intents that have ended; `feishu-batch show` lists the items of one intent, also while it is under way.
     It reads Redis only, and needs no credentials.
+
     Exit codes: 0 shown, whether anything failed or not; 2 wrong use; 3 Redis cannot be reached.
     """
     session = open_session()

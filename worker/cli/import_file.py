@@ -25,9 +25,11 @@ COUNT_EVERY = 5.0  # seconds between two lines that say how far the reading is
 STRICT_SHOWN = 5
 
 
-@click.command("import")
+@click.command("import", short_help="Enqueue the rows of a CSV or JSON Lines file.")
 @click.argument("file")
-@click.option("--format", "kind", type=click.Choice(list(Format)), help="Default: from the file's ending.")
+@click.option(
+    "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
+)
 @click.option("--strict", is_flag=True, help="Enqueue nothing if any row is wrong.")
 @click.option("--wait", is_flag=True, help="Show the progress until all has ended. Ctrl-C leaves the work going.")
 @click.option(
@@ -37,17 +39,17 @@ STRICT_SHOWN = 5
 )
 @json_option
 def import_file(file: str, kind: str | None, strict: bool, wait: bool, import_id: str | None, as_json: bool) -> int:
-    r"""Enqueue the rows of a CSV or JSON Lines FILE ("-": standard input).
+    """Enqueue the rows of a CSV or JSON Lines FILE ("-": standard input).
 
-    \b
     Example:
       feishu-batch import sprint.csv --wait
 
-    \b
     A CSV file has a header with these columns, in any order:
-      project_key, work_item_type_key, work_item_ids, field_key, update_mode, after_field_value
+      project_key, work_item_type_key, work_item_ids,
+      field_key, update_mode, after_field_value
     and, if you like:
-      before_field_value, user_key, lane, priority, expires_at, keep_every_change, note, intent_id
+      before_field_value, user_key, lane, priority,
+      expires_at, keep_every_change, note, intent_id
     A line of a JSON Lines file is an object with the same names.
 
     work_item_ids is one id, or several with spaces, commas or semicolons between them. A value that is JSON is taken as JSON
@@ -58,6 +60,7 @@ def import_file(file: str, kind: str | None, strict: bool, wait: bool, import_id
     get the same ids, and what was enqueued before is not enqueued again.
 
     Prints how many rows were enqueued; with --wait also what became of each change.
+
     Exit codes: 0 all rows enqueued (with --wait: and done); 1 rows rejected or items failed; 2 the file cannot be used, nothing
     was enqueued; 3 Redis cannot be reached.
     """
@@ -95,9 +98,10 @@ def run_import(
         with _interruption(report):
             watch = Watch(session.reading, watched)
             with display_for(out, watch.totals().total) as display:
-                Follower(session, watch, pace).run(display, stop or threading.Event())
+                is_over = Follower(session, watch, pace).run(display, stop or threading.Event())
         _close(report, watch, pace)
-        print_closing(out, report)
+        if is_over:
+            print_closing(out, report)
     return report
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any, Final, NoReturn
 
 import click
@@ -37,7 +38,12 @@ class Commands(click.Group):
             return None
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        command.help = _with_layout(command.help or "")
         return command
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.help = _with_layout(self.help or "")
+        super().format_help_text(ctx, formatter)
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_extra: Any) -> NoReturn:  # type: ignore[override]  # click's overloads depend on standalone_mode
         """Always ends the process: with what the command returned, or with the error's exit code."""
@@ -53,6 +59,12 @@ class Commands(click.Group):
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what is not ours is raised again there
             return _say(error)
         return code if isinstance(code, int) else DONE
+
+
+def _with_layout(text: str) -> str:
+    """Paragraphs with indented lines (examples, lists) keep their lines; click folds the others to the terminal's width."""
+    paragraphs = cleandoc(text).replace("\b\n", "").split("\n\n")
+    return "\n\n".join("\b\n" + one if "\n  " in one else one for one in paragraphs)
 
 
 def _say(error: BaseException) -> int:
@@ -90,16 +102,15 @@ def _exit_code_of(error: BaseException) -> int | None:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="feishu-batch-worker", prog_name="feishu-batch")
 def cli() -> None:
-    r"""Change fields of Feishu Project work items in bulk, at the speed that Feishu Project allows.
+    """Change fields of Feishu Project work items in bulk, at the speed that Feishu Project allows.
 
     New here? `feishu-batch demo` shows everything in a minute and needs no account.
 
-    \b
     Exit codes of every command:
       0    done
       1    some items failed, or were not done in the time that was given
       2    wrong use or input; nothing was changed
-      3    something that is needed cannot be reached; the message says what, and what to do
+      3    something that is needed cannot be reached; the message says what
       130  interrupted with Ctrl-C; what was enqueued goes on
     """
 

@@ -29,13 +29,18 @@ class Figures:
 
     @property
     def line(self) -> str:
-        left = f"at least {duration(self.seconds_left)} left" if self.seconds_left else "waiting for the last answers"
-        if not self.totals.open_intents:
-            left = "done"
         sent = (
             f"{self.requests} requests · {self.slot_use:.0%} of the slots used" if self.requests else "no request yet"
         )
-        return " · ".join(filter(None, (sent, left, self.remark)))
+        return " · ".join(filter(None, (sent, self._left, self.remark)))
+
+    @property
+    def _left(self) -> str:
+        if not self.totals.open_intents:
+            return "done"
+        if self.seconds_left:
+            return f"at least {duration(self.seconds_left)} left"
+        return "waiting for the last answers" if self.totals.accepted >= self.totals.total else ""
 
 
 class Display(Protocol):

@@ -7,6 +7,7 @@ from sandbox.server import main as serve
 
 @click.command(
     "sandbox",
+    short_help="Run a stand-in for Feishu Project.",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
     add_help_option=False,
 )
@@ -14,13 +15,13 @@ from sandbox.server import main as serve
 def sandbox(ctx: click.Context) -> int:
     r"""Run a stand-in for the Feishu Project API that enforces its rules and changes nothing real.
 
-    \b
     Example:
       feishu-batch sandbox --port 8765
       FEISHU_BATCH_BASE_URL=http://127.0.0.1:8765 FEISHU_BATCH_PLUGIN_ID=demo \
       FEISHU_BATCH_PLUGIN_SECRET=demo FEISHU_BATCH_USER_KEY=7300000000000000001 feishu-batch up
 
     Prints where it listens; GET / there tells its spaces, fields, items and people. Runs until Ctrl-C.
+
     Exit codes: 0 ended as asked; 2 wrong use, or the port is taken.
     """
     if {"-h", "--help"} & set(ctx.args):

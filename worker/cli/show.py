@@ -17,7 +17,7 @@ from worker.details import IntentDetail, ItemState, ItemView, document, intent_d
 LISTED = 12  # items on one line
 
 
-@click.command("show")
+@click.command("show", short_help="Show one intent, item by item.")
 @click.argument("intent")
 @click.option(
     "--items",
@@ -27,15 +27,15 @@ LISTED = 12  # items on one line
 )
 @json_option
 def show(intent: str, which: str | None, as_json: bool) -> int:
-    r"""Show where INTENT (its id) stands, item by item.
+    """Show where INTENT (its id) stands, item by item.
 
-    \b
     Example:
       feishu-batch show 0b6f1f6e-7e3f-4c36-9c0a-1f9f0d6a3a11 --items failed
 
     Prints its state, its group (space, type, field, mode, value) and its items. An item is queued (in the inbox), pending,
     behind (an older change of the same field comes first), in flight (with batch and job), succeeded, failed (with the reason),
     superseded, canceled or expired. It reads Redis only, and needs no credentials.
+
     Exit codes: 0 shown, whatever became of it; 2 there is no such intent; 3 Redis cannot be reached.
     """
     session = open_session()

@@ -13,19 +13,19 @@ from worker.views import InboxView, LaneView, inbox_view, lane_view
 SHOWN = 5  # recent batches
 
 
-@click.command("status")
+@click.command("status", short_help="Show what waits, what is under way, what stands still.")
 @lane_option
 @json_option
 def status(lane: str | None, as_json: bool) -> int:
-    r"""Show what waits, what is under way, and whether anything stands still.
+    """Show what waits, what is under way, and whether anything stands still.
 
-    \b
     Example:
       feishu-batch status
 
     Prints the inbox (intents that no worker has taken in yet) and for each lane: whether it is paused, and why; the groups of
     changes that may be sent now; open jobs; the last batches with how full they were and how long they took; and at least how
     long the rest takes at one request of 50 changes per slot. It reads Redis only, and needs no credentials.
+
     Exit codes: 0 shown; 2 wrong use; 3 Redis cannot be reached.
     """
     session = open_session()

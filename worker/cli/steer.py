@@ -14,17 +14,17 @@ from worker.ledger.records import Outcome, OutcomeKind
 TAKEN_IN_WITHIN = 10.0  # seconds: a running worker takes an intent out of the inbox much faster
 
 
-@click.command("pause")
+@click.command("pause", short_help="Send no more requests until resume.")
 @click.option("--reason", default="paused by an operator", show_default=True, help="Shown by `feishu-batch status`.")
 @lane_option
 def pause(reason: str, lane: str | None) -> int:
-    r"""Send no more requests until `feishu-batch resume`; jobs that were accepted are followed to their end.
+    """Send no more requests until `feishu-batch resume`; jobs that were accepted are followed to their end.
 
-    \b
     Example:
       feishu-batch pause --reason "maintenance until 18:00"
 
     What is enqueued meanwhile is kept. Prints each lane's name.
+
     Exit codes: 0 paused; 2 wrong use; 3 Redis cannot be reached.
     """
     for one in open_session().chosen_lanes(lane):
@@ -33,16 +33,16 @@ def pause(reason: str, lane: str | None) -> int:
     return DONE
 
 
-@click.command("resume")
+@click.command("resume", short_help="Go on after a pause or a stop.")
 @lane_option
 def resume(lane: str | None) -> int:
-    r"""Go on after a pause, whether an operator paused the lane or it stopped by itself (wrong credentials, quota).
+    """Go on after a pause, whether an operator paused the lane or it stopped by itself (wrong credentials, quota).
 
-    \b
     Example:
       feishu-batch resume
 
     Prints each lane's name. The workers go on within seconds.
+
     Exit codes: 0 done; 2 wrong use; 3 Redis cannot be reached.
     """
     for one in open_session().chosen_lanes(lane):
@@ -50,16 +50,16 @@ def resume(lane: str | None) -> int:
     return DONE
 
 
-@click.command("cancel")
+@click.command("cancel", short_help="End what is still pending of an intent.")
 @click.argument("intent")
 def cancel(intent: str) -> int:
-    r"""End what is still pending of INTENT (its id); what is already in a request keeps its course.
+    """End what is still pending of INTENT (its id); what is already in a request keeps its course.
 
-    \b
     Example:
       feishu-batch cancel 0b6f1f6e-7e3f-4c36-9c0a-1f9f0d6a3a11
 
     Prints how many items were canceled, and how many are still under way.
+
     Exit codes: 0 done, also if nothing was left to cancel; 2 there is no such intent; 3 Redis cannot be reached, or no worker
     takes the intent in.
     """

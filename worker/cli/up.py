@@ -17,11 +17,10 @@ from worker.supervisor import Event, EventKind, Supervisor
 READY_WITHIN = 120.0  # seconds; a large append-only file takes a while to be read back
 
 
-@click.command("up")
+@click.command("up", short_help="Run everything on this machine.")
 def up() -> int:
-    r"""Run everything on this machine: submit, poll and intake workers, beat, and Redis if none is named.
+    """Run everything on this machine: submit, poll and intake workers, beat, and Redis if none is named.
 
-    \b
     Example:
       export FEISHU_BATCH_PLUGIN_ID=... FEISHU_BATCH_PLUGIN_SECRET=... FEISHU_BATCH_USER_KEY=...
       feishu-batch up
@@ -31,6 +30,7 @@ def up() -> int:
     30 s) and leaves no process behind. A second Ctrl-C hurries. Nothing is lost either way: the next `up` goes on.
 
     Prints what runs where, and a line when the workers are ready; the workers' logs go to stderr.
+
     Exit codes: 0 ended as asked; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached.
     """
     settings = load_settings()
