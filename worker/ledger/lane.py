@@ -22,7 +22,7 @@ from worker.ledger.records import (
 from worker.ledger.scripts import Scripts
 
 RECORD_CHUNK = 500  # items per script call, so that no call holds the server for more than a few milliseconds
-BATCH_ITEMS = 50  # the official limit of one request
+BATCH_ITEMS = 50  # the official limit of one request; the scripts know it too (_lane.lua)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,11 @@ class Lane:
         self, *, owner: str, lease: float, max_open: int, max_wait: float, idem_uuid: str, token_fingerprint: str
     ) -> Batch | NoBatch | ExpiredIntent:
         """Take the lease and a batch, and write the coming request down."""
-        answer = self._run(
-            "claim", owner, _ms(lease), BATCH_ITEMS, max_open, _ms(max_wait), idem_uuid, token_fingerprint
-        )
+        answer = self._run("claim", owner, _ms(lease), max_open, _ms(max_wait), idem_uuid, token_fingerprint)
         kind, rest = answer[0], answer[1:]
         if kind == "batch":
-            number, fence, spec, more = rest[:4]
-            return Batch.from_answer(number, spec, rest[4:], fence=int(fence), more_ready=bool(int(more)))
+            number, spec, more = rest[:3]
+            return Batch.from_answer(number, spec, rest[3:], more_ready=bool(int(more)))
         if kind == "expire":
             return ExpiredIntent(int(rest[0]))
         why = Standstill(kind)
@@ -106,9 +104,8 @@ class Lane:
         """Settle some of the batch's changes and move the rest to its next state, due in `delay` seconds."""
         pairs = [part for pair in (fields or {}).items() for part in pair]
         triples = [part for item, o in settled.items() for part in (item, o.kind.value, o.detail())]
-        fence = batch.fence if state is BatchState.SENDING else ""
         remaining, ended, ready = self._run(
-            "advance", batch.number, state, fence, then, _ms(delay), len(pairs) // 2, *pairs, *triples
+            "advance", batch.number, state, batch.fence, then, _ms(delay), len(pairs) // 2, *pairs, *triples
         )
         return Advanced(remaining < 0, max(0, remaining), ended, bool(ready))
 
@@ -217,6 +214,9 @@ class Lane:
         pipe.exists(self.key("lease"))
         full, part, jobs, due, checks, outbox, cells, lease = pipe.execute()
         return LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
+
+    def has_ready(self) -> bool:
+        return bool(self._redis.exists(self.key("full"), self.key("part")))
 
     def has_due(self) -> bool:
         """Whether a batch waits to be sent again soon."""

@@ -83,7 +83,7 @@ class Batch:
     tries: int
     first_sent_at_ms: int
     claimed_at_ms: int
-    fence: int | None = None
+    fence: int  # of the lane's sends: the number of the last one of this batch
     more_ready: bool = False
     fields: dict[str, str] = field(default_factory=dict)
 
@@ -115,6 +115,7 @@ class Batch:
             tries=int(fields.get("tries", 1)),
             first_sent_at_ms=int(fields.get("first", 0)),
             claimed_at_ms=int(fields["at"]),
+            fence=int(fields["fence"]),
             fields=fields,
             **extra,
         )

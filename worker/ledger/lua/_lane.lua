@@ -2,6 +2,7 @@
 -- KEYS[1] is the lane's prefix, '<prefix>:{<lane>}:'. All other keys are built from it, so that they share its hash tag.
 local P = KEYS[1]
 local STEP = 281474976710656 -- 2^48: a rank is (9 - priority) * STEP + intent number, exact in a double
+local BATCH_ITEMS = 50 -- the official limit of one request
 local FIELD_OF = {o = 'ok', f = 'fl', s = 'sp', c = 'cn', e = 'ex'} -- outcome letter → counter of the record
 
 local function text(number) return string.format('%.0f', number) end
@@ -12,13 +13,18 @@ local function now_ms()
 end
 
 local NOW = now_ms()
-local touched, tally, outcomes = {}, {}, {}
+local touched, tally, outcomes, counted = {}, {}, {}, {}
 
 local function rank_of(number, priority) return text((9 - tonumber(priority or 5)) * STEP + tonumber(number)) end
 
-local function make_ready(number, item)
+-- The owner of a cell may be sent, as early as the most urgent of those who want this change.
+local function make_ready(number, cell, item)
   local intent = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'p')
-  redis.call('ZADD', P .. 'ready:' .. intent[1], rank_of(number, intent[2] or 5), item)
+  local priority = tonumber(intent[2] or 5)
+  for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
+    priority = math.max(priority, tonumber(redis.call('HGET', P .. 'intent:' .. sharer, 'p') or 5))
+  end
+  redis.call('ZADD', P .. 'ready:' .. intent[1], rank_of(number, priority), item)
   touched[intent[1]] = true
 end
 
@@ -27,7 +33,7 @@ local function pass_on(cell, item)
   local next_number = redis.call('LPOP', P .. 'behind:' .. cell)
   if not next_number then return redis.call('HDEL', P .. 'cells', cell) end
   redis.call('HSET', P .. 'cells', cell, next_number)
-  make_ready(next_number, item)
+  make_ready(next_number, cell, item)
 end
 
 local function note(number, item, letter, detail)
@@ -63,7 +69,10 @@ local function conclude(number, cell, item, letter, detail)
   if not sharers then return end
   for sharer in string.gmatch(sharers, '%d+') do
     note(sharer, item, letter, detail)
-    if letter == 'o' or letter == 'f' then add_to(sharer, 'rq', 1) end
+    if (letter == 'o' or letter == 'f') and not counted[sharer] then
+      counted[sharer] = true -- one request, however many of its items were in it
+      add_to(sharer, 'rq', 1)
+    end
   end
 end
 
@@ -87,7 +96,7 @@ local function rank_group(group)
     return
   end
   local into, out = 'part', 'full'
-  if redis.call('ZCARD', ready) >= 50 then into, out = 'full', 'part' end
+  if redis.call('ZCARD', ready) >= BATCH_ITEMS then into, out = 'full', 'part' end
   redis.call('ZADD', P .. into, best[2], group)
   redis.call('ZREM', P .. out, group)
   redis.call('ZADD', P .. 'since', 'NX', text(NOW), group)

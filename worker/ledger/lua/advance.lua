@@ -1,18 +1,16 @@
 -- A batch leaves its present state: some of its changes get their outcome, the others go on together to the next state.
 -- Accepting, settling, putting back, following up an unknown outcome: all are this one step.
 -- KEYS  1 lane prefix
--- ARGV  1 batch  2 state in which the caller believes the batch  3 fence of the lease ('' unless that state is 'sending')
+-- ARGV  1 batch  2 state in which the caller believes the batch  3 fence of the send that the caller knows of
 --       4 next state of what remains: open | resend | reask | check  5 in how many ms it is due
 --       6 n, number of record fields to set; then n pairs field, value; then triples item, outcome letter, detail
--- Returns {items that remain, intents ended, changes became ready (0|1)} or {-1, 0, 0}: the batch is not in that state any more.
+-- Returns {items that remain, intents ended, changes became ready (0|1)}
+--      or {-1, 0, 0}: the batch is not in that state any more, or was sent again since; what the caller saw is of an earlier job.
 -- Invariants: a change gets one outcome; a cell is passed on in the same step; a stale owner changes nothing.
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
-local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'at', 'size', 'tries', 'task', 'polls', 'g')
-if kept[1] ~= ARGV[2] then return {-1, 0, 0} end
-if ARGV[3] ~= '' then
-  if redis.call('HGET', P .. 'lease', 'fence') ~= ARGV[3] then return {-1, 0, 0} end
-  redis.call('DEL', P .. 'lease')
-end
+local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'at', 'size', 'tries', 'g', 'fence')
+if kept[1] ~= ARGV[2] or kept[8] ~= ARGV[3] then return {-1, 0, 0} end
+if kept[1] == 'sending' then redis.call('DEL', P .. 'lease') end
 
 local field_count = tonumber(ARGV[6])
 local settled_from = 7 + 2 * field_count
@@ -44,7 +42,7 @@ if #remaining > 0 then
 else
   local last = redis.call('HMGET', record, 'failed', 'task', 'polls')
   redis.call('LPUSH', P .. 'recent', cjson.encode({
-    batch = tonumber(batch), group = tonumber(kept[9]), size = tonumber(kept[5]), failed = tonumber(last[1] or 0),
+    batch = tonumber(batch), group = tonumber(kept[7]), size = tonumber(kept[5]), failed = tonumber(last[1] or 0),
     claimed_at = tonumber(kept[4]) / 1000, settled_at = NOW / 1000, tries = tonumber(kept[6]), polls = tonumber(last[3] or 0),
     job = last[2] or cjson.null}))
   redis.call('LTRIM', P .. 'recent', 0, 99)

@@ -1,11 +1,11 @@
 -- Take the lane's lease and a batch to send: one that must be sent (again), else a new one composed now from a group's ready changes.
 -- The batch is written down here, before its first byte leaves.
 -- KEYS  1 lane prefix
--- ARGV  1 owner of the lease  2 lease (ms)  3 items per batch  4 bound on open jobs  5 longest wait of a group (ms)
---       6 idempotency UUID for a fresh send  7 fingerprint of the token
+-- ARGV  1 owner of the lease  2 lease (ms)  3 bound on unfinished batches  4 longest wait of a group (ms)
+--       5 idempotency UUID for a fresh send  6 fingerprint of the token
 -- Returns {'paused', reason} | {'held', ms until the lease ends} | {'full'} | {'expire', intent number}
 --       | {'idle', ms until a batch is due again, or -1}
---       | {'batch', batch, fence, spec, more work is ready (0|1), field, value, …}
+--       | {'batch', batch, spec, more work is ready (0|1), field, value, …}
 -- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell.
 local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
@@ -33,16 +33,26 @@ local function count_request(items)
   end
 end
 
+-- Whether changes wait behind this batch's: its poll and read-back go before others' (pick.lua).
+local function note_blocked(record, items)
+  local column = redis.call('HGET', record, 'col')
+  local lines = {}
+  for i, pair in ipairs(items) do lines[i] = P .. 'behind:' .. column .. ':' .. pair[1] end
+  local blocks = redis.call('EXISTS', unpack(lines))
+  if blocks > 0 then redis.call('HSET', record, 'blocks', blocks) else redis.call('HDEL', record, 'blocks') end
+end
+
 local function hand_out(batch, items)
   local fence = redis.call('INCR', P .. 'fence')
   redis.call('HSET', P .. 'lease', 'owner', ARGV[1], 'until', text(NOW + tonumber(ARGV[2])), 'batch', batch, 'fence', text(fence))
   redis.call('ZREM', P .. 'due', batch)
   count_request(items)
   local record = P .. 'batch:' .. batch
-  redis.call('HSET', record, 'state', 'sending', 'sent', text(NOW))
+  redis.call('HSET', record, 'state', 'sending', 'sent', text(NOW), 'fence', text(fence))
+  note_blocked(record, items)
   local spec = redis.call('HGET', P .. 'group:' .. redis.call('HGET', record, 'g'), 'spec')
   local more = (redis.call('EXISTS', P .. 'full', P .. 'part') > 0) and 1 or 0
-  local answer = {'batch', batch, fence, spec, more, 'now', text(NOW)}
+  local answer = {'batch', batch, spec, more, 'now', text(NOW)}
   for _, value in ipairs(redis.call('HGETALL', record)) do answer[#answer + 1] = value end
   return answer
 end
@@ -52,7 +62,7 @@ local function again(batch)
   local kept = redis.call('HMGET', record, 'state', 'items')
   redis.call('HSET', record, 'kind', kept[1])
   if kept[1] == 'resend' then
-    redis.call('HSET', record, 'idem', ARGV[6], 'token', ARGV[7], 'first', text(NOW))
+    redis.call('HSET', record, 'idem', ARGV[5], 'token', ARGV[6], 'first', text(NOW))
     redis.call('HINCRBY', record, 'tries', 1)
   end
   return hand_out(batch, items_of(kept[2]))
@@ -61,7 +71,8 @@ end
 local due, due_at = head('due')
 if due and due_at <= NOW then return again(due) end
 local until_due = due and (due_at - NOW) or -1
-if redis.call('ZCARD', P .. 'jobs') + redis.call('ZCARD', P .. 'checks') >= tonumber(ARGV[4]) then return {'full'} end
+local unfinished = redis.call('ZCARD', P .. 'jobs') + redis.call('ZCARD', P .. 'checks') + redis.call('ZCARD', P .. 'due')
+if unfinished >= tonumber(ARGV[3]) then return {'full'} end
 
 -- Full batches first; a group that outranks them by priority, or that waited too long, goes before. The overdue get at most
 -- every second slot, so that under a backlog of many small groups the other half of the slots still goes out full.
@@ -70,7 +81,7 @@ local function choose()
   local part, part_rank = head('part')
   if not full and not part then return nil end
   local overdue, since = head('since')
-  if since <= NOW - tonumber(ARGV[5]) and not redis.call('GET', P .. 'overdue-had-turn') then
+  if since <= NOW - tonumber(ARGV[4]) and not redis.call('GET', P .. 'overdue-had-turn') then
     redis.call('SET', P .. 'overdue-had-turn', '1')
     return overdue
   end
@@ -84,7 +95,7 @@ if not group then return {'idle', until_due} end
 
 local batch = text(redis.call('INCR', P .. 'batch-sequence'))
 local column = redis.call('HGET', P .. 'group:' .. group, 'col')
-local popped = redis.call('ZPOPMIN', P .. 'ready:' .. group, ARGV[3])
+local popped = redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS)
 local items, held = {}, {}
 for i = 1, #popped, 2 do
   local item, number = popped[i], text(tonumber(popped[i + 1]) % STEP)
@@ -94,7 +105,7 @@ for i = 1, #popped, 2 do
   add_to(number, 'snt', 1)
 end
 redis.call('HSET', P .. 'cells', unpack(held))
-redis.call('HSET', P .. 'batch:' .. batch, 'g', group, 'col', column, 'items', pack_items(items), 'idem', ARGV[6], 'token', ARGV[7],
+redis.call('HSET', P .. 'batch:' .. batch, 'g', group, 'col', column, 'items', pack_items(items), 'idem', ARGV[5], 'token', ARGV[6],
   'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#items))
 redis.call('ZREM', P .. 'since', group)
 touched[group] = true

@@ -46,11 +46,11 @@ local function leave_owned(cell, item)
   touched[group] = true
   if not other then return pass_on(cell, item) end
   redis.call('HSET', P .. 'cells', cell, other)
-  make_ready(other, item)
+  make_ready(other, cell, item)
 end
 
 -- Our place in the line behind the owner, or in a share of somebody in it. Returns whether there was one.
-local function leave_line(cell, owner)
+local function leave_line(cell, item, owner)
   local behind = P .. 'behind:' .. cell
   for index, waiting in ipairs(redis.call('LRANGE', behind, 0, -1)) do
     if waiting == number then
@@ -60,7 +60,9 @@ local function leave_line(cell, owner)
     end
     if leave_share(cell, waiting) then return true end
   end
-  return not string.find(owner, '@', 1, true) and leave_share(cell, owner)
+  if string.find(owner, '@', 1, true) or not leave_share(cell, owner) then return false end
+  make_ready(owner, cell, item) -- it may be less urgent without us
+  return true
 end
 
 for i = 3, #ARGV do
@@ -72,7 +74,7 @@ for i = 3, #ARGV do
     leave_owned(cell, item)
     left = true
   elseif owner then
-    left = leave_line(cell, owner)
+    left = leave_line(cell, item, owner)
   end
   if left then
     note(number, item, letter, '')

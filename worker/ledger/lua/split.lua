@@ -1,11 +1,11 @@
 -- Split a refused batch in two, each to be sent on its own at once, to find the item that it was refused for.
 -- KEYS  1 lane prefix
--- ARGV  1 batch  2 fence of the lease  3 why (for the record)
+-- ARGV  1 batch  2 fence of the send  3 why (for the record)
 -- Returns {first half, second half} or {-1, -1}: the caller does not hold the lease any more.
 -- Invariant: every cell stays closed; it merely belongs to one of the halves now.
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
-local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'g', 'at')
-if kept[1] ~= 'sending' or redis.call('HGET', P .. 'lease', 'fence') ~= ARGV[2] then return {-1, -1} end
+local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'g', 'at', 'fence')
+if kept[1] ~= 'sending' or kept[6] ~= ARGV[2] then return {-1, -1} end
 redis.call('DEL', P .. 'lease')
 
 local items = items_of(kept[2])

@@ -1,0 +1,71 @@
+"""All that a lane has in Redis, in the words of the model: without moments in time, which no model can foresee."""
+
+COUNTERS = {"fence", "batch-sequence", "group-sequence", "recent", "overdue-had-turn", "pause"}
+SETS = {"since", "expiring", "outbox", "ended:failed", "ended:succeeded", "due", "jobs", "checks"}
+RANKED = {"full", "part"}
+READ = {
+    "hash": lambda pipe, key: pipe.hgetall(key),
+    "list": lambda pipe, key: pipe.lrange(key, 0, -1),
+    "zset": lambda pipe, key: pipe.zrange(key, 0, -1, withscores=True),
+    "string": lambda pipe, key: pipe.get(key),
+}
+
+
+def dump(redis, prefix):
+    """Key without the prefix → content. `prefix` is a literal without wildcards."""
+    keys = [key for key in redis.keys(f"{prefix}*") if key.removeprefix(prefix) not in COUNTERS]
+    pipe = redis.pipeline(transaction=False)
+    for key in keys:
+        pipe.type(key)
+    kinds = pipe.execute()
+    for key, kind in zip(keys, kinds, strict=True):
+        READ[kind](pipe, key)
+    contents = dict(zip((key.removeprefix(prefix) for key in keys), pipe.execute(), strict=True))
+    return {name: _normal(name, content) for name, content in contents.items()}
+
+
+def _normal(name, content):
+    kind = name.partition(":")[0]
+    if name in SETS:
+        return {int(member) for member, _ in content}
+    if name in RANKED or kind == "ready":
+        return {member: int(score) for member, score in content}
+    if name in {"groups", "columns"}:
+        return {member: int(number) for member, number in content.items()}
+    if kind == "behind":
+        return [int(number) for number in content]
+    return {"intent": _intent, "outcomes": _outcomes, "batch": _batch, "group": _group, "lease": _lease}.get(
+        kind, lambda whole: whole
+    )(content)
+
+
+def _intent(fields):
+    def number(name):
+        return int(fields[name]) if fields.get(name, "0") != "0" else None
+
+    names = ("ok", "fl", "sp", "cn", "ex", "snt", "rq")
+    counts = {name: number(name) for name in names}
+    return {
+        "tot": int(fields["tot"]),
+        "opn": int(fields["opn"]),
+        "nx": number("nx"),
+        **counts,
+        "end": "end" in fields,
+    }
+
+
+def _outcomes(fields):
+    return {item: outcome[0] for item, outcome in fields.items()}
+
+
+def _batch(fields):
+    told = {name: fields[name] for name in ("g", "col", "items", "state", "kind", "tries", "size")}
+    return {**told, "blocks": "blocks" in fields}
+
+
+def _group(fields):
+    return {"digest": fields["digest"], "refs": int(fields["refs"])}
+
+
+def _lease(fields):
+    return {"owner": fields["owner"], "batch": int(fields["batch"])}

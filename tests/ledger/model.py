@@ -1,0 +1,380 @@
+"""A lane of the ledger as plain lists and dicts, without a thought for cost: what the Lua has to agree with."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+PRIORITY_STEP = 2**48
+FIELD_OF = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
+ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
+
+
+@dataclass
+class Intent:
+    number: int
+    digest: str  # of its group
+    mode: str
+    column: str
+    items: tuple[int, ...]
+    priority: int = 5
+    keep: bool = False
+    expires: int | None = None
+    # what became of it
+    group: int = 0
+    recorded: int = 0
+    in_flight: int = 0
+    requests: int = 0
+    outcomes: dict[int, str] = field(default_factory=dict)
+    stop: str = ""
+    may_expire: bool = False
+
+    @property
+    def has_ended(self):
+        return len(self.outcomes) == len(self.items)
+
+
+@dataclass
+class Change:
+    """One write to one cell, for the intent `number` and for those who wanted just the same."""
+
+    number: int
+    sharers: list[int] = field(default_factory=list)
+
+    @property
+    def everyone(self):
+        return [self.number, *self.sharers]
+
+
+@dataclass
+class Cell:
+    line: list[Change]  # the first one owns the cell
+    batch: int | None = None  # it holds the first one
+
+
+@dataclass
+class Batch:
+    number: int
+    group: int
+    column: int
+    changes: list[tuple[int, int]]  # item, number
+    fence: int = 0
+    state: str = "sending"
+    kind: str = "new"
+    tries: int = 1
+    size: int = 0
+    is_due: bool = True
+    blocks: bool = False
+
+
+class Model:
+    def __init__(self, batch_items, chunk):
+        self.batch_items, self.chunk = batch_items, chunk
+        self.intents, self.cells, self.batches = {}, {}, {}
+        self.groups, self.columns = {}, {}  # digest → number, name → number
+        self.group_sequence = self.batch_sequence = self.fence = 0
+        self.lease = None  # (owner, batch, has run out)
+        self.paused = False
+        self.overdue_had_turn = False
+        self.unpublished = set()
+        self.sends = {}  # cell → numbers in the order in which they were sent
+
+    # --- recording
+
+    def record(self, wish, chunks=None):
+        """`chunks`: how many of them arrive. Chunks that arrived before change nothing."""
+        if wish.number not in self.intents:
+            self._new_intent(wish)
+        intent = self.intents[wish.number]
+        starts = range(0, len(wish.items), self.chunk)
+        for start in starts[:chunks]:
+            if intent.recorded == start:
+                for item in wish.items[start : start + self.chunk]:
+                    self._meet(intent, item)
+                    intent.recorded += 1
+
+    def _new_intent(self, wish):
+        if wish.digest not in self.groups:
+            self.group_sequence += 1
+            self.groups[wish.digest] = self.group_sequence
+            self.columns.setdefault(wish.column, len(self.columns) + 1)
+        wish.group = self.groups[wish.digest]
+        wish.may_expire = wish.expires is not None
+        self.intents[wish.number] = wish
+
+    def _meet(self, intent, item):
+        where = (self.columns[intent.column], item)
+        if intent.stop:
+            return self._settle(intent.number, item, intent.stop)
+        if where not in self.cells:
+            self.cells[where] = Cell([Change(intent.number)])
+            return None
+        cell = self.cells[where]
+        newest = cell.line[-1]
+        older = self.intents[newest.number]
+        is_pending = cell.batch is None or len(cell.line) > 1
+        if is_pending and not intent.keep and not older.keep:
+            if older.group == intent.group:
+                return newest.sharers.append(intent.number)
+            if intent.mode == older.mode == "UPDATE":
+                for number in newest.everyone:
+                    self._settle(number, item, "s")
+                cell.line[-1] = Change(intent.number)
+                return None
+        cell.line.append(Change(intent.number))
+        if cell.batch:
+            self.batches[cell.batch].blocks = True
+        return None
+
+    def refuse(self, wish):
+        if wish.number not in self.intents:
+            wish.outcomes = dict.fromkeys(wish.items, "f")
+            wish.recorded = len(wish.items)
+            self.intents[wish.number] = wish
+            self.unpublished.add(wish.number)
+
+    def _settle(self, number, item, letter):
+        intent = self.intents[number]
+        assert item not in intent.outcomes, "a change gets one outcome"
+        intent.outcomes[item] = letter
+        if intent.has_ended:
+            self.unpublished.add(number)
+            intent.may_expire = False
+
+    # --- choosing
+
+    def ready(self):
+        """Group → its ready changes as (rank, item, number), best first."""
+        groups = {}
+        for (_, item), cell in self.cells.items():
+            if cell.batch is None:
+                owner = cell.line[0]
+                priority = max(self.intents[number].priority for number in owner.everyone)
+                rank = (9 - priority) * PRIORITY_STEP + owner.number
+                groups.setdefault(self.intents[owner.number].group, []).append((rank, str(item), owner.number))
+        return {group: sorted(changes) for group, changes in groups.items()}
+
+    def _choose(self, overdue):
+        """`overdue`: the group that waits longest, if that is longer than it should."""
+        ready = self.ready()
+        if not ready:
+            return None
+        if overdue and not self.overdue_had_turn:
+            self.overdue_had_turn = True
+            return overdue
+        self.overdue_had_turn = False
+
+        def urgency(group):
+            """Priority before fullness before age."""
+            rank = ready[group][0][0]
+            return rank // PRIORITY_STEP, len(ready[group]) < self.batch_items, rank
+
+        return min(ready, key=urgency)
+
+    # --- sending
+
+    def claim(self, owner, has_run_out, max_open, overdue, got):
+        """`got`: the batch that the ledger handed out; right if it is one of several to be sent again. Returns what is right."""
+        if self.paused:
+            return "paused"
+        if self.lease:
+            holder, number, is_over = self.lease
+            if holder != owner and not is_over:
+                return "held"
+            self._put(self.batches[number], "reask", is_due=True)
+            self.lease = None
+        expiring = [i for i in self.intents.values() if i.may_expire and i.expires < 10**12]
+        if expiring:
+            return "expire", min(expiring, key=lambda intent: intent.expires).number
+        due = [b.number for b in self.batches.values() if b.state in {"resend", "reask"} and b.is_due]
+        if due:
+            batch = self.batches[got if got in due else due[0]]
+            batch.kind = batch.state
+            batch.tries += batch.state == "resend"
+        elif sum(batch.state != "sending" for batch in self.batches.values()) >= max_open:
+            return "full"
+        else:
+            group = self._choose(overdue)
+            if group is None:
+                return "idle"
+            batch = self._compose(group)
+        self._hand_out(batch, owner, has_run_out)
+        return "batch", batch.number
+
+    def _compose(self, group):
+        changes = [(int(item), number) for _, item, number in self.ready()[group][: self.batch_items]]
+        column = self.columns[self.intents[changes[0][1]].column]
+        self.batch_sequence += 1
+        batch = Batch(self.batch_sequence, group, column, changes, size=len(changes))
+        for item, number in changes:
+            self.cells[column, item].batch = batch.number
+            self.intents[number].in_flight += 1
+            self.sends.setdefault((column, item), []).append(number)
+        self.batches[batch.number] = batch
+        return batch
+
+    def _hand_out(self, batch, owner, has_run_out):
+        self.fence += 1
+        batch.fence, batch.state = self.fence, "sending"
+        batch.blocks = any(len(self.cells[batch.column, item].line) > 1 for item, _ in batch.changes)
+        self.lease = (owner, batch.number, has_run_out)
+        for number in {number for _, number in batch.changes}:
+            self.intents[number].requests += 1
+
+    def _put(self, batch, state, is_due):
+        batch.state, batch.is_due = state, is_due
+
+    def is_stale(self, number, state, fence):
+        batch = self.batches.get(number)
+        return batch is None or batch.state != state or batch.fence != fence
+
+    def advance(self, number, outcomes, then, is_due):
+        batch = self.batches[number]
+        if batch.state == "sending":
+            self.lease = None
+        shared_in_this_request = set()
+        for item, _ in list(batch.changes):
+            if item in outcomes:
+                shared_in_this_request |= self._let_go(batch, item, outcomes[item])
+        for sharer in shared_in_this_request:
+            self.intents[sharer].requests += 1
+        if batch.changes:
+            self._put(batch, then, is_due)
+        else:
+            del self.batches[number]
+
+    def _let_go(self, batch, item, letter):
+        cell = self.cells[batch.column, item]
+        change = cell.line.pop(0)
+        cell.batch = None
+        batch.changes.remove((item, change.number))
+        self.intents[change.number].in_flight -= 1
+        for number in change.everyone:
+            self._settle(number, item, letter)
+        if not cell.line:
+            del self.cells[batch.column, item]
+        return set(change.sharers) if letter in "of" else set()
+
+    def split(self, number):
+        whole = self.batches.pop(number)
+        self.lease = None
+        middle = (len(whole.changes) + 1) // 2
+        for changes in (whole.changes[:middle], whole.changes[middle:]):
+            self.batch_sequence += 1
+            half = Batch(self.batch_sequence, whole.group, whole.column, changes, size=len(changes), tries=0)
+            half.kind = half.state = "resend"
+            self.batches[half.number] = half
+            for item, _ in changes:
+                self.cells[whole.column, item].batch = half.number
+
+    # --- ending
+
+    def end_pending(self, number, letter):
+        intent = self.intents.get(number)
+        if intent is None or not intent.group:
+            return
+        intent.stop = letter
+        intent.may_expire = False
+        column = self.columns[intent.column]
+        for item in intent.items:
+            cell = self.cells.get((column, item))
+            if cell and self._leave(cell, number):
+                self._settle(number, item, letter)
+                if not cell.line:
+                    del self.cells[column, item]
+
+    def _leave(self, cell, number):
+        """Whether there was a pending change of ours. If others share it, it is theirs now."""
+        for change in cell.line[1 if cell.batch else 0 :]:
+            if number in change.sharers:
+                change.sharers.remove(number)
+                return True
+            if number == change.number:
+                if change.sharers:
+                    change.number = change.sharers.pop(0)
+                else:
+                    cell.line.remove(change)
+                return True
+        return False
+
+    def forget(self, numbers):
+        for number in numbers:
+            intent = self.intents.get(number)
+            if intent and intent.has_ended:
+                del self.intents[number]
+                self.unpublished.discard(number)
+                if intent.group not in {other.group for other in self.intents.values()}:
+                    self.groups = {digest: group for digest, group in self.groups.items() if group != intent.group}
+
+    # --- the whole of it, as the ledger writes it down
+
+    def dump(self):
+        keys = {
+            "columns": self.columns,
+            "cells": {},
+            "shared": {},
+            "groups": self.groups,
+            "full": {},
+            "part": {},
+            "since": set(),
+            "expiring": {i.number for i in self.intents.values() if i.may_expire},
+            "outbox": set(self.unpublished),
+            "ended:failed": set(),
+            "ended:succeeded": set(),
+            "due": set(),
+            "jobs": set(),
+            "checks": set(),
+        }
+        for (column, item), cell in self.cells.items():
+            where = f"{column}:{item}"
+            owner = cell.line[0].number
+            keys["cells"][where] = f"{owner}@{cell.batch}" if cell.batch else str(owner)
+            if cell.line[1:]:
+                keys[f"behind:{where}"] = [change.number for change in cell.line[1:]]
+            for change in cell.line:
+                if change.sharers:
+                    keys["shared"][f"{change.number}:{where}"] = ",".join(map(str, change.sharers))
+        for group, changes in self.ready().items():
+            keys[f"ready:{group}"] = {item: rank for rank, item, _ in changes}
+            is_full = len(changes) >= self.batch_items
+            keys["full" if is_full else "part"][str(group)] = changes[0][0]
+            keys["since"].add(group)
+        for digest, group in self.groups.items():
+            refs = sum(intent.group == group for intent in self.intents.values())
+            keys[f"group:{group}"] = {"digest": digest, "refs": refs}
+        for intent in self.intents.values():
+            self._dump_intent(intent, keys)
+        for batch in self.batches.values():
+            self._dump_batch(batch, keys)
+        if self.lease:
+            keys["lease"] = {"owner": self.lease[0], "batch": self.lease[1]}
+        return {name: value for name, value in keys.items() if value}
+
+    def _dump_intent(self, intent, keys):
+        counts = Counter(FIELD_OF[letter] for letter in intent.outcomes.values())
+        numbers = {**counts, "snt": intent.in_flight, "rq": intent.requests}
+        keys[f"intent:{intent.number}"] = {
+            "tot": len(intent.items),
+            "opn": len(intent.items) - len(intent.outcomes),
+            "nx": intent.recorded if intent.recorded < len(intent.items) else None,
+            **{name: numbers.get(name) or None for name in ("ok", "fl", "sp", "cn", "ex", "snt", "rq")},
+            "end": intent.has_ended,
+        }
+        told = {str(item): letter for item, letter in intent.outcomes.items() if letter != "o"}
+        if intent.group:  # one that was refused as a whole has its reason in its record
+            keys[f"outcomes:{intent.number}"] = told
+        if intent.has_ended:
+            is_bad = bool({"fl", "cn", "ex"} & set(counts))
+            keys["ended:failed" if is_bad else "ended:succeeded"].add(intent.number)
+
+    def _dump_batch(self, batch, keys):
+        keys[f"batch:{batch.number}"] = {
+            "g": str(batch.group),
+            "col": str(batch.column),
+            "items": ",".join(f"{item}:{number}" for item, number in batch.changes),
+            "state": batch.state,
+            "kind": batch.kind,
+            "tries": str(batch.tries),
+            "size": str(batch.size),
+            "blocks": batch.blocks,
+        }
+        if batch.state in ZSET_OF:
+            keys[ZSET_OF[batch.state]].add(batch.number)

@@ -1,0 +1,365 @@
+"""The ledger's Lua against the model, on a real server and random histories: after each step both are the same.
+
+More examples by hand: LEDGER_EXAMPLES=2000 pytest tests/ledger/test_against_model.py
+"""
+
+import json
+import os
+from uuid import uuid4
+
+import pytest
+from dump import dump
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from model import Intent, Model
+
+from worker.ledger import lane as lane_module
+from worker.ledger import scripts
+from worker.ledger.lane import Lane, NewIntent
+from worker.ledger.records import Batch, BatchState, ExpiredIntent, NoBatch, Outcome, OutcomeKind
+
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "0"))
+FAR, PAST = 10**13, 10**6  # unix ms
+LONG = 10**6  # seconds
+LETTERS = st.sampled_from("offs")
+
+groups = st.tuples(
+    st.sampled_from(["f1", "f1", "f2"]),
+    st.sampled_from(["UPDATE", "UPDATE", "APPEND", "REPLACE"]),
+    st.sampled_from("ab"),
+)
+indices = st.integers(0, 99)
+next_states = st.sampled_from([BatchState.OPEN, BatchState.OPEN, BatchState.RESEND, BatchState.REASK, BatchState.CHECK])
+EVERYTHING = st.just(tuple("o" * 200))
+some_outcomes = EVERYTHING | st.lists(st.sampled_from("of-s-"), max_size=8).map(tuple)
+
+
+def outcome(letter):
+    kind = OutcomeKind(letter)
+    return Outcome(kind, "c", "why") if kind is OutcomeKind.FAILED else Outcome(kind)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def __init__(self, redis, most_items, items):
+        super().__init__()
+        self.redis = redis
+        self.items = items
+        self.most_items = most_items
+        self.lane = Lane(redis, f"test-{uuid4().hex[:12]}", "lane")
+        self.model = Model(lane_module.BATCH_ITEMS, lane_module.RECORD_CHUNK)
+        self.wishes = []
+        self.half_recorded = None
+        self.seen = []  # batches as somebody once saw them, with the state
+        self.claimed = None
+
+    # --- helpers
+
+    def wish(self, group, items, priority, keep, expires):
+        field, mode, value = group
+        digest = f"{field}{mode}{value}"
+        number = len(self.wishes) + 1
+        wish = Intent(number, digest, mode, f"p {field}", items, priority, keep, expires and expires + number)
+        self.wishes.append(wish)
+        return wish
+
+    def new_intent(self, wish):
+        parts = (
+            "project_key",
+            "work_item_type_key",
+            "user_key",
+            "field_key",
+            "before_field_value",
+            "after_field_value",
+        )
+        spec = json.dumps({**dict.fromkeys(parts, "x"), "update_mode": wish.mode})
+        return NewIntent(
+            wish.number, f"id{wish.number}", wish.digest, spec, wish.column, wish.mode, wish.priority,
+            1, wish.expires, wish.keep, None, wish.items,
+        )  # fmt: skip
+
+    def since(self):
+        return dict(self.redis.zrange(self.lane.key("since"), 0, -1, withscores=True))
+
+    def any_of(self, things, index):
+        return things[index % len(things)]
+
+    # --- producers
+
+    @precondition(lambda self: self.half_recorded is None)
+    @rule(
+        data=st.data(),
+        group=groups,
+        priority=st.sampled_from([5, 5, 5, 0, 9]),
+        keep=st.sampled_from([False, False, False, True]),
+        expires=st.sampled_from([None, None, None, PAST, FAR]),
+        half=st.sampled_from([False, False, False, True]),
+    )
+    def record(self, data, group, priority, keep, expires, half):
+        chosen = data.draw(st.lists(st.sampled_from(self.items), min_size=1, max_size=self.most_items, unique=True))
+        wish = self.wish(group, tuple(chosen), priority, keep, expires)
+        waiting = self.since()
+        if half and len(chosen) > self.model.chunk:
+            chunks = lane_module._chunks(self.new_intent(wish))
+            self.lane._run("record", *next(iter(chunks)))
+            self.model.record(wish, chunks=1)
+            self.half_recorded = wish
+        else:
+            self.lane.record([self.new_intent(wish)])
+            self.model.record(wish)
+        now = self.since()
+        assert all(now[group] == score for group, score in waiting.items() if group in now)
+
+    @precondition(lambda self: self.half_recorded)
+    @rule()
+    def record_the_rest(self):
+        wish, self.half_recorded = self.half_recorded, None
+        self.lane.record([self.new_intent(wish)])
+        self.model.record(wish)
+
+    @precondition(lambda self: self.model.intents and self.half_recorded is None)
+    @rule(first=indices, second=indices)
+    def record_again_out_of_order(self, first, second):
+        known = list(self.model.intents.values())
+        again = [self.any_of(known, first), self.any_of(known, second)]
+        self.lane.record([self.new_intent(wish) for wish in again if wish.group])
+
+    @precondition(lambda self: self.half_recorded is None)
+    @rule(items=st.sets(st.integers(1, 9), min_size=1, max_size=3))
+    def refuse(self, items):
+        wish = self.wish(("f1", "UPDATE", "a"), tuple(items), 5, False, None)
+        for _ in range(2):
+            self.lane.refuse(wish.number, "id", 1, wish.items, Outcome.failed("c", "why"))
+            self.model.refuse(wish)
+
+    @precondition(lambda self: self.model.intents)
+    @rule(index=indices)
+    def cancel(self, index):
+        number = self.any_of(list(self.model.intents), index)
+        self.lane.end_pending(number, Outcome(OutcomeKind.CANCELED))
+        self.model.end_pending(number, "c")
+
+    # --- sender
+
+    @rule(
+        owner=st.sampled_from("AB"),
+        lease=st.sampled_from([LONG, LONG, 0]),
+        max_open=st.sampled_from([2, 99, 99]),
+        max_wait=st.sampled_from([LONG, LONG, 0]),
+    )
+    def claim(self, owner, lease, max_open, max_wait):
+        waiting = self.since()
+        overdue = int(next(iter(waiting))) if waiting and max_wait == 0 else None
+        got = self.lane.claim(
+            owner=owner, lease=lease, max_open=max_open, max_wait=max_wait, idem_uuid="u", token_fingerprint="t"
+        )
+        number = got.number if isinstance(got, Batch) else None
+        right = self.model.claim(owner, lease == 0, max_open, overdue, number)
+        if isinstance(got, NoBatch):
+            assert str(got.why) == right
+        elif isinstance(got, ExpiredIntent):
+            assert right == ("expire", got.number)
+            self.lane.end_pending(got.number, Outcome(OutcomeKind.EXPIRED))
+            self.model.end_pending(got.number, "e")
+        else:
+            assert right == ("batch", got.number)
+            self.take_claimed(got)
+            now = self.since()
+            group = got.fields["g"]
+            assert all(now.get(other) == score for other, score in waiting.items() if other != group)
+
+    def take_claimed(self, batch):
+        expected = self.model.batches[batch.number]
+        assert list(zip(batch.items, batch.intents, strict=True)) == expected.changes
+        assert (batch.kind, batch.tries, batch.fence) == (expected.kind, expected.tries, expected.fence)
+        assert batch.more_ready == bool(self.model.ready())
+        self.claimed = batch
+        self.seen.append((batch, BatchState.SENDING))
+
+    @precondition(lambda self: self.model.lease)
+    @rule(over=st.booleans())
+    def heartbeat(self, over):
+        owner, number, _ = self.model.lease
+        fence = self.model.batches[number].fence
+        assert not self.lane.extend_lease(fence - 1, LONG)
+        assert self.lane.extend_lease(fence, 0 if over else LONG)
+        self.model.lease = (owner, number, over)
+
+    @precondition(lambda self: self.model.lease)
+    @rule(outcomes=some_outcomes, then=next_states, soon=st.sampled_from([True, True, False]))
+    def answer(self, outcomes, then, soon):
+        self.advance(self.claimed, BatchState.SENDING, outcomes, then, soon)
+
+    def advance(self, batch, state, letters, then, soon):
+        told = {item: letter for item, letter in zip(batch.items, letters, strict=False) if letter != "-"}
+        stale = self.model.is_stale(batch.number, state, batch.fence)
+        before = {i.number for i in self.model.intents.values() if i.has_ended}
+        done = self.lane.advance(
+            batch,
+            state=state,
+            settled={item: outcome(letter) for item, letter in told.items()},
+            then=then,
+            delay=0 if soon else LONG,
+            fields={"why": "x"},
+        )
+        assert done.stale == stale
+        if not stale:
+            self.model.advance(batch.number, told, str(then), soon)
+            after = {i.number for i in self.model.intents.values() if i.has_ended}
+            assert done.intents_ended == len(after - before)
+            assert done.remaining == len(batch.items) - len(told)
+
+    @precondition(lambda self: self.model.lease and len(self.claimed.items) > 1)
+    @rule()
+    def split(self):
+        stale = self.model.is_stale(self.claimed.number, "sending", self.claimed.fence)
+        assert self.lane.split(self.claimed, "one is bad").stale == stale
+        if not stale:
+            self.model.split(self.claimed.number)
+
+    @precondition(lambda self: self.seen)
+    @rule(index=indices, outcomes=some_outcomes)
+    def answer_of_long_ago(self, index, outcomes):
+        batch, state = self.any_of(self.seen, index)
+        if self.model.is_stale(batch.number, state, batch.fence):
+            self.advance(batch, state, outcomes, BatchState.OPEN, True)
+            assert self.lane.split(batch, "late").stale
+
+    # --- follower
+
+    @rule(
+        where=st.sampled_from(["jobs", "jobs", "checks"]),
+        outcomes=some_outcomes,
+        then=next_states,
+        soon=st.sampled_from([True, True, False]),
+    )
+    def follow(self, where, outcomes, then, soon):
+        state = BatchState.OPEN if where == "jobs" else BatchState.CHECK
+        due = [batch for batch in self.model.batches.values() if batch.state == state and batch.is_due]
+        picked = self.lane.pick(where, hold=0)
+        if not due:
+            assert not isinstance(picked, Batch)
+            assert (picked is None) == (self.model.paused or not self.in_state(state))
+            return
+        if self.model.paused:
+            assert picked is None
+            return
+        assert picked.number in {batch.number for batch in due}
+        assert self.model.batches[picked.number].blocks == any(batch.blocks for batch in due)
+        assert list(picked.items) == [item for item, _ in self.model.batches[picked.number].changes]
+        self.seen.append((picked, state))
+        self.advance(picked, state, outcomes, then, soon)
+
+    def in_state(self, state):
+        return [batch for batch in self.model.batches.values() if batch.state == state]
+
+    # --- afterwards
+
+    @rule(confirm=st.booleans())
+    def publish(self, confirm):
+        taken = [number for number, _ in self.lane.take_outbox(1000, 0)]
+        assert set(taken) == self.model.unpublished
+        if confirm:
+            self.lane.confirm_published(taken)
+            self.model.unpublished.clear()
+
+    @precondition(lambda self: self.wishes)
+    @rule(chosen=st.lists(indices, min_size=1, max_size=3))
+    def forget(self, chosen):
+        numbers = [self.any_of(self.wishes, index).number for index in chosen]
+        self.lane.forget(numbers)
+        self.model.forget(numbers)
+
+    @rule(paused=st.sampled_from([False, False, True]))
+    def pause_or_resume(self, paused):
+        if paused:
+            self.lane.pause("for a reason", polling=False)
+        else:
+            assert self.lane.resume() == self.model.paused
+        self.model.paused = paused
+
+    # --- what holds at all times
+
+    @invariant()
+    def ledger_is_as_the_model_says(self):
+        expected = {name: value for name, value in self.model.dump().items() if value}
+        assert dump(self.redis, self.lane.prefix) == expected
+
+    @invariant()
+    def no_cell_is_in_two_batches_and_each_sees_its_changes_in_order(self):
+        cells = [(b.column, item) for b in self.model.batches.values() for item, _ in b.changes]
+        assert len(cells) == len(set(cells))
+        for numbers in self.model.sends.values():
+            assert numbers == sorted(set(numbers))
+        for cell in self.model.cells.values():
+            line = [change.number for change in cell.line]
+            assert line == sorted(line)
+
+    def teardown(self):
+        """Everything ends, is forgotten, and leaves nothing but counters and columns."""
+        if self.half_recorded:
+            self.record_the_rest()
+        self.lane.resume()
+        self.model.paused = False
+        for batch in list(self.model.batches.values()):
+            if batch.state != "sending":
+                for zset in ("due", "jobs", "checks"):
+                    self.redis.zadd(self.lane.key(zset), {str(batch.number): 0}, xx=True)
+                batch.is_due = True
+        for owner in range(10_000):
+            if not (self.model.cells or self.model.lease):
+                break
+            if self.model.lease:
+                self.heartbeat(True)
+            self.claim(str(owner), LONG, 10_000, LONG)
+            if self.model.lease:
+                self.answer("o" * 200, BatchState.RESEND, True)
+            for where in ("jobs", "checks"):
+                self.follow(where, "o" * 200, BatchState.RESEND, True)
+        assert not self.model.cells
+        self.lane.forget([wish.number for wish in self.wishes])
+        left = dump(self.redis, self.lane.prefix)
+        self.redis.delete(*(self.redis.keys(f"{self.lane.prefix}*") or ["none"]))
+        assert set(left) <= {"columns"}
+
+
+def run(machine):
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=EXAMPLES or 60,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=not EXAMPLES,
+            database=None,
+            print_blob=True,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    """Batches of 4 and chunks of 3, so that a short history fills many of them."""
+    whole = scripts.script_text
+
+    def with_small_batches(name):
+        return whole(name).replace("local BATCH_ITEMS = 50 ", "local BATCH_ITEMS = 4 ")
+
+    assert with_small_batches("claim") != whole("claim")
+    monkeypatch.setattr(scripts, "script_text", with_small_batches)
+    monkeypatch.setattr(lane_module, "BATCH_ITEMS", 4)
+    monkeypatch.setattr(lane_module, "RECORD_CHUNK", 3)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.timeout(EXAMPLES + 120)
+def test_ledger_agrees_with_the_model_on_any_history(redis):
+    run(lambda: LedgerMachine(redis, most_items=8, items=list(range(1, 13))))
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.timeout(EXAMPLES + 120)
+def test_ledger_agrees_with_the_model_where_all_want_the_same_few_cells(redis):
+    run(lambda: LedgerMachine(redis, most_items=3, items=[1, 2, 3]))
