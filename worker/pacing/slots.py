@@ -12,6 +12,7 @@ from worker.pacing.spacing import Spacing, Verdict
 LATENESS = 0.4  # of a slot: a process that wakes later than this asks for another one, before its own is given away
 LOOK_AGAIN = 0.1  # of a slot: how often one looks who waits for a slot that somebody else has not settled yet
 LEAD = 0.02  # seconds before a slot at which its batch is composed
+NEVER = -1.0  # seconds ahead: no slot is, so that asking reserves none
 PAUSED_WHILE_UNANSWERED = 0.5  # seconds: how long the request of a process that died may still be on its way
 
 
@@ -32,20 +33,19 @@ class Slots:
 
     def opens_in(self) -> float:
         """Seconds until the next slot opens; 0 when it is open."""
-        next_at, (seconds, micros) = self._redis.pipeline(transaction=False).hget(self._key, "next").time().execute()
-        now = float(seconds) * 1e6 + float(micros)
-        return max(0.0, (float(next_at or 0) - now) / 1e6)
+        return self._look(held=0.0, ahead=NEVER)[1]
 
     def reserve(self, *, ahead: float) -> Reservation | float:
         """A slot that opens within `ahead` seconds, or how many seconds the next one is away."""
         held = self.spacing.delay_after_silence() + PAUSED_WHILE_UNANSWERED * min(1.0, self.spacing.slot)
-        asked_at = time.monotonic()
-        answer = self._scripts.get("reserve_slot")(keys=[self._key], args=[_us(held), _us(ahead)])
-        wait = float(answer[1]) / 1e6
-        if not answer[0]:
-            return wait
+        number, wait = self._look(held, ahead)
         # The wait began at the server between asking and the answer; counting it from the answer can only be late.
-        return Reservation(int(answer[0]), max(asked_at, time.monotonic()) + wait)
+        return Reservation(number, time.monotonic() + wait) if number else wait
+
+    def _look(self, held: float, ahead: float) -> tuple[int, float]:
+        """(number of the reservation or 0, seconds until the slot opens)."""
+        number, wait = self._scripts.get("reserve_slot")(keys=[self._key], args=[_us(held), _us(ahead)])
+        return int(number), float(wait) / 1e6
 
     def take(self, *, ahead: float) -> Reservation | None:
         """Wait for a slot that opens within `ahead` seconds; the return is the moment to send. None: none opens in time.
@@ -60,10 +60,11 @@ class Slots:
                 time.sleep(max(0.0, reservation.opens_at - time.monotonic()))
                 if time.monotonic() - reservation.opens_at < LATENESS * self.spacing.slot:
                     return reservation
-                continue  # the process was held up: this slot may be over
+                self.give_back(reservation)  # the process was held up: this slot may be over
+                reservation = 0.0
             if time.monotonic() + reservation > deadline:
                 return None
-            time.sleep(min(reservation - LEAD / 2, LOOK_AGAIN * self.spacing.slot))
+            time.sleep(max(0.0, min(reservation - LEAD / 2, LOOK_AGAIN * self.spacing.slot)))
 
     def settle(
         self, reservation: Reservation, *, answered_at: float | None, round_trip: float | None, verdict: Verdict

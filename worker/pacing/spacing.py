@@ -14,10 +14,13 @@ connection errs towards waiting.
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Literal
 
 WINDOW = 120  # round trips that are remembered: about two minutes of a busy lane
 TRUSTED_FROM = 5  # with fewer round trips nothing is known about the shortest one
+# Both legs are rarely short at once, so the shortest of n round trips lies about spread/√n above what is possible.
+CAUTION = 1.2
 MARGIN = 0.001  # seconds, for clocks that count in milliseconds on the other side
 FIRST_PENALTY = 0.01  # seconds of extra spacing after a refusal by the rate limit
 PENALTY_GROWTH = 3.0
@@ -45,7 +48,7 @@ class Spacing:
         if len(seen) < TRUSTED_FROM:
             return 0.0
         low = min(seen)
-        return max(0.0, low - 3 * (max(seen) - low) / len(seen))
+        return max(0.0, low - CAUTION * (max(seen) - low) / sqrt(len(seen)))
 
     def delay_after_answer(self) -> float:
         """From the moment an answer's first bytes arrived until the next request may leave."""

@@ -6,10 +6,12 @@
 -- Invariant: only the last reservation moves the next slot, so a late answer cannot pull it forward.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-if redis.call('HGET', KEYS[1], 'id') == ARGV[1] then
+local kept = redis.call('HMGET', KEYS[1], 'id', 'next', 'at')
+if kept[1] == ARGV[1] then
   local next_at = now + tonumber(ARGV[2])
-  if ARGV[4] == '1' then next_at = math.max(next_at, tonumber(redis.call('HGET', KEYS[1], 'next') or 0)) end
-  redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next_at))
+  local set_back = math.max(0, tonumber(kept[3] or 0) - now) -- see reserve_slot.lua
+  if ARGV[4] == '1' then next_at = math.max(next_at, tonumber(kept[2]) - set_back) end
+  redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next_at), 'at', string.format('%.0f', now))
 end
 if ARGV[3] == 'reset' then
   redis.call('HDEL', KEYS[1], 'strikes')

@@ -1,0 +1,94 @@
+"""The arithmetic of pacing, in virtual time: seeded, without sleeping."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from route import Route
+
+from worker.pacing.spacing import MAX_PENALTY, TRUSTED_FROM, WINDOW, Spacing
+
+FAST = (0.005, 0.020)
+SLOW = (0.020, 0.300)
+SEEDS = range(5)
+PERMILLE = 1e-3
+
+
+@pytest.mark.parametrize(("leg", "least_use"), [(FAST, 0.98), (SLOW, 0.75)], ids=["5-20 ms", "20-300 ms"])
+def test_requests_hardly_ever_arrive_too_close_and_hardly_a_slot_is_wasted(leg, least_use):
+    routes = [Route(seed=seed).send(2000, leg, leg) for seed in SEEDS]
+    assert sum(route.too_close for route in routes) <= PERMILLE * 2000 * len(routes)
+    assert min(route.use for route in routes) >= least_use
+
+
+@pytest.mark.parametrize("legs", [(FAST, SLOW), (SLOW, FAST)], ids=["slow way back", "slow way there"])
+def test_a_route_may_be_slower_one_way_than_the_other(legs):
+    route = Route().send(2000, *legs)
+    assert route.too_close <= PERMILLE * 2000
+    assert route.use >= 0.75
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_route_that_becomes_faster_costs_one_early_request_at_most(seed):
+    route = Route(seed=seed).send(500, SLOW, SLOW)
+    before = route.too_close
+    route.send(100, FAST, FAST)
+    assert route.too_close - before <= 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_route_that_becomes_slower_costs_time_and_no_early_request(seed):
+    route = Route(seed=seed).send(500, FAST, FAST)
+    before = route.too_close
+    route.send(WINDOW, SLOW, SLOW)
+    assert route.too_close == before
+
+
+def test_lost_answers_cost_their_time_out_and_nothing_else():
+    routes = [Route(seed=seed).send(2000, FAST, FAST, lost=0.05) for seed in SEEDS]
+    assert sum(route.too_close for route in routes) <= PERMILLE * 2000 * len(routes)
+
+
+def test_without_a_limit_on_the_other_side_the_pace_is_the_same():
+    route = Route(limit=False).send(2000, FAST, FAST)
+    assert route.too_close <= PERMILLE * 2000
+    assert route.use >= 0.98
+
+
+def test_a_young_route_is_trusted_with_nothing():
+    spacing = Spacing(1.0)
+    for _ in range(TRUSTED_FROM - 1):
+        spacing.learn(0.2)
+        assert spacing.delay_after_answer() > 1.0
+    spacing.learn(0.2)
+    assert spacing.delay_after_answer() < 1.0
+
+
+@given(st.lists(st.floats(0.001, 5.0), min_size=1, max_size=200))
+def test_the_estimate_is_never_above_the_shortest_round_trip_of_the_window(round_trips):
+    spacing = Spacing(1.0)
+    for round_trip in round_trips:
+        spacing.learn(round_trip)
+    assert 0 <= spacing.shortest_round_trip() <= min(round_trips[-WINDOW:])
+    assert spacing.delay_after_answer() <= spacing.delay_after_silence()
+
+
+@given(st.lists(st.booleans(), max_size=100))
+def test_a_refusal_widens_the_spacing_and_acceptances_narrow_it_within_bounds(refusals):
+    spacing = Spacing(1.0)
+    for refused in refusals:
+        before = spacing.penalty
+        if refused:
+            spacing.rejected()
+            assert spacing.penalty > before or spacing.penalty == MAX_PENALTY
+        else:
+            spacing.accepted()
+            assert spacing.penalty <= before
+        assert 0 <= spacing.penalty <= MAX_PENALTY
+
+
+def test_after_fifty_acceptances_nothing_is_left_of_a_refusal():
+    spacing = Spacing(1.0)
+    spacing.rejected()
+    for _ in range(50):
+        spacing.accepted()
+    assert spacing.penalty == 0.0
