@@ -2,11 +2,12 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import structlog
+from pydantic_core import from_json
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, group_spec, parse_intent
@@ -65,9 +66,11 @@ class Intake:
         accepted: dict[str, list[NewIntent]] = defaultdict(list)
         items = 0
         for entry in entries:
-            intent = self._parse(entry)
-            if intent is None:
-                self._front.discard(entry.number)
+            try:
+                intent = parse_intent(entry.payload)
+            except IntentError as error:
+                if intent_id := self._refuse_unreadable(entry, error):
+                    done[intent_id] = (entry.number, self._default_lane)
                 continue
             done[intent.intent_id] = (entry.number, self._take(entry, intent, accepted))
             items += len(intent.work_item_ids)
@@ -87,21 +90,40 @@ class Intake:
         try:
             name = self._route(intent.lane, intent.project_key)
         except ValueError as error:
-            refusal = Outcome.failed("no_lane", str(error))
-            lane = self._lanes[self._default_lane].lane
-            lane.refuse(entry.number, intent.intent_id, entry.enqueued_at_ms, intent.work_item_ids, refusal)
-            log.warning("intent.refused", intent_id=intent.intent_id, reason=refusal.reason)
+            self._refuse(entry, intent.intent_id, intent.work_item_ids, Outcome.failed("no_lane", str(error)))
             return self._default_lane
         accepted[name].append(_new_intent(entry, intent, self._lanes[name].default_user_key))
         return name
 
-    def _parse(self, entry: InboxEntry) -> UpdateIntent | None:
-        """The library validated it; something else may have written into the inbox. That has no id to answer to."""
-        try:
-            return parse_intent(entry.payload)
-        except IntentError as error:
-            log.error("inbox.unreadable_entry", number=entry.number, error=str(error)[:300])
+    def _refuse_unreadable(self, entry: InboxEntry, error: IntentError) -> str | None:
+        """A library of another version may have written it: then its producer is answered. Returns the id, if there is one."""
+        log.error("inbox.unreadable_entry", number=entry.number, error=str(error)[:300])
+        intent_id, items = _id_and_items(entry.payload)
+        located = self._front.locate(intent_id) if intent_id else None
+        if intent_id is None or located is None or located[0] != entry.number:
+            self._front.discard(entry.number)  # written by nothing of ours: there is nobody to answer
             return None
+        reason = f"this worker does not understand the intent: {str(error)[:300]}"
+        self._refuse(entry, intent_id, items, Outcome.failed("not_understood", reason))
+        return intent_id
+
+    def _refuse(self, entry: InboxEntry, intent_id: str, items: Sequence[int], refusal: Outcome) -> None:
+        lane = self._lanes[self._default_lane].lane
+        lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, items, refusal)
+        log.warning("intent.refused", intent_id=intent_id, reason=refusal.reason)
+
+
+def _id_and_items(payload: str) -> tuple[str | None, list[int]]:
+    """What can be told of an intent that is not well-formed. Without items that can be read, one that no work item has."""
+    try:
+        content = from_json(payload)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("intent_id"), str):
+        return None, []
+    listed = content.get("work_item_ids")
+    items = [item for item in listed if isinstance(item, int)] if isinstance(listed, list) else []
+    return content["intent_id"], items or [0]
 
 
 def _new_intent(entry: InboxEntry, intent: UpdateIntent, default_user_key: str) -> NewIntent:
