@@ -1,0 +1,144 @@
+"""Writes what is derived from the code: docs/settings.md, docs/intent.schema.json and .env.example.
+
+python docs/generate.py     after a change of the settings or of the intent; a test says when that is due
+"""  # noqa: INP001 - a script, in no package
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from config.explain import variable_name
+from config.pace import Pace
+from config.remote_facts import RemoteFacts
+from config.settings import Settings
+from feishu_batch import UpdateIntent
+
+ROOT = Path(__file__).parents[1]
+SETTINGS, SCHEMA, EXAMPLE = ROOT / "docs/settings.md", ROOT / "docs/intent.schema.json", ROOT / ".env.example"
+
+CREDENTIALS = ("plugin_id", "plugin_secret", "user_key")
+SECTIONS = {
+    "The remote system, and who we are there": "base_url",
+    "Where the truth is kept": "redis_url",
+    "What is kept and what is said": "retain_finished_days",
+    "Slots and batches": "slot_seconds",
+    "Endurance": "lease_seconds",
+    "What is believed about the remote system": "error_classes",
+}
+
+HEAD = """\
+# Settings
+
+Every setting of the workers and of the command is a variable in the environment, or a line of a file `.env` in the working directory;
+the environment wins. An empty variable counts as absent. A wrong value stops the start with a sentence that names the variable.
+Durations are seconds. Lists are written `A,B` or as JSON, objects as JSON.
+
+Producers read four of them only: `FEISHU_BATCH_REDIS_URL`, `FEISHU_BATCH_BROKER_URL`, `FEISHU_BATCH_RESULT_BACKEND`,
+`FEISHU_BATCH_KEY_PREFIX`. Several credentials: see [the lanes file](operating.md#several-credentials-the-lanes-file).
+
+<!-- Written by docs/generate.py. -->
+"""
+EXAMPLE_HEAD = """\
+# Copy to .env and fill in the first three; everything else has the default that is shown.
+# All settings with their meaning: docs/settings.md. This file is written by docs/generate.py.
+"""
+
+
+def settings_page() -> str:
+    return HEAD + "".join(_section(title, names) for title, names in sections().items())
+
+
+def sections() -> dict[str, list[str]]:
+    """Names of settings by the title of their section, in the order in which they are declared."""
+    names = [name for part in (Settings, Pace, RemoteFacts) for name in part.__annotations__ if name in _fields()]
+    starts = [names.index(first) for first in SECTIONS.values()]
+    bounds = zip(starts, [*starts[1:], len(names)], strict=True)
+    return {title: names[start:end] for title, (start, end) in zip(SECTIONS, bounds, strict=True)}
+
+
+def default_text(name: str) -> str:
+    """The default as one writes it into a variable; empty if there is none."""
+    default = _fields()[name].get_default(call_default_factory=True)
+    if default is None:
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, float):
+        return f"{default:g}"
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return json.dumps(default) if isinstance(default, dict) else str(default)
+
+
+def example_file() -> str:
+    filled = [f"{variable_name(name)}=\n" for name in CREDENTIALS]
+    return EXAMPLE_HEAD + "".join(filled) + "".join(_example_section(t, names) for t, names in sections().items())
+
+
+def intent_schema() -> str:
+    """What pydantic derives, and what our own validators add to it."""
+    schema = UpdateIntent.model_json_schema()
+    properties = schema["properties"]
+    properties["project_key"]["pattern"] = "^[0-9a-f]{24}$"
+    properties["work_item_ids"] |= {"minItems": 1, "uniqueItems": True}
+    properties["expires_at"]["description"] = "With its offset from UTC."
+    for name in ("before_field_value", "after_field_value"):
+        properties[name]["description"] = "Any JSON up to 64 KiB, at most 32 levels deep, integers of 64 bits."
+    replace = {"properties": {"update_mode": {"const": "REPLACE"}}}
+    present = {"required": ["before_field_value"], "properties": {"before_field_value": {"not": {"type": "null"}}}}
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "if": replace, "then": present}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def generated() -> dict[Path, str]:
+    return {SETTINGS: settings_page(), SCHEMA: intent_schema(), EXAMPLE: example_file()}
+
+
+def _fields() -> dict[str, FieldInfo]:
+    return Settings.model_fields
+
+
+def _section(title: str, names: list[str]) -> str:
+    rows = "".join(_row(name) for name in names)
+    return f"\n## {title}\n\n| variable | default | meaning |\n|---|---|---|\n{rows}"
+
+
+def _row(name: str) -> str:
+    default = default_text(name)
+    shown = f"`{default}`" if default else ""
+    return "| " + " | ".join(_cell(text) for text in (f"`{variable_name(name)}`", shown, _meaning(name))) + " |\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _meaning(name: str) -> str:
+    return _fields()[name].description or ""
+
+
+def _example_section(title: str, names: list[str]) -> str:
+    return f"\n# --- {title}\n" + "".join(_example_lines(names))
+
+
+def _example_lines(names: list[str]) -> Iterator[str]:
+    for name in names:
+        if name not in CREDENTIALS:
+            yield f"# {_meaning(name)}\n#{variable_name(name)}={_quoted(default_text(name))}\n"
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if any(character in text for character in ' "$#{') else text
+
+
+def main() -> None:
+    texts: dict[Path, Any] = generated()
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""What the documents show is run: against a real server, the sandbox and real workers."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from celery import Celery
+from pages import BIN, ROOT, block_with, blocks, commands_of, text
+from stack import SLOT, wait_until
+
+from config.lanes import load_lanes
+from config.settings import Settings
+from feishu_batch import Result
+from sandbox.process import SandboxProcess
+
+PRODUCERS, OPERATING = "docs/producers.md", "docs/operating.md"
+INTENT = {
+    "project_key": "5f0c1a2b3c4d5e6f70818283",
+    "work_item_type_key": "story",
+    "work_item_ids": [1021, 1022],
+    "field_key": "field_a1b2c3",
+    "update_mode": "UPDATE",
+    "after_field_value": "from a document",
+}
+
+
+class HTTPError(Exception):
+    """In place of FastAPI's."""
+
+
+def execute(block, **names):
+    namespace = {"__name__": "documented", **names}
+    exec(compile(block, "document", "exec"), namespace)
+    return SimpleNamespace(**namespace)
+
+
+def run(command, **options):
+    return subprocess.run(command, shell=True, text=True, capture_output=True, timeout=30, check=False, **options)
+
+
+def stub(monkeypatch, name, **content):
+    module = ModuleType(name)
+    vars(module).update(content)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+# --- README ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_examples_of_the_readme_run(stack, capsys):
+    url = stack.server.url
+    app = Celery("backend", broker=url, backend=url, set_as_current=False)
+    enqueue, celery_door = blocks("README.md", "python")
+    assert len(enqueue.splitlines()) <= 10
+    namespace = vars(execute(enqueue))
+    assert capsys.readouterr().out == "succeeded {'succeeded': 2, 'failed': 0} {}\n"
+    shipped = execute(celery_door, **{**namespace, "app": app}).shipped
+    assert shipped.get(timeout=20)["state"] == "succeeded"
+    assert stack.sandbox.values()[1002].keys() == {"priority", "field_a1b2c3"}
+
+
+def test_the_make_commands_of_the_readme_exist():
+    named = re.findall(r"^make (\w+)", block_with("README.md", "sh", "make"), re.MULTILINE)
+    targets = re.findall(r"^(\w+):", text("Makefile"), re.MULTILINE)
+    assert named == ["demo", "test"]
+    assert set(named) <= set(targets)
+
+
+def test_the_shell_commands_of_the_readme_run(tmp_path):
+    """From the exports to the status, with the sandbox in place of Feishu Project."""
+    export, up, *others = [c for c in commands_of("README.md") if not c.startswith("make")]
+    assert up == "feishu-batch up"
+    (tmp_path / "changes.csv").write_text(*blocks(PRODUCERS, "csv"))
+    with SandboxProcess(window=SLOT, job_median=SLOT) as sandbox:
+        given = dict(part.split("=") for part in shlex.split(export)[1:])
+        assert list(given.values()) == ["…"] * 3
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("FEISHU_BATCH_")}
+        environ |= dict.fromkeys(given, "7300000000000000001")
+        environ |= {"FEISHU_BATCH_BASE_URL": sandbox.base_url, "FEISHU_BATCH_SLOT_SECONDS": str(SLOT)}
+        environ["PATH"] = f"{BIN}{os.pathsep}{environ['PATH']}"
+        with running_up(tmp_path, environ):
+            results = {command: run(command, cwd=tmp_path, env=environ) for command in others}
+            url = (tmp_path / ".feishu-batch/redis-url").read_text()
+        assert url.startswith("redis://")
+        assert {command: result.returncode for command, result in results.items()} == dict.fromkeys(others, 0), results
+        assert sandbox.violations()["total"] == 0
+        assert sandbox.values()[1001] == {"field_3f6a90": 5, "field_a1b2c3": "Shipped, at last"}
+
+
+@contextlib.contextmanager
+def running_up(directory, environ):
+    log = directory / "up.log"
+    with log.open("wb") as output:
+        up = subprocess.Popen(["feishu-batch", "up"], cwd=directory, env=environ, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: "Ready." in log.read_text() or up.poll() is not None, 20, "up is ready")
+        yield
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(20) == 0, log.read_text()[-3000:]
+    finally:
+        up.kill()
+        up.wait()
+
+
+# --- docs/producers.md ----------------------------------------------------------------------------------------------
+
+
+def test_the_script_runs(stack, capsys):
+    execute(block_with(PRODUCERS, "python", "handles ="))
+    assert capsys.readouterr().out == "succeeded\n" * 3
+
+
+def test_the_django_example_enqueues_after_the_commit(stack, monkeypatch):
+    committed = []
+    transaction = SimpleNamespace(atomic=contextlib.nullcontext, on_commit=committed.append)
+    stub(monkeypatch, "django.db", transaction=transaction)
+    page = execute(block_with(PRODUCERS, "python", "django"))
+    story = SimpleNamespace(
+        pk=17, version=3, project_key=INTENT["project_key"], work_item_id=1023, save=lambda: None, closed=False
+    )
+    page.close_story(story)
+    [after_commit] = committed
+    after_commit()
+    after_commit()  # the id makes it safe
+    assert stack.client.handle("story-17-closed-3").wait(20).ok
+
+
+def test_the_fastapi_example_answers(stack, monkeypatch):
+    async def run_in_threadpool(function, *args):
+        return function(*args)
+
+    app = SimpleNamespace(post=lambda *_, **__: lambda f: f, get=lambda *_, **__: lambda f: f)
+    stub(monkeypatch, "fastapi", FastAPI=lambda: app, HTTPException=HTTPError)
+    stub(monkeypatch, "fastapi.concurrency", run_in_threadpool=run_in_threadpool)
+    page = execute(block_with(PRODUCERS, "python", "FastAPI()"))
+    told = asyncio.run(page.change(INTENT))
+    stack.client.handle(told["intent_id"]).wait(20)
+    assert page.progress(told["intent_id"])["counts"] == {"succeeded": 2, "failed": 0}
+    with pytest.raises(HTTPError):
+        asyncio.run(page.change({**INTENT, "colour": "red"}))
+    with pytest.raises(HTTPError):
+        page.progress("unknown")
+
+
+def test_the_flask_example_answers(stack, monkeypatch):
+    app = SimpleNamespace(post=lambda *_, **__: lambda f: f)
+    request = SimpleNamespace(get_json=lambda: INTENT)
+    stub(monkeypatch, "flask", Flask=lambda _: app, request=request)
+    told, status = execute(block_with(PRODUCERS, "python", "Flask(")).change()
+    assert status == 202
+    assert stack.client.handle(told["intent_id"]).wait(20).ok
+
+
+def test_enqueuing_again_until_it_succeeds(stack):
+    page = execute(block_with(PRODUCERS, "python", "enqueue_surely"))
+    assert page.enqueue_surely(page.UpdateIntent(**INTENT)).wait(20).ok
+
+
+def test_the_celery_example_runs_its_chain(stack):
+    block = block_with(PRODUCERS, "python", "beat_schedule").replace("redis://localhost:6379/0", stack.server.url)
+    page = execute(block)
+    assert page.close_in_order(1024, 1025).get(timeout=20)["state"] == "succeeded"
+    entry = page.app.conf.beat_schedule["reset-note"]
+    result = page.app.send_task(entry["task"], kwargs=entry["kwargs"], **entry["options"])
+    assert result.get(timeout=20)["state"] == "succeeded"
+
+
+def test_the_example_of_a_backends_test_passes():
+    execute(block_with(PRODUCERS, "python", "test_rename")).test_rename()
+
+
+def test_every_python_example_is_among_those_that_run():
+    assert len(blocks(PRODUCERS, "python")) == 8
+    assert "from_env" in block_with(PRODUCERS, "python", "from feishu_batch import FeishuBatch\n\nfeishu")
+
+
+def test_the_shell_commands_of_the_producers_page_run(stack, tmp_path):
+    (tmp_path / "intent.json").write_text(json.dumps(INTENT))
+    results = {command: run(command) for command in commands_of(PRODUCERS)}
+    assert {command: result.returncode for command, result in results.items()} == dict.fromkeys(results, 0), results
+    assert len(results) == 2
+
+
+def test_the_shown_result_has_the_shape_of_one():
+    shown = json.loads(block_with(PRODUCERS, "json", "partial"))
+    assert list(shown) == list(Result.__slots__)
+    assert sum(shown["counts"].values()) == 2
+
+
+def test_every_reason_code_of_ours_is_explained():
+    source = "".join(path.read_text() for path in (ROOT / "worker").rglob("*.py"))
+    ours = set(re.findall(r'Outcome\.failed\(\s*"(\w+)"', source)) | {"refused"}
+    assert ours == set(re.findall(r"^\| `([a-z_]+)` \|", text(PRODUCERS).rpartition("| code |")[2], re.MULTILINE))
+
+
+# --- docs/operating.md ----------------------------------------------------------------------------------------------
+
+
+def test_pause_resume_and_cancel_run(stack):
+    pause, resume, cancel = block_with(OPERATING, "sh", "pause").splitlines()
+    assert run(pause).returncode == 0
+    assert stack.lane.paused()["reason"] == "maintenance until 18:00"
+    intent_id = cancel.split()[-1]
+    [handle] = stack.client.enqueue_many([{**INTENT, "intent_id": intent_id}])
+    canceled = run(cancel)
+    assert run(resume).returncode == 0
+    assert canceled.returncode == 0, canceled
+    assert handle.wait(20).counts == {"succeeded": 0, "failed": 0, "canceled": 2}
+    assert stack.lane.paused() is None
+
+
+def test_the_lanes_file_is_one(tmp_path, monkeypatch):
+    (tmp_path / "lanes.toml").write_text(*blocks(OPERATING, "toml"))
+    settings = Settings(lanes_file=tmp_path / "lanes.toml", user_key="7300000000000000002")
+    lanes = load_lanes(settings, {"MOBILE_SECRET": "a", "OTHERS_SECRET": "b"})
+    assert lanes.names == ("mobile", "others")
+    assert lanes.route(None, INTENT["project_key"]) == "mobile"
+    with pytest.raises(ValueError, match="belongs to lane"):
+        lanes.route("others", INTENT["project_key"])
+
+
+# --- examples -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("enqueue_and_wait", 1, "1013: the remote job refused the item: WorkItemTerminated"),
+        ("chain_of_intents", 0, "{'succeeded': 1, 'failed': 0}"),
+        ("raw_message", 0, "SUCCESS"),
+    ],
+)
+def test_an_example_runs(stack, name, code, told):
+    result = run(f"{sys.executable} {ROOT / 'examples' / name}.py")
+    assert (result.returncode, told in result.stdout) == (code, True), result
+
+
+def test_every_example_is_run():
+    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {
+        "enqueue_and_wait",
+        "chain_of_intents",
+        "raw_message",
+    }
