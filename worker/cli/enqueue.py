@@ -126,8 +126,10 @@ def _as_options(problems: str) -> list[str]:
         "before_field_value": "--before",
         "after_field_value": "--after",
     }
-    told = (line.partition(": ") for line in problems.splitlines())
-    return [f"{names.get(name, '--' + name.replace('_', '-'))}: {what}" for name, _, what in told]
+    told = (
+        (where.partition(".")[0], what) for where, _, what in (line.partition(": ") for line in problems.splitlines())
+    )
+    return [f"{names.get(name, '--' + name.replace('_', '-'))}: {what}" for name, what in told]
 
 
 def _print_result(result: Result) -> None:

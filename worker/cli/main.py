@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from worker.cli.errors import DONE, INTERRUPTED, UNREACHABLE, WRONG_USE, CliError
+from worker.cli.errors import DONE, INTERRUPTED, SOME_FAILED, UNREACHABLE, WRONG_USE, CliError
 
 # Loaded when asked for: a quick look at the status should not wait for a web server to be imported.
 _COMMANDS: Final = {
@@ -53,12 +53,17 @@ class Commands(click.Group):
         try:
             code = super().main(args, prog_name, standalone_mode=False)
             sys.stdout.flush()
-        except BrokenPipeError:  # the reader (head, less) has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return DONE
+        except BrokenPipeError:
+            return _stop_writing()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what is not ours is raised again there
             return _say(error)
         return code if isinstance(code, int) else DONE
+
+
+def _stop_writing() -> int:
+    """The reader (head, less) has seen enough. Quietly 1, as click and rich end then; Python's last flush would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return SOME_FAILED
 
 
 def _with_layout(text: str) -> str:

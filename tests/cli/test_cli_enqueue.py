@@ -1,0 +1,95 @@
+"""`enqueue`: one intent from options or JSON."""
+
+import json
+import threading
+import time
+
+import pytest
+from conftest import PROJECT
+
+from feishu_batch.intents import parse_intent
+
+BASE = ("enqueue", "--project-key", PROJECT, "--type", "story", "--field", "f")
+
+
+def written(ledger):
+    [entry] = ledger.front.inbox_entries(10)
+    return parse_intent(entry.payload)
+
+
+def test_all_options_reach_the_intent(command, ledger):
+    result = command(
+        *BASE, "--item", 1, "--item", 2, "--items", "3, 4", "--mode", "REPLACE", "--before", '{"value": "a"}',
+        "--after", '{"value": "b"}', "--priority", 7, "--user-key", "u", "--lane", "default", "--note", "n",
+        "--expires-at", "2030-01-31T18:00:00+08:00", "--keep-every-change", "--intent-id", "mine",
+    )  # fmt: skip
+    assert (result.exit_code, result.stdout) == (0, "mine\n")
+    intent = written(ledger)
+    assert intent.work_item_ids == (1, 2, 3, 4)
+    assert (intent.before_field_value, intent.after_field_value) == ({"value": "a"}, {"value": "b"})
+    assert (intent.priority, intent.user_key, intent.lane, intent.note) == (7, "u", "default", "n")
+    assert intent.keep_every_change
+    assert intent.expires_at.isoformat() == "2030-01-31T10:00:00+00:00"
+
+
+@pytest.mark.parametrize(("after", "value"), [("plain", "plain"), ("5", 5), ('"5"', "5"), ("", None), ("null", None)])
+def test_the_value_is_json_or_text(command, ledger, after, value):
+    assert command(*BASE, "--item", 1, "--after", after).exit_code == 0
+    assert written(ledger).after_field_value == value
+
+
+def test_json_may_come_from_standard_input(command, ledger):
+    content = {"project_key": PROJECT, "work_item_type_key": "story", "work_item_ids": [1], "field_key": "f"}
+    content |= {"update_mode": "UPDATE", "after_field_value": None, "intent_id": "from-stdin"}
+    result = command("enqueue", "--json", "-", input=json.dumps(content))
+    assert (result.exit_code, result.stdout) == (0, "from-stdin\n")
+    assert written(ledger).intent_id == "from-stdin"
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        ((*BASE, "--item", "1"), "--after is missing"),
+        ((*BASE, "--after", "x"), "--item: must name at least one"),
+        ((*BASE, "--item", "0", "--after", "x"), "--item"),
+        ((*BASE, "--items", "1,x", "--after", "x"), "--items: "),
+        ((*BASE, "--item", "1", "--after", "x", "--mode", "OVERWRITE"), "--mode: "),
+        (("enqueue", "--json", "{"), "--json: not valid JSON"),
+        (("enqueue", "--json", "{}"), "project_key"),
+        (("enqueue", "--json", "{}", "--field", "f"), "leave out --field-key"),
+    ],
+)
+def test_a_wrong_intent_is_2_and_nothing_is_written(command, ledger, args, complaint):
+    result = command(*args)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert ledger.front.inbox_length() == 0
+
+
+def test_the_same_id_with_another_content_is_2(command):
+    command.enqueue(1, intent_id="mine")
+    result = command(*BASE, "--item", 2, "--after", "x", "--intent-id", "mine")
+    assert result.exit_code == 2
+    assert "already taken" in result.stderr
+
+
+@pytest.mark.parametrize(("failed", "code"), [({}, 0), ({2: "NoPermissionToModify"}, 1)])
+def test_wait_tells_the_end(command, ledger, failed, code):
+    def work():
+        while not ledger.front.inbox_length():
+            time.sleep(0.01)
+        ledger.do_all(failed)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    result = command(*BASE, "--item", 1, "--item", 2, "--after", "x", "--wait", "10")
+    worker.join()
+    assert result.exit_code == code
+    assert f"{2 - len(failed)} succeeded" in result.stdout
+    assert all(reason in result.stdout for reason in failed.values())
+
+
+def test_wait_is_bounded(command):
+    result = command(*BASE, "--item", 1, "--after", "x", "--wait", "0.1")
+    assert result.exit_code == 1
+    assert f"feishu-batch show {result.stdout.strip()}" in result.stderr

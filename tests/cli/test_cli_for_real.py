@@ -1,0 +1,138 @@
+"""`demo` and `up` as a user runs them: real processes, and none of them left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from rows_factory import csv_text, row
+
+from sandbox.process import SandboxProcess
+
+COMMAND = [sys.executable, "-m", "worker.cli.main"]
+REPOSITORY = Path(__file__).parents[2]
+MARK = "CLI_TEST_MARK"
+
+
+def descendants(mark):
+    """Pids of all processes, other than zombies, that inherited the mark."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def environ(tmp_path):
+    """Of a user without any setting; what the command leaves behind is found by the mark, or in tmp_path."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FEISHU_BATCH_")}
+    mark = str(uuid4())
+    yield {**inherited, MARK: mark, "TMPDIR": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    for pid in (left := descendants(mark)):
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+@contextmanager
+def running(*args, env, cwd):
+    process = subprocess.Popen(
+        [*COMMAND, *args], env=env, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def run(*args, env, cwd, timeout=60):
+    return subprocess.run(
+        [*COMMAND, *args], env=env, cwd=cwd, text=True, capture_output=True, timeout=timeout, check=False
+    )
+
+
+def wait_for_line(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    pytest.fail(f"ended without saying {text!r}: {process.stderr.read()[-2000:]}")
+
+
+def test_the_demonstration_goes_as_it_should_and_leaves_nothing(environ, tmp_path):
+    # Settings of a real deployment must not get into it.
+    strange = {"FEISHU_BATCH_BASE_URL": "https://example.invalid", "FEISHU_BATCH_REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = run("demo", env=environ | strange, cwd=tmp_path, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "All as it should be" in done.stdout
+    assert not descendants(environ[MARK])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_demonstration_leaves_nothing(environ, tmp_path):
+    with running("demo", env=environ, cwd=tmp_path) as process:
+        wait_for_line(process, "accepted")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == "feishu-batch: interrupted; the demonstration has cleaned up after itself\n"
+    assert not descendants(environ[MARK])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_up_does_the_work_of_a_file_and_leaves_no_process(environ, tmp_path):
+    plan = tmp_path / "plan.csv"
+    plan.write_text(
+        csv_text(
+            *[row(str(item)) for item in range(1101, 1161)],
+            row("1042"),
+            row("1061 1062", "owner", after="x"),
+            row("bad"),
+        )
+    )
+    with SandboxProcess(window=0.1, job_median=0.1) as sandbox:
+        env = environ | {
+            "FEISHU_BATCH_BASE_URL": sandbox.base_url,
+            "FEISHU_BATCH_PLUGIN_ID": "demo",
+            "FEISHU_BATCH_PLUGIN_SECRET": "s3cr3t",
+            "FEISHU_BATCH_USER_KEY": "7300000000000000001",
+            "FEISHU_BATCH_SLOT_SECONDS": "0.1",
+        }
+        with running("up", env=env, cwd=tmp_path) as up:
+            wait_for_line(up, "Ready")
+            # Only `up` needs credentials; the others find its Redis by themselves.
+            reader = environ
+            done = run("import", str(plan), "--wait", "--json", env=reader, cwd=tmp_path)
+            document = json.loads(done.stdout)
+            shown = run("status", "--json", env=reader, cwd=tmp_path)
+            up.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            output, errors = up.communicate(timeout=40)
+        assert sandbox.violations()["total"] == 0
+    assert up.returncode == 0, errors[-2000:]
+    assert time.monotonic() - began < 30
+    assert output.endswith("All processes have ended.\n")
+    assert "s3cr3t" not in output + errors
+    assert not descendants(environ[MARK])
+    assert done.returncode == 1  # one failed, one rejected
+    assert document["counts"] == {
+        "total": 63,
+        "succeeded": 62,
+        "failed": 1,
+        "superseded": 0,
+        "canceled": 0,
+        "expired": 0,
+    }
+    assert document["rejected_count"] == 1
+    assert [group["code"] for group in document["failed"]] == ["NoPermissionToModify"]
+    assert json.loads(shown.stdout)["lanes"][0]["owned_cells"] == 0

@@ -1,0 +1,173 @@
+"""`import`: a file becomes intents, once."""
+
+import json
+
+import pytest
+from rows_factory import csv_text, row
+
+from feishu_batch.intents import parse_intent
+
+GOOD = [row(str(item)) for item in range(1, 6)]
+BAD = row("abc")
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(*rows, name="plan.csv"):
+        path = tmp_path / name
+        path.write_text(csv_text(*rows))
+        return path
+
+    return write
+
+
+def test_every_row_is_an_intent_in_the_order_of_the_file(command, ledger, file):
+    result = command("import", file(*GOOD))
+    assert result.exit_code == 0
+    assert "5 enqueued" in result.stdout
+    found = [parse_intent(entry.payload).work_item_ids for entry in ledger.front.inbox_entries(99)]
+    assert found == [(1,), (2,), (3,), (4,), (5,)]
+
+
+def test_the_same_file_twice_is_enqueued_once(command, ledger, file):
+    path = file(*GOOD)
+    command("import", path)
+    again = command("import", path)
+    assert again.exit_code == 0
+    assert "0 enqueued, 5 were known from an earlier run and are not doubled" in again.stdout
+    assert ledger.front.inbox_length() == 5
+
+
+def test_another_import_id_does_it_all_again(command, ledger, file):
+    path = file(*GOOD)
+    command("import", path)
+    command("import", path, "--import-id", "once more")
+    assert ledger.front.inbox_length() == 10
+
+
+def test_more_rows_than_one_step_are_all_enqueued(command, ledger, file):
+    document = json.loads(command("import", file(*[row(str(item)) for item in range(1, 1203)]), "--json").stdout)
+    assert document["enqueued"] == 1202
+    assert ledger.front.inbox_length() == 1202
+
+
+def test_wrong_rows_are_rejected_and_the_rest_goes_on(command, ledger, file):
+    result = command("import", file(GOOD[0], BAD, GOOD[1]))
+    assert result.exit_code == 1
+    assert "2 enqueued, 1 rejected" in result.stdout
+    assert "3     work_item_ids: 'abc' is not a work item id" in result.stdout
+    assert ledger.front.inbox_length() == 2
+
+
+def test_strict_refuses_the_file(command, ledger, file):
+    result = command("import", "--strict", file(GOOD[0], BAD))
+    assert result.exit_code == 2
+    assert "line 3: work_item_ids" in result.stderr
+    assert ledger.front.inbox_length() == 0
+    assert command("import", "--strict", file(*GOOD)).exit_code == 0
+
+
+def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
+    header = (
+        "project_key",
+        "work_item_type_key",
+        "work_item_ids",
+        "field_key",
+        "update_mode",
+        "after_field_value",
+        "intent_id",
+    )
+    path = tmp_path / "plan.csv"
+    rows = [[*row("1"), "a"], [*row("2"), "a"], [*row("1"), "a"], [*row("3"), "b"]]
+    path.write_text(csv_text(*rows, header=header))
+    document = json.loads(command("import", path, "--json").stdout)
+    assert (document["enqueued"], document["known"]) == (2, 1)
+    assert document["rejected"] == [{"line": 3, "reason": "intent_id: a is taken by another content"}]
+    assert ledger.front.inbox_length() == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("plan.csv", "a,b\n1,2\n", "misses project_key"),
+        ("plan.csv", "", "the file is empty"),
+        ("plan.xlsx", "x", "give --format csv or --format jsonl"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_2_and_one_line(command, tmp_path, name, content, complaint):
+    path = tmp_path / name
+    path.write_text(content)
+    result = command("import", path)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert "Nothing was enqueued" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("path", ["missing.csv", "."])
+def test_a_file_that_cannot_be_read_is_2(command, path):
+    result = command("import", path, "--format", "csv")
+    assert result.exit_code == 2
+    assert path in result.stderr
+
+
+def test_standard_input_needs_a_format(command, ledger):
+    assert command("import", "-", input=csv_text(*GOOD)).exit_code == 2
+    assert command("import", "-", "--format", "csv", input=csv_text(*GOOD)).exit_code == 0
+    assert ledger.front.inbox_length() == 5
+
+
+def test_json_tells_everything(command, file):
+    document = json.loads(command("import", file(GOOD[0], BAD), "--json").stdout)
+    assert document["rows"] == 2
+    assert document["rejected_count"] == 1
+    assert document["rejected"][0]["line"] == 3
+    assert document["counts"] is None
+    assert len(document["import_id"]) == 16
+
+
+def test_wait_ends_with_a_table_by_reason(command, ledger, file):
+    path = file(*GOOD, row("1", after='{"value": "option_0"}'), BAD)
+    command("import", path)
+    ledger.do_all({2: "NoPermissionToModify", 3: "NoPermissionToModify", 4: "WorkItemTerminated"})
+    result = command("import", path, "--wait")  # what was enqueued before is followed, too
+    assert result.exit_code == 1
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "succeeded 2" in lines
+    assert "superseded 1 a later change of the same field overwrites it" in lines
+    assert "failed 2 the remote said NoPermissionToModify: item 2, 3" in lines
+    assert "failed 1 the remote said WorkItemTerminated: item 4" in lines
+    assert any(line.startswith("8 work_item_ids") for line in lines)
+
+
+def test_wait_with_json_is_one_document(command, ledger, file):
+    path = file(*GOOD)
+    command("import", path)
+    ledger.do_all({2: "NoPermissionToModify"})
+    result = command("import", path, "--wait", "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert document["counts"] == {"total": 5, "succeeded": 4, "failed": 1, "superseded": 0, "canceled": 0, "expired": 0}
+    [group] = document["failed"]
+    assert (group["code"], group["count"], group["items"][0]["item"]) == ("NoPermissionToModify", 1, 2)
+    assert "settled 5" in result.stderr
+
+
+def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, file, redis):
+    path = file(row("1 2 3"))
+    command("import", path)
+    [entry] = ledger.front.inbox_entries(9)
+    intent = parse_intent(entry.payload)
+    from worker.ledger.records import Outcome
+
+    ledger.lane.refuse(
+        entry.number,
+        intent.intent_id,
+        entry.enqueued_at_ms,
+        intent.work_item_ids,
+        Outcome.failed("unknown_lane", "no such lane"),
+    )
+    ledger.front.leave_inbox({intent.intent_id: (entry.number, "default")})
+    result = command("import", path, "--wait")
+    assert result.exit_code == 1
+    assert "no such lane: item 1, 2, 3" in result.stdout

@@ -1,0 +1,181 @@
+"""`status`, `show` and `failures`: what the ledger looks like while work is under way."""
+
+import pytest
+
+
+def states(command, intent):
+    return {item["item"]: item["state"] for item in command.json("show", intent)["items"]}
+
+
+def test_an_empty_ledger_has_nothing_to_do(command):
+    document = command.json("status")
+    assert document["inbox"] == {"intents": 0, "oldest_wait": None}
+    [lane] = document["lanes"]
+    assert (lane["lane"], lane["paused"], lane["requests_left"], lane["recent"]) == ("default", None, 0, [])
+    assert "nothing to do" in command("status").stdout
+
+
+def test_status_counts_what_waits_and_what_is_under_way(command, ledger):
+    command.enqueue(*range(1, 121))
+    command.enqueue(*range(1, 4), field="owner", after="x")
+    assert command.json("status")["inbox"]["intents"] == 2
+    ledger.take_in()
+    [lane] = command.json("status")["lanes"]
+    assert (lane["ready_changes"], lane["ready_groups"], lane["requests_left"]) == (123, 2, 4)
+    ledger.accept(ledger.claim())
+    ledger.settle(ledger.claim(), {70: "WorkItemTerminated"})
+    [lane] = command.json("status")["lanes"]
+    assert (lane["open_jobs"], lane["ready_changes"], lane["owned_cells"], lane["seconds_left"]) == (1, 23, 73, 2.0)
+    assert (lane["recent"][0]["size"], lane["recent"][0]["failed"]) == (50, 1)
+    text = command("status").stdout
+    assert "23 changes in 2 groups" in text
+    assert "at least 2 s" in text
+
+
+def test_status_says_why_a_lane_stands_still(command):
+    command("pause", "--reason", "the quota is used up")
+    [lane] = command.json("status")["lanes"]
+    assert lane["paused"]["reason"] == "the quota is used up"
+    assert "PAUSED" in command("status").stdout
+    assert "feishu-batch resume" in command("status").stdout
+
+
+def test_a_lane_that_does_not_exist_is_2(command):
+    result = command("status", "--lane", "nowhere")
+    assert result.exit_code == 2
+    assert "there are: default" in result.stderr
+
+
+def test_show_follows_an_item_from_the_inbox_to_its_end(command, ledger):
+    intent = command.enqueue(1, 2)
+    assert states(command, intent) == {1: "queued", 2: "queued"}
+    ledger.take_in()
+    assert states(command, intent) == {1: "pending", 2: "pending"}
+    batch = ledger.claim()
+    assert states(command, intent) == {1: "in flight", 2: "in flight"}
+    ledger.settle(batch, {2: "NoPermissionToModify"})
+    document = command.json("show", intent)
+    assert document["state"] == "partial"
+    assert document["items"][0] == {
+        "item": 1,
+        "state": "succeeded",
+        "batch": None,
+        "job": None,
+        "code": None,
+        "reason": None,
+    }
+    assert document["items"][1]["reason"] == "the remote said NoPermissionToModify"
+    assert document["group"]["field_key"] == "priority"
+    assert document["completed_at"] > document["enqueued_at"]
+
+
+def test_show_names_batch_and_job(command, ledger):
+    intent = command.enqueue(1)
+    ledger.take_in()
+    batch = ledger.accept(ledger.claim())
+    [item] = command.json("show", intent)["items"]
+    assert (item["batch"], item["job"]) == (batch.number, "JOB-1")
+    assert f"batch {batch.number}, job JOB-1" in command("show", intent).stdout
+
+
+def test_show_tells_who_waits_behind_whom(command, ledger):
+    first = command.enqueue(1, 2)
+    ledger.take_in()
+    batch = ledger.claim()
+    second = command.enqueue(1, after='{"value": "option_2"}')
+    ledger.take_in()
+    assert states(command, second) == {1: "behind"}
+    ledger.settle(batch)
+    assert states(command, first) == {1: "succeeded", 2: "succeeded"}
+    assert states(command, second) == {1: "pending"}
+
+
+def test_show_tells_the_place_of_a_shared_change(command, ledger):
+    first, second = command.enqueue(1, 2), command.enqueue(2, 3)
+    ledger.take_in()
+    assert states(command, second) == {2: "pending", 3: "pending"}
+    batch = ledger.claim()
+    assert states(command, second) == {2: "in flight", 3: "in flight"}
+    ledger.settle(batch)
+    assert states(command, first) == {1: "succeeded", 2: "succeeded"}
+    assert states(command, second) == {2: "succeeded", 3: "succeeded"}
+
+
+def test_show_tells_superseded_and_canceled_items(command, ledger):
+    old = command.enqueue(1)
+    new = command.enqueue(1, after='{"value": "option_2"}')
+    ledger.take_in()
+    assert states(command, old) == {1: "superseded"}
+    command("cancel", new)
+    assert states(command, new) == {1: "canceled"}
+
+
+def test_show_lists_what_is_asked_for(command, ledger):
+    intent = command.enqueue(*range(1, 61))
+    ledger.take_in()
+    ledger.settle(ledger.claim(), {10: "WorkItemTerminated"})
+    assert [item["item"] for item in command.json("show", intent, "--items", "failed")["items"]] == [10]
+    assert len(command.json("show", intent, "--items", "open")["items"]) == 10
+    assert len(command.json("show", intent)["items"]) == 60
+    assert "WorkItemTerminated" in command("show", intent).stdout
+
+
+@pytest.mark.parametrize("name", ["show", "cancel"])
+def test_an_unknown_intent_is_2(command, name):
+    result = command(name, "nothing")
+    assert result.exit_code == 2
+    assert "no intent nothing" in result.stderr
+
+
+def test_failures_are_grouped_by_reason(command, ledger):
+    first = command.enqueue(*range(1, 4))
+    command.enqueue(*range(4, 7), field="owner")
+    ledger.do_all({1: "A", 4: "B", 5: "B"})
+    [lane] = command.json("failures")["lanes"]
+    assert (lane["failed"], lane["intents"], lane["is_cut"]) == (3, 2, False)
+    assert [(group["code"], group["count"]) for group in lane["groups"]] == [("B", 2), ("A", 1)]
+    assert lane["groups"][1]["items"] == [{"item": 1, "intent_id": first}]
+    assert "the remote said B" in command("failures").stdout
+
+
+def test_failures_may_be_limited(command, ledger):
+    for item in (1, 2, 3):
+        command.enqueue(item, field=f"field_{item}")
+    ledger.do_all({1: "A", 2: "A", 3: "A"})
+    [lane] = command.json("failures", "--limit", 2)["lanes"]
+    assert (lane["failed"], lane["is_cut"]) == (2, True)
+    assert command.json("failures", "--since", "1h")["lanes"][0]["failed"] == 3
+    assert command("failures", "--since", "yesterday").exit_code == 2
+
+
+def test_no_failure_is_said(command):
+    assert command("failures").stdout == "nothing failed\n"
+
+
+def test_cancel_leaves_what_is_in_a_request(command, ledger):
+    intent = command.enqueue(*range(1, 61))
+    ledger.take_in()
+    ledger.claim()
+    result = command("cancel", intent)
+    assert (result.exit_code, result.stdout) == (0, "10 items canceled, 50 in a request that goes on\n")
+
+
+def test_cancel_of_an_ended_intent_changes_nothing(command, ledger):
+    intent = command.enqueue(1)
+    ledger.do_all()
+    assert command("cancel", intent).stdout == f"{intent} has already ended: succeeded\n"
+    assert states(command, intent) == {1: "succeeded"}
+
+
+def test_cancel_needs_a_worker_that_takes_the_intent_in(command, monkeypatch):
+    monkeypatch.setattr("worker.cli.steer.TAKEN_IN_WITHIN", 0.2)
+    result = command("cancel", command.enqueue(1))
+    assert result.exit_code == 3
+    assert "feishu-batch up" in result.stderr
+
+
+def test_resume_says_whether_there_was_a_pause(command, ledger):
+    command("pause")
+    assert ledger.lane.paused()["polling"] is True
+    assert command("resume").stdout == "lane default goes on\n"
+    assert command("resume").stdout == "lane default was not paused\n"

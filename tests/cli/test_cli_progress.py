@@ -1,0 +1,132 @@
+"""How progress is shown, and how a crowd of intents is followed."""
+
+import io
+import threading
+from dataclasses import replace
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from rich.console import Console
+
+from worker.cli import following
+from worker.cli.errors import UnreachableError
+from worker.cli.following import Pace
+from worker.cli.progress import Bars, Figures, Lines, display_for
+from worker.ledger.reading import Reading
+from worker.watching import Totals, Watch
+
+OPEN = Totals(
+    total=10, accepted=10, in_flight=2, succeeded=3, failed=1, superseded=1, canceled=0, expired=0, open_intents=4
+)
+FIGURES = Figures(OPEN, requests=3, slot_use=0.9, seconds_left=7.4)
+
+
+def text_of(show, *, terminal=False):
+    out = io.StringIO()
+    show(Console(file=out, force_terminal=terminal, width=120))
+    return out.getvalue()
+
+
+def test_a_line_tells_counts_requests_slot_use_and_time_left():
+    def show(console):
+        Lines(console).show(FIGURES)
+
+    line = text_of(show)
+    assert line == "accepted 10/10 · sent 6 · settled 5 · 3 requests · 90% of the slots used · at least 7 s left\n"
+
+
+def test_lines_come_every_few_seconds_and_unchanged_ones_rarely():
+    now = [0.0]
+
+    def show(console):
+        lines = Lines(console, clock=lambda: now[0])
+        for second in range(60):
+            now[0] = float(second)
+            lines.show(replace(FIGURES, requests=min(second, 12)))
+
+    assert len(text_of(show).splitlines()) == 6  # 0, 3, 6, 9, 12 s; and once more after half a minute
+
+
+def test_the_end_is_always_said():
+    def show(console):
+        lines = Lines(console, clock=lambda: 0.0)
+        lines.show(FIGURES)
+        lines.show(replace(FIGURES, totals=replace(OPEN, open_intents=0)))
+
+    assert text_of(show).splitlines()[-1].endswith("done")
+
+
+def test_bars_on_a_terminal():
+    def show(console):
+        with display_for(console, 10) as display:
+            assert isinstance(display, Bars)
+            display.show(replace(FIGURES, remark="lane default is paused: [quota]"))
+
+    text = text_of(show, terminal=True)
+    assert "settled" in text
+    assert "5/10" in text
+    assert "paused: [quota]" in text
+
+
+def test_slot_use_counts_from_the_first_request_to_the_last():
+    class View:
+        lane = "default"
+
+        def __init__(self, taken):
+            self.figures = type("Figures", (), {"slots_taken": taken})
+
+    pace = Pace(1.0, {"default": 100})
+    for now, taken in ((5, 100), (6, 101), (7, 102), (8, 102), (10, 104), (30, 104)):
+        pace.note([View(taken)], now)
+    assert pace.requests == 4
+    assert pace.slot_use == pytest.approx(4 / 5)
+
+
+def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix, monkeypatch):
+    monkeypatch.setattr("worker.watching.PER_LOOK", 3)
+    ids = [(command.enqueue(item), 1) for item in range(1, 8)]
+    ledger.do_all({5: "WorkItemTerminated"})
+    watch = Watch(Reading(redis, prefix), [*ids, ("forgotten", 1)])
+    looks = 0
+    while not watch.is_over:
+        watch.look()
+        looks += 1
+    assert looks == 3
+    assert (watch.totals().succeeded, watch.totals().failed, watch.forgotten) == (6, 1, 1)
+    assert watch.failures.groups()[0].items[0][0] == "5"
+
+
+def test_watching_sees_work_get_on(ledger, command, redis, prefix):
+    watch = Watch(Reading(redis, prefix), [(command.enqueue(*range(1, 61)), 60)])
+    seen = []
+
+    def look():
+        watch.look()
+        totals = watch.totals()
+        seen.append((totals.accepted, totals.sent, totals.settled))
+
+    look()
+    ledger.take_in()
+    look()
+    batch = ledger.claim()
+    look()
+    ledger.settle(batch)
+    look()
+    ledger.settle(ledger.claim())
+    look()
+    assert seen == [(0, 0, 0), (60, 0, 0), (60, 50, 0), (60, 50, 50), (60, 60, 60)]
+    assert watch.is_over
+
+
+def test_an_absence_of_redis_is_borne_for_a_while(monkeypatch):
+    class Absent:
+        is_over = False
+
+        def look(self):
+            raise RedisConnectionError
+
+    monkeypatch.setattr(following, "TICK", 0.01)
+    monkeypatch.setattr(following, "PATIENCE", 0.1)
+    follower = following.Follower(session=None, watch=Absent(), pace=Pace(1.0, {}))
+    with pytest.raises(UnreachableError, match="the work is safe"):
+        follower.run(Lines(Console(file=io.StringIO())), threading.Event())

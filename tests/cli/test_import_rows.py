@@ -1,0 +1,157 @@
+"""Files, row by row: no file makes it stumble, and a wrong row never costs its neighbours."""
+
+import io
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rows_factory import HEADER, PROJECT, csv_text, row
+
+from worker.importing.rows import LONGEST_LINE, Format, ImportFileError, Rejected, Row, read_rows
+
+
+def rows_of(data, kind=Format.CSV, import_id="x"):
+    return list(read_rows(io.BytesIO(data if isinstance(data, bytes) else data.encode()), kind, import_id))
+
+
+def items(rows):
+    return [r.intent.work_item_ids for r in rows if isinstance(r, Row)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("lineterminator", ["\n", "\r\n"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_what_spreadsheets_write_is_read(encoding, lineterminator, delimiter):
+    text = csv_text(
+        row("1 2", after="完了"), row("3", after="a\nb"), lineterminator=lineterminator, delimiter=delimiter
+    )
+    [first, second] = rows_of(text.encode(encoding))
+    assert first.intent.work_item_ids == (1, 2)
+    assert first.intent.after_field_value == "完了"
+    assert second.intent.after_field_value == "a\nb"
+
+
+def test_columns_come_in_any_order_and_any_case():
+    header = ["Update_Mode", "after_field_value", "WORK_ITEM_ID", "field_key", "work_item_type_key", " project_key "]
+    [only] = rows_of(csv_text(["UPDATE", "5", "7", "f", "story", PROJECT], header=header))
+    assert only.intent.work_item_ids == (7,)
+
+
+@pytest.mark.parametrize(
+    ("header", "complaint"),
+    [
+        (HEADER[:-1], "misses after_field_value"),
+        ((*HEADER, "prioritty"), "unknown column 'prioritty'"),
+        ((*HEADER, "work_item_id"), "names work_item_ids twice"),
+        ((), "the file is empty"),
+    ],
+)
+def test_a_wrong_header_is_one_error_before_any_row(header, complaint):
+    with pytest.raises(ImportFileError, match=complaint):
+        rows_of(csv_text(row(), header=header))
+
+
+def test_a_utf_16_file_is_told_so():
+    with pytest.raises(ImportFileError, match="UTF-8"):
+        rows_of(csv_text(row()).encode("utf-16"))
+
+
+def test_wrong_rows_have_their_line_and_reason_and_the_others_go_on():
+    text = csv_text(
+        row("1"),
+        row("abc"),
+        row("2", mode="OVERWRITE"),
+        row("3", after="a\nb"),
+        row("4", "f", "UPDATE", "5", "extra"),
+        row("5"),
+    )
+    found = rows_of(text)
+    assert items(found) == [(1,), (3,), (5,)]
+    rejected = {r.line: r.reason for r in found if isinstance(r, Rejected)}
+    assert rejected.keys() == {3, 4, 7}
+    assert "'abc' is not a work item id" in rejected[3]
+    assert "update_mode" in rejected[4]
+    assert "7 cells" in rejected[7]
+
+
+def test_bytes_that_are_no_utf_8_cost_one_row_only():
+    data = csv_text(row("1"), row("2", after="MARK"), row("3")).encode().replace(b"MARK", b"\xff\xfe")
+    found = rows_of(data)
+    assert items(found) == [(1,), (3,)]
+    assert "UTF-8" in found[1].reason
+
+
+def test_an_endless_line_costs_one_row_only():
+    found = rows_of(csv_text(row("1"), row("2", after="x" * (LONGEST_LINE + 10)), row("3")))
+    assert items(found) == [(1,), (3,)]
+    assert "longer than" in found[1].reason
+
+
+def test_an_unclosed_quote_is_rejected():
+    [good, bad] = rows_of(csv_text(row("1")) + ",".join(row("2")[:-1]) + ',"open')
+    assert isinstance(good, Row)
+    assert isinstance(bad, Rejected)
+
+
+def test_short_rows_and_empty_rows_are_read_as_spreadsheets_write_them():
+    [only] = rows_of(csv_text(row("1"), ["", ""], header=(*HEADER, "note", "priority", "")))
+    assert only.intent.note is None
+
+
+def test_json_lines_are_intents():
+    lines = [
+        json.dumps(dict(zip(HEADER, [PROJECT, "story", [1, 2], "f", "UPDATE", {"value": "x"}], strict=True))),
+        "",
+        json.dumps(dict(zip(HEADER, [PROJECT, "story", [3], "f", "UPDATE", None], strict=True))).replace(
+            "work_item_ids", "work_item_id"
+        ),
+        "[]",
+        "{",
+    ]
+    found = rows_of("\n".join(lines), Format.JSONL)
+    assert items(found) == [(1, 2), (3,)]
+    assert [r.line for r in found if isinstance(r, Rejected)] == [4, 5]
+
+
+def test_the_same_file_gives_the_same_ids_and_equal_rows_have_ids_of_their_own():
+    text = csv_text(row("1"), row("1"), row("2"))
+    ids = [r.intent.intent_id for r in rows_of(text)]
+    assert len(set(ids)) == 3
+    assert ids == [r.intent.intent_id for r in rows_of(text)]
+    assert not set(ids) & {r.intent.intent_id for r in rows_of(text, import_id="another")}
+
+
+def test_a_row_keeps_an_id_of_its_own():
+    [only] = rows_of(csv_text([*row("1"), "mine"], header=(*HEADER, "intent_id")))
+    assert only.intent.intent_id == "mine"
+
+
+WEIRD = st.text(st.sampled_from([*'",;\t\n\r 1a{}[]\\\0é\ufeff']), max_size=12)
+
+
+@given(st.lists(st.lists(WEIRD, max_size=8), max_size=6))
+def test_weird_csv_gives_rows_or_reasons(body):
+    found = rows_of(csv_text(*body, lineterminator="\r\n"))
+    assert all(isinstance(r, Row) or r.reason for r in found)
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=300))
+def test_any_bytes_after_the_header_give_rows_or_reasons(data):
+    found = rows_of(csv_text().encode() + data)
+    assert all(r.line >= 2 for r in found)
+
+
+@given(st.binary(max_size=300), st.sampled_from(list(Format)))
+def test_any_bytes_give_rows_reasons_or_one_error(data, kind):
+    with suppress(ImportFileError):
+        assert all(isinstance(r, Row) or r.reason for r in rows_of(data, kind))
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
+def test_texts_survive_the_way_through_csv(texts):
+    values = [text for text in texts if text.strip() and "\r" not in text]
+    found = rows_of(csv_text(*[row("1", after=json.dumps(text)) for text in values]))
+    assert [r.intent.after_field_value for r in found] == values
