@@ -19,6 +19,7 @@ def test_status_counts_what_waits_and_what_is_under_way(command, ledger):
     command.enqueue(*range(1, 121))
     command.enqueue(*range(1, 4), field="owner", after="x")
     assert command.json("status")["inbox"]["intents"] == 2
+    assert "not known before the inbox is taken in" in command("status").stdout
     ledger.take_in()
     [lane] = command.json("status")["lanes"]
     assert (lane["ready_changes"], lane["ready_groups"], lane["requests_left"]) == (123, 2, 4)

@@ -39,11 +39,11 @@ def status(lane: str | None, as_json: bool) -> int:
     oldest = f", the oldest for {duration(inbox.oldest_wait)}" if inbox.oldest_wait is not None else ""
     out.print(f"inbox      {inbox.intents} intents not taken in yet{oldest}")
     for view in lanes:
-        _print_lane(out, view, slot)
+        _print_lane(out, view, slot, inbox)
     return 0
 
 
-def _print_lane(out: Console, view: LaneView, slot: float) -> None:
+def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView) -> None:
     counts = view.counts
     out.print(f"\nlane {view.lane}", style="bold")
     if view.pause:
@@ -55,15 +55,18 @@ def _print_lane(out: Console, view: LaneView, slot: float) -> None:
         f"open       {counts.open_jobs} jobs, {counts.checks} batches to be read back, {counts.due_batches} to be sent again"
     )
     out.print(f"cells      {counts.owned_cells} with a change that waits or is under way")
-    out.print(f"time left  {_time_left(view, slot)}")
+    out.print(f"time left  {_time_left(view, slot, inbox)}")
     if view.recent:
         rows = [_recent_row(batch) for batch in view.recent[:SHOWN]]
         out.print(table(("batch", "items", "failed", "took", "polls", "tries", "job"), rows))
 
 
-def _time_left(view: LaneView, slot: float) -> str:
+def _time_left(view: LaneView, slot: float, inbox: InboxView) -> str:
     if view.requests_left:
-        return f"at least {duration(view.requests_left * slot)}: {view.requests_left} requests, and their jobs"
+        more = ", and what is in the inbox" if inbox.intents else ""
+        return f"at least {duration(view.requests_left * slot)}: {view.requests_left} requests, and their jobs{more}"
+    if inbox.intents:
+        return "not known before the inbox is taken in"
     return "until the open jobs end" if view.counts.owned_cells else "nothing to do"
 
 
