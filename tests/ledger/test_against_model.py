@@ -12,7 +12,7 @@ from dump import dump
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from model import Intent, Model
+from lane_model import Intent, Model
 
 from worker.ledger import lane as lane_module
 from worker.ledger import scripts
