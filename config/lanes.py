@@ -1,9 +1,9 @@
 """The lanes of a deployment: one credential each. One from the settings, or as many as the lanes file names."""
 
-import os
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from config.errors import ConfigError
 from config.fields import ENV_PREFIX
-from config.settings import Settings, secure_base_url
+from config.settings import Settings, process_environment, secure_base_url
 
 RESERVED_NAMES = frozenset({"front"})  # the producers' keys stand under this name
 
@@ -58,6 +58,12 @@ class LaneConfig(BaseModel):
     plugin_token_type: Literal[0, 1] = 0
     user_key: Annotated[str, Field(min_length=1)]
     project_keys: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the credential, as a hash: what of it may be read by everybody who may read the ledger."""
+        credential = (self.base_url, self.plugin_id, self.plugin_secret.get_secret_value(), str(self.plugin_token_type))
+        return blake2b("\0".join(credential).encode(), digest_size=8).hexdigest()
 
     @field_validator("name")
     @classmethod
@@ -124,7 +130,7 @@ def load_lanes(settings: Settings, environ: Mapping[str, str] | None = None) -> 
             user_key=user_key,
         )
         return Lanes(lanes=(only,))
-    return _from_file(settings.lanes_file, settings, os.environ if environ is None else environ)
+    return _from_file(settings.lanes_file, settings, process_environment() if environ is None else environ)
 
 
 def lane_names(settings: Settings) -> tuple[str, ...]:

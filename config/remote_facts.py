@@ -64,14 +64,6 @@ class RemoteFacts(BaseModel):
         default_factory=lambda: {"x-auth-mode": "1"},
         description="JSON object: the headers that ENFORCE_USER_RIGHTS adds to every call.",
     )
-    field_type_modes: Annotated[dict[str, tuple[str, ...]], *FromJson] = Field(
-        default_factory=dict,
-        description='JSON object, field type to writable modes, over the built-in table: {"business": ["UPDATE"], "file": []}.',
-    )
-    project_key_pattern: str = Field(
-        "^[0-9a-f]{24}$",
-        description="What a project_key looks like. A space's simple name in a request body may silently match nothing.",
-    )
     read_slots_per_second: float = number(
         15, 0.1, 1000, "Other calls (token, fields, read-back) a second and endpoint."
     )

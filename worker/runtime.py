@@ -111,7 +111,9 @@ def _lane_runtime(config: LaneConfig, settings: Settings, app: Celery, redis: Re
     lane = Lane(redis, settings.key_prefix, config.name)
     hints = LaneHints(app, lane)
     remote = remote_from(config, settings)
-    tokens = TokenSource(remote, RedisTokenStore(redis, lane.prefix), renew_early=settings.token_renew_early_seconds)
+    tokens = TokenSource(
+        remote, RedisTokenStore(redis, lane.prefix, config.fingerprint), renew_early=settings.token_renew_early_seconds
+    )
     publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints)
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
     return LaneRuntime(

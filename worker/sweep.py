@@ -8,10 +8,12 @@ import structlog
 from worker.hints import IntakeHints, LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
+from worker.ledger.records import Outcome, OutcomeKind
 
 log = structlog.get_logger("feishu_batch.sweep")
 
 FORGET_PER_SWEEP = 500
+EXPIRE_PER_SWEEP = 100
 
 
 class Sweep:
@@ -41,8 +43,12 @@ class LaneSweep:
         self._retention = {"succeeded": retain_succeeded, "failed": retain_failed}
 
     def run(self) -> dict[str, int]:
+        for number in self._lane.expired(
+            EXPIRE_PER_SWEEP
+        ):  # a lane that sends claims nothing late; a paused one has us
+            self._lane.end_pending(number, Outcome(OutcomeKind.EXPIRED))
         counts = self._lane.counts()
-        if counts.ready_groups or counts.due_batches or counts.sending or self._lane.has_expired():
+        if counts.ready_groups or counts.due_batches or counts.sending:
             self._hints.submit()
         if counts.open_jobs:
             self._hints.poll()

@@ -222,8 +222,10 @@ class Lane:
         """Whether a batch waits to be sent again soon."""
         return bool(self._redis.zcount(self.key("due"), "-inf", _ms(self.now() + 1.0)))
 
-    def has_expired(self) -> bool:
-        return bool(self._redis.zcount(self.key("expiring"), "-inf", _ms(self.now())))
+    def expired(self, limit: int) -> list[int]:
+        """Numbers of intents whose time is over."""
+        numbers = self._redis.zrange(self.key("expiring"), "-inf", _ms(self.now()), byscore=True, offset=0, num=limit)
+        return [int(number) for number in numbers]
 
     def now(self) -> float:
         """The Redis clock, unix seconds."""

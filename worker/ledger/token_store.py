@@ -17,13 +17,15 @@ RETRY = 0.05  # seconds
 
 
 class RedisTokenStore:
-    """Implements `worker.remote.tokens.TokenStore`."""
+    """Implements `worker.remote.tokens.TokenStore`. `credential` names whose token it is, without giving it away: after a
+    change of the plugin or its secret nobody goes on with the old one's token.
+    """
 
-    def __init__(self, redis: Redis, lane_prefix: str) -> None:
+    def __init__(self, redis: Redis, lane_prefix: str, credential: str) -> None:
         self._redis: Any = redis
         self._scripts = Scripts(redis)
-        self._key = f"{lane_prefix}token"
-        self._lock_key = f"{lane_prefix}token-lock"
+        self._key = f"{lane_prefix}token:{credential}"
+        self._lock_key = f"{lane_prefix}token-lock:{credential}"
 
     def load(self) -> Token | None:
         text = self._redis.get(self._key)
