@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import structlog
 
+from worker.blame import Blame
 from worker.hints import LaneHints
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState
@@ -39,6 +40,7 @@ class Follower:
         tokens: TokenSource,
         hints: LaneHints,
         progress: ProgressReports,
+        blame: Blame,
         policy: Policy,
         http_timeout: float,
         verify_share: float,
@@ -50,6 +52,7 @@ class Follower:
         self._tokens = tokens
         self._hints = hints
         self._progress = progress
+        self._blame = blame
         self._policy = policy
         self._hold = http_timeout + HOLD
         self._verify_share = verify_share
@@ -87,13 +90,14 @@ class Follower:
         return self._lane.pick(where, hold=self._hold) if picked <= PATIENCE else picked
 
     def _poll(self, batch: Batch) -> dict[str, object]:
-        answer = self._ask(batch)
+        token = self._token()
+        answer = self._ask(batch, token) if token else None
         if answer is None:
             step = Step(BatchState.OPEN, delay=self._policy.backoff)
         else:
             step = after_poll(batch, answer, self._policy, self._next_poll(batch), verify=self._is_sampled())
             step = _counted(step, batch)
-        advanced = self._apply(batch, BatchState.OPEN, step)
+        advanced = self._apply(batch, BatchState.OPEN, step, token)
         if isinstance(answer, JobReport) and answer.word in self._policy.final_words:
             self._learn(batch)
             self._log_end(batch, answer, step)
@@ -107,10 +111,7 @@ class Follower:
             "remaining": advanced.remaining,
         }
 
-    def _ask(self, batch: Batch) -> JobReport | RemoteError | None:
-        token = self._token()
-        if token is None:
-            return None
+    def _ask(self, batch: Batch, token: Token) -> JobReport | RemoteError | None:
         reservation = self._poll_slots.take(ahead=2 * self._poll_slots.spacing.slot)
         if reservation is None:
             return None
@@ -169,7 +170,7 @@ class Follower:
         else:
             step = self._look(batch, token)
             self._read_slots.settle(reservation, answered_at=None, round_trip=None, verdict="accepted")
-        self._apply(batch, BatchState.CHECK, step)
+        self._apply(batch, BatchState.CHECK, step, token)
         log.info(
             "batch.read_back",
             settled=len(step.settled),
@@ -191,7 +192,7 @@ class Follower:
             )
         except RemoteError as error:
             log.warning("read_back.failed", error=str(error))
-            return after_read_back_failed(batch, error, self._policy)
+            return after_read_back_failed(batch, self._blame.judged(batch, error), self._policy)
         shown: Mapping[int, bool | None] = {
             item.id: shows(
                 item.types.get(spec.field_key),
@@ -216,11 +217,10 @@ class Follower:
             log.warning("token.not_available", error=str(error))
         return None
 
-    def _apply(self, batch: Batch, state: BatchState, step: Step) -> Advanced:
+    def _apply(self, batch: Batch, state: BatchState, step: Step, token: Token | None) -> Advanced:
         advanced = write_step(self._lane, batch, state, step)
-        if step.renew_token:
-            with suppress(RemoteError):
-                token = self._tokens.get()
+        if step.renew_token and token:
+            with suppress(RemoteError):  # the next run asks for a token anyway, and says what is wrong
                 self._tokens.renew(token)
         if step.pause:
             self._lane.pause(step.pause, polling=False)

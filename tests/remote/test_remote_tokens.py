@@ -126,6 +126,19 @@ def test_a_rejected_token_is_renewed_only_by_the_first_who_says_so():
     assert setup.remote.calls == 2
 
 
+def test_a_rejected_token_is_not_used_again_even_if_its_renewal_failed():
+    setup = Setup()
+    source = setup.source()
+    rejected = source.get()
+    setup.remote.error = NotExecuted("the log-in answers with 502")
+    with pytest.raises(NotExecuted):
+        source.renew(rejected)
+    with pytest.raises(NotExecuted):
+        source.get()
+    setup.remote.error = None
+    assert source.get().fingerprint != rejected.fingerprint
+
+
 def test_a_token_never_shows_its_value():
     token = Token.issued("p-secret", at=0, lifetime=1)
     assert "p-secret" not in f"{token} {token!r}"

@@ -71,21 +71,27 @@ class TokenSource:
         self._renew_early = renew_early
         self._lock_wait = lock_wait
         self._not_before = 0.0
+        self._rejected = ""  # the fingerprint of a token that the remote system refused, whatever its time says
 
     def get(self) -> Token:
         """The shared token. Raises what authenticating raises, but only once the old token has run out."""
         token = self._store.load()
-        if token is None or not token.is_valid(self._clock()):
-            return self._replace(lambda shared: shared.is_valid(self._clock()))
+        if token is None or not self._is_good(token):
+            return self._replace()
         if token.is_due(self._clock(), self._renew_early) and self._clock() >= self._not_before:
             return self._renew_ahead(token)
         return token
 
     def renew(self, rejected: Token) -> Token:
-        """A token other than the rejected one. Renews only if nobody else has done so already."""
-        return self._replace(
-            lambda shared: shared.fingerprint != rejected.fingerprint and shared.is_valid(self._clock())
-        )
+        """A token other than the rejected one. Renews only if nobody else has done so already.
+
+        Should that fail, `get` does not hand out the rejected one either.
+        """
+        self._rejected = rejected.fingerprint
+        return self._replace()
+
+    def _is_good(self, token: Token) -> bool:
+        return token.fingerprint != self._rejected and token.is_valid(self._clock())
 
     def _renew_ahead(self, token: Token) -> Token:
         """Renew while there is no hurry: on any trouble that may pass, the old token goes on."""
@@ -101,10 +107,10 @@ class TokenSource:
                 self._not_before = self._clock() + PAUSE_AFTER_FAILURE
                 return token
 
-    def _replace(self, is_good: Callable[[Token], bool]) -> Token:
+    def _replace(self) -> Token:
         with self._store.lock(self._lock_wait) as held:
             current = self._store.load()
-            if current is not None and is_good(current):
+            if current is not None and self._is_good(current):
                 return current
             if held:
                 return self._authenticate()
