@@ -18,7 +18,7 @@ from worker.polling import estimated_duration, next_poll_delay, size_class
 from worker.progress import ProgressReports
 from worker.remote.client import RemoteClient
 from worker.remote.compare import shows
-from worker.remote.errors import LaneStopped, RemoteError
+from worker.remote.errors import BatchRefused, LaneStopped, RemoteError
 from worker.remote.models import JobReport, Token
 from worker.remote.tokens import TokenSource
 from worker.submit import settle_slot, write_step
@@ -120,6 +120,9 @@ class Follower:
             answer = self._remote.task_result(batch.task_id or "", token=token)
         except RemoteError as error:
             answer = error
+        except Exception as error:  # whatever broke here breaks again: the batch ends as if the job were not there
+            log.exception("poll.crashed")
+            answer = BatchRefused(f"the worker failed while asking for the job ({type(error).__name__})")
         verdict = after_poll(batch, answer, self._policy, 0.0).slot
         settle_slot(self._poll_slots, reservation, answer, verdict, self._policy)
         return answer
@@ -169,7 +172,7 @@ class Follower:
             step = Step(BatchState.CHECK, delay=self._policy.backoff)
         else:
             step = self._look(batch, token)
-            self._read_slots.settle(reservation, answered_at=None, round_trip=None, verdict="accepted")
+            self._read_slots.settle(reservation, verdict="accepted")
         self._apply(batch, BatchState.CHECK, step, token)
         log.info(
             "batch.read_back",
@@ -180,20 +183,27 @@ class Follower:
         return {"batch": batch.number, "state": str(step.then), "settled": len(step.settled)}
 
     def _look(self, batch: Batch, token: Token) -> Step:
-        spec = batch.spec
         try:
-            found = self._remote.query_items(
-                spec.project_key,
-                spec.work_item_type_key,
-                batch.items,
-                [spec.field_key],
-                token=token,
-                user_key=spec.user_key,
-            )
+            return after_read_back(batch, self._shown(batch, token), self._policy)
         except RemoteError as error:
             log.warning("read_back.failed", error=str(error))
             return after_read_back_failed(batch, self._blame.judged(batch, error), self._policy)
-        shown: Mapping[int, bool | None] = {
+        except Exception as error:  # whatever broke here breaks again: the batch ends as if nothing could be compared
+            log.exception("read_back.crashed")
+            crash = BatchRefused(f"the worker failed while reading back ({type(error).__name__})")
+            return after_read_back_failed(batch, crash, self._policy)
+
+    def _shown(self, batch: Batch, token: Token) -> Mapping[int, bool | None]:
+        spec = batch.spec
+        found = self._remote.query_items(
+            spec.project_key,
+            spec.work_item_type_key,
+            batch.items,
+            [spec.field_key],
+            token=token,
+            user_key=spec.user_key,
+        )
+        return {
             item.id: shows(
                 item.types.get(spec.field_key),
                 spec.update_mode,
@@ -203,7 +213,6 @@ class Follower:
             )
             for item in found
         }
-        return after_read_back(batch, shown, self._policy)
 
     # --- shared ---------------------------------------------------------------------------------------------------
 

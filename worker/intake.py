@@ -29,7 +29,6 @@ class LaneDoor:
 
     lane: Lane
     hints: LaneHints
-    default_user_key: str
 
 
 class Intake:
@@ -92,7 +91,7 @@ class Intake:
         except ValueError as error:
             self._refuse(entry, intent.intent_id, intent.work_item_ids, Outcome.failed("no_lane", str(error)))
             return self._default_lane
-        accepted[name].append(_new_intent(entry, intent, self._lanes[name].default_user_key))
+        accepted[name].append(_new_intent(entry, intent))
         return name
 
     def _refuse_unreadable(self, entry: InboxEntry, error: IntentError) -> str | None:
@@ -126,8 +125,9 @@ def _id_and_items(payload: str) -> tuple[str | None, list[int]]:
     return content["intent_id"], items or [0]
 
 
-def _new_intent(entry: InboxEntry, intent: UpdateIntent, default_user_key: str) -> NewIntent:
-    spec = group_spec(intent, default_user_key)
+def _new_intent(entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
+    # Without the lane's own user: should that one leave, what is recorded already has to go on as whoever comes after.
+    spec = group_spec(intent)
     return NewIntent(
         number=entry.number,
         intent_id=intent.intent_id,

@@ -8,6 +8,7 @@ from redis import Redis
 
 from config.lanes import LaneConfig, load_lanes
 from config.settings import Settings
+from worker.blame import Blame
 from worker.connections import connect
 from worker.follow import Follower
 from worker.hints import IntakeHints, LaneHints
@@ -97,10 +98,7 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             front=front,
             hints=hints,
             route=configured.route,
-            lanes={
-                lane.name: LaneDoor(lanes[lane.name].lane, lanes[lane.name].hints, lane.user_key)
-                for lane in configured.lanes
-            },
+            lanes={lane.name: LaneDoor(lanes[lane.name].lane, lanes[lane.name].hints) for lane in configured.lanes},
         ),
         sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,
@@ -116,11 +114,12 @@ def _lane_runtime(config: LaneConfig, settings: Settings, app: Celery, redis: Re
     )
     publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints)
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
+    blame = Blame(lane, config.user_key)
     return LaneRuntime(
         lane=lane,
         hints=hints,
-        submitter=_submitter(lane, hints, remote, tokens, settings, redis),
-        follower=_follower(lane, hints, remote, tokens, settings, redis, progress),
+        submitter=_submitter(lane, hints, remote, tokens, settings, redis, blame),
+        follower=_follower(lane, hints, remote, tokens, settings, redis, progress, blame),
         publisher=publisher,
         sweep=LaneSweep(
             front=front,
@@ -133,7 +132,13 @@ def _lane_runtime(config: LaneConfig, settings: Settings, app: Celery, redis: Re
 
 
 def _submitter(
-    lane: Lane, hints: LaneHints, remote: RemoteClient, tokens: TokenSource, settings: Settings, redis: Redis
+    lane: Lane,
+    hints: LaneHints,
+    remote: RemoteClient,
+    tokens: TokenSource,
+    settings: Settings,
+    redis: Redis,
+    blame: Blame,
 ) -> Submitter:
     return Submitter(
         lane=lane,
@@ -141,6 +146,7 @@ def _submitter(
         remote=remote,
         tokens=tokens,
         hints=hints,
+        blame=blame,
         policy=policy_from(settings),
         lease=settings.lease_seconds,
         heartbeat=settings.heartbeat_seconds,
@@ -158,6 +164,7 @@ def _follower(
     settings: Settings,
     redis: Redis,
     progress: ProgressReports,
+    blame: Blame,
 ) -> Follower:
     return Follower(
         lane=lane,
@@ -167,6 +174,7 @@ def _follower(
         tokens=tokens,
         hints=hints,
         progress=progress,
+        blame=blame,
         policy=policy_from(settings),
         http_timeout=settings.http_timeout_seconds,
         verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),

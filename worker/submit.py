@@ -8,6 +8,7 @@ import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from worker.blame import Blame
 from worker.heartbeat import Heartbeat
 from worker.hints import LaneHints
 from worker.ledger.lane import Lane
@@ -22,6 +23,7 @@ from worker.ledger.records import (
     Standstill,
 )
 from worker.outcomes import Policy, Step, after_submit, to_read_back
+from worker.outcomes.after_submit import MAX_REASKS
 from worker.pacing.slots import LEAD, Reservation, Slots
 from worker.pacing.spacing import Verdict
 from worker.polling import back_off, next_poll_delay, size_class
@@ -47,6 +49,7 @@ class Submitter:
         remote: RemoteClient,
         tokens: TokenSource,
         hints: LaneHints,
+        blame: Blame,
         policy: Policy,
         lease: float,
         heartbeat: float,
@@ -59,6 +62,7 @@ class Submitter:
         self._remote = remote
         self._tokens = tokens
         self._hints = hints
+        self._blame = blame
         self._policy = policy
         self._lease = lease
         self._heartbeat = heartbeat
@@ -120,6 +124,8 @@ class Submitter:
         answer: Accepted | RemoteError | None = None
         if step is None:
             answer = self._send(batch, token)
+            if isinstance(answer, RemoteError):
+                answer = self._blame.judged(batch, answer)
             if answer is None:
                 step = Step(_put_back_state(batch), fields={"tries": batch.tries - 1})
             else:
@@ -131,6 +137,8 @@ class Submitter:
     def _without_request(self, batch: Batch, token: Token) -> Step | None:
         """Batches that need no request: their space is known to be refused, or a repeat would no longer be one."""
         if batch.kind == BatchState.REASK:
+            if batch.number_field("reasks") > MAX_REASKS:
+                return to_read_back(batch, self._policy, "several workers ended while they sent it")
             if batch.token_fingerprint == token.fingerprint or self._uuid_survives_token:
                 return None
             return to_read_back(batch, self._policy, "outcome unknown, and the token changed since")
@@ -198,6 +206,7 @@ class Submitter:
         if step.refuse_space:
             self._lane.refuse_space(space_of(batch), step.refuse_space, self._policy.backoff_max)
         if step.then is BatchState.OPEN:
+            self._blame.accepted(batch)
             self._hints.poll(batch=batch.number, job=step.fields["task"])
         if step.then is BatchState.CHECK:
             self._hints.read_back(batch=batch.number)
@@ -228,7 +237,9 @@ class Submitter:
 
 
 def space_of(batch: Batch) -> str:
-    return f"{batch.spec.project_key} {batch.spec.work_item_type_key}"
+    """What a refusal of it says nothing about another: space, type, and the user if the intents name one."""
+    spec = batch.spec
+    return " ".join(filter(None, (spec.project_key, spec.work_item_type_key, spec.user_key)))
 
 
 def write_step(lane: Lane, batch: Batch, state: BatchState, step: Step) -> Advanced:
@@ -241,14 +252,15 @@ def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict:
     """Say when the next request may leave. One failure alone does not slow the lane down; several in a row do."""
     exchange = getattr(answer, "exchange", None)
     if exchange is None:  # nothing was sent
-        strikes = slots.settle(reservation, answered_at=None, round_trip=None, verdict="strike")
+        strikes = slots.settle(reservation, verdict="strike")
     else:
         answered = not isinstance(answer, RemoteError) or answer.http_status is not None
         strikes = slots.settle(
             reservation,
+            verdict=verdict,
+            sent_at=exchange.sent_at,
             answered_at=exchange.answered_at,
             round_trip=exchange.duration if answered else None,
-            verdict=verdict,
         )
     if strikes > 1:
         slots.hold_off(reservation, back_off(strikes - 1, policy.backoff, policy.backoff_max))

@@ -30,7 +30,7 @@ class Ledger:
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self.front, self.lane = Front(redis, prefix), Lane(redis, prefix, "default")
-        doors = {"default": LaneDoor(self.lane, NoHints(), USER)}
+        doors = {"default": LaneDoor(self.lane, NoHints())}
         self._intake = Intake(front=self.front, hints=NoHints(), route=lambda _lane, _project: "default", lanes=doors)
 
     def take_in(self) -> None:

@@ -200,6 +200,13 @@ class Lane:
         detail = self._redis.get(self.key(f"refused:{space}"))
         return Outcome.from_detail(detail) if detail else None
 
+    def note_refused(self, place: str, enough: int, memory: float) -> int:
+        """A place (space and user) refused access: how often in a row, or -1 if the lane was accepted elsewhere meanwhile."""
+        return int(self._run("note_access", place, "refused", enough, _ms(memory)))
+
+    def note_accepted(self, place: str, memory: float) -> None:
+        self._run("note_access", place, "accepted", 0, _ms(memory))
+
     def want_hint(self, kind: str) -> bool:
         return bool(self._redis.set(self.key(f"hint:{kind}"), "1", nx=True, px=HINT_MS))
 

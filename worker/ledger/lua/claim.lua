@@ -14,7 +14,11 @@ local lease = redis.call('HMGET', P .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
   if lease[1] ~= ARGV[1] and tonumber(lease[2]) > NOW then return {'held', tonumber(lease[2]) - NOW} end
   -- Its owner died, or lost track, somewhere between the write-down and the answer: whether it was sent is unknown.
-  if redis.call('HGET', P .. 'batch:' .. lease[3], 'state') == 'sending' then place(lease[3], 'reask', NOW) end
+  if redis.call('HGET', P .. 'batch:' .. lease[3], 'state') == 'sending' then
+    place(lease[3], 'reask', NOW)
+    -- Counted as asked: a batch that kills whoever sends it must not be sent for ever.
+    redis.call('HINCRBY', P .. 'batch:' .. lease[3], 'reasks', 1)
+  end
   redis.call('DEL', P .. 'lease')
 end
 

@@ -1,0 +1,65 @@
+"""Whose fault a refusal is that would stop the lane: the lane's own, or that of the intents that name the user or the space.
+
+A lane that stops for one bad intent would keep everybody's waiting. So what may concern one user or one space only is
+held against the lane when there is no sign that the lane works elsewhere, and against the intents when there is.
+"""
+
+from contextlib import suppress
+
+from redis.exceptions import RedisError
+
+from worker.ledger.lane import Lane
+from worker.ledger.records import Batch
+from worker.remote.errors import LaneStopped, NotExecuted, RemoteError, SpaceRefused
+
+# Codes about the acting user, and codes about the access to something, be it the space's, the user's or the plugin's
+# (several restatements). ERROR_CLASSES can move a code out of the class that stops the lane; then it never gets here.
+USER_CODES = frozenset({10023, 10302, 20039, 20042, 30006})
+ACCESS_CODES = frozenset({10301, 10404})
+ENOUGH_REFUSALS = 5  # of one place in a row, with nothing accepted elsewhere meanwhile: then it is the lane
+EVIDENCE_COUNTS = 3600.0  # seconds
+NEXT_STEP = "Name a user who is there and may use the space, or none to act as the lane's own."
+
+
+class Blame:
+    """`own_user_key` acts where an intent names nobody."""
+
+    def __init__(self, lane: Lane, own_user_key: str) -> None:
+        self._lane = lane
+        self._own_user_key = own_user_key
+
+    def judged(self, batch: Batch, error: RemoteError) -> RemoteError:
+        """The error as it is to be acted on: LaneStopped only where it is the lane's fault."""
+        if not isinstance(error, LaneStopped):
+            return error
+        if error.code in USER_CODES and self._names_a_user(batch):
+            return SpaceRefused(f"{error.message}: user {batch.spec.user_key}. {NEXT_STEP}", **error.details)
+        return self._access(batch, error) if error.code in ACCESS_CODES else error
+
+    def accepted(self, batch: Batch) -> None:
+        """The lane works, here at least."""
+        with suppress(RedisError):  # evidence only; the next acceptance is as good
+            self._lane.note_accepted(self._place(batch), EVIDENCE_COUNTS)
+
+    def _access(self, batch: Batch, error: LaneStopped) -> RemoteError:
+        try:
+            refusals = self._lane.note_refused(self._place(batch), ENOUGH_REFUSALS, EVIDENCE_COUNTS)
+        except RedisError:  # no evidence; the next refusal will be noted
+            refusals = 1
+        place = f"space {batch.spec.project_key} as user {self._user_of(batch)}"
+        if refusals < 0:
+            reason = f"{error.message}: {place}, while other requests of this lane are accepted. "
+            return SpaceRefused(reason + "Give the plugin and the user access to the space.", **error.details)
+        if refusals < ENOUGH_REFUSALS:
+            return NotExecuted(f"{error.message}: {place}, for the time being", **error.details)
+        advice = f"{error.advice} It was met in {place}: if only that is meant, cancel its intents instead."
+        return LaneStopped(error.message, advice=advice, **error.details)
+
+    def _names_a_user(self, batch: Batch) -> bool:
+        return self._user_of(batch) != self._own_user_key
+
+    def _user_of(self, batch: Batch) -> str:
+        return batch.spec.user_key or self._own_user_key
+
+    def _place(self, batch: Batch) -> str:
+        return f"{batch.spec.project_key} {self._user_of(batch)}"
