@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from route import Route
 
-from worker.pacing.spacing import MAX_PENALTY, TRUSTED_FROM, WINDOW, Spacing
+from worker.pacing.spacing import MARGIN, MAX_PENALTY, TRUSTED_FROM, WINDOW, Spacing
 
 FAST = (0.005, 0.020)
 SLOW = (0.020, 0.300)
@@ -92,3 +92,17 @@ def test_after_fifty_acceptances_nothing_is_left_of_a_refusal():
     for _ in range(50):
         spacing.accepted()
     assert spacing.penalty == 0.0
+
+
+def test_the_lag_that_every_request_has_is_taken_off_the_wait():
+    spacing = Spacing(slot=1.0)
+    for lag in (0.004, 0.003, 0.002, 0.005, 0.003):
+        spacing.learn_lag(lag)
+    assert spacing.delay_after_answer() == pytest.approx(1.0 + MARGIN - 0.002)
+
+
+def test_a_pause_of_the_lane_is_no_lag():
+    spacing = Spacing(slot=1.0)
+    for _ in range(9):
+        spacing.learn_lag(0.5)
+    assert spacing.steady_lag() == 0.0

@@ -30,6 +30,7 @@ class Slots:
         self._scripts = Scripts(redis)
         self._key = key
         self.spacing = Spacing(slot)
+        self._next_from: float | None = None  # monotonic; the earliest moment of the next request, as settled here
 
     def opens_in(self) -> float:
         """Seconds until the next slot opens; 0 when it is open."""
@@ -67,12 +68,20 @@ class Slots:
             time.sleep(max(0.0, min(reservation - LEAD / 2, LOOK_AGAIN * self.spacing.slot)))
 
     def settle(
-        self, reservation: Reservation, *, answered_at: float | None, round_trip: float | None, verdict: Verdict
+        self,
+        reservation: Reservation,
+        *,
+        verdict: Verdict,
+        sent_at: float | None = None,
+        answered_at: float | None = None,
+        round_trip: float | None = None,
     ) -> int:
         """The request is over; say when the next slot opens. Returns how many strikes there were in a row.
 
-        `answered_at` is monotonic; `round_trip` None means that no answer came.
+        `sent_at` and `answered_at` are monotonic; `round_trip` None means that no answer came.
         """
+        if sent_at is not None and self._next_from is not None:
+            self.spacing.learn_lag(sent_at - self._next_from)
         if verdict == "accepted":
             self.spacing.accepted()
         elif verdict == "rejected":
@@ -82,8 +91,9 @@ class Slots:
             delay = self.spacing.delay_after_answer()
         else:
             delay = self.spacing.delay_after_silence()
-        elapsed = 0.0 if answered_at is None else time.monotonic() - answered_at
-        return self._settle(reservation, delay - elapsed, verdict)
+        now = time.monotonic()
+        self._next_from = (now if answered_at is None else answered_at) + delay
+        return self._settle(reservation, self._next_from - now, verdict)
 
     def give_back(self, reservation: Reservation) -> None:
         """Nothing was sent."""

@@ -9,7 +9,8 @@ request. A fixed margin for the worst delay would be paid in every slot. This us
 so a departure at `answer(k) + slot − (shortest way there + shortest way back)` is never too early, and the sum in
 brackets is the shortest round trip. What a slot costs beyond its length is only how much slower than the fastest
 round trip this very request was. The shortest round trip is estimated from below, so that the estimate of a young
-connection errs towards waiting.
+connection errs towards waiting. A request also leaves a little after its slot opens, for the process has to wake up and
+write; what of that lag is always there is taken off the wait as well.
 """
 
 from collections import deque
@@ -21,6 +22,7 @@ WINDOW = 120  # round trips that are remembered: about two minutes of a busy lan
 TRUSTED_FROM = 5  # with fewer round trips nothing is known about the shortest one
 # Both legs are rarely short at once, so the shortest of n round trips lies about spread/√n above what is possible.
 CAUTION = 1.2
+LONGEST_LAG = 0.02  # seconds; what leaves later than this had no work, or its process no processor
 MARGIN = 0.001  # seconds, for clocks that count in milliseconds on the other side
 FIRST_PENALTY = 0.01  # seconds of extra spacing after a refusal by the rate limit
 PENALTY_GROWTH = 3.0
@@ -37,7 +39,16 @@ class Spacing:
 
     slot: float
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    lags: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     penalty: float = 0.0
+
+    def learn_lag(self, lag: float) -> None:
+        """How long after the earliest moment a request of a busy lane really left."""
+        if 0.0 <= lag < LONGEST_LAG:
+            self.lags.append(lag)
+
+    def steady_lag(self) -> float:
+        return min(self.lags) if len(self.lags) >= TRUSTED_FROM else 0.0
 
     def learn(self, round_trip: float) -> None:
         self.round_trips.append(round_trip)
@@ -52,7 +63,7 @@ class Spacing:
 
     def delay_after_answer(self) -> float:
         """From the moment an answer's first bytes arrived until the next request may leave."""
-        return self.slot + MARGIN + self.penalty - self.shortest_round_trip()
+        return self.slot + MARGIN + self.penalty - self.shortest_round_trip() - self.steady_lag()
 
     def delay_after_silence(self) -> float:
         """From the moment at which we stopped waiting for an answer: the request may have arrived just before."""
