@@ -23,6 +23,7 @@ TRUSTED_FROM = 5  # with fewer round trips nothing is known about the shortest o
 # Both legs are rarely short at once, so the shortest of n round trips lies about spread/√n above what is possible.
 CAUTION = 1.2
 LONGEST_LAG = 0.02  # seconds; what leaves later than this had no work, or its process no processor
+USUAL = 0.9  # this share of the round trips tells how far they spread
 MARGIN = 0.001  # seconds, for clocks that count in milliseconds on the other side
 FIRST_PENALTY = 0.01  # seconds of extra spacing after a refusal by the rate limit
 PENALTY_GROWTH = 3.0
@@ -55,11 +56,11 @@ class Spacing:
 
     def shortest_round_trip(self) -> float:
         """A lower estimate: the shortest seen, less what a shorter one could still be, which shrinks with each one seen."""
-        seen = list(self.round_trips)
+        seen = sorted(self.round_trips)
         if len(seen) < TRUSTED_FROM:
             return 0.0
-        low = min(seen)
-        return max(0.0, low - CAUTION * (max(seen) - low) / sqrt(len(seen)))
+        usual_spread = seen[int(len(seen) * USUAL)] - seen[0]  # not the largest: one hiccup must not cost for minutes
+        return max(0.0, seen[0] - CAUTION * usual_spread / sqrt(len(seen)))
 
     def delay_after_answer(self) -> float:
         """From the moment an answer's first bytes arrived until the next request may leave."""
