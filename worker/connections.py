@@ -14,6 +14,7 @@ def connect(settings: Settings) -> Redis:
     return Redis.from_url(
         settings.effective_redis_url,
         decode_responses=True,
+        encoding_errors="replace",  # of bytes that nothing of ours wrote: one damaged value must not hide the others
         socket_timeout=settings.redis_timeout_seconds,
         socket_connect_timeout=settings.redis_connect_timeout_seconds,
         health_check_interval=3,

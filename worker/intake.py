@@ -3,11 +3,13 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import structlog
 from pydantic_core import from_json
+from redis.exceptions import RedisError, ResponseError
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, group_spec, parse_intent
@@ -20,7 +22,12 @@ log = structlog.get_logger("feishu_batch.intake")
 
 ENTRIES_PER_ROUND = 200
 ITEMS_PER_ROUND = 5_000  # bounds one pipeline, so that a round of large intents does not hold the worker for long
+ENTRIES_PER_CAREFUL_ROUND = 20
+MAX_ATTEMPTS = 3  # to take an entry in, before it fails
 LONGEST_RUN = 0.5  # seconds: then other messages of the worker get their turn
+
+
+_STATES_OF_REDIS = ("OOM", "READONLY", "MISCONF", "LOADING", "NOPERM")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +60,66 @@ class Intake:
         deadline = time.monotonic() + longest
         recorded = 0
         while entries := self._front.inbox_entries(ENTRIES_PER_ROUND):
-            recorded += self._record_round(entries)
+            recorded += self._take_in(entries)
             if time.monotonic() > deadline:
                 self._hints.send()
                 break
         return recorded
 
+    def _take_in(self, entries: list[InboxEntry]) -> int:
+        """All at once; after a round that broke, or that ended its process, one by one, to find the entry that did it."""
+        if self._front.begin_round():
+            recorded = sum(self._record_one(entry) for entry in entries[:ENTRIES_PER_CAREFUL_ROUND])
+        else:
+            try:
+                recorded = self._record_round(entries)
+            except Exception as error:
+                if _is_redis_trouble(error):
+                    raise
+                log.exception("intake.crashed", entries=len(entries))
+                return 0
+        self._front.end_round()
+        return recorded
+
+    def _record_one(self, entry: InboxEntry) -> int:
+        """The attempts are counted before they are made: some end the process."""
+        trouble = "it ended the worker"
+        while self._front.count_attempt(entry.number) <= MAX_ATTEMPTS:
+            try:
+                recorded = self._record_round([entry])
+            except Exception as error:
+                if _is_redis_trouble(error):
+                    with suppress(RedisError):
+                        self._front.forget_attempts(entry.number)
+                    raise
+                log.exception("intake.crashed", number=entry.number)
+                trouble = type(error).__name__
+            else:
+                self._front.forget_attempts(entry.number)
+                return recorded
+        recorded = self._give_up(entry, f"taking the intent in failed {MAX_ATTEMPTS} times: {trouble}")
+        self._front.forget_attempts(entry.number)
+        return recorded
+
+    def _give_up(self, entry: InboxEntry, reason: str) -> int:
+        log.error("inbox.entry_given_up", number=entry.number, reason=reason)
+        intent_id, items = _id_and_items(entry.payload)
+        if intent_id is None:
+            self._front.discard(entry)
+            return 0
+        try:
+            self._refuse(entry, intent_id, items, Outcome.failed("crashed", reason))
+            self._leave({intent_id: (entry, self._default_lane)})
+        except Exception as error:
+            if _is_redis_trouble(error):
+                raise
+            log.exception("inbox.entry_lost", number=entry.number)
+            self._front.discard(entry)  # not even a refusal can be recorded; those behind it have waited long enough
+        return 1
+
     def _record_round(self, entries: list[InboxEntry]) -> int:
         """Record entries up to a bound of items. Leaving the inbox is the last step: repeated recording changes nothing."""
-        done: dict[str, tuple[int, str]] = {}
+        done: dict[str, tuple[InboxEntry, str]] = {}
         accepted: dict[str, list[NewIntent]] = defaultdict(list)
         items = 0
         for entry in entries:
@@ -69,20 +127,23 @@ class Intake:
                 intent = parse_intent(entry.payload)
             except IntentError as error:
                 if intent_id := self._refuse_unreadable(entry, error):
-                    done[intent_id] = (entry.number, self._default_lane)
+                    done[intent_id] = (entry, self._default_lane)
                 continue
-            done[intent.intent_id] = (entry.number, self._take(entry, intent, accepted))
+            done[intent.intent_id] = (entry, self._take(entry, intent, accepted))
             items += len(intent.work_item_ids)
             if items >= ITEMS_PER_ROUND:
                 break
         for name, intents in accepted.items():
             if self._lanes[name].lane.record(intents):
                 self._lanes[name].hints.submit()
+        self._leave(done)
+        return len(done)
+
+    def _leave(self, done: dict[str, tuple[InboxEntry, str]]) -> None:
         self._front.leave_inbox(done)
         for name in {lane for _, lane in done.values()}:
             door = self._lanes[name]
             door.hints.publish_if(door.lane.has_unpublished())
-        return len(done)
 
     def _take(self, entry: InboxEntry, intent: UpdateIntent, accepted: dict[str, list[NewIntent]]) -> str:
         """The lane that answers for the intent. A refused one touches no cell, so it need not wait for those before it."""
@@ -100,7 +161,7 @@ class Intake:
         intent_id, items = _id_and_items(entry.payload)
         located = self._front.locate(intent_id) if intent_id else None
         if intent_id is None or located is None or located[0] != entry.number:
-            self._front.discard(entry.number)  # written by nothing of ours: there is nobody to answer
+            self._front.discard(entry)  # written by nothing of ours: there is nobody to answer
             return None
         reason = f"this worker does not understand the intent: {str(error)[:300]}"
         self._refuse(entry, intent_id, items, Outcome.failed("not_understood", reason))
@@ -110,6 +171,13 @@ class Intake:
         lane = self._lanes[self._default_lane].lane
         lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, items, refusal)
         log.warning("intent.refused", intent_id=intent_id, reason=refusal.reason)
+
+
+def _is_redis_trouble(error: Exception) -> bool:
+    """Redis is away, full or not ours to write to: no entry's fault. A script that fails by itself is."""
+    if type(error) is not ResponseError:
+        return isinstance(error, RedisError)
+    return "user_script" not in str(error) or any(word in str(error) for word in _STATES_OF_REDIS)
 
 
 def _id_and_items(payload: str) -> tuple[str | None, list[int]]:

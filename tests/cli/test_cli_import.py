@@ -167,7 +167,7 @@ def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, fi
         intent.work_item_ids,
         Outcome.failed("unknown_lane", "no such lane"),
     )
-    ledger.front.leave_inbox({intent.intent_id: (entry.number, "default")})
+    ledger.front.leave_inbox({intent.intent_id: (entry, "default")})
     result = command("import", path, "--wait")
     assert result.exit_code == 1
     assert "no such lane: item 1, 2, 3" in result.stdout

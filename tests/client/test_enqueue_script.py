@@ -84,10 +84,20 @@ def test_an_intent_that_is_already_recorded_is_the_same(redis, prefix):
 
 def test_a_script_that_fails_leaves_no_id_behind(redis, prefix):
     keys = FrontKeys(prefix)
-    redis.xadd(keys.inbox, {"i": "from the future"}, id="99-0")
+    redis.xadd(keys.inbox, {"i": "from the future"}, id=f"{2**50}-0")
     with pytest.raises(ResponseError, match="equal or smaller"):
         run(redis, keys, [("a", "d")])
     assert redis.hlen(keys.ids) == 0
+
+
+def test_numbers_go_on_behind_what_somebody_else_wrote_into_the_stream(redis, prefix):
+    keys = FrontKeys(prefix)
+    run(redis, keys, [("a", "d")])
+    stranger = redis.xadd(keys.inbox, {"garbage": "1"})  # its id is the time in ms
+    redis.xdel(keys.inbox, stranger)
+    assert run(redis, keys, [("b", "d"), ("c", "d")])[1::2] == [int(stranger[:-2]) + 1, int(stranger[:-2]) + 2]
+    redis.delete(keys.sequence)
+    assert run(redis, keys, [("d", "d")])[1] == int(stranger[:-2]) + 3
 
 
 def test_numbers_stay_exact_beyond_what_lua_prints(redis, prefix):

@@ -11,6 +11,7 @@ from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from worker.ledger.records import InboxEntry
 
+LONGEST_TIME = 13  # digits of unix milliseconds
 HINT_MS = 3000  # after this long a lost hint no longer keeps others from being sent
 
 
@@ -20,6 +21,7 @@ class Front:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis: Any = redis
         self.keys = FrontKeys(prefix)
+        self._own = f"{prefix}:{{front}}:"
 
     def enqueue(self, intent: PackedIntent) -> None:
         """What the producers' library does, for intents that came through Celery. Raises `IntentConflict`."""
@@ -33,14 +35,13 @@ class Front:
 
     def inbox_entries(self, limit: int) -> list[InboxEntry]:
         """The oldest entries of the inbox, in the order of enqueueing."""
-        entries = self._redis.xrange(self.keys.inbox, count=limit)
-        return [InboxEntry(int(name.partition("-")[0]), int(fields["t"]), fields["i"]) for name, fields in entries]
+        return [_entry(position, fields) for position, fields in self._redis.xrange(self.keys.inbox, count=limit)]
 
     def inbox_length(self) -> int:
         return cast("int", self._redis.xlen(self.keys.inbox))
 
-    def leave_inbox(self, lane_of: Mapping[str, tuple[int, str]]) -> None:
-        """Intents that a lane has recorded: {intent id: (number, lane)}. Readers find them in the lane from now on."""
+    def leave_inbox(self, lane_of: Mapping[str, tuple[InboxEntry, str]]) -> None:
+        """Intents that a lane has recorded: {intent id: (entry, lane)}. Readers find them in the lane from now on."""
         if not lane_of:
             return
         known = self._redis.hmget(self.keys.ids, list(lane_of))
@@ -52,12 +53,26 @@ class Front:
         pipe = self._redis.pipeline(transaction=True)
         if named:
             pipe.hset(self.keys.ids, mapping=named)
-        pipe.xdel(self.keys.inbox, *[f"{number}-0" for number, _ in lane_of.values()])
+        pipe.xdel(self.keys.inbox, *[entry.position for entry, _ in lane_of.values()])
         pipe.execute()
 
-    def discard(self, number: int) -> None:
+    def begin_round(self) -> bool:
+        """Intake takes entries from now on. Returns whether an earlier round never came to its end."""
+        return self._redis.set(f"{self._own}round", "1", get=True) is not None
+
+    def end_round(self) -> None:
+        self._redis.delete(f"{self._own}round")
+
+    def count_attempt(self, number: int) -> int:
+        """How often the recording of this entry was begun, now included."""
+        return cast("int", self._redis.hincrby(f"{self._own}attempts", str(number), 1))
+
+    def forget_attempts(self, number: int) -> None:
+        self._redis.hdel(f"{self._own}attempts", str(number))
+
+    def discard(self, entry: InboxEntry) -> None:
         """Drop an entry that is no intent: nobody can be answered."""
-        self._redis.xdel(self.keys.inbox, f"{number}-0")
+        self._redis.xdel(self.keys.inbox, entry.position)
 
     def park(self, number: int, signature: str) -> None:
         """Keep a Celery signature (JSON) until the intent has ended."""
@@ -92,3 +107,10 @@ class Front:
     def want_hint(self) -> bool:
         """Whether a hint should be sent; at most one is outstanding."""
         return bool(self._redis.set(self.keys.hint, "1", nx=True, px=HINT_MS))
+
+
+def _entry(position: str, fields: Mapping[str, str]) -> InboxEntry:
+    """Whatever stands in the stream: an entry without an intent is found to be none by whoever reads it."""
+    at = fields.get("t", "")
+    enqueued_at_ms = int(at) if at.isascii() and at.isdigit() and len(at) <= LONGEST_TIME else 0
+    return InboxEntry(int(position.partition("-")[0]), enqueued_at_ms, fields.get("i", ""), position)

@@ -158,6 +158,7 @@ class InboxEntry:
     number: int
     enqueued_at_ms: int
     payload: str
+    position: str  # in the stream: `<number>-0` if our script wrote it
 
 
 @dataclass(frozen=True, slots=True)

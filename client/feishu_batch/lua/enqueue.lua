@@ -7,6 +7,7 @@
 --      or {-1, intent id}: that id is already taken by another content; nothing was written.
 -- Invariant: an id has one number and one content for as long as it is remembered; the stream id of an
 -- entry is its number, so the stream's order is the order of enqueueing.
+local LARGEST = 140737488355328 -- 2^47; ranks (record.lua) have room for 2^48
 local inbox, ids, sequence, parked, hint = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 local known = {}  -- intent id → '<number>:<digest>…', or ':<digest>' while it has no number
@@ -19,15 +20,39 @@ end
 
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function add(number, intent, call)
+  return call('XADD', inbox, string.format('%.0f-0', number), 't', string.format('%.0f', now_ms), 'i', intent)
+end
+
+local function append(intent)
+  local number = redis.call('INCR', sequence)
+  local added = add(number, intent, redis.pcall)
+  if type(added) ~= 'table' or not added.err then return number end
+  -- Somebody else wrote into the stream, or the counter was lost: numbers go on behind whatever it has seen.
+  local last = 0
+  if redis.call('EXISTS', inbox) == 1 then
+    local about = redis.call('XINFO', 'STREAM', inbox)
+    for k = 1, #about, 2 do
+      if about[k] == 'last-generated-id' then last = tonumber(string.match(about[k + 1], '^%d+')) end
+    end
+  end
+  if last >= number and last < LARGEST then
+    redis.call('SET', sequence, string.format('%.0f', last))
+    number = redis.call('INCR', sequence)
+  end
+  add(number, intent, redis.call)
+  return number
+end
+
 local answer = {0}
 local fresh = false
 for i = 3, #ARGV, 3 do
   local id, digest = ARGV[i], ARGV[i + 1]
   local number, status = tonumber(string.match(known[id], '^(%d+):')), 'same'
   if not number then
-    number, status, fresh = redis.call('INCR', sequence), 'new', true
     -- The stream first: a script that fails here must not leave an id that is taken by an intent that is nowhere.
-    redis.call('XADD', inbox, string.format('%.0f-0', number), 't', string.format('%.0f', now_ms), 'i', ARGV[i + 2])
+    number, status, fresh = append(ARGV[i + 2]), 'new', true
     known[id] = string.format('%.0f:%s', number, digest)
     redis.call('HSET', ids, id, known[id])
   end
