@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Literal
 
-WINDOW = 120  # round trips that are remembered: about two minutes of a busy lane
-TRUSTED_FROM = 5  # with fewer round trips nothing is known about the shortest one
+WINDOW = 300  # round trips that are remembered: about five minutes of a busy lane
+TRUSTED_FROM = 10  # with fewer round trips nothing is known about the shortest one
 # Both legs are rarely short at once, so the shortest of n round trips lies about spread/√n above what is possible.
-CAUTION = 1.2
+CAUTION = 2.0
 LONGEST_LAG = 0.02  # seconds; what leaves later than this had no work, or its process no processor
 USUAL = 0.9  # this share of the round trips tells how far they spread
 MARGIN = 0.001  # seconds, for clocks that count in milliseconds on the other side
