@@ -131,6 +131,8 @@ def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None
         if call.plugin:
             sandbox.door.take_back(endpoint.name, call.plugin, call.at)
         return _count(sandbox, endpoint, errors.RATE_LIMIT)
+    if fault.code is not None:
+        return _count(sandbox, endpoint, errors.by_code(fault.code))
     if fault.name == "try_later":
         return _count(sandbox, endpoint, errors.TRY_LATER)
     return _disturbance(sandbox, fault)

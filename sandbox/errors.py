@@ -45,3 +45,13 @@ class RefusedError(Exception):
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(f"{reason.message}: {detail}" if detail else reason.message)
         self.reason = reason
+
+
+def by_code(code: int) -> Reason:
+    return Reason(code, 400, "Refused As Asked For")
+
+
+def refuse_by_code(code: int | None) -> None:
+    """As the world file asks for; None refuses nothing."""
+    if code is not None:
+        raise RefusedError(by_code(code))

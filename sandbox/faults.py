@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 # Before the request has any effect.
-BEFORE = ("spurious_429", "try_later", "token_loss", "drop_before", "error_before", "garbage_before", "hang_before")
+BEFORE = (
+    "spurious_429",
+    "try_later",
+    "token_loss",
+    "drop_before",
+    "error_before",
+    "garbage_before",
+    "hang_before",
+    "refuse",
+)
 # After it had its effect: the client does not get the answer.
 AFTER = ("drop_after", "error_after", "garbage_after", "hang_after")
 # One poll is answered NOT_EXIST although the job is there.
@@ -32,6 +41,7 @@ class Rule:
     probability: float | None = None
     count: int | None = None  # for so many requests, then never again
     skip: int = 0  # requests that pass unharmed before a count begins
+    code: int | None = None  # of refuse: the error code of the answer
     status: int | None = None  # of error_*; default: one of 502, 503, 504
     seconds: float = DEFAULT_HANG  # of hang_*
 
@@ -40,6 +50,8 @@ class Rule:
             raise FaultError(f"There is no fault {self.name!r}; there are: {', '.join(sorted(NAMES))}.")
         if (self.probability is None) == (self.count is None):
             raise FaultError(f"The fault {self.name} needs either a probability or a count.")
+        if (self.name == "refuse") != (self.code is not None):
+            raise FaultError("A code belongs to the fault refuse, and to no other: batch_update:refuse=3x,code=20050.")
 
     def fires(self, rng: random.Random) -> bool:
         if self.probability is not None:

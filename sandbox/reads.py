@@ -96,6 +96,7 @@ def _project(sandbox: Sandbox, call: Call) -> Project:
     project = sandbox.world.project(call.path["project_key"])  # in a path, the simple name is as good as the key
     if project is None:
         raise RefusedError(errors.PROJECT_KEY_WRONG)
+    errors.refuse_by_code(project.closed)
     return project
 
 

@@ -45,6 +45,7 @@ class Item:
     type_key: str
     name: str
     refuse: str | None = None  # the scene that every change of this item fails with
+    poison: int | None = None  # the code by which a whole request is refused that names this item
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -55,7 +56,7 @@ class ItemRange:
     values: Mapping[str, Any]
 
     def item(self, item_id: int) -> Item:
-        return Item(item_id, self.type_key, f"{self.type_key} {item_id}", None, self.values)
+        return Item(item_id, self.type_key, f"{self.type_key} {item_id}", values=self.values)
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Project:
     fields: tuple[Field, ...]
     items: Mapping[int, Item]
     ranges: tuple[ItemRange, ...]
+    closed: int | None = None  # the code by which every request is refused that names this project
 
     def item(self, item_id: int) -> Item | None:
         if item_id in self.items:
@@ -124,7 +126,9 @@ def _project(told: Mapping[str, Any]) -> Project:
     ranges = tuple(_range(i) for i in told["items"] if "from" in i)
     items = _single_items((i for i in told["items"] if "from" not in i), ranges)
     fields = tuple(_field(f) for f in told["fields"])
-    return Project(told["project_key"], told["simple_name"], told["name"], told["types"], fields, items, ranges)
+    return Project(
+        told["project_key"], told["simple_name"], told["name"], told["types"], fields, items, ranges, told.get("closed")
+    )
 
 
 def _field(told: Mapping[str, Any]) -> Field:
@@ -157,5 +161,5 @@ def _single_items(told: Iterable[Mapping[str, Any]], ranges: tuple[ItemRange, ..
             raise WorldError(f"Item {one['id']} has no type and lies in no range; give it a `type`.")
         values = {**(inherited.values if inherited else {}), **one.get("values", {})}
         name = one.get("name", f"{type_key} {one['id']}")
-        items[one["id"]] = Item(one["id"], type_key, name, one.get("refuse"), values)
+        items[one["id"]] = Item(one["id"], type_key, name, one.get("refuse"), one.get("poison"), values)
     return items

@@ -95,6 +95,7 @@ def _parse_update(sandbox: Sandbox, call: Call) -> Update:
     before = _value(field, body, "before_field_value") if mode == values.REPLACE else None
     after = _value(field, body, "after_field_value")
     _check_options(field, after)
+    errors.refuse_by_code(next((poison for i in item_ids if (poison := _poison(project, i))), None))
     return Update(project.key, type_key, item_ids, field.key, mode, before, _related(project, field, after))
 
 
@@ -114,7 +115,13 @@ def _project(sandbox: Sandbox, told: Any) -> Project:
     # In a body only the real key counts; `World.project` would take the simple name too.
     if not isinstance(told, str) or told not in sandbox.world.projects:
         raise RefusedError(errors.PROJECT_KEY_WRONG)
+    errors.refuse_by_code(sandbox.world.projects[told].closed)
     return sandbox.world.projects[told]
+
+
+def _poison(project: Project, item_id: int) -> int | None:
+    item = project.item(item_id)
+    return item.poison if item else None
 
 
 def _field(project: Project, type_key: str, told: Any) -> Field:

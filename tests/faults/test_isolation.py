@@ -1,0 +1,145 @@
+"""One bad item, intent, user or space spoils nobody else's work; what concerns the lane pauses it and loses nothing."""
+
+import pytest
+from fault_stack import CLOSED, STRANGER, USER
+from model import OTHER_PROJECT, intent
+from stack import wait_until
+
+NEIGHBOURS = range(1201, 1211)
+
+
+def enqueue(stack, *intents):
+    return stack.client.enqueue_many(intents)
+
+
+def refusals(stack, code):
+    return stack.answers().get(f"batch_update:{code}", 0)
+
+
+def failed(handle, timeout=15):
+    """{item: reason} of an intent that ends with failures."""
+    return {int(item): why for item, why in handle.wait(timeout).failed.items()}
+
+
+# --- one item ------------------------------------------------------------------------------------------------------
+
+
+def test_the_item_for_which_a_batch_is_refused_is_found_and_its_neighbours_go_through(stack):
+    bad, other = enqueue(stack, intent([*range(1300, 1349), 1510]), intent(range(1100, 1140), "other"))
+    result = bad.wait(15)
+    assert result.counts == {"succeeded": 49, "failed": 1}
+    assert failed(bad)[1510]["code"] == "20014"
+    assert "Refused As Asked For" in failed(bad)[1510]["reason"]
+    assert other.wait(15).ok
+    assert refusals(stack, 20014) <= 7  # 50, 25, 13, 7, 4, 2, 1: what a binary search takes
+    stack.assert_rules_kept()
+
+
+def test_two_bad_items_side_by_side_are_both_found(stack):
+    [handle] = enqueue(stack, intent(range(1505, 1535)))
+    assert sorted(failed(handle)) == [1510, 1520, 1530, 1531]
+    assert handle.wait(1).counts["succeeded"] == 26
+
+
+# --- one intent ----------------------------------------------------------------------------------------------------
+
+
+REFUSED = {
+    "30009": {"field_key": "field_nowhere"},
+    "20050": {"field_key": "tags", "value": [{"value": "no-such-option"}]},
+    "20006": {"field_key": "field_3f6a90", "value": "no number"},
+    "1000052062": {"project_key": "0" * 24},
+    "30014": {"work_item_type_key": "sprint"},
+    "10302": {"user_key": STRANGER, "field_key": "owner", "value": USER},
+}
+
+
+def test_what_is_refused_of_an_intent_fails_that_intent_only_with_the_words_of_the_remote(stack):
+    bad = enqueue(stack, *(intent([1211, 1212], **change) for change in REFUSED.values()))
+    [good] = enqueue(stack, intent(NEIGHBOURS, "good"))
+    for handle, code in zip(bad, REFUSED, strict=True):
+        reasons = failed(handle)
+        assert {why["code"] for why in reasons.values()} == {code}
+        assert len(reasons) == 2
+    assert good.wait(15).ok
+    assert stack.lane.paused() is None
+
+
+def test_a_user_that_an_intent_names_and_that_has_left_is_told_about_and_does_not_stop_the_lane(stack):
+    others = [intent([item], f"as {item}", user_key=STRANGER) for item in range(1401, 1405)]
+    bad = enqueue(stack, *others)
+    [reason] = {why["reason"] for handle in bad for why in failed(handle).values()}
+    assert STRANGER in reason
+    assert "Name a user" in reason
+    assert "resume" not in reason
+    assert refusals(stack, 10302) == 1  # the others fail without a request of their own
+    assert enqueue(stack, intent([1401]))[0].wait(10).ok
+
+
+# --- one space -----------------------------------------------------------------------------------------------------
+
+
+def test_a_space_without_access_fails_its_intents_once_the_lane_was_accepted_elsewhere(stack):
+    closed, good, other = enqueue(
+        stack, intent(NEIGHBOURS, project_key=CLOSED), intent(NEIGHBOURS), intent([9001], project_key=OTHER_PROJECT)
+    )
+    assert good.wait(15).ok
+    assert other.wait(15).ok
+    [reason] = {why["reason"] for why in failed(closed).values()}
+    assert CLOSED in reason
+    assert USER in reason
+    assert stack.lane.paused() is None
+
+
+def test_a_lane_with_nothing_else_to_do_pauses_for_such_a_space_and_resume_goes_past_it(stack):
+    [closed] = enqueue(stack, intent([1001], project_key=CLOSED))
+    pause = wait_until(stack.lane.paused, 15, "the lane is paused")
+    assert CLOSED in pause["reason"]
+    assert "cancel" in pause["reason"]
+    assert refusals(stack, 10404) == 5
+    [good] = enqueue(stack, intent(NEIGHBOURS))
+    stack.lane.resume()
+    assert good.wait(15).ok
+    assert failed(closed)[1001]["code"] == "10404"
+    assert stack.lane.paused() is None
+
+
+# --- the lane ------------------------------------------------------------------------------------------------------
+
+
+def paused_with_work(stack, handle):
+    """What `status` says once the lane is paused, while the intent is kept."""
+    wait_until(stack.lane.paused, 15, "the lane is paused")
+    assert handle.view().state == "open"
+    return stack.status()["paused"]["reason"]
+
+
+def test_a_spent_quota_pauses_the_lane_and_resume_goes_on(stack):
+    stack.sandbox.set_faults("batch_update:refuse=1x,code=99991403")
+    [handle] = enqueue(stack, intent(NEIGHBOURS))
+    assert "quota" in paused_with_work(stack, handle)
+    assert stack.answers()["batch_update:99991403"] == 1
+    stack.lane.resume()
+    assert handle.wait(15).ok
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"plugin_secret": "mistyped"}, "check the plugin id and the plugin secret"),
+        ({"plugin_id": "powerless"}, "work item instances"),
+        ({"user_key": STRANGER}, "The acting user has left the company"),
+    ],
+)
+def test_a_lane_without_rights_pauses_keeps_everything_and_goes_on_when_they_are_given(stack, wrong, words):
+    right = {name: getattr(stack.settings, name) for name in wrong}
+    stack.change(**wrong)
+    stack.restart("submit")
+    handles = enqueue(stack, intent(NEIGHBOURS), intent([9001], project_key=OTHER_PROJECT))
+    try:
+        assert words in paused_with_work(stack, handles[0])
+    finally:
+        stack.change(**right)
+        stack.restart("submit")
+    stack.lane.resume()
+    assert all(result.ok for result in stack.wait_all(handles, 20))
