@@ -1,0 +1,47 @@
+"""A backend app as a user of the library has it: its own Celery instance, its own queue, its own tasks."""
+
+import json
+import os
+
+from celery import Celery, Task
+from redis import Redis
+
+URL = os.environ.get("BACKEND_REDIS_URL", "redis://127.0.0.1:1/0")
+SEEN = "backend-seen"
+
+# Not current: in the test's own process it would become everybody's default.
+app = Celery("backend", broker=URL, backend=URL, set_as_current=False)
+app.conf.update(task_default_queue="backend", broker_connection_retry_on_startup=True, worker_hijack_root_logger=False)
+
+
+def _note(**what):
+    with Redis.from_url(URL) as redis:
+        redis.rpush(SEEN, json.dumps(what))
+
+
+@app.task(name="backend.note")
+def note(result, tag):
+    _note(tag=tag, result=result)
+    return result
+
+
+@app.task(name="backend.note_without_queue")
+def note_without_queue(result, tag):
+    _note(tag=tag, result=result)
+
+
+@app.task(bind=True, name="backend.note_error")
+def note_error(self: Task, failed_id):
+    error = self.app.AsyncResult(failed_id).result
+    _note(tag="error", failed_id=failed_id, error=type(error).__name__, message=str(error))
+
+
+@app.task(name="backend.say")
+def say(word):
+    return word
+
+
+@app.task(name="backend.gather")
+def gather(results, tag):
+    _note(tag=tag, results=results)
+    return len(results)
