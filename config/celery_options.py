@@ -75,7 +75,8 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         "socket_timeout": settings.redis_timeout_seconds,
         "socket_connect_timeout": settings.redis_connect_timeout_seconds,
         "socket_keepalive": True,
-        "retry_on_timeout": True,
+        # Not retry_on_timeout: with it redis-py reconnects the broadcast connection by itself and then reads from it
+        # without a time-out, on the consumer's own thread. The worker hears nothing until the next broadcast.
         # A dead link is noticed within about four of these.
         "health_check_interval": HEALTH_CHECK_INTERVAL,
         # Any fixed order would let a full queue starve the ones after it.
