@@ -1,0 +1,213 @@
+"""Every way in which the outcome of a request can be unknown, from the request to the result, on a scripted remote system."""
+
+from itertools import pairwise
+
+import pytest
+from model import intent
+from pipeline import SHORT, Pipeline
+from stand_in import DROP, StandIn, accepted, items, job, refused
+
+pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
+GRACE = SHORT["grace_seconds"]
+CLASH = refused(10430, "API Request Idempotent Limit")
+OLD, NEW = items({1: "old"}), items({1: "new"})
+
+
+@pytest.fixture(autouse=True)
+def _short_jobs(monkeypatch):
+    monkeypatch.setattr("worker.polling.FIRST_GUESS", 0.05)
+
+
+@pytest.fixture
+def remote():
+    with StandIn() as remote:
+        remote.says("batch_update", accepted("job-1"))
+        remote.says("task_result", job("SUCCESS", [1], []))
+        remote.says("query", NEW)
+        yield remote
+
+
+@pytest.fixture
+def pipeline(remote, redis_url, prefix):
+    return Pipeline(redis_url.replace("/0", "/3"), prefix, remote.base_url)
+
+
+def run(pipeline, ids=(1,), value="new"):
+    [handle] = pipeline.client.enqueue_many([intent(list(ids), value)])
+    return pipeline.finish(handle)[0]
+
+
+def uuids(remote):
+    return [one.headers["x-idem-uuid"] for one in remote.requests("batch_update")]
+
+
+def first_read_after_last_submit(remote):
+    return remote.requests("query")[0].at - remote.requests("batch_update")[-1].at
+
+
+# --- an answer that was lost ---------------------------------------------------------------------------------------
+
+
+def test_a_clash_proves_that_the_first_request_arrived_and_the_cell_tells_the_rest(remote, pipeline):
+    remote.says("batch_update", DROP, CLASH)
+    first, second = pipeline.client.enqueue_many(
+        [intent([1], "new", keep_every_change=True), intent([1], "later", keep_every_change=True)]
+    )
+    [result] = pipeline.finish(first)
+    assert result.ok
+    assert len(set(uuids(remote))) == 1
+    assert len(uuids(remote)) == 2
+    assert first_read_after_last_submit(remote) >= GRACE - 0.05
+    assert {one.body["after_field_value"] for one in remote.requests("batch_update")} == {"new"}  # the cell was closed
+    remote.says("batch_update", accepted("job-2"))
+    assert pipeline.finish(second)[0].ok
+
+
+def test_a_repeat_that_is_accepted_is_followed_and_the_cell_stays_closed_for_a_stray_first_job(remote, pipeline):
+    remote.says("batch_update", DROP, accepted("job-of-the-repeat"))
+    assert run(pipeline).ok
+    assert remote.requests("task_result")[0].body == {"task_id": ["job-of-the-repeat"]}
+    assert first_read_after_last_submit(remote) >= GRACE - 0.05
+
+
+@pytest.mark.parametrize("answer", [b"<html>502</html>", b"{", b'{"err_code": 0, "data": {}}'])
+def test_an_answer_that_cannot_be_read_is_no_answer(remote, pipeline, answer):
+    remote.says("batch_update", (502 if b"html" in answer else 200, answer), CLASH)
+    assert run(pipeline).ok
+    assert len(set(uuids(remote))) == 1
+
+
+def test_a_token_that_is_refused_in_between_makes_a_repeat_worthless(remote, pipeline):
+    remote.says("batch_update", DROP, refused(10021, "Token Not Exist"))
+    assert run(pipeline).ok
+    assert len(uuids(remote)) == 2
+    assert len(remote.requests("plugin_token")) == 2
+
+
+def test_after_a_renewed_token_the_cell_is_asked_and_not_the_remote(remote, pipeline):
+    remote.says("batch_update", lambda _: _forget_token(pipeline))
+    assert run(pipeline).ok
+    assert len(uuids(remote)) == 1
+    assert first_read_after_last_submit(remote) >= GRACE - 0.05
+
+
+def _forget_token(pipeline):
+    redis = pipeline.runtime.redis
+    redis.delete(*redis.keys(f"{pipeline.lane.lane.prefix}token*"))
+    return DROP
+
+
+# --- what the cell shows -------------------------------------------------------------------------------------------
+
+
+def test_a_change_that_shows_only_later_is_not_sent_again(remote, pipeline):
+    remote.says("batch_update", DROP, CLASH)
+    remote.says("query", OLD, OLD, OLD, NEW)
+    assert run(pipeline).ok
+    assert len(uuids(remote)) == 2
+    assert len(remote.requests("query")) == 4
+
+
+@pytest.mark.parametrize("shown", [OLD, items({1: "somebody's edit"}), items({})])
+def test_a_change_that_never_shows_is_sent_again_as_a_new_request(remote, pipeline, shown):
+    remote.says("batch_update", DROP, CLASH, accepted("job-2"))
+    remote.says("query", shown)
+    assert run(pipeline).ok
+    first, repeat, fresh = uuids(remote)
+    assert first == repeat != fresh
+
+
+def test_a_change_that_never_shows_however_often_it_is_sent_ends_as_unknown(remote, pipeline):
+    remote.says("batch_update", DROP)
+    remote.says("query", OLD)
+    result = run(pipeline)
+    assert result.failed["1"]["code"] == "outcome_unknown"
+    assert "sent 2 times" in result.failed["1"]["reason"]
+    assert [len(set(uuids(remote))), len(uuids(remote))] == [2, 2 * 4]
+    moments = [one.at for one in remote.requests("batch_update")]
+    assert min(later - earlier for earlier, later in pairwise(moments)) >= SHORT["slot_seconds"]
+
+
+def test_a_refusal_of_the_repeat_is_the_answer_if_the_cell_never_shows_the_change(remote, pipeline):
+    remote.says("batch_update", DROP, refused(20050, "Field Option Is Not Found"))
+    remote.says("query", OLD)
+    assert run(pipeline).failed["1"]["code"] == "20050"
+
+
+def test_a_read_back_that_is_refused_proves_nothing(remote, pipeline):
+    remote.says("batch_update", DROP, CLASH)
+    remote.says("query", refused(20006, "Invalid Param"))
+    assert run(pipeline).failed["1"]["code"] == "outcome_unknown"
+
+
+def test_a_user_who_is_refused_when_the_cell_is_read_back_does_not_stop_the_lane(remote, pipeline):
+    remote.says("batch_update", DROP, CLASH, refused(10302, "Check User Error"))
+    remote.says("query", refused(10302, "Check User Error"))
+    [handle] = pipeline.client.enqueue_many([intent([1], "new", user_key="7300000000000000009")])
+    assert pipeline.finish(handle)[0].failed["1"]["code"] == "10302"
+    assert pipeline.lane.lane.paused() is None
+
+
+# --- jobs ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_is_not_known_for_a_while_is_looked_for_again(remote, pipeline):
+    remote.says("task_result", job("NOT_EXIST"), job("NOT_EXIST"), job("SUCCESS", [1], []))
+    assert run(pipeline).ok
+    assert len(uuids(remote)) == 1
+    assert not remote.requests("query")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [job("NOT_EXIST"), job("RUNNING"), job("A_WORD_THAT_NOBODY_KNOWS"), refused(20006), (502, b"gateway")],
+)
+def test_a_job_that_is_never_known_or_never_ends_is_given_up_and_the_cell_tells(remote, pipeline, answer):
+    remote.says("task_result", answer)
+    if isinstance(answer, tuple) and answer[0] == 502:
+        remote.says("task_result", *[answer] * 5, job("SUCCESS", [1], []))  # a gateway in trouble is waited for
+    assert run(pipeline).ok
+    assert len(uuids(remote)) == 1
+
+
+def test_a_job_that_vanished_without_a_trace_is_replaced(remote, pipeline):
+    remote.says("batch_update", accepted("lost"), accepted("found"))
+    remote.says(
+        "task_result", lambda body: job("SUCCESS", [1], []) if body["task_id"] == ["found"] else job("NOT_EXIST")
+    )
+    remote.says("query", OLD)
+    assert run(pipeline).ok
+    assert len(set(uuids(remote))) == 2
+
+
+def test_items_in_neither_list_are_read_back_and_only_what_does_not_show_is_sent_again(remote, pipeline):
+    remote.says("batch_update", accepted("first"), accepted("second"))
+    remote.says(
+        "task_result",
+        lambda body: job("SUCCESS", [3], []) if body["task_id"] == ["second"] else job("SUCCESS", [1], [], total=3),
+    )
+    remote.says("query", items({2: "new", 3: "old"}))
+    assert run(pipeline, [1, 2, 3]).counts == {"succeeded": 3, "failed": 0}
+    assert [one.body["work_item_ids"] for one in remote.requests("batch_update")] == [[1, 2, 3], [3]]
+
+
+# --- verification --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_read"),
+    [({"verify": "unknown"}, False), ({"verify": "sample", "verify_share": 1.0}, True), ({"verify": "all"}, True)],
+)
+def test_what_a_job_calls_done_is_read_back_as_far_as_asked_for(remote, redis_url, prefix, settings, is_read):
+    remote.says("query", OLD)
+    result = run(Pipeline(redis_url.replace("/0", "/3"), prefix, remote.base_url, **settings))
+    assert result.ok is not is_read
+    if is_read:
+        assert result.failed["1"] == {"code": "not_stored", "reason": result.failed["1"]["reason"]}
+        assert "does not show" in result.failed["1"]["reason"]
+    assert len(uuids(remote)) == 1
+
+
+def test_a_value_that_shows_a_little_later_is_stored(remote, redis_url, prefix):
+    remote.says("query", OLD, OLD, NEW)
+    assert run(Pipeline(redis_url.replace("/0", "/3"), prefix, remote.base_url, verify="all")).ok
