@@ -11,7 +11,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from feishu_batch.errors import ItemsFailed
-from feishu_batch.results import IntentState, IntentView, read_intent
+from feishu_batch.keys import IntentKeys
+from feishu_batch.results import IntentState, IntentView, read_intent, read_recorded
 from worker.hints import LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
@@ -72,7 +73,8 @@ class Publisher:
         if parked is not None:
             signature(json.loads(parked), app=self._app).apply_async()
             return False
-        view = read_intent(self._redis, self._prefix, intent_id)
+        # Not by its id: a worker that died between recording and leaving the inbox left the id without its lane.
+        view = read_recorded(self._redis, IntentKeys(self._prefix, self._lane.name, number), intent_id)
         if view is None or view.result is None:
             log.warning("intent.ended_without_result", intent_id=intent_id)
             return True

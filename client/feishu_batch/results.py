@@ -113,7 +113,7 @@ def read_intent(redis: Redis, prefix: str, intent_id: str) -> IntentView | None:
             return None
         number, lane = _number_and_lane(entry)
         if lane is not None:
-            return _read_recorded(redis, IntentKeys(prefix, lane, number), intent_id)
+            return read_recorded(redis, IntentKeys(prefix, lane, number), intent_id)
         if queued := _read_queued(redis, front.inbox, intent_id, number):
             return queued
     return queued_view(intent_id, number, total=0)
@@ -133,7 +133,8 @@ def queued_view(intent_id: str, number: int, total: int) -> IntentView:
     return IntentView(intent_id, number, None, IntentState.QUEUED, Progress(total, pending=total), None)
 
 
-def _read_recorded(redis: Redis, keys: IntentKeys, intent_id: str) -> IntentView | None:
+def read_recorded(redis: Redis, keys: IntentKeys, intent_id: str) -> IntentView | None:
+    """What its lane knows, which may be ahead of the front's entry for its id. None: forgotten."""
     with redis.pipeline(transaction=True) as transaction:  # one transaction, so that counts and outcomes agree
         transaction.hgetall(keys.record)
         transaction.hgetall(keys.outcomes)
