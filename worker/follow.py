@@ -26,7 +26,6 @@ from worker.submit import settle_slot, write_step
 log = structlog.get_logger("feishu_batch.follow")
 
 PATIENCE = 1.0  # seconds that one run waits for something to become due
-HOLD = 5.0  # seconds beyond the HTTP time-out for which a picked batch is kept from others
 
 
 class Follower:
@@ -42,7 +41,7 @@ class Follower:
         progress: ProgressReports,
         blame: Blame,
         policy: Policy,
-        http_timeout: float,
+        hold: float,
         verify_share: float,
     ) -> None:
         self._lane = lane
@@ -54,7 +53,8 @@ class Follower:
         self._progress = progress
         self._blame = blame
         self._policy = policy
-        self._hold = http_timeout + HOLD
+        # How long a picked batch is kept from others. Asking for it twice does no harm; waiting for a dead worker does.
+        self._hold = hold
         self._verify_share = verify_share
         # A second hint for the lane must not make a second stream of polls in this process.
         self._polling = threading.Lock()

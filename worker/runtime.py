@@ -176,6 +176,6 @@ def _follower(
         progress=progress,
         blame=blame,
         policy=policy_from(settings),
-        http_timeout=settings.http_timeout_seconds,
+        hold=settings.lease_seconds,
         verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
     )
