@@ -50,8 +50,13 @@ class RedisTokenStore:
 
     def _acquire(self, owner: str, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
-        while not self._redis.set(self._lock_key, owner, nx=True, px=HOLD_MS):
+        while not self._is_ours(owner):
             if time.monotonic() >= deadline:
                 return False
             time.sleep(RETRY)
         return True
+
+    def _is_ours(self, owner: str) -> bool:
+        """The connection repeats a command whose answer it missed: then the lock is there already, and ours."""
+        taken = self._redis.set(self._lock_key, owner, nx=True, px=HOLD_MS)
+        return bool(taken) or self._redis.get(self._lock_key) == owner
