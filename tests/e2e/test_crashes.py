@@ -16,7 +16,7 @@ LONGEST = 40  # seconds until all ends, whatever happened; far less where nothin
 class Work:
     """Random intents that overlap, enqueued in one go; they keep the workers busy for a few seconds."""
 
-    def __init__(self, stack, seed, count=12):
+    def __init__(self, stack, seed, count=9):
         self.stack = stack
         self.intents = random_intents(seed, count, ITEMS)
         self.handles = stack.client.enqueue_many(self.intents)
@@ -209,7 +209,7 @@ def test_a_hint_is_sent_at_once_after_an_intent_came_by_message(stack):
 
 
 def test_producers_go_on_while_workers_come_and_go(stack):
-    handles, intents = [], random_intents("while they come and go", 18, ITEMS)
+    handles, intents = [], random_intents("while they come and go", 12, ITEMS)
 
     def produce():
         with stack.new_client() as client:
