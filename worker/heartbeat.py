@@ -1,6 +1,7 @@
 """A lease's heartbeat beside a step that may take longer than the lease."""
 
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -9,14 +10,21 @@ from redis.exceptions import RedisError
 
 
 class Heartbeat:
-    """Calls `beat` every `interval` seconds while the block runs. `lost`: the lease turned out to be somebody else's."""
+    """Calls `beat` every `interval` seconds while the block runs, to keep a lease of `lease` seconds that was just got."""
 
-    def __init__(self, beat: Callable[[], bool], interval: float) -> None:
+    def __init__(self, beat: Callable[[], bool], *, interval: float, lease: float) -> None:
         self._beat = beat
         self._interval = interval
+        self._lease = lease
+        self._renewed_at = time.monotonic()
+        self._refused = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-heartbeat", daemon=True)
-        self.lost = False
+
+    @property
+    def lost(self) -> bool:
+        """The lease is somebody else's, or may be: a process that was stopped for long wakes up without knowing it."""
+        return self._refused or time.monotonic() - self._renewed_at > self._lease
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -31,8 +39,10 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._ended.wait(self._interval):
             try:
+                asked_at = time.monotonic()
                 if not self._beat():
-                    self.lost = True
+                    self._refused = True
                     return
+                self._renewed_at = asked_at
             except RedisError:
                 continue  # the next beat may get through; if none does, the lease runs out, as it should

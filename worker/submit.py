@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from functools import partial
 from uuid import uuid4
 
 import structlog
@@ -149,7 +150,8 @@ class Submitter:
 
     def _send(self, batch: Batch, token: Token) -> Accepted | RemoteError | None:
         """The answer, or None when no slot was to be had."""
-        with Heartbeat(lambda: self._lane.extend_lease(batch.fence, self._lease), self._heartbeat) as lease:
+        beat = partial(self._lane.extend_lease, batch.fence, self._lease)
+        with Heartbeat(beat, interval=self._heartbeat, lease=self._lease) as lease:
             reservation = self._slots.take(ahead=LONGEST_WAIT * self._slots.spacing.slot)
             if reservation is None:
                 return None
@@ -177,9 +179,8 @@ class Submitter:
             return self._remote.batch_update(update, token=token, idem_uuid=batch.idem_uuid, user_key=spec.user_key)
         except RemoteError as error:
             return error
-        except (
-            Exception
-        ) as error:  # whatever broke here, the request may have left: the batch must not be stuck with it
+        except Exception as error:
+            # Whatever broke here, the request may have left; and the batch must not be stuck with it.
             log.exception("batch.crashed")
             return OutcomeUnknown(f"the worker failed while sending ({type(error).__name__})")
 
