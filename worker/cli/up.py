@@ -8,10 +8,11 @@ import click
 from config.lanes import load_lanes
 from config.settings import Settings, load_settings, process_environment, unknown_variables
 from config.urls import masked_url
-from worker.cli.errors import DONE, SOME_FAILED
+from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
 from worker.cli.session import check_redis
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
 from worker.connections import connect
+from worker.redis_checks import Severity, inspect
 from worker.supervisor import Event, EventKind, Supervisor
 
 READY_WITHIN = 120.0  # seconds; a large append-only file takes a while to be read back
@@ -31,13 +32,13 @@ def up() -> int:
 
     Prints what runs where, and a line when the workers are ready; the workers' logs go to stderr.
 
-    Exit codes: 0 ended as asked; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached.
+    Exit codes: 0 ended as asked; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached, or cannot be used.
     """
     settings = load_settings()
     lanes = load_lanes(settings)
     _warn_of_strangers()
     if settings.redis_url is not None:
-        check_redis(settings, connect(settings))
+        _check_redis(settings)
     with termination_as_interrupt(), prepared(settings) as stack:
         for lane in lanes.lanes:
             click.echo(f"lane {lane.name}: {lane.base_url} as user {lane.user_key}")
@@ -45,6 +46,19 @@ def up() -> int:
         clean = _run(stack)
     click.echo("All processes have ended." if clean else "All processes have ended; some had to be killed.")
     return DONE if clean else SOME_FAILED
+
+
+def _check_redis(settings: Settings) -> None:
+    """Refuses what cannot work, and says what would lose something sooner or later."""
+    redis = connect(settings)
+    check_redis(settings, redis)
+    found = inspect(redis)
+    fatal = [finding.sentence for finding in found if finding.severity is Severity.FATAL]
+    if fatal:
+        where = masked_url(settings.effective_redis_url)
+        raise UnreachableError(f"Redis at {where} cannot be used. {' '.join(fatal)}")
+    for finding in found:
+        click.echo(f"{finding.severity}: {finding.sentence}", err=True)
 
 
 def _run(stack: Stack) -> bool:
