@@ -1,0 +1,97 @@
+"""The plain values of a decision, and what all decisions share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from worker.ledger.records import Batch, BatchState, Outcome
+from worker.pacing.spacing import Verdict
+from worker.remote.errors import LaneStopped, RemoteError, TokenRejected
+
+MAX_TOKEN_REJECTIONS = 2  # in a row: renewed once, repeated once; then it is a configuration error
+MAX_REASON = 500  # characters of a remote message that are kept per item
+
+# What is noted about a send. A new send starts afresh: it would mislead its follow-up.
+FOLLOW_UP_FIELDS = (
+    "task",
+    "verifying",
+    "unproven",
+    "verdict",
+    "stray",
+    "looks",
+    "reasks",
+    "missing_since",
+    "missing_looks",
+    "seen_running",
+    "poll_failures",
+    "read_failures",
+    "token_rejections",
+)
+
+Fields = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The bounds of patience, from the settings."""
+
+    max_attempts: int
+    backoff: float
+    backoff_max: float
+    grace: float
+    read_back: float
+    not_exist: float
+    job_timeout: float
+    final_words: frozenset[str]
+    not_exist_words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`settled` changes get their outcome; the rest of the batch goes to `then`, due in `delay`."""
+
+    then: BatchState
+    settled: Mapping[int, Outcome] = field(default_factory=dict)
+    delay: float = 0.0
+    fields: Fields = field(default_factory=dict)
+    slot: Verdict = "accepted"
+    split: bool = False
+    renew_token: bool = False
+    pause: str | None = None
+    refuse_space: Outcome | None = None
+
+
+def to_read_back(batch: Batch, policy: Policy, why: str) -> Step:
+    """The cells stay closed until a stray first request can no longer change them; then they are read."""
+    since_sent = (batch.number_field("now") - batch.number_field("sent")) / 1000
+    wait = max(0.0, policy.grace - since_sent)
+    return Step(BatchState.CHECK, delay=wait, fields={"why": why[:MAX_REASON], "stray": 1, "looks": 0})
+
+
+def after_token_rejected(batch: Batch, error: TokenRejected, then: BatchState, fields: Fields) -> Step:
+    rejections = batch.number_field("token_rejections") + 1
+    if rejections < MAX_TOKEN_REJECTIONS:
+        return Step(then, fields={**fields, "token_rejections": rejections}, renew_token=True)
+    advice = "The remote system refuses fresh tokens: check PLUGIN_ID, PLUGIN_SECRET and USER_KEY, then resume."
+    return Step(then, fields={**fields, "token_rejections": 0}, pause=f"{error} — {advice}")
+
+
+def age_of(batch: Batch) -> float:
+    """Since the batch entered its state."""
+    return (batch.number_field("now") - batch.number_field("entered")) / 1000
+
+
+def is_unreachable(error: RemoteError) -> bool:
+    """The API itself said nothing: the network, or a gateway in front of it. That is no fault of a batch, and no batch pays for it."""
+    return error.code is None
+
+
+def refusal(error: RemoteError) -> Outcome:
+    return Outcome.failed(str(error.code if error.code is not None else "refused"), str(error)[:MAX_REASON])
+
+
+def why(error: RemoteError) -> dict[str, str | int]:
+    return {"why": str(error)[:MAX_REASON]}
+
+
+def advice_of(error: LaneStopped) -> str:
+    return f"{error}. {error.advice}".strip() if error.advice else str(error)
