@@ -113,7 +113,9 @@ class UpdateIntent(BaseModel):
     @classmethod
     def parse(cls, data: Mapping[str, Any] | str | bytes) -> Self:
         """From a mapping, or from JSON text. Raises pydantic's ValidationError, or ValueError if it is not JSON."""
-        content = from_json(data, allow_inf_nan=False) if isinstance(data, str | bytes) else dict(data)
+        if isinstance(data, str):
+            data = data.encode()  # a lone surrogate is a ValueError here, and a TypeError in from_json
+        content = from_json(data, allow_inf_nan=False) if isinstance(data, bytes) else dict(data)
         return cls.model_validate(content)
 
     def packed(self) -> tuple[str, str]:
@@ -145,6 +147,8 @@ def parse_intent(data: UpdateIntent | Mapping[str, Any] | str | bytes) -> Update
         raise IntentError(_describe(error)) from None
     except ValueError as error:
         raise IntentError(f"not valid JSON: {_printable(str(error))}") from None
+    except RecursionError:  # where a text is expected, pydantic shows what stands there instead
+        raise IntentError("is nested too deeply") from None
 
 
 def group_spec(intent: UpdateIntent, default_user_key: str | None = None) -> str:
