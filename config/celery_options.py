@@ -71,6 +71,8 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         # Without these two the real sweep for such messages is every 100 s.
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
+        # Who looks for them holds a lock, and one that dies or loses its connection then keeps it: for 5 minutes, by default.
+        "unacked_mutex_expire": 10,
         # Without time-outs a half-open connection hangs for ever, in every pool.
         "socket_timeout": settings.redis_timeout_seconds,
         "socket_connect_timeout": settings.redis_connect_timeout_seconds,
