@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint typecheck imports unit clean help
+.PHONY: demo test lint typecheck imports unit clean help chaos chaos-times
 
 help:
 	@echo "make demo   watch 600 field changes go from a file to a stand-in for Feishu Project and back"
 	@echo "make test   linters, types and every test"
+	@echo "make chaos  random work under random faults; SEED=7 MINUTES=10 say which and for how long"
 
 $(STAMP): pyproject.toml client/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "feishu-batch needs Python 3.11 or later; $$($(PYTHON) --version) was found. Name another with: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -34,6 +35,17 @@ unit: $(STAMP)
 	@$(BIN)/pytest
 
 test: lint typecheck imports unit
+
+# One seed after the other, then a kill at every step. What a failing seed leaves is in .feishu-batch/chaos.
+SEED ?=
+MINUTES ?= 1
+chaos: $(STAMP)
+	@PYTHONPATH=tests/e2e $(BIN)/python tests/chaos/driver.py $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
+	@CHAOS_ALL_POINTS=1 $(BIN)/pytest tests/chaos/test_crash_matrix.py
+
+# How long each fault holds up the work, with default settings; takes about 20 minutes.
+chaos-times: $(STAMP)
+	@PYTHONPATH=tests/e2e $(BIN)/python tests/chaos/times.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,277 @@
+"""What must be true of the ledger: at any moment, and when all work is done. A broken rule is a sentence."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from feishu_batch.keys import FrontKeys
+
+# Every key in one step, so that no script runs between two reads.
+DUMP = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local kind = redis.call('TYPE', key)['ok']
+  local content
+  if kind == 'string' then content = redis.call('GET', key)
+  elseif kind == 'hash' then content = redis.call('HGETALL', key)
+  elseif kind == 'list' then content = redis.call('LRANGE', key, 0, -1)
+  elseif kind == 'zset' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  elseif kind == 'stream' then content = redis.call('XLEN', key) end
+  found[#found + 1] = {key, kind, redis.call('PTTL', key), content}
+end
+return found
+"""
+
+FRONT = {"sequence", "inbox", "ids", "parked", "hint", "round", "attempts"}
+PLACE_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
+COUNTERS = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
+SINGLE = frozenset(
+    [
+        "groups",
+        "group-sequence",
+        "columns",
+        "cells",
+        "shared",
+        "full",
+        "part",
+        "since",
+        "overdue-had-turn",
+        "expiring",
+        "batch-sequence",
+        "due",
+        "jobs",
+        "checks",
+        "lease",
+        "fence",
+        "outbox",
+        "ended:succeeded",
+        "ended:failed",
+        "recent",
+        "pause",
+        "slot:submit",
+        "slot:poll",
+        "slot:read",
+    ]
+)
+FAMILIES = frozenset(
+    ["intent", "outcomes", "group", "ready", "behind", "batch", "durations", "refused", "hint", "token", "token-lock"]
+)
+EXPIRING = {"hint", "refused", "token", "token-lock"}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Of one moment. Keys without their prefix."""
+
+    front: dict[str, Any]
+    lane: dict[str, Any]
+    for_ever: frozenset[str]  # keys without an expiry, with their prefix
+
+    @classmethod
+    def take(cls, redis: Any, prefix: str, lane: str = "default") -> "Snapshot":
+        front_prefix = FrontKeys(prefix)._key("")
+        lane_prefix = f"{prefix}:{{{lane}}}:"
+        front, of_lane, for_ever = {}, {}, set()
+        for key, kind, ttl, content in redis.eval(DUMP, 0, f"{prefix}:*"):
+            if ttl < 0:
+                for_ever.add(key)
+            told = _content(kind, content)
+            if key.startswith(front_prefix):
+                front[key.removeprefix(front_prefix)] = told
+            else:
+                of_lane[key.removeprefix(lane_prefix)] = told
+        return cls(front, of_lane, frozenset(for_ever))
+
+    def family(self, name: str) -> dict[str, Any]:
+        found = {key.partition(":")[2]: content for key, content in self.lane.items() if key.startswith(f"{name}:")}
+        return {rest: content for rest, content in found.items() if f"{name}:{rest}" not in SINGLE}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.lane.get(name, {})
+
+
+def _content(kind: str, content: Any) -> Any:
+    if kind in {"hash", "zset"}:
+        return dict(zip(content[::2], content[1::2], strict=True))
+    return content
+
+
+def audit(snapshot: Snapshot, *, is_over: bool) -> list[str]:
+    """The rules that are broken. `is_over`: every intent has ended and was made known, so nothing else may be left."""
+    found = [
+        *_keys(snapshot),
+        *_batches(snapshot),
+        *_cells(snapshot),
+        *_ready(snapshot),
+        *_intents(snapshot),
+        *_groups(snapshot),
+    ]
+    return found + (_leftovers(snapshot) if is_over else [])
+
+
+def _keys(now: Snapshot) -> list[str]:
+    found = [f"key of the front that nobody knows: {key}" for key in now.front if key not in FRONT]
+    for key in now.lane:
+        family = key.partition(":")[0]
+        if key not in SINGLE and family not in FAMILIES:
+            found.append(f"key that nobody knows: {key}")
+        if (family in EXPIRING or key in EXPIRING) and any(full.endswith(f":{key}") for full in now.for_ever):
+            found.append(f"key without an expiry: {key}")
+    if "hint" in now.front and any(full.endswith("{front}:hint") for full in now.for_ever):
+        found.append("key without an expiry: hint of the front")
+    return found
+
+
+def _held_by(batch: dict[str, str]) -> list[tuple[str, str]]:
+    return [tuple(pair.split(":")) for pair in batch["items"].split(",")]
+
+
+def _batches(now: Snapshot) -> list[str]:
+    """A batch has one place, by its state; what stands in a place is a batch."""
+    found = []
+    batches, lease = now.family("batch"), now["lease"]
+    for number, batch in batches.items():
+        places = [place for place in ("jobs", "due", "checks") if number in now[place]]
+        state = batch.get("state")
+        if state == "sending":
+            if lease.get("batch") != number or lease.get("fence") != batch["fence"]:
+                found.append(f"batch {number} is being sent, but the lease does not name it: {lease}")
+            if places:
+                found.append(f"batch {number} is being sent and stands in {places}")
+        elif places != [PLACE_OF.get(state)]:
+            found.append(f"batch {number} is {state} and stands in {places}")
+        for item, owner in _held_by(batch):
+            if now["cells"].get(f"{batch['col']}:{item}") != f"{owner}@{number}":
+                found.append(f"batch {number} does not hold its cell {batch['col']}:{item}")
+    for place in ("jobs", "due", "checks"):
+        found += [f"{place} names batch {number}, which is not there" for number in now[place] if number not in batches]
+    if lease and batches.get(lease["batch"], {}).get("state") != "sending":
+        found.append(f"the lease names batch {lease['batch']}, which is not being sent")
+    return found
+
+
+def _cells(now: Snapshot) -> list[str]:
+    """A cell has one owner, who is ready or in a batch; behind it the changes stand in the order of their numbers."""
+    found = [one for cell, owner in now["cells"].items() for one in _cell(now, cell, owner)]
+    found += [f"a line at cell {cell} without an owner" for cell in now.family("behind") if cell not in now["cells"]]
+    for name in now["shared"]:
+        holder, _, cell = name.partition(":")
+        line = now.lane.get(f"behind:{cell}", [])
+        if now["cells"].get(cell, "").partition("@")[0] != holder and holder not in line:
+            found.append(f"a share of {holder} at cell {cell}, where it does not stand")
+    return found
+
+
+def _cell(now: Snapshot, cell: str, owner: str) -> list[str]:
+    number, _, batch = owner.partition("@")
+    column, _, item = cell.partition(":")
+    line = [int(one) for one in now.lane.get(f"behind:{cell}", [])]
+    intent = now.lane.get(f"intent:{number}")
+    if intent is None:
+        return [f"cell {cell} belongs to intent {number}, which is not there"]
+    found = []
+    if [int(number), *line] != sorted([int(number), *line]):
+        found.append(f"cell {cell}: out of order: {owner}, {line}")
+    if now.lane[f"group:{intent['g']}"]["col"] != column:
+        found.append(f"cell {cell} belongs to intent {number} of another column")
+    if batch:
+        if (item, number) not in _held_by(now.lane.get(f"batch:{batch}", {"items": "0:0"})):
+            found.append(f"cell {cell} is held by batch {batch}, which does not have it")
+    elif item not in now.lane.get(f"ready:{intent['g']}", {}):
+        found.append(f"cell {cell}: its owner {number} is not ready, and in no batch")
+    return found
+
+
+def _ready(now: Snapshot) -> list[str]:
+    found = []
+    groups, intents = now.family("group"), now.family("intent")
+    sizes = {group: len(items) for group, items in now.family("ready").items()}
+    for group, items in now.family("ready").items():
+        for item, rank in items.items():
+            number = str(int(float(rank)) % 2**48)
+            if now["cells"].get(f"{groups[group]['col']}:{item}") != number or intents[number]["g"] != group:
+                found.append(f"item {item} is ready in group {group} for intent {number}, which does not own the cell")
+    for place, fits in (("full", lambda size: size >= 50), ("part", lambda size: 0 < size < 50)):
+        listed = set(now[place])
+        right = {group for group, size in sizes.items() if fits(size)}
+        if listed != right:
+            found.append(f"{place} lists {listed}, but {right} are")
+    if set(now["since"]) != set(sizes):
+        found.append(f"since lists {set(now['since'])}, but {set(sizes)} are ready")
+    return found
+
+
+def _intents(now: Snapshot) -> list[str]:
+    found = []
+    held = Counter(number for batch in now.family("batch").values() for _, number in _held_by(batch))
+    by_number = {entry.split(":")[0]: (intent_id, entry) for intent_id, entry in now.front.get("ids", {}).items()}
+    for number, record in now.family("intent").items():
+        counts = {name: int(record.get(name) or 0) for name in ("tot", "opn", "snt", *COUNTERS.values())}
+        settled = sum(counts[name] for name in COUNTERS.values())
+        if counts["opn"] + settled != counts["tot"]:
+            found.append(f"intent {number}: {counts} do not add up")
+        if counts["snt"] != held[number]:
+            found.append(f"intent {number}: {counts['snt']} are said to be in requests, {held[number]} are")
+        if ("end" in record) != (counts["opn"] == 0):
+            found.append(f"intent {number}: open {counts['opn']}, ended {record.get('end')}")
+        told = Counter(COUNTERS[outcome[0]] for outcome in now.lane.get(f"outcomes:{number}", {}).values())
+        if "er" not in record and any(told[name] != counts[name] for name in ("fl", "sp", "cn", "ex")):
+            found.append(f"intent {number}: counts {counts}, outcomes {dict(told)}")
+        if number not in by_number or by_number[number][0] != record["id"]:
+            found.append(f"intent {number} has no entry under its id {record['id']}")
+        ended = [name for name in ("ended:succeeded", "ended:failed") if number in now[name]]
+        if len(ended) != ("end" in record):
+            found.append(f"intent {number} stands in {ended}")
+    known = now.family("intent")
+    for name in ("expiring", "outbox", "ended:succeeded", "ended:failed"):
+        found += [f"{name} names intent {number}, which is not there" for number in now[name] if number not in known]
+    strays = now.family("outcomes").keys() - known.keys()
+    return found + [f"outcomes of intent {number}, which is not there" for number in strays]
+
+
+def _groups(now: Snapshot) -> list[str]:
+    refs = Counter(record["g"] for record in now.family("intent").values() if "g" in record)
+    groups = now.family("group")
+    found = [
+        f"group {group}: {content['refs']} references are said, {refs[group]} are"
+        for group, content in groups.items()
+        if int(content["refs"]) != refs[group]
+    ]
+    named = {digest: group for group, content in groups.items() for digest in [content["digest"]]}
+    if now["groups"] != named:
+        found.append(f"groups names {now['groups']}, but there are {named}")
+    return found
+
+
+def _leftovers(now: Snapshot) -> list[str]:
+    found = []
+    if now.front.get("inbox"):
+        found.append(f"{now.front['inbox']} intents in the inbox")
+    if now.front.get("attempts"):
+        found.append(f"attempts of entries that left the inbox: {now.front['attempts']}")
+    if now.front.get("parked"):
+        found.append(f"signatures parked for ever: {sorted(now.front['parked'])}")
+    found += [
+        f"{name} is not empty: {now[name]}"
+        for name in ("cells", "shared", "full", "part", "since", "expiring", "due", "jobs", "checks", "lease", "outbox")
+        if now[name]
+    ]
+    found += [
+        f"{name} is not empty: {sorted(now.family(name))}" for name in ("batch", "behind", "ready") if now.family(name)
+    ]
+    found += [
+        f"intent id {intent_id} has no lane: {entry}"
+        for intent_id, entry in now.front.get("ids", {}).items()
+        if entry.count(":") < 2
+    ]
+    return found
+
+
+CELERY_KEYS = ("celery-task-meta-", "_kombu.binding", "unacked", "feishu.", "backend")
+
+
+def strangers(redis: Any, prefix: str) -> list[str]:
+    """Keys of nobody, and results without an expiry."""
+    keys = [key for key in redis.keys("*") if not key.startswith(f"{prefix}:")]
+    found = [f"key of nobody: {key}" for key in keys if not any(name in key for name in CELERY_KEYS)]
+    return found + [f"result without an expiry: {key}" for key in keys if "task-meta" in key and redis.pttl(key) == -1]

@@ -1,0 +1,146 @@
+"""Every step of intake, submit, poll, settle, publish and finish, and a kill before and after it.
+
+A point is `Class.method:before|after:n`, the n-th call; `chaos_app` does the killing. What brings the worker there is the
+`Scene`: which intents are enqueued and what the remote system does.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
+
+from model import TEXT, intent
+
+from feishu_batch import UpdateIntent
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`faults` of the sandbox; whether the intents come by Celery's door; whether one of them expires before it is sent."""
+
+    name: str
+    faults: tuple[str, ...] = ()
+    by_celery: bool = False
+    expiring: bool = False
+
+
+PLAIN = Scene("plain")
+BY_CELERY = Scene("by Celery", by_celery=True)
+UNKNOWN = Scene("unknown outcome", faults=("batch_update:drop_after=2x",))
+VOID = Scene("void job", faults=("batch_update:void_job=1x",))
+REFUSED = Scene("refused", faults=("batch_update:refuse=2x,code=20014",))
+EXPIRING = Scene("expiring", expiring=True)
+NEW_TOKEN = Scene("token lost", faults=("batch_update:token_loss=1x",))
+
+
+@dataclass(frozen=True)
+class Point:
+    worker: str
+    at: str
+    scene: Scene = PLAIN
+
+
+@dataclass(frozen=True)
+class Case:
+    """Up to one point per worker process, all in one scene: they crash one after the other, or at once."""
+
+    scene: Scene
+    points: tuple[Point, ...]
+
+    def __str__(self) -> str:
+        return f"{self.scene.name}: {', '.join(f'{point.worker} {point.at}' for point in self.points)}"
+
+
+def _around(worker: str, method: str, scene: Scene = PLAIN, call: int = 1) -> list[Point]:
+    return [Point(worker, f"{method}:{moment}:{call}", scene) for moment in ("before", "after")]
+
+
+INTAKE = [
+    *_around("intake", "Intake.drain"),
+    *_around("intake", "Front.inbox_entries"),
+    *_around("intake", "Lane.record"),
+    *_around("intake", "Front.leave_inbox"),
+    *_around("intake", "Front.enqueue", BY_CELERY),
+    *_around("intake", "Lane.record", BY_CELERY),
+    *_around("intake", "Front.park", BY_CELERY),
+    *_around("intake", "Lane.republish_if_ended", BY_CELERY),
+]
+SUBMIT = [
+    *_around("submit", "RedisTokenStore.save", NEW_TOKEN, 1),
+    *_around("submit", "RemoteClient.authenticate", NEW_TOKEN),
+    *_around("submit", "Lane.claim"),
+    *_around("submit", "Lane.claim", call=2),
+    *_around("submit", "Slots.take"),
+    *_around("submit", "RemoteClient.batch_update"),
+    *_around("submit", "Slots.settle"),
+    *_around("submit", "Lane.advance"),
+    *_around("submit", "LaneHints.poll"),
+    *_around("submit", "RemoteClient.batch_update", UNKNOWN),
+    *_around("submit", "Lane.advance", UNKNOWN),
+    *_around("submit", "RemoteClient.batch_update", UNKNOWN, 2),
+    *_around("submit", "Lane.advance", UNKNOWN, 2),
+    *_around("submit", "Lane.split", REFUSED),
+    *_around("submit", "Lane.split", REFUSED, 2),
+    *_around("submit", "Lane.end_pending", EXPIRING),
+]
+POLL = [
+    *_around("poll", "Lane.pick"),
+    *_around("poll", "Slots.take"),
+    *_around("poll", "RemoteClient.task_result"),
+    *_around("poll", "Slots.settle"),
+    *_around("poll", "Lane.advance"),
+    *_around("poll", "Lane.advance", call=2),
+    *_around("poll", "Lane.note_duration"),
+    *_around("poll", "ProgressReports.report"),
+    *_around("poll", "LaneHints.publish"),
+    *_around("poll", "RemoteClient.query_items", VOID),
+    *_around("poll", "Lane.advance", VOID, 3),
+]
+PUBLISH = [
+    *_around("intake", "Lane.take_outbox"),
+    *_around("intake", "Publisher._publish"),
+    *_around("intake", "Lane.confirm_published"),
+    *_around("intake", "Publisher._publish", BY_CELERY),
+    *_around("intake", "Finish.after_return", BY_CELERY),
+    *_around("intake", "Front.unpark", BY_CELERY),
+    *_around("intake", "Lane.confirm_published", BY_CELERY),
+    *_around("intake", "LaneSweep.run"),
+]
+ALL = [*INTAKE, *SUBMIT, *POLL, *PUBLISH]
+
+
+def _cases(points: list[Point]) -> list[Case]:
+    """As few as may be: a case costs seconds, most of them for starting processes."""
+    found: list[Case] = []
+    for scene in dict.fromkeys(point.scene for point in points):
+        columns = [[p for p in points if p.scene == scene and p.worker == w] for w in ("submit", "poll", "intake")]
+        rows = zip_longest(*columns)
+        found += [Case(scene, tuple(point for point in row if point is not None)) for row in rows]
+    return found
+
+
+ALL_CASES = _cases(ALL)
+# The points at which most is at stake, for every run of the tests; the others are for `make chaos`.
+CHOSEN_CASES = _cases(
+    [
+        Point("submit", "RemoteClient.batch_update:after:1"),
+        Point("poll", "Lane.advance:after:1"),
+        Point("intake", "Front.leave_inbox:before:1"),
+        Point("submit", "Lane.claim:after:1", BY_CELERY),
+        Point("poll", "RemoteClient.task_result:after:1", BY_CELERY),
+        Point("intake", "Front.park:before:1", BY_CELERY),
+        Point("submit", "Lane.advance:after:1", VOID),
+        Point("poll", "RemoteClient.query_items:after:1", VOID),
+        Point("intake", "Lane.confirm_published:before:1", VOID),
+        Point("submit", "Lane.split:after:1", REFUSED),
+    ]
+)
+
+
+def intents_for(scene: Scene) -> list[UpdateIntent]:
+    """A few that meet at cells, so that an order that was lost shows."""
+    found = [intent([1001, 1002, 1003], f"{number}", keep_every_change=True) for number in range(3)]
+    found.append(intent([1002, 1013], [{"value": "q4w7e9r3y"}], "tags", "APPEND"))
+    if scene.expiring:
+        soon = datetime.now(UTC) + timedelta(seconds=0.5)
+        found.append(intent([1001], "never", TEXT, keep_every_change=True, expires_at=soon))
+    return found

@@ -1,0 +1,168 @@
+"""What the driver does to the stack. Each fault strikes, and says when and how it is to be mended."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Mend = tuple[float, Callable[[], Any]]  # seconds from the strike, what to do then
+Strike = Callable[[Any, random.Random], tuple[str, Mend | None]]
+LONGER_THAN_THE_LEASE = (1.6, 2.6)  # seconds
+
+REMOTE = (
+    "batch_update:drop_before=0.5",
+    "batch_update:drop_after=0.5",
+    "batch_update:error_before=0.5",
+    "batch_update:error_after=0.5",
+    "batch_update:garbage_before=0.4",
+    "batch_update:garbage_after=0.4",
+    "batch_update:hang_before=1x,seconds=1.6",
+    "batch_update:hang_after=1x,seconds=1.6",
+    "batch_update:lose_job=0.4",
+    "batch_update:void_job=0.4",
+    "batch_update:endless_job=1x",
+    "batch_update:omit_item=0.5",
+    "token_loss=2x",
+    "batch_update:token_loss=1x",
+    "batch_update:spurious_429=0.4",
+    "task_result:spurious_429=0.4",
+    "batch_update:try_later=0.4",
+    "task_result:try_later=0.4",
+    "task_result:not_exist=0.5",
+    "task_result:drop_after=0.5",
+    "task_result:garbage_after=0.4",
+    "task_result:hang_before=1x,seconds=1.6",
+    "work_item_query:error_before=0.5",
+    "work_item_query:drop_after=0.5",
+    "plugin_token:error_before=0.5",
+    "plugin_token:drop_after=0.5",
+)
+
+
+def _kill(name: str) -> Strike:
+    def strike(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+        stack.strike_dead(name)
+        return "", None
+
+    return strike
+
+
+def _stop(name: str) -> Strike:
+    def strike(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+        seconds = rng.uniform(*LONGER_THAN_THE_LEASE)
+        stack.hold(name)
+        return f"for {seconds:.1f} s", (seconds, lambda: stack.go_on(name))
+
+    return strike
+
+
+def _stop_and_kill(name: str) -> Strike:
+    """Messages that come while it stands still vanish with it."""
+
+    def strike(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+        seconds = rng.uniform(0.5, 2)
+        stack.hold(name)
+        return f"after {seconds:.1f} s", (seconds, lambda: stack.strike_dead(name))
+
+    return strike
+
+
+def _twin(name: str) -> Strike:
+    def strike(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+        if not stack.is_alive(f"{name}-twin"):
+            stack.start_twin(name)
+        return "", None
+
+    return strike
+
+
+def _kill_server(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+    seconds = rng.uniform(0.05, 1.5)
+    stack.thaw_server()
+    stack.server.kill()
+    return f"for {seconds:.1f} s", (seconds, lambda: stack.server._process or stack.server.start())
+
+
+def _freeze_server(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+    if stack.server._process is None:
+        return "while it was dead", None
+    seconds = rng.uniform(0.3, 2.5)
+    stack.freeze_server()
+    return f"for {seconds:.1f} s", (seconds, stack.thaw_server)
+
+
+def _cut(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+    return f"{stack.proxy.cut()} of them", None
+
+
+def _half_open(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+    return f"{stack.proxy.kill_quietly()} of them", None
+
+
+def _mute(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+    return f"{stack.proxy.mute(rng.uniform(0.02, 0.4))} of them", None
+
+
+def _refuse(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+    seconds = rng.uniform(0.3, 1.5)
+    stack.proxy.refuse(True)
+    stack.proxy.cut()
+    return f"for {seconds:.1f} s", (seconds, lambda: stack.proxy.refuse(False))
+
+
+def _forget_messages(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+    if stack.server_answers:
+        stack.forget_queues()
+    return "", None
+
+
+def _remote(rule: str) -> Strike:
+    def strike(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+        seconds = rng.uniform(0.8, 2.5)
+        stack.sandbox.set_faults(rule)
+        name, endpoint = rule.partition("=")[0].rpartition(":")[2], rule.rpartition(":")[0] or "*"
+        never = {"name": name, "endpoint": endpoint, "count": 0}
+        return f"for {seconds:.1f} s", (seconds, lambda: stack.sandbox.set_faults(never))
+
+    return strike
+
+
+LOCAL: dict[str, Strike] = {
+    "submit worker killed": _kill("submit"),
+    "poll worker killed": _kill("poll"),
+    "intake worker killed": _kill("intake"),
+    "beat killed": _kill("beat"),
+    "submit worker stopped": _stop("submit"),
+    "poll worker stopped": _stop("poll"),
+    "intake worker stopped": _stop("intake"),
+    "submit worker stopped, then killed": _stop_and_kill("submit"),
+    "intake worker stopped, then killed": _stop_and_kill("intake"),
+    "second submit worker": _twin("submit"),
+    "second poll worker": _twin("poll"),
+    "second intake worker": _twin("intake"),
+    "second beat": _twin("beat"),
+    "redis killed": _kill_server,
+    "redis frozen": _freeze_server,
+    "connections cut": _cut,
+    "connections half-open": _half_open,
+    "answers of redis lost": _mute,
+    "connections refused": _refuse,
+    "all messages deleted": _forget_messages,
+}
+FAULTS: dict[str, Strike] = {**LOCAL, **{f"remote {rule}": _remote(rule) for rule in REMOTE}}
+
+
+@dataclass(frozen=True)
+class Planned:
+    at: float  # seconds after the start
+    name: str
+
+    def strike(self, stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+        return FAULTS[self.name](stack, rng)
+
+
+def plan(seed: object, count: int, seconds: float) -> list[Planned]:
+    """Half of them local. Some come together: what two faults do at once is the more interesting."""
+    rng = random.Random(f"faults {seed}")
+    names = [rng.choice([*LOCAL]) if rng.random() < 0.55 else f"remote {rng.choice(REMOTE)}" for _ in range(count)]
+    return sorted((Planned(rng.uniform(0.3, seconds), name) for name in names), key=lambda one: one.at)

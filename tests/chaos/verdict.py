@@ -1,0 +1,183 @@
+"""After the calm: whether every promise was kept. A broken one is a sentence."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from audit import Snapshot, audit, strangers
+from model import DEFAULTS, REFUSING, Model, plain
+from workload import DOORS, Wish
+
+from feishu_batch import UpdateIntent
+from worker.details import IntentDetail, ItemState, intent_detail
+from worker.ledger.reading import Reading
+
+# What a change of an item that refuses nothing may fail with: the bounds of endurance, all of which say so.
+HONEST_FAILURES = {"outcome_unknown", "not_stored"}
+# The sandbox stamps arrivals in a process that shares two cores with a dozen others. What is looked for here is a second
+# sender, whose requests come at any moment of the slot; a millisecond is the business of tests/pacing. Seconds.
+GUARD = 0.01
+ENDED = {
+    ItemState.SUCCEEDED: "succeeded",
+    ItemState.FAILED: "failed",
+    ItemState.SUPERSEDED: "superseded",
+    ItemState.CANCELED: "canceled",
+    ItemState.EXPIRED: "expired",
+}
+
+
+@dataclass
+class Verdict:
+    broken: list[str] = field(default_factory=list)
+    figures: Counter[str] = field(default_factory=Counter)
+
+    def judge(self, stack: Any, wishes: list[Wish]) -> None:
+        found = self._details(stack, wishes)
+        self._intents(found, wishes)
+        self._results(stack, found)
+        self._order_of_doors(found, wishes)
+        self._cells(stack, found)
+        self._remote_rules(stack)
+        snapshot = Snapshot.take(stack.redis, stack.settings.key_prefix)
+        self.broken += audit(snapshot, is_over=True)
+        self.broken += strangers(stack.redis, stack.settings.key_prefix)
+
+    # --- intents --------------------------------------------------------------------------------------------------
+
+    def _details(self, stack: Any, wishes: list[Wish]) -> dict[str, tuple[UpdateIntent, IntentDetail]]:
+        reading = Reading(stack.redis, stack.settings.key_prefix)
+        found = {}
+        for wish in wishes:
+            detail = intent_detail(reading, wish.intent.intent_id, stack.settings.user_key)
+            if detail is not None:
+                found[wish.intent.intent_id] = (wish.intent, detail)
+            elif wish.acknowledged:
+                self.broken.append(f"{wish.intent.intent_id} was acknowledged and is lost")
+            else:
+                self.figures["messages lost before they were taken in"] += 1
+        self.figures["intents"] += len(found)
+        return found
+
+    def _intents(self, found: dict[str, tuple[UpdateIntent, IntentDetail]], wishes: list[Wish]) -> None:
+        for intent_id, (one, detail) in found.items():
+            name = f"intent {detail.view.number} ({intent_id})"
+            result = detail.view.result
+            if result is None:
+                self.broken.append(f"{name} has not ended: {detail.view.progress}")
+                continue
+            states = Counter(item.state for item in detail.items)
+            told = {ENDED.get(state, str(state)): count for state, count in states.items()}
+            counts = {name: count for name, count in result.counts.items() if count}
+            if told != counts or sum(counts.values()) != len(one.work_item_ids):
+                self.broken.append(f"{name}: items {told}, counts {counts}, {len(one.work_item_ids)} items")
+            if {item.item for item in detail.items} != set(one.work_item_ids):
+                self.broken.append(f"{name}: other items than were asked for")
+            self._truth_of_items(name, one, detail)
+            self.figures.update({f"changes {state}": count for state, count in told.items()})
+
+    def _truth_of_items(self, name: str, one: UpdateIntent, detail: IntentDetail) -> None:
+        for item in detail.items:
+            refusal = REFUSING.get(item.item)
+            # Read back after an unknown outcome, a value that was there before counts as the change: it is there.
+            if item.state is ItemState.SUCCEEDED and refusal and len(_course((item.item, one.field_key), [one])) > 1:
+                self.broken.append(f"{name}: item {item.item} succeeded although it refuses every change")
+            if item.state is ItemState.FAILED:
+                self.figures[f"failed with {item.code}"] += 1
+                if refusal:
+                    if refusal not in str(item.reason) and item.code not in HONEST_FAILURES:
+                        self.broken.append(f"{name}: item {item.item} failed with {item.code}: {item.reason}")
+                elif item.code not in HONEST_FAILURES:
+                    self.broken.append(f"{name}: item {item.item} failed with {item.code}: {item.reason}")
+
+    def _results(self, stack: Any, found: dict[str, tuple[UpdateIntent, IntentDetail]]) -> None:
+        """What Celery says under the id of an intent is what the ledger says."""
+        for intent_id, (_, detail) in found.items():
+            text = stack.redis.get(f"celery-task-meta-{intent_id}")
+            if text is None:
+                self.broken.append(f"intent {detail.view.number}: no result was stored")
+                continue
+            stored, result = json.loads(text), detail.view.result
+            if result is None:
+                continue
+            right = "SUCCESS" if result.ok else "FAILURE"
+            if stored["status"] != right or (right == "SUCCESS" and stored["result"] != result.to_dict()):
+                self.broken.append(f"intent {detail.view.number} is {result.state}; Celery says {text[:300]}")
+            if right == "FAILURE" and stored["result"].get("exc_type") != "ItemsFailed":
+                self.broken.append(f"intent {detail.view.number} is {result.state}; Celery says {text[:300]}")
+
+    def _order_of_doors(self, found: dict[str, tuple[UpdateIntent, IntentDetail]], wishes: list[Wish]) -> None:
+        for door in DOORS[:2]:
+            in_order = sorted((wish for wish in wishes if wish.door == door), key=lambda wish: wish.at)
+            numbers = [found[w.intent.intent_id][1].view.number for w in in_order if w.intent.intent_id in found]
+            if numbers != sorted(numbers):
+                self.broken.append(f"the numbers of one producer are out of order: {numbers}")
+
+    # --- cells ----------------------------------------------------------------------------------------------------
+
+    def _cells(self, stack: Any, found: dict[str, tuple[UpdateIntent, IntentDetail]]) -> None:
+        wanted: dict[tuple[int, str], list[tuple[int, UpdateIntent, ItemState]]] = defaultdict(list)
+        for one, detail in found.values():
+            for item in detail.items:
+                wanted[item.item, one.field_key].append((detail.view.number, one, item.state))
+        told = {(cell["item_id"], cell["field_key"]): cell for cell in stack.sandbox.cells()}
+        self.broken += [f"cell {cell} was changed and nobody asked for it" for cell in told if cell not in wanted]
+        for cell, changes in wanted.items():
+            touches = told[cell]["history"] if cell in told else []
+            self.figures["touches of cells"] += len(touches)
+            seen = _without_repeats([DEFAULTS.get(cell[1]), *(plain(t["value"]) for t in touches if t["applied"])])
+            in_order = sorted(changes, key=lambda change: change[0])
+            right = list(_courses(cell, in_order))
+            if seen not in right:
+                asked = [
+                    (number, str(state), one.update_mode, one.after_field_value) for number, one, state in in_order
+                ]
+                story = f"changes: {asked}; history: {touches}"
+                self.broken.append(f"cell {cell}: went {seen}, should have gone {right[0]}; {story}")
+
+    # --- the remote's rules ---------------------------------------------------------------------------------------
+
+    def _remote_rules(self, stack: Any) -> None:
+        seen = stack.sandbox.violations()
+        report = stack.sandbox.report()
+        self.broken += [f"two open jobs shared a cell: {pair}" for pair in seen["overlaps"]]
+        self.broken += [f"too many items: {one}" for one in seen["too_many_items"]]
+        for one in seen["too_fast"]:
+            if report["window"] - one["gap"] > GUARD:
+                self.broken.append(f"too fast: {one}")
+            else:
+                self.figures["requests that came early by less than the guard"] += 1
+        self.figures["jobs"] += len(report["batches"])
+        self.figures["identical changes that overlapped"] += len(seen["repeats"])
+        for endpoint in report["endpoints"]:
+            self.figures[f"requests to {endpoint['endpoint']}"] += len(endpoint["arrivals"])
+        for name, count in report["faults"].items():
+            self.figures[f"remote {name}"] += count
+
+
+def _without_repeats(values: list[Any]) -> list[Any]:
+    return values[:1] + [later for earlier, later in pairwise(values) if later != earlier]
+
+
+def _courses(cell: tuple[int, str], changes: list[tuple[int, UpdateIntent, ItemState]]) -> Iterator[list[Any]]:
+    """The values that the cell may have had, one after the other. A change of unknown outcome may have been made or not."""
+    if cell[0] in REFUSING:
+        yield [DEFAULTS.get(cell[1])]
+        return
+    made = [(one, state) for _, one, state in changes if state in {ItemState.SUCCEEDED, ItemState.FAILED}]
+    unsure = [index for index, (_, state) in enumerate(made) if state is ItemState.FAILED]
+    for left_out in range(2 ** min(len(unsure), 8)):
+        skipped = {index for bit, index in enumerate(unsure) if left_out >> bit & 1}
+        course = [one for index, (one, _) in enumerate(made) if index not in skipped]
+        yield _course(cell, course)
+
+
+def _course(cell: tuple[int, str], intents: list[UpdateIntent]) -> list[Any]:
+    model = Model()
+    values = [model.value(*cell)]
+    for one in intents:
+        model._write(cell[0], one)
+        values.append(model.value(*cell))
+    return _without_repeats(values)
