@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -14,6 +15,27 @@ from config.fields import ENV_PREFIX
 from config.settings import Settings, process_environment, secure_base_url
 
 RESERVED_NAMES = frozenset({"front"})  # the producers' keys stand under this name
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Which lane an intent goes to: names in the order of the file, and the lane of each space that one owns."""
+
+    names: tuple[str, ...]
+    lane_of_project: Mapping[str, str]
+
+    def route(self, lane: str | None, project_key: str) -> str:
+        """Raises ValueError where none fits: a space that one lane owns must not be changed through another, since only
+        within a lane a cell sees its changes in order.
+        """
+        owner = self.lane_of_project.get(project_key)
+        if lane is None:
+            return owner or self.names[0]
+        if lane not in self.names:
+            raise ValueError(f"no lane is named {lane!r}; there are: {', '.join(self.names)}")
+        if owner is not None and owner != lane:
+            raise ValueError(f"space {project_key} belongs to lane {owner!r}, not {lane!r}")
+        return lane
 
 
 class SecretSource(BaseModel):
@@ -95,26 +117,17 @@ class Lanes(BaseModel):
                 seen[project] = lane.name
         return self
 
-    @cached_property
-    def _lane_of_project(self) -> dict[str, str]:
-        return {project: lane.name for lane in self.lanes for project in lane.project_keys}
-
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(lane.name for lane in self.lanes)
 
+    @cached_property
+    def _routing(self) -> Routing:
+        return Routing(self.names, {project: lane.name for lane in self.lanes for project in lane.project_keys})
+
     def route(self, lane: str | None, project_key: str) -> str:
-        """The lane of an intent. Raises ValueError where none fits: a space that one lane owns must not be changed
-        through another, since only within a lane a cell sees its changes in order.
-        """
-        owner = self._lane_of_project.get(project_key)
-        if lane is None:
-            return owner or self.lanes[0].name
-        if lane not in self.names:
-            raise ValueError(f"no lane is named {lane!r}; there are: {', '.join(self.names)}")
-        if owner is not None and owner != lane:
-            raise ValueError(f"space {project_key} belongs to lane {owner!r}, not {lane!r}")
-        return lane
+        """The lane of an intent. Raises ValueError where none fits."""
+        return self._routing.route(lane, project_key)
 
 
 def load_lanes(settings: Settings, environ: Mapping[str, str] | None = None) -> Lanes:
@@ -138,6 +151,19 @@ def lane_names(settings: Settings) -> tuple[str, ...]:
     if settings.lanes_file is None:
         return (settings.lane,)
     return tuple(_tables(settings.lanes_file))
+
+
+def routing(settings: Settings) -> Routing:
+    """As the workers route, for whoever has no secrets."""
+    if settings.lanes_file is None:
+        return Routing((settings.lane,), {})
+    tables = _tables(settings.lanes_file)
+    return Routing(tuple(tables), {str(key): name for name, table in tables.items() for key in _spaces(table)})
+
+
+def _spaces(table: Mapping[str, Any]) -> list[Any]:
+    keys = table.get("project_keys")
+    return keys if isinstance(keys, list) else []
 
 
 def _from_file(path: Path, settings: Settings, environ: Mapping[str, str]) -> Lanes:

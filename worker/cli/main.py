@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "up": "worker.cli.up:up",
     "enqueue": "worker.cli.enqueue:enqueue",
     "import": "worker.cli.import_file:import_file",
+    "plan": "worker.cli.plan:plan",
     "status": "worker.cli.status:status",
     "show": "worker.cli.show:show",
     "failures": "worker.cli.failures:failures",

@@ -24,11 +24,16 @@ class Put:
 
 def put_rows(rows: Iterable[Row | Rejected], producer: Producer, digests: Digests) -> Iterator[Put]:
     """In the order of the file. Raises `EnqueueError`; to run again is always safe, because the ids stay the same."""
-    source = iter(rows)
-    while step := list(islice(source, ROWS_PER_STEP)):
-        put = _sort_out(step, digests)
+    for put in sorted_out(rows, digests):
         producer.enqueue_many(row.intent for row in put.enqueued)
         yield put
+
+
+def sorted_out(rows: Iterable[Row | Rejected], digests: Digests) -> Iterator[Put]:
+    """What would be enqueued, a few hundred rows at a time; `digests` is asked before the next ones are read."""
+    source = iter(rows)
+    while step := list(islice(source, ROWS_PER_STEP)):
+        yield _sort_out(step, digests)
 
 
 def _sort_out(step: Sequence[Row | Rejected], digests: Digests) -> Put:

@@ -1,0 +1,216 @@
+"""`feishu-batch plan`: what a file would cost, before anything is written."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import click
+from rich.console import Console
+
+from config.lanes import routing
+from config.settings import load_settings
+from feishu_batch import UpdateIntent
+from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
+from worker.cli.import_report import LISTED, ImportReport, print_rejected
+from worker.cli.options import json_option
+from worker.cli.output import console, duration, print_json, table
+from worker.cli.session import Session, open_session
+from worker.importing.put import sorted_out
+from worker.importing.rows import Format, ImportFileError, Rejected, Row, read_rows
+from worker.importing.source import Source, opened
+from worker.ledger.backlog import LaneBacklog
+from worker.ledger.records import GroupSpec
+from worker.planning import GroupPlan, LanePlan, Planner
+from worker.views import inbox_view, lane_view
+
+SHOWN = 5  # groups
+
+
+@dataclass(slots=True)
+class FilePlan:
+    slot_seconds: float
+    report: ImportReport
+    lanes: list[LanePlan] = field(default_factory=list)
+    waiting: dict[str, int] = field(default_factory=dict)  # lane → requests that its backlog needs
+    inbox: int = 0  # intents that no lane has, so nobody knows what they cost
+
+    def seconds(self, plan: LanePlan) -> tuple[float, float]:
+        before = self.waiting.get(plan.lane, 0)
+        return (before + plan.fewest) * self.slot_seconds, (before + plan.most) * self.slot_seconds
+
+
+@click.command("plan", short_help="Show what a file would cost, and write nothing.")
+@click.argument("file")
+@click.option(
+    "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
+)
+@click.option("--import-id", metavar="NAME", help="As of `feishu-batch import`.")
+@click.option(
+    "--against-backlog", is_flag=True, help="Look at what waits already; needs Redis, and writes nothing there."
+)
+@json_option
+def plan(file: str, kind: str | None, import_id: str | None, against_backlog: bool, as_json: bool) -> int:
+    """Show what `feishu-batch import FILE` would send ("-": standard input). Nothing is written.
+
+    Example:
+      feishu-batch plan sprint.csv
+
+    Prints how many rows are good, how many changes they make and how many of these never need a request: an UPDATE takes the place of
+    a waiting UPDATE of the same field of the same item (superseded), and who wishes just what waits already shares it. What is
+    left makes groups, which agree in everything but the item, and requests of up to 50; each takes a slot, so that their number
+    is the time. Rows that a lane would refuse, or that are wrong, are listed.
+
+    It counts as if all rows were enqueued before the first request leaves, and no request had to be sent again. Without
+    --against-backlog it asks nobody; with it, what is pending counts too: it is superseded or shared by the same rules, goes first,
+    and its half-full requests take some of the changes along.
+
+    Exit codes: 0 every row is good; 1 rows are wrong or would be refused; 2 the file cannot be used; 3 Redis cannot be reached.
+    """
+    session = open_session() if against_backlog else None
+    settings = session.settings if session else load_settings()
+    try:
+        with opened(file, kind, import_id) as source:
+            found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id))
+            planner = Planner(routing(settings).route, time.time(), _backlog_of(session) if session else None)
+            _read(source, planner, found.report, session)
+    except ImportFileError as error:
+        raise WrongUseError(f"{file}: {error}.") from None
+    found.lanes = planner.plans()
+    if session:
+        _look_at_backlog(session, found)
+    out = console()
+    if as_json:
+        print_json(out, document(found))
+    else:
+        _print(out, found, against_backlog=against_backlog)
+    return SOME_FAILED if found.report.rejected_count else DONE
+
+
+def _backlog_of(session: Session) -> Any:
+    return lambda lane: LaneBacklog(session.redis, session.settings.key_prefix, lane)
+
+
+def _read(source: Source, planner: Planner, report: ImportReport, session: Session | None) -> None:
+    """The way of an import, with the planner in place of the inbox."""
+    planned: dict[str, str] = {}
+
+    def digests(ids: Sequence[str]) -> list[str | None]:
+        written = [entry.digest if entry else None for entry in session.reading.entries(ids)] if session else []
+        return [planned.get(id_) or (written[at] if written else None) for at, id_ in enumerate(ids)]
+
+    for put in sorted_out(read_rows(source.stream, source.format, source.import_id), digests):
+        planned |= {row.intent.intent_id: row.intent.digest() for row in put.enqueued}
+        refused = _plan_rows(planner, put.enqueued)
+        report.enqueued += len(put.enqueued) - len(refused)
+        report.known += len(put.known)
+        report.reject([*put.rejected, *refused])
+    report.rows = report.enqueued + report.known + report.rejected_count
+
+
+def _plan_rows(planner: Planner, rows: Sequence[Row]) -> list[Rejected]:
+    lines: dict[str, int] = {row.intent.intent_id: row.line for row in rows}
+    refused: list[tuple[UpdateIntent, str]] = planner.add(row.intent for row in rows)
+    return [Rejected(lines[intent.intent_id], reason) for intent, reason in refused]
+
+
+def _look_at_backlog(session: Session, found: FilePlan) -> None:
+    found.inbox = inbox_view(session.reading).intents
+    for lane in session.lanes.values():
+        found.waiting[lane.name] = lane_view(session.reading, lane).requests_left
+
+
+def _print(out: Console, found: FilePlan, *, against_backlog: bool) -> None:
+    report = found.report
+    known = f", {report.known} known already" if report.known else ""
+    rejected = f", {report.rejected_count} rejected" if report.rejected_count else ""
+    out.print(
+        f"rows       {report.rows} of {report.name}: {report.enqueued} to be enqueued{known}{rejected}", soft_wrap=True
+    )
+    for plan_ in found.lanes:
+        if len(found.lanes) > 1:
+            out.print(f"\nlane {plan_.lane}", style="bold")
+        _print_lane(out, found, plan_)
+    if against_backlog and found.inbox:
+        out.print(f"inbox      {found.inbox} intents are not taken in yet; what they cost is not in the figures")
+    if report.rejected_count:
+        out.print()
+    print_rejected(out, report)
+
+
+def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
+    least, most = found.seconds(plan_)
+    requests = _span(plan_.fewest, plan_.most)
+    lines = [
+        ("intents", str(plan_.intents)),
+        ("changes", f"{plan_.wishes}: {_shares(plan_)}"),
+        ("groups", str(len(plan_.groups))),
+        (
+            "requests",
+            f"{requests}; {plan_.full} can be full; {plan_.fill:.0%} of the places taken" if plan_.sent else "0",
+        ),
+        ("time", f"at least {duration(least)}" + (f", at most {duration(most)}" if most > least else "")),
+    ]
+    if before := found.waiting.get(plan_.lane):
+        lines[4] = ("time", f"{lines[4][1]}, of which {duration(before * found.slot_seconds)} for what waits already")
+    if plan_.longest_line > 1:
+        lines.append(
+            ("in turn", f"up to {plan_.longest_line} changes of one cell; each waits for the job of the one before")
+        )
+    for name, value in lines:
+        out.print(f"{name:<10} {value}", soft_wrap=True)
+    largest = sorted(plan_.groups, key=lambda group: -group.fewest)[:SHOWN]
+    if len(plan_.groups) > 1:
+        out.print(table(("changes", "requests", "of the largest groups: field, mode, value"), map(_row, largest)))
+
+
+def _shares(plan_: LanePlan) -> str:
+    ended = (
+        (plan_.superseded, "superseded by later rows"),
+        (plan_.shared, "shared with the same wish"),
+        (plan_.expired, "expired already"),
+    )
+    told = [f"{plan_.sent} to be sent", *(f"{count} {what}" for count, what in ended if count)]
+    if plan_.superseded_before:
+        told.append(f"and {plan_.superseded_before} that wait already are superseded by them")
+    return ", ".join(told)
+
+
+def _row(group: GroupPlan) -> tuple[object, ...]:
+    spec = GroupSpec.from_json(group.spec)
+    value = spec.after_field_value
+    return group.changes, _span(group.fewest, group.most), f"{spec.field_key} {spec.update_mode} {value!s:.60}"
+
+
+def _span(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def document(found: FilePlan) -> dict[str, Any]:
+    """The documented shape of `feishu-batch plan --json`."""
+    report = found.report
+    return {
+        "file": report.name,
+        "import_id": report.import_id,
+        "rows": report.rows,
+        "enqueued": report.enqueued,
+        "known": report.known,
+        "rejected_count": report.rejected_count,
+        "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected[:LISTED]],
+        "inbox": found.inbox,
+        "lanes": [_lane_json(found, plan_) for plan_ in found.lanes],
+    }
+
+
+def _lane_json(found: FilePlan, plan_: LanePlan) -> dict[str, Any]:
+    least, most = found.seconds(plan_)
+    counts = asdict(plan_)
+    groups = counts.pop("groups")
+    return {
+        **counts,
+        "sent": plan_.sent,
+        "groups": len(groups),
+        "requests": {"at_least": plan_.fewest, "at_most": plan_.most, "full": plan_.full, "fill": round(plan_.fill, 3)},
+        "requests_before": found.waiting.get(plan_.lane, 0),
+        "seconds": {"at_least": round(least, 1), "at_most": round(most, 1)},
+    }

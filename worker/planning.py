@@ -1,0 +1,246 @@
+"""What a file of intents would cost, before anything is written: record.lua's rules on plain dicts, nothing sent in between."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from feishu_batch.intents import UpdateIntent, UpdateMode, group_spec
+from worker.ledger.backlog import Tail
+from worker.remote.client import MAX_ITEMS_PER_BATCH
+
+Cell = tuple[str, int]  # column ("<project_key> <field_key>") and item
+Group = str  # its spec as canonical JSON
+
+
+class Backlog(Protocol):
+    """What waits already, in one lane."""
+
+    def tails(self, column: str, items: Sequence[int]) -> Mapping[int, Tail]: ...
+
+    def ready(self, specs: Sequence[Group]) -> Mapping[Group, int]: ...
+
+
+class NoBacklog:
+    def tails(self, column: str, items: Sequence[int]) -> Mapping[int, Tail]:  # noqa: ARG002 - as the protocol has it
+        return {}
+
+    def ready(self, specs: Sequence[Group]) -> Mapping[Group, int]:  # noqa: ARG002 - as above
+        return {}
+
+
+@dataclass(slots=True)
+class _Change:
+    """A write that waits, for everyone who wished the same."""
+
+    group: Group
+    is_update: bool
+    keeps: bool
+    lives: bool  # somebody who wants it has not expired
+    wishes: int = 1  # of ours; none for a change of the backlog that only others want
+    is_first: bool = True  # nothing of the backlog comes before this line
+    is_ours: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """`first`: changes that may be sent at once; `behind`: those that wait for an earlier change of their cell;
+    `room`: places in a request that the backlog needs anyway.
+    """
+
+    spec: Group
+    first: int
+    behind: int
+    room: int
+
+    @property
+    def changes(self) -> int:
+        return self.first + self.behind
+
+    @property
+    def fewest(self) -> int:
+        return -(-max(0, self.changes - self.room) // MAX_ITEMS_PER_BATCH)
+
+    @property
+    def most(self) -> int:
+        """What is first leaves full but for one request; what waits behind may each need one of its own."""
+        return -(-max(0, self.first - self.room) // MAX_ITEMS_PER_BATCH) + self.behind
+
+
+@dataclass(frozen=True, slots=True)
+class LanePlan:
+    """`wishes` = `sent` + `superseded` + `shared` + `expired`. `superseded_before` and `shared_before` are about the backlog:
+    its changes that ours take the place of, and ours that ride along with one of it (these are counted in `shared`).
+    """
+
+    lane: str
+    intents: int
+    wishes: int
+    superseded: int
+    shared: int
+    expired: int
+    superseded_before: int
+    shared_before: int
+    longest_line: int  # changes of one cell that go one after the other
+    groups: tuple[GroupPlan, ...]
+
+    @property
+    def sent(self) -> int:
+        return sum(group.changes for group in self.groups)
+
+    @property
+    def fewest(self) -> int:
+        return sum(group.fewest for group in self.groups)
+
+    @property
+    def most(self) -> int:
+        return sum(group.most for group in self.groups)
+
+    @property
+    def full(self) -> int:
+        """Requests that can go out full."""
+        return sum(max(0, group.changes - group.room) // MAX_ITEMS_PER_BATCH for group in self.groups)
+
+    @property
+    def fill(self) -> float:
+        """Share of the places that are taken in the fewest requests; 0 without any."""
+        own = sum(max(0, group.changes - group.room) for group in self.groups)
+        return own / (self.fewest * MAX_ITEMS_PER_BATCH) if self.fewest else 0.0
+
+
+@dataclass(slots=True)
+class LanePlanner:
+    """Takes the intents of one lane in their order. `now`: unix seconds; an intent that expired before is recorded, not sent."""
+
+    lane: str
+    now: float
+    backlog: Backlog = field(default_factory=NoBacklog)
+    _lines: dict[Cell, list[_Change]] = field(default_factory=dict)
+    _asked: set[Cell] = field(default_factory=set)
+    _held: set[Cell] = field(default_factory=set)  # the backlog has a change there that stays before ours
+    _intents: int = 0
+    _wishes: int = 0
+    _superseded: int = 0
+    _superseded_before: int = 0
+
+    def add(self, intents: Sequence[UpdateIntent]) -> None:
+        self._ask({cell for intent in intents for cell in _cells(intent)} - self._asked)
+        for intent in intents:
+            spec = group_spec(intent)
+            self._intents += 1
+            self._wishes += len(intent.work_item_ids)
+            for cell in _cells(intent):
+                self._meet(cell, self._change(intent, spec))
+
+    def plan(self) -> LanePlan:
+        changes = [change for line in self._lines.values() for change in line]
+        ours = [change for change in changes if change.is_ours]
+        shared_before = sum(change.wishes for change in changes if not change.is_ours)
+        longest = max((sum(c.is_ours and c.lives for c in line) for line in self._lines.values()), default=0)
+        return LanePlan(
+            lane=self.lane,
+            intents=self._intents,
+            wishes=self._wishes,
+            superseded=self._superseded,
+            shared=sum(change.wishes - 1 for change in ours if change.lives) + shared_before,
+            expired=sum(change.wishes for change in ours if not change.lives),
+            superseded_before=self._superseded_before,
+            shared_before=shared_before,
+            longest_line=longest,
+            groups=self._groups(),
+        )
+
+    def _groups(self) -> tuple[GroupPlan, ...]:
+        counts: dict[Group, list[int]] = {}
+        for line in self._lines.values():
+            alive = [change for change in line if change.lives]
+            for place, change in enumerate(alive):
+                if change.is_ours:
+                    counts.setdefault(change.group, [0, 0])[place > 0 or not change.is_first] += 1
+        waiting = self.backlog.ready(list(counts))
+        return tuple(
+            GroupPlan(spec, first, behind, room=-waiting.get(spec, 0) % MAX_ITEMS_PER_BATCH)
+            for spec, (first, behind) in counts.items()
+        )
+
+    def _ask(self, cells: set[Cell]) -> None:
+        self._asked |= cells
+        items: dict[str, list[int]] = {}
+        for column, item in sorted(cells):
+            items.setdefault(column, []).append(item)
+        for column, ids in items.items():
+            for item, tail in self.backlog.tails(column, ids).items():
+                self._note((column, item), tail)
+
+    def _note(self, cell: Cell, tail: Tail) -> None:
+        if tail.group is None:
+            return self._held.add(cell)
+        change = _Change(tail.group, tail.mode == UpdateMode.UPDATE, tail.keeps, lives=True, wishes=0)
+        change.is_first, change.is_ours = tail.is_owner, False
+        self._lines[cell] = [change]
+        return None
+
+    def _change(self, intent: UpdateIntent, spec: Group) -> _Change:
+        lives = intent.expires_at is None or intent.expires_at.timestamp() > self.now
+        return _Change(spec, intent.update_mode is UpdateMode.UPDATE, intent.keep_every_change, lives)
+
+    def _meet(self, cell: Cell, new: _Change) -> None:
+        """As `meet` in record.lua."""
+        line = self._lines.setdefault(cell, [])
+        newest = line[-1] if line else None
+        if newest and not new.keeps and not newest.keeps:
+            if newest.group == new.group:
+                return self._share(newest, new)
+            if new.is_update and newest.is_update:
+                return self._supersede(line, newest, new)
+        new.is_first = line[0].is_first if line else cell not in self._held
+        return line.append(new)
+
+    def _share(self, older: _Change, new: _Change) -> None:
+        older.wishes += 1
+        older.lives = older.lives or new.lives
+
+    def _supersede(self, line: list[_Change], older: _Change, new: _Change) -> None:
+        self._superseded += older.wishes
+        self._superseded_before += not older.is_ours
+        new.is_first = older.is_first
+        line[-1] = new
+
+
+class Planner:
+    """Intents of all lanes. `route` names an intent's lane; `backlog_of` gives what waits there."""
+
+    def __init__(
+        self, route: Callable[[str | None, str], str], now: float, backlog_of: Callable[[str], Backlog] | None = None
+    ) -> None:
+        self._route = route
+        self._now = now
+        self._backlog_of = backlog_of or (lambda _lane: NoBacklog())
+        self._lanes: dict[str, LanePlanner] = {}
+
+    def add(self, intents: Iterable[UpdateIntent]) -> list[tuple[UpdateIntent, str]]:
+        """Returns those that no lane takes, each with the reason."""
+        refused: list[tuple[UpdateIntent, str]] = []
+        taken: dict[str, list[UpdateIntent]] = {}
+        for intent in intents:
+            try:
+                taken.setdefault(self._route(intent.lane, intent.project_key), []).append(intent)
+            except ValueError as error:
+                refused.append((intent, str(error)))
+        for lane, wishes in taken.items():
+            if lane not in self._lanes:
+                self._lanes[lane] = LanePlanner(lane, self._now, self._backlog_of(lane))
+            self._lanes[lane].add(wishes)
+        return refused
+
+    def plans(self) -> list[LanePlan]:
+        return [planner.plan() for planner in self._lanes.values()]
+
+
+def _cells(intent: UpdateIntent) -> list[Cell]:
+    column = column_name(intent.project_key, intent.field_key)
+    return [(column, item) for item in intent.work_item_ids]
+
+
+def column_name(project_key: str, field_key: str) -> str:
+    """As intake names it."""
+    return f"{project_key} {field_key}"
