@@ -11,6 +11,7 @@ from config.routing import TaskName
 from feishu_batch.errors import IntentConflict, IntentError
 from feishu_batch.intents import parse_intent
 from feishu_batch.packing import PackedIntent
+from tasks.messages import STRATEGY
 from tasks.pipeline import finish
 from tasks.process import runtime
 from worker.app import app
@@ -18,6 +19,8 @@ from worker.app import app
 
 class Parked(Task):
     """Instead of being sent, the signature that replaces this task waits in the ledger for the intent's end."""
+
+    Strategy = STRATEGY
 
     def on_replace(self, sig: Any) -> NoReturn:
         here = runtime()

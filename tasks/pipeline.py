@@ -9,6 +9,7 @@ from celery.exceptions import Ignore, Reject
 from config.routing import TaskName
 from feishu_batch.errors import ItemsFailed
 from feishu_batch.results import read_intent
+from tasks.messages import STRATEGY
 from tasks.process import runtime
 from worker.app import app
 from worker.publish import outcome_of
@@ -19,6 +20,7 @@ class Step(Task):
     """A step of the pipeline: its result is of no interest to anybody but Flower."""
 
     ignore_result = True
+    Strategy = STRATEGY
 
 
 def _lane_of(name: str, task: TaskName) -> LaneRuntime:
@@ -76,6 +78,8 @@ def sweep() -> dict[str, int]:
 
 class Finish(Task):
     """The parked half of the producer's task. Celery stores its result, runs callbacks and goes on with the chain."""
+
+    Strategy = STRATEGY
 
     def after_return(self, status: str, _result: Any, task_id: str, *_: Any) -> None:
         """Only now is the result stored: the end counts as made known."""
