@@ -15,7 +15,8 @@ from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, group_spec, parse_intent
 from worker.hints import IntakeHints, LaneHints
 from worker.ledger.front import Front
-from worker.ledger.lane import Lane, NewIntent
+from worker.ledger.lane import Lane
+from worker.ledger.recording import NewIntent
 from worker.ledger.records import InboxEntry, Outcome
 
 log = structlog.get_logger("feishu_batch.intake")

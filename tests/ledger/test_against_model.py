@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from lane_model import Intent, Model
 
 from worker.ledger import lane as lane_module
-from worker.ledger import scripts
-from worker.ledger.lane import Lane, NewIntent
+from worker.ledger import recording, scripts
+from worker.ledger.lane import Lane
+from worker.ledger.recording import NewIntent
 from worker.ledger.records import Batch, BatchState, ExpiredIntent, NoBatch, Outcome, OutcomeKind
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "0"))
@@ -47,7 +48,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.items = items
         self.most_items = most_items
         self.lane = Lane(redis, f"test-{uuid4().hex[:12]}", "lane")
-        self.model = Model(lane_module.BATCH_ITEMS, lane_module.RECORD_CHUNK)
+        self.model = Model(lane_module.BATCH_ITEMS, recording.RECORD_CHUNK)
         self.wishes = []
         self.half_recorded = None
         self.seen = []  # batches as somebody once saw them, with the state
@@ -100,8 +101,7 @@ class LedgerMachine(RuleBasedStateMachine):
         wish = self.wish(group, tuple(chosen), priority, keep, expires)
         waiting = self.since()
         if half and len(chosen) > self.model.chunk:
-            chunks = lane_module._chunks(self.new_intent(wish))
-            self.lane._run("record", *next(iter(chunks)))
+            self.lane._run("record", next(iter(recording.record_calls([self.new_intent(wish)]))))
             self.model.record(wish, chunks=1)
             self.half_recorded = wish
         else:
@@ -109,6 +109,15 @@ class LedgerMachine(RuleBasedStateMachine):
             self.model.record(wish)
         now = self.since()
         assert all(now[group] == score for group, score in waiting.items() if group in now)
+
+    @precondition(lambda self: self.half_recorded is None)
+    @rule(data=st.data(), chosen_groups=st.lists(groups, min_size=2, max_size=4), keep=st.booleans())
+    def record_several_at_once(self, data, chosen_groups, keep):
+        some = st.lists(st.sampled_from(self.items), min_size=1, max_size=3, unique=True)
+        wishes = [self.wish(group, tuple(data.draw(some)), 5, keep, None) for group in chosen_groups]
+        self.lane.record([self.new_intent(wish) for wish in wishes])
+        for wish in wishes:
+            self.model.record(wish)
 
     @precondition(lambda self: self.half_recorded)
     @rule()
@@ -351,6 +360,7 @@ def small_batches(monkeypatch):
     monkeypatch.setattr(scripts, "script_text", with_small_batches)
     monkeypatch.setattr(lane_module, "BATCH_ITEMS", 4)
     monkeypatch.setattr(lane_module, "RECORD_CHUNK", 3)
+    monkeypatch.setattr(recording, "RECORD_CHUNK", 3)
 
 
 @pytest.mark.usefixtures("small_batches")

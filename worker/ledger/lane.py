@@ -2,13 +2,13 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from redis import Redis
 
 from worker.ledger.front import HINT_MS
+from worker.ledger.recording import RECORD_CHUNK, NewIntent, record_calls
 from worker.ledger.records import (
     Advanced,
     Batch,
@@ -21,26 +21,7 @@ from worker.ledger.records import (
 )
 from worker.ledger.scripts import Scripts
 
-RECORD_CHUNK = 500  # items per script call, so that no call holds the server for more than a few milliseconds
 BATCH_ITEMS = 50  # the official limit of one request; the scripts know it too (_lane.lua)
-
-
-@dataclass(frozen=True, slots=True)
-class NewIntent:
-    """An intent as the lane records it. Times in unix milliseconds."""
-
-    number: int
-    intent_id: str
-    digest: str  # of its group
-    spec: str  # of its group, JSON
-    column: str
-    mode: str
-    priority: int
-    enqueued_at_ms: int
-    expires_at_ms: int | None
-    keep_every_change: bool
-    note: str | None
-    items: tuple[int, ...]
 
 
 class Lane:
@@ -59,12 +40,11 @@ class Lane:
     # --- intake ---------------------------------------------------------------------------------------------------
 
     def record(self, intents: Sequence[NewIntent]) -> bool:
-        """Record intents in their order, a pipeline of chunks; repeated, it changes nothing. Returns whether work became ready."""
+        """Record intents in their order, a pipeline of calls; repeated, it changes nothing. Returns whether work became ready."""
         pipe = self._redis.pipeline(transaction=False)
-        for intent in intents:
-            for args in _chunks(intent):
-                self._run("record", *args, client=pipe)
-        return any(ready for _, ready, _ in pipe.execute())
+        for call in record_calls(intents):
+            self._run("record", call, client=pipe)
+        return any(ready for ready, _ in pipe.execute())
 
     def refuse(self, number: int, intent_id: str, enqueued_at_ms: int, items: Sequence[int], outcome: Outcome) -> None:
         """Record an intent that ends at once: every item failed."""
@@ -242,14 +222,3 @@ class Lane:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _chunks(intent: NewIntent) -> Iterator[list[Any]]:
-    """The arguments of record.lua, one list per chunk of items."""
-    total = len(intent.items)
-    head = [intent.number, intent.intent_id, intent.digest, intent.spec, intent.column, intent.mode, intent.priority]
-    head += [intent.enqueued_at_ms, intent.expires_at_ms or "", "1" if intent.keep_every_change else ""]
-    head += [intent.note or "", total]
-    for start in range(0, total, RECORD_CHUNK):
-        packed = ",".join(map(str, intent.items)) if start == 0 else ""
-        yield [*head, packed, start, *intent.items[start : start + RECORD_CHUNK]]

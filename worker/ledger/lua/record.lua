@@ -1,131 +1,165 @@
--- Record one intent, or the next chunk of its items, in the lane: each change becomes the owner of its cell (ready), is shared
--- with an identical pending change, takes the place of a pending UPDATE that it overwrites, or waits behind.
+-- Record intents, or chunks of large ones, in the lane, in their order: each change becomes the owner of its cell (ready), is
+-- shared with an identical pending change, takes the place of a pending UPDATE that it overwrites, or waits behind.
 -- KEYS  1 lane prefix
--- ARGV  1 number  2 intent id  3 group digest  4 group spec (JSON)  5 column name  6 mode  7 priority  8 enqueued at (ms)
---       9 expires at (ms) or ''  10 '1' = keep every change, or ''  11 note or ''  12 total of items  13 all items, comma-separated
---       (first chunk; may be '' later)  14 how many items were recorded before this chunk  15… the chunk's items
--- Returns {how many items are recorded now, ready groups touched (0|1), intents ended}
+-- ARGV  1 JSON: {"groups": [[digest, spec, column name, mode], …],
+--                "intents": [[number, intent id, index of its group from 1, priority, enqueued at (ms), expires at (ms) or "",
+--                             keep every change (bool), note or "", total of items, all items, comma-separated ("" after the
+--                             first chunk), items recorded before this chunk, the chunk's items, comma-separated], …]}
+--         All numbers but the index are strings: a double would not hold an id.
+-- Returns {ready groups touched (0|1), intents ended}
 -- Invariants: a cell has at most one owner; behind it the changes stand in the order of their numbers; a chunk is recorded once.
-local number, keep, mode = ARGV[1], ARGV[10] == '1', ARGV[6]
-local record = P .. 'intent:' .. number
-local total, offset = tonumber(ARGV[12]), tonumber(ARGV[14])
+local given = cjson.decode(ARGV[1])
+local groups, mode_of = {}, {}
 
-local function new_group()
-  local group = redis.call('HGET', P .. 'groups', ARGV[3])
-  if group then return group end
-  local column = redis.call('HGET', P .. 'columns', ARGV[5])
+local function new_group(digest, spec, column_name, mode)
+  local column = redis.call('HGET', P .. 'columns', column_name)
   if not column then
     column = text(redis.call('HLEN', P .. 'columns') + 1)
-    redis.call('HSET', P .. 'columns', ARGV[5], column)
+    redis.call('HSET', P .. 'columns', column_name, column)
   end
-  group = text(redis.call('INCR', P .. 'group-sequence'))
-  redis.call('HSET', P .. 'groups', ARGV[3], group)
-  redis.call('HSET', P .. 'group:' .. group, 'spec', ARGV[4], 'col', column, 'mode', mode, 'digest', ARGV[3])
-  return group
+  local group = text(redis.call('INCR', P .. 'group-sequence'))
+  redis.call('HSET', P .. 'groups', digest, group)
+  redis.call('HSET', P .. 'group:' .. group, 'spec', spec, 'col', column, 'mode', mode, 'digest', digest)
+  return group, column
 end
 
-local function new_record()
-  local group = new_group()
-  redis.call('HINCRBY', P .. 'group:' .. group, 'refs', 1)
-  local fields = {'id', ARGV[2], 'g', group, 't', ARGV[8], 'tot', ARGV[12], 'opn', ARGV[12], 'it', ARGV[13]}
+-- {number, column, mode} of the group at this place of the argument; made when it is not there yet.
+local function group_at(index)
+  if groups[index] then return groups[index] end
+  local digest, spec, column_name, mode = unpack(given.groups[index])
+  local number = redis.call('HGET', P .. 'groups', digest)
+  local column
+  if number then
+    column = redis.call('HGET', P .. 'group:' .. number, 'col')
+  else
+    number, column = new_group(digest, spec, column_name, mode)
+  end
+  groups[index] = {number = number, column = column, mode = mode}
+  mode_of[number] = mode
+  return groups[index]
+end
+
+local function droppable(group)
+  if not mode_of[group] then mode_of[group] = redis.call('HGET', P .. 'group:' .. group, 'mode') end
+  return mode_of[group] == 'UPDATE'
+end
+
+local function read(row)
+  local group = group_at(row[3])
+  return {
+    number = row[1], id = row[2], group = group.number, column = group.column, mode = group.mode, priority = row[4],
+    enqueued_at = row[5], expires_at = row[6], keep = row[7], note = row[8], total = row[9], all_items = row[10],
+    offset = row[11], items = row[12], rank = rank_of(row[1], row[4]), record = P .. 'intent:' .. row[1],
+  }
+end
+
+local function new_record(intent)
+  redis.call('HINCRBY', P .. 'group:' .. intent.group, 'refs', 1)
+  local fields = {'id', intent.id, 'g', intent.group, 't', intent.enqueued_at, 'tot', intent.total, 'opn', intent.total,
+    'it', intent.all_items}
   local function set(field, value) fields[#fields + 1] = field; fields[#fields + 1] = value end
-  if ARGV[7] ~= '5' then set('p', ARGV[7]) end
-  if keep then set('k', '1') end
-  if ARGV[11] ~= '' then set('nt', ARGV[11]) end
-  if ARGV[9] ~= '' then
-    set('x', ARGV[9])
-    redis.call('ZADD', P .. 'expiring', ARGV[9], number)
+  if intent.priority ~= '5' then set('p', intent.priority) end
+  if intent.keep then set('k', '1') end
+  if intent.note ~= '' then set('nt', intent.note) end
+  if intent.expires_at ~= '' then
+    set('x', intent.expires_at)
+    redis.call('ZADD', P .. 'expiring', intent.expires_at, intent.number)
   end
-  redis.call('HSET', record, unpack(fields))
-  return group
+  redis.call('HSET', intent.record, unpack(fields))
 end
 
-local known = redis.call('HMGET', record, 'g', 'nx', 'tot', 'stop')
-local group, stop = known[1], known[4]
-if known[3] then
-  local recorded = tonumber(known[2] or known[3])
-  if recorded ~= offset or recorded >= total then return {recorded, 0, 0} end
-else
-  if offset ~= 0 then return {0, 0, 0} end
-  group = new_record()
+-- Whether this chunk is the one to be recorded now, and the outcome letter if the intent was ended meanwhile.
+local function begin(intent)
+  local known = redis.call('HMGET', intent.record, 'nx', 'tot', 'stop')
+  if known[2] then return known[1] == intent.offset, known[3] end
+  if intent.offset ~= '0' then return false end
+  new_record(intent)
+  return true
 end
-local column = redis.call('HGET', P .. 'group:' .. group, 'col')
-local rank = rank_of(number, ARGV[7])
 
 -- What the newest pending change of an owned cell means for ours: nil, or its number, group, and whether it stands behind.
 local function pending_tail(cell, owner)
   local tail = redis.call('LINDEX', P .. 'behind:' .. cell, -1)
-  local number_of = tail or (not string.find(owner, '@', 1, true) and owner)
-  if not number_of then return nil end
-  local intent = redis.call('HMGET', P .. 'intent:' .. number_of, 'g', 'k')
-  return number_of, intent[1], tail and true or false, intent[2] and true or false
+  local number = tail or (not string.find(owner, '@', 1, true) and owner)
+  if not number then return nil end
+  local older = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'k')
+  return number, older[1], tail and true or false, older[2] and true or false
 end
 
-local function share(cell, item, older, is_behind)
+local function share(intent, cell, item, older, is_behind)
   local name = older .. ':' .. cell
   local sharers = redis.call('HGET', P .. 'shared', name)
-  redis.call('HSET', P .. 'shared', name, sharers and (sharers .. ',' .. number) or number)
-  if not is_behind then
-    redis.call('ZADD', P .. 'ready:' .. group, 'LT', rank_of(older, ARGV[7]), item)
-    touched[group] = true
-  end
+  redis.call('HSET', P .. 'shared', name, sharers and (sharers .. ',' .. intent.number) or intent.number)
+  if is_behind then return end
+  redis.call('ZADD', P .. 'ready:' .. intent.group, 'LT', rank_of(older, intent.priority), item)
+  touched[intent.group] = true
 end
 
-local function supersede(cell, item, older, older_group, is_behind)
+local function supersede(intent, cell, item, older, older_group, is_behind)
   conclude(older, cell, item, 's', '')
-  if is_behind then return redis.call('LSET', P .. 'behind:' .. cell, -1, number) end
+  if is_behind then return redis.call('LSET', P .. 'behind:' .. cell, -1, intent.number) end
   redis.call('ZREM', P .. 'ready:' .. older_group, item)
   touched[older_group] = true
-  redis.call('HSET', P .. 'cells', cell, number)
-  redis.call('ZADD', P .. 'ready:' .. group, rank, item)
-  touched[group] = true
+  redis.call('HSET', P .. 'cells', cell, intent.number)
+  redis.call('ZADD', P .. 'ready:' .. intent.group, intent.rank, item)
+  touched[intent.group] = true
 end
 
-local function wait_behind(cell, owner)
-  redis.call('RPUSH', P .. 'behind:' .. cell, number)
+local function wait_behind(intent, cell, owner)
+  redis.call('RPUSH', P .. 'behind:' .. cell, intent.number)
   local batch = string.match(owner, '@(%d+)')
   if batch then redis.call('HINCRBY', P .. 'batch:' .. batch, 'blocks', 1) end
 end
 
-local mode_of = {[group] = mode}
-local function droppable(older_group)
-  if not mode_of[older_group] then mode_of[older_group] = redis.call('HGET', P .. 'group:' .. older_group, 'mode') end
-  return mode_of[older_group] == 'UPDATE'
-end
-
-local function meet(cell, item, owner)
+local function meet(intent, cell, item, owner)
   local older, older_group, is_behind, older_keeps = pending_tail(cell, owner)
-  if older and not keep and not older_keeps then
-    if older_group == group then return share(cell, item, older, is_behind) end
-    if mode == 'UPDATE' and droppable(older_group) then return supersede(cell, item, older, older_group, is_behind) end
+  if older and not intent.keep and not older_keeps then
+    if older_group == intent.group then return share(intent, cell, item, older, is_behind) end
+    if intent.mode == 'UPDATE' and droppable(older_group) then
+      return supersede(intent, cell, item, older, older_group, is_behind)
+    end
   end
-  wait_behind(cell, owner)
+  wait_behind(intent, cell, owner)
 end
 
-local cells, owners = {}, {}
-for i = 15, #ARGV do cells[#cells + 1] = column .. ':' .. ARGV[i] end
-if #cells > 0 then owners = redis.call('HMGET', P .. 'cells', unpack(cells)) end
-local owned, ready = {}, {}
-for i, cell in ipairs(cells) do
-  local item = ARGV[14 + i]
-  if stop then
-    note(number, item, stop, '')
-  elseif owners[i] then
-    meet(cell, item, owners[i])
-  else
-    owned[#owned + 1] = cell
-    owned[#owned + 1] = number
-    ready[#ready + 1] = rank
-    ready[#ready + 1] = item
+local function take_cells(intent, items)
+  local cells, owned, ready = {}, {}, {}
+  for i, item in ipairs(items) do cells[i] = intent.column .. ':' .. item end
+  local owners = redis.call('HMGET', P .. 'cells', unpack(cells))
+  for i, cell in ipairs(cells) do
+    if owners[i] then
+      meet(intent, cell, items[i], owners[i])
+    else
+      owned[#owned + 1] = cell
+      owned[#owned + 1] = intent.number
+      ready[#ready + 1] = intent.rank
+      ready[#ready + 1] = items[i]
+    end
   end
-end
-if #owned > 0 then
+  if #owned == 0 then return end
   redis.call('HSET', P .. 'cells', unpack(owned))
-  redis.call('ZADD', P .. 'ready:' .. group, unpack(ready))
-  touched[group] = true
+  redis.call('ZADD', P .. 'ready:' .. intent.group, unpack(ready))
+  touched[intent.group] = true
 end
 
-local recorded = offset + #cells
-if recorded < total then redis.call('HSET', record, 'nx', text(recorded)) else redis.call('HDEL', record, 'nx') end
+local function record(intent)
+  local wanted, stop = begin(intent)
+  if not wanted then return end
+  local items = {}
+  for item in string.gmatch(intent.items, '%d+') do items[#items + 1] = item end
+  if stop then
+    for _, item in ipairs(items) do note(intent.number, item, stop, '') end
+  else
+    take_cells(intent, items)
+  end
+  local recorded = tonumber(intent.offset) + #items
+  if recorded < tonumber(intent.total) then
+    redis.call('HSET', intent.record, 'nx', text(recorded))
+  elseif intent.offset ~= '0' then
+    redis.call('HDEL', intent.record, 'nx')
+  end
+end
+
+for _, row in ipairs(given.intents) do record(read(row)) end
 local any = next(touched) and 1 or 0
-return {recorded, any, write_collected()}
+return {any, write_collected()}
