@@ -41,7 +41,7 @@ def failures(since: str | None, limit: int, lane: str | None, as_json: bool) -> 
     Exit codes: 0 shown, whether anything failed or not; 2 wrong use; 3 Redis cannot be reached.
     """
     session = open_session()
-    since_at = time.time() - _seconds(since) if since else 0.0
+    since_at = time.time() - seconds_of(since) if since else 0.0
     reports = {
         one.name: failure_report(session.reading, one.name, since_at, limit) for one in session.chosen_lanes(lane)
     }
@@ -63,7 +63,7 @@ def failures(since: str | None, limit: int, lane: str | None, as_json: bool) -> 
     return 0
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
     match = _SINCE.fullmatch(text)
     if not match:
         raise WrongUseError(f"--since {text}: write it like 30m, 12h or 7d")

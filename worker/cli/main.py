@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "status": "worker.cli.status:status",
     "show": "worker.cli.show:show",
     "failures": "worker.cli.failures:failures",
+    "retry": "worker.cli.retry:retry",
     "cancel": "worker.cli.steer:cancel",
     "pause": "worker.cli.steer:pause",
     "resume": "worker.cli.steer:resume",

@@ -1,0 +1,245 @@
+"""`retry`: once more, never twice, and never over a later change."""
+
+import json
+
+import pytest
+from conftest import PROJECT
+
+from feishu_batch import FeishuBatch
+from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
+from worker.retrying import Failure, Past, Touch, Why, decide, new_intent
+
+OLD, NEW = '{"value": "option_1"}', '{"value": "option_2"}'
+
+
+@pytest.fixture
+def failed(command, ledger):
+    """An intent of three items, two of which failed for two reasons."""
+    intent = command.enqueue(1, 2, 3, note="mine", priority="7")
+    ledger.do_all({2: "Terminated", 3: "NoPermission"})
+    return intent
+
+
+def retried(command, *args, code=0):
+    result = command("retry", *args, "--yes", "--json")
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def later(command, ledger, *items, failing=None, after=NEW, **options):
+    intent = command.enqueue(*items, after=after, **options)
+    ledger.do_all(failing or {})
+    return intent
+
+
+def test_failed_items_are_enqueued_as_a_new_intent_that_names_the_old(command, ledger, failed):
+    [told] = retried(command, "--intent", failed)["intents"]
+    assert (told["retry_of"], told["items"]) == (failed, [2, 3])
+    ledger.take_in()
+    shown = command.json("show", told["intent_id"])
+    assert (shown["note"], shown["priority"], shown["group"]["after_field_value"]) == (
+        f"retry of {failed}",
+        7,
+        {"value": "option_1"},
+    )
+    assert [item["item"] for item in shown["items"]] == [2, 3]
+    ledger.do_all()
+    assert command.json("show", told["intent_id"])["state"] == "succeeded"
+
+
+def test_the_same_failures_are_retried_once(command, ledger, failed):
+    first = retried(command, "--all")
+    assert first["items"] == 2
+    assert retried(command, "--all") == {
+        "dry_run": False,
+        "items": 0,
+        "left": {"retried": 2},
+        "intents": [
+            {"retry_of": failed, "lane": "default", "intent_id": None, "items": [], "left": {"retried": [2, 3]}}
+        ],
+    }
+    ledger.do_all()
+    assert retried(command, "--all", "--even-if-overtaken")["items"] == 0
+    assert ledger.front.inbox_length() == 0
+
+
+def test_of_a_retry_that_failed_the_retry_is_retried(command, ledger, failed):
+    [first] = retried(command, "--reason", "Terminated")["intents"]
+    assert first["items"] == [2]
+    ledger.do_all({2: "Terminated"})
+    document = retried(command, "--all")
+    assert {one["retry_of"]: one["items"] for one in document["intents"]} == {failed: [3], first["intent_id"]: [2]}
+
+
+def test_a_new_intent_has_the_same_id_for_the_same_items(failed, command, ledger):
+    shown = [retried(command, "--intent", failed, "--dry-run")["intents"][0]["intent_id"] for _ in range(2)]
+    assert shown[0] == shown[1]
+    assert (
+        retried(command, "--intent", failed, "--reason", "Terminated", "--dry-run")["intents"][0]["intent_id"]
+        != shown[0]
+    )
+
+
+# --- order ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_item_that_was_changed_later_is_left(command, ledger, failed):
+    later(command, ledger, 2)
+    document = retried(command, "--intent", failed, code=1)
+    assert (document["items"], document["left"]) == (1, {"overtaken": 1})
+    assert document["intents"][0]["items"] == [3]
+
+
+def test_a_later_change_counts_from_the_inbox_on(command, ledger, failed):
+    command.enqueue(2, after=NEW)
+    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    ledger.take_in()
+    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    batch = ledger.accept(ledger.claim())
+    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    ledger.lane.advance(batch, state=BatchState.OPEN, settled={2: Outcome(OutcomeKind.SUCCEEDED)}, then=BatchState.OPEN)
+    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+
+
+def test_an_item_of_an_intent_that_is_half_done_counts(command, ledger, failed):
+    command.enqueue(2, *range(100, 160), after=NEW)
+    ledger.take_in()
+    ledger.settle(ledger.claim())
+    assert ledger.lane.counts().owned_cells == 11
+    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+
+
+@pytest.mark.parametrize("reason", ["Terminated", "outcome_unknown"])
+def test_a_later_change_that_was_refused_does_not_count_unless_it_may_have_been_applied(
+    command, ledger, failed, reason
+):
+    later(command, ledger, 2, failing={2: reason})
+    uncertain = reason == "outcome_unknown"
+    assert retried(command, "--intent", failed, "--dry-run", code=int(uncertain))["items"] == (1 if uncertain else 2)
+
+
+def test_a_later_change_that_was_canceled_does_not_count(command, ledger, failed):
+    canceled = command.enqueue(2, after=NEW)
+    ledger.take_in()
+    command("cancel", canceled)
+    assert retried(command, "--intent", failed)["items"] == 2
+
+
+def test_other_fields_and_items_do_not_count(command, ledger, failed):
+    later(command, ledger, 2, field="owner")
+    later(command, ledger, 1)
+    assert retried(command, "--intent", failed)["items"] == 2
+
+
+def test_an_earlier_change_does_not_count(command, ledger):
+    later(command, ledger, 2)
+    intent = later(command, ledger, 2, after=OLD, failing={2: "A"})
+    assert retried(command, "--intent", intent)["items"] == 1
+
+
+def test_retries_of_a_cell_stand_in_the_order_of_the_failures(command, ledger):
+    first = later(command, ledger, 1, after=OLD, failing={1: "A"})
+    second = later(command, ledger, 1, after=NEW, failing={1: "A"})
+    assert [one["retry_of"] for one in retried(command, "--all")["intents"]] == [first, second]
+    ledger.take_in()
+    assert ledger.claim().spec.after_field_value == {"value": "option_2"}
+
+
+def test_what_was_forgotten_may_have_been_a_later_change(command, ledger, failed):
+    other = later(command, ledger, 77)
+    number, _ = ledger.front.locate(other)
+    ledger.front.forget([other], [number])
+    ledger.lane.forget([number])
+    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"forgotten": 2}
+    assert retried(command, "--all", "--even-if-overtaken")["items"] == 2
+
+
+def test_an_overtaken_item_can_be_insisted_on(command, ledger, failed):
+    later(command, ledger, 2)
+    assert retried(command, "--intent", failed, "--even-if-overtaken")["items"] == 2
+
+
+# --- selection ------------------------------------------------------------------------------------------------------
+
+
+def test_selections_narrow_each_other_down(command, ledger, failed):
+    owner = later(command, ledger, 5, 6, field="owner", failing={5: "Terminated", 6: "B"})
+
+    def chosen(*args):
+        return {one["retry_of"]: one["items"] for one in retried(command, *args, "--dry-run")["intents"]}
+
+    assert chosen("--reason", "Terminated") == {failed: [2], owner: [5]}
+    assert chosen("--reason", "Terminated", "--field", "owner") == {owner: [5]}
+    assert chosen("--intent", failed, "--intent", owner, "--field", "priority") == {failed: [2, 3]}
+    assert chosen("--since", "1h", "--lane", "default") == {failed: [2, 3], owner: [5, 6]}
+    assert chosen("--intent", failed, "--since", "1h") == {failed: [2, 3]}
+    assert chosen("--reason", "nothing") == {}
+
+
+def test_what_has_expired_and_what_was_refused_is_left(command, ledger, redis):
+    intent = command.enqueue(1, expires_at="2099-01-01T00:00:00Z")
+    ledger.do_all({1: "A"})
+    ledger.lane.refuse(999, "refused", 0, [8, 9], Outcome.failed("no_lane", "no lane"))
+    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"refused": 2}
+    redis.hset(ledger.lane.key(f"intent:{ledger.front.locate(intent)[0]}"), "x", 1)
+    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"expired": 1, "refused": 2}
+
+
+@pytest.mark.parametrize(
+    "args", [[], ["--all", "--json"], ["--intent", "nothing"], ["--since", "ever"], ["--all", "--lane", "x"]]
+)
+def test_wrong_use_is_2(command, args):
+    assert command("retry", *args).exit_code == 2
+
+
+def test_it_asks_before_it_enqueues(command, ledger, failed):
+    refused = command("retry", "--all", input="n\n")
+    assert refused.exit_code == 2
+    assert "nothing was enqueued" in refused.stderr
+    assert ledger.front.inbox_length() == 0
+    assert "2 items of 1 intents can be retried" in refused.stdout
+    agreed = command("retry", "--all", input="y\n")
+    assert (agreed.exit_code, ledger.front.inbox_length()) == (0, 1)
+    assert "Enqueued 1 intents." in agreed.stdout
+
+
+def test_a_dry_run_enqueues_nothing(command, ledger, failed):
+    later(command, ledger, 2)
+    result = command("retry", "--all", "--dry-run")
+    assert result.exit_code == 1
+    assert "Nothing was enqueued: --dry-run." in result.stdout
+    assert "1 items are left: a later change" in result.stdout
+    assert ledger.front.inbox_length() == 0
+
+
+def test_nothing_failed(command):
+    result = command("retry", "--all")
+    assert (result.exit_code, result.stdout) == (0, "nothing that failed was selected\n")
+
+
+def test_large_intents_are_retried_whole(command, ledger, redis_url, prefix):
+    items = list(range(1, 1201))
+    with FeishuBatch(redis_url, key_prefix=prefix) as client:
+        change = {"project_key": PROJECT, "work_item_type_key": "story", "field_key": "f", "update_mode": "UPDATE"}
+        client.enqueue(**change, work_item_ids=items, after_field_value="x")
+    ledger.do_all(dict.fromkeys(items, "A"))
+    assert retried(command, "--all")["intents"][0]["items"] == items
+
+
+# --- the decision alone ---------------------------------------------------------------------------------------------
+
+
+def test_a_retry_comes_before_any_other_reason():
+    failure = Failure(5, "a", "default", None, (1,))
+    assert decide(failure, Past(), 0, even_if_overtaken=True).left == {Why.REFUSED: (1,)}
+    with pytest.raises(ValueError, match="no value"):
+        new_intent(failure, [1])
+
+
+def test_only_later_numbers_count():
+    touch = Touch(4, None, stands=True)
+    spec = GroupSpec("p", "story", None, "f", "UPDATE", None, "x")
+    failure = Failure(5, "a", "default", spec, (1,))
+    assert decide(failure, Past({("default", "p f", 1): [touch]}, forgotten=4), 0, even_if_overtaken=False).items == (
+        1,
+    )

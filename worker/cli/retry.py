@@ -1,0 +1,177 @@
+"""`feishu-batch retry`: what failed, once more, where nothing later would be undone."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+
+from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
+from worker.cli.failures import seconds_of
+from worker.cli.options import json_option, lane_option
+from worker.cli.output import console, first_few, print_json, table
+from worker.cli.session import Session, open_session
+from worker.ledger.history import History
+from worker.retrying import Decision, Failure, Retry, Why, chosen, decide, new_intent
+
+MOST = 100_000  # failed intents that are looked at
+SHOWN = 20
+PER_STEP = 500
+
+
+@click.command("retry", short_help="Enqueue failed items once more.")
+@click.option("--intent", "intents", metavar="ID", multiple=True, help="What failed of this intent; repeatable.")
+@click.option(
+    "--reason", metavar="CODE", help="Only items that failed with this code, as `feishu-batch failures` shows it."
+)
+@click.option("--field", metavar="KEY", help="Only changes of this field.")
+@click.option("--since", metavar="DURATION", help="Only intents that ended since then: 30m, 12h, 7d.")
+@click.option("--all", "everything", is_flag=True, help="All that failed and is kept.")
+@click.option(
+    "--even-if-overtaken", is_flag=True, help="Also items whose field was changed later: this may undo that change."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be enqueued, and enqueue nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before enqueueing.")
+@lane_option
+@json_option
+def retry(
+    intents: tuple[str, ...],
+    reason: str | None,
+    field: str | None,
+    since: str | None,
+    everything: bool,
+    even_if_overtaken: bool,
+    dry_run: bool,
+    yes: bool,
+    lane: str | None,
+    as_json: bool,
+) -> int:
+    """Enqueue failed items once more, as new intents with the note "retry of" and the old id.
+
+    Example:
+      feishu-batch retry --reason WorkItemTerminated --since 2h --dry-run
+
+    The selections narrow each other down. An item is left alone if its field was wished otherwise by a later intent that waits, is
+    under way or was applied: the old value must not come after the new one. It is left alone as well if intents that came
+    later were forgotten (retention), since nobody can say what they did. What a retry covers already is not enqueued again, however often
+    this runs. It asks before it enqueues, unless --yes is given.
+
+    Exit codes: 0 done, also if there was nothing to do; 1 some of the selected items were left, and it says why; 2 wrong use, no such
+    intent, or not confirmed; 3 Redis cannot be reached.
+    """
+    if not (intents or reason or field or since or everything):
+        raise WrongUseError("say what to retry: --intent, --reason, --field, --since, or --all")
+    if as_json and not (yes or dry_run):
+        raise WrongUseError("--json needs --yes or --dry-run; nobody can be asked")
+    session = open_session()
+    names = [one.name for one in session.chosen_lanes(lane)]
+    reader = Retry(session.reading, History(session.redis, session.settings.key_prefix, tuple(session.lanes)))
+    numbers = _selected(session, intents, names, time.time() - seconds_of(since) if since else None)
+    found = [reader.failure(name, number, reason) for name, number in numbers]
+    failures = list(chosen([failure for failure in found if failure], field))
+    past = reader.past(failures)
+    decisions = [decide(one, past, time.time(), even_if_overtaken=even_if_overtaken) for one in failures]
+    return _carry_out(session, decisions, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+def _carry_out(session: Session, decisions: Sequence[Decision], *, dry_run: bool, yes: bool, as_json: bool) -> int:
+    out = console()
+    todo = [one for one in decisions if one.items]
+    if not as_json:
+        _print(out, decisions)
+    if todo and not dry_run:
+        if not yes and not click.confirm(f"Enqueue {_count(todo)} items again?", default=False):
+            raise WrongUseError("not confirmed; nothing was enqueued")
+        _enqueue(session, todo)
+    if as_json:
+        print_json(out, document(decisions, dry_run=dry_run))
+    elif todo:
+        out.print("Nothing was enqueued: --dry-run." if dry_run else f"Enqueued {len(todo)} intents.")
+    return SOME_FAILED if any(why is not Why.RETRIED for one in decisions for why in one.left) else DONE
+
+
+def _enqueue(session: Session, todo: Sequence[Decision]) -> None:
+    with session.client() as client:
+        for start in range(0, len(todo), PER_STEP):
+            client.enqueue_many(new_intent(one.failure, one.items) for one in todo[start : start + PER_STEP])
+
+
+def _selected(
+    session: Session, intents: Sequence[str], names: Sequence[str], since_at: float | None
+) -> list[tuple[str, int]]:
+    """Lane and number. Without a time, named intents need not have ended."""
+    if not intents:
+        return _ended(session, names, since_at or 0.0)
+    named = _of_intents(session, intents, names)
+    if since_at is None:
+        return named
+    recent = set(_ended(session, names, since_at))
+    return [place for place in named if place in recent]
+
+
+def _of_intents(session: Session, intents: Sequence[str], names: Sequence[str]) -> list[tuple[str, int]]:
+    places: list[tuple[str, int]] = []
+    for intent_id, entry in zip(intents, session.reading.entries(intents), strict=True):
+        if entry is None:
+            raise WrongUseError(f"no intent {intent_id}: it was never enqueued here, or was forgotten")
+        if entry.lane is not None and entry.lane in names:
+            places.append((entry.lane, entry.number))
+    return list(dict.fromkeys(places))
+
+
+def _ended(session: Session, names: Sequence[str], since_at: float) -> list[tuple[str, int]]:
+    return [(name, number) for name in names for number in session.reading.ended_badly(name, since_at, MOST)]
+
+
+def _print(out: Console, decisions: Sequence[Decision]) -> None:
+    todo = [one for one in decisions if one.items]
+    if todo:
+        rows = [_row(one.failure, one.items) for one in todo[:SHOWN]]
+        out.print(table(("retry of", "items", "change", "which"), rows))
+        if len(todo) > SHOWN:
+            out.print(f"… and {len(todo) - SHOWN} more intents (--json lists all)")
+        out.print(f"{_count(todo)} items of {len(todo)} intents can be retried.")
+    for why, items in _left(decisions).items():
+        out.print(f"{len(items)} items are left: {why} (item {first_few(items)})", soft_wrap=True)
+    if not decisions:
+        out.print("nothing that failed was selected")
+
+
+def _row(failure: Failure, items: Sequence[int]) -> tuple[object, ...]:
+    spec = failure.spec
+    what = f"{spec.field_key} {spec.update_mode} {spec.after_field_value!s:.40}" if spec else ""
+    return failure.intent_id, len(items), what, first_few(items)
+
+
+def _left(decisions: Sequence[Decision]) -> dict[Why, list[int]]:
+    left: dict[Why, list[int]] = {}
+    for decision in decisions:
+        for why, items in decision.left.items():
+            left.setdefault(why, []).extend(items)
+    return left
+
+
+def _count(decisions: Sequence[Decision]) -> int:
+    return sum(len(one.items) for one in decisions)
+
+
+def document(decisions: Sequence[Decision], *, dry_run: bool) -> dict[str, Any]:
+    """The documented shape of `feishu-batch retry --json`."""
+    return {
+        "dry_run": dry_run,
+        "items": _count(decisions),
+        "left": {why.name.lower(): len(items) for why, items in _left(decisions).items()},
+        "intents": [_decision_json(one) for one in decisions],
+    }
+
+
+def _decision_json(decision: Decision) -> dict[str, Any]:
+    made = new_intent(decision.failure, decision.items) if decision.items else None
+    return {
+        "retry_of": decision.failure.intent_id,
+        "lane": decision.failure.lane,
+        "intent_id": made.intent_id if made else None,
+        "items": list(decision.items),
+        "left": {why.name.lower(): list(items) for why, items in decision.left.items()},
+    }
