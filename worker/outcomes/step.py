@@ -8,6 +8,8 @@ from worker.pacing.spacing import Verdict
 from worker.remote.errors import LaneStopped, RemoteError, TokenRejected
 
 MAX_TOKEN_REJECTIONS = 2  # in a row: renewed once, repeated once; then it is a configuration error
+# The same token again: its renewal failed or got lost. No proof against the credentials, but it must not go on for ever.
+MAX_SAME_TOKEN_REJECTIONS = 8
 MAX_REASON = 500  # characters of a remote message that are kept per item
 
 # What is noted about a send. A new send starts afresh: it would mislead its follow-up.
@@ -25,6 +27,7 @@ FOLLOW_UP_FIELDS = (
     "poll_failures",
     "read_failures",
     "token_rejections",
+    "rejected_token",
 )
 
 Fields = Mapping[str, str | int]
@@ -69,8 +72,10 @@ def to_read_back(batch: Batch, policy: Policy, why: str) -> Step:
 
 def after_token_rejected(batch: Batch, error: TokenRejected, then: BatchState, fields: Fields) -> Step:
     rejections = batch.number_field("token_rejections") + 1
-    if rejections < MAX_TOKEN_REJECTIONS:
-        return Step(then, fields={**fields, "token_rejections": rejections}, renew_token=True)
+    is_same = bool(error.fingerprint) and error.fingerprint == batch.fields.get("rejected_token")
+    if rejections < (MAX_SAME_TOKEN_REJECTIONS if is_same else MAX_TOKEN_REJECTIONS):
+        noted: Fields = {"token_rejections": rejections, "rejected_token": error.fingerprint}
+        return Step(then, fields={**fields, **noted}, renew_token=True)
     advice = "The remote system refuses fresh tokens: check PLUGIN_ID, PLUGIN_SECRET and USER_KEY, then resume."
     return Step(then, fields={**fields, "token_rejections": 0}, pause=f"{error} — {advice}")
 

@@ -187,6 +187,8 @@ class RemoteClient:
         envelope = parse(answer.body, secrets=self._secrets(token))
         envelope = replace(envelope, log_id=envelope.log_id or clean(answer.log_id))
         error = classify(envelope, answer.status, write=call.write, table=self._table, exchange=answer.exchange)
+        if isinstance(error, TokenRejected) and token is not None:
+            error.fingerprint = token.fingerprint
         if error is not None:
             raise error
         return Reply(envelope.data, envelope.log_id, answer.status, answer.exchange)

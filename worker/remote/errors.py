@@ -83,7 +83,9 @@ class IdempotencyClash(RemoteError):
 
 
 class TokenRejected(RemoteError):
-    pass
+    """`fingerprint` of the token that was rejected, where it is known."""
+
+    fingerprint = ""
 
 
 class LaneStopped(RemoteError):
