@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+PRIVATE: Final = 0o077
+
 # Runs in the child and turns into the real program. Not subprocess's preexec_fn, which may deadlock beside threads.
 # The 1 is PR_SET_PDEATHSIG of <linux/prctl.h>; a parent that died before it was set has another pid by now.
 _LAUNCHER: Final = """
@@ -47,6 +49,7 @@ def spawn(child: Child, output: IO[bytes] | None = None) -> subprocess.Popen[byt
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
         process_group=0,
+        umask=PRIVATE,  # its files may hold field values: the ledger, logs, beat's schedule
         pass_fds=child.pass_fds,
     )
 
