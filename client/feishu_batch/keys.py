@@ -44,6 +44,16 @@ class FrontKeys:
         """Flag, set while a message that says "look into the inbox" is outstanding."""
         return self._key("hint")
 
+    @property
+    def round(self) -> str:
+        """Flag, set while intake takes entries; found set, the round before did not come to its end."""
+        return self._key("round")
+
+    @property
+    def attempts(self) -> str:
+        """Hash: intent number → how often taking in its entry was begun, while entries are taken one by one."""
+        return self._key("attempts")
+
 
 @dataclass(frozen=True, slots=True)
 class IntentKeys:

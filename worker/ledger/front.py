@@ -21,7 +21,6 @@ class Front:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis: Any = redis
         self.keys = FrontKeys(prefix)
-        self._own = f"{prefix}:{{front}}:"
 
     def enqueue(self, intent: PackedIntent) -> None:
         """What the producers' library does, for intents that came through Celery. Raises `IntentConflict`."""
@@ -58,17 +57,17 @@ class Front:
 
     def begin_round(self) -> bool:
         """Intake takes entries from now on. Returns whether an earlier round never came to its end."""
-        return self._redis.set(f"{self._own}round", "1", get=True) is not None
+        return self._redis.set(self.keys.round, "1", get=True) is not None
 
     def end_round(self) -> None:
-        self._redis.delete(f"{self._own}round")
+        self._redis.delete(self.keys.round)
 
     def count_attempt(self, number: int) -> int:
         """How often the recording of this entry was begun, now included."""
-        return cast("int", self._redis.hincrby(f"{self._own}attempts", str(number), 1))
+        return cast("int", self._redis.hincrby(self.keys.attempts, str(number), 1))
 
     def forget_attempts(self, number: int) -> None:
-        self._redis.hdel(f"{self._own}attempts", str(number))
+        self._redis.hdel(self.keys.attempts, str(number))
 
     def discard(self, entry: InboxEntry) -> None:
         """Drop an entry that is no intent: nobody can be answered."""
