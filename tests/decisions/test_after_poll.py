@@ -1,0 +1,183 @@
+"""What follows from the answer to a poll."""
+
+import pytest
+from factory import after_seconds, make_batch, make_policy, report
+
+from worker.ledger.records import SUCCEEDED, BatchState, Outcome
+from worker.outcomes import after_poll
+from worker.remote.errors import (
+    BatchRefused,
+    LaneStopped,
+    NotExecuted,
+    OutcomeUnknown,
+    RateLimited,
+    SpaceRefused,
+    TokenRejected,
+)
+
+POLICY = make_policy()
+
+
+def poll(answer, verify=False, **batch):
+    return after_poll(make_batch(**batch), answer, POLICY, next_poll=7, verify=verify)
+
+
+def letters(step):
+    return {item: outcome.kind.value for item, outcome in step.settled.items()}
+
+
+# --- while it runs
+
+
+@pytest.mark.parametrize("word", ["RUNNING", "IDLE", "", "SOMETHING_NEW", "success"])
+def test_a_job_that_is_not_known_to_have_ended_is_looked_at_again(word):
+    step = poll(report(word, succeeded=[1, 2, 3]))
+    assert (step.then, step.delay, step.settled) == (BatchState.OPEN, 7, {})
+
+
+def test_a_job_that_was_seen_counts_neither_as_missing_nor_as_failing_any_more():
+    step = poll(report("RUNNING"), missing_since=5, missing_looks=2, poll_failures=4, token_rejections=1)
+    assert not any(
+        step.fields[name] for name in ("missing_since", "missing_looks", "poll_failures", "token_rejections")
+    )
+
+
+def test_a_job_that_never_ends_is_given_up_and_may_still_write_for_the_whole_grace_time():
+    assert poll(report("RUNNING"), now=after_seconds(3600)).then is BatchState.OPEN
+    step = poll(report("RUNNING"), now=after_seconds(3601))
+    assert (step.then, step.delay, step.fields["stray"]) == (BatchState.CHECK, POLICY.grace, 1)
+
+
+# --- when it does not exist
+
+
+def missing(looks, seconds):
+    now = after_seconds(100 + seconds)
+    known = {"missing_since": after_seconds(100), "missing_looks": looks - 1} if looks > 1 else {}
+    return poll(report("NOT_EXIST"), now=now, **known)
+
+
+def test_one_look_at_a_job_that_does_not_exist_proves_nothing():
+    step = missing(looks=1, seconds=500)
+    assert (step.then, step.fields["missing_looks"]) == (BatchState.OPEN, 1)
+
+
+def test_a_missing_job_is_believed_after_enough_looks_and_enough_time():
+    assert missing(looks=3, seconds=29).then is BatchState.OPEN
+    assert missing(looks=2, seconds=31).then is BatchState.OPEN
+    assert missing(looks=3, seconds=30).then is BatchState.CHECK
+
+
+@pytest.mark.parametrize("error", [BatchRefused("no such task", code=20001), SpaceRefused("no such space", code=30001)])
+def test_a_refused_poll_counts_as_a_job_that_does_not_exist(error):
+    step = poll(error)
+    assert (step.then, step.fields["missing_looks"]) == (BatchState.OPEN, 1)
+
+
+# --- when it has ended
+
+
+def test_each_item_gets_the_outcome_of_its_list():
+    step = poll(report("SUCCESS", succeeded=[1, 3], failed=[2], scenes=["WorkItemTerminated"]))
+    assert letters(step) == {1: "o", 2: "f", 3: "o"}
+    assert step.settled[2].code == "WorkItemTerminated"
+
+
+@pytest.mark.parametrize("word", ["SUCCESS", "FAILED", "CANCELED"])
+def test_the_lists_count_not_the_word(word):
+    assert letters(poll(report(word, succeeded=[1, 2], failed=[3]))) == {1: "o", 2: "o", 3: "f"}
+
+
+def test_an_item_in_neither_list_is_read_back():
+    step = poll(report("SUCCESS", succeeded=[1, 2], failed=[], success_total=3))
+    assert (letters(step), step.then, step.fields["unproven"]) == ({1: "o", 2: "o"}, BatchState.CHECK, "3")
+
+
+def test_an_item_in_both_lists_is_read_back():
+    step = poll(report("SUCCESS", succeeded=[1, 2], failed=[2, 3]))
+    assert (letters(step), step.fields["unproven"]) == ({1: "o", 3: "f"}, "2")
+
+
+def test_items_that_are_not_ours_are_ignored():
+    assert letters(poll(report("SUCCESS", succeeded=[1, 2, 3, 99], failed=[98]))) == {1: "o", 2: "o", 3: "o"}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"success_total": 3}, "ooo"),
+        ({"success_total": 3, "error_total": 0}, "ooo"),
+        ({"success_total": 0, "error_total": 3}, "fff"),
+        ({"success_total": 2, "error_total": 1}, ""),
+        ({"success_total": 50}, ""),
+        ({}, ""),
+        ({"failed": [3], "success_total": 2, "error_total": 1}, "oof"),
+        ({"succeeded": [1, 2], "success_total": 2, "error_total": 1}, "oof"),
+        ({"failed": [3], "success_total": 2, "error_total": 2}, "  f"),
+    ],
+    ids=str,
+)
+def test_counters_speak_for_missing_lists_where_they_leave_one_way_to_add_up(told, expected):
+    right = {item: letter for item, letter in zip((1, 2, 3), expected, strict=False) if letter != " "}
+    assert letters(poll(report("SUCCESS", **told))) == right
+
+
+def test_counters_of_a_batch_that_was_sent_again_in_part_are_those_of_the_part():
+    assert letters(poll(report("SUCCESS", success_total=3), size=50)) == {1: "o", 2: "o", 3: "o"}
+
+
+def test_several_reasons_are_told_as_such():
+    step = poll(report("FAILED", failed=[1, 2, 3], scenes=["A", "B", "A"]))
+    assert step.settled[1] == Outcome.failed("remote_refused", "the remote job refused the item; one of: A, B")
+    assert poll(report("FAILED", failed=[1, 2, 3])).settled[1].code == "remote_refused"
+
+
+def test_what_a_failed_job_did_not_name_gets_its_reason_unless_the_cells_show_it():
+    step = poll(report("FAILED", succeeded=[1], failed=[2], scenes=["NoPermissionToModify"]))
+    assert Outcome.from_detail(step.fields["verdict"]).code == "NoPermissionToModify"
+    assert "verdict" not in poll(report("CANCELED", succeeded=[1], failed=[2])).fields
+
+
+def test_verifying_reads_back_what_the_job_says_it_did():
+    step = poll(report("SUCCESS", succeeded=[1, 2], failed=[3]), verify=True)
+    assert (letters(step), step.then, step.fields["unproven"]) == ({3: "f"}, BatchState.CHECK, "")
+
+
+def test_the_job_of_a_repeat_settles_nothing_before_a_stray_first_job_is_impossible():
+    step = poll(report("SUCCESS", succeeded=[1, 2, 3]), kind="reask", now=after_seconds(5))
+    assert (step.then, step.settled, step.delay, step.fields["stray"]) == (BatchState.CHECK, {}, 15, 1)
+
+
+def test_success_is_the_known_outcome():
+    assert poll(report("SUCCESS", succeeded=[1, 2, 3])).settled == dict.fromkeys((1, 2, 3), SUCCEEDED)
+
+
+# --- when the poll goes wrong
+
+
+def test_a_rate_limited_poll_is_repeated_and_widens_the_spacing():
+    step = poll(RateLimited("slow down", code=10429))
+    assert (step.then, step.slot, step.fields) == (BatchState.OPEN, "rejected", {})
+
+
+def test_a_stopped_lane_keeps_the_job():
+    step = poll(LaneStopped("quota", code=99991403, advice="Buy more."))
+    assert (step.then, step.pause) == (BatchState.OPEN, "quota (code 99991403). Buy more.")
+
+
+def test_a_poll_with_a_rejected_token_costs_no_attempt_of_the_batch():
+    step = poll(TokenRejected("expired", code=10022), tries=2)
+    assert (step.then, step.renew_token) == (BatchState.OPEN, True)
+    assert "tries" not in step.fields
+    assert poll(TokenRejected("expired", code=10022), token_rejections=1).pause
+
+
+@pytest.mark.parametrize("error", [NotExecuted("busy", code=50005), OutcomeUnknown("?"), NotExecuted("no route")])
+def test_a_failing_poll_backs_off(error):
+    assert [poll(error, poll_failures=n).delay for n in (0, 1, 2)] == [0.5, 1, 2]
+
+
+def test_polls_that_the_api_refuses_for_too_long_are_given_up_but_an_outage_is_waited_out():
+    late = after_seconds(3601)
+    assert poll(NotExecuted("busy", code=50005), now=late).then is BatchState.CHECK
+    assert poll(NotExecuted("no route"), now=late).then is BatchState.OPEN
