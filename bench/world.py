@@ -16,6 +16,24 @@ FIELD = "field_a1b2c3"
 FIRST_ITEM = 6_300_000_000  # real work item ids have ten digits
 
 
+# The sandbox's: one project, one field, and as many items as any benchmark wants.
+WORLD: dict[str, Any] = {
+    "projects": [
+        {
+            "project_key": PROJECT,
+            "simple_name": "bench",
+            "name": "Benchmark",
+            "types": {"story": "Story"},
+            "fields": [
+                {"field_key": FIELD, "field_name": "Note", "field_alias": "note", "field_type_key": "text"},
+            ],
+            "items": [{"from": FIRST_ITEM, "to": FIRST_ITEM + 10_000_000, "type": "story"}],
+        }
+    ],
+    "users": [{"user_key": "7300000000000000001", "name": "Bench"}],
+}
+
+
 def content(items: Sequence[int], value: Any = "ready for release", **more: Any) -> dict[str, Any]:
     """What a backend app hands to `enqueue`."""
     return {
