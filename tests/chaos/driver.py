@@ -21,8 +21,8 @@ from typing import Any
 
 from audit import Snapshot, audit
 from chaos_stack import ChaosStack
-from faults import plan
 from redis import RedisError
+from strikes import plan
 from verdict import Verdict
 from workload import Producers, Wish, wishes
 
@@ -123,8 +123,18 @@ class Run:
                 left = self.stack.lane.counts()
                 self.verdict.broken.append(f"not everything has ended {CALM:g} s after the last fault: {left}")
                 return
+            self._resume_as_an_operator_would()
             self.stack.sleep(0.1)
         self.calm = time.monotonic() - began
+
+    def _resume_as_an_operator_would(self) -> None:
+        """Two fresh tokens refused in a row pause the lane, rightly. A pause for less is a finding: it stays."""
+        if self.stack.lane.paused() is None:
+            return
+        fired = self.stack.sandbox.report()["faults"]
+        if sum(count for name, count in fired.items() if name.endswith(":token_loss")) > 1:
+            self.stack.lane.resume()
+            self.verdict.figures["lane resumed after several tokens were lost"] += 1
 
     def _is_over(self) -> bool:
         """Nothing to do in the ledger, and no message of Celery's door under way."""

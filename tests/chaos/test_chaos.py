@@ -6,6 +6,7 @@ from driver import FAILURES, Run, fresh_stack, keep_evidence
 SEEDS = [1, 2]
 
 
+@pytest.mark.timeout(240)
 def test_fixed_seeds_keep_every_promise(tmp_path):
     with fresh_stack(tmp_path / "stack", SEEDS[0]) as stack:
         for seed in SEEDS:
