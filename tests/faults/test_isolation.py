@@ -1,6 +1,5 @@
 """One bad item, intent, user or space spoils nobody else's work; what concerns the lane pauses it and loses nothing."""
 
-import pytest
 from fault_stack import CLOSED, STRANGER, USER
 from model import OTHER_PROJECT, intent
 from stack import wait_until
@@ -123,23 +122,23 @@ def test_a_spent_quota_pauses_the_lane_and_resume_goes_on(stack):
     assert handle.wait(15).ok
 
 
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"plugin_secret": "mistyped"}, "check the plugin id and the plugin secret"),
-        ({"plugin_id": "powerless"}, "work item instances"),
-        ({"user_key": STRANGER}, "The acting user has left the company"),
-    ],
-)
-def test_a_lane_without_rights_pauses_keeps_everything_and_goes_on_when_they_are_given(stack, wrong, words):
-    right = {name: getattr(stack.settings, name) for name in wrong}
-    stack.change(**wrong)
-    stack.restart("submit")
+RIGHT = {"plugin_id": "plugin", "plugin_secret": "secret", "user_key": USER}
+WRONG = [
+    ({"plugin_secret": "mistyped"}, "check the plugin id and the plugin secret"),
+    ({"plugin_id": "powerless"}, "work item instances"),
+    ({"user_key": STRANGER}, "The acting user has left the company"),
+]
+
+
+def test_a_lane_without_rights_pauses_keeps_everything_and_goes_on_when_they_are_given(stack):
+    stack.kill("submit")
     handles = enqueue(stack, intent(NEIGHBOURS), intent([9001], project_key=OTHER_PROJECT))
-    try:
+    for wrong, words in WRONG:
+        stack.change(**{**RIGHT, **wrong})
+        stack.start("submit")
         assert words in paused_with_work(stack, handles[0])
-    finally:
-        stack.change(**right)
-        stack.restart("submit")
-    stack.lane.resume()
+        stack.kill("submit")
+        stack.lane.resume()
+    stack.change(**RIGHT)
+    stack.start("submit")
     assert all(result.ok for result in stack.wait_all(handles, 20))

@@ -111,9 +111,8 @@ def test_garbage_in_a_queue_stops_no_worker(stack):
 
 def test_what_is_not_even_a_message_costs_a_worker_its_life_and_nothing_else(stack):
     """kombu ends the consumer for such an entry, which is gone then; `up` starts the worker again."""
-    for one in ("no json at all", "[" * 50_000):
-        for queue in QUEUES:
-            stack.redis.lpush(queue, one)
+    for queue, one in zip(QUEUES, ("no json at all", "[" * 50_000, "[]", "null"), strict=True):
+        stack.redis.lpush(queue, one)
     stack.supervise_until(lambda: not any(stack.redis.llen(queue) for queue in QUEUES), 30, "the queues were read")
     [last] = stack.client.enqueue_many([intent([1301], str(uuid4()))])
     stack.supervise_until(last.result, 20, "work goes on")
