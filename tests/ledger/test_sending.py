@@ -1,0 +1,204 @@
+"""Claiming, the lease, and what a batch may still do after it went to somebody else."""
+
+import pytest
+from dump import dump
+from lane_kit import LONG, accept, changes, claim, claim_and_accept, claim_and_settle, new_intent, settle
+
+from worker.ledger.lane import BATCH_ITEMS
+from worker.ledger.records import BatchState, ExpiredIntent, NoBatch, Outcome, OutcomeKind, Standstill
+from worker.ledger.scripts import script_text
+
+PAST_MS = 1000
+
+
+# --- the lease
+
+
+def test_while_one_is_sending_the_others_are_told_how_long_its_lease_lasts(lane):
+    lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
+    claim(lane, "A", lease=5)
+    told = claim(lane, "B")
+    assert told.why is Standstill.HELD
+    assert 4 < told.retry_after <= 5
+
+
+def test_a_lease_that_ran_out_is_taken_over_and_its_batch_asked_again_with_the_same_uuid(lane):
+    lane.record([new_intent(1, [1, 2])])
+    dead = claim(lane, "A", lease=0, uuid="first", token="old")
+    heir = claim(lane, "B", uuid="second", token="new")
+    assert (heir.number, heir.kind, changes(heir)) == (dead.number, "reask", changes(dead))
+    assert (heir.idem_uuid, heir.token_fingerprint, heir.tries) == ("first", "old", 1)
+    assert heir.number_field("reasks") == 1
+    assert heir.fence > dead.fence
+
+
+def test_a_heartbeat_keeps_the_lease_but_not_that_of_somebody_else(lane):
+    lane.record([new_intent(1)])
+    dead = claim(lane, "A", lease=0)
+    assert lane.extend_lease(dead.fence, LONG)
+    assert claim(lane, "B").why is Standstill.HELD
+    assert lane.extend_lease(dead.fence, 0)
+    claim(lane, "B", lease=LONG)
+    assert not lane.extend_lease(dead.fence, 0)
+    assert claim(lane, "C").why is Standstill.HELD
+
+
+def test_who_lost_the_lease_changes_nothing_any_more(redis, lane):
+    lane.record([new_intent(1, [1, 2]), new_intent(2, [1], "w")])
+    dead = claim(lane, "A", lease=0)
+    claim(lane, "B")
+    before = dump(redis, lane.prefix)
+    assert settle(lane, dead).stale
+    assert accept(lane, dead).stale
+    assert lane.split(dead, "bad").stale
+    assert not lane.extend_lease(dead.fence, 0)
+    assert dump(redis, lane.prefix) == before
+
+
+def test_the_answer_of_an_earlier_job_settles_nothing_of_a_batch_that_was_sent_again(lane):
+    """A process may sleep between its poll and the note about it, while others give that job up and send again."""
+    lane.record([new_intent(1)])
+    claim_and_accept(lane)
+    slow = lane.pick("jobs", hold=0)
+    lane.advance(slow, state=BatchState.OPEN, settled={}, then=BatchState.CHECK)
+    lane.advance(lane.pick("checks", hold=0), state=BatchState.CHECK, settled={}, then=BatchState.RESEND)
+    again = claim_and_accept(lane, uuid="fresh")
+    assert (again.number, again.kind, again.tries, again.idem_uuid) == (slow.number, "resend", 2, "fresh")
+    assert settle(lane, slow, BatchState.OPEN).stale
+    assert not settle(lane, lane.pick("jobs", hold=0), BatchState.OPEN).stale
+
+
+# --- what is sent next
+
+
+def test_a_batch_has_as_many_items_as_the_remote_takes_and_no_more(lane):
+    assert f"local BATCH_ITEMS = {BATCH_ITEMS} " in script_text("claim")
+    lane.record([new_intent(1, range(1, 121))])
+    assert [len(claim_and_settle(lane).items) for _ in range(3)] == [50, 50, 20]
+    assert claim(lane).why is Standstill.IDLE
+
+
+def test_an_intent_of_ten_thousand_items_is_recorded_in_chunks_and_sent_in_two_hundred_batches(lane, record_of):
+    lane.record([new_intent(1, range(1, 10_001))])
+    sent = [claim_and_settle(lane) for _ in range(200)]
+    assert {item for batch in sent for item in batch.items} == set(range(1, 10_001))
+    assert (record_of(1)["ok"], record_of(1)["rq"], record_of(1)["opn"]) == ("10000", "200", "0")
+
+
+def test_small_intents_of_the_same_content_travel_together(lane):
+    lane.record([new_intent(number, [100 + number]) for number in range(1, 61)])
+    assert claim_and_settle(lane).intents == tuple(range(1, 51))
+
+
+def test_a_full_batch_goes_before_an_older_small_one(lane):
+    lane.record([new_intent(1, [1], "small"), new_intent(2, range(101, 151), "full")])
+    assert [claim_and_settle(lane).spec.after_field_value for _ in range(2)] == ["full", "small"]
+
+
+def test_priority_goes_before_fullness(lane):
+    lane.record([new_intent(1, range(101, 151), "full"), new_intent(2, [1], "urgent", priority=6)])
+    assert [claim_and_settle(lane).spec.after_field_value for _ in range(2)] == ["urgent", "full"]
+
+
+def test_the_oldest_of_several_small_groups_goes_first(lane):
+    lane.record([new_intent(number, [number], f"v{number}") for number in (1, 2, 3)])
+    assert [claim_and_settle(lane).intents for _ in range(3)] == [(1,), (2,), (3,)]
+
+
+def test_a_group_that_waits_too_long_goes_first_but_not_twice_in_a_row(lane):
+    lane.record([new_intent(1, [1], "small"), new_intent(2, [2], "other"), new_intent(3, range(101, 201), "full")])
+    order = [claim_and_settle(lane, max_wait=0).spec.after_field_value for _ in range(4)]
+    assert order == ["small", "full", "other", "full"]
+
+
+def test_a_group_that_was_just_served_does_not_count_as_waiting(redis, lane):
+    lane.record([new_intent(1, range(1, 101))])
+    since = lane.key("since")
+    redis.zadd(since, {"1": 1})
+    claim(lane)
+    assert redis.zscore(since, "1") > 1
+
+
+def test_what_is_to_be_sent_again_goes_before_anything_new_even_if_enough_is_open(lane):
+    lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
+    batch = claim(lane)
+    lane.advance(batch, state=BatchState.SENDING, settled={}, then=BatchState.RESEND)
+    assert claim(lane, max_open=1).number == batch.number
+
+
+@pytest.mark.parametrize("state", [BatchState.OPEN, BatchState.CHECK, BatchState.RESEND, BatchState.REASK])
+def test_no_new_batch_is_begun_while_enough_are_unfinished(lane, state):
+    lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
+    lane.advance(claim(lane), state=BatchState.SENDING, settled={}, then=state, delay=LONG)
+    assert claim(lane, max_open=1).why is Standstill.FULL
+    assert claim(lane, max_open=2).intents == (2,)
+
+
+def test_who_finds_nothing_is_told_when_something_is_due_again(lane):
+    assert claim(lane) == NoBatch(Standstill.IDLE, None)
+    lane.record([new_intent(1)])
+    lane.advance(claim(lane), state=BatchState.SENDING, settled={}, then=BatchState.RESEND, delay=5)
+    assert 4 < claim(lane).retry_after <= 5
+
+
+def test_an_expired_intent_is_ended_before_anything_is_composed(lane, record_of):
+    lane.record([new_intent(1, [1], expires_at_ms=PAST_MS), new_intent(2, [1], "w", mode="APPEND")])
+    assert claim(lane) == ExpiredIntent(1)
+    assert lane.expired(10) == [1]
+    assert lane.end_pending(1, Outcome(OutcomeKind.EXPIRED)).intents_ended == 1
+    assert lane.expired(10) == []
+    assert (record_of(1)["ex"], record_of(1)["opn"]) == ("1", "0")
+    assert claim(lane).intents == (2,)
+
+
+# --- splitting
+
+
+def test_a_batch_is_halved_until_the_bad_item_is_alone_and_no_cell_is_ever_open(lane, redis):
+    lane.record([new_intent(1, range(1, 6)), new_intent(2, [3], "later", mode="APPEND")])
+    sizes = []
+    while 1 in (batch := claim(lane)).intents:
+        sizes.append(len(batch.items))
+        if 3 not in batch.items:
+            settle(lane, batch)
+        elif len(batch.items) > 1:
+            assert not lane.split(batch, "one is bad").stale
+        else:
+            assert redis.lrange(lane.key("behind:1:3"), 0, -1) == ["2"]
+            settle(lane, batch, outcome=Outcome.failed("20014", "bad"))
+    assert sorted(sizes) == [1, 2, 2, 3, 5]
+    assert list(redis.hgetall(lane.key("outcomes:1"))) == ["3"]
+    assert batch.intents == (2,)
+
+
+# --- stopping
+
+
+@pytest.mark.parametrize("polling", [True, False])
+def test_a_paused_lane_sends_nothing_and_follows_its_jobs_only_if_it_may(lane, polling):
+    lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
+    claim_and_accept(lane)
+    lane.pause('the reason says "polling":false', polling=polling)
+    assert claim(lane).why is Standstill.PAUSED
+    assert (lane.pick("jobs", hold=0) is not None) == polling
+    assert lane.paused()["polling"] is polling
+    assert lane.resume()
+    assert not lane.resume()
+    assert lane.paused() is None
+    assert claim(lane).intents == (2,)
+
+
+def test_a_pause_does_not_take_the_lease_from_anybody(lane):
+    lane.record([new_intent(1)])
+    batch = claim(lane, lease=0)
+    lane.pause("quota", polling=False)
+    assert claim(lane, "B").why is Standstill.PAUSED
+    assert not accept(lane, batch).stale
+
+
+def test_the_refusal_of_a_space_is_remembered_for_a_while(lane, redis):
+    refusal = Outcome.failed("30001", "no such space")
+    lane.refuse_space("p story", refusal, 30)
+    assert lane.space_refusal("p story") == refusal
+    assert lane.space_refusal("p issue") is None
+    assert 29_000 < redis.pttl(lane.key("refused:p story")) <= 30_000
