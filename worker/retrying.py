@@ -142,22 +142,19 @@ class Retry:
         record = self._reading.record(place)
         if not int(record.get(RecordField.FAILED) or 0):
             return None
-        items = self._failed_items(lane, number, record, code)
+        if not (items := self._failed_items(lane, number, record, code)):
+            return None
         known = self._group(lane, record.get(RecordField.GROUP))
         expires = record.get(RecordField.EXPIRES_AT_MS)
-        return (
-            Failure(
-                number=number,
-                intent_id=record[RecordField.INTENT_ID],
-                lane=lane,
-                spec=known[0] if known else None,
-                items=items,
-                priority=int(record.get(RecordField.PRIORITY) or 5),
-                keeps=RecordField.KEEP_EVERY_CHANGE in record,
-                expires_at=int(expires) / 1000 if expires else None,
-            )
-            if items
-            else None
+        return Failure(
+            number=number,
+            intent_id=record[RecordField.INTENT_ID],
+            lane=lane,
+            spec=known[0] if known else None,
+            items=items,
+            priority=int(record.get(RecordField.PRIORITY) or 5),
+            keeps=RecordField.KEEP_EVERY_CHANGE in record,
+            expires_at=int(expires) / 1000 if expires else None,
         )
 
     def past(self, failures: Sequence[Failure]) -> Past:
@@ -179,7 +176,7 @@ class Retry:
         return past
 
     def _note_inbox(self, cells: set[Cell], past: Past) -> set[int]:
-        """Whatever lane they will go to: the cells of all of them."""
+        """Whatever lane they will go to."""
         lanes = {lane for lane, _, _ in cells}
         numbers: set[int] = set()
         for number, payload in self._history.inbox():

@@ -56,6 +56,7 @@ class LaneSweep:
             self._hints.read_back()
         self._hints.publish_if(self._lane.has_unpublished())
         forgotten = sum(self._forget(list_name, older_than) for list_name, older_than in self._retention.items())
+        self._lane.note_sweep()
         return {
             "ready_groups": counts.ready_groups,
             "open_jobs": counts.open_jobs,

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import PROJECT
+from rows_factory import PROJECT
 
 from feishu_batch import FeishuBatch
 from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind

@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "cancel": "worker.cli.steer:cancel",
     "pause": "worker.cli.steer:pause",
     "resume": "worker.cli.steer:resume",
+    "doctor": "worker.cli.doctor:doctor",
     "sandbox": "worker.cli.sandbox:sandbox",
 }
 

@@ -21,6 +21,7 @@ from worker.ledger.records import (
 )
 from worker.ledger.scripts import Scripts
 
+SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that it is old
 BATCH_ITEMS = 50  # the official limit of one request; the scripts know it too (_lane.lua)
 
 
@@ -189,6 +190,10 @@ class Lane:
 
     def want_hint(self, kind: str) -> bool:
         return bool(self._redis.set(self.key(f"hint:{kind}"), "1", nx=True, px=HINT_MS))
+
+    def note_sweep(self) -> None:
+        """For whoever wants to know whether anybody still looks after the lane."""
+        self._redis.set(self.key("swept-at"), f"{self.now():.3f}", ex=SWEEP_KNOWN_FOR)
 
     def clear_hint(self, kind: str) -> None:
         self._redis.delete(self.key(f"hint:{kind}"))

@@ -1,0 +1,183 @@
+"""`doctor`: each trouble is named, with what to do about it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from sandbox.process import SandboxProcess
+from worker.health import (
+    Mark,
+    check_beat,
+    check_clock,
+    check_disk,
+    check_inbox,
+    check_lane,
+    check_settings,
+    check_workers,
+)
+from worker.ledger.vitals import Vitals, vitals
+from worker.views import InboxView, lane_view
+
+PROJECT = "5f0c1a2b3c4d5e6f70818283"
+WELL = Vitals(1.0, 0.0, 0, None, None, None, None, 1.0)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with SandboxProcess() as running:
+        yield running
+
+
+@pytest.fixture
+def doctor(command, sandbox, monkeypatch, tmp_path):
+    monkeypatch.setattr("worker.cli.doctor.PING_SECONDS", 0.1)
+    command.env |= {
+        "FEISHU_BATCH_BASE_URL": sandbox.base_url,
+        "FEISHU_BATCH_PLUGIN_ID": "p",
+        "FEISHU_BATCH_PLUGIN_SECRET": "very secret",
+        "FEISHU_BATCH_USER_KEY": "7300000000000000001",
+        "FEISHU_BATCH_DATA_DIR": str(tmp_path),
+    }
+
+    def run(*args, code=1):
+        result = command("doctor", *args, "--json")
+        assert result.exit_code == code, result.output
+        assert "very secret" not in result.output
+        told = {}
+        for check in json.loads(result.stdout)["checks"]:
+            told.setdefault(check["name"], []).append(check)
+        return told
+
+    run.env = command.env
+    return run
+
+
+def marks(checks):
+    return [check["mark"] for check in checks]
+
+
+def test_credentials_space_and_type_are_tried(doctor):
+    told = doctor("--project-key", PROJECT, "--type", "story")
+    assert [marks(told[name]) for name in ("settings", "credentials", "space", "type", "clock")] == [["ok"]] * 5
+    assert "can be changed" in told["type"][0]["what"]
+    told = doctor("--project-key", "0" * 24, "--type", "story")
+    assert marks(told["space"]) == marks(told["type"]) == ["fail"]
+
+
+def test_missing_workers_and_a_missing_beat_are_told(doctor, ledger):
+    told = doctor()
+    assert marks(told["workers"]) == ["fail"] * 3
+    assert "feishu-batch up" in told["beat"][0]["advice"]
+    ledger.lane.note_sweep()
+    assert marks(doctor()["beat"]) == ["ok"]
+
+
+def test_a_remote_system_that_cannot_be_reached_is_a_finding(doctor):
+    doctor.env["FEISHU_BATCH_BASE_URL"] = "http://127.0.0.1:1"
+    [told] = doctor()["credentials"]
+    assert (told["mark"], "FEISHU_BATCH_BASE_URL" in told["advice"]) == ("fail", True)
+
+
+def test_without_credentials_the_rest_is_looked_at(doctor):
+    del doctor.env["FEISHU_BATCH_PLUGIN_SECRET"]
+    told = doctor()
+    assert marks(told["credentials"]) == ["warn"]
+    assert marks(told["lane"]) == ["ok"]
+
+
+def test_a_misspelt_setting_is_told(doctor):
+    doctor.env["FEISHU_BATCH_SLOT_SECOND"] = "2"
+    assert "FEISHU_BATCH_SLOT_SECONDS" in doctor()["settings"][0]["advice"]
+
+
+def test_a_redis_without_persistence_is_told(doctor):
+    assert any("append-only" in check["what"] for check in doctor()["redis"])
+
+
+def test_a_pause_is_told_with_its_reason(doctor, command):
+    command("pause", "--reason", "the quota is used up")
+    [told] = doctor()["lane"]
+    assert (told["mark"], "the quota is used up" in told["what"]) == ("warn", True)
+
+
+def test_without_redis_it_is_3(doctor):
+    doctor.env["FEISHU_BATCH_REDIS_URL"] = "redis://127.0.0.1:1/0"
+    assert marks(doctor(code=3)["redis"]) == ["fail"]
+
+
+def test_it_reads_as_one_line_for_each(doctor, command):
+    result = command("doctor")
+    assert result.exit_code == 1
+    assert "ok    credentials lane default got a token" in result.stdout
+    assert {line.split()[0] for line in result.stdout.splitlines()} == {"ok", "warn", "fail"}
+
+
+@pytest.mark.parametrize("args", [["--type", "story"], ["--lane", "nowhere"]])
+def test_wrong_use_is_2(command, args):
+    assert command("doctor", *args).exit_code == 2
+
+
+# --- the checks alone -----------------------------------------------------------------------------------------------
+
+
+def only(checks):
+    return [check.mark for check in checks]
+
+
+def test_checks_of_what_is_well():
+    assert only(check_settings({})) == ["ok"]
+    assert only(check_workers({"feishu.submit", "feishu.poll", "feishu.intents"})) == ["ok"]
+    assert only(check_beat({"a": WELL}, 2)) == ["ok"]
+    assert check_clock(1, 2).mark is Mark.OK
+    assert check_inbox(InboxView(3, 1.0)).mark is Mark.OK
+    assert check_disk(2**40, 2**41, "/").mark is Mark.OK
+
+
+def test_checks_of_what_is_not():
+    assert check_clock(1, 200).mark is Mark.WARN
+    assert check_inbox(InboxView(3, 60.0)).mark is Mark.FAIL
+    assert only(check_beat({"a": replace(WELL, swept=500.0)}, 2)) == ["fail"]
+    assert [check_disk(free, 2**40, "/").mark for free in (2**29, 2**20)] == [Mark.WARN, Mark.FAIL]
+    assert only(check_workers(None)) == ["fail"] * 3
+
+
+def lane_of(command, ledger, reading_of):
+    command.enqueue(1)
+    ledger.take_in()
+    view = lane_view(reading_of, ledger.lane)
+    return replace(view, figures=replace(view.figures, waiting_since=view.figures.now - 100))
+
+
+@pytest.fixture
+def waiting(command, ledger, redis, prefix):
+    from worker.ledger.reading import Reading
+
+    return lane_of(command, ledger, Reading(redis, prefix))
+
+
+def test_a_lane_that_does_not_move_is_told(waiting):
+    def told(**seen):
+        return [(check.mark.value, check.what) for check in check_lane(waiting, replace(WELL, **seen), 200)]
+
+    assert told()[0][0] == "ok"
+    assert "sent nothing ever" in told(sent=None)[0][1]
+    assert "sent nothing for 99 s" in told(sent=99.0)[0][1]
+    assert told(sent=99.0, strikes=3, backing_off=40.0)[0][0] == "warn"
+    assert "nobody finishes it" in told(lease_over=99.0)[0][1]
+    assert "not asked for" in told(job_overdue=99.0)[0][1]
+    assert "not read back" in told(check_overdue=99.0)[0][1]
+    assert "not made known" in told(outbox_overdue=99.0)[0][1]
+    assert [c.mark for c in check_lane(waiting, replace(WELL, sent=99.0), 0)] == ["warn"]
+
+
+def test_signs_of_life_are_read(ledger, command, redis):
+    assert vitals(redis, ledger.lane.prefix) == Vitals(None, 0.0, 0, None, None, None, None, None)
+    command.enqueue(1)
+    ledger.take_in()
+    ledger.lane.note_sweep()
+    batch = ledger.claim()
+    seen = vitals(redis, ledger.lane.prefix)
+    assert (seen.lease_over, seen.swept < 5) == (0.0, True)
+    ledger.accept(batch)
+    assert vitals(redis, ledger.lane.prefix).job_overdue is not None
