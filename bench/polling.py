@@ -1,0 +1,141 @@
+"""Polls per job, and how long an ended job waits to be noticed: the worker's own arithmetic in virtual time.
+
+One submit and one poll a second, as the remote system allows. Job times are log-normal. Whom to ask next is what
+pick.lua decides: the longest overdue; when to ask again is `worker.polling`. At full load a batch is sent in every slot; at 30 %
+they come at random. Beside it, on the same jobs: a poll every 2 s, and polls after 1, 2, 4, … 30 s, each as a queue of retries.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bench.common import Report, arguments, median, quantile
+from worker.polling import estimated_duration, next_poll_delay
+
+SLOT = 1.004  # seconds between two arrivals, as measured by the pacing benchmark
+THERE = 0.0125  # seconds on the way, each direction
+MAX_OPEN = 200  # the setting MAX_OPEN_JOBS
+REMEMBERED = 64  # durations that the ledger keeps per size class (Lane.note_duration)
+BATCH = 50
+
+
+@dataclass
+class Job:
+    sent_at: float
+    ends_at: float
+    due_at: float
+    polls: int = 0
+    seen_running: float = 0.0
+
+
+@dataclass
+class Learned:
+    """Ours: delays from the durations of the last jobs."""
+
+    durations: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def delay(self, job: Job, now: float) -> float:
+        return next_poll_delay(now - job.sent_at, list(self.durations), SLOT)
+
+    def ended(self, job: Job, now: float) -> None:
+        self.durations.appendleft(estimated_duration(job.seen_running, now - job.sent_at))
+
+
+@dataclass
+class Fixed:
+    """A peer: so many seconds after the submit, the first poll, the second …; nothing is learned."""
+
+    gap: Callable[[int], float]
+
+    def delay(self, job: Job, _now: float) -> float:
+        return self.gap(job.polls)
+
+    def ended(self, job: Job, now: float) -> None: ...
+
+
+@dataclass
+class Seen:
+    polls: list[int]
+    lags: list[float]
+    open_jobs: list[int]
+    seconds: float
+
+    @property
+    def jobs_per_second(self) -> float:
+        return len(self.polls) / self.seconds
+
+
+def simulate(policy: Learned | Fixed, *, load: float, typical: float, jobs: int, seed: int = 1) -> Seen:
+    """Until so many jobs have ended; the first tenth is not counted (nothing is known yet)."""
+    rng = random.Random(seed)
+    waiting: list[Job] = []
+    arrivals = _arrivals(load, rng)
+    next_work, next_submit, next_poll = next(arrivals), 0.0, 0.0
+    seen = Seen([], [], [], 0.0)
+    ended, counted_from = 0, 0.0
+    while ended < jobs:
+        first_due = min((job.due_at for job in waiting), default=float("inf"))
+        poll_at = max(next_poll, first_due)
+        submit_at = max(next_submit, next_work) if len(waiting) < MAX_OPEN else float("inf")
+        if submit_at <= poll_at:
+            accepted = submit_at + 2 * THERE
+            job = Job(accepted, submit_at + THERE + typical * rng.lognormvariate(0, 0.5), 0.0)
+            job.due_at = accepted + policy.delay(job, accepted)
+            waiting.append(job)
+            next_submit, next_work = submit_at + SLOT, next(arrivals)
+            continue
+        job = min(waiting, key=lambda one: one.due_at)
+        next_poll, answered = poll_at + SLOT, poll_at + 2 * THERE
+        job.polls += 1
+        if job.ends_at > poll_at + THERE:
+            job.seen_running = answered - job.sent_at
+            job.due_at = answered + policy.delay(job, answered)
+            continue
+        waiting.remove(job)
+        policy.ended(job, answered)
+        ended += 1
+        if ended > jobs // 10:
+            counted_from = counted_from or answered
+            seen.polls.append(job.polls)
+            seen.lags.append(answered - job.ends_at)
+            seen.open_jobs.append(len(waiting))
+            seen.seconds = answered - counted_from
+    return seen
+
+
+def _arrivals(load: float, rng: random.Random):
+    """When there is work for another batch: always, or at random at this share of the slots."""
+    at = 0.0
+    while True:
+        at = at + rng.expovariate(load / SLOT) if load < 1 else 0.0
+        yield at
+
+
+POLICIES: dict[str, Callable[[], Learned | Fixed]] = {
+    "learned": Learned,
+    "peer, every 2 s": lambda: Fixed(lambda _polls: 2.0),
+    "peer, exponential": lambda: Fixed(lambda polls: min(30.0, 2.0**polls)),
+}
+
+
+def main() -> None:
+    given = arguments(__doc__ or "", jobs=20_000)
+    jobs = 2_000 if given.quick else given.jobs
+    report = Report("polling", "Polls per job and detection lag, in virtual time", quick=given.quick)
+    for load in (1.0, 0.3):
+        for typical in (2.0, 8.0):
+            for name, policy in POLICIES.items():
+                seen = simulate(policy(), load=load, typical=typical, jobs=jobs)
+                where = f"{load:.0%} load, median {typical:g} s, {name}"
+                targets = {1.0: ("≤ 1.15", ""), 0.3: ("≤ 1.9", "≤ 3")}[load] if name == "learned" else ("", "")
+                report.add(f"{where}: polls per job", sum(seen.polls) / len(seen.polls), "", targets[0])
+                report.add(f"{where}: detection lag p50", median(seen.lags), "s")
+                report.add(f"{where}: detection lag p95", quantile(seen.lags, 0.95), "s", targets[1])
+                report.add(f"{where}: jobs ended per second", seen.jobs_per_second)
+                report.add(f"{where}: open jobs, median", median(seen.open_jobs))
+    report.write()
+
+
+if __name__ == "__main__":
+    main()
