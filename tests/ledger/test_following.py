@@ -4,6 +4,7 @@ import json
 
 import pytest
 from lane_kit import LONG, accept, claim, claim_and_accept, claim_and_settle, new_intent, settle
+from redis import ResponseError
 
 from worker.ledger.recording import record_calls
 from worker.ledger.records import BatchState, Outcome, OutcomeKind
@@ -161,6 +162,12 @@ def test_a_shared_change_is_as_urgent_as_the_most_urgent_who_still_wants_it(lane
     assert [claim_and_settle(lane).intents for _ in range(3)] == [(4,), (1,), (2,)]
 
 
+@pytest.mark.parametrize(("priority", "order"), [(9, [(2,), (1,)]), (0, [(1,), (2,)])])
+def test_a_sharer_makes_a_waiting_change_more_urgent_but_never_less(lane, priority, order):
+    lane.record([new_intent(1, [1], "a"), new_intent(2, [2], "b"), new_intent(3, [2], "b", priority=priority)])
+    assert [claim_and_settle(lane).intents for _ in range(2)] == order
+
+
 def test_a_shared_change_that_comes_to_the_front_is_as_urgent_as_its_sharers(lane):
     lane.record([new_intent(1, [1], "a", mode="APPEND"), new_intent(2, [1], "b"), new_intent(3, [1], "b", priority=9)])
     lane.record([new_intent(4, [2], "c", priority=7), new_intent(5, [3], "d", priority=7)])
@@ -192,6 +199,20 @@ def test_recording_goes_on_where_it_stopped(lane, record_of):
     settle(lane, batch)
     assert sum(len(claim_and_settle(lane).items) for _ in range(23)) == 1150
     assert record_of(1)["ok"] == "1200"
+
+
+def test_what_comes_after_a_failed_call_is_not_recorded_before_it(lane, redis, monkeypatch):
+    """One call of a pipeline fails, for want of memory, say: a later one must not overtake it."""
+    first, *others = record_calls(
+        [new_intent(number, [1, 2], mode="APPEND", value=str(number)) for number in range(1, 600)]
+    )
+    monkeypatch.setattr("worker.ledger.lane.record_calls", lambda _: ["{", *others])
+    with pytest.raises(ResponseError):
+        lane.record([])
+    assert redis.keys(f"{lane.prefix}*") == []
+    monkeypatch.setattr("worker.ledger.lane.record_calls", lambda _: [first, *others])
+    lane.record([])
+    assert redis.llen(lane.key("behind:1:1")) == 598
 
 
 def record_first_chunk_only(lane, intent):

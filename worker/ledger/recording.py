@@ -28,20 +28,24 @@ class NewIntent:
 
 
 def record_calls(intents: Iterable[NewIntent]) -> Iterator[str]:
-    """The argument of each call, in order. Small intents share one; a large one is spread over several."""
-    call = _Call()
+    """The argument of each call, in order. Small intents share one; a large one is spread over several.
+
+    Each names the last intent of the call before it: should that one fail, for want of memory, say, this one must too.
+    """
+    call = _Call(after="")
     for intent in intents:
         for start in range(0, len(intent.items), RECORD_CHUNK):
             call.add(intent, start)
             if call.is_full:
                 yield call.packed()
-                call = _Call()
+                call = _Call(after=str(intent.number))
     if call.rows:
         yield call.packed()
 
 
 class _Call:
-    def __init__(self) -> None:
+    def __init__(self, after: str) -> None:
+        self._after = after
         self.rows: list[list[Any]] = []
         self._groups: dict[str, tuple[int, list[str]]] = {}
         self._items = 0
@@ -81,4 +85,5 @@ class _Call:
 
     def packed(self) -> str:
         groups = [group for _, group in self._groups.values()]
-        return json.dumps({"groups": groups, "intents": self.rows}, ensure_ascii=False, separators=(",", ":"))
+        whole = {"after": self._after, "groups": groups, "intents": self.rows}
+        return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))

@@ -1,7 +1,7 @@
 -- Record intents, or chunks of large ones, in the lane, in their order: each change becomes the owner of its cell (ready), is
 -- shared with an identical pending change, takes the place of a pending UPDATE that it overwrites, or waits behind.
 -- KEYS  1 lane prefix
--- ARGV  1 JSON: {"groups": [[digest, spec, column name, mode], …],
+-- ARGV  1 JSON: {"after": number that must have been recorded before, or "", "groups": [[digest, spec, column name, mode], …],
 --                "intents": [[number, intent id, index of its group from 1, priority, enqueued at (ms), expires at (ms) or "",
 --                             keep every change (bool), note or "", total of items, all items, comma-separated ("" after the
 --                             first chunk), items recorded before this chunk, the chunk's items, comma-separated], …]}
@@ -9,6 +9,9 @@
 -- Returns {ready groups touched (0|1), intents ended}
 -- Invariants: a cell has at most one owner; behind it the changes stand in the order of their numbers; a chunk is recorded once.
 local given = cjson.decode(ARGV[1])
+if given.after ~= '' and redis.call('EXISTS', P .. 'intent:' .. given.after) == 0 then
+  return redis.error_reply('ORDER the call before this one failed')
+end
 local groups, mode_of = {}, {}
 
 local function new_group(digest, spec, column_name, mode)
