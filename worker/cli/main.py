@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "import": "worker.cli.import_file:import_file",
     "plan": "worker.cli.plan:plan",
     "status": "worker.cli.status:status",
+    "watch": "worker.cli.watch:watch",
     "show": "worker.cli.show:show",
     "failures": "worker.cli.failures:failures",
     "retry": "worker.cli.retry:retry",
@@ -27,6 +28,7 @@ _COMMANDS: Final = {
     "resume": "worker.cli.steer:resume",
     "doctor": "worker.cli.doctor:doctor",
     "sandbox": "worker.cli.sandbox:sandbox",
+    "completion": "worker.cli.completion:completion",
 }
 
 

@@ -1,0 +1,190 @@
+"""`feishu-batch watch`: the lanes as they work."""
+
+import contextlib
+import os
+import select
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import click
+from redis.exceptions import RedisError
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from worker.cli.errors import DONE, INTERRUPTED, UnreachableError
+from worker.cli.options import lane_option
+from worker.cli.output import console, duration, iso, table
+from worker.cli.session import Session, open_session
+from worker.views import FailureGroup, InboxView, LaneView, failure_report, inbox_view, lane_view
+
+MINUTE = 60.0
+BATCHES, REASONS = 6, 4  # that are shown
+RECENT_FAILURES, LOOKED_AT = 3600.0, 200  # seconds; intents
+PATIENCE = 60.0  # seconds without an answer of Redis
+
+
+@dataclass(slots=True)
+class Use:
+    """Slots taken in the last minute, from looks at the counter; `looks`: (moment, counter), oldest first."""
+
+    slot_seconds: float
+    looks: list[tuple[float, int]] = field(default_factory=list)
+
+    def note(self, now: float, taken: int) -> None:
+        self.looks.append((now, taken))
+        while len(self.looks) > 2 and self.looks[1][0] <= now - MINUTE:  # noqa: PLR2004 - one at each end
+            del self.looks[0]
+
+    @property
+    def share(self) -> float | None:
+        """None before there are two looks some slots apart."""
+        (began, before), (now, after) = self.looks[0], self.looks[-1]
+        slots = (now - began) / self.slot_seconds
+        return min(1.0, (after - before) / slots) if slots >= 2 else None  # noqa: PLR2004 - less says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    inbox: InboxView
+    lanes: tuple[tuple[LaneView, float | None, tuple[FailureGroup, ...]], ...]  # with slot use and failures
+
+
+class Watcher:
+    def __init__(self, session: Session, lane: str | None) -> None:
+        self._session = session
+        self._lanes = session.chosen_lanes(lane)
+        self._use = {one.name: Use(session.settings.slot_seconds) for one in self._lanes}
+
+    def look(self) -> Picture:
+        reading = self._session.reading
+        seen = []
+        for one in self._lanes:
+            view = lane_view(reading, one)
+            use = self._use[one.name]
+            use.note(view.figures.now, view.figures.slots_taken)
+            report = failure_report(reading, one.name, view.figures.now - RECENT_FAILURES, LOOKED_AT)
+            seen.append((view, use.share, tuple(report.failures.groups()[:REASONS])))
+        return Picture(inbox_view(reading), tuple(seen))
+
+
+@click.command("watch", short_help="Watch the lanes as they work.")
+@click.option("--every", type=click.FloatRange(0.2, 3600), metavar="SECONDS", help="Default: 1 on a terminal, else 5.")
+@click.option("--once", is_flag=True, help="Print one picture and end.")
+@lane_option
+def watch(every: float | None, once: bool, lane: str | None) -> int:
+    """Watch the lanes as they work: backlog, slot use of the last minute, open jobs, last batches, failures of the last hour.
+
+    Example:
+      feishu-batch watch
+
+    On a terminal the picture renews itself until q or Ctrl-C; elsewhere it is a line for each lane every few seconds. It reads Redis
+    only, and needs no credentials; an absence of Redis of less than a minute does not end it.
+
+    Exit codes: 0 ended with q, or --once; 2 wrong use; 3 Redis cannot be reached; 130 Ctrl-C.
+    """
+    watcher = Watcher(open_session(), lane)
+    out = console()
+    if once:
+        out.print(render(watcher.look()))
+        return DONE
+    try:
+        if out.is_terminal and sys.stdin.isatty():
+            return _live(watcher, out, every or 1.0)
+        return _lines(watcher, out, every or 5.0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _live(watcher: Watcher, out: Console, every: float) -> int:
+    with _single_keys(), Live(console=out, screen=True, auto_refresh=False) as live:
+        for picture in _pictures(watcher):
+            live.update(render(picture) if picture else Text("Redis does not answer …", style="red"), refresh=True)
+            if _quit_within(every):
+                break
+    return DONE
+
+
+def _lines(watcher: Watcher, out: Console, every: float) -> int:
+    for picture in _pictures(watcher):
+        for one in lines(picture) if picture else ["Redis does not answer …"]:
+            out.print(one, soft_wrap=True)
+        out.file.flush()
+        time.sleep(every)
+    return DONE
+
+
+def _pictures(watcher: Watcher) -> Iterator[Picture | None]:
+    """None while Redis does not answer."""
+    answered_at = time.monotonic()
+    while True:
+        picture = None
+        with contextlib.suppress(RedisError):
+            picture = watcher.look()
+            answered_at = time.monotonic()
+        if time.monotonic() - answered_at > PATIENCE:
+            raise UnreachableError(f"Redis has not answered for {PATIENCE:g} s; the work is safe in it")
+        yield picture
+
+
+@contextlib.contextmanager
+def _single_keys() -> Iterator[None]:
+    """Keys count without Enter, and are not shown; Ctrl-C stays what it is."""
+    import termios  # noqa: PLC0415 - not on Windows, where everything else of this module works
+    import tty  # noqa: PLC0415 - as above
+
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        tty.setcbreak(sys.stdin)
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _quit_within(seconds: float) -> bool:
+    readable, _, _ = select.select([sys.stdin], [], [], seconds)
+    return bool(readable) and os.read(sys.stdin.fileno(), 64) in (b"q", b"Q", b"")
+
+
+# --- what is shown --------------------------------------------------------------------------------------------------
+
+
+def render(picture: Picture) -> RenderableType:
+    parts: list[RenderableType] = [Text(f"inbox {picture.inbox.intents} intents        q ends")]
+    for view, use, failures in picture.lanes:
+        parts += ["", Text(_line(view, use), style="red" if view.pause else "bold")]
+        if view.pause:
+            parts.append(Text(f"since {iso(view.pause['since'])}: {view.pause['reason']}; then: feishu-batch resume"))
+        if view.recent:
+            rows = [_batch(view, batch) for batch in view.recent[:BATCHES]]
+            parts.append(table(("batch", "fill", "failed", "took", "ago"), rows))
+        if failures:
+            reasons = [(one.count, one.code or "", one.reason or "") for one in failures]
+            parts.append(table(("failed", "code", "reason (last hour)"), reasons))
+    return Group(*parts)
+
+
+def lines(picture: Picture) -> list[str]:
+    """For a file or a pipe: one line for each lane."""
+    told = []
+    for view, use, failures in picture.lanes:
+        failed = sum(one.count for one in failures)
+        told.append(f"{_line(view, use)} · inbox {picture.inbox.intents} · {failed} failed in the last hour")
+    return told
+
+
+def _line(view: LaneView, use: float | None) -> str:
+    shown = "…" if use is None else f"{use:.0%}"
+    state = "PAUSED" if view.pause else f"slots used {shown}"
+    oldest = f", one for {duration(view.longest_wait)}" if view.longest_wait is not None else ""
+    ready = f"{view.ready_changes} changes ready in {view.figures.ready_groups} groups{oldest}"
+    return (
+        f"lane {view.lane} · {state} · {ready} · {view.requests_left} requests left · {view.counts.open_jobs} jobs open"
+    )
+
+
+def _batch(view: LaneView, batch: dict[str, float]) -> tuple[object, ...]:
+    took, ago = batch["settled_at"] - batch["claimed_at"], max(0.0, view.figures.now - batch["settled_at"])
+    return batch["batch"], f"{batch['size']}/50", batch["failed"], duration(took), duration(ago)
