@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from model import intent
 from pipeline import SHORT, Pipeline
-from stand_in import DROP, StandIn, accepted, items, job, refused
+from scripted_remote import DROP, StandIn, accepted, items, job, refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 GRACE = SHORT["grace_seconds"]
