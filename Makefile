@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint typecheck imports unit clean help chaos chaos-times
+.PHONY: demo test lint typecheck imports unit clean help chaos chaos-times bench
 
 help:
 	@echo "make demo   watch 600 field changes go from a file to a stand-in for Feishu Project and back"
 	@echo "make test   linters, types and every test"
+	@echo "make bench  every benchmark, into bench/results; QUICK=1 for a short run, ONLY=pacing for one"
 	@echo "make chaos  random work under random faults; SEED=7 MINUTES=10 say which and for how long"
 
 $(STAMP): pyproject.toml client/pyproject.toml constraints.txt
@@ -46,6 +47,12 @@ chaos: $(STAMP)
 # How long each fault holds up the work, with default settings; takes about 20 minutes.
 chaos-times: $(STAMP)
 	@PYTHONPATH=tests/e2e $(BIN)/python tests/chaos/times.py
+
+# What docs/performance.md says, measured here: about 20 minutes. Another program on the same cores shows in the figures.
+QUICK ?=
+ONLY ?= pacing throughput latency enqueue bulk packing polling claim memory commands idle
+bench: $(STAMP)
+	@for name in $(ONLY); do echo "== $$name"; $(BIN)/python -m bench.$$name $(if $(QUICK),--quick) || exit 1; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -35,7 +35,7 @@ def side_by_side(fsync: str, calls: int) -> tuple[list[float], list[float]]:
         def change(**_: object) -> None: ...
 
         def enqueue(number: int) -> object:
-            return client.enqueue(content([FIRST_ITEM + number]))
+            return client.enqueue(**content([FIRST_ITEM + number]))
 
         def delay(number: int) -> object:
             return change.delay(**content([FIRST_ITEM + number]))

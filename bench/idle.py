@@ -28,7 +28,7 @@ def main() -> None:
     seconds = 15.0 if given.quick else given.seconds
     report = Report("idle", "An idle `up`", quick=given.quick)
     with Ours() as ours:
-        ours.client.enqueue(content([FIRST_ITEM])).wait(30)  # it has worked once: everything is imported
+        ours.client.enqueue(**content([FIRST_ITEM])).wait(30)  # it has worked once: everything is imported
         time.sleep(10)
         pids = {name: process.pid for name, process in ours.processes.running.items()} | {"server": ours.server.pid}
         before = {name: (processor_seconds(pid), resident(pid)) for name, pid in pids.items()}

@@ -16,12 +16,12 @@ SPACING = 2.2  # seconds: the slot, the hints of the intent before and its polls
 def measure(intents: int, fsync: str) -> list[float]:
     """Milliseconds, one by one."""
     with Ours(fsync=fsync, sandbox={"job_median": 0.3}) as ours:
-        ours.client.enqueue(content([FIRST_ITEM])).wait(30)  # token, connections, scripts
+        ours.client.enqueue(**content([FIRST_ITEM])).wait(30)  # token, connections, scripts
         time.sleep(SPACING)
         asked = []
         for number in range(1, intents + 1):
             asked.append(time.monotonic())
-            ours.client.enqueue(content([FIRST_ITEM + number], f"value {number}"))
+            ours.client.enqueue(**content([FIRST_ITEM + number], f"value {number}"))
             # Not in step with the sweep, which looks every two seconds.
             time.sleep(SPACING + 0.07 * (number % 7))
         wait_until(lambda: len(ours.visits()["accepted"]) > intents, 30, "every request has arrived")

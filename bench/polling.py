@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.common import Report, arguments, median, quantile
-from worker.polling import estimated_duration, next_poll_delay
+from worker.polling import estimated_duration, next_poll_delay, tolerated_lag
 
 SLOT = 1.004  # seconds between two arrivals, as measured by the pacing benchmark
 THERE = 0.0125  # seconds on the way, each direction
@@ -36,7 +36,8 @@ class Learned:
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def delay(self, job: Job, now: float) -> float:
-        return next_poll_delay(now - job.sent_at, list(self.durations), SLOT)
+        durations = list(self.durations)
+        return next_poll_delay(now - job.sent_at, durations, SLOT, tolerated_lag(durations))
 
     def ended(self, job: Job, now: float) -> None:
         self.durations.appendleft(estimated_duration(job.seen_running, now - job.sent_at))

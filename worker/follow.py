@@ -14,7 +14,7 @@ from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState
 from worker.outcomes import Policy, Step, after_poll, after_read_back, after_read_back_failed
 from worker.pacing.slots import Slots
-from worker.polling import estimated_duration, next_poll_delay, size_class
+from worker.polling import estimated_duration, next_poll_delay, size_class, tolerated_lag
 from worker.progress import ProgressReports
 from worker.remote.client import RemoteClient
 from worker.remote.compare import shows
@@ -130,7 +130,7 @@ class Follower:
     def _next_poll(self, batch: Batch) -> float:
         age = (batch.number_field("now") - batch.number_field("entered")) / 1000
         durations = self._lane.durations(size_class(batch.number_field("size")))
-        return next_poll_delay(age, durations, self._poll_slots.spacing.slot)
+        return next_poll_delay(age, durations, self._poll_slots.spacing.slot, tolerated_lag(durations))
 
     def _learn(self, batch: Batch) -> None:
         entered, now = batch.number_field("entered"), batch.number_field("now")

@@ -8,6 +8,11 @@ CONFIDENCE = 0.8  # ask when this share of such jobs would be done
 FIRST_GUESS = 1.0
 BACK_OFF = 0.5  # of the job's age, where nothing better is known
 LONGEST_GAP = 30.0
+# Where poll slots are to spare, a job that ended early is not left until the slow ones are done. Where they are not, due
+# polls queue, jobs grow older than any guess, and one poll is enough whatever was planned (bench/polling.py).
+TOLERATED_LAG = 2.0  # seconds between a job's end and the look that finds it
+TOLERATED_SHARE = 0.4  # or this share of what such jobs usually take, if that is more: a promise in seconds costs polls
+EARLY = 0.05  # of such jobs are done before the tolerated lag begins
 
 
 def size_class(items: int) -> int:
@@ -15,15 +20,30 @@ def size_class(items: int) -> int:
     return math.ceil(math.log2(max(1, items)))
 
 
-def next_poll_delay(age: float, durations: Sequence[float], shortest_gap: float) -> float:
-    """How long from now until the job of this age is probably done. `durations`: of recent jobs of its size."""
+def next_poll_delay(
+    age: float, durations: Sequence[float], shortest_gap: float, most_lag: float | None = None
+) -> float:
+    """How long from now until the job of this age is probably done. `durations`: of recent jobs of its size.
+
+    `most_lag`: look earlier than that, so that few jobs that end before the look wait longer for it.
+    """
     longer = sorted(duration for duration in durations if duration > age)
     if len(longer) >= ENOUGH:
-        likely_end = longer[min(len(longer) - 1, int(len(longer) * CONFIDENCE))]
-        return max(shortest_gap, likely_end - age)
+        look_at = longer[min(len(longer) - 1, int(len(longer) * CONFIDENCE))]
+        if most_lag is not None:
+            look_at = min(look_at, longer[int(len(longer) * EARLY)] + most_lag)
+        return max(shortest_gap, look_at - age)
     if age == 0:
         return FIRST_GUESS
-    return min(LONGEST_GAP, max(shortest_gap, age * BACK_OFF))
+    gap = age * BACK_OFF if most_lag is None else max(most_lag, age * BACK_OFF / 2)
+    return min(LONGEST_GAP, max(shortest_gap, gap))
+
+
+def tolerated_lag(durations: Sequence[float]) -> float | None:
+    """None: too little is known of such jobs."""
+    if len(durations) < ENOUGH:
+        return None
+    return max(TOLERATED_LAG, TOLERATED_SHARE * sorted(durations)[len(durations) // 2])
 
 
 def estimated_duration(last_seen_running: float, seen_done: float) -> float:

@@ -27,7 +27,7 @@ from worker.outcomes import Policy, Step, after_submit, to_read_back
 from worker.outcomes.after_submit import MAX_REASKS
 from worker.pacing.slots import LEAD, Reservation, Slots
 from worker.pacing.spacing import Verdict
-from worker.polling import back_off, next_poll_delay, size_class
+from worker.polling import back_off, next_poll_delay, size_class, tolerated_lag
 from worker.remote.client import RemoteClient
 from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError
 from worker.remote.models import Accepted, BatchUpdate, Token
@@ -220,7 +220,8 @@ class Submitter:
         log.error("lane.paused", lane=self._lane.name, reason=reason, advice="mend it, then: feishu-batch resume")
 
     def _first_poll(self, batch: Batch) -> float:
-        return next_poll_delay(0.0, self._lane.durations(size_class(len(batch.items))), self._slots.spacing.slot)
+        durations = self._lane.durations(size_class(len(batch.items)))
+        return next_poll_delay(0.0, durations, self._slots.spacing.slot, tolerated_lag(durations))
 
     def _report(
         self, batch: Batch, step: Step, answer: Accepted | RemoteError | None, advanced: Advanced

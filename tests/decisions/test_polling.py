@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.polling import ENOUGH, FIRST_GUESS, LONGEST_GAP, back_off, estimated_duration, next_poll_delay, size_class
+from worker.polling import (
+    ENOUGH,
+    FIRST_GUESS,
+    LONGEST_GAP,
+    TOLERATED_LAG,
+    TOLERATED_SHARE,
+    back_off,
+    estimated_duration,
+    next_poll_delay,
+    size_class,
+    tolerated_lag,
+)
 
 durations = st.lists(st.floats(0.01, 1000), max_size=64)
 
@@ -22,6 +33,26 @@ def test_without_experience_the_first_look_is_a_guess_and_the_gaps_grow_with_age
 def test_with_experience_the_first_look_is_when_most_such_jobs_are_done():
     known = [float(seconds) for seconds in range(1, 11)]
     assert next_poll_delay(0.0, known, 1.0) == 9
+
+
+def test_with_a_bound_on_the_lag_the_first_look_is_that_long_after_the_first_jobs_end():
+    known = [float(seconds) for seconds in range(1, 11)]
+    assert next_poll_delay(0.0, known, 1.0, 3.0) == 4
+    assert next_poll_delay(0.0, known, 1.0, 30.0) == 9, "but not after most of them are done"
+    assert next_poll_delay(20.0, known, 1.0, 3.0) == 5
+    assert next_poll_delay(8.0, [2.0] * 64, 1.0, 3.0) == 3
+
+
+@given(age=st.floats(0, 10_000), known=durations, gap=st.floats(0.01, 10))
+def test_a_bound_on_the_lag_never_makes_a_look_later_while_something_is_known(age, known, gap):
+    if sum(duration > age for duration in known) >= ENOUGH:
+        assert gap <= next_poll_delay(age, known, gap, tolerated_lag(known)) <= next_poll_delay(age, known, gap)
+
+
+def test_the_tolerated_lag_grows_with_what_such_jobs_take():
+    assert tolerated_lag([2.0] * (ENOUGH - 1)) is None
+    assert tolerated_lag([2.0] * ENOUGH) == TOLERATED_LAG
+    assert tolerated_lag([100.0] * ENOUGH) == 100 * TOLERATED_SHARE
 
 
 def test_a_job_that_outlives_all_others_is_looked_at_more_and_more_rarely():
