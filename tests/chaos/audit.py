@@ -1,7 +1,9 @@
 """What must be true of the ledger: at any moment, and when all work is done. A broken rule is a sentence."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from feishu_batch.keys import FrontKeys
@@ -22,41 +24,15 @@ end
 return found
 """
 
-FRONT = {"sequence", "inbox", "ids", "parked", "hint", "round", "attempts"}
+LEDGER_MAP = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
+# `ready:<g>` is one of a family, `ended:failed` a single key.
+NAMED = re.findall(r"`\{(front|lane)\}:([^`]+)`", LEDGER_MAP)
+FRONT = {name for part, name in NAMED if part == "front"}
+SINGLE = {name for part, name in NAMED if part == "lane" and "<" not in name}
+FAMILIES = {name.partition(":")[0] for part, name in NAMED if part == "lane" and "<" in name}
 PLACE_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 COUNTERS = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
-SINGLE = frozenset(
-    [
-        "groups",
-        "group-sequence",
-        "columns",
-        "cells",
-        "shared",
-        "full",
-        "part",
-        "since",
-        "overdue-had-turn",
-        "expiring",
-        "batch-sequence",
-        "due",
-        "jobs",
-        "checks",
-        "lease",
-        "fence",
-        "outbox",
-        "ended:succeeded",
-        "ended:failed",
-        "recent",
-        "pause",
-        "slot:submit",
-        "slot:poll",
-        "slot:read",
-    ]
-)
-FAMILIES = frozenset(
-    ["intent", "outcomes", "group", "ready", "behind", "batch", "durations", "refused", "hint", "token", "token-lock"]
-)
-EXPIRING = {"hint", "refused", "token", "token-lock"}
+EXPIRING = {"hint", "refused", "token", "token-lock", "swept-at"}
 
 
 @dataclass(frozen=True)
@@ -253,7 +229,20 @@ def _leftovers(now: Snapshot) -> list[str]:
         found.append(f"signatures parked for ever: {sorted(now.front['parked'])}")
     found += [
         f"{name} is not empty: {now[name]}"
-        for name in ("cells", "shared", "full", "part", "since", "expiring", "due", "jobs", "checks", "lease", "outbox")
+        for name in (
+            "cells",
+            "shared",
+            "full",
+            "part",
+            "since",
+            "expiring",
+            "due",
+            "jobs",
+            "checks",
+            "lease",
+            "outbox",
+            "suspects",
+        )
         if now[name]
     ]
     found += [
