@@ -87,7 +87,7 @@ class Report:
     def add(self, what: str, measured: float, unit: str = "", target: str = "") -> None:
         row = Row(what, round(float(measured), 6), unit, target)
         self.rows.append(row)
-        print("  " + _line(row, [60, 14, 14, 10]).rstrip(), flush=True)
+        print("  " + _line(row, [64, 18, 12, 10]).rstrip(), flush=True)
 
     def note(self, sentence: str) -> None:
         self.notes.append(sentence)
@@ -119,7 +119,7 @@ class Report:
             ),
             "",
         ]
-        widths = [max([20, *(len(row.what) for row in self.rows)]) + 2, 14, 14, 10]
+        widths = [max([20, *(len(row.what) for row in self.rows)]) + 2, 18, 12, 10]
         lines += [_line(row, widths).rstrip() for row in self.rows]
         if self.notes:
             lines += ["", *self.notes]

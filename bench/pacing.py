@@ -107,23 +107,24 @@ def gaps(visits: dict[str, Any]) -> list[float]:
 
 def main(measure: Callable[[Variant, float], tuple[dict[str, Any], dict[str, Any]]] = run) -> None:
     given = arguments(__doc__ or "", seconds=75.0, only="")
-    report = Report("pacing", "Slot use behind a strict sliding second", quick=given.quick)
+    name = "pacing-again" if given.only else "pacing"
+    report = Report(name, "Slot use behind a strict sliding second", quick=given.quick)
     for variant in VARIANTS:
         if given.only not in variant.name:
             continue
         ours, stock = measure(variant, 15.0 if given.quick else given.seconds)
-        name = variant.name
-        report.add(f"{name}: slot use", slot_use(ours, WINDOW), "", f"≥ {variant.least}")
-        report.add(f"{name}: rejected", rejected_per_1000(ours), "in 1,000", f"≤ {variant.most_rejected:g}")
-        report.add(f"{name}: slot use, stock recipe", slot_use(stock, WINDOW))
-        report.add(f"{name}: rejected, stock recipe", rejected_per_1000(stock), "in 1,000")
+        told = variant.name
+        report.add(f"{told}: slot use", slot_use(ours, WINDOW), "", f"≥ {variant.least}")
+        report.add(f"{told}: rejected", rejected_per_1000(ours), "in 1,000", f"≤ {variant.most_rejected:g}")
+        report.add(f"{told}: slot use, stock recipe", slot_use(stock, WINDOW))
+        report.add(f"{told}: rejected, stock recipe", rejected_per_1000(stock), "in 1,000")
         between = gaps(ours) or [0.0]
         arrivals = len(ours["accepted"]) + len(ours["rejected"])
         report.note(
             f"    {arrivals} arrivals; gaps min {min(between):.4f}, p50 {median(between):.4f}, "
             f"p95 {quantile(between, 0.95):.4f} s; load {load():.1f}"
         )
-        report.data[name] = {"gaps": between, "gaps of the stock recipe": gaps(stock)}
+        report.data[told] = {"gaps": between, "gaps of the stock recipe": gaps(stock)}
     report.write()
 
 
