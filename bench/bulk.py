@@ -58,7 +58,9 @@ def main() -> None:
         with Server(fsync) as server:
             rate = celery_messages(server.url, 500 if given.quick else 5000)
             report.add(f"peer: Celery messages one by one, fsync {fsync}", rate, "items/s")
-    report.note("Median of three rounds; the producer validates every intent, the worker again.")
+    report.note(
+        f"Median of {1 if given.quick else ROUNDS} round(s); the producer validates every intent, the worker again."
+    )
     report.write()
 
 

@@ -6,6 +6,7 @@ Beside it at the same time, with a sandbox and a server of its own: the stock re
 """
 
 import multiprocessing
+import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -107,11 +108,10 @@ def gaps(visits: dict[str, Any]) -> list[float]:
 
 def main(measure: Callable[[Variant, float], tuple[dict[str, Any], dict[str, Any]]] = run) -> None:
     given = arguments(__doc__ or "", seconds=75.0, only="")
-    name = "pacing-again" if given.only else "pacing"
+    chosen = [one for one in VARIANTS if one.name == given.only] or [one for one in VARIANTS if given.only in one.name]
+    name = "-".join(["pacing", *re.findall(r"\w+", given.only)])
     report = Report(name, "Slot use behind a strict sliding second", quick=given.quick)
-    for variant in VARIANTS:
-        if given.only not in variant.name:
-            continue
+    for variant in chosen:
         ours, stock = measure(variant, 15.0 if given.quick else given.seconds)
         told = variant.name
         report.add(f"{told}: slot use", slot_use(ours, WINDOW), "", f"≥ {variant.least}")

@@ -18,26 +18,33 @@ THERE = 0.0125  # seconds on the way, each direction
 MAX_OPEN = 200  # the setting MAX_OPEN_JOBS
 REMEMBERED = 64  # durations that the ledger keeps per size class (Lane.note_duration)
 BATCH = 50
+IDLE_SHARE = 0.3  # of a job's time, at most, before its first item, as in the sandbox
 
 
 @dataclass
 class Job:
     sent_at: float
     ends_at: float
-    due_at: float
+    lands_at: list[float]  # its items, one by one, as in the sandbox
+    due_at: float = 0.0
     polls: int = 0
     seen_running: float = 0.0
+
+    def progress(self, at: float) -> float:
+        return sum(landed <= at for landed in self.lands_at) / len(self.lands_at)
 
 
 @dataclass
 class Learned:
-    """Ours: delays from the durations of the last jobs."""
+    """Ours: delays from the durations of the last jobs, and from what a running job tells of its progress."""
 
+    is_told: bool = True
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def delay(self, job: Job, now: float) -> float:
         durations = list(self.durations)
-        return next_poll_delay(now - job.sent_at, durations, SLOT, tolerated_lag(durations))
+        progress = job.progress(now - THERE) if self.is_told else 0.0
+        return next_poll_delay(now - job.sent_at, durations, SLOT, tolerated_lag(durations), progress)
 
     def ended(self, job: Job, now: float) -> None:
         self.durations.appendleft(estimated_duration(job.seen_running, now - job.sent_at))
@@ -81,7 +88,7 @@ def simulate(policy: Learned | Fixed, *, load: float, typical: float, jobs: int,
         submit_at = max(next_submit, next_work) if len(waiting) < MAX_OPEN else float("inf")
         if submit_at <= poll_at:
             accepted = submit_at + 2 * THERE
-            job = Job(accepted, submit_at + THERE + typical * rng.lognormvariate(0, 0.5), 0.0)
+            job = new_job(submit_at + THERE, accepted, typical * rng.lognormvariate(0, 0.5), rng)
             job.due_at = accepted + policy.delay(job, accepted)
             waiting.append(job)
             next_submit, next_work = submit_at + SLOT, next(arrivals)
@@ -105,6 +112,11 @@ def simulate(policy: Learned | Fixed, *, load: float, typical: float, jobs: int,
     return seen
 
 
+def new_job(arrived_at: float, accepted_at: float, length: float, rng: random.Random) -> Job:
+    starts_at, ends_at = arrived_at + length * rng.uniform(0, IDLE_SHARE), arrived_at + length
+    return Job(accepted_at, ends_at, [*(rng.uniform(starts_at, ends_at) for _ in range(BATCH - 1)), ends_at])
+
+
 def _arrivals(load: float, rng: random.Random):
     """When there is work for another batch: always, or at random at this share of the slots."""
     at = 0.0
@@ -115,6 +127,7 @@ def _arrivals(load: float, rng: random.Random):
 
 POLICIES: dict[str, Callable[[], Learned | Fixed]] = {
     "learned": Learned,
+    "learned, no progress told": lambda: Learned(is_told=False),
     "peer, every 2 s": lambda: Fixed(lambda _polls: 2.0),
     "peer, exponential": lambda: Fixed(lambda polls: min(30.0, 2.0**polls)),
 }
