@@ -95,7 +95,7 @@ class Follower:
         if answer is None:
             step = Step(BatchState.OPEN, delay=self._policy.backoff)
         else:
-            step = after_poll(batch, answer, self._policy, self._next_poll(batch), verify=self._is_sampled())
+            step = after_poll(batch, answer, self._policy, self._next_poll(batch, answer), verify=self._is_sampled())
             step = _counted(step, batch)
         advanced = self._apply(batch, BatchState.OPEN, step, token)
         if isinstance(answer, JobReport) and answer.word in self._policy.final_words:
@@ -127,10 +127,11 @@ class Follower:
         settle_slot(self._poll_slots, reservation, answer, verdict, self._policy)
         return answer
 
-    def _next_poll(self, batch: Batch) -> float:
+    def _next_poll(self, batch: Batch, answer: JobReport | RemoteError) -> float:
         age = (batch.number_field("now") - batch.number_field("entered")) / 1000
         durations = self._lane.durations(size_class(batch.number_field("size")))
-        return next_poll_delay(age, durations, self._poll_slots.spacing.slot, tolerated_lag(durations))
+        progress = answer.progress if isinstance(answer, JobReport) else 0.0
+        return next_poll_delay(age, durations, self._poll_slots.spacing.slot, tolerated_lag(durations), progress)
 
     def _learn(self, batch: Batch) -> None:
         entered, now = batch.number_field("entered"), batch.number_field("now")

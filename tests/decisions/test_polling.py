@@ -75,3 +75,11 @@ def test_a_job_ended_between_two_looks():
 
 def test_pauses_double_and_are_bounded():
     assert [back_off(n, 0.5, 60) for n in (-1, 0, 1, 2, 3, 8, 10**6)] == [0, 0, 0.5, 1, 2, 60, 60]
+
+
+def test_a_job_that_tells_its_progress_is_looked_at_when_it_should_be_over():
+    known = [float(seconds) for seconds in range(1, 41)]
+    assert next_poll_delay(8.0, known, 1.0, 3.0, progress=0.5) == pytest.approx(8 / 0.575 - 8)
+    assert next_poll_delay(8.0, known, 1.0, 3.0, progress=1.0) == 1.0, "nearly over"
+    assert next_poll_delay(8.0, known, 1.0, 3.0, progress=0.02) == 29.0, "not after most such jobs are over"
+    assert next_poll_delay(8.0, [], 1.0, progress=0.001) == LONGEST_GAP

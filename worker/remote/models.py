@@ -107,6 +107,12 @@ class JobReport:
     log_id: str = ""
 
     @property
+    def progress(self) -> float:
+        """The share of items that are done, 0 to 1; 0 also where the answer does not tell."""
+        done = (self.success_total or 0) + (self.error_total or 0)
+        return min(1.0, max(0, done) / self.total) if self.total and self.total > 0 else 0.0
+
+    @property
     def is_final(self) -> bool:
         return self.status.is_final
 
