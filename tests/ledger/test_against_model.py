@@ -371,7 +371,7 @@ def small_and_countable(monkeypatch):
 
     monkeypatch.setattr(scripts, "script_text", changed)
     monkeypatch.setattr(lane_module, "BATCH_ITEMS", 4)
-    monkeypatch.setattr(lane_module, "RECORD_CHUNK", 3)
+    monkeypatch.setattr(lane_module, "END_CHUNK", 3)
     monkeypatch.setattr(recording, "RECORD_CHUNK", 3)
 
 

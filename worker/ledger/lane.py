@@ -8,7 +8,7 @@ from typing import Any, cast
 from redis import Redis
 
 from worker.ledger.front import HINT_MS
-from worker.ledger.recording import RECORD_CHUNK, NewIntent, record_calls
+from worker.ledger.recording import NewIntent, record_calls
 from worker.ledger.records import (
     Advanced,
     Batch,
@@ -22,6 +22,7 @@ from worker.ledger.records import (
 from worker.ledger.scripts import Scripts
 
 SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that it is old
+END_CHUNK = 200  # items per call that ends pending changes: each may have to look along its cell's line
 BATCH_ITEMS = 50  # the official limit of one request; the scripts know it too (_lane.lua)
 
 
@@ -119,8 +120,8 @@ class Lane:
         """End whatever is still pending of an intent, in bounded chunks; what a batch holds keeps its own course."""
         items = (self._redis.hget(self.key(f"intent:{number}"), "it") or "").split(",")
         ended, ready = 0, False
-        for start in range(0, len(items), RECORD_CHUNK):
-            chunk = items[start : start + RECORD_CHUNK]
+        for start in range(0, len(items), END_CHUNK):
+            chunk = items[start : start + END_CHUNK]
             _, intents, became_ready = self._run("end_pending", number, outcome.kind.value, *chunk)
             ended, ready = ended + intents, ready or bool(became_ready)
         self._redis.zrem(self.key("expiring"), number)
