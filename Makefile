@@ -50,7 +50,7 @@ chaos-times: $(STAMP)
 
 # What docs/performance.md says, measured here: about 20 minutes. Another program on the same cores shows in the figures.
 QUICK ?=
-ONLY ?= pacing throughput latency enqueue bulk packing polling claim memory commands idle
+ONLY ?= pacing throughput latency enqueue bulk packing polling claim memory commands idle lanes
 bench: $(STAMP)
 	@for name in $(ONLY); do echo "== $$name"; $(BIN)/python -m bench.$$name $(if $(QUICK),--quick) || exit 1; done
 
