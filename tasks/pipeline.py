@@ -88,6 +88,8 @@ class Finish(Task):
         if lane and status != "IGNORED":
             here.front.unpark(number)
             here.lanes[lane].lane.confirm_published([number])
+            if here.front.parked(number) is not None and here.lanes[lane].lane.republish_if_ended(number):
+                here.lanes[lane].hints.publish()  # parked anew meanwhile: that one has to be released, too
 
 
 @app.task(base=Finish, bind=True, name=str(TaskName.FINISH), throws=(ItemsFailed,))

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -203,6 +204,7 @@ class Follower:
             [spec.field_key],
             token=token,
             user_key=spec.user_key,
+            before_next_call=partial(self._read_slots.take, ahead=PATIENCE),
         )
         return {
             item.id: shows(

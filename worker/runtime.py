@@ -168,7 +168,9 @@ def _follower(
 ) -> Follower:
     return Follower(
         lane=lane,
-        poll_slots=Slots(redis, lane.key("slot:poll"), settings.effective_poll_slot_seconds),
+        poll_slots=Slots(
+            redis, lane.key("slot:poll"), settings.effective_poll_slot_seconds, hold=settings.lease_seconds
+        ),
         read_slots=Slots(redis, lane.key("slot:read"), 1 / settings.read_slots_per_second),
         remote=remote,
         tokens=tokens,

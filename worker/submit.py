@@ -128,7 +128,7 @@ class Submitter:
             if isinstance(answer, RemoteError):
                 answer = self._blame.judged(batch, answer)
             if answer is None:
-                step = Step(_put_back_state(batch), fields={"tries": batch.tries - 1})
+                step = _put_back(batch)
             else:
                 step = after_submit(batch, answer, self._policy, self._first_poll(batch))
         advanced = self._write(batch, step)
@@ -268,5 +268,8 @@ def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict:
         slots.hold_off(reservation, back_off(strikes - 1, policy.backoff, policy.backoff_max))
 
 
-def _put_back_state(batch: Batch) -> BatchState:
-    return BatchState.REASK if batch.kind == BatchState.REASK else BatchState.RESEND
+def _put_back(batch: Batch) -> Step:
+    """Not sent after all. The claim of a fresh send counted an attempt, that of a repeat did not."""
+    if batch.kind == BatchState.REASK:
+        return Step(BatchState.REASK)
+    return Step(BatchState.RESEND, fields={"tries": batch.tries - 1})

@@ -67,6 +67,6 @@ class LaneSweep:
         """The front's entry goes first: should this stop half-way, the next sweep finds the record again."""
         old = self._lane.forgettable(list_name, older_than, FORGET_PER_SWEEP)
         if old:
-            self._front.forget([intent_id for _, intent_id in old if intent_id], [number for number, _ in old])
+            self._front.forget(old)
             self._lane.forget([number for number, _ in old])
         return len(old)

@@ -8,6 +8,9 @@ FIELD_OF = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
 ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 
 
+MOST_SHARERS = 16  # of one change
+
+
 @dataclass
 class Intent:
     number: int
@@ -112,8 +115,13 @@ class Model:
         older = self.intents[newest.number]
         is_pending = cell.batch is None or len(cell.line) > 1
         if is_pending and not intent.keep and not older.keep:
-            if older.group == intent.group:
+            if older.group == intent.group and len(newest.sharers) < MOST_SHARERS:
                 return newest.sharers.append(intent.number)
+            if older.group == intent.group:
+                cell.line.append(Change(intent.number))
+                if cell.batch:
+                    self.batches[cell.batch].blocks = True
+                return None
             if intent.mode == older.mode == "UPDATE":
                 for number in newest.everyone:
                     self._settle(number, item, "s")

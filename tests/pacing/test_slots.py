@@ -149,3 +149,13 @@ def test_holding_off_survives_a_clock_that_is_set_back(redis, key, slots):
     redis.hset(key, mapping={"at": tomorrow, "next": tomorrow + 3_000_000})
     slots.hold_off(reservation, 1)
     assert 2.9 < slots.opens_in() <= 3
+
+
+def test_what_one_process_knows_of_its_route_gives_another_no_earlier_slot(redis, key):
+    near, far = (Slots(redis, key, 1.0) for _ in range(2))
+    for _ in range(40):
+        far.spacing.learn(0.4)
+    reservation = far.reserve(ahead=1)
+    far.settle(reservation, verdict="accepted", answered_at=time.monotonic(), round_trip=0.4)
+    assert far.opens_in() == pytest.approx(0.6, abs=0.05)
+    assert near.opens_in() == pytest.approx(1.0, abs=0.05)

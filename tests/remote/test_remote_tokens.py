@@ -4,7 +4,7 @@ import pytest
 
 from worker.remote.errors import LaneStopped, NotExecuted
 from worker.remote.models import Token
-from worker.remote.tokens import PAUSE_AFTER_FAILURE, MemoryTokenStore, TokenSource
+from worker.remote.tokens import PAUSE_AFTER_FAILURE, PAUSE_BETWEEN_LOG_INS, MemoryTokenStore, TokenSource
 
 
 class Remote:
@@ -136,7 +136,18 @@ def test_a_rejected_token_is_not_used_again_even_if_its_renewal_failed():
     with pytest.raises(NotExecuted):
         source.get()
     setup.remote.error = None
+    setup.now += PAUSE_BETWEEN_LOG_INS
     assert source.get().fingerprint != rejected.fingerprint
+
+
+def test_a_log_in_that_fails_is_not_repeated_at_the_speed_of_those_who_ask():
+    setup = Setup()
+    source = setup.source()
+    setup.remote.error = NotExecuted("the log-in answers with 502")
+    for _ in range(100):
+        with pytest.raises(NotExecuted):
+            source.get()
+    assert setup.remote.calls == 1
 
 
 def test_a_token_never_shows_its_value():

@@ -1,6 +1,6 @@
 """The producers' half of the ledger: inbox, intent ids, parked signatures, hints."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from redis import Redis
@@ -92,11 +92,15 @@ class Front:
         number, _, lane = [*entry.split(":"), None][:3]
         return int(number), lane
 
-    def forget(self, intent_ids: Iterable[str], numbers: Iterable[int]) -> None:
+    def forget(self, intents: Sequence[tuple[int, str | None]]) -> None:
+        """(number, intent id) of what the lane forgets next. An id that was taken anew since keeps its new entry."""
+        named = [(number, intent_id) for number, intent_id in intents if intent_id]
+        known = self._redis.hmget(self.keys.ids, [intent_id for _, intent_id in named]) if named else []
         pipe = self._redis.pipeline(transaction=False)
-        for intent_id in intent_ids:
-            pipe.hdel(self.keys.ids, intent_id)
-        for number in numbers:
+        for (number, intent_id), entry in zip(named, known, strict=True):
+            if entry and entry.startswith(f"{number}:"):
+                pipe.hdel(self.keys.ids, intent_id)
+        for number, _ in intents:
             pipe.hdel(self.keys.parked, str(number))
         pipe.execute()
 

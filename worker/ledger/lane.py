@@ -22,7 +22,7 @@ from worker.ledger.records import (
 from worker.ledger.scripts import Scripts
 
 SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that it is old
-END_CHUNK = 200  # items per call that ends pending changes: each may have to look along its cell's line
+END_CHUNK = 50  # items per call that ends pending changes: each may have to look along its cell's line
 BATCH_ITEMS = 50  # the official limit of one request; the scripts know it too (_lane.lua)
 
 

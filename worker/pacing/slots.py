@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from redis import Redis
 
@@ -25,11 +26,14 @@ class Reservation:
 class Slots:
     """Leave to send one request at a time. The spacing is learned here; when the next slot opens is decided in Redis."""
 
-    def __init__(self, redis: Redis, key: str, slot: float) -> None:
+    def __init__(self, redis: Redis, key: str, slot: float, *, hold: float | None = None) -> None:
+        """`hold`: seconds for which a reservation that nobody settles keeps the slot shut, beyond the spacing."""
         self._redis: Any = redis
         self._scripts = Scripts(redis)
         self._key = key
         self.spacing = Spacing(slot)
+        self._me = str(uuid4())
+        self._hold = PAUSED_WHILE_UNANSWERED * min(1.0, slot) if hold is None else hold
         self._next_from: float | None = None  # monotonic; the earliest moment of the next request, as settled here
 
     def opens_in(self) -> float:
@@ -38,14 +42,16 @@ class Slots:
 
     def reserve(self, *, ahead: float) -> Reservation | float:
         """A slot that opens within `ahead` seconds, or how many seconds the next one is away."""
-        held = self.spacing.delay_after_silence() + PAUSED_WHILE_UNANSWERED * min(1.0, self.spacing.slot)
-        number, wait = self._look(held, ahead)
-        # The wait began at the server between asking and the answer; counting it from the answer can only be late.
-        return Reservation(number, time.monotonic() + wait) if number else wait
+        number, wait = self._look(self.spacing.delay_after_silence() + self._hold, ahead)
+        if not number:
+            return wait
+        # The wait began at the server between asking and the answer; counting it from the answer can only be late. Our own
+        # clock has a say, too: the server's may have been set forward.
+        return Reservation(number, max(time.monotonic() + wait, self._next_from or 0.0))
 
     def _look(self, held: float, ahead: float) -> tuple[int, float]:
         """(number of the reservation or 0, seconds until the slot opens)."""
-        number, wait = self._scripts.get("reserve_slot")(keys=[self._key], args=[_us(held), _us(ahead)])
+        number, wait = self._scripts.get("reserve_slot")(keys=[self._key], args=[_us(held), _us(ahead), self._me])
         return int(number), float(wait) / 1e6
 
     def take(self, *, ahead: float) -> Reservation | None:
@@ -92,8 +98,10 @@ class Slots:
         else:
             delay = self.spacing.delay_after_silence()
         now = time.monotonic()
-        self._next_from = (now if answered_at is None else answered_at) + delay
-        return self._settle(reservation, self._next_from - now, verdict)
+        since = now if answered_at is None else answered_at
+        self._next_from = since + delay
+        for_all = self.spacing.delay_after_silence()
+        return self._settle(reservation, since + for_all - now, verdict, credit=for_all - delay)
 
     def give_back(self, reservation: Reservation) -> None:
         """Nothing was sent."""
@@ -103,9 +111,11 @@ class Slots:
         """The next slot opens no earlier than in so many seconds, after `settle`: the remote system has to recover."""
         self._settle(reservation, seconds, "neutral", only_later=True)
 
-    def _settle(self, reservation: Reservation, delay: float, verdict: Verdict, *, only_later: bool = False) -> int:
+    def _settle(
+        self, reservation: Reservation, delay: float, verdict: Verdict, *, only_later: bool = False, credit: float = 0.0
+    ) -> int:
         strikes = {"strike": "strike", "neutral": "keep"}.get(verdict, "reset")
-        args: list[str | int] = [reservation.id, _us(delay), strikes, "1" if only_later else ""]
+        args: list[str | int] = [reservation.id, _us(delay), strikes, "1" if only_later else "", _us(credit), self._me]
         answer = self._scripts.get("settle_slot")(keys=[self._key], args=args)
         return int(answer[0])
 

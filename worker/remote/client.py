@@ -127,8 +127,11 @@ class RemoteClient:
         *,
         token: Token,
         user_key: str | None = None,
+        before_next_call: Callable[[], object] = lambda: None,
     ) -> list[WorkItem]:
         """The items that exist, in no particular order; the missing ones are absent.
+
+        `before_next_call` waits for leave to send each request but the first.
 
         A whole call that fails for a missing item is halved until the item is alone. Raises BatchRefused if that takes
         more than MAX_CALLS_PER_QUERY calls.
@@ -136,15 +139,18 @@ class RemoteClient:
         path = f"/open_api/{_segment(project_key)}/work_item/{_segment(type_key)}/query"
         found: list[WorkItem] = []
         waiting = [list(ids[at : at + MAX_ITEMS_PER_QUERY]) for at in range(0, len(ids), MAX_ITEMS_PER_QUERY)]
-        calls_left = MAX_CALLS_PER_QUERY + len(waiting)
+        most_calls = MAX_CALLS_PER_QUERY + len(waiting)
+        made = 0
         while waiting:
+            if made:
+                before_next_call()
+            made += 1
             part = waiting.pop()
             call = Call("POST", path, {"work_item_ids": part, "fields": list(fields)})
-            calls_left -= 1
             try:
                 reply = self._send(call, token=token, user_key=user_key)
             except BatchRefused as error:
-                if error.code not in self._missing_item_codes or calls_left <= 0:
+                if error.code not in self._missing_item_codes or made >= most_calls:
                     raise
                 waiting += _halves(part)
             else:

@@ -11,6 +11,7 @@ from worker.remote.models import Token
 
 RENEW_EARLY = 300.0  # seconds
 LOCK_WAIT = 10.0  # seconds; how long to wait for whoever is renewing when there is no valid token to go on with
+PAUSE_BETWEEN_LOG_INS = 0.5  # seconds, after one that failed while there is no token at all
 PAUSE_AFTER_FAILURE = 15.0  # seconds between tries to renew while the old token still works
 
 
@@ -71,6 +72,7 @@ class TokenSource:
         self._renew_early = renew_early
         self._lock_wait = lock_wait
         self._not_before = 0.0
+        self._log_in_from = 0.0
         self._rejected = ""  # the fingerprint of a token that the remote system refused, whatever its time says
 
     def get(self) -> Token:
@@ -113,8 +115,17 @@ class TokenSource:
             if current is not None and self._is_good(current):
                 return current
             if held:
-                return self._authenticate()
+                return self._log_in()
         raise NotExecuted(f"another process is renewing the token and was not done within {self._lock_wait:g} s")
+
+    def _log_in(self) -> Token:
+        """Whoever has no token asks again and again: a log-in that fails is not repeated faster than this."""
+        if self._clock() < self._log_in_from:
+            raise NotExecuted("the log-in failed a moment ago; it is tried again soon")
+        self._log_in_from = self._clock() + PAUSE_BETWEEN_LOG_INS
+        token = self._authenticate()
+        self._log_in_from = 0.0
+        return token
 
     def _authenticate(self) -> Token:
         token = self._remote_auth.authenticate()

@@ -52,12 +52,13 @@ end
 -- Our place in the line behind the owner, or in a share of somebody in it. Returns whether there was one.
 local function leave_line(cell, item, owner)
   local behind = P .. 'behind:' .. cell
-  for index, waiting in ipairs(redis.call('LRANGE', behind, 0, -1)) do
-    if waiting == number then
-      local other = heir(cell)
-      if other then redis.call('LSET', behind, index - 1, other) else redis.call('LREM', behind, 1, number) end
-      return true
-    end
+  local place = redis.call('LPOS', behind, number)
+  if place then
+    local other = heir(cell)
+    if other then redis.call('LSET', behind, place, other) else redis.call('LREM', behind, 1, number) end
+    return true
+  end
+  for _, waiting in ipairs(redis.call('LRANGE', behind, 0, -1)) do
     if leave_share(cell, waiting) then return true end
   end
   if string.find(owner, '@', 1, true) or not leave_share(cell, owner) then return false end

@@ -9,9 +9,21 @@
 -- Returns {ready groups touched (0|1), intents ended}
 -- Invariants: a cell has at most one owner; behind it the changes stand in the order of their numbers; a chunk is recorded once.
 local given = cjson.decode(ARGV[1])
-if given.after ~= '' and redis.call('EXISTS', P .. 'intent:' .. given.after) == 0 then
-  return redis.error_reply('ORDER the call before this one failed')
+
+-- Calls of a pipeline run on when one of them fails: nothing may be recorded over the gap that a failed one left.
+local function follows_a_gap()
+  local first = given.intents[1]
+  if given.after ~= '' then
+    local before = redis.call('HMGET', P .. 'intent:' .. given.after, 'tot', 'nx')
+    if not before[1] or (before[2] and first[1] ~= given.after) then return true end
+  end
+  if first[11] == '0' then return false end
+  local known = redis.call('HMGET', P .. 'intent:' .. first[1], 'tot', 'nx')
+  return not known[1] or (known[2] and tonumber(known[2]) < tonumber(first[11]))
 end
+if follows_a_gap() then return redis.error_reply('ORDER the call before this one failed') end
+
+local MOST_SHARERS = 16 -- of one change: whoever touches it has to look at all of them
 local groups, mode_of = {}, {}
 
 local function new_group(digest, spec, column_name, mode)
@@ -114,10 +126,20 @@ local function wait_behind(intent, cell, owner)
   if batch then redis.call('HINCRBY', P .. 'batch:' .. batch, 'blocks', 1) end
 end
 
+local function has_room(older, cell)
+  local sharers = redis.call('HGET', P .. 'shared', older .. ':' .. cell)
+  if not sharers then return true end
+  local _, commas = string.gsub(sharers, ',', '')
+  return commas + 1 < MOST_SHARERS
+end
+
 local function meet(intent, cell, item, owner)
   local older, older_group, is_behind, older_keeps = pending_tail(cell, owner)
   if older and not intent.keep and not older_keeps then
-    if older_group == intent.group then return share(intent, cell, item, older, is_behind) end
+    if older_group == intent.group then
+      if has_room(older, cell) then return share(intent, cell, item, older, is_behind) end
+      return wait_behind(intent, cell, owner)
+    end
     if intent.mode == 'UPDATE' and droppable(older_group) then
       return supersede(intent, cell, item, older, older_group, is_behind)
     end

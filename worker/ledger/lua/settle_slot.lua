@@ -1,7 +1,7 @@
 -- The request of a reservation is over: say when the next one may leave.
 -- KEYS  1 slot
 -- ARGV  1 reservation id  2 µs from now until the next slot (may be negative)  3 'reset' | 'strike' | 'keep': consecutive failures
---       4 '1' = the next slot moves later only, never earlier
+--       4 '1' = the next slot moves later only, never earlier  5 credit: by how many µs this process may be earlier  6 the process
 -- Returns {failures in a row}
 -- Invariant: only the last reservation moves the next slot, so a late answer cannot pull it forward.
 local clock = redis.call('TIME')
@@ -11,7 +11,8 @@ if kept[1] == ARGV[1] then
   local next_at = now + tonumber(ARGV[2])
   local set_back = math.max(0, tonumber(kept[3] or 0) - now) -- see reserve_slot.lua
   if ARGV[4] == '1' then next_at = math.max(next_at, tonumber(kept[2]) - set_back) end
-  redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next_at), 'at', string.format('%.0f', now))
+  redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next_at), 'at', string.format('%.0f', now),
+    'credit', ARGV[5], 'by', ARGV[6])
 end
 if ARGV[3] == 'reset' then
   redis.call('HDEL', KEYS[1], 'strikes')
