@@ -15,7 +15,10 @@ from feishu_batch import UpdateIntent
 
 @dataclass(frozen=True)
 class Scene:
-    """`faults` of the sandbox; whether the intents come by Celery's door; whether one of them expires before it is sent."""
+    """`faults` of the sandbox; whether the intents come by Celery's door; whether one of them expires before it is sent.
+
+    For that the lane is paused until the crash: else the submit worker may come before the sweep, or the other way round.
+    """
 
     name: str
     faults: tuple[str, ...] = ()
@@ -80,7 +83,6 @@ SUBMIT = [
     *_around("submit", "Lane.advance", UNKNOWN, 2),
     *_around("submit", "Lane.split", REFUSED),
     *_around("submit", "Lane.split", REFUSED, 2),
-    *_around("submit", "Lane.end_pending", EXPIRING),
 ]
 POLL = [
     *_around("poll", "Lane.pick"),
@@ -104,6 +106,7 @@ PUBLISH = [
     *_around("intake", "Front.unpark", BY_CELERY),
     *_around("intake", "Lane.confirm_published", BY_CELERY),
     *_around("intake", "LaneSweep.run"),
+    *_around("intake", "Lane.end_pending", EXPIRING),
 ]
 ALL = [*INTAKE, *SUBMIT, *POLL, *PUBLISH]
 

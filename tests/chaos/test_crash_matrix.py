@@ -17,12 +17,15 @@ def crash_and_recover(stack, case):
     stack.sandbox.reset()
     stack.clear_logs()
     stack.redis.delete(*stack.redis.keys(stack.lane.key("token*")), "none")  # so that a new one is asked for
+    if case.scene.expiring:
+        stack.lane.pause("until it has expired", polling=True)
     stack.arm({point.worker: point.at for point in case.points})
     if case.scene.faults:
         stack.sandbox.set_faults(*case.scene.faults)
     wishes = [Wish(one, "celery" if case.scene.by_celery else "library", 0) for one in intents_for(case.scene)]
     send(stack, wishes)
     wait_until(lambda: have_crashed(stack, case), LONGEST, f"every crash of {case} has happened")
+    stack.lane.resume()
     stack.sleep(0.1)
     wait_until(lambda: is_over(stack), LONGEST, f"all has ended; {stack.lane.counts()}")
     return wishes
