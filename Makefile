@@ -50,9 +50,21 @@ chaos-times: $(STAMP)
 
 # What docs/performance.md says, measured here: about 20 minutes. Another program on the same cores shows in the figures.
 QUICK ?=
-ONLY ?= pacing throughput latency enqueue bulk packing polling claim memory commands idle lanes
-bench: $(STAMP)
-	@for name in $(ONLY); do echo "== $$name"; $(BIN)/python -m bench.$$name $(if $(QUICK),--quick) || exit 1; done
+ONLY ?= pacing throughput batches latency enqueue bulk packing polling claim memory commands idle lanes plots
+BENCH_PYTHON = $(if $(filter plots,$*),bench/.venv-plots/bin/python,$(BIN)/python)
+bench: $(ONLY:%=bench-%)
+
+bench-%: $(STAMP)
+	@echo "== $*"
+	@$(BENCH_PYTHON) -m bench.$* $(if $(QUICK),--quick)
+
+# What a benchmark needs beyond our own environment goes into one of its own.
+bench-batches: bench/.venv-batches/.installed
+bench-plots: bench/.venv-plots/.installed
+bench/.venv-%/.installed: bench/requirements-%.txt
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) bench/.venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
