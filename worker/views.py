@@ -112,10 +112,13 @@ def failure_report(reading: Reading, lane: str, since: float, limit: int) -> Fai
 def collect(reading: Reading, ended: Sequence[tuple[str, IntentKeys, Mapping[str, str]]], failures: Failures) -> None:
     """Add the failed items of ended intents: (id, place, counters)."""
     bad = [entry for entry in ended if int(entry[2].get("fl") or 0)]
+    found = []
     for (intent_id, place, record), outcomes in zip(bad, reading.outcomes([place for _, place, _ in bad]), strict=True):
         told = dict(record)
         if "er" in told:
             told["it"] = ",".join(reading.items(place))
         view = view_of_record(intent_id, place, told, outcomes)
         if view.result:
-            failures.add(intent_id, view.result.failed)
+            found.append((intent_id, view.result.failed))
+    for intent_id, failed in found:  # only when everything was read: a repeat must not add anything twice
+        failures.add(intent_id, failed)

@@ -3,9 +3,10 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 from feishu_batch.keys import IntentKeys
-from feishu_batch.results import view_of_record
+from feishu_batch.results import IntentView, view_of_record
 from worker.ledger.reading import Reading
 from worker.views import Failures, collect
 
@@ -57,33 +58,35 @@ class Watch:
         return Totals(total=self._total, open_intents=len(self._open), **{name: self._sums[name] for name in _COUNTED})
 
     def look(self) -> None:
-        part = [self._open.popleft() for _ in range(min(PER_LOOK, len(self._open)))]
+        """All reading comes first: if Redis does not answer half-way, nothing is taken off the list, and the next look repeats."""
+        part = list(islice(self._open, PER_LOOK))
         ids = [intent_id for intent_id, _ in part]
         entries = dict(zip(ids, self._reading.entries(ids), strict=True))
         records = self._records(
             {i: place for i, entry in entries.items() if entry and (place := self._reading.place(entry))}
         )
-        ended: list[tuple[str, IntentKeys, Mapping[str, str]]] = []
+        views = {i: view_of_record(i, place, record, {}) for i, (place, record) in records.items()}
+        ended = [(i, *records[i]) for i in ids if i in views and views[i].state.is_final]
+        collect(self._reading, ended, self.failures)
         for intent_id, items in part:
-            if intent_id in records and self._note(intent_id, *records[intent_id]):
-                ended.append((intent_id, *records[intent_id]))
-            elif entries[intent_id] is None:
+            self._open.popleft()
+            if intent_id in views and self._note(views[intent_id]):
+                continue
+            if entries[intent_id] is None:
                 self.forgotten += 1  # it ended so long ago that nobody can say how
             else:
                 self._open.append((intent_id, items))
-        collect(self._reading, ended, self.failures)
 
     def _records(self, places: Mapping[str, IntentKeys]) -> dict[str, tuple[IntentKeys, dict[str, str]]]:
         pairs = zip(places.items(), self._reading.counts(list(places.values())), strict=True)
         return {intent_id: (place, record) for (intent_id, place), record in pairs if record}
 
-    def _note(self, intent_id: str, place: IntentKeys, record: Mapping[str, str]) -> bool:
+    def _note(self, view: IntentView) -> bool:
         """Bring the sums up to date; whether the intent has ended."""
-        view = view_of_record(intent_id, place, record, {})
         now = Counter({name: count for name, count in asdict(view.progress).items() if count})
         now["accepted"] = view.progress.total
-        self._sums.subtract(self._seen.pop(intent_id, Counter()))
+        self._sums.subtract(self._seen.pop(view.intent_id, Counter()))
         self._sums.update(now)
         if not view.state.is_final:
-            self._seen[intent_id] = now
+            self._seen[view.intent_id] = now
         return view.state.is_final

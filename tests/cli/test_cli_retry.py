@@ -148,7 +148,7 @@ def test_retries_of_a_cell_stand_in_the_order_of_the_failures(command, ledger):
 def test_what_was_forgotten_may_have_been_a_later_change(command, ledger, failed):
     other = later(command, ledger, 77)
     number, _ = ledger.front.locate(other)
-    ledger.front.forget([other], [number])
+    ledger.front.forget([(number, other)])
     ledger.lane.forget([number])
     assert retried(command, "--all", "--dry-run", code=1)["left"] == {"forgotten": 2}
     assert retried(command, "--all", "--even-if-overtaken")["items"] == 2

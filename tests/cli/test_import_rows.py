@@ -155,3 +155,34 @@ def test_texts_survive_the_way_through_csv(texts):
     values = [text for text in texts if text.strip() and "\r" not in text]
     found = rows_of(csv_text(*[row("1", after=json.dumps(text)) for text in values]))
     assert [r.intent.after_field_value for r in found] == values
+
+
+def test_a_row_that_ends_before_its_value_is_rejected_and_clears_nothing():
+    header = [
+        "project_key",
+        "work_item_type_key",
+        "work_item_ids",
+        "field_key",
+        "update_mode",
+        "after_field_value",
+        "note",
+    ]
+    whole = [PROJECT, "story", "7", "f", "UPDATE", "", "cleared on purpose"]
+    cut, kept = rows_of(csv_text(whole[:5], whole, header=header))
+    assert isinstance(cut, Rejected)
+    assert "before after_field_value" in cut.reason
+    assert kept.intent.after_field_value is None
+
+
+def test_a_row_may_leave_out_what_its_end_would_leave_empty():
+    header = [
+        "project_key",
+        "work_item_type_key",
+        "work_item_ids",
+        "field_key",
+        "update_mode",
+        "after_field_value",
+        "note",
+    ]
+    [only] = rows_of(csv_text([PROJECT, "story", "7", "f", "UPDATE", "5"], header=header))
+    assert only.intent.note is None

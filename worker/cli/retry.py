@@ -54,8 +54,8 @@ def retry(
 
     The selections narrow each other down. An item is left alone if its field was wished otherwise by a later intent that waits, is
     under way or was applied: the old value must not come after the new one. It is left alone as well if intents that came
-    later were forgotten (retention), since nobody can say what they did. What a retry covers already is not enqueued again, however often
-    this runs. It asks before it enqueues, unless --yes is given.
+    later were forgotten (retention), since nobody can say what they did. What a retry covers already is not enqueued again and does not
+    count as left; a retry that failed is a failure like any other, though, and the next run retries it. It asks before it enqueues, unless --yes is given.
 
     Exit codes: 0 done, also if there was nothing to do; 1 some of the selected items were left, and it says why; 2 wrong use, no such
     intent, or not confirmed; 3 Redis cannot be reached.
@@ -81,7 +81,7 @@ def _carry_out(session: Session, decisions: Sequence[Decision], *, dry_run: bool
     if not as_json:
         _print(out, decisions)
     if todo and not dry_run:
-        if not yes and not click.confirm(f"Enqueue {_count(todo)} items again?", default=False):
+        if not yes and not _confirmed(todo):
             raise WrongUseError("not confirmed; nothing was enqueued")
         _enqueue(session, todo)
     if as_json:
@@ -89,6 +89,14 @@ def _carry_out(session: Session, decisions: Sequence[Decision], *, dry_run: bool
     elif todo:
         out.print("Nothing was enqueued: --dry-run." if dry_run else f"Enqueued {len(todo)} intents.")
     return SOME_FAILED if any(why is not Why.RETRIED for one in decisions for why in one.left) else DONE
+
+
+def _confirmed(todo: Sequence[Decision]) -> bool:
+    try:
+        return click.confirm(f"Enqueue {_count(todo)} items again?", default=False)
+    except click.Abort:  # also a closed standard input, as under cron
+        click.echo(err=True)
+        return False
 
 
 def _enqueue(session: Session, todo: Sequence[Decision]) -> None:

@@ -127,6 +127,12 @@ def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], import_id:
             f"has {len(cells)} cells, but the header names {len(columns)} columns;"
             " a value with a comma in it needs quotes around it",
         )
+    if "after_field_value" in columns[len(cells) :]:
+        return Rejected(
+            line,
+            f"ends after {len(cells)} of {len(columns)} cells, before after_field_value;"
+            " to clear the field, leave that cell empty but keep its separator",
+        )
     padded = [*cells, *[""] * (len(columns) - len(cells))]
     try:
         return _row(line, intent_of(dict(zip(columns, padded, strict=True))), import_id)

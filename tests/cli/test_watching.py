@@ -1,0 +1,42 @@
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from feishu_batch.keys import IntentKeys
+from worker.watching import Watch
+
+
+class Silent:
+    """A ledger's reader that fails at its n-th read."""
+
+    def __init__(self, fails_at):
+        self.reads, self.fails_at = 0, fails_at
+
+    def _read(self, answer):
+        self.reads += 1
+        if self.reads == self.fails_at:
+            raise RedisConnectionError
+        return answer
+
+    def entries(self, ids):
+        return self._read([object() for _ in ids])
+
+    def place(self, _entry):
+        return IntentKeys("p", "default", 1)
+
+    def counts(self, places):
+        return self._read([{"tot": "2", "opn": "0", "ok": "1", "fl": "1"} for _ in places])
+
+    def outcomes(self, places):
+        return self._read([{"7": 'f{"code":"x","reason":"y"}'} for _ in places])
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_look_that_redis_does_not_answer_loses_nothing(fails_at):
+    watch = Watch(Silent(fails_at), [("a", 2), ("b", 2)])
+    with pytest.raises(RedisConnectionError):
+        watch.look()
+    assert not watch.is_over
+    assert watch.totals().settled == 0
+    watch.look()
+    assert watch.is_over
+    assert (watch.totals().succeeded, watch.totals().failed) == (2, 2)
