@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from config.dashboard import Dashboard
 from config.explain import variable_name
 from config.pace import Pace
 from config.remote_facts import RemoteFacts
@@ -24,6 +25,7 @@ SECTIONS = {
     "The remote system, and who we are there": "base_url",
     "Where the truth is kept": "redis_url",
     "What is kept and what is said": "retain_finished_days",
+    "The status page": "dashboard_enabled",
     "Slots and batches": "slot_seconds",
     "Endurance": "lease_seconds",
     "What is believed about the remote system": "error_classes",
@@ -53,7 +55,9 @@ def settings_page() -> str:
 
 def sections() -> dict[str, list[str]]:
     """Names of settings by the title of their section, in the order in which they are declared."""
-    names = [name for part in (Settings, Pace, RemoteFacts) for name in part.__annotations__ if name in _fields()]
+    names = [
+        name for part in (Settings, Dashboard, Pace, RemoteFacts) for name in part.__annotations__ if name in _fields()
+    ]
     starts = [names.index(first) for first in SECTIONS.values()]
     bounds = zip(starts, [*starts[1:], len(names)], strict=True)
     return {title: names[start:end] for title, (start, end) in zip(SECTIONS, bounds, strict=True)}
