@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from feishu_batch.keys import IntentKeys
@@ -14,6 +15,7 @@ from worker.remote.client import MAX_ITEMS_PER_BATCH
 
 MOST_GROUPS = 2000  # counted one by one; each further ready group counts as one request
 NAMED_ITEMS = 10  # per reason
+MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,47 @@ class LaneView:
         return None if since is None else max(0.0, self.figures.now - since)
 
 
+class Left(StrEnum):
+    """What can be said of the time that is left."""
+
+    REQUESTS = "requests"  # at least a slot for each of `requests_left`; then their jobs
+    UNKNOWN = "unknown"  # the inbox has to be taken in first
+    JOBS = "jobs"  # until the open jobs end
+    NOTHING = "nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class InboxView:
     intents: int
     oldest_wait: float | None  # seconds
+
+
+def what_is_left(view: LaneView, inbox: InboxView) -> Left:
+    if view.requests_left:
+        return Left.REQUESTS
+    if inbox.intents:
+        return Left.UNKNOWN
+    return Left.JOBS if view.counts.owned_cells else Left.NOTHING
+
+
+@dataclass(slots=True)
+class Use:
+    """Slots taken in the last minute, from looks at the counter; `looks`: (moment, counter), oldest first."""
+
+    slot_seconds: float
+    looks: list[tuple[float, int]] = field(default_factory=list)
+
+    def note(self, now: float, taken: int) -> None:
+        self.looks.append((now, taken))
+        while len(self.looks) > 2 and self.looks[1][0] <= now - MINUTE:  # noqa: PLR2004 - one at each end
+            del self.looks[0]
+
+    @property
+    def share(self) -> float | None:
+        """None before there are two looks some slots apart."""
+        (began, before), (now, after) = self.looks[0], self.looks[-1]
+        slots = (now - began) / self.slot_seconds
+        return min(1.0, (after - before) / slots) if slots >= 2 else None  # noqa: PLR2004 - less says nothing
 
 
 def inbox_view(reading: Reading) -> InboxView:

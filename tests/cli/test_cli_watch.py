@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from worker.cli.watch import Use
 from worker.ledger.reading import Reading
-from worker.views import lane_view
+from worker.views import Use, lane_view
 
 WATCH = [sys.executable, "-m", "worker.cli.main", "watch", "--every", "0.2"]
 # Ctrl-C on a terminal is a signal to whom the terminal belongs.

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import click
 from rich.console import Console
@@ -12,12 +11,10 @@ from worker.cli.failures import seconds_of
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, first_few, print_json, table
 from worker.cli.session import Session, open_session
-from worker.ledger.history import History
-from worker.retrying import Decision, Failure, Retry, Why, chosen, decide, new_intent
+from worker.retrying import Decision, Failure, Why
+from worker.steering import Selection, document, enqueue_again, left_alone, retried_items, retry_decisions
 
-MOST = 100_000  # failed intents that are looked at
 SHOWN = 20
-PER_STEP = 500
 
 
 @click.command("retry", short_help="Enqueue failed items once more.")
@@ -65,13 +62,8 @@ def retry(
     if as_json and not (yes or dry_run):
         raise WrongUseError("--json needs --yes or --dry-run; nobody can be asked")
     session = open_session()
-    names = [one.name for one in session.chosen_lanes(lane)]
-    reader = Retry(session.reading, History(session.redis, session.settings.key_prefix, tuple(session.lanes)))
-    numbers = _selected(session, intents, names, time.time() - seconds_of(since) if since else None)
-    found = [reader.failure(name, number, reason) for name, number in numbers]
-    failures = list(chosen([failure for failure in found if failure], field))
-    past = reader.past(failures)
-    decisions = [decide(one, past, time.time(), even_if_overtaken=even_if_overtaken) for one in failures]
+    since_at = time.time() - seconds_of(since) if since else None
+    decisions = retry_decisions(session, Selection(intents, reason, field, since_at, lane, even_if_overtaken))
     return _carry_out(session, decisions, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
@@ -83,7 +75,7 @@ def _carry_out(session: Session, decisions: Sequence[Decision], *, dry_run: bool
     if todo and not dry_run:
         if not yes and not _confirmed(todo):
             raise WrongUseError("not confirmed; nothing was enqueued")
-        _enqueue(session, todo)
+        enqueue_again(session, todo)
     if as_json:
         print_json(out, document(decisions, dry_run=dry_run))
     elif todo:
@@ -93,43 +85,10 @@ def _carry_out(session: Session, decisions: Sequence[Decision], *, dry_run: bool
 
 def _confirmed(todo: Sequence[Decision]) -> bool:
     try:
-        return click.confirm(f"Enqueue {_count(todo)} items again?", default=False)
+        return click.confirm(f"Enqueue {retried_items(todo)} items again?", default=False)
     except click.Abort:  # also a closed standard input, as under cron
         click.echo(err=True)
         return False
-
-
-def _enqueue(session: Session, todo: Sequence[Decision]) -> None:
-    with session.client() as client:
-        for start in range(0, len(todo), PER_STEP):
-            client.enqueue_many(new_intent(one.failure, one.items) for one in todo[start : start + PER_STEP])
-
-
-def _selected(
-    session: Session, intents: Sequence[str], names: Sequence[str], since_at: float | None
-) -> list[tuple[str, int]]:
-    """Lane and number. Without a time, named intents need not have ended."""
-    if not intents:
-        return _ended(session, names, since_at or 0.0)
-    named = _of_intents(session, intents, names)
-    if since_at is None:
-        return named
-    recent = set(_ended(session, names, since_at))
-    return [place for place in named if place in recent]
-
-
-def _of_intents(session: Session, intents: Sequence[str], names: Sequence[str]) -> list[tuple[str, int]]:
-    places: list[tuple[str, int]] = []
-    for intent_id, entry in zip(intents, session.reading.entries(intents), strict=True):
-        if entry is None:
-            raise WrongUseError(f"no intent {intent_id}: it was never enqueued here, or was forgotten")
-        if entry.lane is not None and entry.lane in names:
-            places.append((entry.lane, entry.number))
-    return list(dict.fromkeys(places))
-
-
-def _ended(session: Session, names: Sequence[str], since_at: float) -> list[tuple[str, int]]:
-    return [(name, number) for name in names for number in session.reading.ended_badly(name, since_at, MOST)]
 
 
 def _print(out: Console, decisions: Sequence[Decision]) -> None:
@@ -139,8 +98,8 @@ def _print(out: Console, decisions: Sequence[Decision]) -> None:
         out.print(table(("retry of", "items", "change", "which"), rows))
         if len(todo) > SHOWN:
             out.print(f"… and {len(todo) - SHOWN} more intents (--json lists all)")
-        out.print(f"{_count(todo)} items of {len(todo)} intents can be retried.")
-    for why, items in _left(decisions).items():
+        out.print(f"{retried_items(todo)} items of {len(todo)} intents can be retried.")
+    for why, items in left_alone(decisions).items():
         out.print(f"{len(items)} items are left: {why} (item {first_few(items)})", soft_wrap=True)
     if not decisions:
         out.print("nothing that failed was selected")
@@ -150,36 +109,3 @@ def _row(failure: Failure, items: Sequence[int]) -> tuple[object, ...]:
     spec = failure.spec
     what = f"{spec.field_key} {spec.update_mode} {spec.after_field_value!s:.40}" if spec else ""
     return failure.intent_id, len(items), what, first_few(items)
-
-
-def _left(decisions: Sequence[Decision]) -> dict[Why, list[int]]:
-    left: dict[Why, list[int]] = {}
-    for decision in decisions:
-        for why, items in decision.left.items():
-            left.setdefault(why, []).extend(items)
-    return left
-
-
-def _count(decisions: Sequence[Decision]) -> int:
-    return sum(len(one.items) for one in decisions)
-
-
-def document(decisions: Sequence[Decision], *, dry_run: bool) -> dict[str, Any]:
-    """The documented shape of `feishu-batch retry --json`."""
-    return {
-        "dry_run": dry_run,
-        "items": _count(decisions),
-        "left": {why.name.lower(): len(items) for why, items in _left(decisions).items()},
-        "intents": [_decision_json(one) for one in decisions],
-    }
-
-
-def _decision_json(decision: Decision) -> dict[str, Any]:
-    made = new_intent(decision.failure, decision.items) if decision.items else None
-    return {
-        "retry_of": decision.failure.intent_id,
-        "lane": decision.failure.lane,
-        "intent_id": made.intent_id if made else None,
-        "items": list(decision.items),
-        "left": {why.name.lower(): list(items) for why, items in decision.left.items()},
-    }

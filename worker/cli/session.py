@@ -50,8 +50,14 @@ def open_session() -> Session:
 
 
 def session_of(settings: Settings) -> Session:
+    session = unchecked_session(settings)
+    check_redis(settings, session.redis)
+    return session
+
+
+def unchecked_session(settings: Settings) -> Session:
+    """For whoever goes on without Redis until it answers."""
     redis = connect(settings)
-    check_redis(settings, redis)
     prefix = settings.key_prefix
     lanes = {name: Lane(redis, prefix, name) for name in lane_names(settings)}
     return Session(settings, redis, Front(redis, prefix), lanes, Reading(redis, prefix))

@@ -8,7 +8,7 @@ from rich.console import Console
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, duration, iso, print_json, table
 from worker.cli.session import open_session
-from worker.views import InboxView, LaneView, inbox_view, lane_view
+from worker.views import InboxView, LaneView, Left, inbox_view, lane_view, what_is_left
 
 SHOWN = 5  # recent batches
 
@@ -62,12 +62,15 @@ def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView) -> 
 
 
 def _time_left(view: LaneView, slot: float, inbox: InboxView) -> str:
-    if view.requests_left:
-        more = ", and what is in the inbox" if inbox.intents else ""
-        return f"at least {duration(view.requests_left * slot)}: {view.requests_left} requests, and their jobs{more}"
-    if inbox.intents:
-        return "not known before the inbox is taken in"
-    return "until the open jobs end" if view.counts.owned_cells else "nothing to do"
+    more = ", and what is in the inbox" if inbox.intents else ""
+    at_least = f"at least {duration(view.requests_left * slot)}: {view.requests_left} requests, and their jobs{more}"
+    told = {
+        Left.REQUESTS: at_least,
+        Left.UNKNOWN: "not known before the inbox is taken in",
+        Left.JOBS: "until the open jobs end",
+        Left.NOTHING: "nothing to do",
+    }
+    return told[what_is_left(view, inbox)]
 
 
 def _recent_row(batch: dict[str, Any]) -> tuple[object, ...]:

@@ -1,17 +1,11 @@
 """`feishu-batch pause`, `resume` and `cancel`."""
 
-import time
-
 import click
 
-from feishu_batch import IntentView
-from worker.cli.errors import DONE, UnreachableError, WrongUseError
+from worker.cli.errors import DONE
 from worker.cli.options import lane_option
-from worker.cli.session import Session, open_session
-from worker.ledger.lane import Lane
-from worker.ledger.records import Outcome, OutcomeKind
-
-TAKEN_IN_WITHIN = 10.0  # seconds: a running worker takes an intent out of the inbox much faster
+from worker.cli.session import open_session
+from worker.steering import cancel_intent
 
 
 @click.command("pause", short_help="Send no more requests until resume.")
@@ -63,34 +57,9 @@ def cancel(intent: str) -> int:
     Exit codes: 0 done, also if nothing was left to cancel; 2 there is no such intent; 3 Redis cannot be reached, or no worker
     takes the intent in.
     """
-    session = open_session()
-    view = _taken_in(session, intent)
-    if view.state.is_final or view.lane is None:
-        click.echo(f"{intent} has already ended: {view.state}")
-        return DONE
-    lane = session.lanes.get(view.lane) or Lane(session.redis, session.settings.key_prefix, view.lane)
-    lane.end_pending(view.number, Outcome(OutcomeKind.CANCELED))
-    after = _view(session, intent).progress
-    click.echo(f"{after.canceled - view.progress.canceled} items canceled, {after.in_flight} in a request that goes on")
+    done = cancel_intent(open_session(), intent)
+    if done.ended:
+        click.echo(f"{intent} has already ended: {done.ended}")
+    else:
+        click.echo(f"{done.items} items canceled, {done.in_flight} in a request that goes on")
     return DONE
-
-
-def _taken_in(session: Session, intent: str) -> IntentView:
-    """Only a lane can cancel: give the worker a moment to take the intent out of the inbox."""
-    deadline = time.monotonic() + TAKEN_IN_WITHIN
-    while (view := _view(session, intent)).lane is None:
-        if time.monotonic() > deadline:
-            raise UnreachableError(
-                f"{intent} is still in the inbox, and no worker takes it in: start `feishu-batch up`, then cancel again"
-            )
-        time.sleep(0.1)
-    return view
-
-
-def _view(session: Session, intent: str) -> IntentView:
-    with session.client() as client:
-        view = client.handle(intent)
-        try:
-            return view.view()
-        except LookupError as error:
-            raise WrongUseError(str(error)) from None

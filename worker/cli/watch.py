@@ -6,7 +6,7 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import click
 from redis.exceptions import RedisError
@@ -18,32 +18,11 @@ from worker.cli.errors import DONE, INTERRUPTED, UnreachableError
 from worker.cli.options import lane_option
 from worker.cli.output import console, duration, iso, table
 from worker.cli.session import Session, open_session
-from worker.views import FailureGroup, InboxView, LaneView, failure_report, inbox_view, lane_view
+from worker.views import FailureGroup, InboxView, LaneView, Use, failure_report, inbox_view, lane_view
 
-MINUTE = 60.0
 BATCHES, REASONS = 6, 4  # that are shown
 RECENT_FAILURES, LOOKED_AT = 3600.0, 200  # seconds; intents
 PATIENCE = 60.0  # seconds without an answer of Redis
-
-
-@dataclass(slots=True)
-class Use:
-    """Slots taken in the last minute, from looks at the counter; `looks`: (moment, counter), oldest first."""
-
-    slot_seconds: float
-    looks: list[tuple[float, int]] = field(default_factory=list)
-
-    def note(self, now: float, taken: int) -> None:
-        self.looks.append((now, taken))
-        while len(self.looks) > 2 and self.looks[1][0] <= now - MINUTE:  # noqa: PLR2004 - one at each end
-            del self.looks[0]
-
-    @property
-    def share(self) -> float | None:
-        """None before there are two looks some slots apart."""
-        (began, before), (now, after) = self.looks[0], self.looks[-1]
-        slots = (now - began) / self.slot_seconds
-        return min(1.0, (after - before) / slots) if slots >= 2 else None  # noqa: PLR2004 - less says nothing
 
 
 @dataclass(frozen=True, slots=True)
