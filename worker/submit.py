@@ -131,7 +131,7 @@ class Submitter:
                 step = _put_back(batch)
             else:
                 step = after_submit(batch, answer, self._policy, self._first_poll(batch))
-        advanced = self._write(batch, step)
+        advanced = self._write(batch, step, left=_has_left(answer))
         self._follow_up(batch, step, token, advanced)
         return self._report(batch, step, answer, advanced)
 
@@ -190,13 +190,13 @@ class Submitter:
 
     # --- after the request ----------------------------------------------------------------------------------------
 
-    def _write(self, batch: Batch, step: Step) -> Advanced:
+    def _write(self, batch: Batch, step: Step, *, left: bool) -> Advanced:
         """Note the answer, also across a restart of Redis: it is the only copy of the job's id."""
         for _ in range(WRITE_RETRIES):
             with suppress(RedisConnectionError, RedisTimeoutError):
-                return write_step(self._lane, batch, BatchState.SENDING, step)
+                return write_step(self._lane, batch, BatchState.SENDING, step, left=left)
             time.sleep(WRITE_RETRY_PAUSE)
-        return write_step(self._lane, batch, BatchState.SENDING, step)
+        return write_step(self._lane, batch, BatchState.SENDING, step, left=left)
 
     def _follow_up(self, batch: Batch, step: Step, token: Token, advanced: Advanced) -> None:
         if step.renew_token:
@@ -244,10 +244,19 @@ def space_of(batch: Batch) -> str:
     return " ".join(filter(None, (spec.project_key, spec.work_item_type_key, spec.user_key)))
 
 
-def write_step(lane: Lane, batch: Batch, state: BatchState, step: Step) -> Advanced:
+def write_step(lane: Lane, batch: Batch, state: BatchState, step: Step, *, left: bool = False) -> Advanced:
     if step.split:
         return lane.split(batch, str(step.fields.get("why", "")))
-    return lane.advance(batch, state=state, settled=step.settled, then=step.then, delay=step.delay, fields=step.fields)
+    return lane.advance(
+        batch, state=state, settled=step.settled, then=step.then, delay=step.delay, fields=step.fields, left=left
+    )
+
+
+def _has_left(answer: Accepted | RemoteError | None) -> bool:
+    """Whether a request left, or may have."""
+    if answer is None:
+        return False
+    return answer.exchange is not None or isinstance(answer, OutcomeUnknown)
 
 
 def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict: Verdict, policy: Policy) -> None:

@@ -34,7 +34,8 @@ class Totals:
 
     @property
     def sent(self) -> int:
-        return self.in_flight + self.succeeded + self.failed
+        """In a request, or settled. Never fewer than `settled`: what ended without a request needs none any more."""
+        return self.in_flight + self.settled
 
 
 class Watch:

@@ -102,6 +102,13 @@ def _held_by(batch: dict[str, str]) -> list[tuple[str, str]]:
     return [tuple(pair.split(":")) for pair in batch["items"].split(",")]
 
 
+def _wanting(now: Snapshot, batch: dict[str, str]) -> list[str]:
+    """The intents of its changes, and those that share them, each as often as it has a change in it."""
+    shared = [now["shared"].get(f"{number}:{batch['col']}:{item}", "") for item, number in _held_by(batch)]
+    sharers = [sharer for names in shared for sharer in names.split(",") if sharer]
+    return [*(number for _, number in _held_by(batch)), *sharers]
+
+
 def _batches(now: Snapshot) -> list[str]:
     """A batch has one place, by its state; what stands in a place is a batch."""
     found = []
@@ -179,7 +186,7 @@ def _ready(now: Snapshot) -> list[str]:
 
 def _intents(now: Snapshot) -> list[str]:
     found = []
-    held = Counter(number for batch in now.family("batch").values() for _, number in _held_by(batch))
+    held = Counter(number for batch in now.family("batch").values() for number in _wanting(now, batch))
     by_number = {entry.split(":")[0]: (intent_id, entry) for intent_id, entry in now.front.get("ids", {}).items()}
     for number, record in now.family("intent").items():
         counts = {name: int(record.get(name) or 0) for name in ("tot", "opn", "snt", *COUNTERS.values())}

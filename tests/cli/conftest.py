@@ -42,13 +42,13 @@ class Ledger:
         return batch
 
     def accept(self, batch: Batch) -> Batch:
-        self.lane.advance(batch, state=BatchState.SENDING, settled={}, then=BatchState.OPEN, fields={"task": "JOB-1"})
+        self.lane.advance(batch, state=BatchState.SENDING, settled={}, then=BatchState.OPEN, fields={"task": "JOB-1"}, left=True)
         return batch
 
     def settle(self, batch: Batch, failed=None) -> None:
         outcomes = {item: Outcome.failed(code, f"the remote said {code}") for item, code in (failed or {}).items()}
         settled = {item: outcomes.get(item, SUCCEEDED) for item in batch.items}
-        self.lane.advance(batch, state=BatchState.SENDING, settled=settled, then=BatchState.RESEND)
+        self.lane.advance(batch, state=BatchState.SENDING, settled=settled, then=BatchState.RESEND, left=True)
 
     def do_all(self, failed=None) -> None:
         self.take_in()

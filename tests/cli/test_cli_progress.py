@@ -32,7 +32,7 @@ def test_a_line_tells_counts_requests_slot_use_and_time_left():
         Lines(console).show(FIGURES)
 
     line = text_of(show)
-    assert line == "accepted 10/10 · sent 6 · settled 5 · 3 requests · 90% of the slots used · at least 7 s left\n"
+    assert line == "accepted 10/10 · sent 7 · settled 5 · 3 requests · 90% of the slots used · at least 7 s left\n"
 
 
 def test_lines_come_every_few_seconds_and_unchanged_ones_rarely():
@@ -94,6 +94,36 @@ def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix
     assert looks == 3
     assert (watch.totals().succeeded, watch.totals().failed, watch.forgotten) == (6, 1, 1)
     assert watch.failures.groups()[0].items[0][0] == "5"
+
+
+def test_sent_is_never_less_than_settled_whatever_is_shared_or_superseded(ledger, command, redis, prefix):
+    ids = [command.enqueue(1), command.enqueue(1), command.enqueue(2), command.enqueue(2, after='"later"')]
+    watch = Watch(Reading(redis, prefix), [(intent, 1) for intent in ids])
+    seen = []
+
+    def look():
+        watch.look()
+        seen.append((watch.totals().sent, watch.totals().settled))
+
+    ledger.take_in()
+    look()
+    for _ in range(2):
+        batch = ledger.claim()
+        look()
+        ledger.settle(batch)
+        look()
+    assert seen == [(1, 1), (3, 1), (3, 3), (4, 3), (4, 4)]
+
+
+def test_a_shared_change_in_a_request_is_pending_for_nobody(ledger, command):
+    ids = [command.enqueue(1), command.enqueue(1)]
+    ledger.take_in()
+    batch = ledger.claim()
+    for intent in ids:
+        told = command.json("show", intent)
+        assert (told["pending"], told["in_flight"], told["items"][0]["state"]) == (0, 1, "in flight")
+    ledger.settle(batch)
+    assert [command.json("show", intent)["requests"] for intent in ids] == [1, 1]
 
 
 def test_watching_sees_work_get_on(ledger, command, redis, prefix):

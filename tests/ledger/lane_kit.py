@@ -41,12 +41,13 @@ def claim(lane, owner="A", lease=LONG, max_open=100, max_wait=LONG, uuid="uuid",
 
 
 def accept(lane, batch, delay=0.0):
-    return lane.advance(batch, state=BatchState.SENDING, settled={}, then=BatchState.OPEN, delay=delay)
+    return lane.advance(batch, state=BatchState.SENDING, settled={}, then=BatchState.OPEN, delay=delay, left=True)
 
 
 def settle(lane, batch, state=BatchState.SENDING, outcome=SUCCEEDED, items=None):
     chosen = batch.items if items is None else items
-    return lane.advance(batch, state=state, settled=dict.fromkeys(chosen, outcome), then=BatchState.RESEND)
+    settled = dict.fromkeys(chosen, outcome)
+    return lane.advance(batch, state=state, settled=settled, then=BatchState.RESEND, left=state == BatchState.SENDING)
 
 
 def claim_and_accept(lane, **options):

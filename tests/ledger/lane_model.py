@@ -187,6 +187,7 @@ class Model:
             holder, number, is_over = self.lease
             if holder != owner and not is_over:
                 return "held"
+            self._count_request(self.batches[number])
             self._put(self.batches[number], "reask", is_due=True)
             self.lease = None
         expiring = [i for i in self.intents.values() if i.may_expire and i.expires < 10**12]
@@ -214,7 +215,8 @@ class Model:
         batch = Batch(self.batch_sequence, group, column, changes, size=len(changes))
         for item, number in changes:
             self.cells[column, item].batch = batch.number
-            self.intents[number].in_flight += 1
+            for wanting in self.cells[column, item].line[0].everyone:
+                self.intents[wanting].in_flight += 1
             self.sends.setdefault((column, item), []).append(number)
         self.batches[batch.number] = batch
         return batch
@@ -224,7 +226,10 @@ class Model:
         batch.fence, batch.state = self.fence, "sending"
         batch.blocks = any(len(self.cells[batch.column, item].line) > 1 for item, _ in batch.changes)
         self.lease = (owner, batch.number, has_run_out)
-        for number in {number for _, number in batch.changes}:
+
+    def _count_request(self, batch):
+        """It left, or may have: one for everybody who wants something of it."""
+        for number in {n for item, _ in batch.changes for n in self.cells[batch.column, item].line[0].everyone}:
             self.intents[number].requests += 1
 
     def _put(self, batch, state, is_due):
@@ -234,16 +239,15 @@ class Model:
         batch = self.batches.get(number)
         return batch is None or batch.state != state or batch.fence != fence
 
-    def advance(self, number, outcomes, then, is_due):
+    def advance(self, number, outcomes, then, is_due, left):
         batch = self.batches[number]
         if batch.state == "sending":
             self.lease = None
-        shared_in_this_request = set()
+        if left:
+            self._count_request(batch)
         for item, _ in list(batch.changes):
             if item in outcomes:
-                shared_in_this_request |= self._let_go(batch, item, outcomes[item])
-        for sharer in shared_in_this_request:
-            self.intents[sharer].requests += 1
+                self._let_go(batch, item, outcomes[item])
         if batch.changes:
             self._put(batch, then, is_due)
         else:
@@ -254,15 +258,15 @@ class Model:
         change = cell.line.pop(0)
         cell.batch = None
         batch.changes.remove((item, change.number))
-        self.intents[change.number].in_flight -= 1
         for number in change.everyone:
+            self.intents[number].in_flight -= 1
             self._settle(number, item, letter)
         if not cell.line:
             del self.cells[batch.column, item]
-        return set(change.sharers) if letter in "of" else set()
 
     def split(self, number):
         whole = self.batches.pop(number)
+        self._count_request(whole)
         self.lease = None
         middle = (len(whole.changes) + 1) // 2
         for changes in (whole.changes[:middle], whole.changes[middle:]):

@@ -198,11 +198,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model.lease = (owner, number, over)
 
     @precondition(lambda self: self.model.lease)
-    @rule(outcomes=some_outcomes, then=next_states, soon=st.sampled_from([True, True, False]))
-    def answer(self, outcomes, then, soon):
-        self.advance(self.claimed, BatchState.SENDING, outcomes, then, soon)
+    @rule(outcomes=some_outcomes, then=next_states, soon=st.sampled_from([True, True, False]), left=st.booleans())
+    def answer(self, outcomes, then, soon, left):
+        self.advance(self.claimed, BatchState.SENDING, outcomes, then, soon, left=left)
 
-    def advance(self, batch, state, letters, then, soon):
+    def advance(self, batch, state, letters, then, soon, left=False):
         told = {item: letter for item, letter in zip(batch.items, letters, strict=False) if letter != "-"}
         stale = self.model.is_stale(batch.number, state, batch.fence)
         before = {i.number for i in self.model.intents.values() if i.has_ended}
@@ -213,10 +213,11 @@ class LedgerMachine(RuleBasedStateMachine):
             then=then,
             delay=0 if soon else LONG,
             fields={"why": "x"},
+            left=left,
         )
         assert done.stale == stale
         if not stale:
-            self.model.advance(batch.number, told, str(then), soon)
+            self.model.advance(batch.number, told, str(then), soon, left)
             after = {i.number for i in self.model.intents.values() if i.has_ended}
             assert done.intents_ended == len(after - before)
             assert done.remaining == len(batch.items) - len(told)
@@ -329,7 +330,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.heartbeat(True)
             self.claim(str(owner), LONG, 10_000, LONG)
             if self.model.lease:
-                self.answer("o" * 200, BatchState.RESEND, True)
+                self.answer("o" * 200, BatchState.RESEND, True, left=True)
             for where in ("jobs", "checks"):
                 self.follow(where, "o" * 200, BatchState.RESEND, True)
         assert not self.model.cells

@@ -127,6 +127,40 @@ def test_a_request_that_many_items_of_a_sharer_were_in_counts_once(lane, record_
     assert (record_of(1)["rq"], record_of(2)["rq"], record_of(2)["ok"]) == ("1", "1", "20")
 
 
+def test_requests_are_counted_when_they_left_for_all_who_want_the_change(lane, record_of):
+    def requests():
+        return [int(record_of(number).get("rq", 0)) for number in (1, 2)]
+
+    lane.record([new_intent(1), new_intent(2)])
+    for _ in range(3):  # put back: no slot, a space that is known to be refused
+        lane.advance(claim(lane), state=BatchState.SENDING, settled={}, then=BatchState.RESEND)
+    assert requests() == [0, 0]
+    lane.advance(claim(lane), state=BatchState.SENDING, settled={}, then=BatchState.RESEND, left=True)
+    assert requests() == [1, 1]
+    claim(lane, lease=0)  # it dies with the request in its hands
+    batch = claim(lane, owner="B")
+    assert (batch.kind, requests()) == ("reask", [2, 2])
+    settle(lane, batch)
+    assert requests() == [3, 3]
+
+
+def test_a_refused_request_counts_for_both_halves(lane, record_of):
+    lane.record([new_intent(1, [1, 2]), new_intent(2, [2])])
+    lane.split(claim(lane), "one is bad")
+    assert [record_of(number)["rq"] for number in (1, 2)] == ["1", "1"]
+    claim_and_settle(lane)
+    claim_and_settle(lane)
+    assert [record_of(number)["rq"] for number in (1, 2)] == ["3", "2"]
+
+
+def test_a_shared_change_is_in_flight_for_all_who_want_it(lane, record_of):
+    lane.record([new_intent(1, [1, 2]), new_intent(2, [2, 3])])
+    batch = claim(lane)
+    assert [record_of(number)["snt"] for number in (1, 2)] == ["2", "2"]
+    settle(lane, batch, items=[2])
+    assert [record_of(number)["snt"] for number in (1, 2)] == ["1", "1"]
+
+
 # --- canceling
 
 

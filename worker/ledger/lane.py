@@ -82,12 +82,16 @@ class Lane:
         then: BatchState,
         delay: float = 0.0,
         fields: Mapping[str, str | int] | None = None,
+        left: bool = False,
     ) -> Advanced:
-        """Settle some of the batch's changes and move the rest to its next state, due in `delay` seconds."""
+        """Settle some of the batch's changes and move the rest to its next state, due in `delay` seconds.
+
+        `left`: the request left, or may have, and is counted.
+        """
         pairs = [part for pair in (fields or {}).items() for part in pair]
         triples = [part for item, o in settled.items() for part in (item, o.kind.value, o.detail())]
         remaining, ended, ready = self._run(
-            "advance", batch.number, state, batch.fence, then, _ms(delay), len(pairs) // 2, *pairs, *triples
+            "advance", batch.number, state, batch.fence, then, _ms(delay), int(left), len(pairs) // 2, *pairs, *triples
         )
         return Advanced(remaining < 0, max(0, remaining), ended, bool(ready))
 

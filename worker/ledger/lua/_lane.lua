@@ -13,7 +13,7 @@ local function now_ms()
 end
 
 local NOW = now_ms()
-local touched, tally, outcomes, counted = {}, {}, {}, {}
+local touched, tally, outcomes = {}, {}, {}
 
 local function rank_of(number, priority) return text((9 - tonumber(priority or 5)) * STEP + tonumber(number)) end
 
@@ -62,18 +62,36 @@ local function take_sharers(number, cell)
   return sharers
 end
 
--- A change has its outcome: its own intent's and that of every intent that shares it.
-local function conclude(number, cell, item, letter, detail)
-  note(number, item, letter, detail)
-  local sharers = take_sharers(number, cell)
-  if not sharers then return end
-  for sharer in string.gmatch(sharers, '%d+') do
-    note(sharer, item, letter, detail)
-    if (letter == 'o' or letter == 'f') and not counted[sharer] then
-      counted[sharer] = true -- one request, however many of its items were in it
-      add_to(sharer, 'rq', 1)
-    end
+-- A change has its outcome: its own intent's and that of every intent that shares it. `held`: by a batch, until now.
+local function conclude(number, cell, item, letter, detail, held)
+  local function one(of)
+    note(of, item, letter, detail)
+    if held then add_to(of, 'snt', -1) end
   end
+  one(number)
+  for sharer in string.gmatch(take_sharers(number, cell) or '', '%d+') do one(sharer) end
+end
+
+-- Calls `visit` with the number of each intent that wants one of these changes, sharers included, once per change.
+-- While a batch holds a change, nobody joins or leaves those who share it.
+local function each_wish(column, items, visit)
+  local names = {}
+  for i, pair in ipairs(items) do names[i] = pair[2] .. ':' .. column .. ':' .. pair[1] end
+  local shared = redis.call('HMGET', P .. 'shared', unpack(names))
+  for i, pair in ipairs(items) do
+    visit(pair[2])
+    for sharer in string.gmatch(shared[i] or '', '%d+') do visit(sharer) end
+  end
+end
+
+-- A request left, or may have: one for each intent that wants something of it, however many of its items were in it.
+local function count_request(column, items)
+  local seen = {}
+  each_wish(column, items, function(number)
+    if seen[number] then return end
+    seen[number] = true
+    redis.call('HINCRBY', P .. 'intent:' .. number, 'rq', 1)
+  end)
 end
 
 local function end_intent(number)

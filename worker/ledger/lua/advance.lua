@@ -3,7 +3,8 @@
 -- KEYS  1 lane prefix
 -- ARGV  1 batch  2 state in which the caller believes the batch  3 fence of the send that the caller knows of
 --       4 next state of what remains: open | resend | reask | check  5 in how many ms it is due
---       6 n, number of record fields to set; then n pairs field, value; then triples item, outcome letter, detail
+--       6 '1' = the request of this send left, or may have: it is counted
+--       7 n, number of record fields to set; then n pairs field, value; then triples item, outcome letter, detail
 -- Returns {items that remain, intents ended, changes became ready (0|1)}
 --      or {-1, 0, 0}: the batch is not in that state any more, or was sent again since; what the caller saw is of an earlier job.
 -- Invariants: a change gets one outcome; a cell is passed on in the same step; a stale owner changes nothing.
@@ -11,22 +12,23 @@ local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'at', 'size', 'tries', 'g', 'fence')
 if kept[1] ~= ARGV[2] or kept[8] ~= ARGV[3] then return {-1, 0, 0} end
 if kept[1] == 'sending' then redis.call('DEL', P .. 'lease') end
+local items = items_of(kept[2])
+if ARGV[6] == '1' then count_request(kept[3], items) end
 
-local field_count = tonumber(ARGV[6])
-local settled_from = 7 + 2 * field_count
-if field_count > 0 then redis.call('HSET', record, unpack(ARGV, 7, settled_from - 1)) end
+local field_count = tonumber(ARGV[7])
+local settled_from = 8 + 2 * field_count
+if field_count > 0 then redis.call('HSET', record, unpack(ARGV, 8, settled_from - 1)) end
 
 local outcome_of = {}
 for i = settled_from, #ARGV, 3 do outcome_of[ARGV[i]] = {ARGV[i + 1], ARGV[i + 2]} end
 
 local remaining, failed = {}, 0
-for _, pair in ipairs(items_of(kept[2])) do
+for _, pair in ipairs(items) do
   local item, number = pair[1], pair[2]
   local outcome = outcome_of[item]
   if outcome then
     local cell = kept[3] .. ':' .. item
-    add_to(number, 'snt', -1)
-    conclude(number, cell, item, outcome[1], outcome[2])
+    conclude(number, cell, item, outcome[1], outcome[2], true)
     pass_on(cell, item)
     if outcome[1] == 'f' then failed = failed + 1 end
   else

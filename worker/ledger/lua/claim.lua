@@ -14,8 +14,10 @@ local lease = redis.call('HMGET', P .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
   if lease[1] ~= ARGV[1] and tonumber(lease[2]) > NOW then return {'held', tonumber(lease[2]) - NOW} end
   -- Its owner died, or lost track, somewhere between the write-down and the answer: whether it was sent is unknown.
-  if redis.call('HGET', P .. 'batch:' .. lease[3], 'state') == 'sending' then
+  local left = redis.call('HMGET', P .. 'batch:' .. lease[3], 'state', 'items', 'col')
+  if left[1] == 'sending' then
     place(lease[3], 'reask', NOW)
+    count_request(left[3], items_of(left[2]))
     -- Counted as asked: a batch that kills whoever sends it must not be sent for ever.
     redis.call('HINCRBY', P .. 'batch:' .. lease[3], 'reasks', 1)
   end
@@ -28,13 +30,6 @@ if expiring[1] and tonumber(expiring[2]) <= NOW then return {'expire', expiring[
 local function head(zset)
   local entry = redis.call('ZRANGE', P .. zset, 0, 0, 'WITHSCORES')
   return entry[1], tonumber(entry[2])
-end
-
-local function count_request(items)
-  local seen = {}
-  for _, pair in ipairs(items) do
-    if not seen[pair[2]] then seen[pair[2]] = true; redis.call('HINCRBY', P .. 'intent:' .. pair[2], 'rq', 1) end
-  end
 end
 
 -- Whether changes wait behind this batch's: its poll and read-back go before others' (pick.lua).
@@ -50,7 +45,6 @@ local function hand_out(batch, items)
   local fence = redis.call('INCR', P .. 'fence')
   redis.call('HSET', P .. 'lease', 'owner', ARGV[1], 'until', text(NOW + tonumber(ARGV[2])), 'batch', batch, 'fence', text(fence))
   redis.call('ZREM', P .. 'due', batch)
-  count_request(items)
   local record = P .. 'batch:' .. batch
   redis.call('HSET', record, 'state', 'sending', 'sent', text(NOW), 'fence', text(fence))
   note_blocked(record, items)
@@ -106,8 +100,8 @@ for i = 1, #popped, 2 do
   items[#items + 1] = {item, number}
   held[#held + 1] = column .. ':' .. item
   held[#held + 1] = number .. '@' .. batch
-  add_to(number, 'snt', 1)
 end
+each_wish(column, items, function(number) add_to(number, 'snt', 1) end)
 redis.call('HSET', P .. 'cells', unpack(held))
 redis.call('HSET', P .. 'batch:' .. batch, 'g', group, 'col', column, 'items', pack_items(items), 'idem', ARGV[5], 'token', ARGV[6],
   'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#items))

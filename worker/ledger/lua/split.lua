@@ -2,13 +2,14 @@
 -- KEYS  1 lane prefix
 -- ARGV  1 batch  2 fence of the send  3 why (for the record)
 -- Returns {first half, second half} or {-1, -1}: the caller does not hold the lease any more.
--- Invariant: every cell stays closed; it merely belongs to one of the halves now.
+-- The refused request is counted. Invariant: every cell stays closed; it merely belongs to one of the halves now.
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'g', 'at', 'fence')
 if kept[1] ~= 'sending' or kept[6] ~= ARGV[2] then return {-1, -1} end
 redis.call('DEL', P .. 'lease')
 
 local items = items_of(kept[2])
+count_request(kept[3], items)
 local middle = math.ceil(#items / 2)
 
 local function half(first, last)
