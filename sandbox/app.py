@@ -155,6 +155,8 @@ def _check_headers(sandbox: Sandbox, call: Call) -> None:
     sandbox.tokens.check(call.token, call.at)
     if not call.user_key:
         raise RefusedError(errors.USER_KEY_MISSING)
+    if not sandbox.world.knows(call.user_key):
+        raise RefusedError(errors.USER_UNKNOWN, call.user_key)
     if sandbox.world.is_inactive(call.user_key):
         raise RefusedError(errors.USER_INACTIVE)
 

@@ -22,6 +22,7 @@ USER_KEY_MISSING = Reason(10211, 401, "Token Info Is Invalid: X-USER-KEY is miss
 
 PLUGIN_SECRET_WRONG = Reason(10204, 401, "Plugin Id Or Secret Is Wrong")
 NO_PERMISSION = Reason(10301, 403, "Check Token Perm Failed")
+USER_UNKNOWN = Reason(10023, 403, "User Not Exist")
 USER_INACTIVE = Reason(10302, 403, "Check User Error")
 NO_SUCH_ENDPOINT = Reason(10404, 404, "Resource Not Found")
 

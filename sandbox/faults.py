@@ -6,25 +6,34 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Before the request has any effect.
-BEFORE = (
-    "spurious_429",
-    "try_later",
-    "token_loss",
-    "drop_before",
-    "error_before",
-    "garbage_before",
-    "hang_before",
-    "refuse",
-)
+# Name → what goes wrong. Before the request has any effect:
+BEFORE = {
+    "spurious_429": "answered 429 with code 10429, although the request was not too fast",
+    "try_later": "answered 50006 'please try again later'",
+    "token_loss": "every plugin token that was given out becomes unknown",
+    "drop_before": "the connection is cut, nothing was done",
+    "error_before": "answered 502, 503 or 504, nothing was done; ,status=503 chooses",
+    "garbage_before": "answered 200 with half of a JSON text, nothing was done",
+    "hang_before": "no answer for 30 s, then the connection is cut, nothing was done; ,seconds=5 chooses",
+    "refuse": "answered with an error code that has to be given: batch_update:refuse=3x,code=20050",
+}
 # After it had its effect: the client does not get the answer.
-AFTER = ("drop_after", "error_after", "garbage_after", "hang_after")
-# One poll is answered NOT_EXIST although the job is there.
-POLL = ("not_exist",)
+AFTER = {
+    "drop_after": "as drop_before, but the request was carried out",
+    "error_after": "as error_before, but the request was carried out",
+    "garbage_after": "as garbage_before, but the request was carried out",
+    "hang_after": "as hang_before, but the request was carried out",
+}
+POLL = {"not_exist": "task_result says NOT_EXIST although the job is there"}
 # What becomes of the job that a batch_update starts.
-JOB = ("lose_job", "void_job", "endless_job", "omit_item")
+JOB = {
+    "lose_job": "the job of a batch_update is done, but task_result never knows it",
+    "void_job": "the job of a batch_update is never done, and task_result never knows it",
+    "endless_job": "the job of a batch_update does half of its items and runs for ever",
+    "omit_item": "one item of a batch_update's job is in neither list, and every other time not changed either",
+}
 
-NAMES = frozenset((*BEFORE, *AFTER, *POLL, *JOB))
+NAMES = {**BEFORE, **AFTER, **POLL, **JOB}
 EVERYWHERE = "*"
 GATEWAY_ERRORS = (502, 503, 504)
 DEFAULT_HANG = 30.0

@@ -17,9 +17,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from sandbox.app import create_app
+from sandbox.app import ENDPOINTS, create_app
 from sandbox.core import Sandbox, Settings
-from sandbox.faults import FaultError, parse_rule
+from sandbox.faults import EVERYWHERE, NAMES, FaultError, Rule, parse_rule
 from sandbox.world import DEMO_WORLD, World, WorldError, load_world
 
 EXIT_WRONG_USE = 2
@@ -127,14 +127,19 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         job_median=asked.job_median,
         job_sigma=asked.job_sigma,
         seed=asked.seed,
-        faults=[parse_rule(text) for text in asked.fault],
+        faults=[_rule(text) for text in asked.fault],
         missing_items_fail_query=asked.missing == "fail",
     )
     return Options(asked.host, asked.port, asked.exit_with_parent, load_world(asked.world), settings)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sandbox", description="A stand-in for the Feishu Project API.")
+    parser = argparse.ArgumentParser(
+        prog="sandbox",
+        description="A stand-in for the Feishu Project API.",
+        epilog=_about_faults(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("--host", default="127.0.0.1")
     add("--port", type=int, default=0, help="0: any free port; it is printed")
@@ -145,10 +150,41 @@ def _parser() -> argparse.ArgumentParser:
     add("--job-median", type=float, default=1.0, help="median of the seconds a job takes")
     add("--job-sigma", type=float, default=0.5, help="spread of a job's time (sigma of the log-normal distribution)")
     add("--missing", choices=("absent", "fail"), default="absent", help="what a query does about missing items")
-    add("--fault", action="append", default=[], metavar="[ENDPOINT:]NAME=P|Nx", help="repeatable")
-    add("--seed", type=int, default=0)
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="[ENDPOINT:]NAME=P|Nx[,KEY=VALUE]",
+        help="what goes wrong, see below; repeatable",
+    )
+    add("--seed", type=int, default=0, help="of all chance: the same seed and requests go the same way")
     add("--exit-with-parent", action="store_true", help="end when the process that started this one has ended")
     return parser
+
+
+def _rule(text: str) -> Rule:
+    rule = parse_rule(text)
+    known = [endpoint.name for endpoint in ENDPOINTS]
+    if rule.endpoint not in (EVERYWHERE, *known):
+        raise FaultError(f"There is no endpoint {rule.endpoint!r}; there are: {', '.join(known)}.")
+    return rule
+
+
+def _about_faults() -> str:
+    width = max(map(len, NAMES))
+    endpoints = ", ".join(endpoint.name for endpoint in ENDPOINTS)
+    return "\n".join(
+        [
+            "faults: --fault NAME=0.1 (every request, with this probability) or NAME=3x (the next three, then no more);",
+            "  NAME=3x,skip=2 lets two requests pass first; ENDPOINT:NAME=... only at that endpoint",
+            "",
+            *(f"  {name:<{width}}  {what}" for name, what in NAMES.items()),
+            "",
+            f"endpoints: {endpoints}",
+            "examples:  --fault drop_after=0.05   --fault task_result:not_exist=3x",
+            "           --fault batch_update:refuse=3x,code=20050",
+        ]
+    )
 
 
 def _latency(text: str) -> tuple[float, float]:

@@ -91,12 +91,15 @@ class Plugin:
 @dataclass(frozen=True)
 class World:
     projects: Mapping[str, Project]
-    users: tuple[Mapping[str, Any], ...]
+    users: tuple[Mapping[str, Any], ...]  # empty: any user may act
     plugins: Mapping[str, Plugin]  # empty: any plugin id with any secret is welcome
 
     def project(self, key_or_simple_name: str) -> Project | None:
         found = self.projects.get(key_or_simple_name)
         return found or next((p for p in self.projects.values() if p.simple_name == key_or_simple_name), None)
+
+    def knows(self, user_key: str) -> bool:
+        return not self.users or any(user["user_key"] == user_key for user in self.users)
 
     def is_inactive(self, user_key: str) -> bool:
         return any(user["user_key"] == user_key and user.get("inactive") for user in self.users)

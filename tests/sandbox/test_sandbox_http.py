@@ -8,6 +8,8 @@ import time
 import httpx
 import pytest
 
+from sandbox.app import ENDPOINTS
+from sandbox.faults import NAMES
 from sandbox.process import SandboxProcess
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
@@ -114,7 +116,13 @@ def test_a_used_idempotency_key_is_429_with_a_code_of_its_own(sandbox, api):
 
 @pytest.mark.parametrize(
     ("header", "value", "code"),
-    [("X-PLUGIN-TOKEN", "p-nobody", 10021), ("X-PLUGIN-TOKEN", "", 10021), ("X-USER-KEY", "", 10211)],
+    [
+        ("X-PLUGIN-TOKEN", "p-nobody", 10021),
+        ("X-PLUGIN-TOKEN", "", 10021),
+        ("X-USER-KEY", "", 10211),
+        ("X-USER-KEY", "7300000000000000777", 10023),
+        ("X-USER-KEY", "7300000000000000009", 10302),
+    ],
 )
 def test_every_call_needs_its_headers(api, header, value, code):
     assert submit(api, headers={header: value}).json()["err_code"] == code
@@ -239,3 +247,17 @@ def test_it_ends_when_its_parent_has_gone():
             return
         time.sleep(0.05)
     pytest.fail("the sandbox outlived its parent")
+
+
+def test_help_lists_every_fault_with_its_syntax_and_every_endpoint():
+    shown = subprocess.run([sys.executable, "-m", "sandbox", "--help"], capture_output=True, text=True, check=True)
+    assert all(f"\n  {name} " in shown.stdout for name in NAMES)
+    assert all(option in shown.stdout for option in (",code=", ",status=", ",seconds=", ",skip="))
+    assert all(endpoint.name in shown.stdout for endpoint in ENDPOINTS)
+
+
+def test_a_fault_at_an_endpoint_that_does_not_exist_is_refused():
+    command = [sys.executable, "-m", "sandbox", "--fault", "batch_updat:drop_after=1x"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 2
+    assert "There is no endpoint 'batch_updat'; there are: plugin_token, batch_update" in done.stderr
