@@ -85,6 +85,10 @@ class Settings(RemoteFacts, Pace, Dashboard, BaseSettings):
         None,
         description="TOML file with several lanes, one credential each; replaces PLUGIN_ID, PLUGIN_SECRET and LANE.",
     )
+    schedule_file: Path | None = Field(
+        None,
+        description="TOML file of what is to be done at certain times: docs/schedules.md. Absent: config/schedule.toml, if it is there.",
+    )
     callback_queue: str = Field(
         "celery",
         min_length=1,

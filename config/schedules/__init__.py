@@ -1,0 +1,7 @@
+"""What is to be done at certain times: the file of schedules, and when each of its entries is due."""
+
+from config.schedules.entries import Overlap, ScheduleEntry
+from config.schedules.file import load_schedules, schedule_file
+from config.schedules.times import Times
+
+__all__ = ["Overlap", "ScheduleEntry", "Times", "load_schedules", "schedule_file"]

@@ -1,0 +1,120 @@
+"""One entry of the file of schedules."""
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from config.schedules.times import Times
+from feishu_batch import IntentError, UpdateIntent, parse_intent
+
+DEFAULT_TIMEOUT: Final = "5m"
+_TIMEOUT: Final = re.compile(r"([1-9][0-9]{0,3})([smh])")
+_TIMEOUT_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
+_WORKS: Final = ("intent", "file", "command")
+
+
+class Overlap(StrEnum):
+    """What becomes of a run that is due while the one before has not ended."""
+
+    SKIP = "skip"
+    QUEUE = "queue"  # it waits; one at most
+
+
+class Missed(StrEnum):
+    """What becomes of a run whose time passed while nothing was running here."""
+
+    RUN = "run"  # once, however many were missed
+    SKIP = "skip"
+
+
+class ScheduleEntry(BaseModel):
+    """What to do (exactly one of `intent`, `file`, `command`), and when (exactly one of `cron`, `every`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    cron: str | None = None
+    every: str | None = None
+    timezone: str = "UTC"
+    intent: UpdateIntent | None = None
+    file: Path | None = None
+    format: Literal["csv", "jsonl"] | None = None
+    command: tuple[str, ...] | None = None
+    timeout: str = DEFAULT_TIMEOUT  # of the command
+    overlap: Overlap = Overlap.SKIP
+    missed: Missed = Missed.RUN
+
+    @property
+    def times(self) -> Times:
+        return Times(self.timezone, self.cron, self.every)
+
+    @property
+    def timeout_seconds(self) -> float:
+        match = _TIMEOUT.fullmatch(self.timeout)
+        if not match:
+            raise ValueError('has to look like "90s", "5m" or "2h"')
+        return timedelta(**{_TIMEOUT_UNITS[match[2]]: int(match[1])}).total_seconds()
+
+    @property
+    def in_words(self) -> str:
+        return f"every {self.every}" if self.every else f"{self.cron} ({self.timezone})"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ValueError, OSError, KeyError):  # KeyError: ZoneInfoNotFoundError
+            raise ValueError(f"{zone!r} is no time zone; write it like Asia/Shanghai") from None
+        return zone
+
+    @field_validator("intent", mode="before")
+    @classmethod
+    def _intent(cls, content: Any) -> UpdateIntent:
+        if not isinstance(content, dict):
+            raise ValueError("is a table: [schedule.intent]")  # noqa: TRY004 - pydantic collects ValueErrors only
+        if "intent_id" in content:
+            raise ValueError("intent_id: leave it out; every run has one of its own")
+        try:
+            return parse_intent(content)
+        except IntentError as error:
+            raise ValueError("; ".join(str(error).splitlines())) from None
+
+    @field_validator("command")
+    @classmethod
+    def _program(cls, argv: tuple[str, ...]) -> tuple[str, ...]:
+        if not argv or not argv[0] or any("\0" in word for word in argv):
+            raise ValueError('is a list: the program and its arguments, like ["python3", "wishes.py"]')
+        return argv
+
+    @field_validator("timeout")
+    @classmethod
+    def _duration(cls, timeout: str) -> str:
+        if not _TIMEOUT.fullmatch(timeout):
+            raise ValueError('has to look like "90s", "5m" or "2h"')
+        return timeout
+
+    @field_validator("cron", "every")
+    @classmethod
+    def _readable(cls, given: str, info: ValidationInfo) -> str:
+        Times("UTC", **{str(info.field_name): given}).check()
+        return given
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        if (self.cron is None) == (self.every is None):
+            raise ValueError('needs exactly one of cron = "0 9 * * MON-FRI" and every = "15m"')
+        given = [name for name in _WORKS if getattr(self, name) is not None]
+        if len(given) != 1:
+            told = f"has {' and '.join(given)}; " if given else ""
+            raise ValueError(f"{told}needs exactly one of [schedule.intent], file and command")
+        if self.format and not self.file:
+            raise ValueError("format belongs to a file; a command prints JSON Lines")
+        if self.timeout != DEFAULT_TIMEOUT and not self.command:
+            raise ValueError("timeout belongs to a command")
+        return self
