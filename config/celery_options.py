@@ -10,11 +10,13 @@ from config.lanes import lane_names
 from config.routing import QueueName, TaskName, task_queues, task_routes
 from config.schedule import beat_schedule
 from config.settings import Settings
+from feishu_batch.redis_urls import AMQP, CeleryLink, celery_link
 
 DAY: Final = 86400.0
 # Shorter than this, a slow step's message would be handed out a second time while it runs.
 VISIBILITY_TIMEOUT: Final = 120.0
 HEALTH_CHECK_INTERVAL: Final = 3
+BROKER_HEARTBEAT: Final = 10.0
 # Publishing and storing results: one more try. The default policy blocks a caller for 30 s and more on a silent Redis.
 ONE_RETRY: Final = {"max_retries": 1, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.2}
 
@@ -36,16 +38,32 @@ def _submits_per_second(settings: Settings) -> float:
     return len(lane_names(settings)) / settings.slot_seconds
 
 
+def broker_link(settings: Settings) -> CeleryLink:
+    return _link(settings, settings.effective_broker_url)
+
+
+def _link(settings: Settings, url: str) -> CeleryLink:
+    return celery_link(
+        url, timeout=settings.redis_timeout_seconds, connect_timeout=settings.redis_connect_timeout_seconds
+    )
+
+
 def _stores(settings: Settings) -> dict[str, Any]:
+    broker, results = broker_link(settings), _link(settings, settings.effective_result_backend)
     return {
         # Hints and results share the ledger's Redis unless the operator separates them.
-        "broker_url": settings.effective_broker_url,
+        "broker_url": broker.url,
         # CELERY_BROKER_URL in the environment, which may belong to another app, beats the line above but not these two.
-        "broker_read_url": settings.effective_broker_url,
-        "broker_write_url": settings.effective_broker_url,
+        "broker_read_url": broker.url,
+        "broker_write_url": broker.url,
         # (CELERY_RESULT_BACKEND beats this one; only `backend_cls` of the app itself is stronger.)
-        "result_backend": settings.effective_result_backend,
-        "broker_transport_options": _transport_options(settings),
+        "result_backend": results.url,
+        "broker_transport_options": {**_transport_options(settings), **broker.transport_options},
+        # TLS that a URL has no words for: to RabbitMQ, and through Sentinel.
+        "broker_use_ssl": broker.ssl,
+        "redis_backend_use_ssl": results.ssl,
+        # RabbitMQ's own sign of life; Redis knows none. A dead link is noticed within two of these.
+        "broker_heartbeat": BROKER_HEARTBEAT,
         # The start of a connection is bounded like every other wait.
         "broker_connection_timeout": settings.redis_connect_timeout_seconds,
         # Redis may start after the worker, or be gone for an hour: wait for it. The default gives up after 100 tries.
@@ -58,13 +76,16 @@ def _stores(settings: Settings) -> dict[str, Any]:
         "redis_socket_timeout": settings.redis_timeout_seconds,
         "redis_socket_connect_timeout": settings.redis_connect_timeout_seconds,
         # Keep-alive is TCP's; the backend's connection over a Unix socket refuses the word.
-        "redis_socket_keepalive": not settings.effective_result_backend.startswith("redis+socket:"),
+        "redis_socket_keepalive": not results.url.startswith("redis+socket:"),
         "redis_retry_on_timeout": True,
         "redis_backend_health_check_interval": HEALTH_CHECK_INTERVAL,
     }
 
 
 def _transport_options(settings: Settings) -> dict[str, Any]:
+    if settings.effective_broker_url.partition("://")[0] in AMQP:
+        # A publish returns when RabbitMQ has the message, and raises when it refuses it.
+        return {"confirm_publish": True}
     return {
         # Three times the longest step: a message that a dead worker held comes back within minutes, not after an hour.
         "visibility_timeout": max(VISIBILITY_TIMEOUT, 3 * settings.http_timeout_seconds),
@@ -132,6 +153,7 @@ def _worker() -> dict[str, Any]:
 
 
 def _results(settings: Settings) -> dict[str, Any]:
+    results = _link(settings, settings.effective_result_backend)
     return {
         # JSON only, as for messages.
         "result_serializer": "json",
@@ -144,6 +166,6 @@ def _results(settings: Settings) -> dict[str, Any]:
         # An intent has its own progress state; STARTED would only overwrite it.
         "task_track_started": False,
         # Storing a result waits no longer than publishing. The outbox tries again later.
-        "result_backend_transport_options": {"retry_policy": ONE_RETRY},
+        "result_backend_transport_options": {"retry_policy": ONE_RETRY, **results.transport_options},
         "result_backend_always_retry": False,
     }

@@ -22,7 +22,7 @@ from config.explain import explain, misspelt, variable_name
 from config.fields import ENV_PREFIX, number, seconds
 from config.pace import Pace
 from config.remote_facts import RemoteFacts
-from config.urls import REDIS_SCHEMES, SecretUrl, url_for_celery, url_for_redis
+from config.urls import BROKER_SCHEMES, REDIS_SCHEMES, SecretUrl, check_url
 
 __all__ = [
     "ENV_PREFIX",
@@ -66,7 +66,9 @@ class Settings(RemoteFacts, Pace, Dashboard, BaseSettings):
         None,
         description="Redis of the ledger, and of messages and results too. Absent: an embedded server with its files under DATA_DIR.",
     )
-    broker_url: SecretUrl | None = Field(None, description="Redis of Celery's messages. Default: REDIS_URL.")
+    broker_url: SecretUrl | None = Field(
+        None, description="Redis or RabbitMQ (amqp://…) of Celery's messages. Default: REDIS_URL."
+    )
     result_backend: SecretUrl | None = Field(None, description="Redis of Celery's results. Default: REDIS_URL.")
     redis_timeout_seconds: float = seconds(4, 0.1, 60, "How long to wait for an answer of Redis.")
     redis_connect_timeout_seconds: float = seconds(3, 0.1, 60, "How long to wait for a connection to Redis.")
@@ -139,34 +141,39 @@ class Settings(RemoteFacts, Pace, Dashboard, BaseSettings):
     def _secure_base_url(cls, url: str) -> str:
         return secure_base_url(url)
 
-    @field_validator("redis_url", "broker_url", "result_backend")
+    @field_validator("redis_url", "result_backend")
     @classmethod
     def _redis(cls, url: SecretUrl | None) -> SecretUrl | None:
-        if url is not None and url.get_secret_value().partition("://")[0] not in REDIS_SCHEMES:
-            raise ValueError("has to look like redis://:password@host:6379/0 (or rediss://…, unix:///path)")
+        if url is not None:
+            check_url(url.get_secret_value(), REDIS_SCHEMES)
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, url: SecretUrl | None) -> SecretUrl | None:
+        if url is not None:
+            check_url(url.get_secret_value(), BROKER_SCHEMES)
         return url
 
     @property
     def effective_redis_url(self) -> str:
-        """For redis-py. With its password: for the connection only, never for a log line or an error."""
+        """With its password: for the connection only, never for a log line or an error."""
         if self.redis_url is None:
             raise ConfigError(
                 f"No Redis: {ENV_PREFIX}REDIS_URL is not set and no embedded server runs with its files in {self.data_dir}. "
                 f"Start one with `feishu-batch up`, or set {ENV_PREFIX}REDIS_URL."
             )
-        return url_for_redis(self.redis_url.get_secret_value())
+        return self.redis_url.get_secret_value()
 
     @property
     def effective_broker_url(self) -> str:
-        """For Celery, with its password."""
-        return url_for_celery(self.broker_url.get_secret_value() if self.broker_url else self.effective_redis_url)
+        """With its password."""
+        return self.broker_url.get_secret_value() if self.broker_url else self.effective_redis_url
 
     @property
     def effective_result_backend(self) -> str:
-        """For Celery, with its password."""
-        return url_for_celery(
-            self.result_backend.get_secret_value() if self.result_backend else self.effective_redis_url
-        )
+        """With its password."""
+        return self.result_backend.get_secret_value() if self.result_backend else self.effective_redis_url
 
     def with_redis_url(self, url: str) -> Self:
         """The same settings with the embedded server's URL, once it is known."""

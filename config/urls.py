@@ -1,14 +1,35 @@
-"""Redis URLs: masked for the eye, and translated between redis-py's and Celery's spelling of Unix sockets."""
+"""URLs of Redis and of a broker: which ones a setting may hold, and how they look with their passwords masked."""
 
 from typing import Final
-from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
-from urllib.parse import parse_qsl as parse_query
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Secret
 
-REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix", "redis+socket"})
-_SECRET_PARAMETERS: Final = frozenset({"password", "token", "secret"})
+from feishu_batch.redis_urls import AMQP, SENTINEL, parse_sentinel
+
+REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix", "redis+socket", SENTINEL})
+BROKER_SCHEMES: Final = REDIS_SCHEMES | AMQP
+_SECRET_PARAMETERS: Final = frozenset({"password", "sentinel_password", "token", "secret"})
 MASK: Final = "***"
+
+
+def check_url(url: str, schemes: frozenset[str]) -> None:
+    """Raises ValueError, without any part of the URL, for one that cannot be used."""
+    scheme = url.partition("://")[0]
+    if scheme.endswith("cluster"):
+        raise ValueError(
+            "names a Redis Cluster, on which Celery's messages cannot live; use one primary, or sentinel://"
+        )
+    if scheme not in schemes:
+        amqp = " or amqp://user:password@host:5672/vhost" if schemes >= AMQP else ""
+        raise ValueError(
+            f"has to look like redis://:password@host:6379/0{amqp}"
+            " (or rediss://…, unix:///path, sentinel://host1,host2/0?master=NAME)"
+        )
+    if scheme == SENTINEL:
+        parse_sentinel(url)
+    elif ";" in url or "," in urlsplit(url).netloc.rpartition("@")[2]:
+        raise ValueError("names several hosts; only sentinel://host1,host2/0?master=NAME may")
 
 
 def masked_url(url: str) -> str:
@@ -37,21 +58,3 @@ class SecretUrl(Secret[str]):
 
     def _display(self) -> str:
         return masked_url(self._secret_value)
-
-
-def url_for_celery(url: str) -> str:
-    """``unix:///run/r.sock?db=1`` (redis-py) as Celery and kombu spell it; every other URL as it is."""
-    parts = urlsplit(url)
-    return _respelled(parts, "redis+socket", {"db": "virtual_host"}) if parts.scheme == "unix" else url
-
-
-def url_for_redis(url: str) -> str:
-    """``redis+socket:///run/r.sock?virtual_host=1`` (Celery) as redis-py spells it; every other URL as it is."""
-    parts = urlsplit(url)
-    return _respelled(parts, "unix", {"virtual_host": "db"}) if parts.scheme == "redis+socket" else url
-
-
-def _respelled(parts: SplitResult, scheme: str, renamed: dict[str, str]) -> str:
-    query = urlencode([(renamed.get(name, name), value) for name, value in parse_query(parts.query)])
-    # Not urlunsplit: it drops the empty host of a scheme that it does not know, and with it two slashes.
-    return f"{scheme}://{parts.netloc}{parts.path}" + (f"?{query}" if query else "")

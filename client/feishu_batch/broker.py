@@ -8,6 +8,7 @@ from celery import Celery
 from celery.result import AsyncResult
 
 from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
+from feishu_batch.redis_urls import SENTINEL, CeleryLink, celery_link
 
 logger = logging.getLogger("feishu_batch")
 
@@ -16,8 +17,11 @@ class Broker:
     """Connects when first used. Threads may share it; processes may not."""
 
     def __init__(self, broker_url: str, result_backend: str, timeout: float) -> None:
-        self._url = broker_url
-        self._app = _private_app(broker_url, result_backend, timeout)
+        broker, results = (
+            celery_link(url, timeout=timeout, connect_timeout=timeout) for url in (broker_url, result_backend)
+        )
+        self._url = broker.url
+        self._app = _private_app(broker, results, timeout)
         self._lock = Lock()  # kombu's connections are not made for threads
         self._timeout = timeout
         self._producer: Any = None
@@ -66,9 +70,9 @@ class Broker:
             producer.connection.release()
 
 
-def _private_app(broker_url: str, result_backend: str, timeout: float) -> Celery:
+def _private_app(broker: CeleryLink, results: CeleryLink, timeout: float) -> Celery:
     app = Celery("feishu_batch_client", set_as_current=False)
-    app.backend_cls = result_backend  # beats CELERY_RESULT_BACKEND in the environment; the setting would not
+    app.backend_cls = results.url  # beats CELERY_RESULT_BACKEND in the environment; the setting would not
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -76,10 +80,15 @@ def _private_app(broker_url: str, result_backend: str, timeout: float) -> Celery
         broker_connection_timeout=timeout,
         broker_connection_retry=False,
         broker_heartbeat=0,  # nobody would send it between two hints
-        broker_transport_options=_transport_options(broker_url, timeout),
+        broker_transport_options={**_transport_options(broker.url, timeout), **broker.transport_options},
+        broker_use_ssl=broker.ssl,
+        redis_backend_use_ssl=results.ssl,
         redis_socket_timeout=timeout,
         redis_socket_connect_timeout=timeout,
-        result_backend_transport_options={"retry_policy": {"max_retries": 1, "interval_start": 0}},
+        result_backend_transport_options={
+            "retry_policy": {"max_retries": 1, "interval_start": 0},
+            **results.transport_options,
+        },
     )
     return app
 
@@ -87,6 +96,6 @@ def _private_app(broker_url: str, result_backend: str, timeout: float) -> Celery
 def _transport_options(broker_url: str, timeout: float) -> dict[str, Any]:
     # kombu would reconnect a hundred times.
     bounds: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-    if not broker_url.startswith(("redis", "unix", "socket")):
+    if not broker_url.startswith(("redis", SENTINEL)):
         return bounds
     return {**bounds, "socket_timeout": timeout, "socket_connect_timeout": timeout, "retry_on_timeout": False}

@@ -12,11 +12,13 @@ from redis import ConnectionPool, Redis
 from redis import exceptions as refusals
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
 from feishu_batch.errors import ConfigurationError, EnqueueError, ReadError
 from feishu_batch.keys import FrontKeys
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
+from feishu_batch.redis_urls import pool_of
 from feishu_batch.results import IntentView, read_intent
 
 # A hint that was lost is made up for by the first enqueue after this time (or by the worker's sweep).
@@ -35,6 +37,8 @@ _ADVICE: dict[type[Exception], str] = {
     refusals.AuthenticationWrongNumberOfArgsError: "Redis refused the user or password of redis_url",
     refusals.NoPermissionError: "the Redis user may not run this command: it needs scripts, hashes, streams and strings",
     refusals.MaxConnectionsError: "this client has too many connections open",
+    refusals.MovedError: "this is a node of a Redis Cluster, which is not supported: point redis_url at a single primary",
+    MasterNotFoundError: "no sentinel of redis_url can be reached and names a healthy master",
 }
 
 
@@ -126,12 +130,14 @@ class Inbox:
 
     def _address(self) -> str:
         options = self._pool.connection_kwargs
+        if isinstance(self._pool, SentinelConnectionPool):
+            return f"master {self._pool.service_name}"
         return str(options["path"]) if "path" in options else f"{options.get('host')}:{options.get('port', 6379)}"
 
 
 def _pool(redis_url: str, timeout: float) -> ConnectionPool:
     try:
-        return ConnectionPool.from_url(
+        return pool_of(
             redis_url,
             decode_responses=True,
             socket_timeout=timeout,
@@ -143,7 +149,8 @@ def _pool(redis_url: str, timeout: float) -> ConnectionPool:
     except (ValueError, TypeError):
         # The reason is left out: it may repeat parts of the URL, and the URL holds the password.
         raise ConfigurationError(
-            "redis_url is not a Redis URL: write it like redis://:password@host:6379/0, rediss://… or unix:///path"
+            "redis_url is not a Redis URL: write it like redis://:password@host:6379/0, rediss://…, unix:///path"
+            " or sentinel://:password@host1:26379,host2:26379/0?master=NAME"
         ) from None
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from config.urls import SecretUrl, masked_url, url_for_celery, url_for_redis
+from config.urls import SecretUrl, masked_url
+from feishu_batch.redis_urls import url_for_celery, url_for_redis
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-from celery import Celery
 from rich.console import Console
 from rich.text import Text
 
@@ -18,6 +17,7 @@ from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE, UnreachableError
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json
 from worker.cli.session import Session, session_of, with_running_redis
+from worker.connections import control_app
 from worker.health import (
     Check,
     Mark,
@@ -102,8 +102,7 @@ def _existing(path: Path) -> Path:
 
 
 def _workers(settings: Settings) -> Iterator[Check]:
-    app = Celery("feishu_batch_cli", broker=settings.effective_broker_url, set_as_current=False)
-    app.conf.update(broker_connection_retry=False, broker_transport_options={"max_retries": 0})
+    app = control_app(settings)
     with contextlib.closing(app):
         try:
             answers = app.control.inspect(timeout=PING_SECONDS).active_queues()

@@ -13,6 +13,7 @@ from celery import Celery
 
 from config.settings import Settings
 from worker.child import Child
+from worker.connections import control_app
 from worker.embedded import EmbeddedServer
 from worker.embedded_files import make_private
 from worker.processes import worker_children
@@ -46,8 +47,7 @@ def prepared(settings: Settings) -> Iterator[Stack]:
 
 def wait_until_ready(settings: Settings, pid: int, stop: threading.Event, timeout: float) -> bool:
     """Until all workers of the supervisor with this pid answer; False when `stop` was set, or in `timeout` seconds not."""
-    app = Celery("feishu_batch_cli", broker=settings.effective_broker_url, set_as_current=False)
-    app.conf.update(broker_connection_retry=False, broker_transport_options={"max_retries": 0})
+    app = control_app(settings)
     deadline = time.monotonic() + timeout
     with contextlib.closing(app):
         while not stop.is_set() and time.monotonic() < deadline:
