@@ -29,7 +29,7 @@ from worker.pacing.slots import LEAD, Reservation, Slots
 from worker.pacing.spacing import Verdict
 from worker.polling import back_off, next_poll_delay, size_class, tolerated_lag
 from worker.remote.client import RemoteClient
-from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError
+from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, word_of
 from worker.remote.models import Accepted, BatchUpdate, Token
 from worker.remote.tokens import TokenSource
 
@@ -108,6 +108,7 @@ class Submitter:
                 max_wait=self._max_wait,
                 idem_uuid=str(uuid4()),
                 token_fingerprint=token.fingerprint,
+                slot=self._slots.spacing.slot,
             )
             if not isinstance(claimed, ExpiredIntent):
                 return claimed
@@ -263,7 +264,7 @@ def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict:
     """Say when the next request may leave. One failure alone does not slow the lane down; several in a row do."""
     exchange = getattr(answer, "exchange", None)
     if exchange is None:  # nothing was sent
-        strikes = slots.settle(reservation, verdict="strike")
+        strikes = slots.settle(reservation, verdict="strike", answer=word_of(answer))
     else:
         answered = not isinstance(answer, RemoteError) or answer.http_status is not None
         strikes = slots.settle(
@@ -272,6 +273,7 @@ def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict:
             sent_at=exchange.sent_at,
             answered_at=exchange.answered_at,
             round_trip=exchange.duration if answered else None,
+            answer=word_of(answer),
         )
     if strikes > 1:
         slots.hold_off(reservation, back_off(strikes - 1, policy.backoff, policy.backoff_max))

@@ -328,6 +328,7 @@ class Model:
             "part": {},
             "since": set(),
             "expiring": {i.number for i in self.intents.values() if i.may_expire},
+            "open-intents": {i.number for i in self.intents.values() if not i.has_ended},
             "outbox": set(self.unpublished),
             "ended:failed": set(),
             "ended:succeeded": set(),

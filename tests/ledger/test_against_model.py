@@ -5,6 +5,7 @@ More examples by hand: LEDGER_EXAMPLES=2000 pytest tests/ledger/test_against_mod
 
 import json
 import os
+from collections import Counter
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from dump import dump
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from lane_model import Intent, Model
+from lane_model import FIELD_OF, Intent, Model
 
 from worker.ledger import lane as lane_module
 from worker.ledger import recording, scripts
@@ -301,6 +302,25 @@ class LedgerMachine(RuleBasedStateMachine):
     def ledger_is_as_the_model_says(self):
         expected = {name: value for name, value in self.model.dump().items() if value}
         assert dump(self.redis, self.lane.prefix) == expected
+
+    @invariant()
+    def what_is_counted_adds_up(self):
+        """docs/metrics.md takes these figures for the numbers of changes, ended, pending, ready and in a request."""
+        told = self.redis.hgetall(self.lane.key("metrics"))
+        intents = [wish for wish in self.wishes if wish.group or wish.outcomes]  # also those that were forgotten
+        ended = Counter(letter for intent in intents for letter in intent.outcomes.values())
+        held = [change for batch in self.model.batches.values() for change in batch.changes]
+        figures = {name: int(told.get(name, 0)) for name in ("rec", "opn", "snt", "held", *FIELD_OF.values())}
+        assert figures == {
+            "rec": sum(len(intent.items) for intent in intents),
+            "opn": sum(len(intent.items) - len(intent.outcomes) for intent in intents),
+            "snt": sum(intent.in_flight for intent in intents),
+            "held": len(held),
+            **{field: ended[letter] for letter, field in FIELD_OF.items()},
+        }
+        assert sum(int(by) for name, by in told.items() if name.startswith("fl:")) == ended["f"]
+        ready = sum(len(changes) for changes in self.model.ready().values())
+        assert len(self.model.cells) - len(held) == ready
 
     @invariant()
     def no_cell_is_in_two_batches_and_each_sees_its_changes_in_order(self):

@@ -56,10 +56,19 @@ class Lane:
     # --- sending --------------------------------------------------------------------------------------------------
 
     def claim(
-        self, *, owner: str, lease: float, max_open: int, max_wait: float, idem_uuid: str, token_fingerprint: str
+        self,
+        *,
+        owner: str,
+        lease: float,
+        max_open: int,
+        max_wait: float,
+        idem_uuid: str,
+        token_fingerprint: str,
+        slot: float = 1.0,
     ) -> Batch | NoBatch | ExpiredIntent:
-        """Take the lease and a batch, and write the coming request down."""
-        answer = self._run("claim", owner, _ms(lease), max_open, _ms(max_wait), idem_uuid, token_fingerprint)
+        """Take the lease and a batch, and write the coming request down. `slot`: what is no idle time between two requests."""
+        args = (owner, _ms(lease), max_open, _ms(max_wait), idem_uuid, token_fingerprint, _ms(slot))
+        answer = self._run("claim", *args)
         kind, rest = answer[0], answer[1:]
         if kind == "batch":
             number, spec, more = rest[:3]
@@ -169,10 +178,15 @@ class Lane:
     def pause(self, reason: str, *, polling: bool) -> None:
         """Stand still until `resume`. `polling`: whether open jobs may still be followed."""
         value = {"reason": reason, "since": round(time.time(), 3), "polling": polling}
-        self._redis.set(self.key("pause"), json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        packed = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if self._redis.set(self.key("pause"), packed, get=True) is None:
+            self._redis.hincrby(self.key("metrics"), "pauses", 1)
 
     def resume(self) -> bool:
-        return bool(self._redis.delete(self.key("pause")))
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hset(self.key("metrics"), "resumed", _ms(self.now()))  # that nothing was sent until now is no idleness
+        pipe.delete(self.key("pause"))
+        return bool(pipe.execute()[1])
 
     def paused(self) -> dict[str, Any] | None:
         text = self._redis.get(self.key("pause"))

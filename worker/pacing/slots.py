@@ -81,10 +81,12 @@ class Slots:
         sent_at: float | None = None,
         answered_at: float | None = None,
         round_trip: float | None = None,
+        answer: str = "",
     ) -> int:
         """The request is over; say when the next slot opens. Returns how many strikes there were in a row.
 
-        `sent_at` and `answered_at` are monotonic; `round_trip` None means that no answer came.
+        `sent_at` and `answered_at` are monotonic; `round_trip` None means that no answer came. `answer`: one of few words, to
+        be counted.
         """
         if sent_at is not None and self._next_from is not None:
             self.spacing.learn_lag(sent_at - self._next_from)
@@ -101,7 +103,7 @@ class Slots:
         since = now if answered_at is None else answered_at
         self._next_from = since + delay
         for_all = self.spacing.delay_after_silence()
-        return self._settle(reservation, since + for_all - now, verdict, credit=for_all - delay)
+        return self._settle(reservation, since + for_all - now, verdict, credit=for_all - delay, answer=answer)
 
     def give_back(self, reservation: Reservation) -> None:
         """Nothing was sent."""
@@ -112,12 +114,19 @@ class Slots:
         self._settle(reservation, seconds, "neutral", only_later=True)
 
     def _settle(
-        self, reservation: Reservation, delay: float, verdict: Verdict, *, only_later: bool = False, credit: float = 0.0
+        self,
+        reservation: Reservation,
+        delay: float,
+        verdict: Verdict,
+        *,
+        only_later: bool = False,
+        credit: float = 0.0,
+        answer: str = "",
     ) -> int:
         strikes = {"strike": "strike", "neutral": "keep"}.get(verdict, "reset")
-        args: list[str | int] = [reservation.id, _us(delay), strikes, "1" if only_later else "", _us(credit), self._me]
-        answer = self._scripts.get("settle_slot")(keys=[self._key], args=args)
-        return int(answer[0])
+        args = [reservation.id, _us(delay), strikes, "1" if only_later else "", _us(credit), self._me, answer]
+        told = self._scripts.get("settle_slot")(keys=[self._key], args=args)
+        return int(told[0])
 
 
 def _us(seconds: float) -> int:

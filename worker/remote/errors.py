@@ -16,6 +16,7 @@ No error carries a token or a secret, and none is chained to an HTTP library's e
 
 # ruff: noqa: N818 - the names say what happened and so what to do; "Error" behind each would say nothing.
 
+import re
 from typing import Any
 
 from worker.remote.models import Exchange
@@ -112,3 +113,18 @@ class NotExecuted(RemoteError):
 
 class OutcomeUnknown(RemoteError):
     pass
+
+
+ACCEPTED = "accepted"
+
+
+def word_of(answer: object) -> str:
+    """What an answer is counted as: `accepted`, or the error's class in lower case, such as `rate_limited`."""
+    if not isinstance(answer, RemoteError):
+        return ACCEPTED
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(answer).__name__).lower()
+
+
+def words() -> tuple[str, ...]:
+    """All that `word_of` can say."""
+    return (ACCEPTED, *(word_of(kind("")) for kind in RemoteError.__subclasses__()))

@@ -15,6 +15,49 @@ end
 local NOW = now_ms()
 local touched, tally, outcomes = {}, {}, {}
 
+-- What is counted for metrics (docs/metrics.md) goes into one hash, a command per field, when the step is done.
+-- Buckets of a histogram are fields `<name>:<upper bound>`; worker/metrics/ledger.py knows the same bounds.
+local BOUNDS = {
+  applied = {500, 1000, 2000, 5000, 10000, 30000, 60000, 120000, 300000, 600000, 1800000, 3600000, 14400000, 43200000, 86400000}, -- ms
+  lag = {100, 250, 500, 1000, 2000, 5000, 10000, 30000, 60000, 300000}, -- ms
+  fill = {1, 2, 5, 10, 20, 30, 40, 49, 50}, -- items
+  polls = {1, 2, 3, 5, 10, 20, 50},
+}
+local figures = {}
+
+local function count(field, by) figures[field] = (figures[field] or 0) + by end
+
+local function observe(name, value, times)
+  local bucket = 'inf'
+  for _, bound in ipairs(BOUNDS[name]) do
+    if value <= bound then bucket = text(bound); break end
+  end
+  count(name .. ':' .. bucket, times)
+  count(name .. ':sum', value * times)
+end
+
+local function write_figures()
+  for field, by in pairs(figures) do
+    if by ~= 0 then redis.call('HINCRBY', P .. 'metrics', field, text(by)) end
+  end
+  figures = {}
+end
+
+-- Few words for the many codes with which a change may fail. A code that is none of ours is the remote system's: a number
+-- where it refused the request, a word where a job refused the item.
+local REASON_OF = {outcome_unknown = 'outcome_unknown', not_stored = 'not_stored', crashed = 'crashed', no_lane = 'no_lane',
+  not_understood = 'not_understood', refused = 'request_refused', remote_refused = 'item_refused'}
+local reasons = {}
+
+local function reason_of(detail)
+  if reasons[detail] then return reasons[detail] end
+  local code = string.match(detail, '^{"code":"([^"]*)"') or ''
+  local reason = REASON_OF[code] or (string.find(code, '^%-?%d+$') and 'request_refused')
+    or (string.find(code, '^[%w_ .-]+$') and 'item_refused') or 'other'
+  reasons[detail] = reason
+  return reason
+end
+
 local function rank_of(number, priority) return text((9 - tonumber(priority or 5)) * STEP + tonumber(number)) end
 
 -- The owner of a cell may be sent, as early as the most urgent of those who want this change.
@@ -43,6 +86,7 @@ local function note(number, item, letter, detail)
   counts[field] = (counts[field] or 0) + 1
   counts.opn = (counts.opn or 0) - 1
   if letter == 'o' then return end
+  if letter == 'f' then count('fl:' .. reason_of(detail), 1) end
   local list = outcomes[number]
   if not list then list = {}; outcomes[number] = list end
   list[#list + 1] = item
@@ -86,6 +130,7 @@ end
 
 -- A request left, or may have: one for each intent that wants something of it, however many of its items were in it.
 local function count_request(column, items)
+  count('sent', 1)
   local seen = {}
   each_wish(column, items, function(number)
     if seen[number] then return end
@@ -101,9 +146,11 @@ local function end_intent(number)
   local list = (bad[1] or bad[2] or bad[3]) and 'ended:failed' or 'ended:succeeded'
   redis.call('ZADD', P .. list, text(NOW), number)
   redis.call('ZADD', P .. 'outbox', text(NOW), number)
+  redis.call('ZREM', P .. 'open-intents', number)
   if bad[4] then redis.call('ZREM', P .. 'expiring', number) end
 end
 
+-- Returns whether the group has ready changes.
 local function rank_group(group)
   local ready = P .. 'ready:' .. group
   local best = redis.call('ZRANGE', ready, 0, 0, 'WITHSCORES')
@@ -111,16 +158,38 @@ local function rank_group(group)
     redis.call('ZREM', P .. 'full', group)
     redis.call('ZREM', P .. 'part', group)
     redis.call('ZREM', P .. 'since', group)
-    return
+    return false
   end
   local into, out = 'part', 'full'
   if redis.call('ZCARD', ready) >= BATCH_ITEMS then into, out = 'full', 'part' end
   redis.call('ZADD', P .. into, best[2], group)
   redis.call('ZREM', P .. out, group)
   redis.call('ZADD', P .. 'since', 'NX', text(NOW), group)
+  return true
 end
 
--- Write what note(), conclude() and make_ready() collected. Returns how many intents ended.
+-- `work` of the metrics: since when there has been something ready and no slot for it.
+local function rank_groups()
+  local is_ready = false
+  for group in pairs(touched) do is_ready = rank_group(group) or is_ready end
+  if is_ready then
+    redis.call('HSETNX', P .. 'metrics', 'work', text(NOW))
+  elseif next(touched) and redis.call('EXISTS', P .. 'full', P .. 'part') == 0 then
+    redis.call('HDEL', P .. 'metrics', 'work')
+  end
+end
+
+-- An intent's changes settle together, so its age is taken once.
+local function count_outcomes(number, counts)
+  for field, by in pairs(counts) do
+    if field ~= 'rq' then count(field, by) end
+  end
+  if not counts.ok then return end
+  local enqueued_at = tonumber(redis.call('HGET', P .. 'intent:' .. number, 't') or 0)
+  if enqueued_at > 0 then observe('applied', math.max(0, NOW - enqueued_at), counts.ok) end
+end
+
+-- Write what note(), conclude(), make_ready() and count() collected. Returns how many intents ended.
 local function write_collected()
   local ended = {}
   for number, list in pairs(outcomes) do
@@ -129,6 +198,7 @@ local function write_collected()
     end
   end
   for number, counts in pairs(tally) do
+    count_outcomes(number, counts)
     local record = P .. 'intent:' .. number
     for field, by in pairs(counts) do
       local value = redis.call('HINCRBY', record, field, by)
@@ -136,7 +206,8 @@ local function write_collected()
     end
   end
   for _, number in ipairs(ended) do end_intent(number) end
-  for group in pairs(touched) do rank_group(group) end
+  rank_groups()
+  write_figures()
   return #ended
 end
 

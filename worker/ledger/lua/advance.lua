@@ -9,7 +9,7 @@
 --      or {-1, 0, 0}: the batch is not in that state any more, or was sent again since; what the caller saw is of an earlier job.
 -- Invariants: a change gets one outcome; a cell is passed on in the same step; a stale owner changes nothing.
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
-local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'at', 'size', 'tries', 'g', 'fence')
+local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'at', 'size', 'tries', 'g', 'fence', 'kind')
 if kept[1] ~= ARGV[2] or kept[8] ~= ARGV[3] then return {-1, 0, 0} end
 if kept[1] == 'sending' then redis.call('DEL', P .. 'lease') end
 local items = items_of(kept[2])
@@ -18,6 +18,22 @@ if ARGV[6] == '1' then count_request(kept[3], items) end
 local field_count = tonumber(ARGV[7])
 local settled_from = 8 + 2 * field_count
 if field_count > 0 then redis.call('HSET', record, unpack(ARGV, 8, settled_from - 1)) end
+
+-- A fresh send whose outcome is unknown, or a job that was seen to end. Only then: those of a repeat tell nothing new.
+local function count_end_of_state()
+  if kept[9] == 'reask' or ARGV[4] == ARGV[2] and ARGV[2] == 'open' then return end
+  if kept[1] == 'sending' then
+    if ARGV[4] == 'reask' or ARGV[4] == 'check' then count('unk', 1) end
+    return
+  end
+  if kept[1] ~= 'open' then return end
+  local job = redis.call('HMGET', record, 'polls', 'seen_running', 'entered', 'stray')
+  if job[4] == '1' then return count('unk', 1) end
+  observe('polls', tonumber(job[1]) or 0, 1)
+  local last_running = tonumber(job[2]) or tonumber(job[3]) or NOW
+  observe('lag', math.max(0, math.floor((NOW - last_running) / 2)), 1)
+end
+count_end_of_state()
 
 local outcome_of = {}
 for i = settled_from, #ARGV, 3 do outcome_of[ARGV[i]] = {ARGV[i + 1], ARGV[i + 2]} end
@@ -36,6 +52,7 @@ for _, pair in ipairs(items) do
   end
 end
 
+count('held', #remaining - #items)
 if failed > 0 then redis.call('HINCRBY', record, 'failed', failed) end
 if #remaining > 0 then
   redis.call('HSET', record, 'items', pack_items(remaining))
@@ -48,6 +65,7 @@ else
     claimed_at = tonumber(kept[4]) / 1000, settled_at = NOW / 1000, tries = tonumber(kept[6]), polls = tonumber(last[3] or 0),
     job = last[2] or cjson.null}))
   redis.call('LTRIM', P .. 'recent', 0, 99)
+  redis.call('HSETNX', P .. 'metrics', 'room', text(NOW))
   place(batch, 'settled', NOW)
   redis.call('DEL', record)
 end

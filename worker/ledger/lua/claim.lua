@@ -2,7 +2,7 @@
 -- The batch is written down here, before its first byte leaves.
 -- KEYS  1 lane prefix
 -- ARGV  1 owner of the lease  2 lease (ms)  3 bound on unfinished batches  4 longest wait of a group (ms)
---       5 idempotency UUID for a fresh send  6 fingerprint of the token
+--       5 idempotency UUID for a fresh send  6 fingerprint of the token  7 a slot (ms)
 -- Returns {'paused', reason} | {'held', ms until the lease ends} | {'full'} | {'expire', intent number}
 --       | {'idle', ms until a batch is due again, or -1}
 --       | {'batch', batch, spec, more work is ready (0|1), field, value, …}
@@ -14,12 +14,14 @@ local lease = redis.call('HMGET', P .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
   if lease[1] ~= ARGV[1] and tonumber(lease[2]) > NOW then return {'held', tonumber(lease[2]) - NOW} end
   -- Its owner died, or lost track, somewhere between the write-down and the answer: whether it was sent is unknown.
-  local left = redis.call('HMGET', P .. 'batch:' .. lease[3], 'state', 'items', 'col')
+  local left = redis.call('HMGET', P .. 'batch:' .. lease[3], 'state', 'items', 'col', 'kind')
   if left[1] == 'sending' then
     place(lease[3], 'reask', NOW)
     count_request(left[3], items_of(left[2]))
     -- Counted as asked: a batch that kills whoever sends it must not be sent for ever.
     redis.call('HINCRBY', P .. 'batch:' .. lease[3], 'reasks', 1)
+    if left[4] ~= 'reask' then count('unk', 1) end
+    write_figures()
   end
   redis.call('DEL', P .. 'lease')
 end
@@ -41,6 +43,16 @@ local function note_blocked(record, items)
   if blocks > 0 then redis.call('HSET', record, 'blocks', blocks) else redis.call('HDEL', record, 'blocks') end
 end
 
+-- Count the slot, and for how long beyond its length nothing was sent although something could have been. `since`: from when
+-- on the batch could have been handed out, or nil: as long as changes are ready and fewer batches unfinished than may be.
+local function count_slot(since)
+  local kept = redis.call('HMGET', P .. 'metrics', 'handed', 'work', 'full', 'room', 'resumed')
+  local ready_since = tonumber(kept[2]) or NOW
+  if kept[3] then ready_since = since or math.max(ready_since, tonumber(kept[4]) or 0) end
+  local from = math.max(math.min(since or NOW, ready_since), tonumber(kept[1]) or 0, tonumber(kept[5]) or 0)
+  count('idle', math.max(0, NOW - from - tonumber(ARGV[7])))
+end
+
 local function hand_out(batch, items)
   local fence = redis.call('INCR', P .. 'fence')
   redis.call('HSET', P .. 'lease', 'owner', ARGV[1], 'until', text(NOW + tonumber(ARGV[2])), 'batch', batch, 'fence', text(fence))
@@ -50,6 +62,8 @@ local function hand_out(batch, items)
   note_blocked(record, items)
   local spec = redis.call('HGET', P .. 'group:' .. redis.call('HGET', record, 'g'), 'spec')
   local more = (redis.call('EXISTS', P .. 'full', P .. 'part') > 0) and 1 or 0
+  redis.call('HDEL', P .. 'metrics', 'full', 'room', 'work')
+  redis.call('HSET', P .. 'metrics', 'handed', text(NOW), unpack(more == 1 and {'work', text(NOW)} or {}))
   local answer = {'batch', batch, spec, more, 'now', text(NOW)}
   for _, value in ipairs(redis.call('HGETALL', record)) do answer[#answer + 1] = value end
   return answer
@@ -67,10 +81,17 @@ local function again(batch)
 end
 
 local due, due_at = head('due')
-if due and due_at <= NOW then return again(due) end
+if due and due_at <= NOW then
+  count_slot(due_at)
+  write_figures()
+  return again(due)
+end
 local until_due = due and (due_at - NOW) or -1
 local unfinished = redis.call('ZCARD', P .. 'jobs') + redis.call('ZCARD', P .. 'checks') + redis.call('ZCARD', P .. 'due')
-if unfinished >= tonumber(ARGV[3]) then return {'full'} end
+if unfinished >= tonumber(ARGV[3]) then
+  redis.call('HSET', P .. 'metrics', 'full', '1')
+  return {'full'}
+end
 
 -- Full batches first; a group that outranks them by priority, or that waited too long, goes before. The overdue get at most
 -- every second slot, so that under a backlog of many small groups the other half of the slots still goes out full.
@@ -91,6 +112,7 @@ end
 local group = choose()
 if not group then return {'idle', until_due} end
 
+count_slot(nil)
 local batch = text(redis.call('INCR', P .. 'batch-sequence'))
 local column = redis.call('HGET', P .. 'group:' .. group, 'col')
 local popped = redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS)
@@ -102,6 +124,8 @@ for i = 1, #popped, 2 do
   held[#held + 1] = number .. '@' .. batch
 end
 each_wish(column, items, function(number) add_to(number, 'snt', 1) end)
+observe('fill', #items, 1)
+count('held', #items)
 redis.call('HSET', P .. 'cells', unpack(held))
 redis.call('HSET', P .. 'batch:' .. batch, 'g', group, 'col', column, 'items', pack_items(items), 'idem', ARGV[5], 'token', ARGV[6],
   'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#items))

@@ -69,6 +69,9 @@ local function read(row)
 end
 
 local function new_record(intent)
+  redis.call('ZADD', P .. 'open-intents', intent.enqueued_at, intent.number)
+  count('opn', tonumber(intent.total))
+  count('rec', tonumber(intent.total))
   redis.call('HINCRBY', P .. 'group:' .. intent.group, 'refs', 1)
   local fields = {'id', intent.id, 'g', intent.group, 't', intent.enqueued_at, 'tot', intent.total, 'opn', intent.total,
     'it', intent.all_items}

@@ -5,5 +5,9 @@
 local record = P .. 'intent:' .. ARGV[1]
 if redis.call('EXISTS', record) == 1 then return 0 end
 redis.call('HSET', record, 'id', ARGV[2], 't', ARGV[3], 'tot', ARGV[4], 'opn', '0', 'fl', ARGV[4], 'it', ARGV[5], 'er', ARGV[6])
+count('rec', tonumber(ARGV[4]))
+count('fl', tonumber(ARGV[4]))
+count('fl:' .. reason_of(ARGV[6]), tonumber(ARGV[4]))
+write_figures()
 end_intent(ARGV[1])
 return 1

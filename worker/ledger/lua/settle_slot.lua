@@ -2,6 +2,7 @@
 -- KEYS  1 slot
 -- ARGV  1 reservation id  2 µs from now until the next slot (may be negative)  3 'reset' | 'strike' | 'keep': consecutive failures
 --       4 '1' = the next slot moves later only, never earlier  5 credit: by how many µs this process may be earlier  6 the process
+--       7 what was answered, one of few words, to be counted; '' = nothing was asked
 -- Returns {failures in a row}
 -- Invariant: only the last reservation moves the next slot, so a late answer cannot pull it forward.
 local clock = redis.call('TIME')
@@ -14,6 +15,7 @@ if kept[1] == ARGV[1] then
   redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next_at), 'at', string.format('%.0f', now),
     'credit', ARGV[5], 'by', ARGV[6])
 end
+if ARGV[7] ~= '' then redis.call('HINCRBY', KEYS[1], 'answer:' .. ARGV[7], 1) end
 if ARGV[3] == 'reset' then
   redis.call('HDEL', KEYS[1], 'strikes')
   return {0}

@@ -30,4 +30,6 @@ end
 local halves = {half(1, middle), half(middle + 1, #items)}
 place(batch, 'split', NOW)
 redis.call('DEL', record)
+count('split', 1)
+write_figures()
 return halves
