@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worker.remote.envelope import clean, to_int
-from worker.remote.models import Exchange, Field, ItemType, JobReport, JobStatus, Option, Project, WorkItem
+from worker.remote.models import Exchange, Field, ItemType, JobReport, JobStatus, Option, Person, Project, WorkItem
 
 DEEPEST_TREE = 32  # levels of options
 YES = (True, 1, "1", "true")  # official page: 1 is yes and 2 is no; booleans were seen as well
@@ -68,6 +68,13 @@ def projects(data: object) -> list[Project] | None:
     return [
         Project(_text(row.get("project_key")), _text(row.get("simple_name")), _text(row.get("name"))) for row in rows
     ]
+
+
+def people(data: object) -> list[Person] | None:
+    if not isinstance(data, list):
+        return [] if data is None else None
+    rows = [row for row in data if isinstance(row, Mapping) and _text(row.get("user_key"))]
+    return [Person(row["user_key"], _text(row.get("email"))) for row in rows]
 
 
 def item_types(data: object) -> list[ItemType] | None:

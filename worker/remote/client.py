@@ -21,11 +21,23 @@ from worker.remote.errors import (
     SpaceRefused,
     TokenRejected,
 )
-from worker.remote.models import Accepted, BatchUpdate, Exchange, Field, ItemType, JobReport, Project, Token, WorkItem
+from worker.remote.models import (
+    Accepted,
+    BatchUpdate,
+    Exchange,
+    Field,
+    ItemType,
+    JobReport,
+    Person,
+    Project,
+    Token,
+    WorkItem,
+)
 from worker.remote.transport import Transport
 
 MAX_ITEMS_PER_BATCH = 50  # official page
 MAX_ITEMS_PER_QUERY = 50  # several restatements
+MAX_PEOPLE_PER_QUERY = 100  # official page
 MAX_CALLS_PER_QUERY = 30  # ours: looking for missing items must not use up the 15 requests a second
 DEFAULT_TOKEN_LIFETIME = 3600.0  # seconds, if the answer names none; half of the usual 7200
 LONGEST_TOKEN_LIFETIME = 30 * 86400.0  # seconds; more must be a moment or another unit
@@ -175,6 +187,11 @@ class RemoteClient:
         body = {"project_keys": list(project_keys), "simple_names": list(simple_names), "user_key": self._user_key}
         reply = self._send(Call("POST", "/open_api/projects/detail", body), token=token)
         return _usable(answers.projects(reply.data), reply)
+
+    def people(self, emails: Sequence[str], *, token: Token) -> list[Person]:
+        """Those of up to MAX_PEOPLE_PER_QUERY addresses that somebody has."""
+        reply = self._send(Call("POST", "/open_api/user/query", {"emails": list(emails)}), token=token)
+        return _usable(answers.people(reply.data), reply)
 
     def all_types(self, project_key: str, *, token: Token) -> list[ItemType]:
         call = Call("GET", f"/open_api/{_segment(project_key)}/work_item/all-types")

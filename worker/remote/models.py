@@ -164,6 +164,12 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    user_key: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemType:
     type_key: str
     name: str
