@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from threading import get_ident
+from uuid import uuid4
 
 import structlog
 from pydantic_core import from_json
@@ -14,7 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, group_spec, parse_intent
 from worker.hints import IntakeHints, LaneHints
-from worker.ledger.front import Front
+from worker.ledger.front import Front, IntakeRound
 from worker.ledger.lane import Lane
 from worker.ledger.recording import NewIntent
 from worker.ledger.records import InboxEntry, Outcome
@@ -39,6 +41,14 @@ class LaneDoor:
     hints: LaneHints
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """`ended`: no entry broke it, and the lock was ours all the while."""
+
+    recorded: int
+    ended: bool = True
+
+
 class Intake:
     """`route(lane or None, project_key)` names an intent's lane, or raises ValueError with the reason why there is none."""
 
@@ -49,43 +59,62 @@ class Intake:
         hints: IntakeHints,
         route: Callable[[str | None, str], str],
         lanes: Mapping[str, LaneDoor],
+        lease: float,
     ) -> None:
+        """`lease`: seconds after which another process may go on where this one fell silent."""
         self._front = front
         self._hints = hints
         self._route = route
         self._lanes = lanes
         self._default_lane = next(iter(lanes))
+        self._lease = lease
+        self._name = uuid4().hex
 
     def drain(self, longest: float = LONGEST_RUN) -> int:
-        """Record what the inbox holds, for a bounded time; hints at itself when something is left. Returns intents recorded."""
+        """Record what the inbox holds, for a bounded time; hints at itself when something is left. Returns intents recorded.
+
+        One process at a time: where another is at it, that one sees what is there now, and this one returns at once.
+        """
+        owner = f"{self._name}-{get_ident()}"
         deadline = time.monotonic() + longest
-        recorded = 0
-        while entries := self._front.inbox_entries(ENTRIES_PER_ROUND):
-            recorded += self._take_in(entries)
+        recorded, ended = 0, False
+        while (taken := self._front.take_round(owner, self._lease, ENTRIES_PER_ROUND, ended=ended)).entries:
+            one = self._take_in(owner, taken)
+            recorded, ended = recorded + one.recorded, one.ended
             if time.monotonic() > deadline:
+                self._front.end_rounds(owner, ended=ended)
                 self._hints.send()
                 break
         return recorded
 
-    def _take_in(self, entries: list[InboxEntry]) -> int:
+    def _take_in(self, owner: str, taken: IntakeRound) -> "_Round":
         """All at once; after a round that broke, or that ended its process, one by one, to find the entry that did it."""
-        if self._front.begin_round():
-            recorded = sum(self._record_one(entry) for entry in entries[:ENTRIES_PER_CAREFUL_ROUND])
-        else:
-            try:
-                recorded = self._record_round(entries)
-            except Exception as error:
-                if _is_redis_trouble(error):
-                    raise
-                log.exception("intake.crashed", entries=len(entries))
-                return 0
-        self._front.end_round()
-        return recorded
+        if taken.interrupted:
+            return self._take_in_one_by_one(owner, taken.entries[:ENTRIES_PER_CAREFUL_ROUND])
+        try:
+            return _Round(self._record_round(taken.entries))
+        except Exception as error:
+            if _is_redis_trouble(error):
+                raise
+            log.exception("intake.crashed", entries=len(taken.entries))
+            return _Round(0, ended=False)
 
-    def _record_one(self, entry: InboxEntry) -> int:
-        """The attempts are counted before they are made: some end the process."""
+    def _take_in_one_by_one(self, owner: str, entries: list[InboxEntry]) -> "_Round":
+        recorded = 0
+        for entry in entries:
+            one = self._record_one(owner, entry)
+            if one is None:
+                log.warning("intake.lock_lost", number=entry.number)
+                return _Round(recorded, ended=False)
+            recorded += one
+        return _Round(recorded)
+
+    def _record_one(self, owner: str, entry: InboxEntry) -> int | None:
+        """The attempts are counted before they are made: some end the process. None: somebody else took over meanwhile."""
         trouble = "it ended the worker"
-        while self._front.count_attempt(entry.number) <= MAX_ATTEMPTS:
+        while (attempt := self._front.count_attempt(owner, self._lease, entry.number)) <= MAX_ATTEMPTS:
+            if not attempt:
+                return None
             try:
                 recorded = self._record_round([entry])
             except Exception as error:

@@ -99,6 +99,7 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             hints=hints,
             route=configured.route,
             lanes={lane.name: LaneDoor(lanes[lane.name].lane, lanes[lane.name].hints) for lane in configured.lanes},
+            lease=settings.lease_seconds,
         ),
         sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,

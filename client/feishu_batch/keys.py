@@ -45,8 +45,13 @@ class FrontKeys:
         return self._key("hint")
 
     @property
+    def lock(self) -> str:
+        """Which intake takes entries: one at a time. Expires."""
+        return self._key("lock")
+
+    @property
     def round(self) -> str:
-        """Flag, set while intake takes entries; found set, the round before did not come to its end."""
+        """Which intake takes entries; found set by whoever takes the lock, a round did not come to its end."""
         return self._key("round")
 
     @property

@@ -59,7 +59,8 @@ def _around(worker: str, method: str, scene: Scene = PLAIN, call: int = 1) -> li
 
 INTAKE = [
     *_around("intake", "Intake.drain"),
-    *_around("intake", "Front.inbox_entries"),
+    *_around("intake", "Front.take_round"),
+    *_around("intake", "Front.take_round", call=2),
     *_around("intake", "Lane.record"),
     *_around("intake", "Front.leave_inbox"),
     *_around("intake", "Front.enqueue", BY_CELERY),

@@ -21,7 +21,7 @@ def busy(redis_url):
     with Redis.from_url(redis_url, decode_responses=True) as redis, FeishuBatch(redis_url, key_prefix=prefix) as client:
         lane, front = Lane(redis, prefix, "default"), Front(redis, prefix)
         doors = {"default": LaneDoor(lane, Mock())}
-        intake = Intake(front=front, hints=Mock(), route=lambda *_: "default", lanes=doors)
+        intake = Intake(front=front, hints=Mock(), route=lambda *_: "default", lanes=doors, lease=30)
         client.enqueue_many([intent([1001, 1002], "a")])
         intake.drain()
         lane.claim(owner="me", lease=30, max_open=9, max_wait=9, idem_uuid="u", token_fingerprint="t")

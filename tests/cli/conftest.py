@@ -12,7 +12,7 @@ from worker.cli.main import cli
 from worker.intake import Intake, LaneDoor
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
-from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, InboxEntry, Outcome
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 USER = "7300000000000000001"
@@ -31,7 +31,14 @@ class Ledger:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self.front, self.lane = Front(redis, prefix), Lane(redis, prefix, "default")
         doors = {"default": LaneDoor(self.lane, NoHints())}
-        self._intake = Intake(front=self.front, hints=NoHints(), route=lambda _lane, _project: "default", lanes=doors)
+        self._intake = Intake(
+            front=self.front, hints=NoHints(), route=lambda _lane, _project: "default", lanes=doors, lease=30
+        )
+        self._redis = redis
+
+    def in_inbox(self) -> list[InboxEntry]:
+        entries = self._redis.xrange(self.front.keys.inbox)
+        return [InboxEntry(int(at.partition("-")[0]), int(one["t"]), one["i"], at) for at, one in entries]
 
     def take_in(self) -> None:
         self._intake.drain()
@@ -42,7 +49,9 @@ class Ledger:
         return batch
 
     def accept(self, batch: Batch) -> Batch:
-        self.lane.advance(batch, state=BatchState.SENDING, settled={}, then=BatchState.OPEN, fields={"task": "JOB-1"}, left=True)
+        self.lane.advance(
+            batch, state=BatchState.SENDING, settled={}, then=BatchState.OPEN, fields={"task": "JOB-1"}, left=True
+        )
         return batch
 
     def settle(self, batch: Batch, failed=None) -> None:

@@ -13,7 +13,7 @@ BASE = ("enqueue", "--project-key", PROJECT, "--type", "story", "--field", "f")
 
 
 def written(ledger):
-    [entry] = ledger.front.inbox_entries(10)
+    [entry] = ledger.in_inbox()
     return parse_intent(entry.payload)
 
 

@@ -25,7 +25,7 @@ def test_every_row_is_an_intent_in_the_order_of_the_file(command, ledger, file):
     result = command("import", file(*GOOD))
     assert result.exit_code == 0
     assert "5 enqueued" in result.stdout
-    found = [parse_intent(entry.payload).work_item_ids for entry in ledger.front.inbox_entries(99)]
+    found = [parse_intent(entry.payload).work_item_ids for entry in ledger.in_inbox()]
     assert found == [(1,), (2,), (3,), (4,), (5,)]
 
 
@@ -156,7 +156,7 @@ def test_wait_with_json_is_one_document(command, ledger, file):
 def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, file, redis):
     path = file(row("1 2 3"))
     command("import", path)
-    [entry] = ledger.front.inbox_entries(9)
+    [entry] = ledger.in_inbox()
     intent = parse_intent(entry.payload)
     from worker.ledger.records import Outcome
 

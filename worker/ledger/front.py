@@ -1,6 +1,7 @@
 """The producers' half of the ledger: inbox, intent ids, parked signatures, hints."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from redis import Redis
@@ -10,9 +11,18 @@ from feishu_batch.keys import FrontKeys
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from worker.ledger.records import InboxEntry
+from worker.ledger.scripts import Scripts
 
 LONGEST_TIME = 13  # digits of unix milliseconds
 HINT_MS = 3000  # after this long a lost hint no longer keeps others from being sent
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeRound:
+    """`interrupted`: a round before this one never came to its end; its process has died, or one of its entries broke it."""
+
+    entries: list[InboxEntry]
+    interrupted: bool
 
 
 class Front:
@@ -20,6 +30,7 @@ class Front:
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis: Any = redis
+        self._scripts = Scripts(redis)
         self.keys = FrontKeys(prefix)
 
     def enqueue(self, intent: PackedIntent) -> None:
@@ -31,10 +42,6 @@ class Front:
         )
         if answer[0] == -1:
             raise conflict(intent.intent_id)
-
-    def inbox_entries(self, limit: int) -> list[InboxEntry]:
-        """The oldest entries of the inbox, in the order of enqueueing."""
-        return [_entry(position, fields) for position, fields in self._redis.xrange(self.keys.inbox, count=limit)]
 
     def inbox_length(self) -> int:
         return cast("int", self._redis.xlen(self.keys.inbox))
@@ -55,16 +62,26 @@ class Front:
         pipe.xdel(self.keys.inbox, *[entry.position for entry, _ in lane_of.values()])
         pipe.execute()
 
-    def begin_round(self) -> bool:
-        """Intake takes entries from now on. Returns whether an earlier round never came to its end."""
-        return self._redis.set(self.keys.round, "1", get=True) is not None
+    def take_round(self, owner: str, lease: float, limit: int, *, ended: bool) -> "IntakeRound":
+        """The oldest entries, in the order of enqueueing, and the lock for so many seconds. None left: the lock is given back.
 
-    def end_round(self) -> None:
-        self._redis.delete(self.keys.round)
+        `ended`: the owner's last round came to its end.
+        """
+        keys = self.keys
+        interrupted, entries = self._scripts.get("take_round")(
+            keys=[keys.lock, keys.round, keys.inbox], args=[owner, round(lease * 1000), limit, int(ended)]
+        )
+        return IntakeRound([_entry(position, flat) for position, flat in entries], bool(interrupted))
 
-    def count_attempt(self, number: int) -> int:
-        """How often the recording of this entry was begun, now included."""
-        return cast("int", self._redis.hincrby(self.keys.attempts, str(number), 1))
+    def end_rounds(self, owner: str, *, ended: bool) -> bool:
+        """Give the lock back although entries may be left. False: it was somebody else's by then."""
+        keys = [self.keys.lock, self.keys.round]
+        return bool(self._scripts.get("end_rounds")(keys=keys, args=[owner, int(ended)]))
+
+    def count_attempt(self, owner: str, lease: float, number: int) -> int:
+        """How often the recording of this entry was begun, now included; 0: the lock is somebody else's by now."""
+        keys = [self.keys.lock, self.keys.attempts]
+        return int(self._scripts.get("count_attempt")(keys=keys, args=[owner, round(lease * 1000), number]))
 
     def forget_attempts(self, number: int) -> None:
         self._redis.hdel(self.keys.attempts, str(number))
@@ -112,8 +129,9 @@ class Front:
         return bool(self._redis.set(self.keys.hint, "1", nx=True, px=HINT_MS))
 
 
-def _entry(position: str, fields: Mapping[str, str]) -> InboxEntry:
+def _entry(position: str, flat: Sequence[str]) -> InboxEntry:
     """Whatever stands in the stream: an entry without an intent is found to be none by whoever reads it."""
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
     at = fields.get("t", "")
     enqueued_at_ms = int(at) if at.isascii() and at.isdigit() and len(at) <= LONGEST_TIME else 0
     return InboxEntry(int(position.partition("-")[0]), enqueued_at_ms, fields.get("i", ""), position)

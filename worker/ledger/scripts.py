@@ -7,7 +7,16 @@ from redis import Redis
 from redis.commands.core import Script
 
 _PRELUDE = "_lane.lua"
-_WITHOUT_PRELUDE = frozenset({"reserve_slot", "settle_slot", "unlock"})
+_WITHOUT_PRELUDE = frozenset(
+    {
+        "reserve_slot",
+        "settle_slot",
+        "unlock",
+        "take_round",
+        "end_rounds",
+        "count_attempt",
+    }  # of a lock, a slot, the front
+)
 
 
 @cache

@@ -1,0 +1,19 @@
+-- Take the oldest entries of the inbox, for one process at a time; give the lock back when there is none left.
+-- KEYS  1 intake lock  2 round  3 inbox
+-- ARGV  1 owner  2 how long the lock holds (ms)  3 entries at most  4 '1' if the owner's last round came to its end
+-- Returns {0, {}}: somebody else is at it, or nothing is left and the lock is free; or
+--         {1 if a round before this one never came to its end, else 0, {{entry id, {field, value, …}}, …}}
+-- Invariants: an entry that was there when somebody else was found at it is seen by that one before it gives the lock up.
+--             Only who holds the lock changes it, or the round's mark.
+local known = redis.call('MGET', KEYS[1], KEYS[2])
+local holder, mark = known[1], known[2]
+if holder and holder ~= ARGV[1] then return {0, {}} end
+local entries = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', ARGV[3])
+if #entries == 0 then
+  if holder or mark then redis.call('DEL', KEYS[1], KEYS[2]) end
+  return {0, {}}
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[2], ARGV[1])
+local ended = not mark or (mark == ARGV[1] and ARGV[4] == '1')
+return {ended and 0 or 1, entries}
