@@ -16,6 +16,7 @@ class TaskName(StrEnum):
     FINISH = names.TASK_FINISH
     PUBLISH = names.TASK_PUBLISH
     SWEEP = names.TASK_SWEEP
+    RUN_SCHEDULES = names.TASK_RUN_SCHEDULES
 
 
 class QueueName(StrEnum):
@@ -34,6 +35,7 @@ QUEUE_OF: Final = {
     TaskName.FINISH: QueueName.DEFAULT,
     TaskName.PUBLISH: QueueName.DEFAULT,
     TaskName.SWEEP: QueueName.DEFAULT,
+    TaskName.RUN_SCHEDULES: QueueName.DEFAULT,
 }
 
 

@@ -4,8 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.explain import variable_name
 from config.lanes import lane_names
 from config.routing import QueueName
+from config.schedules import schedule_file
 from config.settings import Settings, as_environment
 from worker.child import Child
 
@@ -36,7 +38,7 @@ def worker_children(settings: Settings, python: str) -> list[Child]:
         "intake": _Worker((QueueName.INTENTS, QueueName.DEFAULT), 1),
     }
     commands = {name: (*celery, "worker", *_worker_arguments(name, worker), level) for name, worker in workers.items()}
-    commands["beat"] = (*celery, "beat", f"--schedule={data_dir / 'beat-schedule'}", "--pidfile=", level)
+    commands["beat"] = (*celery, "beat", "--scheduler=worker.beat:Beat", "--pidfile=", level)
     return [_child(name, argv, settings, data_dir) for name, argv in commands.items()]
 
 
@@ -49,4 +51,11 @@ def _worker_arguments(name: str, worker: _Worker) -> tuple[str, ...]:
 def _child(name: str, argv: tuple[str, ...], settings: Settings, data_dir: Path) -> Child:
     # Celery puts the working directory first on its import path: in a backend app's directory it would find the app's
     # own `tasks` and `config` in place of ours.
-    return Child(name=name, argv=argv, env=as_environment(settings), cwd=data_dir)
+    return Child(name=name, argv=argv, env=_environment(settings), cwd=data_dir)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """They have another working directory, so the file of schedules that was found in ours has to be named."""
+    schedules = schedule_file(settings)
+    named = {variable_name("schedule_file"): str(schedules)} if schedules else {}
+    return {**as_environment(settings), **named}

@@ -8,6 +8,7 @@ TASK_READ_BACK = "feishu_batch.read_back"
 TASK_FINISH = "feishu_batch.finish"
 TASK_PUBLISH = "feishu_batch.publish"
 TASK_SWEEP = "feishu_batch.sweep"
+TASK_RUN_SCHEDULES = "feishu_batch.run_schedules"
 
 QUEUE_INTENTS = "feishu.intents"
 QUEUE_SUBMIT = "feishu.submit"

@@ -177,7 +177,6 @@ class Stack:
         [child] = [child for child in worker_children(self.settings, sys.executable) if child.name == name]
         twin = f"{name}-twin"
         argv = [part.replace(f"--hostname={name}.", f"--hostname={twin}.") for part in child.argv]
-        argv = [part.replace("beat-schedule", "beat-twin-schedule") for part in argv]
         self._spawn(twin, dataclasses.replace(child, argv=tuple(argv)))
 
     def signal(self, name: str, number: signal.Signals) -> None:

@@ -49,4 +49,11 @@ def test_children_run_in_the_data_directory_with_absolute_paths(children):
     for child in children.values():
         assert child.cwd == Path("relative").absolute()
         assert load_settings(child.env).data_dir == child.cwd
-    assert f"--schedule={Path('relative').absolute() / 'beat-schedule'}" in children["beat"].argv
+
+
+def test_the_file_of_schedules_in_our_working_directory_is_that_of_the_children(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/schedule.toml").touch()
+    for child in worker_children(Settings(redis_url="redis://h/0", data_dir=tmp_path / "data"), sys.executable):
+        assert load_settings(child.env).schedule_file == tmp_path / "config/schedule.toml"

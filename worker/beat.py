@@ -1,0 +1,130 @@
+"""Celery's beat with RedBeat as its clock: one beat of several ticks, and what it ticked is kept in the ledger's Redis.
+
+RedBeat by itself waits for its lock without an end, ends with the first error of Redis, and keeps no time zone with a
+crontab. So the lock is taken here, in every tick; an error is waited out; and an entry's times come from the settings.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from celery.schedules import schedstate, schedule
+from redbeat.schedulers import (  # type: ignore[import-untyped]  # RedBeat ships no types
+    REDBEAT_REDIS_KEY,
+    RedBeatScheduler,
+    RedBeatSchedulerEntry,
+)
+from redis.exceptions import LockError, RedisError
+
+from config.errors import ConfigError
+from config.schedule import beat_lock_seconds, beat_look_seconds, entry_of_beat, look_of_beat
+from config.schedules import Times, load_schedules
+from config.settings import Settings, load_settings
+from worker.connections import connect
+
+log = structlog.get_logger("feishu_batch.beat")
+
+
+class Moments(schedule):  # type: ignore[misc]  # Celery ships no types; nor does RedBeat
+    """Due at the moments of `Times`. To RedBeat, which writes it down, it looks like an interval."""
+
+    def __init__(self, times: Times, app: Any = None) -> None:
+        super().__init__(run_every=60, app=app)
+        self.times = times
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def remaining_estimate(self, last_run_at: datetime) -> timedelta:  # noqa: ARG002 - Celery's signature
+        now = self.now().timestamp()
+        return timedelta(seconds=self.times.next(now) - now)
+
+    def is_due(self, last_run_at: datetime) -> schedstate:
+        now = self.now().timestamp()
+        latest = datetime.fromtimestamp(self.times.latest(now), UTC)
+        return schedstate(last_run_at < latest, self.times.next(now) - now)
+
+
+class Entry(RedBeatSchedulerEntry):  # type: ignore[misc]  # as above
+    """What is kept of an entry is when it ran last; all else is as the settings say now."""
+
+    @classmethod
+    def from_key(cls, key: str, app: Any = None) -> "Entry":
+        entry: Entry = super().from_key(key, app)
+        given = app.conf.beat_schedule.get(entry.name, {}).get("schedule")
+        if isinstance(given, Moments):
+            entry.schedule = given
+        return entry
+
+    @property
+    def due_at(self) -> datetime:
+        """RedBeat adds the time that is left from now on to the time of the last run."""
+        now: datetime = self.default_now()
+        if self.last_run_at is None:
+            return now
+        left: timedelta = self.schedule.remaining_estimate(self.last_run_at)
+        return now + max(timedelta(0), left)
+
+
+class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
+    Entry = Entry
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        settings = load_settings()
+        app.conf.beat_schedule = {**app.conf.beat_schedule, **_scheduled(settings)}
+        client = connect(settings)
+        setattr(app, REDBEAT_REDIS_KEY, client)  # with our time-outs, in place of one that RedBeat makes
+        app.conf.update(
+            redbeat_redis_url="as the ledger's",  # named, or RedBeat warns; it is not used
+            redbeat_redis_options={},
+            redbeat_key_prefix=f"{settings.key_prefix}:{{front}}:beat:",
+            redbeat_lock_key=None,
+        )
+        super().__init__(app, **options)
+        self.max_interval = beat_look_seconds(settings)
+        name = f"{app.redbeat_conf.key_prefix}:lock"
+        self.lock = client.lock(name, timeout=beat_lock_seconds(settings), thread_local=False)
+        self._was_mine = False
+
+    def setup_schedule(self) -> None:
+        """Not at the start: Redis may come later, and only the beat that ticks says what there is to tick."""
+
+    def tick(self, *arguments: Any, **options: Any) -> float:
+        """Seconds until the next call."""
+        try:
+            if self._is_mine():
+                wait: float = super().tick(*arguments, **options)
+                return wait
+        except RedisError as error:
+            log.warning("beat.waits_for_redis", error=type(error).__name__)
+        return self.max_interval
+
+    def close(self) -> None:
+        """Lets the next beat tick at once; it need not wait until the lock runs out."""
+        try:
+            super().close()
+        except RedisError:
+            self.lock = None
+
+    def _is_mine(self) -> bool:
+        if self._was_mine:
+            try:
+                return bool(self.lock.reacquire())
+            except LockError:  # it ran out: this process was frozen, or Redis lost it
+                self._was_mine = False
+        if self.lock.acquire(blocking=False):
+            super().setup_schedule()
+            self._was_mine = True
+            log.info("beat.ticks")
+        return self._was_mine
+
+
+def _scheduled(settings: Settings) -> dict[str, dict[str, Any]]:
+    """A file that was spoilt since the start must not end the sweep: `up` and `doctor` complain of it, and so does the log."""
+    try:
+        entries = load_schedules(settings)
+    except ConfigError as error:
+        log.error("schedules.not_usable", error=str(error))
+        return {}
+    ticks = {f"schedule-{one.name}": entry_of_beat(one.name, Moments(one.times)) for one in entries}
+    return {**look_of_beat(settings), **ticks} if ticks else {}
