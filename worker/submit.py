@@ -12,6 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from worker.blame import Blame
 from worker.heartbeat import Heartbeat
 from worker.hints import LaneHints
+from worker.leave import Leave
 from worker.ledger.lane import Lane
 from worker.ledger.records import (
     Advanced,
@@ -29,7 +30,7 @@ from worker.pacing.slots import LEAD, Reservation, Slots
 from worker.pacing.spacing import Verdict
 from worker.polling import back_off, next_poll_delay, size_class, tolerated_lag
 from worker.remote.client import RemoteClient
-from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, word_of
+from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, Withheld, word_of
 from worker.remote.models import Accepted, BatchUpdate, Token
 from worker.remote.tokens import TokenSource
 
@@ -150,21 +151,23 @@ class Submitter:
     # --- the request ----------------------------------------------------------------------------------------------
 
     def _send(self, batch: Batch, token: Token) -> Accepted | RemoteError | None:
-        """The answer, or None when no slot was to be had."""
+        """The answer, or None when nothing was sent: no slot was to be had, or the lease was lost."""
         beat = partial(self._lane.extend_lease, batch.fence, self._lease)
         with Heartbeat(beat, interval=self._heartbeat, lease=self._lease) as lease:
-            reservation = self._slots.take(ahead=LONGEST_WAIT * self._slots.spacing.slot)
-            if reservation is None:
+            leave = Leave(self._slots, lease, ahead=LONGEST_WAIT * self._slots.spacing.slot)
+            if not leave.take():
                 return None
-            if lease.lost:
-                self._slots.give_back(reservation)
+            answer = self._request(batch, token, leave)
+            if isinstance(answer, Withheld):
+                log.warning("batch.withheld", reason=answer.message)
+                leave.give_back()
                 return None
-            answer = self._request(batch, token)
-            with suppress(RedisConnectionError, RedisTimeoutError):  # the slot stays shut for longer; the answer counts
-                self._settle_slot(reservation, batch, answer)
+            if leave.reservation is not None:
+                with suppress(RedisConnectionError, RedisTimeoutError):  # the slot stays shut longer; the answer counts
+                    self._settle_slot(leave.reservation, batch, answer)
             return answer
 
-    def _request(self, batch: Batch, token: Token) -> Accepted | RemoteError:
+    def _request(self, batch: Batch, token: Token, leave: Leave) -> Accepted | RemoteError:
         spec = batch.spec
         update = BatchUpdate(
             project_key=spec.project_key,
@@ -177,7 +180,9 @@ class Submitter:
             has_before=spec.update_mode == "REPLACE",
         )
         try:
-            return self._remote.batch_update(update, token=token, idem_uuid=batch.idem_uuid, user_key=spec.user_key)
+            return self._remote.batch_update(
+                update, token=token, idem_uuid=batch.idem_uuid, user_key=spec.user_key, may_leave=leave.still_holds
+            )
         except RemoteError as error:
             return error
         except Exception as error:

@@ -11,7 +11,7 @@ import pytest
 from raw_server import reply
 
 from worker.remote import transport as transport_module
-from worker.remote.errors import NotExecuted, OutcomeUnknown
+from worker.remote.errors import NotExecuted, OutcomeUnknown, Withheld
 from worker.remote.transport import FOREIGN_ERRORS, Transport, translate
 from worker.remote.wire import Watch, WatchedStream
 
@@ -276,3 +276,44 @@ def test_nothing_is_sent_once_the_time_is_over():
         WatchedStream(HalfBrokenStream(9), watch).write(b"headers")
     assert not watch.may_have_arrived
     assert watch.sent_at is None
+
+
+# --- leave to send, asked for at the last moment --------------------------------------------------------------------
+
+
+def test_what_must_not_leave_any_more_does_not_and_that_is_no_unknown_outcome(serve, connect):
+    server = serve(send_ok)
+    connected = []
+
+    def no():
+        connected.append(server.connections)
+        return False
+
+    with pytest.raises(Withheld) as caught:
+        post(connect(server.url), may_leave=no)
+    assert caught.value.exchange is None
+    assert connected == [1]  # asked when there was a connection
+    time.sleep(0.05)
+    assert server.requests == []
+
+
+def test_leave_is_asked_for_once_per_request_also_on_a_warm_connection(serve, connect):
+    transport, asked = connect(serve(send_ok).url), []
+    for _ in range(2):
+        post(transport, may_leave=lambda: asked.append(1) or True, content=b"x" * 1_000_000)
+    assert len(asked) == 2
+    post(transport)
+    assert len(asked) == 2
+
+
+def test_waiting_for_leave_does_not_use_up_the_time_of_the_exchange(serve, connect):
+    def slowly(connection, _number):
+        time.sleep(0.2)
+        connection.sendall(OK)
+
+    def wait():
+        time.sleep(0.3)
+        return True
+
+    exchange = post(connect(serve(slowly).url, timeout=0.4), may_leave=wait).exchange
+    assert exchange.duration < 0.35  # counted from the first byte

@@ -57,6 +57,7 @@ class Call:
     params: Mapping[str, str] | None = None
     write: bool = False
     idem_uuid: str = ""
+    may_leave: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,22 @@ class RemoteClient:
         raise refusal
 
     def batch_update(
-        self, update: BatchUpdate, *, token: Token, idem_uuid: str, user_key: str | None = None
+        self,
+        update: BatchUpdate,
+        *,
+        token: Token,
+        idem_uuid: str,
+        user_key: str | None = None,
+        may_leave: Callable[[], bool] | None = None,
     ) -> Accepted:
-        """Submit one batch. Only `Accepted` and the errors that say so mean that the remote system has seen it."""
+        """Submit one batch. Only `Accepted` and the errors that say so mean that the remote system has seen it.
+
+        `may_leave` is asked right before the first byte, when a connection is there; Withheld is raised if it says no.
+        """
         if not 1 <= len(update.work_item_ids) <= MAX_ITEMS_PER_BATCH:
             raise BatchRefused(f"a batch has 1 to {MAX_ITEMS_PER_BATCH} items", splittable=bool(update.work_item_ids))
-        call = Call("POST", "/open_api/work_item/batch_update", update.body(), write=True, idem_uuid=idem_uuid)
+        path = "/open_api/work_item/batch_update"
+        call = Call("POST", path, update.body(), write=True, idem_uuid=idem_uuid, may_leave=may_leave)
         reply = self._send(call, token=token, user_key=user_key)
         task_id = answers.task_id(reply.data)
         if not task_id:
@@ -206,6 +217,7 @@ class RemoteClient:
             headers=self._headers(call, token, user_key),
             content=_encoded(call.body),
             params=call.params,
+            may_leave=call.may_leave,
         )
         envelope = parse(answer.body, secrets=self._secrets(token))
         envelope = replace(envelope, log_id=envelope.log_id or clean(answer.log_id))

@@ -8,6 +8,7 @@ RemoteError
  ├ SpaceRefused      this space or item type; fail its intents, the queue goes on
  ├ BatchRefused      a permanently bad request; `splittable`: one item may be at fault, so halve the batch and find it
  ├ NotExecuted       transient and certainly not executed; back off and retry
+ ├ Withheld          ours, not the remote system's: not a byte left, because the leave to send was over; put it back
  └ OutcomeUnknown    may have been applied; find out before sending again
 
 OutcomeUnknown is a sibling of NotExecuted and must stay one: no broad `except` may resend a write that happened.
@@ -108,6 +109,10 @@ class BatchRefused(RemoteError):
 
 
 class NotExecuted(RemoteError):
+    pass
+
+
+class Withheld(RemoteError):
     pass
 
 

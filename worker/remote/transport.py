@@ -3,7 +3,7 @@
 import ipaddress
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -11,9 +11,9 @@ from pathlib import Path
 import httpcore
 import httpx
 
-from worker.remote.errors import NotExecuted, OutcomeUnknown, RemoteError
+from worker.remote.errors import NotExecuted, OutcomeUnknown, RemoteError, Withheld
 from worker.remote.models import Exchange
-from worker.remote.wire import Watch, WatchedBackend
+from worker.remote.wire import Watch, WatchedBackend, WithheldError
 
 KEEPALIVE_EXPIRY = 4.0  # seconds; below the 5 s after which common servers close an idle connection
 LARGEST_BODY = 8 * 1024 * 1024  # bytes
@@ -69,14 +69,19 @@ class Transport:
         headers: Mapping[str, str],
         content: bytes | None = None,
         params: Mapping[str, str] | None = None,
+        may_leave: Callable[[], bool] | None = None,
     ) -> Answer:
         """One request, one answer, whatever its status. `path` is quoted already, `content` is JSON.
 
-        Raises NotExecuted if the request certainly did not arrive whole, or if it was a read; else OutcomeUnknown.
+        `may_leave` is asked right before the first byte, after any connecting; it must not raise. Raises Withheld if it
+        says no, NotExecuted if the request certainly did not arrive whole, or if it was a read; else OutcomeUnknown.
         """
-        self._watch.start(self._timeout)
+        self._watch.start(self._timeout, may_leave)
+        failure: RemoteError
         try:
             return self._exchange(self._request(method, path, headers, content, params))
+        except WithheldError:
+            failure = Withheld("the leave to send was over before the first byte")
         except FOREIGN_ERRORS as error:
             failure = translate(error, self._watch, write=write)
         # Raised out here, so that it has no context: the foreign error holds the request and its headers.

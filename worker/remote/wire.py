@@ -7,12 +7,16 @@ does not say whether the request had left when a connection broke. Both are know
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpcore
 
 CONNECT_SHARE = 1 / 3  # of the time, per address: leaves some for the second address of a host
+
+
+class WithheldError(Exception):
+    """Raised instead of the first byte. No OSError and none of httpcore's, which some of its code would swallow."""
 
 
 class Watch(threading.local):
@@ -21,15 +25,26 @@ class Watch(threading.local):
     deadline = 0.0
     sent_at: float | None = None
     broke_off = False
+    may_leave: Callable[[], bool] | None = None
 
-    def start(self, timeout: float) -> None:
+    def start(self, timeout: float, may_leave: Callable[[], bool] | None = None) -> None:
+        """`may_leave` is asked when there is a connection, right before the first byte; its time is not the exchange's."""
         self.deadline = time.monotonic() + timeout
         self.sent_at = None
         self.broke_off = False
+        self.may_leave = may_leave
 
     @property
     def remaining(self) -> float:
         return self.deadline - time.monotonic()
+
+    def leave(self) -> None:
+        """The first byte is about to go. Raises WithheldError where it must not any more."""
+        asked_at = time.monotonic()
+        if self.may_leave is not None and not self.may_leave():
+            raise WithheldError
+        self.sent_at = time.monotonic()
+        self.deadline += self.sent_at - asked_at
 
     @property
     def may_have_arrived(self) -> bool:
@@ -56,7 +71,7 @@ class WatchedStream(httpcore.NetworkStream):
             self._watch.broke_off = True
             raise httpcore.WriteTimeout
         if self._watch.sent_at is None:
-            self._watch.sent_at = time.monotonic()
+            self._watch.leave()
         try:
             self._stream.write(buffer, left)
         except Exception:
