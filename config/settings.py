@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.catalogue import FieldCatalogue
 from config.dashboard import Dashboard
 from config.errors import ConfigError
 from config.explain import explain, misspelt, variable_name
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-class Settings(RemoteFacts, Pace, Dashboard, BaseSettings):
+class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
         env_ignore_empty=True,  # docker-compose passes an unset variable as an empty one

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from config.catalogue import FieldCatalogue
 from config.dashboard import Dashboard
 from config.explain import variable_name
 from config.pace import Pace
@@ -26,6 +27,7 @@ SECTIONS = {
     "Where the truth is kept": "redis_url",
     "What is kept and what is said": "retain_finished_days",
     "The status page": "dashboard_enabled",
+    "The field catalogue": "catalogue",
     "Slots and batches": "slot_seconds",
     "Endurance": "lease_seconds",
     "What is believed about the remote system": "error_classes",
@@ -56,7 +58,10 @@ def settings_page() -> str:
 def sections() -> dict[str, list[str]]:
     """Names of settings by the title of their section, in the order in which they are declared."""
     names = [
-        name for part in (Settings, Dashboard, Pace, RemoteFacts) for name in part.__annotations__ if name in _fields()
+        name
+        for part in (Settings, Dashboard, FieldCatalogue, Pace, RemoteFacts)
+        for name in part.__annotations__
+        if name in _fields()
     ]
     starts = [names.index(first) for first in SECTIONS.values()]
     bounds = zip(starts, [*starts[1:], len(names)], strict=True)
@@ -86,7 +91,11 @@ def intent_schema() -> str:
     """What pydantic derives, and what our own validators add to it."""
     schema = UpdateIntent.model_json_schema()
     properties = schema["properties"]
-    properties["project_key"]["pattern"] = "^[0-9a-f]{24}$"
+    properties["project_key"] |= {
+        "pattern": "^[0-9A-Za-z_]{1,64}$",
+        "description": "The space's key, or its simple name.",
+    }
+    properties["field_key"]["description"] = "The field's key, alias or name."
     properties["work_item_ids"] |= {"minItems": 1, "uniqueItems": True}
     properties["expires_at"]["description"] = "With its offset from UTC."
     for name in ("before_field_value", "after_field_value"):

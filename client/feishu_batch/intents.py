@@ -30,6 +30,7 @@ _ID_OPENING = b'{"intent_id":""'
 _MAX_PROBLEMS = 10
 _MAX_PROBLEM_LENGTH = 300
 _PROJECT_KEY = re.compile(r"[0-9a-f]{24}")
+_SIMPLE_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 class UpdateMode(StrEnum):
@@ -40,13 +41,25 @@ class UpdateMode(StrEnum):
     REPLACE = "REPLACE"  # exchange one value for another
 
 
-def _real_project_key(value: str) -> str:
-    if _PROJECT_KEY.fullmatch(value):
+def is_real_project_key(value: str) -> bool:
+    """Whether it is a space's key, and not its simple name: in a request a simple name may silently match nothing."""
+    return _PROJECT_KEY.fullmatch(value) is not None
+
+
+def _space(value: str) -> str:
+    if is_real_project_key(value):
         return value
-    raise ValueError(
-        "must be the space's real key, 24 lower-case hex digits; this looks like a simple name or another key"
-        " (in a request body a simple name may silently match nothing)"
-    )
+    if not _SIMPLE_NAME.fullmatch(value) or is_real_project_key(value.lower()):
+        raise ValueError(
+            "must be the space's key, 24 lower-case hex digits, or its simple name: letters, digits and underscores"
+        )
+    return value
+
+
+def _key_or_name(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("must be a field's key, alias or name, without line breaks and without spaces around it")
+    return value
 
 
 def _ordered(value: Any) -> Any:
@@ -81,7 +94,7 @@ class UpdateIntent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     intent_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(default_factory=lambda: str(uuid4()))
-    project_key: Annotated[str, AfterValidator(_real_project_key)]
+    project_key: Annotated[str, AfterValidator(_space)]  # or its simple name
     work_item_type_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
     work_item_ids: Annotated[
         tuple[Annotated[int, Field(strict=True, gt=0, le=INT64_MAX)], ...],
@@ -89,7 +102,7 @@ class UpdateIntent(BaseModel):
         BeforeValidator(_ordered),
         AfterValidator(_without_duplicates),
     ]
-    field_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+    field_key: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_key_or_name)]  # or its alias or name
     update_mode: UpdateMode
     before_field_value: Annotated[Any, BeforeValidator(canonical_value), Field(validate_default=True)] = None
     after_field_value: Annotated[Any, BeforeValidator(canonical_value)]

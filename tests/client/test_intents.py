@@ -139,9 +139,15 @@ def test_the_value_must_be_given_even_when_it_is_null():
     assert '"after_field_value":null' in parse_intent(content(after_field_value=None)).to_json()
 
 
-def test_a_simple_name_is_explained():
-    assert "simple name" in problems(project_key="my_space")
+def test_a_space_may_be_given_by_its_simple_name_and_a_key_in_capitals_is_none():
+    assert parse_intent(content(project_key="my_space")).project_key == "my_space"
     assert "simple name" in problems(project_key=PROJECT_KEY.upper())
+    assert "simple name" in problems(project_key="my space")
+
+
+def test_a_field_may_be_given_by_its_name():
+    for name in ("Release note", "优先级", "owner", "A/B: test?"):
+        assert parse_intent(content(field_key=name)).field_key == name
 
 
 def test_replace_needs_a_before_value_and_the_other_modes_drop_one_as_the_remote_would():
