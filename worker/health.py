@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker.beacon import ROLE_OF_QUEUE, Beacon
 from worker.ledger.vitals import Vitals
 from worker.redis_checks import Finding, Severity
 from worker.views import InboxView, LaneView
@@ -13,8 +14,9 @@ INBOX_WAIT = 15.0  # seconds; a worker takes an intent in at once
 STANDSTILL = 30.0  # seconds without a request although there is work
 OVERDUE = 60.0  # seconds; polls queue up when many jobs are open
 LEASE_OVER = 30.0  # seconds; a successor takes a lease over within some
+SIGNS_MISSED = 3  # of a worker, before it counts as stopped
+BROKER_GONE = 30.0  # seconds; a broker that starts again is back sooner
 DISK_LOW, DISK_FULL = 1024**3, 100 * 1024**2  # bytes that are free
-QUEUES = {"feishu.submit": "submit", "feishu.poll": "poll", "feishu.intents": "intake"}
 
 
 class Mark(StrEnum):
@@ -70,7 +72,7 @@ def check_clock(here: float, there: float) -> Check:
 
 def check_workers(queues: Collection[str] | None) -> Iterator[Check]:
     """`queues`: those that somebody consumes; None: nobody answered."""
-    missing = [role for queue, role in QUEUES.items() if queue not in (queues or ())]
+    missing = [role for queue, role in ROLE_OF_QUEUE.items() if queue not in (queues or ())]
     if not missing:
         yield ok("workers", "submit, poll and intake workers answer")
     for role in missing:
@@ -97,7 +99,12 @@ def check_inbox(inbox: InboxView) -> Check:
 
 def check_lane(view: LaneView, seen: Vitals, max_open: int) -> Iterator[Check]:
     """At least one check for each lane."""
-    found = [check for check in (_pause(view), _sending(view, seen, max_open), *_following(view, seen)) if check]
+    found = [
+        *filter(None, [_pause(view)]),
+        *check_submits(view, seen, max_open),
+        *check_polls(view, seen),
+        *check_outbox(view, seen),
+    ]
     yield from found
     if not found:
         yield ok(
@@ -105,11 +112,34 @@ def check_lane(view: LaneView, seen: Vitals, max_open: int) -> Iterator[Check]:
         )
 
 
+def check_beacon(role: str, beacon: Beacon | None) -> Check:
+    """Whether the worker of that role on this machine lives and gets on, by what it last told of itself."""
+    restart = f"Look into the {role} worker's log, then restart it; nothing is lost."
+    if beacon is None:
+        advice = "Wait for its first sign of life, or give this command the worker's FEISHU_BATCH_DATA_DIR."
+        return fail(role, "the worker has told nothing of itself here", advice)
+    if not 0 <= beacon.age + CLOCKS_APART <= SIGNS_MISSED * beacon.every + 2 * CLOCKS_APART:
+        return fail(role, f"the worker has told nothing of itself for {beacon.age:.0f} s", restart)
+    if beacon.stalled_for >= beacon.patience / 2:
+        return fail(role, f"messages wait, and the worker takes none for {beacon.stalled_for:.0f} s", restart)
+    if beacon.broker_gone_for > BROKER_GONE:
+        what = f"the worker cannot reach the broker for {beacon.broker_gone_for:.0f} s"
+        return fail(role, what, "Check FEISHU_BATCH_BROKER_URL, and the broker.")
+    return ok(role, "the worker gets on")
+
+
 def _pause(view: LaneView) -> Check | None:
     if view.pause is None:
         return None
     what = f"{view.lane} is paused: {view.pause['reason']}"
     return warn("lane", what, "When that is mended: feishu-batch resume")
+
+
+def check_submits(view: LaneView, seen: Vitals, max_open: int) -> Iterator[Check]:
+    yield from filter(None, [_sending(view, seen, max_open)])
+    if seen.lease_over is not None and seen.lease_over > LEASE_OVER and not view.pause:
+        what = f"{view.lane}: a request was begun and nobody finishes it ({seen.lease_over:.0f} s)"
+        yield fail("lane", what, "Start or restart the submit worker: it asks what became of it.")
 
 
 def _sending(view: LaneView, seen: Vitals, max_open: int) -> Check | None:
@@ -130,10 +160,7 @@ def _sending(view: LaneView, seen: Vitals, max_open: int) -> Check | None:
     return fail("lane", what, "Look into the submit worker's log, then restart it; nothing is lost.")
 
 
-def _following(view: LaneView, seen: Vitals) -> Iterator[Check]:
-    if seen.lease_over is not None and seen.lease_over > LEASE_OVER and not view.pause:
-        what = f"{view.lane}: a request was begun and nobody finishes it ({seen.lease_over:.0f} s)"
-        yield fail("lane", what, "Start or restart the submit worker: it asks what became of it.")
+def check_polls(view: LaneView, seen: Vitals) -> Iterator[Check]:
     polling = view.pause is None or view.pause.get("polling")
     for overdue, what in (
         (seen.job_overdue, "an open job was not asked for"),
@@ -143,6 +170,9 @@ def _following(view: LaneView, seen: Vitals) -> Iterator[Check]:
             yield fail(
                 "lane", f"{view.lane}: {what} for {overdue:.0f} s", "Look into the poll worker's log, then restart it."
             )
+
+
+def check_outbox(view: LaneView, seen: Vitals) -> Iterator[Check]:
     if seen.outbox_overdue is not None and seen.outbox_overdue > OVERDUE:
         what = f"{view.lane}: {view.counts.unpublished} ended intents are not made known ({seen.outbox_overdue:.0f} s)"
         yield fail("lane", what, "See whether FEISHU_BATCH_RESULT_BACKEND can be reached, and the intake worker's log.")

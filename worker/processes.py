@@ -23,8 +23,13 @@ class _Worker:
     threads: int
 
 
-def worker_children(settings: Settings, python: str) -> list[Child]:
-    """The settings go along as variables, so that nothing secret stands in an argument list."""
+def worker_children(settings: Settings, python: str, instance: str | None = None) -> list[Child]:
+    """The settings go along as variables, so that nothing secret stands in an argument list.
+
+    `instance` tells apart processes of one role on one machine; by default it is the pid of this process, their
+    supervisor: a second `up` has other names then, and a restarted worker has its old one.
+    """
+    instance = instance or str(os.getpid())
     data_dir = settings.data_dir.absolute()
     celery = (python, "-m", "celery", "-A", "worker.app", "--quiet")
     level = f"--loglevel={settings.log_level}"
@@ -37,15 +42,16 @@ def worker_children(settings: Settings, python: str) -> list[Child]:
         # One at a time: intents of the Celery door are recorded in the order in which they came.
         "intake": _Worker((QueueName.INTENTS, QueueName.DEFAULT), 1),
     }
-    commands = {name: (*celery, "worker", *_worker_arguments(name, worker), level) for name, worker in workers.items()}
+    commands = {
+        name: (*celery, "worker", *_worker_arguments(name, worker, instance), level) for name, worker in workers.items()
+    }
     commands["beat"] = (*celery, "beat", "--scheduler=worker.beat:Beat", "--pidfile=", level)
     return [_child(name, argv, settings, data_dir) for name, argv in commands.items()]
 
 
-def _worker_arguments(name: str, worker: _Worker) -> tuple[str, ...]:
-    # With the supervisor's pid a second `up` on this machine has other names, and a restarted worker has its old one.
+def _worker_arguments(name: str, worker: _Worker, instance: str) -> tuple[str, ...]:
     queues = f"--queues={','.join(worker.queues)}"
-    return (queues, f"--concurrency={worker.threads}", *_WORKER_OPTIONS, f"--hostname={name}.{os.getpid()}@%h")
+    return (queues, f"--concurrency={worker.threads}", *_WORKER_OPTIONS, f"--hostname={name}.{instance}@%h")
 
 
 def _child(name: str, argv: tuple[str, ...], settings: Settings, data_dir: Path) -> Child:
@@ -55,7 +61,7 @@ def _child(name: str, argv: tuple[str, ...], settings: Settings, data_dir: Path)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """They have another working directory, so the file of schedules that was found in ours has to be named."""
+    """They have another working directory, so what was found by ours has to be named."""
     schedules = schedule_file(settings)
-    named = {variable_name("schedule_file"): str(schedules)} if schedules else {}
-    return {**as_environment(settings), **named}
+    found = {"data_dir": settings.data_dir.absolute(), **({"schedule_file": schedules} if schedules else {})}
+    return {**as_environment(settings), **{variable_name(name): str(path) for name, path in found.items()}}

@@ -1,6 +1,6 @@
 """Whether a Redis can be trusted with the ledger: from what it says of itself, what is wrong and what to change."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -32,13 +32,18 @@ class Finding:
 
 def findings(info: Mapping[str, Any], config: Mapping[str, str] | None) -> list[Finding]:
     """`info`: the answer to INFO; `config`: the answers to CONFIG GET, None where that is forbidden."""
-    found = [_version(info), _role(info), _memory(info)]
+    found = [_version(info), _cluster(info), _role(info), _memory(info)]
     if info.get("loading"):
         found.append(Finding(Severity.FATAL, "Redis is still loading its data", "Wait until it is done."))
     if config is None:
         found.append(_unseen(info))
         return [finding for finding in found if finding]
     return [finding for finding in (*found, _policy(config.get("maxmemory-policy")), _persistence(config)) if finding]
+
+
+def refusal(found: Sequence[Finding]) -> str | None:
+    """Why nothing can work, if so."""
+    return " ".join(finding.sentence for finding in found if finding.severity is Severity.FATAL) or None
 
 
 def inspect(redis: Redis) -> list[Finding]:
@@ -78,6 +83,16 @@ def _version(info: Mapping[str, Any]) -> Finding | None:
     if tuple(map(int, parts)) >= LEAST_VERSION:
         return None
     return Finding(Severity.FATAL, f"Redis {told} is too old", "Use version 6.2 or later, or Valkey.")
+
+
+def _cluster(info: Mapping[str, Any]) -> Finding | None:
+    if info.get("redis_mode") != "cluster" and str(info.get("cluster_enabled", "0")) != "1":
+        return None
+    return Finding(
+        Severity.FATAL,
+        "This is a node of a Redis Cluster, on which Celery's messages cannot live",
+        "Name a single primary, or Sentinel: sentinel://host1,host2/0?master=NAME.",
+    )
 
 
 def _role(info: Mapping[str, Any]) -> Finding | None:

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -17,10 +18,12 @@ from celery.signals import task_postrun, task_prerun
 from celery.worker import state
 
 from config.settings import load_settings
+from worker.beacon import ROLE_OF_QUEUE, Beacon, beacon_file, light
 
 log = structlog.get_logger("feishu_batch.watchdog")
 
 LOOKS = 4  # per patience
+LONGEST_LOOK = 5.0  # seconds between two looks: a health check wants to know sooner than a long patience
 LAST_WARNING = 15.0  # seconds that a warm shutdown may take before the process is ended hard
 HARD_EXIT = 70  # EX_SOFTWARE
 
@@ -42,7 +45,10 @@ class StallClock:
             return False
         if self.stalled_since is None:
             self.stalled_since = now
-        return now - self.stalled_since >= self.patience
+        return self.stalled_for(now) >= self.patience
+
+    def stalled_for(self, now: float) -> float:
+        return 0.0 if self.stalled_since is None else now - self.stalled_since
 
 
 class ProgressCount:
@@ -74,15 +80,31 @@ class Watchdog(bootsteps.StartStopStep):
         self._ended.set()
 
     def _watch(self, app: Celery, queues: list[str]) -> None:
-        patience = load_settings().stall_seconds
-        clock = StallClock(patience)
-        while not self._ended.wait(patience / LOOKS):
+        settings = load_settings()
+        clock = StallClock(settings.stall_seconds)
+        every = min(LONGEST_LOOK, clock.patience / LOOKS)
+        files = [beacon_file(settings.data_dir, role) for queue, role in ROLE_OF_QUEUE.items() if queue in queues]
+        broker_seen = time.monotonic()
+        while not self._ended.wait(every):
             waiting = _waiting(app, queues)
+            now = time.monotonic()
+            broker_seen = broker_seen if waiting is None else now
             busy = bool(state.active_requests)
-            if clock.has_stalled(time.monotonic(), waiting=waiting, busy=busy, progress=self._progress.value):
+            # When the broker cannot be asked, nobody could consume.
+            stalled = clock.has_stalled(now, waiting=waiting or 0, busy=busy, progress=self._progress.value)
+            _tell(files, Beacon(time.time(), every, clock.stalled_for(now), now - broker_seen, clock.patience))
+            if stalled:
                 log.error("worker.stalled", queues=queues, waiting=waiting, advice="it ends itself to be restarted")
                 end_process()
                 return
+
+
+def _tell(files: list[Path], beacon: Beacon) -> None:
+    for file in files:
+        try:
+            light(file, beacon)
+        except OSError as error:  # no health check then; the work does not depend on it
+            log.debug("watchdog.cannot_tell", file=str(file), error=type(error).__name__)
 
 
 def end_process() -> None:
@@ -92,12 +114,12 @@ def end_process() -> None:
     os._exit(HARD_EXIT)
 
 
-def _waiting(app: Celery, queues: list[str]) -> int:
-    """Messages in the queues; 0 when the broker cannot be asked, for then nobody could consume."""
+def _waiting(app: Celery, queues: list[str]) -> int | None:
+    """Messages in the queues; None when the broker cannot be asked."""
     try:
         with app.connection_for_read() as connection:
             channel = connection.default_channel
-            return sum(channel.queue_declare(queue=name, passive=True).message_count for name in queues)
+            return sum(int(channel.queue_declare(queue=name, passive=True).message_count) for name in queues)
     except Exception as error:  # noqa: BLE001 - a broker's client may raise anything; without an answer there is no verdict
         log.debug("watchdog.cannot_look", error=type(error).__name__)
-        return 0
+        return None

@@ -1,6 +1,6 @@
 """What the commands work with: settings, Redis, and the ledger's halves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from redis import Redis
@@ -11,11 +11,12 @@ from config.settings import ENV_PREFIX, Settings, load_settings
 from config.urls import masked_url
 from feishu_batch import FeishuBatch
 from worker.cli.errors import UnreachableError, WrongUseError
-from worker.connections import connect
+from worker.connections import connect, producer
 from worker.embedded import find_embedded_url
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 from worker.ledger.reading import Reading
+from worker.redis_checks import Finding, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,7 @@ class Session:
         return [self.lanes[name]]
 
     def client(self) -> FeishuBatch:
-        return FeishuBatch(
-            self.settings.effective_redis_url,
-            broker_url=self.settings.effective_broker_url,
-            result_backend=self.settings.effective_result_backend,
-            key_prefix=self.settings.key_prefix,
-            timeout=self.settings.redis_timeout_seconds,
-        )
+        return producer(self.settings)
 
 
 def open_session() -> Session:
@@ -82,6 +77,12 @@ def check_redis(settings: Settings, redis: Redis) -> None:
     except RedisError as error:
         where = masked_url(settings.effective_redis_url)
         raise UnreachableError(f"Redis at {where} {_trouble(error)}; check {ENV_PREFIX}REDIS_URL") from None
+
+
+def refuse_unusable(settings: Settings, found: Sequence[Finding]) -> None:
+    """Raises `UnreachableError` where nothing can work with this Redis."""
+    if why := refusal(found):
+        raise UnreachableError(f"Redis at {masked_url(settings.effective_redis_url)} cannot be used. {why}")
 
 
 def _trouble(error: RedisError) -> str:
