@@ -59,8 +59,13 @@ local function droppable(group)
   return mode_of[group] == 'UPDATE'
 end
 
-local function read(row)
-  local group = group_at(row[3])
+-- Of an intent that is recorded in part: the group that it began with. What its content is resolved to may have changed since.
+local function group_begun(number)
+  local column, mode = unpack(redis.call('HMGET', P .. 'group:' .. number, 'col', 'mode'))
+  return {number = number, column = column, mode = mode}
+end
+
+local function read(row, group)
   return {
     number = row[1], id = row[2], group = group.number, column = group.column, mode = group.mode, priority = row[4],
     enqueued_at = row[5], expires_at = row[6], keep = row[7], note = row[8], total = row[9], all_items = row[10],
@@ -86,13 +91,17 @@ local function new_record(intent)
   redis.call('HSET', intent.record, unpack(fields))
 end
 
--- Whether this chunk is the one to be recorded now, and the outcome letter if the intent was ended meanwhile.
-local function begin(intent)
-  local known = redis.call('HMGET', intent.record, 'nx', 'tot', 'stop')
-  if known[2] then return known[1] == intent.offset, known[3] end
-  if intent.offset ~= '0' then return false end
+-- The intent of this row and the outcome letter if it was ended meanwhile; nil if this chunk is not the one to be recorded now.
+local function begin(row)
+  local known = redis.call('HMGET', P .. 'intent:' .. row[1], 'nx', 'tot', 'stop', 'g')
+  if known[2] then
+    if known[1] ~= row[11] then return nil end
+    return read(row, group_begun(known[4])), known[3]
+  end
+  if row[11] ~= '0' then return nil end
+  local intent = read(row, group_at(row[3]))
   new_record(intent)
-  return true
+  return intent
 end
 
 -- What the newest pending change of an owned cell means for ours: nil, or its number, group, and whether it stands behind.
@@ -170,9 +179,9 @@ local function take_cells(intent, items)
   touched[intent.group] = true
 end
 
-local function record(intent)
-  local wanted, stop = begin(intent)
-  if not wanted then return end
+local function record(row)
+  local intent, stop = begin(row)
+  if not intent then return end
   local items = {}
   for item in string.gmatch(intent.items, '%d+') do items[#items + 1] = item end
   if stop then
@@ -188,6 +197,6 @@ local function record(intent)
   end
 end
 
-for _, row in ipairs(given.intents) do record(read(row)) end
+for _, row in ipairs(given.intents) do record(row) end
 local any = next(touched) and 1 or 0
 return {any, write_collected()}
