@@ -2,5 +2,16 @@
 
 from tasks.door import update_work_items
 from tasks.pipeline import finish, intake, poll_job, publish, read_back, submit_batch, sweep
+from tasks.scheduled import run_schedules
 
-__all__ = ["finish", "intake", "poll_job", "publish", "read_back", "submit_batch", "sweep", "update_work_items"]
+__all__ = [
+    "finish",
+    "intake",
+    "poll_job",
+    "publish",
+    "read_back",
+    "run_schedules",
+    "submit_batch",
+    "sweep",
+    "update_work_items",
+]

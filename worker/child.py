@@ -42,7 +42,7 @@ def spawn(child: Child, output: IO[bytes] | None = None) -> subprocess.Popen[byt
     Call it from the main thread: to the kernel, the parent of a child is the *thread* that made it.
     """
     return subprocess.Popen(  # noqa: S603 - the arguments are ours
-        _bound_to_us(child),
+        bound_to_us(child),
         env={**os.environ, **child.env},
         cwd=child.cwd,
         stdin=subprocess.DEVNULL,
@@ -63,7 +63,7 @@ def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> No
             process.poll()
 
 
-def _bound_to_us(child: Child) -> tuple[str, ...]:
+def bound_to_us(child: Child) -> tuple[str, ...]:
     """Linux only; elsewhere a parent that is killed with SIGKILL leaves its children behind."""
     if sys.platform != "linux":
         return child.argv

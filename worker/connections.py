@@ -7,6 +7,7 @@ from redis.retry import Retry
 
 from config.celery_options import broker_link
 from config.settings import Settings
+from feishu_batch import FeishuBatch
 from feishu_batch.redis_urls import pool_of
 
 RETRIES = 2  # every step of the ledger may be repeated; more would only hide an outage from the caller
@@ -37,3 +38,14 @@ def control_app(settings: Settings) -> Celery:
         broker_use_ssl=link.ssl,
     )
     return app
+
+
+def producer(settings: Settings) -> FeishuBatch:
+    """What backend apps have, with our settings."""
+    return FeishuBatch(
+        settings.effective_redis_url,
+        broker_url=settings.effective_broker_url,
+        result_backend=settings.effective_result_backend,
+        key_prefix=settings.key_prefix,
+        timeout=settings.redis_timeout_seconds,
+    )

@@ -45,6 +45,7 @@ class ScheduleEntry(BaseModel):
     file: Path | None = None
     format: Literal["csv", "jsonl"] | None = None
     command: tuple[str, ...] | None = None
+    directory: Path | None = None  # where the command runs; the file of schedules' own
     timeout: str = DEFAULT_TIMEOUT  # of the command
     overlap: Overlap = Overlap.SKIP
     missed: Missed = Missed.RUN
@@ -115,6 +116,6 @@ class ScheduleEntry(BaseModel):
             raise ValueError(f"{told}needs exactly one of [schedule.intent], file and command")
         if self.format and not self.file:
             raise ValueError("format belongs to a file; a command prints JSON Lines")
-        if self.timeout != DEFAULT_TIMEOUT and not self.command:
-            raise ValueError("timeout belongs to a command")
+        if (self.timeout != DEFAULT_TIMEOUT or self.directory) and not self.command:
+            raise ValueError("timeout and directory belong to a command")
         return self

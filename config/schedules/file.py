@@ -71,7 +71,13 @@ def _entry(path: Path, place: int, table: dict[str, Any], content: dict[str, Any
     except ValidationError as error:
         where = _where(path, place, table.get("name"), lines)
         raise ConfigError(f"{where}: {'; '.join(_problems(error))}.") from None
-    return entry.model_copy(update={"file": path.parent / entry.file}) if entry.file else entry
+    return entry.model_copy(update=_places(path.parent, entry))
+
+
+def _places(origin: Path, entry: ScheduleEntry) -> dict[str, Path]:
+    if entry.file:
+        return {"file": origin / entry.file}
+    return {"directory": origin / (entry.directory or "")} if entry.command else {}
 
 
 def _where(path: Path, place: int, name: object, lines: list[int]) -> str:

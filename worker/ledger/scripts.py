@@ -7,16 +7,8 @@ from redis import Redis
 from redis.commands.core import Script
 
 _PRELUDE = "_lane.lua"
-_WITHOUT_PRELUDE = frozenset(
-    {
-        "reserve_slot",
-        "settle_slot",
-        "unlock",
-        "take_round",
-        "end_rounds",
-        "count_attempt",
-    }  # of a lock, a slot, the front
-)
+_OF_FRONT = frozenset({"take_round", "end_rounds", "count_attempt", "park"})
+_WITHOUT_PRELUDE = _OF_FRONT | {"reserve_slot", "settle_slot", "unlock"}
 
 
 @cache

@@ -1,0 +1,145 @@
+"""Carries one run out: from its file, command or table into the inbox, with ids that a repetition finds again."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from pathlib import Path
+
+import structlog
+from redis.exceptions import LockError
+from redis.lock import Lock
+
+from config.schedules import ScheduleEntry
+from feishu_batch import Producer
+from worker.heartbeat import Heartbeat
+from worker.importing.put import Put, put_rows
+from worker.importing.rows import Format, ImportFileError, Rejected, Row, read_rows
+from worker.importing.source import opened
+from worker.scheduling.command import CommandError, output_of
+from worker.scheduling.records import Record, Run, RunState, record_of
+from worker.scheduling.store import HOLD, Schedules
+
+log = structlog.get_logger("feishu_batch.schedules")
+
+SIGNS_PER_HOLD = 5
+LONGEST_REASON = 1500
+Rows = Iterator[Row | Rejected]
+
+
+class RunLostError(Exception):
+    """Somebody else carries the run out by now: this process was silent for too long."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    intents: int = 0
+    rejected: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def take(self, put: Put) -> list[str]:
+        """The ids of what is in the inbox now."""
+        if put.rejected and not self.rejected:
+            self.reasons.append(f"line {put.rejected[0].line}: {put.rejected[0].reason}")
+        ids = [row.intent.intent_id for row in (*put.enqueued, *put.known)]
+        self.intents += len(ids)
+        self.rejected += len(put.rejected)
+        return ids
+
+    def outcome(self, run: Run, now: float) -> Run:
+        told = f"{self.rejected} rows rejected; " if self.rejected else ""
+        reason = f"{told}{'; '.join(self.reasons)}"[:LONGEST_REASON]
+        done = replace(run, intents=self.intents, rejected=self.rejected, reason=reason)
+        if self.intents:
+            return replace(done, state=RunState.OPEN)
+        return replace(done, state=RunState.FAILED if reason else RunState.ENDED, ended_at=now)
+
+
+class Runner:
+    def __init__(self, store: Schedules, client: Callable[[], Producer], now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._client = client
+        self._now = now
+
+    def carry_out(
+        self, entry: ScheduleEntry, run: Run, hold: Lock, on_put: Callable[[Put], None] = lambda _put: None
+    ) -> Run:
+        """With `hold` acquired and the run written down; both are settled here. Raises `EnqueueError`: then it is repeated."""
+        with structlog.contextvars.bound_contextvars(schedule=entry.name, due=round(run.due, 3)):
+            try:
+                done = self._enqueued(entry, run, hold, on_put)
+                self._write_down(entry.name, run, done)
+            finally:
+                _let_go(hold)
+            say = log.warning if done.reason else log.info
+            say("schedule.ran", state=done.state.value, intents=done.intents, reason=done.reason or None)
+            return done
+
+    def _enqueued(self, entry: ScheduleEntry, run: Run, hold: Lock, on_put: Callable[[Put], None]) -> Run:
+        self._store.begin(entry.name)
+        tally = _Tally()
+        with Heartbeat(lambda: _renewed(hold), interval=HOLD / SIGNS_PER_HOLD, lease=HOLD) as held:
+            try:
+                with rows_of(entry, run.due) as rows, self._client() as client:
+                    for put in put_rows(rows, client, self._store.digests):
+                        if held.lost:
+                            raise RunLostError(f"the run of {entry.name} was taken over")
+                        self._store.add(entry.name, tally.take(put))
+                        on_put(put)
+            except (CommandError, ImportFileError) as error:
+                tally.reasons.append(str(error))
+            except KeyboardInterrupt:
+                tally.reasons.append("it was interrupted")
+            except OSError as error:
+                tally.reasons.append(f"{error.filename} cannot be read: {error.strerror}")
+        return tally.outcome(run, self._now())
+
+    def _write_down(self, name: str, run: Run, done: Run) -> None:
+        """The record may have changed meanwhile in everything but its run: a moment that was left out, or one that waits."""
+        while True:
+            before = self._store.read([name]).get(name)
+            record = record_of(before)
+            if record is None or record.run is None or (record.run.due, record.run.attempt) != (run.due, run.attempt):
+                raise RunLostError(f"the run of {name} was taken over")
+            if self._store.replace(name, before, replace(record, run=done).to_json()):
+                return
+
+
+@contextmanager
+def rows_of(entry: ScheduleEntry, due: float) -> Iterator[Rows]:
+    """Raises `CommandError`, `ImportFileError`, OSError."""
+    run_id = f"schedule {entry.name} {due:.3f}"
+    if entry.intent is not None:
+        yield iter([_only_row(entry, run_id)])
+    elif entry.file is not None:
+        with opened(str(entry.file), entry.format, run_id) as source:
+            yield read_rows(source.stream, source.format, run_id)
+    else:
+        with output_of(entry.command or (), entry.directory or Path.cwd(), entry.timeout_seconds) as output:
+            yield read_rows(output, Format.JSONL, run_id)
+
+
+def _only_row(entry: ScheduleEntry, run_id: str) -> Row:
+    if entry.intent is None:
+        raise ValueError(f"{entry.name} has no intent")
+    own = "scheduled-" + blake2b(run_id.encode(), digest_size=16).hexdigest()
+    return Row(1, entry.intent.model_copy(update={"intent_id": own}))
+
+
+def first_record(entry: ScheduleEntry, now: float) -> Record:
+    return Record(entry.times.definition, entry.times.latest(now))
+
+
+def _renewed(hold: Lock) -> bool:
+    try:
+        return bool(hold.reacquire())
+    except LockError:
+        return False
+
+
+def _let_go(hold: Lock) -> None:
+    try:
+        hold.release()
+    except LockError:
+        log.warning("schedule.hold_ran_out")
