@@ -122,6 +122,13 @@ class Failures:
             if len(group.items) < NAMED_ITEMS:
                 group.items.append((item, intent_id))
 
+    def join(self, others: "Failures") -> None:
+        for other in others.groups():
+            key = (other.code, other.reason)
+            group = self._groups.setdefault(key, FailureGroup(*key))
+            group.count += other.count
+            group.items += other.items[: NAMED_ITEMS - len(group.items)]
+
     def groups(self) -> list[FailureGroup]:
         """The most frequent reason first."""
         return sorted(self._groups.values(), key=lambda group: -group.count)

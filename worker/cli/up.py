@@ -1,26 +1,31 @@
 """`feishu-batch up`: everything on this machine, in the foreground."""
 
+import contextlib
 import os
+import sys
 import threading
+from collections.abc import Iterator
 
 import click
 
 from config.lanes import load_lanes
 from config.settings import Settings, load_settings, process_environment, unknown_variables
 from config.urls import masked_url
-from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
-from worker.cli.session import check_redis
+from worker.child import Child
+from worker.cli.errors import DONE, SOME_FAILED
+from worker.cli.session import check_redis, refuse_unusable
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
 from worker.connections import connect
-from worker.redis_checks import Severity, inspect
+from worker.redis_checks import inspect
 from worker.supervisor import Event, EventKind, Supervisor
+from worker.web.listening import CannotListenError, address_of, dashboard_child, listen, require_safe
 
 READY_WITHIN = 120.0  # seconds; a large append-only file takes a while to be read back
 
 
 @click.command("up", short_help="Run everything on this machine.")
 def up() -> int:
-    """Run everything on this machine: submit, poll and intake workers, beat, and Redis if none is named.
+    """Run everything on this machine: submit, poll and intake workers, beat, the status page, and Redis if none is named.
 
     Example:
       export FEISHU_BATCH_PLUGIN_ID=... FEISHU_BATCH_PLUGIN_SECRET=... FEISHU_BATCH_USER_KEY=...
@@ -39,11 +44,13 @@ def up() -> int:
     _warn_of_strangers()
     if settings.redis_url is not None:
         _check_redis(settings)
-    with termination_as_interrupt(), prepared(settings) as stack:
+    if settings.dashboard_enabled:
+        require_safe(settings)
+    with termination_as_interrupt(), prepared(settings) as stack, _status_page(stack.settings) as page:
         for lane in lanes.lanes:
             click.echo(f"lane {lane.name}: {lane.base_url} as user {lane.user_key}")
         _say_where(stack)
-        clean = _run(stack)
+        clean = _run(stack, page)
     click.echo("All processes have ended." if clean else "All processes have ended; some had to be killed.")
     return DONE if clean else SOME_FAILED
 
@@ -53,17 +60,33 @@ def _check_redis(settings: Settings) -> None:
     redis = connect(settings)
     check_redis(settings, redis)
     found = inspect(redis)
-    fatal = [finding.sentence for finding in found if finding.severity is Severity.FATAL]
-    if fatal:
-        where = masked_url(settings.effective_redis_url)
-        raise UnreachableError(f"Redis at {where} cannot be used. {' '.join(fatal)}")
+    refuse_unusable(settings, found)
     for finding in found:
         click.echo(f"{finding.severity}: {finding.sentence}", err=True)
 
 
-def _run(stack: Stack) -> bool:
+@contextlib.contextmanager
+def _status_page(settings: Settings) -> Iterator[tuple[Child, ...]]:
+    """None of its troubles keeps the work from being done."""
+    if not settings.dashboard_enabled:
+        yield ()
+        return
+    try:
+        listener = listen(settings, or_any_port=True)
+    except CannotListenError as error:
+        click.echo(f"No status page: {error}", err=True)
+        yield ()
+        return
+    with listener:
+        taken = settings.dashboard_port not in {0, listener.getsockname()[1]}
+        note = f" (port {settings.dashboard_port} is taken)" if taken else ""
+        click.echo(f"status page: {address_of(listener)}{note}")
+        yield (dashboard_child(settings, sys.executable, listener),)
+
+
+def _run(stack: Stack, page: tuple[Child, ...]) -> bool:
     over = threading.Event()
-    supervisor = Supervisor(stack.children, on_event=_say_event)
+    supervisor = Supervisor((*stack.children, *page), on_event=_say_event)
     herald = threading.Thread(target=_announce, args=(stack.settings, over), daemon=True)
     herald.start()
     try:

@@ -10,7 +10,7 @@ from feishu_batch.keys import FrontKeys, IntentKeys, RecordField
 
 T = TypeVar("T")
 CHUNK = 500  # commands or fields per round trip: the server answers others in between
-_COUNTS = (
+COUNTS = (
     RecordField.INTENT_ID,
     RecordField.TOTAL,
     RecordField.OPEN,
@@ -87,8 +87,8 @@ class Reading:
         for part in _chunks(places):
             pipe = self._redis.pipeline(transaction=False)
             for place in part:
-                pipe.hmget(place.record, _COUNTS)
-            found += [_present(zip(_COUNTS, row, strict=True)) for row in pipe.execute()]
+                pipe.hmget(place.record, COUNTS)
+            found += [_present(zip(COUNTS, row, strict=True)) for row in pipe.execute()]
         return found
 
     def outcomes(self, places: Sequence[IntentKeys]) -> list[dict[str, str]]:

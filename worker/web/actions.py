@@ -1,0 +1,201 @@
+"""What the page may do, and what it asks for one by one: the commands' own code behind HTTP."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Annotated, Any, Final, TypeVar
+
+import anyio
+import structlog
+from anyio.to_thread import run_sync
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from feishu_batch.errors import FeishuBatchError
+from worker.cli.errors import CliError, UnreachableError, WrongUseError
+from worker.cli.session import Session
+from worker.details import IntentDetail, ItemView, document, intent_detail
+from worker.retrying import Decision
+from worker.steering import Selection, cancel_intent, enqueue_again, left_alone, retried_items, retry_decisions
+from worker.web.guard import refused
+
+log = structlog.get_logger("feishu_batch.web")
+
+LARGEST_BODY: Final = 16_384  # bytes
+LISTED: Final = 20  # items of one standing, and intents of a retry
+STANDINGS: Final = 50
+VALUES: Final = ("before_field_value", "after_field_value")
+Model = TypeVar("Model", bound="Order")
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+Work = Callable[[Session, Any], dict[str, Any]]
+
+
+class Order(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Pause(Order):
+    lane: Id
+    reason: Annotated[str, Field(min_length=1, max_length=200)] = "paused on the status page"
+
+
+class Resume(Order):
+    lane: Id
+
+
+class Cancel(Order):
+    intent: Id
+
+
+class Retry(Order):
+    """`confirmed`: the digest of what was shown; without one, nothing is enqueued."""
+
+    intent: Id | None = None
+    code: Annotated[str, Field(max_length=200)] | None = None
+    lane: Id | None = None
+    since_at: float | None = None
+    confirmed: str | None = None
+
+
+def pause(session: Session, order: Pause) -> dict[str, Any]:
+    for lane in session.chosen_lanes(order.lane):
+        lane.pause(order.reason, polling=True)
+    return {"told": f"Lane {order.lane} is paused. Jobs that were accepted are followed to their end."}
+
+
+def resume(session: Session, order: Resume) -> dict[str, Any]:
+    went_on = [lane.resume() for lane in session.chosen_lanes(order.lane)]
+    return {"told": f"Lane {order.lane} {'goes on' if any(went_on) else 'was not paused'}."}
+
+
+def cancel(session: Session, order: Cancel) -> dict[str, Any]:
+    done = cancel_intent(session, order.intent)
+    if done.ended:
+        return {"told": f"The intent had already ended: {done.ended}."}
+    return {"told": f"{done.items} items canceled, {done.in_flight} in a request that goes on."}
+
+
+def retry(session: Session, order: Retry) -> dict[str, Any]:
+    """Shows what a dry run of the command says; enqueues exactly that once it is confirmed."""
+    intents = (order.intent,) if order.intent else ()
+    if not (intents or order.code):
+        raise WrongUseError("Say which intent, or which reason.")
+    decisions = retry_decisions(session, Selection(intents, order.code, None, order.since_at, order.lane))
+    shown = _plan(decisions)
+    if order.confirmed is None:
+        return shown
+    if order.confirmed != shown["digest"]:
+        return {**shown, "changed": True}
+    enqueue_again(session, decisions)
+    return {"told": f"{shown['items']} items of {shown['intents']} intents are enqueued once more."}
+
+
+def _plan(decisions: Sequence[Decision]) -> dict[str, Any]:
+    todo = [one for one in decisions if one.items]
+    content = repr([(one.failure.lane, one.failure.number, one.items) for one in todo])
+    return {
+        "items": retried_items(decisions),
+        "intents": len(todo),
+        "first": [{"intent": one.failure.intent_id, "items": len(one.items)} for one in todo[:LISTED]],
+        "left": [{"why": str(why), "items": len(items)} for why, items in left_alone(decisions).items()],
+        "digest": blake2b(content.encode(), digest_size=16).hexdigest(),
+    }
+
+
+def look_up(session: Session, intent_id: str, *, values: bool) -> dict[str, Any] | None:
+    """One intent; its items put together by where they stand. Field values only if they are asked for."""
+    detail = intent_detail(session.reading, intent_id, session.settings.user_key)
+    if detail is None:
+        return None
+    told = document(detail, ())
+    if told["group"] and not values:
+        told["group"] = {name: value for name, value in told["group"].items() if name not in VALUES}
+    standings = _standings(detail)
+    return {**told, "items": standings[:STANDINGS], "more_standings": max(0, len(standings) - STANDINGS)}
+
+
+def _standings(detail: IntentDetail) -> list[dict[str, Any]]:
+    together: dict[tuple[Any, ...], list[ItemView]] = {}
+    for item in detail.items:
+        together.setdefault((item.state, item.code, item.reason, item.batch, item.job), []).append(item)
+    names = ("state", "code", "reason", "batch", "job")
+    return [
+        {**dict(zip(names, key, strict=True)), "count": len(items), "first": [one.item for one in items[:LISTED]]}
+        for key, items in together.items()
+    ]
+
+
+ORDERS: Final[dict[str, tuple[type[Order], Work]]] = {
+    "pause": (Pause, pause),
+    "resume": (Resume, resume),
+    "cancel": (Cancel, cancel),
+    "retry": (Retry, retry),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    session: Session
+    read_only: bool
+
+    def routes(self) -> list[Route]:
+        few = anyio.CapacityLimiter(4)  # a retry may read for a while
+        acting = [
+            Route(f"/api/{name}", self._endpoint(name, model, work, few), methods=["POST"])
+            for name, (model, work) in ORDERS.items()
+        ]
+        return [*acting, Route("/api/intents/{intent}", self._intent(few))]
+
+    def _endpoint(
+        self, name: str, model: type[Order], work: Work, few: anyio.CapacityLimiter
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def act(request: Request) -> Response:
+            if self.read_only:
+                return refused(403, "This page only shows: FEISHU_BATCH_DASHBOARD_READ_ONLY is set.")
+            order = await parsed(request, model)
+            if order is None:
+                return refused(400, "The request is not understood: load the page again.")
+            answer = await _answered(lambda: work(self.session, order), few)
+            client = request.client.host if request.client else ""
+            log.info(
+                "page.order", order=name, **order.model_dump(exclude_none=True), status=answer.status_code, by=client
+            )
+            return answer
+
+        return act
+
+    def _intent(self, few: anyio.CapacityLimiter) -> Callable[[Request], Awaitable[Response]]:
+        async def show(request: Request) -> Response:
+            intent_id, values = request.path_params["intent"], "values" in request.query_params
+            return await _answered(lambda: look_up(self.session, intent_id, values=values), few)
+
+        return show
+
+
+async def parsed(request: Request, model: type[Model]) -> Model | None:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            return None
+    try:
+        return model.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+async def _answered(work: Callable[[], dict[str, Any] | None], few: anyio.CapacityLimiter) -> JSONResponse:
+    try:
+        told = await run_sync(work, limiter=few)
+    except UnreachableError as error:
+        return refused(503, str(error))
+    except CliError as error:
+        return refused(400, str(error))
+    except (RedisError, FeishuBatchError, OSError) as error:
+        return refused(503, f"It could not be done ({type(error).__name__}): {str(error)[:200]}")
+    if told is None:
+        return refused(404, "There is no such intent here, or it ended so long ago that it was forgotten.")
+    return JSONResponse(told)

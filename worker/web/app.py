@@ -1,0 +1,122 @@
+"""The application: the page, its feed, what it may do, and a health check for whoever watches the process."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio.to_thread import run_sync
+from pydantic import Field
+from redis.exceptions import RedisError
+from sse_starlette import EventSourceResponse
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from worker.cli.session import Session
+from worker.health import Check, Mark, check_beat, check_inbox, check_lane
+from worker.ledger.vitals import vitals
+from worker.views import inbox_view, lane_view
+from worker.web.actions import Actions, Order, parsed
+from worker.web.feed import Feed
+from worker.web.gate import SESSION_SECONDS, Gate
+from worker.web.guard import Guard, cookie_name, is_authorised, refused, session_of
+from worker.web.snapshot import Snapshots
+
+STATIC: Final = Path(__file__).with_name("static")
+WRONG_TOKEN_PAUSE: Final = 1.0  # seconds; one guess at a time
+SEND_TIMEOUT: Final = 20.0  # seconds until a browser that takes nothing is let go
+RETRY_MS: Final = 2000  # after which a browser connects again
+REVALIDATE: Final = {"Cache-Control": "no-cache"}
+
+
+class Login(Order):
+    token: str = Field(max_length=1000)
+
+
+class Page:
+    def __init__(self, session: Session) -> None:
+        settings = session.settings
+        self._session = session
+        token = settings.dashboard_token
+        self._gate = Gate(token.get_secret_value() if token else None)
+        self._read_only = settings.dashboard_read_only
+        snapshots = Snapshots(session, read_only=self._read_only)
+        self._feed = Feed(snapshots.look, snapshots.begin)
+        self._guesses = asyncio.Lock()
+        self._one_check = anyio.CapacityLimiter(1)
+
+    def app(self) -> Starlette:
+        routes: list[BaseRoute] = [
+            Route("/", self._index),
+            Mount("/static", StaticFiles(directory=STATIC)),
+            Route("/login", self._login, methods=["POST"]),
+            Route("/logout", self._logout, methods=["POST"]),
+            Route("/healthz", self._health),
+            Route("/api/session", self._who),
+            Route("/api/events", self._events),
+            *Actions(self._session, self._read_only).routes(),
+        ]
+        names = (self._session.settings.dashboard_host, *self._session.settings.dashboard_names)
+        return Starlette(routes=routes, middleware=[Middleware(Guard, gate=self._gate, names=names)])
+
+    async def _index(self, _request: Request) -> Response:
+        return FileResponse(STATIC / "index.html", headers=REVALIDATE)
+
+    async def _events(self, _request: Request) -> Response:
+        if self._feed.is_full:
+            return refused(503, "Too many browsers look at this page.")
+        content = ({"data": message, "retry": RETRY_MS} async for message in self._feed.messages())
+        return EventSourceResponse(content, send_timeout=SEND_TIMEOUT)
+
+    async def _who(self, request: Request) -> Response:
+        csrf = self._gate.csrf(session_of(request, self._gate))
+        return JSONResponse({"csrf": csrf, "needs_token": self._gate.needs_token, "read_only": self._read_only})
+
+    async def _login(self, request: Request) -> Response:
+        if self._guesses.locked():
+            return refused(429, "Somebody is logging in at this moment: try again in a second.")
+        async with self._guesses:
+            given = await parsed(request, Login)
+            if given is None or not self._gate.is_token(given.token):
+                await asyncio.sleep(WRONG_TOKEN_PAUSE)
+                return refused(401, "That is not the token.")
+        response = JSONResponse({})
+        response.set_cookie(
+            cookie_name(request),
+            self._gate.new_session(),
+            max_age=SESSION_SECONDS,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    async def _logout(self, request: Request) -> Response:
+        response = JSONResponse({})
+        response.delete_cookie(cookie_name(request), httponly=True, samesite="strict")
+        return response
+
+    async def _health(self, request: Request) -> Response:
+        """200 while what should move does move; 503 otherwise. A lane that is paused is well."""
+        try:
+            checks = await run_sync(checked, self._session, limiter=self._one_check)
+        except (RedisError, OSError):
+            return JSONResponse({"healthy": False, "why": ["Redis does not answer."]}, 503)
+        bad = [f"{check.what}. {check.advice}" for check in checks if check.mark is Mark.FAIL]
+        told = {"healthy": not bad} | ({"why": bad} if is_authorised(request, self._gate) else {})
+        return JSONResponse(told, 503 if bad else 200)
+
+
+def checked(session: Session) -> list[Check]:
+    """The checks of `doctor` that tell progress."""
+    lanes = session.chosen_lanes(None)
+    settings, inbox = session.settings, inbox_view(session.reading)
+    seen = {one.name: vitals(session.redis, one.prefix) for one in lanes}
+    found = [*check_beat(seen, settings.sweep_seconds), check_inbox(inbox)]
+    for one in lanes:
+        found += check_lane(lane_view(session.reading, one), seen[one.name], settings.max_open_jobs)
+    return found

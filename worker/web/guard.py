@@ -1,0 +1,96 @@
+"""Stands before every route: known hosts, the token, where a request that changes something comes from, strict headers."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from worker.web.gate import Gate, is_known_host, is_same_origin
+
+# The page itself holds no data; it asks for the token. /healthz says no more than yes or no to strangers.
+OPEN: Final = ("/", "/login", "/healthz", "/static/")
+BEARER: Final = "Bearer "
+
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    def __init__(self, app: ASGIApp, gate: Gate, names: Sequence[str]) -> None:
+        self._app, self._gate, self._names = app, gate, tuple(names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        refusal = self._refusal(Request(scope))
+        await (refusal or self._app)(scope, receive, with_headers)
+
+    def _refusal(self, request: Request) -> JSONResponse | None:
+        host = request.headers.get("host", "")
+        if not is_known_host(host, self._names):
+            told = f"This page is not known as {host[:100]!r}; add the name to FEISHU_BATCH_DASHBOARD_NAMES."
+            return refused(421, told)
+        if not is_authorised(request, self._gate) and not _is_open(request.url.path):
+            return refused(401, "Log in with the token of the status page.")
+        return None if request.method in {"GET", "HEAD"} else self._refused_change(request, host)
+
+    def _refused_change(self, request: Request, host: str) -> JSONResponse | None:
+        headers = request.headers
+        if not is_same_origin(host, headers.get("origin"), headers.get("sec-fetch-site")):
+            return refused(403, "The request comes from another page.")
+        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return refused(415, "The content has to be JSON.")
+        if request.url.path == "/login" or _bearer_is_right(request, self._gate):
+            return None  # neither is sent by a browser on its own
+        if not self._gate.is_csrf(headers.get("x-csrf-token", ""), session_of(request, self._gate)):
+            return refused(403, "The page is out of date: load it again.")
+        return None
+
+
+def refused(status: int, told: str) -> JSONResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - HTTP's number
+    return JSONResponse({"error": told}, status, headers)
+
+
+def is_authorised(request: Request, gate: Gate) -> bool:
+    return not gate.needs_token or _bearer_is_right(request, gate) or bool(session_of(request, gate))
+
+
+def session_of(request: Request, gate: Gate) -> str:
+    """The session's cookie, if it is a valid one; else empty."""
+    cookie = request.cookies.get(cookie_name(request), "")
+    return cookie if cookie and gate.needs_token and gate.is_session(cookie) else ""
+
+
+def cookie_name(request: Request) -> str:
+    """Cookies do not tell ports apart; two pages of one machine should not log each other out."""
+    return f"feishu_batch_{(request.scope.get('server') or ('', 0))[1]}"
+
+
+def _bearer_is_right(request: Request, gate: Gate) -> bool:
+    given = request.headers.get("authorization", "")
+    return given.startswith(BEARER) and gate.is_token(given.removeprefix(BEARER))
+
+
+def _is_open(path: str) -> bool:
+    return any(path == one or (one.endswith("/") and one != "/" and path.startswith(one)) for one in OPEN)

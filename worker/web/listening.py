@@ -1,0 +1,62 @@
+"""Where the page listens, and who starts it. Without the web server's own modules: `up` only passes the socket on."""
+
+import socket
+
+from config.errors import ConfigError
+from config.explain import variable_name
+from config.settings import Settings, as_environment, is_loopback
+from worker.child import Child
+
+BACKLOG = 64
+
+
+class CannotListenError(Exception):
+    """The text says where, and what to do."""
+
+
+def require_safe(settings: Settings) -> None:
+    """Others than this machine's own users need a token. Raises `ConfigError`."""
+    if settings.dashboard_token is None and not is_loopback(settings.dashboard_host):
+        raise ConfigError(
+            f"The status page would be open to everybody who reaches {settings.dashboard_host}: "
+            f"set {variable_name('dashboard_token')} (as from: openssl rand -hex 24), or leave "
+            f"{variable_name('dashboard_host')} at 127.0.0.1."
+        )
+
+
+def listen(settings: Settings, *, or_any_port: bool) -> socket.socket:
+    """A listening socket. `or_any_port`: a free one if the port is taken. Raises `ConfigError`, `CannotListenError`."""
+    require_safe(settings)
+    host, port = settings.dashboard_host, settings.dashboard_port
+    try:
+        return _listener(host, port)
+    except OSError as error:
+        if not or_any_port or port == 0:
+            what = f"The status page cannot listen on {host}:{port} ({error.strerror or error})"
+            raise CannotListenError(f"{what}: set {variable_name('dashboard_port')} to another one, or to 0.") from None
+    try:
+        return _listener(host, 0)
+    except OSError as error:
+        raise CannotListenError(f"The status page cannot listen on {host} ({error.strerror or error}).") from None
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+
+
+def address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def dashboard_child(settings: Settings, python: str, listener: socket.socket) -> Child:
+    """The page as a child of the process that listens. It needs no credentials, and gets none by our settings."""
+    secrets = {variable_name(name): "" for name in ("plugin_id", "plugin_secret")}
+    return Child(
+        name="dashboard",
+        argv=(python, "-m", "worker.web", str(listener.fileno())),
+        env={**as_environment(settings), **secrets},
+        cwd=settings.data_dir.absolute(),
+        pass_fds=(listener.fileno(),),
+    )

@@ -1,0 +1,182 @@
+"""What the page shows, in sections that are sent when they change. Reads only; one look serves all browsers."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import chain
+from typing import Any, Final
+
+from feishu_batch.results import IntentState
+from worker.cli.session import Session
+from worker.ledger.current import Current, IntentRow, OpenBatch, Subject
+from worker.ledger.lane import Lane
+from worker.remote.client import MAX_ITEMS_PER_BATCH
+from worker.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
+from worker.web.recent_failures import RecentFailures
+
+Section = Any  # JSON
+
+# What is listed, so that a page of a busy lane stays as small as that of an idle one. The counts beside the lists are whole.
+JOBS: Final = 12  # of each kind and lane
+BATCHES: Final = 40  # that were settled last, of each lane
+INTENTS: Final = 40
+NEWEST: Final = 60  # numbers that are looked at for intents
+ENDED: Final = 15  # of each kind and lane, as above
+REASONS: Final = 8  # of each lane
+LONGEST_TEXT: Final = 300  # characters; of what the remote system or a producer says
+
+
+class Snapshots:
+    def __init__(self, session: Session, *, read_only: bool) -> None:
+        settings = session.settings
+        self._session = session
+        self._lanes = session.chosen_lanes(None)
+        self._current = Current(session.redis, settings.key_prefix, tuple(session.lanes))
+        self._failures = RecentFailures(session.reading)
+        self._about = {
+            "slot": settings.slot_seconds,
+            "batch_items": MAX_ITEMS_PER_BATCH,
+            "max_open_jobs": settings.max_open_jobs,
+            "read_only": read_only,
+            "several_lanes": len(self._lanes) > 1,
+        }
+        self.begin()
+
+    def begin(self) -> None:
+        """Looks begin again after a pause: slot use is that of the looks from now on."""
+        self._use = {one.name: Use(self._session.settings.slot_seconds) for one in self._lanes}
+
+    def look(self) -> dict[str, Section]:
+        inbox = inbox_view(self._session.reading)
+        views = [lane_view(self._session.reading, one) for one in self._lanes]
+        batches = {one.name: self._current.open_batches(one.name, JOBS) for one in self._lanes}
+        intents, not_ended = self._intents(batches), self._current.not_ended()
+        groups = {(name, batch.group) for name, found in batches.items() for batch in found}
+        groups |= {(row.view.lane or "", row.group) for row in intents if row.group}
+        groups |= {(view.lane, str(batch.get("group"))) for view in views for batch in view.recent[:BATCHES]}
+        subjects = self._current.subjects(groups)
+        now = views[0].figures.now
+        return {
+            "now": round(now, 1),
+            "about": self._about,
+            "inbox": {"intents": inbox.intents, "oldest_at": _ago(now, inbox.oldest_wait)},
+            "lanes": [self._lane(view, inbox) for view in views],
+            "jobs": [_job(name, one, subjects) for name, found in batches.items() for one in found],
+            "recent": {view.lane: [_settled(view.lane, b, subjects) for b in view.recent[:BATCHES]] for view in views},
+            "intents": {"rows": [_intent(row, subjects) for row in intents], "not_ended": not_ended},
+            "failures": self._failed(self._lanes, now),
+        }
+
+    def _lane(self, view: LaneView, inbox: InboxView) -> Section:
+        use = self._use[view.lane]
+        use.note(view.figures.now, view.figures.slots_taken)
+        counts = view.counts
+        return {
+            "name": view.lane,
+            "pause": {**view.pause, "reason": _cut(view.pause["reason"])} if view.pause else None,
+            "ready": view.ready_changes,
+            "groups": view.figures.ready_groups,
+            "waiting_since": _rounded(view.figures.waiting_since),
+            "requests_left": view.requests_left,
+            "left": what_is_left(view, inbox).value,
+            "cells": counts.owned_cells,
+            "open_jobs": counts.open_jobs,
+            "checks": counts.checks,
+            "due": counts.due_batches,
+            "use": None if use.share is None else round(use.share, 2),
+        }
+
+    def _intents(self, batches: dict[str, list[OpenBatch]]) -> list[IntentRow]:
+        """Those in a request, then the newest that wait, then those that ended last."""
+        in_flight = [(lane, number) for lane, found in batches.items() for one in found for number in one.intents]
+        ended = chain.from_iterable(self._current.ended_last(one.name, ENDED) for one in self._lanes)
+        rows = self._current.intents([*in_flight[: 4 * INTENTS], *self._current.newest(NEWEST), *ended])
+        return sorted(rows, key=_interest)[:INTENTS]
+
+    def _failed(self, lanes: Sequence[Lane], now: float) -> Section:
+        seen = {one.name: self._failures.look(one.name, now) for one in lanes}
+        return {
+            "since": min(one.since for one in seen.values()),
+            "is_cut": any(one.is_cut for one in seen.values()),
+            "is_counting": any(one.is_counting for one in seen.values()),
+            "total": sum(group.count for one in seen.values() for group in one.groups),
+            "groups": [
+                {
+                    "lane": name,
+                    "code": group.code,
+                    "reason": _cut(group.reason),
+                    "count": group.count,
+                    "items": [{"item": item, "intent": intent} for item, intent in group.items],
+                }
+                for name, one in seen.items()
+                for group in one.groups[:REASONS]
+            ],
+            "more": sum(max(0, len(one.groups) - REASONS) for one in seen.values()),
+        }
+
+
+def _interest(row: IntentRow) -> tuple[int, float, int]:
+    """In flight first, then waiting, the oldest of both first; then ended, the newest first."""
+    if row.view.progress.in_flight:
+        return 0, row.view.number, 0
+    if row.view.state is IntentState.OPEN:
+        return 1, row.view.number, 0
+    return 2, -(row.ended_at or 0.0), -row.view.number
+
+
+def _intent(row: IntentRow, subjects: dict[tuple[str, str], Subject]) -> Section:
+    progress = {name: count for name, count in asdict(row.view.progress).items() if count}
+    return {
+        "id": row.view.intent_id,
+        "lane": row.view.lane,
+        "state": row.view.state.value,
+        "note": _cut(row.note),
+        "what": _subject(subjects.get((row.view.lane or "", row.group or ""))),
+        "enqueued_at": _rounded(row.enqueued_at),
+        "ended_at": _rounded(row.ended_at),
+        **progress,
+    }
+
+
+def _job(lane: str, one: OpenBatch, subjects: dict[tuple[str, str], Subject]) -> Section:
+    return {
+        "lane": lane,
+        "batch": one.number,
+        "state": one.state,
+        "items": one.items,
+        "size": one.size,
+        "claimed_at": _rounded(one.claimed_at),
+        "next_at": _rounded(one.next_at),
+        "tries": one.tries,
+        "polls": one.polls,
+        "job": one.job,
+        "why": _cut(one.why),
+        "what": _subject(subjects.get((lane, one.group))),
+    }
+
+
+def _settled(lane: str, batch: dict[str, Any], subjects: dict[tuple[str, str], Subject]) -> Section:
+    return {
+        "batch": batch["batch"],
+        "size": batch["size"],
+        "failed": batch["failed"],
+        "took": round(batch["settled_at"] - batch["claimed_at"], 1),
+        "at": _rounded(batch["settled_at"]),
+        "tries": batch["tries"],
+        "what": _subject(subjects.get((lane, str(batch.get("group"))))),
+    }
+
+
+def _subject(subject: Subject | None) -> str:
+    return f"{subject.field_key} · {subject.work_item_type_key}" if subject else ""
+
+
+def _ago(now: float, seconds: float | None) -> float | None:
+    return None if seconds is None else round(now - seconds, 1)
+
+
+def _rounded(moment: float | None) -> float | None:
+    return None if moment is None else round(moment, 1)
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
