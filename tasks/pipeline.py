@@ -23,8 +23,8 @@ class Step(Task):
     Strategy = STRATEGY
 
 
-def _lane_of(name: str, task: TaskName) -> LaneRuntime:
-    """The lane that a hint is about; from here on a new hint of the kind may be sent."""
+def _lane_of(name: str) -> LaneRuntime:
+    """The lane that a hint is about."""
     structlog.contextvars.clear_contextvars()
     lane = runtime().lanes.get(name)
     if lane is None:
@@ -32,6 +32,12 @@ def _lane_of(name: str, task: TaskName) -> LaneRuntime:
             f"this worker has no lane {name!r}; a worker with another lanes file shares its queues", requeue=False
         )
     structlog.contextvars.bind_contextvars(lane=name)
+    return lane
+
+
+def _look_into(name: str, task: TaskName) -> LaneRuntime:
+    """The lane that a hint is about; from here on a new hint of the kind may be sent."""
+    lane = _lane_of(name)
     lane.hints.arrived(task)
     return lane
 
@@ -48,25 +54,25 @@ def intake() -> int:
 @app.task(base=Step, name=str(TaskName.SUBMIT_BATCH))
 def submit_batch(lane: str) -> dict[str, object]:
     """Send one batch, if there is one to send."""
-    return _lane_of(lane, TaskName.SUBMIT_BATCH).submitter.run()
+    return _lane_of(lane).submitter.run()
 
 
 @app.task(base=Step, name=str(TaskName.POLL_JOB))
 def poll_job(lane: str, batch: int = 0, job: str = "") -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Ask for the job that is due most."""
-    return _lane_of(lane, TaskName.POLL_JOB).follower.poll()
+    return _look_into(lane, TaskName.POLL_JOB).follower.poll()
 
 
 @app.task(base=Step, name=str(TaskName.READ_BACK))
 def read_back(lane: str, batch: int = 0) -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Read the cells of a batch whose outcome is unknown."""
-    return _lane_of(lane, TaskName.READ_BACK).follower.read_back()
+    return _look_into(lane, TaskName.READ_BACK).follower.read_back()
 
 
 @app.task(base=Step, name=str(TaskName.PUBLISH))
 def publish(lane: str) -> int:
     """Make known what became of ended intents."""
-    return _lane_of(lane, TaskName.PUBLISH).publisher.run()
+    return _look_into(lane, TaskName.PUBLISH).publisher.run()
 
 
 @app.task(base=Step, name=str(TaskName.SWEEP))

@@ -14,6 +14,8 @@ from worker.ledger.lane import Lane
 
 log = structlog.get_logger("feishu_batch.hints")
 
+HELD_LONGER = 0.5  # seconds: should the process that waits die, the sweep may send a new hint so much later
+
 
 def _send_if(wanted: Callable[[], bool], app: Celery, task: TaskName, kwargs: dict[str, Any]) -> None:
     """A hint that cannot be sent is no failure of the step that wanted it: the sweep finds the work."""
@@ -59,6 +61,10 @@ class LaneHints:
     def publish_if(self, wanted: bool) -> None:
         if wanted:
             self.publish()
+
+    def looks_in(self, task: TaskName, seconds: float) -> None:
+        """The step of a hint that arrived waits before it looks: a second hint would only keep another worker busy."""
+        self._lane.hold_hint(str(task), seconds + HELD_LONGER)
 
     def arrived(self, task: TaskName) -> None:
         """Called before looking into the ledger: whoever writes from now on has to send a new hint."""

@@ -9,6 +9,7 @@ import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from config.routing import TaskName
 from worker.blame import Blame
 from worker.heartbeat import Heartbeat
 from worker.hints import LaneHints
@@ -26,7 +27,7 @@ from worker.ledger.records import (
 )
 from worker.outcomes import Policy, Step, after_submit, to_read_back
 from worker.outcomes.after_submit import MAX_REASKS
-from worker.pacing.slots import LEAD, Reservation, Slots
+from worker.pacing.slots import LEAD, LOOK_AGAIN, Reservation, Slots
 from worker.pacing.spacing import Verdict
 from worker.polling import back_off, next_poll_delay, size_class, tolerated_lag
 from worker.remote.client import RemoteClient
@@ -74,10 +75,10 @@ class Submitter:
 
     def run(self) -> dict[str, object]:
         """Send one request, if there is one to send. Returns what happened, in ids."""
-        wait = self._slots.opens_in()
-        if wait > LONGEST_WAIT * self._slots.spacing.slot + LEAD:
+        wait = self._wait_for_slot()
+        self._hints.arrived(TaskName.SUBMIT_BATCH)
+        if wait:
             return {"state": "waiting", "slot_opens_in": round(wait, 3)}
-        time.sleep(max(0.0, wait - LEAD))
         token = self._token()
         if token is None:
             return {"state": "no token"}
@@ -89,6 +90,20 @@ class Submitter:
         return self._carry_out(claimed, token)
 
     # --- before the request ---------------------------------------------------------------------------------------
+
+    def _wait_for_slot(self) -> float:
+        """Until shortly before the slot opens. Returns 0, or the seconds until it does if that is too long to wait for."""
+        slot = self._slots.spacing.slot
+        while (wait := self._slots.opens_in()) > LEAD:
+            if wait > LONGEST_WAIT * slot + LEAD:
+                return wait
+            # With a second submit worker, two that wait for one slot would each use up a start of their `rate_limit`.
+            self._hints.looks_in(TaskName.SUBMIT_BATCH, wait)
+            if wait <= slot:
+                time.sleep(wait - LEAD)
+                break
+            time.sleep(LOOK_AGAIN * slot)  # somebody's request has no answer yet; with it, the slot opens earlier
+        return 0.0
 
     def _token(self) -> Token | None:
         try:

@@ -210,6 +210,10 @@ class Lane:
     def want_hint(self, kind: str) -> bool:
         return bool(self._redis.set(self.key(f"hint:{kind}"), "1", nx=True, px=HINT_MS))
 
+    def hold_hint(self, kind: str, seconds: float) -> None:
+        """Whoever took the hint looks in so many seconds: until then no other is wanted."""
+        self._redis.set(self.key(f"hint:{kind}"), "1", px=_ms(seconds))
+
     def note_sweep(self) -> None:
         """For whoever wants to know whether anybody still looks after the lane."""
         self._redis.set(self.key("swept-at"), f"{self.now():.3f}", ex=SWEEP_KNOWN_FOR)

@@ -21,10 +21,10 @@ from typing import Literal
 WINDOW = 300  # round trips that are remembered: about five minutes of a busy lane
 TRUSTED_FROM = 10  # with fewer round trips nothing is known about the shortest one
 # Both legs are rarely short at once, so the shortest of n round trips lies about spread/√n above what is possible.
-CAUTION = 2.0
+CAUTION = 1.5
 LONGEST_LAG = 0.02  # seconds; what leaves later than this had no work, or its process no processor
 USUAL = 0.9  # this share of the round trips tells how far they spread
-MARGIN = 0.003  # seconds, for clocks that count in milliseconds and for what the estimate may still be off
+MARGIN = 0.002  # seconds, for clocks that count in milliseconds and for what the estimate may still be off
 FIRST_PENALTY = 0.01  # seconds of extra spacing after a refusal by the rate limit
 PENALTY_GROWTH = 3.0
 PENALTY_DECAY = 0.9  # per accepted request
