@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from worker.remote.client import DEFAULT_TOKEN_LIFETIME, MAX_CALLS_PER_QUERY, RemoteClient
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, OutcomeUnknown, RemoteError, SpaceRefused
 from worker.remote.models import BatchUpdate, Exchange, JobStatus, Option, Project, Token
+from worker.remote.secrets import MASK
 from worker.remote.transport import Answer
 
 TOKEN = Token.issued("p-token", at=0, lifetime=7200)
@@ -306,3 +307,23 @@ def test_whatever_is_answered_every_call_ends_in_a_result_or_a_remote_error(body
     ):
         with suppress(RemoteError):
             call()
+
+
+def test_a_token_that_was_used_before_is_masked_as_well_as_the_present_one():
+    remote, _ = client({"err_code": 9999, "err_msg": "p-token-1 p-token-2"})
+    for number in (1, 2):
+        with pytest.raises(BatchRefused) as caught:
+            remote.batch_update(update(), token=Token.issued(f"p-token-{number}", at=0, lifetime=9), idem_uuid="u")
+    assert "p-token" not in str(caught.value)
+
+
+def test_job_names_words_scenes_and_log_ids_are_masked_but_not_what_a_cell_holds():
+    told = {"task_status": "p-token", "error_scenes": ["p-token!"], "success_sub_task_list": []}
+    remote, _ = client(lambda call: ok(told if "task_result" in call["path"] else {"task_id": "p-token"}))
+    report = remote.task_result("j", token=TOKEN)
+    assert "p-token" not in repr(report)
+    assert remote.batch_update(update(), token=TOKEN, idem_uuid="u").task_id == MASK
+    cell = {"field_key": "f", "field_type_key": "text", "field_value": "p-token"}
+    remote, _ = client(ok([{"id": 1, "name": "p-token", "fields": [cell]}]))
+    [item] = remote.query_items("p", "story", [1], ["f"], token=TOKEN)
+    assert (item.fields["f"], item.name) == ("p-token", MASK)

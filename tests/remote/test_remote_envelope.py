@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.remote.envelope import MASK, Envelope, parse, to_int
+from worker.remote.envelope import Envelope, parse, to_int
+from worker.remote.secrets import MASK, Secrets
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -90,7 +91,7 @@ def test_success_has_no_message_of_ours():
 
 def test_echoed_secrets_are_masked():
     envelope = parse(
-        b'{"err_code": 1, "err_msg": "token p-abc is bad", "err": {"msg": "p-abc"}}', secrets=["p-abc", ""]
+        b'{"err_code": 1, "err_msg": "token p-abc is bad", "err": {"msg": "p-\\u0061bc"}}', secrets=Secrets("p-abc", "")
     )
     assert envelope.message == f"token {MASK} is bad"
     assert envelope.inner_message == MASK

@@ -33,6 +33,7 @@ from worker.remote.models import (
     Token,
     WorkItem,
 )
+from worker.remote.secrets import Secrets
 from worker.remote.transport import Transport
 
 MAX_ITEMS_PER_BATCH = 50  # official page
@@ -91,6 +92,7 @@ class RemoteClient:
         self._transport = transport
         self._plugin_id = plugin_id
         self._plugin_secret = plugin_secret
+        self._secrets = Secrets(plugin_secret.get_secret_value())
         self._user_key = user_key
         self._table = table
         self._token_type = token_type
@@ -219,8 +221,8 @@ class RemoteClient:
             params=call.params,
             may_leave=call.may_leave,
         )
-        envelope = parse(answer.body, secrets=self._secrets(token))
-        envelope = replace(envelope, log_id=envelope.log_id or clean(answer.log_id))
+        envelope = parse(answer.body, secrets=self._secrets)
+        envelope = replace(envelope, log_id=envelope.log_id or clean(self._secrets.hidden(answer.log_id)))
         error = classify(envelope, answer.status, write=call.write, table=self._table, exchange=answer.exchange)
         if isinstance(error, TokenRejected) and token is not None:
             error.fingerprint = token.fingerprint
@@ -231,6 +233,7 @@ class RemoteClient:
     def _headers(self, call: Call, token: Token | None, user_key: str | None) -> dict[str, str]:
         if token is None:
             return {}
+        self._secrets.note(token.value.get_secret_value())
         actor = user_key or self._user_key
         if not (actor.isascii() and actor.isprintable()):
             raise BatchRefused("the user key has characters that no user key has")
@@ -240,10 +243,6 @@ class RemoteClient:
             "X-IDEM-UUID": call.idem_uuid,
         }
         return {name: value for name, value in headers.items() if value} | self._extra_headers
-
-    def _secrets(self, token: Token | None) -> tuple[str, ...]:
-        known = self._plugin_secret.get_secret_value()
-        return (known,) if token is None else (known, token.value.get_secret_value())
 
     def _token(self, reply: Reply, asked_at: float) -> Token:
         value, lifetime = answers.token(reply.data)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MASK = "**********"
+from worker.remote.secrets import Secrets
+
 LONGEST_MESSAGE = 500  # characters; a gateway's error page must not fill the log
 LARGEST_INTEGER = 2**63 - 1
 LONGEST_NUMERAL = 20
@@ -32,21 +33,20 @@ class Envelope:
         return self.code is not None
 
 
-def parse(body: bytes, *, secrets: Iterable[str] = ()) -> Envelope:
-    """Parse a body. `secrets` are masked in every text taken from it, in case the remote system echoes them."""
-    document = _load(body)
+def parse(body: bytes, *, secrets: Secrets | None = None) -> Envelope:
+    """Parse a body. `secrets` are masked in all that it holds, data included, in case the remote system echoes them."""
+    document = _load(body, secrets or Secrets())
     if not isinstance(document, Mapping):
         return Envelope(None, f"the answer is not an API answer ({len(body)} bytes)")
     inner, nested = _object(document, "err"), _object(document, "error")
-    hidden = tuple(secret for secret in secrets if secret)
     code = _first_failure(document.get("err_code"), nested.get("code"), document.get("code"), inner.get("code"))
     told = (document.get("err_msg"), nested.get("msg"), document.get("msg"), document.get("message"), inner.get("msg"))
     return Envelope(
         code=code,
-        message=_first_text(told, hidden) or ("" if code == 0 else "the remote system gave no reason"),
+        message=_first_text(told) or ("" if code == 0 else "the remote system gave no reason"),
         inner_code=to_int(inner.get("code")),
-        inner_message=_text(inner.get("msg"), hidden),
-        log_id=_first_text((inner.get("log_id"), nested.get("log_id"), document.get("log_id")), hidden),
+        inner_message=_text(inner.get("msg")),
+        log_id=_first_text((inner.get("log_id"), nested.get("log_id"), document.get("log_id"))),
         data=document.get("data"),
     )
 
@@ -67,10 +67,10 @@ def clean(text: str) -> str:
     return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
 
 
-def _load(body: bytes) -> Any:
+def _load(body: bytes, secrets: Secrets) -> Any:
     try:
         # NaN and Infinity are not JSON; as null they cannot upset later arithmetic.
-        return json.loads(body, parse_constant=lambda _: None)
+        return secrets.hidden(json.loads(body, parse_constant=lambda _: None))
     except (ValueError, RecursionError):
         return None
 
@@ -93,13 +93,9 @@ def _numeral(text: str) -> int | None:
     return int(text)
 
 
-def _first_text(values: Iterable[object], secrets: tuple[str, ...]) -> str:
-    return next((text for text in (_text(value, secrets) for value in values) if text), "")
+def _first_text(values: Iterable[object]) -> str:
+    return next(filter(None, map(_text, values)), "")
 
 
-def _text(value: object, secrets: tuple[str, ...]) -> str:
-    if not isinstance(value, str):
-        return ""
-    for secret in secrets:
-        value = value.replace(secret, MASK)
-    return clean(value).strip()
+def _text(value: object) -> str:
+    return clean(value).strip() if isinstance(value, str) else ""
