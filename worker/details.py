@@ -126,7 +126,7 @@ def _items(
     """Cells before outcomes: what settles in between then shows its outcome, and never seems to have succeeded."""
     ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
     if refused := record.get(RecordField.REFUSED):
-        return tuple(_ended(item, OutcomeLetter.FAILED + refused) for item in ids), {}
+        return tuple(ended_item(item, OutcomeLetter.FAILED + refused) for item in ids), {}
     places: dict[str, ItemView] = {}
     if int(record.get(RecordField.OPEN) or 0):
         places = _open_items(reading, place, ids, group["col"])
@@ -141,11 +141,12 @@ def _recorded_count(record: Mapping[str, str], ids: Sequence[str]) -> int:
 
 def _view(item: str, place: ItemView | None, outcome: str | None) -> ItemView:
     if outcome:
-        return _ended(item, outcome)
+        return ended_item(item, outcome)
     return place or ItemView(int(item), ItemState.SUCCEEDED)
 
 
-def _ended(item: str, outcome: str) -> ItemView:
+def ended_item(item: str, outcome: str) -> ItemView:
+    """`outcome`: its letter, and the reason as JSON."""
     why = json.loads(outcome[1:]) if outcome[1:] else {}
     return ItemView(int(item), _OF_LETTER[outcome[0]], code=why.get("code"), reason=why.get("reason"))
 

@@ -1,9 +1,9 @@
 """Many intents on their way to their end, at a bounded cost per look."""
 
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from itertools import islice
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from feishu_batch.keys import IntentKeys
 from feishu_batch.results import IntentView, view_of_record
@@ -11,6 +11,7 @@ from worker.ledger.reading import Reading
 from worker.views import Failures, collect
 
 _COUNTED = ("accepted", "in_flight", "succeeded", "failed", "superseded", "canceled", "expired")
+_NOTHING = (0,) * len(_COUNTED)
 PER_LOOK = 4000  # intents; of more, each look sees the ones that were not looked at longest
 
 
@@ -38,56 +39,83 @@ class Totals:
         return self.in_flight + self.settled
 
 
-class Watch:
-    """`look` reads the ledger once; `totals` and `failures` then say what is known."""
+class Roster(Protocol):
+    """The intents to watch, by their place; it may be on disk."""
 
-    def __init__(self, reading: Reading, intents: Iterable[tuple[str, int]]) -> None:
-        """`intents`: (id, number of items)."""
+    changes: int  # of all of them
+
+    def __len__(self) -> int: ...
+    def pick(self, places: Sequence[int]) -> list[tuple[str, int]]:
+        """(intent id, number of items) of each place."""
+
+
+class Listed:
+    """A roster in memory."""
+
+    def __init__(self, intents: Sequence[tuple[str, int]]) -> None:
+        self._intents = intents
+        self.changes = sum(items for _, items in intents)
+
+    def __len__(self) -> int:
+        return len(self._intents)
+
+    def pick(self, places: Sequence[int]) -> list[tuple[str, int]]:
+        return [self._intents[place] for place in places]
+
+
+class Watch:
+    """`look` reads the ledger once; `totals` and `failures` then say what is known. Holds some ten bytes per intent."""
+
+    def __init__(self, reading: Reading, roster: Roster) -> None:
         self._reading = reading
-        self._open = deque(intents)
-        self._total = sum(items for _, items in self._open)
-        self._seen: dict[str, Counter[str]] = {}  # of intents that are still open
-        self._sums: Counter[str] = Counter()
+        self._roster = roster
+        self._open, self._next = array("L", range(len(roster))), 0
+        self._looked_at = array("L")  # of this round, those that are still open
+        self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # most intents share a few of them
+        self._seen: list[tuple[int, ...]] = [_NOTHING] * len(roster)
+        self._sums = list(_NOTHING)
         self.failures = Failures()
         self.forgotten = 0
 
     @property
     def is_over(self) -> bool:
-        return not self._open
+        return self._next >= len(self._open) and not self._looked_at
 
     def totals(self) -> Totals:
-        return Totals(total=self._total, open_intents=len(self._open), **{name: self._sums[name] for name in _COUNTED})
+        sums = dict(zip(_COUNTED, self._sums, strict=True))
+        still_open = len(self._open) - self._next + len(self._looked_at)
+        return Totals(total=self._roster.changes, open_intents=still_open, **sums)
 
     def look(self) -> None:
         """All reading comes first: if Redis does not answer half-way, nothing is taken off the list, and the next look repeats."""
-        part = list(islice(self._open, PER_LOOK))
-        ids = [intent_id for intent_id, _ in part]
+        if self._next >= len(self._open):
+            self._open, self._next, self._looked_at = self._looked_at, 0, array("L")
+        places = self._open[self._next : self._next + PER_LOOK]
+        ids = [intent_id for intent_id, _ in self._roster.pick(places)]
         entries = dict(zip(ids, self._reading.entries(ids), strict=True))
         records = self._records(
-            {i: place for i, entry in entries.items() if entry and (place := self._reading.place(entry))}
+            {i: keys for i, entry in entries.items() if entry and (keys := self._reading.place(entry))}
         )
         views = {i: view_of_record(i, place, record, {}) for i, (place, record) in records.items()}
         ended = [(i, *records[i]) for i in ids if i in views and views[i].state.is_final]
         collect(self._reading, ended, self.failures)
-        for intent_id, items in part:
-            self._open.popleft()
-            if intent_id in views and self._note(views[intent_id]):
+        self._next += len(places)
+        for place, intent_id in zip(places, ids, strict=True):
+            if intent_id in views and self._note(place, views[intent_id]):
                 continue
             if entries[intent_id] is None:
                 self.forgotten += 1  # it ended so long ago that nobody can say how
             else:
-                self._open.append((intent_id, items))
+                self._looked_at.append(place)
 
     def _records(self, places: Mapping[str, IntentKeys]) -> dict[str, tuple[IntentKeys, dict[str, str]]]:
         pairs = zip(places.items(), self._reading.counts(list(places.values())), strict=True)
         return {intent_id: (place, record) for (intent_id, place), record in pairs if record}
 
-    def _note(self, view: IntentView) -> bool:
+    def _note(self, place: int, view: IntentView) -> bool:
         """Bring the sums up to date; whether the intent has ended."""
-        now = Counter({name: count for name, count in asdict(view.progress).items() if count})
-        now["accepted"] = view.progress.total
-        self._sums.subtract(self._seen.pop(view.intent_id, Counter()))
-        self._sums.update(now)
-        if not view.state.is_final:
-            self._seen[view.intent_id] = now
+        p = view.progress
+        now = (p.total, p.in_flight, p.succeeded, p.failed, p.superseded, p.canceled, p.expired)
+        self._sums = [total + new - old for total, new, old in zip(self._sums, now, self._seen[place], strict=True)]
+        self._seen[place] = self._shapes.setdefault(now, now)
         return view.state.is_final

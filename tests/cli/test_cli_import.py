@@ -34,7 +34,7 @@ def test_the_same_file_twice_is_enqueued_once(command, ledger, file):
     command("import", path)
     again = command("import", path)
     assert again.exit_code == 0
-    assert "0 enqueued, 5 were known from an earlier run and are not doubled" in again.stdout
+    assert "0 enqueued, 5 known from an earlier run and not doubled" in again.stdout
     assert ledger.front.inbox_length() == 5
 
 
@@ -67,6 +67,77 @@ def test_strict_refuses_the_file(command, ledger, file):
     assert command("import", "--strict", file(*GOOD)).exit_code == 0
 
 
+NAMED = (
+    "project_key",
+    "work_item_type_key",
+    "work_item_ids",
+    "field_key",
+    "update_mode",
+    "after_field_value",
+    "intent_id",
+)
+
+
+def test_strict_refuses_an_id_that_two_rows_give_to_different_contents(command, ledger, tmp_path):
+    path = tmp_path / "plan.csv"
+    path.write_text(csv_text([*row("1"), "a"], [*row("2"), "a"], header=NAMED))
+    result = command("import", "--strict", path)
+    assert result.exit_code == 2
+    assert "1 of 2 rows is wrong; nothing was enqueued" in result.stderr
+    assert "line 3: intent_id: a is taken by another content, that of line 2" in result.stderr
+    assert ledger.front.inbox_length() == 0
+
+
+def test_strict_refuses_an_id_that_the_ledger_has_for_another_content(command, ledger, tmp_path):
+    command.enqueue(7, intent_id="a")
+    path = tmp_path / "plan.csv"
+    path.write_text(csv_text([*row("1"), "b"], [*row("2"), "a"], header=NAMED))
+    result = command("import", "--strict", path)
+    assert result.exit_code == 2
+    assert "line 3: intent_id: a is taken by another content, enqueued before" in result.stderr
+    assert ledger.front.inbox_length() == 1
+
+
+def test_strict_counts_all_wrong_rows_and_lists_the_first(command, file):
+    result = command("import", "--strict", file(GOOD[0], *[BAD] * 8))
+    assert "8 of 9 rows are wrong" in result.stderr
+    assert len(result.stderr.splitlines()) == 1 + 5 + 1
+    assert "and 3 more (--report FILE lists all)" in result.stderr
+
+
+def test_rejected_rows_are_listed_in_the_order_of_the_file(command, tmp_path):
+    path = tmp_path / "plan.csv"
+    path.write_text(csv_text([*row("1"), "a"], [*row("2"), "a"], [*BAD, ""], header=NAMED))
+    document = json.loads(command("import", path, "--json").stdout)
+    assert [row["line"] for row in document["rejected"]] == [3, 4]
+
+
+def test_a_rejected_row_shows_the_value_that_is_wrong(command, file):
+    assert '(got "DELETE")' in command("import", file(row("1", mode="DELETE"))).stdout
+
+
+def test_wait_may_have_an_end_and_the_work_goes_on(command, ledger, file):
+    path = file(*GOOD)
+    result = command("import", path, "--wait", "--timeout", "0.2")
+    assert result.exit_code == 1
+    assert "not ended in the time that was given; the work goes on" in result.stdout
+    assert ledger.front.inbox_length() == 5
+    document = json.loads(command("import", path, "--wait", "--timeout", "0.2", "--json").stdout)
+    assert document["open"] == 5
+    assert command("import", path, "--timeout", "1").exit_code == 2
+
+
+def test_what_had_ended_before_is_told_without_contradiction(command, ledger, file):
+    path = file(GOOD[0])
+    command("import", path)
+    ledger.do_all()
+    told = command("import", path, "--wait")
+    assert told.exit_code == 0
+    assert "1 row of" in told.stdout
+    assert "no request was sent meanwhile: all had ended before" in told.stdout
+    assert "no request yet" not in told.output
+
+
 def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
     header = (
         "project_key",
@@ -81,8 +152,8 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
     rows = [[*row("1"), "a"], [*row("2"), "a"], [*row("1"), "a"], [*row("3"), "b"]]
     path.write_text(csv_text(*rows, header=header))
     document = json.loads(command("import", path, "--json").stdout)
-    assert (document["enqueued"], document["known"]) == (2, 1)
-    assert document["rejected"] == [{"line": 3, "reason": "intent_id: a is taken by another content"}]
+    assert (document["enqueued"], document["known"], document["repeated"]) == (2, 0, 1)
+    assert document["rejected"] == [{"line": 3, "reason": "intent_id: a is taken by another content, that of line 2"}]
     assert ledger.front.inbox_length() == 2
 
 
@@ -91,7 +162,12 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
     [
         ("plan.csv", "a,b\n1,2\n", "misses project_key"),
         ("plan.csv", "", "the file is empty"),
-        ("plan.xlsx", "x", "give --format csv or --format jsonl"),
+        ("plan.txt", "x", "give --format csv, --format jsonl, --format xlsx"),
+        ("plan.csv", "\ufeff" + csv_text(), "there are no rows in it"),
+        ("plan.jsonl", "", "there are no rows in it"),
+        ("plan.jsonl", "[{}]", "this is a JSON array, and JSON Lines has one JSON object per line"),
+        ("plan.jsonl", "{\n}", "this JSON object spans lines, and JSON Lines has one JSON object per line"),
+        ("plan.xlsx", "x", "is damaged, or no XLSX workbook"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_2_and_one_line(command, tmp_path, name, content, complaint):
@@ -104,11 +180,13 @@ def test_a_file_that_cannot_be_used_is_2_and_one_line(command, tmp_path, name, c
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("path", ["missing.csv", "."])
-def test_a_file_that_cannot_be_read_is_2(command, path):
-    result = command("import", path, "--format", "csv")
-    assert result.exit_code == 2
-    assert path in result.stderr
+@pytest.mark.parametrize(
+    ("path", "complaint"), [("missing.csv", "there is no such file"), (".", "this is a directory, not a file")]
+)
+@pytest.mark.parametrize("name", ["import", "plan"])
+def test_a_file_that_cannot_be_read_is_2(command, name, path, complaint):
+    result = command(name, path, "--format", "csv")
+    assert (result.exit_code, result.stderr) == (2, f"feishu-batch: {path}: {complaint}. Nothing was enqueued.\n")
 
 
 def test_standard_input_needs_a_format(command, ledger):
@@ -135,7 +213,7 @@ def test_wait_ends_with_a_table_by_reason(command, ledger, file):
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "succeeded 2" in lines
     assert "superseded 1 a later change of the same field overwrites it" in lines
-    assert "failed 2 the remote said NoPermissionToModify: item 2, 3" in lines
+    assert "failed 2 the remote said NoPermissionToModify: items 2, 3" in lines
     assert "failed 1 the remote said WorkItemTerminated: item 4" in lines
     assert any(line.startswith("8 work_item_ids") for line in lines)
 
@@ -150,7 +228,8 @@ def test_wait_with_json_is_one_document(command, ledger, file):
     assert document["counts"] == {"total": 5, "succeeded": 4, "failed": 1, "superseded": 0, "canceled": 0, "expired": 0}
     [group] = document["failed"]
     assert (group["code"], group["count"], group["items"][0]["item"]) == ("NoPermissionToModify", 1, 2)
-    assert "settled 5" in result.stderr
+    assert (document["open"], document["remark"]) == (0, None)
+    assert result.stderr == ""
 
 
 def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, file, redis):
@@ -170,4 +249,4 @@ def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, fi
     ledger.front.leave_inbox({intent.intent_id: (entry, "default")})
     result = command("import", path, "--wait")
     assert result.exit_code == 1
-    assert "no such lane: item 1, 2, 3" in result.stdout
+    assert "no such lane: items 1, 2, 3" in result.stdout

@@ -201,7 +201,7 @@ def test_the_same_row_twice_counts_once(command, file):
     path.write_text(csv_text([*row("1"), "one"], [*row("1"), "one"], [*row("2"), "one"], header=header))
     result = command("plan", path, "--json")
     assert result.exit_code == 1
-    assert '"known": 1' in result.stdout
+    assert '"repeated": 1' in result.stdout
     assert "is taken by another content" in result.stdout
 
 

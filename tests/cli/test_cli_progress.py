@@ -13,7 +13,7 @@ from worker.cli.errors import UnreachableError
 from worker.cli.following import Pace
 from worker.cli.progress import Bars, Figures, Lines, display_for
 from worker.ledger.reading import Reading
-from worker.watching import Totals, Watch
+from worker.watching import Listed, Totals, Watch
 
 OPEN = Totals(
     total=10, accepted=10, in_flight=2, succeeded=3, failed=1, superseded=1, canceled=0, expired=0, open_intents=4
@@ -86,7 +86,7 @@ def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix
     monkeypatch.setattr("worker.watching.PER_LOOK", 3)
     ids = [(command.enqueue(item), 1) for item in range(1, 8)]
     ledger.do_all({5: "WorkItemTerminated"})
-    watch = Watch(Reading(redis, prefix), [*ids, ("forgotten", 1)])
+    watch = Watch(Reading(redis, prefix), Listed([*ids, ("forgotten", 1)]))
     looks = 0
     while not watch.is_over:
         watch.look()
@@ -98,7 +98,7 @@ def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix
 
 def test_sent_is_never_less_than_settled_whatever_is_shared_or_superseded(ledger, command, redis, prefix):
     ids = [command.enqueue(1), command.enqueue(1), command.enqueue(2), command.enqueue(2, after='"later"')]
-    watch = Watch(Reading(redis, prefix), [(intent, 1) for intent in ids])
+    watch = Watch(Reading(redis, prefix), Listed([(intent, 1) for intent in ids]))
     seen = []
 
     def look():
@@ -127,7 +127,7 @@ def test_a_shared_change_in_a_request_is_pending_for_nobody(ledger, command):
 
 
 def test_watching_sees_work_get_on(ledger, command, redis, prefix):
-    watch = Watch(Reading(redis, prefix), [(command.enqueue(*range(1, 61)), 60)])
+    watch = Watch(Reading(redis, prefix), Listed([(command.enqueue(*range(1, 61)), 60)]))
     seen = []
 
     def look():

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows_factory import HEADER, PROJECT, csv_text, row
 
-from worker.importing.rows import LONGEST_LINE, Format, ImportFileError, Rejected, Row, read_rows
+from worker.importing.columns import ImportFileError
+from worker.importing.row import Rejected, Row
+from worker.importing.rows import LONGEST_LINE, Format, read_rows
 
 
 def rows_of(data, kind=Format.CSV, import_id="x"):

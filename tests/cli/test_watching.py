@@ -2,7 +2,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from feishu_batch.keys import IntentKeys
-from worker.watching import Watch
+from worker.watching import Listed, Watch
 
 
 class Silent:
@@ -32,7 +32,7 @@ class Silent:
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3])
 def test_a_look_that_redis_does_not_answer_loses_nothing(fails_at):
-    watch = Watch(Silent(fails_at), [("a", 2), ("b", 2)])
+    watch = Watch(Silent(fails_at), Listed([("a", 2), ("b", 2)]))
     with pytest.raises(RedisConnectionError):
         watch.look()
     assert not watch.is_over

@@ -16,7 +16,9 @@ from config.errors import ConfigError
 from config.lanes import load_lanes
 from config.settings import Settings, load_settings
 from feishu_batch import UpdateIntent
-from worker.importing.rows import Format, ImportFileError, Rejected, Row, read_rows
+from worker.importing.columns import ImportFileError
+from worker.importing.row import Rejected, Row
+from worker.importing.rows import Format, read_rows
 from worker.remote.client import RemoteClient
 from worker.remote.compare import shows
 from worker.remote.errors import RemoteError

@@ -7,7 +7,8 @@ from feishu_batch import UpdateIntent
 from sandbox.process import SandboxProcess
 from worker.cli.import_report import ImportReport
 from worker.cli.output import first_few
-from worker.importing.rows import Format, Row, read_rows
+from worker.importing.row import Row
+from worker.importing.rows import Format, read_rows
 
 # As in sandbox/worlds/demo.json, and an item that does not exist.
 REFUSED = frozenset({1013, 1777, 5013, 1042, 2042, 5042, 999999})

@@ -8,7 +8,7 @@ import click
 
 from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option, lane_option
-from worker.cli.output import console, first_few, iso, print_json, table
+from worker.cli.output import console, first_few, iso, print_json, some, table
 from worker.cli.session import open_session
 from worker.views import FailureGroup, FailureReport, failure_report
 
@@ -57,9 +57,9 @@ def failures(since: str | None, limit: int, lane: str | None, as_json: bool) -> 
         if not groups:
             out.print("nothing failed")
             continue
-        out.print(table(("items", "code", "reason", "first items", "intent of the first"), map(_row, groups)))
+        out.print(table(("items", "code", "reason", "first items", "first intent"), map(_row, groups)))
         if report.is_cut:
-            out.print(f"… of the newest {report.intents} intents; give a larger --limit for more")
+            out.print(f"… of the newest {some(report.intents, 'intent')}; give a larger --limit for more")
     return 0
 
 
@@ -71,8 +71,8 @@ def seconds_of(text: str) -> float:
 
 
 def _row(group: FailureGroup) -> tuple[object, ...]:
-    items = first_few((item for item, _ in group.items), 5)
-    return group.count, group.code or "", group.reason or "", items, group.items[0][1]
+    items, intents = zip(*group.items, strict=True)
+    return group.count, group.code or "", group.reason or "", first_few(items), first_few(intents, 1)
 
 
 def _report_json(report: FailureReport) -> dict[str, Any]:

@@ -58,10 +58,11 @@ class Follower:
         self._pace = pace
         self._inbox = -1
         self._moved_at = time.monotonic()
+        self.remark = ""  # what seems to hold up the work
 
-    def run(self, display: Display, stop: threading.Event) -> bool:
-        """Whether all have ended; False after `stop` was set."""
-        answered_at = time.monotonic()
+    def run(self, display: Display, stop: threading.Event, timeout: float | None = None) -> bool:
+        """Whether all have ended; False after `stop` was set, or so many seconds."""
+        began_at = answered_at = time.monotonic()
         while not stop.is_set():
             try:
                 self._watch.look()
@@ -75,14 +76,18 @@ class Follower:
                     ) from None
             if self._watch.is_over:
                 return True
-            stop.wait(TICK)
+            left = TICK if timeout is None else began_at + timeout - time.monotonic()
+            if left <= 0:
+                return False
+            stop.wait(min(TICK, left))
         return False
 
     def _figures(self) -> Figures:
         views = _views(self._session)
         self._pace.note(views, time.monotonic())
         left = max((view.requests_left for view in views), default=0) * self._pace.slot_seconds
-        return Figures(self._watch.totals(), self._pace.requests, self._pace.slot_use, left, self._remark(views))
+        self.remark = self._remark(views)
+        return Figures(self._watch.totals(), self._pace.requests, self._pace.slot_use, left, self.remark)
 
     def _remark(self, views: Sequence[LaneView]) -> str:
         for view in views:

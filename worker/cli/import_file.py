@@ -1,50 +1,55 @@
 """`feishu-batch import`: a file of wishes."""
 
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import click
-from rich.console import Console
 
-from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
-from worker.cli.following import Follower, Pace
-from worker.cli.import_report import ImportReport, document, print_closing, print_enqueued, print_rejected
+from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
+from worker.cli.file_options import file_options
+from worker.cli.import_report import document, print_rejected
+from worker.cli.import_run import Asked, refuse_if_wrong, run_import
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json
-from worker.cli.progress import display_for
-from worker.cli.session import Session, open_session
-from worker.importing.put import Put, put_rows
-from worker.importing.rows import Format, ImportFileError, Rejected, read_rows
-from worker.importing.source import Source, opened
-from worker.watching import Watch
-
-COUNT_EVERY = 5.0  # seconds between two lines that say how far the reading is
-STRICT_SHOWN = 5
+from worker.cli.progress import Bars, Quiet
+from worker.cli.session import open_session
+from worker.importing.columns import ImportFileError
+from worker.importing.report_file import check_report
+from worker.importing.source import Source
 
 
-@click.command("import", short_help="Enqueue the rows of a CSV or JSON Lines file.")
-@click.argument("file")
-@click.option(
-    "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
-)
+@click.command("import", short_help="Enqueue the rows of a CSV, JSON Lines or XLSX file.")
+@file_options
 @click.option("--strict", is_flag=True, help="Enqueue nothing if any row is wrong.")
 @click.option("--wait", is_flag=True, help="Show the progress until all has ended. Ctrl-C leaves the work going.")
 @click.option(
-    "--import-id",
-    metavar="NAME",
-    help="What the rows' ids are derived from. Default: the file's content. A new name: do it all again.",
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="With --wait: how long at most; then it ends with 1, and the work goes on.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write what became of every item of every row to this .csv or .jsonl file, at the end and all at once.",
 )
 @json_option
-def import_file(file: str, kind: str | None, strict: bool, wait: bool, import_id: str | None, as_json: bool) -> int:
-    """Enqueue the rows of a CSV or JSON Lines FILE ("-": standard input).
+def import_file(
+    file: Callable[[], AbstractContextManager[Source]],
+    strict: bool,
+    wait: bool,
+    timeout: float | None,
+    report: Path | None,
+    as_json: bool,
+) -> int:
+    """Enqueue the rows of a CSV, JSON Lines or XLSX FILE ("-": standard input).
 
     Example:
-      feishu-batch import sprint.csv --wait
+      feishu-batch import sprint.csv --wait --report outcome.csv
 
-    A CSV file has a header with these columns, in any order:
+    A table has a header with these columns, in any order:
       project_key, work_item_type_key, work_item_ids,
       field_key, update_mode, after_field_value
     and, if you like:
@@ -52,99 +57,49 @@ def import_file(file: str, kind: str | None, strict: bool, wait: bool, import_id
       expires_at, keep_every_change, note, intent_id
     A line of a JSON Lines file is an object with the same names.
 
-    work_item_ids is one id, or several with spaces, commas or semicolons between them. A value that is JSON is taken as JSON
-    (5, true, {"value": "option_1"}, ["a"]; "5" in quotes is a text), anything else as text. An empty after_field_value
-    clears the field; so does null. UTF-8; separated by comma, semicolon or tab.
+    work_item_ids is one id, or several with spaces, commas or semicolons between them. An empty after_field_value clears the
+    field; so does null. CSV: UTF-8; separated by comma, semicolon or tab; a value that is JSON is taken as JSON (5, true,
+    {"value": "option_1"}, ["a"]; "5" in quotes is a text), anything else as text. XLSX: numbers, booleans and dates are what
+    they are, a date as milliseconds; formulas count by their value; text is taken as in CSV, but digits in a text cell stay text.
 
     A wrong row is rejected with its line number and the others go on. The same file imported twice is one import: its rows
-    get the same ids, and what was enqueued before is not enqueued again.
+    get the same ids, and what was enqueued before is not enqueued again. So an import that was cut off is resumed by running it
+    again, and with --report it tells what became of an earlier one.
 
     Prints how many rows were enqueued; with --wait also what became of each change.
 
-    Exit codes: 0 all rows enqueued (with --wait: and done); 1 rows rejected or items failed; 2 the file cannot be used, nothing
-    was enqueued; 3 Redis cannot be reached.
+    Exit codes: 0 all rows enqueued (with --wait: and done); 1 rows rejected, items failed, or the time ran out; 2 the file cannot
+    be used, or --strict found a wrong row: nothing was enqueued; 3 Redis cannot be reached.
     """
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout needs --wait")
     session = open_session()
     out = console()
-    try:
-        with opened(file, kind, import_id) as source:
-            _refuse_if_wrong(source, strict=strict)
-            report = run_import(session, source, console(stderr=True) if as_json else out, wait=wait)
-    except ImportFileError as error:
-        raise WrongUseError(f"{file}: {error}. Nothing was enqueued.") from None
+    with file() as source:
+        _check(report, source)
+        asked = Asked(wait, timeout, report, _display(as_json=as_json), console(stderr=True) if as_json else out)
+        if strict:
+            refuse_if_wrong(session, source, report)
+        told = run_import(session, source, None if as_json else out, asked)
     if as_json:
-        print_json(out, document(report))
+        print_json(out, document(told))
     elif not wait:
-        print_rejected(out, report)
-    return DONE if report.all_is_well else SOME_FAILED
+        print_rejected(out, told)
+    return DONE if told.all_is_well else SOME_FAILED
 
 
-def run_import(
-    session: Session, source: Source, out: Console, *, wait: bool, stop: threading.Event | None = None
-) -> ImportReport:
-    """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early."""
-    report = ImportReport(source.name, source.import_id)
-    rows = read_rows(source.stream, source.format, source.import_id)
-    pace = Pace.begin(session)
-    watched: list[tuple[str, int]] = []
-    with session.client() as client, _interruption(report):
-        for put in _counted(put_rows(rows, client, lambda ids: _digests(session, ids)), report, out):
-            if wait:
-                watched += [
-                    (row.intent.intent_id, len(row.intent.work_item_ids)) for row in (*put.enqueued, *put.known)
-                ]
-    print_enqueued(out, report)
-    if wait:
-        with _interruption(report):
-            watch = Watch(session.reading, watched)
-            with display_for(out, watch.totals().total) as display:
-                is_over = Follower(session, watch, pace).run(display, stop or threading.Event())
-        _close(report, watch, pace)
-        if is_over:
-            print_closing(out, report)
-    return report
-
-
-def _refuse_if_wrong(source: Source, *, strict: bool) -> None:
-    if not strict:
+def _check(report: Path | None, source: Source) -> None:
+    if report is None:
         return
-    rows = read_rows(source.stream, source.format, source.import_id)
-    wrong = list(islice((row for row in rows if isinstance(row, Rejected)), STRICT_SHOWN + 1))
-    source.stream.seek(0)
-    if wrong:
-        lines = [f"  line {row.line}: {row.reason}" for row in wrong[:STRICT_SHOWN]]
-        more = ["  …"] if len(wrong) > STRICT_SHOWN else []
-        raise WrongUseError("\n".join([f"{source.name}: rows are wrong; nothing was enqueued:", *lines, *more]))
-
-
-def _digests(session: Session, ids: Iterable[str]) -> list[str | None]:
-    return [entry.digest if entry else None for entry in session.reading.entries(list(ids))]
-
-
-def _counted(puts: Iterable[Put], report: ImportReport, out: Console) -> Iterator[Put]:
-    said_at = time.monotonic()
-    for put in puts:
-        report.enqueued += len(put.enqueued)
-        report.known += len(put.known)
-        report.reject(put.rejected)
-        report.rows = report.enqueued + report.known + report.rejected_count
-        if time.monotonic() - said_at > COUNT_EVERY:
-            out.print(f"{report.rows} rows read …")
-            said_at = time.monotonic()
-        yield put
-
-
-def _close(report: ImportReport, watch: Watch, pace: Pace) -> None:
-    report.totals, report.failed = watch.totals(), watch.failures.groups()
-    report.requests, report.slot_use, report.seconds = pace.requests, pace.slot_use, pace.seconds
-
-
-@contextmanager
-def _interruption(report: ImportReport) -> Iterator[None]:
     try:
-        yield
-    except KeyboardInterrupt:
-        raise InterruptedByUserError(
-            f"Stopped here. {report.enqueued + report.known} rows are enqueued, and that work goes on:"
-            " look with `feishu-batch status`, or run the same import again, which doubles nothing"
-        ) from None
+        check_report(report, source.name)
+    except ImportFileError as error:
+        raise WrongUseError(f"{error}. Nothing was enqueued.") from None
+
+
+def _display(*, as_json: bool) -> Callable[[int], Bars | Quiet]:
+    """Bars on a terminal; elsewhere only what needs somebody, and for a program not even that."""
+    shown, aside = console(stderr=as_json), console(stderr=True)
+    if shown.is_terminal:
+        return lambda total: Bars(shown, total)
+    return lambda _: Quiet(None if as_json else aside)

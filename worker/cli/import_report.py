@@ -5,8 +5,9 @@ from typing import Any
 
 from rich.console import Console
 
-from worker.cli.output import first_few, table
-from worker.importing.rows import Rejected
+from worker.cli.output import first_few, some, table
+from worker.importing.put import Put
+from worker.importing.row import Rejected
 from worker.views import FailureGroup
 from worker.watching import Totals
 
@@ -23,6 +24,7 @@ class ImportReport:
     rows: int = 0
     enqueued: int = 0
     known: int = 0  # rows that an earlier run had enqueued
+    repeated: int = 0  # rows that say what an earlier row of the file says, under the same id
     rejected_count: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     totals: Totals | None = None
@@ -30,6 +32,15 @@ class ImportReport:
     requests: int = 0
     slot_use: float = 0.0
     seconds: float = 0.0
+    is_over: bool = True  # False: following was given up before its end
+    remark: str = ""  # what seemed to hold up the work then
+
+    def count(self, put: Put) -> None:
+        self.enqueued += len(put.enqueued)
+        self.known += len(put.known)
+        self.repeated += len(put.repeated)
+        self.reject(put.rejected)
+        self.rows += len(put.enqueued) + len(put.known) + len(put.repeated) + len(put.rejected)
 
     def reject(self, rows: list[Rejected]) -> None:
         self.rejected_count += len(rows)
@@ -38,7 +49,7 @@ class ImportReport:
     @property
     def all_is_well(self) -> bool:
         bad = self.totals.failed + self.totals.canceled + self.totals.expired if self.totals else 0
-        return not (bad or self.rejected_count)
+        return not (bad or self.rejected_count) and self.is_over
 
 
 def document(report: ImportReport) -> dict[str, Any]:
@@ -49,9 +60,12 @@ def document(report: ImportReport) -> dict[str, Any]:
         "rows": report.rows,
         "enqueued": report.enqueued,
         "known": report.known,
+        "repeated": report.repeated,
         "rejected_count": report.rejected_count,
         "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected],
         "counts": _counts(report.totals) if report.totals else None,
+        "open": report.totals.total - report.totals.settled if report.totals else None,
+        "remark": report.remark or None,
         "failed": [
             {
                 "code": group.code,
@@ -73,9 +87,18 @@ def _counts(totals: Totals) -> dict[str, int]:
 
 
 def print_enqueued(out: Console, report: ImportReport) -> None:
-    known = f", {report.known} were known from an earlier run and are not doubled" if report.known else ""
-    rejected = f", {report.rejected_count} rejected" if report.rejected_count else ""
-    out.print(f"{report.rows} rows of {report.name}: {report.enqueued} enqueued{known}{rejected}", soft_wrap=True)
+    rows = some(report.rows, "row")
+    out.print(f"{rows} of {report.name}: {report.enqueued} enqueued{others(report)}", soft_wrap=True)
+
+
+def others(report: ImportReport) -> str:
+    """What became of the rows that are not enqueued now."""
+    told = (
+        (report.known, "known from an earlier run and not doubled"),
+        (report.repeated, "the same as an earlier row"),
+        (report.rejected_count, "rejected"),
+    )
+    return "".join(f", {count} {what}" for count, what in told if count)
 
 
 def print_rejected(out: Console, report: ImportReport) -> None:
@@ -99,17 +122,32 @@ def print_closing(out: Console, report: ImportReport) -> None:
     rows += [(name, count, "") for name, count in (("canceled", totals.canceled), ("expired", totals.expired)) if count]
     if report.rejected_count:
         rows.append(("rejected", report.rejected_count, "rows that are no intent; see below"))
+    if open_ := totals.total - totals.settled:
+        rows.append(("open", open_, "not ended in the time that was given; the work goes on: feishu-batch status"))
     out.print()
     out.print(table(("outcome", "changes", ""), rows))
-    out.print(
-        f"{report.requests} requests in {report.seconds:.0f} s, {report.slot_use:.0%} of the slots used", soft_wrap=True
-    )
+    out.print(_requests(report), soft_wrap=True)
+    if report.remark:
+        out.print(report.remark, soft_wrap=True)
     if report.rejected_count:
         out.print()
     print_rejected(out, report)
 
 
+def _requests(report: ImportReport) -> str:
+    if report.requests:
+        sent, seconds = some(report.requests, "request"), f"{report.seconds:.0f} s"
+        return f"{sent} in {seconds}, {report.slot_use:.0%} of the slots used"
+    return "no request was sent meanwhile" + ("" if report.enqueued or not report.is_over else ": all had ended before")
+
+
 def _why(group: FailureGroup) -> str:
-    items = first_few((item for item, _ in group.items), 5)
-    more = group.count - len(group.items)
-    return f"{group.reason or group.code}: item {items}" + (f" and {more} more" if more > 0 else "")
+    return f"{group.reason or group.code}: {items_of(group)}"
+
+
+def items_of(group: FailureGroup) -> str:
+    """Each of the first items once, whatever number of changes of it failed."""
+    items = [item for item, _ in group.items]
+    unnamed = group.count - len(items)
+    more = f" and {unnamed} more" if unnamed > 0 else ""
+    return f"{'item' if len(set(items)) == 1 else 'items'} {first_few(items, 5 if not more else len(items))}{more}"

@@ -44,11 +44,23 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def some(count: int, noun: str, plural: str = "") -> str:
+    """``1 row``, ``2 rows``, ``2 batches``."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def as_json(value: object, most: int = 60) -> str:
+    """A field's value as it stands in a file, cut to so many characters."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else text[:most] + "…"
+
+
 def iso(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def first_few(things: Iterable[object], most: int = 5) -> str:
-    listed = [str(thing) for thing in things]
+    """Each thing once."""
+    listed = list(dict.fromkeys(str(thing) for thing in things))
     more = f" … and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more

@@ -1,7 +1,8 @@
 """`feishu-batch plan`: what a file would cost, before anything is written."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,14 +12,18 @@ from rich.console import Console
 from config.lanes import routing
 from config.settings import load_settings
 from feishu_batch import UpdateIntent
-from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
-from worker.cli.import_report import LISTED, ImportReport, print_rejected
+from worker.cli.errors import DONE, SOME_FAILED
+from worker.cli.file_options import file_options
+from worker.cli.import_report import LISTED, ImportReport, others, print_rejected
 from worker.cli.options import json_option
-from worker.cli.output import console, duration, print_json, table
+from worker.cli.output import as_json as json_text
+from worker.cli.output import console, duration, print_json, some, table
 from worker.cli.session import Session, open_session
+from worker.importing.journal import Journal
 from worker.importing.put import sorted_out
-from worker.importing.rows import Format, ImportFileError, Rejected, Row, read_rows
-from worker.importing.source import Source, opened
+from worker.importing.row import Rejected, Row
+from worker.importing.rows import Format
+from worker.importing.source import Source
 from worker.ledger.backlog import LaneBacklog
 from worker.ledger.records import GroupSpec
 from worker.planning import GroupPlan, LanePlan, Planner
@@ -34,6 +39,13 @@ class FilePlan:
     lanes: list[LanePlan] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)  # lane → requests that its backlog needs
     inbox: int = 0  # intents that no lane has, so nobody knows what they cost
+    doubtful_count: int = 0
+    doubtful: list[Row] = field(default_factory=list)  # whose value looks like JSON and is none; the first few
+
+    def doubt(self, rows: Iterable[Row]) -> None:
+        doubtful = [row for row in rows if _looks_like_json(row.intent.after_field_value)]
+        self.doubtful_count += len(doubtful)
+        self.doubtful += doubtful[: SHOWN - len(self.doubtful)]
 
     def seconds(self, plan: LanePlan) -> tuple[float, float]:
         before = self.waiting.get(plan.lane, 0)
@@ -41,16 +53,12 @@ class FilePlan:
 
 
 @click.command("plan", short_help="Show what a file would cost, and write nothing.")
-@click.argument("file")
-@click.option(
-    "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
-)
-@click.option("--import-id", metavar="NAME", help="As of `feishu-batch import`.")
+@file_options
 @click.option(
     "--against-backlog", is_flag=True, help="Look at what waits already; needs Redis, and writes nothing there."
 )
 @json_option
-def plan(file: str, kind: str | None, import_id: str | None, against_backlog: bool, as_json: bool) -> int:
+def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bool, as_json: bool) -> int:
     """Show what `feishu-batch import FILE` would send ("-": standard input). Nothing is written.
 
     Example:
@@ -69,13 +77,10 @@ def plan(file: str, kind: str | None, import_id: str | None, against_backlog: bo
     """
     session = open_session() if against_backlog else None
     settings = session.settings if session else load_settings()
-    try:
-        with opened(file, kind, import_id) as source:
-            found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id))
-            planner = Planner(routing(settings).route, time.time(), _backlog_of(session) if session else None)
-            _read(source, planner, found.report, session)
-    except ImportFileError as error:
-        raise WrongUseError(f"{file}: {error}.") from None
+    with file() as source, Journal() as journal:
+        found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id))
+        planner = Planner(routing(settings).route, time.time(), _backlog_of(session) if session else None)
+        _read(source, planner, found, session, journal)
     found.lanes = planner.plans()
     if session:
         _look_at_backlog(session, found)
@@ -91,21 +96,27 @@ def _backlog_of(session: Session) -> Any:
     return lambda lane: LaneBacklog(session.redis, session.settings.key_prefix, lane)
 
 
-def _read(source: Source, planner: Planner, report: ImportReport, session: Session | None) -> None:
+def _read(source: Source, planner: Planner, found: FilePlan, session: Session | None, journal: Journal) -> None:
     """The way of an import, with the planner in place of the inbox."""
-    planned: dict[str, str] = {}
+    report = found.report
 
     def digests(ids: Sequence[str]) -> list[str | None]:
-        written = [entry.digest if entry else None for entry in session.reading.entries(ids)] if session else []
-        return [planned.get(id_) or (written[at] if written else None) for at, id_ in enumerate(ids)]
+        if session is None:
+            return [None] * len(ids)
+        return [entry.digest if entry else None for entry in session.reading.entries(ids)]
 
-    for put in sorted_out(read_rows(source.stream, source.format, source.import_id), digests):
-        planned |= {row.intent.intent_id: row.intent.digest() for row in put.enqueued}
+    for put in sorted_out(source.rows(), digests, journal):
+        report.count(put)
         refused = _plan_rows(planner, put.enqueued)
-        report.enqueued += len(put.enqueued) - len(refused)
-        report.known += len(put.known)
-        report.reject([*put.rejected, *refused])
-    report.rows = report.enqueued + report.known + report.rejected_count
+        report.enqueued -= len(refused)
+        report.reject(refused)
+        report.rejected.sort(key=lambda row: row.line)
+        if source.format is not Format.JSONL:  # there, what is a text says so
+            found.doubt(put.enqueued)
+
+
+def _looks_like_json(value: object) -> bool:
+    return isinstance(value, str) and value.lstrip()[:1] in ("{", "[")
 
 
 def _plan_rows(planner: Planner, rows: Sequence[Row]) -> list[Rejected]:
@@ -122,20 +133,30 @@ def _look_at_backlog(session: Session, found: FilePlan) -> None:
 
 def _print(out: Console, found: FilePlan, *, against_backlog: bool) -> None:
     report = found.report
-    known = f", {report.known} known already" if report.known else ""
-    rejected = f", {report.rejected_count} rejected" if report.rejected_count else ""
     out.print(
-        f"rows       {report.rows} of {report.name}: {report.enqueued} to be enqueued{known}{rejected}", soft_wrap=True
+        f"rows       {report.rows} of {report.name}: {report.enqueued} to be enqueued{others(report)}", soft_wrap=True
     )
     for plan_ in found.lanes:
         if len(found.lanes) > 1:
             out.print(f"\nlane {plan_.lane}", style="bold")
         _print_lane(out, found, plan_)
     if against_backlog and found.inbox:
-        out.print(f"inbox      {found.inbox} intents are not taken in yet; what they cost is not in the figures")
+        out.print(f"inbox      {some(found.inbox, 'intent')} not taken in yet; what that costs is not in the figures")
+    _print_doubtful(out, found)
     if report.rejected_count:
         out.print()
     print_rejected(out, report)
+
+
+def _print_doubtful(out: Console, found: FilePlan) -> None:
+    for row in found.doubtful:
+        value = json_text(row.intent.after_field_value)
+        out.print(
+            f"warning    line {row.line}: the value looks like JSON and is none, so it is a text: {value}",
+            soft_wrap=True,
+        )
+    if more := found.doubtful_count - len(found.doubtful):
+        out.print(f"warning    … and {some(more, 'more such line', 'more such lines')}")
 
 
 def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
@@ -159,7 +180,7 @@ def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
         )
     for name, value in lines:
         out.print(f"{name:<10} {value}", soft_wrap=True)
-    largest = sorted(plan_.groups, key=lambda group: -group.fewest)[:SHOWN]
+    largest = sorted(plan_.groups, key=lambda group: -group.changes)[:SHOWN]
     if len(plan_.groups) > 1:
         out.print(table(("changes", "requests", "of the largest groups: field, mode, value"), map(_row, largest)))
 
@@ -178,8 +199,8 @@ def _shares(plan_: LanePlan) -> str:
 
 def _row(group: GroupPlan) -> tuple[object, ...]:
     spec = GroupSpec.from_json(group.spec)
-    value = spec.after_field_value
-    return group.changes, _span(group.fewest, group.most), f"{spec.field_key} {spec.update_mode} {value!s:.60}"
+    value = json_text(spec.after_field_value)
+    return group.changes, _span(group.fewest, group.most), f"{spec.field_key} {spec.update_mode} {value}"
 
 
 def _span(least: int, most: int) -> str:
@@ -195,8 +216,11 @@ def document(found: FilePlan) -> dict[str, Any]:
         "rows": report.rows,
         "enqueued": report.enqueued,
         "known": report.known,
+        "repeated": report.repeated,
         "rejected_count": report.rejected_count,
         "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected[:LISTED]],
+        "doubtful_count": found.doubtful_count,
+        "doubtful": [{"line": row.line, "value": row.intent.after_field_value} for row in found.doubtful],
         "inbox": found.inbox,
         "lanes": [_lane_json(found, plan_) for plan_ in found.lanes],
     }

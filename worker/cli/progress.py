@@ -1,7 +1,8 @@
-"""Shows how a crowd of intents gets on: bars on a terminal, a line every few seconds elsewhere."""
+"""Shows how a file is read and how a crowd of intents gets on: bars on a terminal; elsewhere lines, or only what needs somebody."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from worker.cli.output import duration
+from worker.cli.output import duration, some
 from worker.watching import Totals
 
 LINE_EVERY = 3.0  # seconds
@@ -30,7 +31,11 @@ class Figures:
     @property
     def line(self) -> str:
         sent = (
-            f"{self.requests} requests · {self.slot_use:.0%} of the slots used" if self.requests else "no request yet"
+            f"{some(self.requests, 'request')} · {self.slot_use:.0%} of the slots used"
+            if self.requests
+            else "no request yet"
+            if self.totals.open_intents
+            else ""
         )
         return " · ".join(filter(None, (sent, self._left, self.remark)))
 
@@ -101,5 +106,38 @@ class Lines:
         self._last, self._said_at = line, self._clock()
 
 
+class Quiet:
+    """Says what holds up the work, when it begins to; without a console not even that."""
+
+    def __init__(self, console: Console | None) -> None:
+        self._console = console
+        self._said = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, figures: Figures) -> None:
+        if self._console and figures.remark and figures.remark != self._said:
+            self._console.print(figures.remark, soft_wrap=True)
+        self._said = figures.remark
+
+
 def display_for(console: Console, total: int) -> Display:
     return Bars(console, total) if console.is_terminal else Lines(console)
+
+
+@contextmanager
+def reading_bar(console: Console, size: int | None) -> Iterator[Callable[[int, int | None], None]]:
+    """Shows rows and bytes that are read, on a terminal. `size`: bytes; None: nobody knows."""
+    if not console.is_terminal:
+        yield lambda _rows, _position: None
+        return
+    columns = TextColumn("reading  "), BarColumn(40), TextColumn("{task.fields[rows]:,} rows")
+    with RichProgress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("", total=size, rows=0)
+        yield lambda rows, position: bars.update(task, completed=position, rows=rows)

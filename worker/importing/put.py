@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from feishu_batch import Producer, UpdateIntent
-from worker.importing.rows import Rejected, Row
+from feishu_batch import Producer
+from worker.importing.journal import Journal, Note, Verdict
+from worker.importing.row import Rejected, Row
 
 ROWS_PER_STEP = 500
 
@@ -15,44 +16,66 @@ Digests = Callable[[Sequence[str]], Sequence[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """What became of a few hundred rows: they are written when this is handed out."""
+    """What became of a few hundred rows, each list in the order of the file: they are written when this is handed out."""
 
     enqueued: list[Row] = field(default_factory=list)
-    known: list[Row] = field(default_factory=list)  # enqueued by an earlier run of the same file, or twice in it
+    known: list[Row] = field(default_factory=list)  # an earlier run enqueued them
+    repeated: list[Row] = field(default_factory=list)  # an earlier row of this file is the same intent
     rejected: list[Rejected] = field(default_factory=list)
 
+    def notes(self) -> list[Note]:
+        """In the order of the file."""
+        good = ((Verdict.ENQUEUED, self.enqueued), (Verdict.KNOWN, self.known), (Verdict.REPEATED, self.repeated))
+        notes = [
+            Note(row.line, verdict, row.intent.intent_id, row.intent.work_item_ids)
+            for verdict, rows in good
+            for row in rows
+        ]
+        notes += [Note(row.line, Verdict.REJECTED, reason=row.reason) for row in self.rejected]
+        return sorted(notes, key=lambda note: note.line)
 
-def put_rows(rows: Iterable[Row | Rejected], producer: Producer, digests: Digests) -> Iterator[Put]:
+
+def put_rows(rows: Iterable[Row | Rejected], producer: Producer, digests: Digests, journal: Journal) -> Iterator[Put]:
     """In the order of the file. Raises `EnqueueError`; to run again is always safe, because the ids stay the same."""
-    for put in sorted_out(rows, digests):
+    for put in sorted_out(rows, digests, journal):
         producer.enqueue_many(row.intent for row in put.enqueued)
         yield put
 
 
-def sorted_out(rows: Iterable[Row | Rejected], digests: Digests) -> Iterator[Put]:
-    """What would be enqueued, a few hundred rows at a time; `digests` is asked before the next ones are read."""
+def sorted_out(rows: Iterable[Row | Rejected], digests: Digests, journal: Journal) -> Iterator[Put]:
+    """What would be enqueued, a few hundred rows at a time; `digests` is asked before the next ones are read.
+
+    The journal keeps the ids that the file gives; the notes are the caller's to add.
+    """
     source = iter(rows)
     while step := list(islice(source, ROWS_PER_STEP)):
-        yield _sort_out(step, digests)
+        yield _sort_out(step, digests, journal)
 
 
-def _sort_out(step: Sequence[Row | Rejected], digests: Digests) -> Put:
+def _sort_out(step: Sequence[Row | Rejected], digests: Digests, journal: Journal) -> Put:
     """One row whose id belongs to another content must not sink the others, so it is found before they are written."""
-    put = Put(rejected=[row for row in step if isinstance(row, Rejected)])
-    rows = [row for row in step if isinstance(row, Row)]
-    taken = dict(zip(ids := [row.intent.intent_id for row in rows], digests(ids), strict=True)) if rows else {}
-    for row in rows:
-        _place(put, row, taken)
+    put = Put()
+    ids = [row.intent.intent_id for row in step if isinstance(row, Row)]
+    taken = dict(zip(ids, digests(ids), strict=True)) if ids else {}
+    for row in step:
+        if isinstance(row, Rejected):
+            put.rejected.append(row)
+        else:
+            _place(put, row, taken[row.intent.intent_id], journal)
     return put
 
 
-def _place(put: Put, row: Row, taken: dict[str, str | None]) -> None:
-    intent: UpdateIntent = row.intent
-    digest, before = intent.digest(), taken[intent.intent_id]
-    if before is None:
-        taken[intent.intent_id] = digest
-        put.enqueued.append(row)
-    elif before == digest:
-        put.known.append(row)
+def _place(put: Put, row: Row, written: str | None, journal: Journal) -> None:
+    """`written`: digest of what an earlier run, or an earlier step of this one, enqueued under this id."""
+    digest = row.intent.digest()
+    before = journal.named(row.intent.intent_id) if row.names_itself else None
+    if (before[0] if before else written) not in (None, digest):
+        where = f"that of line {before[1]}" if before else "enqueued before"
+        reason = f"intent_id: {row.intent.intent_id} is taken by another content, {where}"
+        put.rejected.append(Rejected(row.line, reason))
+    elif before:
+        put.repeated.append(row)
     else:
-        put.rejected.append(Rejected(row.line, f"intent_id: {intent.intent_id} is taken by another content"))
+        (put.known if written else put.enqueued).append(row)
+        if row.names_itself:
+            journal.name(row.intent.intent_id, digest, row.line)

@@ -1,55 +1,52 @@
 """The rows of a file, one by one: each is an intent, or a line number and the reason why it is none."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from enum import StrEnum
-from hashlib import blake2b
 from typing import Any, BinaryIO, Final
 
 from pydantic_core import from_json
 
-from feishu_batch import IntentError, UpdateIntent, parse_intent
-from worker.importing.cells import ALIASES, OPTIONAL, REQUIRED, CellError, intent_of
+from worker.importing.cells import ALIASES, CellError, intent_of
+from worker.importing.columns import ImportFileError, columns_of
+from worker.importing.row import Rejected, Row, row_of
+from worker.importing.sheet import sheet_rows
+from worker.importing.typed_cells import CHINA
 
 # A row with 10,000 ids of 20 digits and two values of 64 KiB fits in; an unclosed quote does not swallow the whole file.
 LONGEST_LINE: Final = 1024 * 1024
 _DELIMITERS: Final = ",;\t"
-_ID_BYTES: Final = 16
+_ONE_PER_LINE: Final = "one JSON object per line"
 _TOO_LONG: Final = "\udfff"  # stands for a line that was skipped; no file can contain it
 
 
 class Format(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
-
-
-class ImportFileError(Exception):
-    """The file as a whole cannot be used; nothing of it was enqueued."""
+    XLSX = "xlsx"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    line: int
-    intent: UpdateIntent
+class Table:
+    """What a sheet needs to be understood and other formats do not. `sheet`: its name; None: the first."""
+
+    sheet: str | None = None
+    zone: tzinfo = CHINA
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    line: int
-    reason: str
+FIRST_SHEET: Final = Table()
 
 
-def read_rows(stream: BinaryIO, kind: Format, import_id: str) -> Iterator[Row | Rejected]:
+def read_rows(stream: BinaryIO, kind: Format, import_id: str, table: Table = FIRST_SHEET) -> Iterator[Row | Rejected]:
     """Lines are counted from 1, the header included. Raises `ImportFileError` before the first row, or never."""
+    if kind is Format.XLSX:
+        return sheet_rows(stream, table.sheet, table.zone, import_id)
+    if table.sheet is not None:
+        raise ImportFileError("has no sheets; leave --sheet out")
     lines = _lines(stream)
     return _csv_rows(lines, import_id) if kind is Format.CSV else _json_rows(lines, import_id)
-
-
-def derived_id(import_id: str, line: int, intent: UpdateIntent) -> str:
-    """The same file, line and content is the same intent, however often the file is imported."""
-    name = f"{import_id}\0{line}\0{intent.digest()}"
-    return "import-" + blake2b(name.encode(), digest_size=_ID_BYTES).hexdigest()
 
 
 # --- lines ----------------------------------------------------------------------------------------------------------
@@ -90,7 +87,7 @@ def _csv_rows(lines: Iterator[str], import_id: str) -> Iterator[Row | Rejected]:
     csv.field_size_limit(LONGEST_LINE)
     first = next(lines, "")
     delimiter = max(_DELIMITERS, key=first.count)
-    columns = _columns(_header_cells(first, delimiter))
+    columns = columns_of(_header_cells(first, delimiter))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     return _csv_body(reader, columns, import_id)
 
@@ -135,35 +132,33 @@ def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], import_id:
         )
     padded = [*cells, *[""] * (len(columns) - len(cells))]
     try:
-        return _row(line, intent_of(dict(zip(columns, padded, strict=True))), import_id)
+        return row_of(line, intent_of(dict(zip(columns, padded, strict=True))), import_id)
     except CellError as error:
         return Rejected(line, str(error))
-
-
-def _columns(header: Sequence[str]) -> list[str]:
-    names = [name.strip().lower() for name in header]
-    columns = [ALIASES.get(name, name) for name in names]
-    while columns and not columns[-1]:  # spreadsheets leave empty columns at the end
-        columns.pop()
-    if not columns:
-        raise ImportFileError(f"the file is empty; its first line has to name the columns: {', '.join(REQUIRED)}")
-    problems = [f"misses {name}" for name in REQUIRED if name not in columns]
-    problems += [f"has the unknown column {name!r}" for name in columns if name not in (*REQUIRED, *OPTIONAL)]
-    problems += [f"names {name} twice" for name in dict.fromkeys(columns) if columns.count(name) > 1]
-    if problems:
-        raise ImportFileError(
-            f"the header {'; '.join(problems[:5])}. Columns: {', '.join(REQUIRED)}; optional: {', '.join(OPTIONAL)}"
-        )
-    return columns
 
 
 # --- JSON Lines -----------------------------------------------------------------------------------------------------
 
 
 def _json_rows(lines: Iterator[str], import_id: str) -> Iterator[Row | Rejected]:
-    for number, text in enumerate(lines, start=1):
-        if text.strip():
-            yield _json_row(number, text, import_id)
+    numbered = ((number, text) for number, text in enumerate(lines, start=1) if text.strip())
+    for at, (number, text) in enumerate(numbered):
+        if at == 0:
+            _refuse_other_json(text)
+        yield _json_row(number, text, import_id)
+
+
+def _refuse_other_json(first: str) -> None:
+    """A whole JSON document would be hundreds of rejected lines, none of which says what is wrong."""
+    start = first.strip()
+    if start.startswith("["):
+        raise ImportFileError(
+            f"this is a JSON array, and JSON Lines has {_ONE_PER_LINE}: jq -c '.[]' FILE > FILE.jsonl"
+        )
+    if start == "{":
+        raise ImportFileError(
+            f"this JSON object spans lines, and JSON Lines has {_ONE_PER_LINE}: jq -c . FILE > FILE.jsonl"
+        )
 
 
 def _json_row(line: int, text: str, import_id: str) -> Row | Rejected:
@@ -173,7 +168,7 @@ def _json_row(line: int, text: str, import_id: str) -> Row | Rejected:
         content = parse_object(text)
     except CellError as error:
         return Rejected(line, str(error))
-    return _row(line, content, import_id)
+    return row_of(line, content, import_id)
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -189,13 +184,3 @@ def parse_object(text: str) -> dict[str, Any]:
             told = content.pop(alias)
             content[name] = told if isinstance(told, list) else [told]
     return content
-
-
-def _row(line: int, content: Mapping[str, Any], import_id: str) -> Row | Rejected:
-    try:
-        intent = parse_intent(content)
-    except IntentError as error:
-        return Rejected(line, "; ".join(str(error).splitlines()))
-    if "intent_id" not in content:
-        intent = intent.model_copy(update={"intent_id": derived_id(import_id, line, intent)})
-    return Row(line, intent)

@@ -1,5 +1,6 @@
 """The file, wherever it comes from: with a name, a format, and an id by which its rows are known again."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -7,12 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from worker.importing.rows import Format, ImportFileError
+from worker.importing.columns import ImportFileError
+from worker.importing.row import Rejected, Row
+from worker.importing.rows import FIRST_SHEET, Format, Table, read_rows
 
-_FORMAT_OF = {".csv": Format.CSV, ".tsv": Format.CSV, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
+_FORMAT_OF = {
+    ".csv": Format.CSV,
+    ".tsv": Format.CSV,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".xlsx": Format.XLSX,
+    ".xlsm": Format.XLSX,
+}
+_FORMATS = ", ".join(f"--format {form.value}" for form in Format)
 _ID_LENGTH = 16
 
 
@@ -22,14 +34,32 @@ class Source:
     stream: BinaryIO  # can be read again from its beginning
     format: Format
     import_id: str
+    size: int  # bytes
+    table: Table = FIRST_SHEET
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        """From the first on, also the second time. Raises `ImportFileError` before the first row, or never."""
+        self.stream.seek(0)
+        rows = read_rows(self.stream, self.format, self.import_id, self.table)
+        first = next(rows, None)
+        if first is None:
+            raise ImportFileError("there are no rows in it, so there is nothing to do")
+        return chain([first], rows)
+
+    def position(self) -> int | None:
+        """How many bytes are read; None where that says nothing."""
+        return None if self.format is Format.XLSX else self.stream.tell()
 
 
 @contextmanager
-def opened(path: str, kind: str | None, import_id: str | None) -> Iterator[Source]:
-    """`path` may be ``-``: standard input, which is kept in a temporary file while it is worked on."""
+def opened(path: str, kind: str | None, import_id: str | None, table: Table = FIRST_SHEET) -> Iterator[Source]:
+    """`path` may be ``-``: standard input. A pipe is kept in a temporary file while it is worked on."""
     form = _format(path, kind)
     with _stream(path) as stream:
-        yield Source("standard input" if path == "-" else path, stream, form, import_id or _digest(stream))
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        name = "standard input" if path == "-" else path
+        yield Source(name, stream, form, import_id or _digest(stream), size, table)
 
 
 def _format(path: str, kind: str | None) -> Format:
@@ -38,20 +68,40 @@ def _format(path: str, kind: str | None) -> Format:
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMAT_OF:
         what = "standard input" if path == "-" else f"the ending of {path}"
-        raise ImportFileError(f"{what} does not tell the format: give --format csv or --format jsonl")
+        raise ImportFileError(f"{what} does not tell the format: give {_FORMATS}")
     return _FORMAT_OF[suffix]
 
 
 @contextmanager
 def _stream(path: str) -> Iterator[BinaryIO]:
-    if path != "-":
-        with Path(path).open("rb") as file:
-            yield file
+    if path == "-":
+        with _kept(sys.stdin.buffer) as kept:
+            yield kept
         return
+    with _open(path) as file:
+        if file.seekable():
+            yield file
+            return
+        with _kept(file) as kept:
+            yield kept
+
+
+@contextmanager
+def _kept(pipe: BinaryIO) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as kept:
-        shutil.copyfileobj(sys.stdin.buffer, kept)
-        kept.seek(0)
+        shutil.copyfileobj(pipe, kept)
         yield cast("BinaryIO", kept)
+
+
+def _open(path: str) -> BinaryIO:
+    try:
+        return Path(path).open("rb")
+    except FileNotFoundError:
+        raise ImportFileError("there is no such file") from None
+    except IsADirectoryError:
+        raise ImportFileError("this is a directory, not a file") from None
+    except OSError as error:
+        raise ImportFileError(f"the file cannot be read: {error.strerror}") from None
 
 
 def _digest(stream: BinaryIO) -> str:

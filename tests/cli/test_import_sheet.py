@@ -1,0 +1,222 @@
+"""XLSX workbooks: cells as one expects them, and one clear error for what is none."""
+
+# ruff: noqa: DTZ001 - the dates of a spreadsheet have no time zone
+
+import io
+import time
+import zipfile
+from datetime import date, datetime
+from datetime import time as time_of_day
+
+import openpyxl
+import pytest
+from rows_factory import HEADER, PROJECT
+
+from worker.importing import sheet
+from worker.importing.columns import ImportFileError
+from worker.importing.row import Rejected, Row
+from worker.importing.rows import Format, Table, read_rows
+from worker.importing.typed_cells import time_zone
+
+
+def workbook(*rows, header=HEADER, title="Plan", others=()):
+    book = openpyxl.Workbook()
+    book.active.title = title
+    for one in (header, *rows):
+        book.active.append(one)
+    for name, more in others:
+        extra = book.create_sheet(name)
+        for one in (header, *more):
+            extra.append(one)
+    out = io.BytesIO()
+    book.save(out)
+    return out
+
+
+def rows_of(stream, **table):
+    return list(read_rows(stream, Format.XLSX, "x", Table(**table)))
+
+
+def cells(items, after, *more):
+    return [PROJECT, "story", items, "field", "UPDATE", after, *more]
+
+
+def value(after, **table):
+    [only] = rows_of(workbook(cells(1, after), cells(2, "x")), **table)[:1]
+    return only.intent.after_field_value if isinstance(only, Row) else only.reason
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        (5, 5),
+        (5.0, 5),
+        (2.5, 2.5),
+        (True, True),
+        (False, False),
+        (None, None),
+        ("", None),
+        ("plain", "plain"),
+        ("7300000000000000001", "7300000000000000001"),
+        ("true", "true"),
+        ('{"value": "option_1"}', {"value": "option_1"}),
+        ('["a"]', ["a"]),
+        ('"5"', "5"),
+        ("null", None),
+        (datetime(2026, 1, 31, 9, 30), 1769823000000),
+        (date(2026, 1, 31), 1769788800000),
+    ],
+)
+def test_a_cell_is_what_one_expects(cell, told):
+    assert value(cell) == told
+    assert type(value(cell)) is type(told)
+
+
+def test_dates_are_in_the_named_time_zone():
+    assert value(date(1970, 1, 1), zone=time_zone("+00:00")) == 0
+    assert value(date(1970, 1, 1), zone=time_zone("-01:30")) == 90 * 60_000
+    with pytest.raises(ValueError, match="no time zone"):
+        time_zone("Mars/Olympus")
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        (7300000000000000001, "more digits than a spreadsheet keeps: format the column as text"),
+        (time_of_day(9, 30), "09:30:00 is no value of a field"),
+        ("#N/A", "the cell shows the error #N/A"),
+        ("=1+1", "the formula has no stored value"),
+    ],
+)
+def test_a_cell_that_would_be_misunderstood_is_rejected(cell, why):
+    assert why in value(cell)
+
+
+def test_formulas_count_by_their_stored_value():
+    """As a spreadsheet program writes them: the formula and its value."""
+    plain = workbook(cells(1, "HERE"), cells(2, "=1+1"))
+    stored = io.BytesIO()
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(stored, "w") as new:
+        for part in old.namelist():
+            text = old.read(part)
+            new.writestr(
+                part,
+                text.replace(b"<f>1+1</f><v />", b"<f>1+1</f><v>2</v>").replace(
+                    b"<f>1+1</f><v></v>", b"<f>1+1</f><v>2</v>"
+                ),
+            )
+    _, formula = rows_of(stored)
+    assert isinstance(formula, Row), formula
+    assert formula.intent.after_field_value == 2
+
+
+def test_ids_and_options_may_be_numbers_texts_and_dates():
+    header = (*HEADER, "priority", "keep_every_change", "expires_at", "user_key", "note")
+    more = (9, True, datetime(2030, 1, 31, 18), "7300000000000000001", 42)
+    one, two = rows_of(workbook(cells(1001, "x", *more), cells("1001, 1002", "x"), header=header))
+    assert one.intent.work_item_ids == (1001,)
+    assert two.intent.work_item_ids == (1001, 1002)
+    assert (one.intent.priority, one.intent.keep_every_change, one.intent.note) == (9, True, "42")
+    assert one.intent.expires_at.isoformat() == "2030-01-31T10:00:00+00:00"
+    assert one.intent.user_key == "7300000000000000001"
+
+
+@pytest.mark.parametrize("items", [None, 1.5, True, "abc", 10**17, datetime(2026, 1, 1)])
+def test_what_is_no_id_is_rejected(items):
+    [only] = rows_of(workbook(cells(items, "x")))
+    assert isinstance(only, Rejected)
+    assert only.reason.startswith("work_item_ids")
+
+
+def test_lines_are_row_numbers_and_empty_rows_are_none():
+    found = rows_of(workbook(cells(1, "x"), [], [None, " "], cells(2, "y")))
+    assert [row.line for row in found] == [2, 5]
+
+
+def test_the_first_sheet_or_the_named_one():
+    book = workbook(cells(1, "x"), others=[("Second", [cells(2, "x")])])
+    [first] = rows_of(book)
+    [named] = rows_of(book, sheet="Plan")
+    [second] = rows_of(book, sheet="Second")
+    assert (first.intent.work_item_ids, second.intent.work_item_ids) == ((1,), (2,))
+    assert first.intent.intent_id == named.intent.intent_id
+    with pytest.raises(ImportFileError, match="no sheet is named 'Third'; there are: Plan, Second"):
+        rows_of(book, sheet="Third")
+
+
+def test_equal_rows_of_two_sheets_are_two_intents():
+    book = workbook(cells(1, "x"), others=[("Second", [cells(1, "x")])])
+    assert rows_of(book)[0].intent.intent_id != rows_of(book, sheet="Second")[0].intent.intent_id
+
+
+def repacked(change):
+    """A workbook with some parts changed or added: `change`: name → bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(workbook(cells(1, "x"))) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            new.writestr(part, change.get(part, old.read(part)))
+        for part in change.keys() - set(old.namelist()):
+            new.writestr(part, change[part])
+    return out
+
+
+LAUGHS = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><worksheet>&b;</worksheet>'
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+@pytest.mark.parametrize(
+    ("stream", "complaint"),
+    [
+        (lambda: io.BytesIO(b"a,b\n"), "is damaged, or no XLSX workbook"),
+        (lambda: io.BytesIO(workbook(cells(1, "x")).getvalue()[:-200]), "is damaged, or no XLSX workbook"),
+        (lambda: repacked({SHEET: b"<worksheet><sheetData><row"}), "is damaged, or no XLSX workbook"),
+        (lambda: repacked({SHEET: LAUGHS}), "defines XML entities"),
+        (lambda: repacked({"xl/bomb.xml": b"\0" * 100_000_000}), "would unpack to 100,"),
+        (lambda: repacked({"[Content_Types].xml": b"<x/>"}), "no sheet|damaged"),
+    ],
+)
+def test_what_is_no_workbook_is_one_clear_error_at_once(stream, complaint):
+    made, began = stream(), time.monotonic()
+    with pytest.raises(ImportFileError, match=complaint):
+        rows_of(made)
+    assert time.monotonic() - began < 3
+
+
+def test_a_changed_byte_is_found_before_the_first_row():
+    content = bytearray(workbook(*[cells(n, f"text {n}") for n in range(1, 500)]).getvalue())
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        place = archive.getinfo(SHEET).header_offset + 500
+    content[place] ^= 0xFF
+    with pytest.raises(ImportFileError, match="is damaged"):
+        rows_of(io.BytesIO(content))
+
+
+def test_texts_that_would_fill_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(sheet, "MOST_TEXT_BYTES", 100)
+    with pytest.raises(ImportFileError, match="too many different texts"):
+        rows_of(repacked({"xl/sharedStrings.xml": b"<sst>" + b" " * 100 + b"</sst>"}))
+
+
+def test_a_cell_that_openpyxl_cannot_read_ends_the_rows_with_a_reason():
+    text = zipfile.ZipFile(workbook(cells(1, "x"), cells(2, "y"), cells(3, "z"))).read(SHEET)
+    changed = text.replace(b"<v>2</v>", b"<v>two</v>", 1)
+    assert changed != text
+    found = rows_of(repacked({SHEET: changed}))
+    assert isinstance(found[-1], Rejected)
+    assert "cannot be read" in found[-1].reason
+
+
+def test_a_workbook_is_imported_and_known_again(command, ledger, tmp_path):
+    path = tmp_path / "plan.xlsx"
+    path.write_bytes(workbook(cells(1, 5), cells("2 3", None), cells("bad", 1)).getvalue())
+    result = command("import", path, "--sheet", "Plan", "--time-zone", "+01:00")
+    assert result.exit_code == 1
+    assert "3 rows of" in result.stdout
+    assert "2 enqueued, 1 rejected" in result.stdout
+    assert "2 known" in command("import", path).stdout
+    assert ledger.front.inbox_length() == 2
+    assert "2 to be enqueued" in command("plan", path).stdout
+    assert command("import", path, "--time-zone", "nowhere").exit_code == 2
+    piped = command("import", "-", "--format", "xlsx", input=path.read_bytes())
+    assert "2 known" in piped.stdout
+    assert command("import", "-", "--format", "csv", "--sheet", "Plan", input="a").exit_code == 2

@@ -1,0 +1,70 @@
+"""What `import` and `plan` have in common: which file, and how it is read."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from worker.cli.errors import WrongUseError
+from worker.importing.columns import ImportFileError
+from worker.importing.rows import Format, Table
+from worker.importing.source import Source, opened
+from worker.importing.typed_cells import time_zone
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.argument("file"),
+    click.option(
+        "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
+    ),
+    click.option("--sheet", metavar="NAME", help="Of an XLSX workbook. Default: its first sheet."),
+    click.option(
+        "--time-zone",
+        "zone",
+        default="+08:00",
+        show_default=True,
+        metavar="ZONE",
+        help="In which the dates of an XLSX workbook are: an offset, or a name like Europe/Berlin.",
+    ),
+    click.option(
+        "--import-id",
+        metavar="NAME",
+        help="What the rows' ids are derived from. Default: the file's content. A new name: do it all again.",
+    ),
+)
+
+
+def file_options(command: F) -> F:
+    """The command gets `file`, a context manager that opens the `Source`, in place of these options."""
+
+    @wraps(command)
+    def with_file(
+        file: str, kind: str | None, sheet: str | None, zone: str, import_id: str | None, **others: Any
+    ) -> Any:
+        try:
+            table = Table(sheet, time_zone(zone))
+        except ValueError as error:
+            raise WrongUseError(f"--time-zone: {error}") from None
+        return command(file=_opener(file, kind, import_id, table), **others)
+
+    decorated: Any = with_file
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    result: F = decorated
+    return result
+
+
+def _opener(path: str, kind: str | None, import_id: str | None, table: Table) -> Callable[[], Any]:
+    @contextmanager
+    def open_it() -> Iterator[Source]:
+        try:
+            with opened(path, kind, import_id, table) as source:
+                yield source
+        except ImportFileError as error:
+            name = "standard input" if path == "-" else path
+            raise WrongUseError(f"{name}: {error}. Nothing was enqueued.") from None
+
+    return open_it

@@ -1,0 +1,128 @@
+"""The course of an import: read, enqueue, follow, report."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from worker.cli.errors import InterruptedByUserError, WrongUseError
+from worker.cli.following import Follower, Pace
+from worker.cli.import_report import ImportReport, print_closing, print_enqueued
+from worker.cli.output import some
+from worker.cli.progress import Display, reading_bar
+from worker.cli.session import Session
+from worker.importing.journal import Journal
+from worker.importing.outcomes import Outcome, as_rows, not_enqueued, outcomes
+from worker.importing.put import Put, put_rows, sorted_out
+from worker.importing.report_file import report_at
+from worker.importing.row import Rejected
+from worker.importing.source import Source
+from worker.watching import Watch
+
+STRICT_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`timeout`: seconds of waiting. `display` is made with the number of changes; `aside` shows how far the reading is."""
+
+    wait: bool
+    timeout: float | None
+    report: Path | None
+    display: Callable[[int], Display]
+    aside: Console
+
+    @property
+    def needs_journal(self) -> bool:
+        return self.wait or self.report is not None
+
+
+def run_import(
+    session: Session, source: Source, out: Console | None, asked: Asked, stop: threading.Event | None = None
+) -> ImportReport:
+    """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early. No `out`: no word."""
+    report = ImportReport(source.name, source.import_id)
+    pace = Pace.begin(session)
+    with Journal() as journal, _interruption(report):
+        with session.client() as client:
+            puts = put_rows(source.rows(), client, lambda ids: _digests(session, ids), journal)
+            for put in _counted(puts, report, source, asked.aside):
+                if asked.needs_journal:
+                    journal.add(put.notes())
+        if out:
+            print_enqueued(out, report)
+        if asked.wait:
+            watch = Watch(session.reading, journal.roster())
+            _follow(session, watch, pace, asked, report, stop or threading.Event())
+            if out and not (stop and stop.is_set()):
+                print_closing(out, report)
+        if asked.report:
+            _write(asked.report, outcomes(journal, session.reading, session.settings.user_key))
+    return report
+
+
+def _follow(
+    session: Session, watch: Watch, pace: Pace, asked: Asked, report: ImportReport, stop: threading.Event
+) -> None:
+    follower = Follower(session, watch, pace)
+    with asked.display(watch.totals().total) as display:
+        report.is_over = follower.run(display, stop, asked.timeout)
+    report.totals, report.failed = watch.totals(), watch.failures.groups()
+    report.requests, report.slot_use, report.seconds = pace.requests, pace.slot_use, pace.seconds
+    report.remark = follower.remark if not report.is_over else ""
+
+
+def refuse_if_wrong(session: Session, source: Source, report: Path | None) -> None:
+    """Raises `WrongUseError` if any row is wrong or its id is taken, here or in the ledger."""
+    rows, shown, wrong = 0, list[Rejected](), 0
+    with Journal() as journal:
+        for put in sorted_out(source.rows(), lambda ids: _digests(session, ids), journal):
+            notes = put.notes()
+            if report:
+                journal.add(notes)
+            rows += len(notes)
+            wrong += len(put.rejected)
+            shown += put.rejected[: STRICT_SHOWN - len(shown)]
+        if not wrong:
+            return
+        if report:
+            _write(report, not_enqueued(journal))
+    lines = [f"  line {row.line}: {row.reason}" for row in shown]
+    if wrong > len(shown):
+        lines.append(f"  … and {wrong - len(shown)} more{'' if report else ' (--report FILE lists all)'}")
+    head = f"{source.name}: {wrong} of {some(rows, 'row')} {'is' if wrong == 1 else 'are'} wrong; nothing was enqueued:"
+    raise WrongUseError("\n".join([head, *lines]))
+
+
+def _write(path: Path, found: Iterable[Outcome]) -> None:
+    with report_at(path) as write:
+        for row in as_rows(found):
+            write(row)
+
+
+def _digests(session: Session, ids: Iterable[str]) -> list[str | None]:
+    return [entry.digest if entry else None for entry in session.reading.entries(list(ids))]
+
+
+def _counted(puts: Iterable[Put], report: ImportReport, source: Source, aside: Console) -> Iterator[Put]:
+    size = source.size if source.position() is not None else None
+    with reading_bar(aside, size) as show:
+        for put in puts:
+            report.count(put)
+            show(report.rows, source.position())
+            yield put
+
+
+@contextmanager
+def _interruption(report: ImportReport) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        enqueued = report.enqueued + report.known
+        goes_on = f"{some(enqueued, 'row')} {'is' if enqueued == 1 else 'are'} enqueued, and that work goes on"
+        raise InterruptedByUserError(
+            f"Stopped here. {goes_on}: look with `feishu-batch status`, or run the same import again, which doubles nothing"
+        ) from None

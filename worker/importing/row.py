@@ -1,0 +1,58 @@
+"""A row of a file: an intent, or the reason why it is none."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+
+from feishu_batch import IntentError, UpdateIntent, parse_intent
+
+_ID_BYTES: Final = 16
+_SHOWN: Final = 60  # characters of a value in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    line: int
+    intent: UpdateIntent
+    names_itself: bool = False  # the file gives the intent's id; otherwise it is derived, and no other row has it
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    line: int
+    reason: str
+
+
+def derived_id(import_id: str, line: int, intent: UpdateIntent) -> str:
+    """The same file, line and content is the same intent, however often the file is imported."""
+    name = f"{import_id}\0{line}\0{intent.digest()}"
+    return "import-" + blake2b(name.encode(), digest_size=_ID_BYTES).hexdigest()
+
+
+def row_of(line: int, content: Mapping[str, Any], import_id: str) -> Row | Rejected:
+    """From an intent's JSON shape."""
+    try:
+        intent = parse_intent(content)
+    except IntentError as error:
+        return Rejected(line, "; ".join(_with_value(problem, content) for problem in str(error).splitlines()))
+    if "intent_id" in content:
+        return Row(line, intent, names_itself=True)
+    return Row(line, intent.model_copy(update={"intent_id": derived_id(import_id, line, intent)}))
+
+
+def _with_value(problem: str, content: Any) -> str:
+    """The library's messages never repeat a value, because they end up in logs; the owner of a file wants to see it."""
+    path = problem.partition(": ")[0]
+    value = content
+    for step in path.split("."):
+        try:
+            value = value[int(step) if isinstance(value, list) else step]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return problem
+    if isinstance(value, dict | list):
+        return problem
+    told = json.dumps(value, ensure_ascii=False, default=str)
+    told = told.encode("utf-8", "backslashreplace").decode()
+    return f"{problem} (got {told if len(told) <= _SHOWN else told[:_SHOWN] + '…'})"
