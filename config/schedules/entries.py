@@ -43,7 +43,7 @@ class ScheduleEntry(BaseModel):
     timezone: str = "UTC"
     intent: UpdateIntent | None = None
     file: Path | None = None
-    format: Literal["csv", "jsonl"] | None = None
+    format: Literal["csv", "jsonl", "xlsx"] | None = None
     command: tuple[str, ...] | None = None
     directory: Path | None = None  # where the command runs; the file of schedules' own
     timeout: str = DEFAULT_TIMEOUT  # of the command

@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "cancel": "worker.cli.steer:cancel",
     "pause": "worker.cli.steer:pause",
     "resume": "worker.cli.steer:resume",
+    "schedule": "worker.cli.schedule:schedule",
     "doctor": "worker.cli.doctor:doctor",
     "sandbox": "worker.cli.sandbox:sandbox",
     "completion": "worker.cli.completion:completion",
@@ -47,7 +48,8 @@ class Commands(click.Group):
             return None
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
-        command.help = _with_layout(command.help or "")
+        for one in (command, *getattr(command, "commands", {}).values()):
+            one.help = _with_layout(one.help or "")
         return command
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

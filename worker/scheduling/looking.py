@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from config.schedules import ScheduleEntry
 from worker.scheduling.records import Decision, Record, Run, RunState, decide, record_of
-from worker.scheduling.running import Runner, RunLostError
+from worker.scheduling.running import RunLostError, Runner
 from worker.scheduling.store import Schedules
 
 log = structlog.get_logger("feishu_batch.schedules")

@@ -14,8 +14,11 @@ from redis.lock import Lock
 from config.schedules import ScheduleEntry
 from feishu_batch import Producer
 from worker.heartbeat import Heartbeat
+from worker.importing.columns import ImportFileError
+from worker.importing.journal import Journal
 from worker.importing.put import Put, put_rows
-from worker.importing.rows import Format, ImportFileError, Rejected, Row, read_rows
+from worker.importing.row import Rejected, Row
+from worker.importing.rows import Format, read_rows
 from worker.importing.source import opened
 from worker.scheduling.command import CommandError, output_of
 from worker.scheduling.records import Record, Run, RunState, record_of
@@ -81,8 +84,8 @@ class Runner:
         tally = _Tally()
         with Heartbeat(lambda: _renewed(hold), interval=HOLD / SIGNS_PER_HOLD, lease=HOLD) as held:
             try:
-                with rows_of(entry, run.due) as rows, self._client() as client:
-                    for put in put_rows(rows, client, self._store.digests):
+                with rows_of(entry, run.due) as rows, self._client() as client, Journal() as journal:
+                    for put in put_rows(rows, client, self._store.digests, journal):
                         if held.lost:
                             raise RunLostError(f"the run of {entry.name} was taken over")
                         self._store.add(entry.name, tally.take(put))
@@ -114,7 +117,7 @@ def rows_of(entry: ScheduleEntry, due: float) -> Iterator[Rows]:
         yield iter([_only_row(entry, run_id)])
     elif entry.file is not None:
         with opened(str(entry.file), entry.format, run_id) as source:
-            yield read_rows(source.stream, source.format, run_id)
+            yield source.rows()
     else:
         with output_of(entry.command or (), entry.directory or Path.cwd(), entry.timeout_seconds) as output:
             yield read_rows(output, Format.JSONL, run_id)
