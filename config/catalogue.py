@@ -31,7 +31,12 @@ class FieldCatalogue(BaseModel):
         3600,
         "Before an intent is refused, fields that were looked up longer ago than this are looked up again.",
     )
-    catalogue_wait_seconds: float = seconds(2, 0.1, 30, "How long intake waits for a look-up; without it, it goes on.")
+    catalogue_wait_seconds: float = seconds(
+        1.5,
+        0.1,
+        30,
+        "How long intake waits for a look-up before it goes on without; a quarter of LEASE_SECONDS at most.",
+    )
     catalogue_retry_seconds: float = seconds(
         30, 0.1, 3600, "How long no look-up is tried after one that failed; meanwhile intents are taken unchecked."
     )

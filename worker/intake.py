@@ -14,7 +14,9 @@ from pydantic_core import from_json
 from redis.exceptions import RedisError, ResponseError
 
 from feishu_batch.errors import IntentError
-from feishu_batch.intents import UpdateIntent, group_spec, parse_intent
+from feishu_batch.intents import UpdateIntent, group_spec, is_real_project_key, parse_intent
+from worker.catalogue.gate import Check, without_catalogue
+from worker.catalogue.models import Refusal
 from worker.hints import IntakeHints, LaneHints
 from worker.ledger.front import Front, IntakeRound
 from worker.ledger.lane import Lane
@@ -28,6 +30,7 @@ ITEMS_PER_ROUND = 5_000  # bounds one pipeline, so that a round of large intents
 ENTRIES_PER_CAREFUL_ROUND = 20
 MAX_ATTEMPTS = 3  # to take an entry in, before it fails
 LONGEST_RUN = 0.5  # seconds: then other messages of the worker get their turn
+LONGEST_CHECKS = 0.5  # seconds: a round in which checks had to wait ends early, while its lock holds
 
 
 _STATES_OF_REDIS = ("OOM", "READONLY", "MISCONF", "LOADING", "NOPERM")
@@ -60,14 +63,19 @@ class Intake:
         route: Callable[[str | None, str], str],
         lanes: Mapping[str, LaneDoor],
         lease: float,
+        check: Check = without_catalogue,
     ) -> None:
-        """`lease`: seconds after which another process may go on where this one fell silent."""
+        """`lease`: seconds after which another process may go on where this one fell silent.
+
+        `check` gives an intent as it goes to the remote system, or says why it does not; twice asked, it may answer otherwise.
+        """
         self._front = front
         self._hints = hints
         self._route = route
         self._lanes = lanes
         self._default_lane = next(iter(lanes))
         self._lease = lease
+        self._check = check
         self._name = uuid4().hex
 
     def drain(self, longest: float = LONGEST_RUN) -> int:
@@ -152,6 +160,7 @@ class Intake:
         done: dict[str, tuple[InboxEntry, str]] = {}
         accepted: dict[str, list[NewIntent]] = defaultdict(list)
         items = 0
+        enough = time.monotonic() + LONGEST_CHECKS
         for entry in entries:
             try:
                 intent = parse_intent(entry.payload)
@@ -161,7 +170,7 @@ class Intake:
                 continue
             done[intent.intent_id] = (entry, self._take(entry, intent, accepted))
             items += len(intent.work_item_ids)
-            if items >= ITEMS_PER_ROUND:
+            if items >= ITEMS_PER_ROUND or time.monotonic() > enough:
                 break
         for name, intents in accepted.items():
             if self._lanes[name].lane.record(intents):
@@ -177,13 +186,32 @@ class Intake:
 
     def _take(self, entry: InboxEntry, intent: UpdateIntent, accepted: dict[str, list[NewIntent]]) -> str:
         """The lane that answers for the intent. A refused one touches no cell, so it need not wait for those before it."""
+        if (holder := self._holder(entry, intent)) is not None:
+            accepted[holder].append(_new_intent(entry, intent))
+            return holder
+        checked = self._check(intent)
+        wish = intent if isinstance(checked, Refusal) else checked
         try:
-            name = self._route(intent.lane, intent.project_key)
+            name = self._route(wish.lane, wish.project_key)
         except ValueError as error:
             self._refuse(entry, intent.intent_id, intent.work_item_ids, Outcome.failed("no_lane", str(error)))
             return self._default_lane
-        accepted[name].append(_new_intent(entry, intent))
+        # In the lane that would have taken it: had an earlier round recorded it, and died, that would stand and be finished.
+        if not isinstance(checked, Refusal) or not self._refuse_checked(entry, intent, checked, name):
+            accepted[name].append(_new_intent(entry, wish))
         return name
+
+    def _refuse_checked(self, entry: InboxEntry, intent: UpdateIntent, refusal: Refusal, lane: str) -> bool:
+        outcome = Outcome.failed(str(refusal.code), refusal.reason)
+        return self._refuse(entry, intent.intent_id, intent.work_item_ids, outcome, lane)
+
+    def _holder(self, entry: InboxEntry, intent: UpdateIntent) -> str | None:
+        """The lane that has the intent already, where its space has to be looked up to know the lane. What it has there stands,
+        whatever the space is called by now.
+        """
+        if len(self._lanes) == 1 or is_real_project_key(intent.project_key):
+            return None
+        return next((name for name, door in self._lanes.items() if door.lane.holds(entry.number)), None)
 
     def _refuse_unreadable(self, entry: InboxEntry, error: IntentError) -> str | None:
         """A library of another version may have written it: then its producer is answered. Returns the id, if there is one."""
@@ -197,10 +225,15 @@ class Intake:
         self._refuse(entry, intent_id, items, Outcome.failed("not_understood", reason))
         return intent_id
 
-    def _refuse(self, entry: InboxEntry, intent_id: str, items: Sequence[int], refusal: Outcome) -> None:
-        lane = self._lanes[self._default_lane].lane
-        lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, items, refusal)
+    def _refuse(
+        self, entry: InboxEntry, intent_id: str, items: Sequence[int], refusal: Outcome, lane: str | None = None
+    ) -> bool:
+        """False: it is recorded already."""
+        refused = self._lanes[lane or self._default_lane].lane.refuse(
+            entry.number, intent_id, entry.enqueued_at_ms, items, refusal
+        )
         log.warning("intent.refused", intent_id=intent_id, reason=refusal.reason)
+        return refused
 
 
 def _is_redis_trouble(error: Exception) -> bool:

@@ -9,6 +9,8 @@ from redis import Redis
 from config.lanes import LaneConfig, load_lanes
 from config.settings import Settings
 from worker.blame import Blame
+from worker.catalogue.build import gate, lane_catalogue
+from worker.catalogue.lane import LaneCatalogue
 from worker.connections import connect
 from worker.follow import Follower
 from worker.hints import IntakeHints, LaneHints
@@ -41,6 +43,7 @@ class LaneRuntime:
     follower: Follower
     publisher: Publisher
     sweep: LaneSweep
+    catalogue: LaneCatalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             route=configured.route,
             lanes={lane.name: LaneDoor(lanes[lane.name].lane, lanes[lane.name].hints) for lane in configured.lanes},
             lease=settings.lease_seconds,
+            check=gate(settings, {name: lane.catalogue for name, lane in lanes.items()}, configured.route),
         ),
         sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,
@@ -129,6 +133,7 @@ def _lane_runtime(config: LaneConfig, settings: Settings, app: Celery, redis: Re
             retain_succeeded=settings.retain_finished_days * DAY,
             retain_failed=settings.retain_failed_days * DAY,
         ),
+        catalogue=lane_catalogue(lane, remote, tokens, settings, redis),
     )
 
 

@@ -48,10 +48,14 @@ class Lane:
             self._run("record", call, client=pipe)
         return any(ready for ready, _ in pipe.execute())
 
-    def refuse(self, number: int, intent_id: str, enqueued_at_ms: int, items: Sequence[int], outcome: Outcome) -> None:
-        """Record an intent that ends at once: every item failed."""
+    def refuse(self, number: int, intent_id: str, enqueued_at_ms: int, items: Sequence[int], outcome: Outcome) -> bool:
+        """Record an intent that ends at once: every item failed. False: it was recorded before, perhaps only in part."""
         packed = ",".join(map(str, items))
-        self._run("refuse", number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail())
+        return bool(self._run("refuse", number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail()))
+
+    def holds(self, number: int) -> bool:
+        """Whether the intent is recorded here, perhaps only in part."""
+        return bool(self._redis.exists(self.key(f"intent:{number}")))
 
     # --- sending --------------------------------------------------------------------------------------------------
 

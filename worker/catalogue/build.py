@@ -1,0 +1,50 @@
+"""The catalogue of each lane, and the gate before all of them, from the settings."""
+
+from collections.abc import Callable, Mapping
+
+from redis import Redis
+
+from config.catalogue import FieldCatalogue
+from config.settings import Settings
+from worker.catalogue.asking import Asker
+from worker.catalogue.gate import CatalogueGate, Check, without_catalogue
+from worker.catalogue.lane import LaneCatalogue
+from worker.ledger.lane import Lane
+from worker.pacing.slots import Slots
+from worker.remote.client import RemoteClient
+from worker.remote.tokens import TokenSource
+
+WAITS_PER_LEASE = 4  # fields, the same anew, people, a space: each may be waited for while one intent is taken in
+
+
+def lane_catalogue(
+    lane: Lane, remote: RemoteClient, tokens: TokenSource, settings: Settings, redis: Redis
+) -> LaneCatalogue:
+    """One slot for its three endpoints together: each alone may be asked as often."""
+    slots = Slots(redis, lane.key("slot:catalogue"), 1 / settings.read_slots_per_second)
+    wait = min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
+    return LaneCatalogue(
+        remote=remote,
+        asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait),
+        settings=_waiting_at_most(settings, wait),
+        redis=redis,
+        key=lane.key,
+    )
+
+
+def gate(
+    settings: FieldCatalogue, lanes: Mapping[str, LaneCatalogue], route: Callable[[str | None, str], str]
+) -> Check:
+    if settings.catalogue == "off":
+        return without_catalogue
+    return CatalogueGate(lanes, route).check
+
+
+def _waiting_at_most(settings: Settings, wait: float) -> FieldCatalogue:
+    values = {name: getattr(settings, name) for name in FieldCatalogue.model_fields}
+    return FieldCatalogue(**{**values, "catalogue_wait_seconds": max(0.1, wait)})
+
+
+def _why_paused(lane: Lane) -> str | None:
+    pause = lane.paused()
+    return str(pause.get("reason") or "by hand") if pause else None

@@ -1,0 +1,90 @@
+"""What intake asks about every intent: as it goes to the remote system, or why it does not."""
+
+import re
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from feishu_batch.intents import UpdateIntent, is_real_project_key
+from worker.catalogue.lane import LaneCatalogue
+from worker.catalogue.models import Code, Refusal, RefusedError, UnavailableError, shown
+
+log = structlog.get_logger("feishu_batch.catalogue")
+
+# What may be a key: all that the remote system's keys are made of. Anything else is a name, and cannot be sent.
+_FIELD_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+# As intake sees it: the intent as it goes to the remote system, or why it does not.
+Check = Callable[[UpdateIntent], UpdateIntent | Refusal]
+
+
+class CatalogueGate:
+    """`route(lane or None, project_key)` names an intent's lane, or raises ValueError; the first lane answers for all others.
+
+    Nobody is refused for want of knowledge: what can be sent as it is passes unchecked.
+    """
+
+    def __init__(self, lanes: Mapping[str, LaneCatalogue], route: Callable[[str | None, str], str]) -> None:
+        self._lanes = lanes
+        self._route = route
+
+    def check(self, intent: UpdateIntent) -> UpdateIntent | Refusal:
+        try:
+            placed = intent if is_real_project_key(intent.project_key) else self._in_its_space(intent)
+            lane = self._lane_of(placed)
+            return placed if lane is None else self._checked(placed, lane)
+        except RefusedError as error:
+            return error.refusal
+
+    def _checked(self, intent: UpdateIntent, lane: LaneCatalogue) -> UpdateIntent | Refusal:
+        try:
+            return lane.checked(intent)
+        except UnavailableError as error:
+            return unchecked(intent, str(error))
+
+    def _lane_of(self, intent: UpdateIntent) -> LaneCatalogue | None:
+        """None: no lane takes it, which intake says better."""
+        try:
+            return self._lanes[self._route(intent.lane, intent.project_key)]
+        except ValueError:
+            return None
+
+    def _in_its_space(self, intent: UpdateIntent) -> UpdateIntent:
+        """Each credential sees other spaces: they are asked in turn."""
+        named = self._lanes.get(intent.lane or "")
+        chosen = [named] if named else list(self._lanes.values())
+        reasons = []
+        for lane in chosen:
+            try:
+                key = lane.project_key(intent.project_key)
+            except UnavailableError as error:
+                reasons.append(str(error))
+                continue
+            if key is not None and is_real_project_key(key):
+                return intent.model_copy(update={"project_key": key})
+        if reasons:
+            raise RefusedError(Code.CANNOT_RESOLVE, _not_looked_up("space", intent.project_key, reasons[0]))
+        reason = (
+            f"no space with the simple name {shown(intent.project_key)} is visible to the plugin; give its project key"
+        )
+        raise RefusedError(Code.UNKNOWN_SPACE, reason)
+
+
+def without_catalogue(intent: UpdateIntent) -> UpdateIntent | Refusal:
+    """For FEISHU_BATCH_CATALOGUE=off: keys pass, names cannot."""
+    return unchecked(intent, "FEISHU_BATCH_CATALOGUE is off")
+
+
+def unchecked(intent: UpdateIntent, reason: str) -> UpdateIntent | Refusal:
+    """A name cannot be sent: in a request a simple name may silently match nothing."""
+    if not is_real_project_key(intent.project_key):
+        return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("space", intent.project_key, reason))
+    if not _FIELD_KEY.fullmatch(intent.field_key):
+        return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("field", intent.field_key, reason))
+    log.debug("intent.unchecked", intent_id=intent.intent_id, reason=reason)
+    return intent
+
+
+def _not_looked_up(what: str, name: str, reason: str) -> str:
+    return f"the {what} {shown(name)} cannot be looked up ({reason}): give its key, or enqueue it again later"

@@ -1,0 +1,169 @@
+"""What one lane's credential can look up: the fields of an item type, people by their addresses, spaces by their simple names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+from redis import Redis
+
+from config.catalogue import FieldCatalogue, time_zone
+from feishu_batch.intents import UpdateIntent
+from worker.catalogue.asking import Asker, Errands
+from worker.catalogue.checks import Checks
+from worker.catalogue.lookup import Known, Lookup, Shelf
+from worker.catalogue.models import Catalogue, Code, RefusedError, UnavailableError, shown
+from worker.remote.client import MAX_PEOPLE_PER_QUERY, RemoteClient
+from worker.remote.models import Field
+
+T = TypeVar("T")
+
+Fields = tuple[Field, ...]
+MOST_TYPES = 200  # item types whose checks one process keeps
+NOTHING_TOLD = "the remote system tells no fields of this item type"
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """The checks that belong to one answer about the fields of a type."""
+
+    known: Known[Fields]
+    checks: Checks
+
+
+class LaneCatalogue:
+    """`redis` None: nothing is shared with other processes, for a command that has none. `key`: as `Lane.key`."""
+
+    def __init__(
+        self,
+        *,
+        remote: RemoteClient,
+        asker: Asker,
+        settings: FieldCatalogue,
+        redis: Redis | None,
+        key: Callable[[str], str],
+    ) -> None:
+        self._remote = remote
+        self._asker = asker
+        self._redis = redis
+        self._settings = settings
+        self._errands = Errands(settings.catalogue_wait_seconds, settings.catalogue_retry_seconds)
+        self._zone = time_zone(settings.time_zone)
+        known_fields, known_key = TypeAdapter(Known[Fields]), TypeAdapter(Known[str])
+        self._fields = self._lookup("fields", self._fetch_fields, known_fields, lambda name: key(f"catalogue:{name}"))
+        self._people = self._lookup("people", self._fetch_people, known_key, lambda name: key(f"person:{_hash(name)}"))
+        self._spaces = self._lookup("spaces", self._fetch_spaces, known_key, lambda name: key(f"space:{name}"))
+        self._checks: dict[str, _Checked] = {}
+
+    def checked(self, intent: UpdateIntent) -> UpdateIntent:
+        """The intent as the API takes it. Raises `RefusedError`, and `UnavailableError` when nobody can say.
+
+        A refusal rests on what was looked up just now: what was wrong a while ago may be right since.
+        """
+        name = _type_name(intent.project_key, intent.work_item_type_key)
+        try:
+            return self._checks_for(name, self._known(name)).checked(intent)
+        except RefusedError as error:
+            newer = self._looked_up_anew(name, error)
+        return self._checks_for(name, newer).checked(intent)
+
+    def _looked_up_anew(self, name: str, refused: RefusedError) -> Known[Fields]:
+        try:
+            return _told(self._fields.newer(name, self._settings.catalogue_recheck_seconds))
+        except UnavailableError as error:
+            if not refused.is_name:
+                raise
+            reason = f"{refused.refusal.reason}; whether that changed cannot be looked up now ({error})"
+            raise RefusedError(Code.CANNOT_RESOLVE, reason, is_name=True) from None
+
+    def project_key(self, simple_name: str) -> str | None:
+        """None: there is no such space, as far as this credential can see."""
+        known = self._spaces.get(simple_name)
+        return known.value if known else None
+
+    def fields(self, project_key: str, type_key: str, *, age: float | None = None) -> tuple[Catalogue, float]:
+        """All fields of a type and when they were looked up (unix seconds), at most `age` seconds ago. Raises `UnavailableError`."""
+        name = _type_name(project_key, type_key)
+        known = self._known(name) if age is None else _told(self._fields.newer(name, age))
+        return Catalogue(known.value), known.at
+
+    def _known(self, name: str) -> Known[Fields]:
+        return _told(self._fields.get(name))
+
+    def _checks_for(self, name: str, known: Known[Fields]) -> Checks:
+        kept = self._checks.get(name)
+        if kept is None or kept.known is not known:
+            if len(self._checks) > MOST_TYPES:
+                self._checks.clear()
+            kept = _Checked(known, Checks(Catalogue(known.value), self._keys_of, self._zone))
+            self._checks[name] = kept
+        return kept.checks
+
+    def _keys_of(self, emails: Sequence[str]) -> Mapping[str, str]:
+        try:
+            found = self._people.get_all(emails)
+        except UnavailableError as error:
+            reason = f"whose e-mail address {shown(emails[0])} is cannot be looked up ({error}): give the user key"
+            raise RefusedError(Code.CANNOT_RESOLVE, reason, is_name=True) from None
+        missing = [email for email in emails if email not in found]
+        if missing:
+            raise RefusedError(Code.UNKNOWN_PERSON, f"nobody has the e-mail address {shown(missing[0])}", is_name=True)
+        return {email: found[email].value for email in emails}
+
+    # --- asking the remote system ---------------------------------------------------------------------------------
+
+    def _fetch_fields(self, names: Sequence[str]) -> Mapping[str, Fields]:
+        """A type without any field is an answer that says nothing."""
+        found: dict[str, Fields] = {}
+        for name in names:
+            project_key, _, type_key = name.partition(" ")
+            fields = self._asker.ask(partial(self._remote.fields, project_key, type_key))
+            if fields:
+                found[name] = tuple(fields)
+        return found
+
+    def _fetch_people(self, emails: Sequence[str]) -> Mapping[str, str]:
+        key_of: dict[str, str] = {}
+        for start in range(0, len(emails), MAX_PEOPLE_PER_QUERY):
+            part = emails[start : start + MAX_PEOPLE_PER_QUERY]
+            people = self._asker.ask(partial(self._remote.people, part))
+            key_of |= {person.email.casefold(): person.user_key for person in people}
+        return {email: key_of[email.casefold()] for email in emails if email.casefold() in key_of}
+
+    def _fetch_spaces(self, names: Sequence[str]) -> Mapping[str, str]:
+        projects = self._asker.ask(partial(self._remote.projects_detail, (), list(names)))
+        key_of = {project.simple_name: project.project_key for project in projects}
+        return {name: key_of[name] for name in names if name in key_of}
+
+    def _lookup(
+        self,
+        kind: str,
+        fetch: Callable[[Sequence[str]], Mapping[str, T]],
+        shape: TypeAdapter[Known[T]],
+        key: Callable[[str], str],
+    ) -> Lookup[T]:
+        return Lookup(
+            kind=kind,
+            fetch=fetch,
+            shelf=Shelf(self._redis, key, shape) if self._redis is not None else None,
+            errands=self._errands,
+            fresh=self._settings.catalogue_fresh_seconds,
+            absent=self._settings.catalogue_recheck_seconds,
+        )
+
+
+def _told(known: Known[Fields] | None) -> Known[Fields]:
+    if known is None:
+        raise UnavailableError(NOTHING_TOLD)
+    return known
+
+
+def _type_name(project_key: str, type_key: str) -> str:
+    return f"{project_key} {type_key}"
+
+
+def _hash(email: str) -> str:
+    """People's addresses are nobody's business who may read the ledger."""
+    return blake2b(email.casefold().encode("utf-8", "replace"), digest_size=12).hexdigest()

@@ -1,0 +1,94 @@
+"""What the parts of the catalogue hand to each other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from worker.remote.models import Field
+
+LONGEST_SHOWN = 60  # characters of what a producer or the remote system wrote
+
+
+class Code(StrEnum):
+    """Why an intent is refused at intake. Every item of it fails with this code."""
+
+    UNKNOWN_SPACE = "unknown_space"
+    UNKNOWN_FIELD = "unknown_field"
+    OBSOLETE_FIELD = "obsolete_field"
+    CALCULATED_FIELD = "calculated_field"
+    NOT_WRITABLE = "field_not_writable"
+    MODE_NOT_ALLOWED = "mode_not_allowed"
+    BAD_VALUE = "bad_value"
+    UNKNOWN_OPTION = "unknown_option"
+    DISABLED_OPTION = "disabled_option"
+    UNKNOWN_PERSON = "unknown_person"
+    AMBIGUOUS = "ambiguous"
+    CANNOT_RESOLVE = "cannot_resolve"  # a name that cannot be sent as it is, and nobody can be asked what it means
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an intent is not taken; one sentence that names the nearest right thing where there is one."""
+
+    code: Code
+    reason: str
+
+
+class RefusedError(Exception):
+    """Carries a `Refusal` out of the depth of a value. `is_name`: what it is about is a name, which cannot be sent as it is."""
+
+    def __init__(self, code: Code, reason: str, *, is_name: bool = False) -> None:
+        super().__init__(reason)
+        self.refusal = Refusal(code, reason)
+        self.is_name = is_name
+
+
+class UnavailableError(Exception):
+    """Nobody can say now. The text is the reason, without an address or a secret."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The fields of one item type of one space."""
+
+    fields: tuple[Field, ...]
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Field]:
+        return {field.key: field for field in self.fields}
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Sequence[Field]]:
+        """By name and by alias, exactly as written."""
+        return self._named(str.strip)
+
+    @cached_property
+    def by_folded_name(self) -> Mapping[str, Sequence[Field]]:
+        return self._named(folded)
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Everything that a field may be called by."""
+        named = (word for field in self.fields for word in (field.name, field.alias, field.key) if word)
+        return tuple(dict.fromkeys(named))
+
+    def _named(self, form: Callable[[str], str]) -> Mapping[str, Sequence[Field]]:
+        found: dict[str, dict[str, Field]] = {}
+        for field in self.fields:
+            for word in (field.name, field.alias):
+                if word.strip():
+                    found.setdefault(form(word), {})[field.key] = field
+        return {word: tuple(fields.values()) for word, fields in found.items()}
+
+
+def folded(word: str) -> str:
+    """Without case and with single spaces: how people compare names."""
+    return " ".join(word.split()).casefold()
+
+
+def shown(value: object) -> str:
+    """In quotes and on one line, however long and strange it is."""
+    text = "".join(c if c.isprintable() else " " for c in str(value))
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return f"'{text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + '…'}'"

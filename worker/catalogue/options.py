@@ -1,0 +1,147 @@
+"""Options of select and tree fields, as people name them and as the API takes them.
+
+The API's shapes: `{"value": id}`, with a label or not; in a tree `{"value": id, "children": {"value": id, "children": null}}`, which
+is the path from the root. A bare string, or `{"option_id": id}`, is answered with success and not stored: so these are never sent.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from worker.catalogue.models import Code, RefusedError, shown
+from worker.catalogue.naming import listed, matching, named, nearest
+from worker.remote.models import Field, Option
+
+_STEP = re.compile(r"\s*[/>]\s*")  # between the levels of a tree, as people write a path
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An option with the way to it."""
+
+    path: tuple[Option, ...]
+
+    @property
+    def option(self) -> Option:
+        return self.path[-1]
+
+    @property
+    def label(self) -> str:
+        return " / ".join(option.label or option.value for option in self.path)
+
+    @property
+    def is_disabled(self) -> bool:
+        return any(option.is_disabled for option in self.path)
+
+    def words(self) -> tuple[str, ...]:
+        ways = (self.option.label, self.option.value, "/".join(option.label for option in self.path))
+        return tuple(dict.fromkeys(word for word in ways if word))
+
+
+@dataclass(frozen=True)
+class Options:
+    """Those of one field. `is_target`: what an item gets is judged strictly; what is to be replaced may have been disabled,
+    or deleted, since.
+    """
+
+    field: Field
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """All options, each before what is below it."""
+        return tuple(_nodes(self.field.options, ()))
+
+    @cached_property
+    def by_value(self) -> Mapping[str, Node]:
+        return {node.option.value: node for node in reversed(self.nodes)}
+
+    def flat(self, given: Any, *, is_target: bool) -> Any:
+        """For select and radio, and each member of multi_select. The same object if it has the API's shape already."""
+        if isinstance(given, Mapping) and isinstance(given.get("value"), str):
+            self._judge(given["value"], is_target=is_target)
+            return given
+        return {"value": self._meant(given, is_target=is_target).option.value}
+
+    def tree(self, given: Any, *, is_target: bool) -> Any:
+        """For tree_select and each member of tree_multi_select."""
+        if isinstance(given, Mapping) and isinstance(given.get("value"), str):
+            self._judge_path(given, is_target=is_target)
+            return given
+        value: dict[str, Any] | None = None
+        for option in reversed(self._meant(given, is_target=is_target).path):
+            value = {"children": value, "value": option.value}
+        return value
+
+    def _judge_path(self, given: Mapping[str, Any], *, is_target: bool) -> None:
+        """Every step has to be an option; whether one lies below the other is left to the remote system."""
+        step: Any = given
+        while isinstance(step, Mapping) and isinstance(step.get("value"), str):
+            self._judge(step["value"], is_target=is_target)
+            step = step.get("children")
+
+    def _judge(self, value: str, *, is_target: bool) -> None:
+        """A field that shows no options may have some all the same: nothing is certain about them."""
+        if not is_target or not self.field.options:
+            return
+        known = self.by_value.get(value)
+        if known is None:
+            raise self._unknown(value)
+        self._refuse_disabled(known)
+
+    def _refuse_disabled(self, node: Node) -> None:
+        if node.is_disabled:
+            reason = f"option {shown(node.label)} of {named(self.field)} is disabled; enabled are: {self._enabled()}"
+            raise RefusedError(Code.DISABLED_OPTION, reason)
+
+    def _meant(self, given: Any, *, is_target: bool) -> Node:
+        word = self._word(given)
+        if not self.field.options:
+            reason = (
+                f"the options of {named(self.field)} are not known, so {shown(word)} cannot be looked up: give its id"
+            )
+            raise RefusedError(Code.CANNOT_RESOLVE, reason)
+        found = matching(self.nodes, word, Node.words) or matching(self.nodes, "/".join(_STEP.split(word)), Node.words)
+        # A disabled namesake of an option that is in use confuses nobody.
+        meant = [node for node in found if not node.is_disabled] or found
+        if not meant:
+            raise self._unknown(word, is_name=True)
+        if len(meant) > 1:
+            candidates = listed(f"{shown(node.label)} ({node.option.value})" for node in meant)
+            told = f"{len(meant)} options of {named(self.field)} are called {shown(word)}"
+            raise RefusedError(Code.AMBIGUOUS, f"{told}: {candidates}; use the id", is_name=True)
+        if is_target:
+            self._refuse_disabled(meant[0])
+        return meant[0]
+
+    def _word(self, given: Any) -> str:
+        if isinstance(given, Mapping):
+            given = next((given[key] for key in ("label", "option_id") if isinstance(given.get(key), str)), None)
+        if isinstance(given, bool):  # a cell of a file that says true
+            given = str(given).lower()
+        if isinstance(given, str | int | float) and str(given).strip():
+            return str(given)
+        reason = f'{named(self.field)} takes an option, by its label or as {{"value": "<option id>"}}'
+        raise RefusedError(Code.BAD_VALUE, reason)
+
+    def _unknown(self, word: str, *, is_name: bool = False) -> RefusedError:
+        reason = f"{named(self.field)} has no option {shown(word)}{self._hint(word)}"
+        return RefusedError(Code.UNKNOWN_OPTION, reason, is_name=is_name)
+
+    def _hint(self, word: str) -> str:
+        node_of = {one: node for node in reversed(self.nodes) if not node.is_disabled for one in node.words()}
+        near = nearest(word, tuple(node_of))
+        if near is None:
+            return f"; there are: {self._enabled()}"
+        return f"; the nearest is {shown(node_of[near].label)} ({node_of[near].option.value})"
+
+    def _enabled(self) -> str:
+        return listed(shown(node.label) for node in self.nodes if not node.is_disabled) or "none"
+
+
+def _nodes(options: tuple[Option, ...], above: tuple[Option, ...]) -> Iterator[Node]:
+    for option in options:
+        path = (*above, option)
+        yield Node(path)
+        yield from _nodes(option.children, path)
