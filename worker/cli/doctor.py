@@ -12,6 +12,7 @@ from rich.text import Text
 
 from config.errors import ConfigError
 from config.lanes import LaneConfig, load_lanes
+from config.schedules import load_schedules
 from config.settings import Settings, load_settings, process_environment, unknown_variables
 from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE, UnreachableError
 from worker.cli.options import json_option, lane_option
@@ -56,7 +57,7 @@ def doctor(project_key: str | None, type_key: str | None, lane: str | None, as_j
     Example:
       feishu-batch doctor --project-key 5f0c1a2b3c4d5e6f70818283 --type story
 
-    It looks at the settings, Redis (version, persistence, eviction, memory, clock), the credentials (by fetching a token, which is not
+    It looks at the settings, the schedules, Redis (version, persistence, eviction, memory, clock), the credentials (by fetching a token, which is not
     kept), the space and type if they are named, the workers, beat, the inbox, each lane (paused? moving?) and the disk. One line for
     each: ok, warn or fail, with advice. Run it where the workers run, with their settings. It changes nothing.
 
@@ -65,7 +66,7 @@ def doctor(project_key: str | None, type_key: str | None, lane: str | None, as_j
     if type_key and not project_key:
         raise click.UsageError("--type needs --project-key")
     settings = load_settings()
-    checks = [*check_settings(unknown_variables(process_environment()))]
+    checks = [*check_settings(unknown_variables(process_environment())), _schedules(settings)]
     try:
         session = session_of(with_running_redis(settings))
     except UnreachableError as error:
@@ -93,6 +94,16 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
     place = _existing(settings.data_dir)
     disk = shutil.disk_usage(place)
     yield check_disk(disk.free, disk.total, str(place))
+
+
+def _schedules(settings: Settings) -> Check:
+    try:
+        entries = load_schedules(settings)
+    except ConfigError as error:
+        return fail("schedules", str(error), "Correct the file, then start beat and the intake worker again.")
+    return ok(
+        "schedules", f"{len(entries)} entries, all well-formed" if entries else "nothing is to be done at certain times"
+    )
 
 
 def _existing(path: Path) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 
 from config.lanes import load_lanes
+from config.schedules import load_schedules, schedule_file
 from config.settings import Settings, load_settings, process_environment, unknown_variables
 from config.urls import masked_url
 from worker.child import Child
@@ -41,6 +42,7 @@ def up() -> int:
     """
     settings = load_settings()
     lanes = load_lanes(settings)
+    schedules = load_schedules(settings)
     _warn_of_strangers()
     if settings.redis_url is not None:
         _check_redis(settings)
@@ -50,6 +52,8 @@ def up() -> int:
         for lane in lanes.lanes:
             click.echo(f"lane {lane.name}: {lane.base_url} as user {lane.user_key}")
         _say_where(stack)
+        if schedules:
+            click.echo(f"schedules: {len(schedules)}, from {schedule_file(settings)}")
         clean = _run(stack, page)
     click.echo("All processes have ended." if clean else "All processes have ended; some had to be killed.")
     return DONE if clean else SOME_FAILED
