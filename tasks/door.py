@@ -23,25 +23,13 @@ class Parked(Task):
     Strategy = STRATEGY
 
     def on_replace(self, sig: Any) -> NoReturn:
-        here = runtime()
-        located = here.front.locate(self.request.id)
-        if located is None:
-            raise LookupError(f"intent {self.request.id} vanished from the ledger while it was taken in")
-        here.front.park(located[0], json.dumps(sig))
-        _make_known_again(*located)
+        again = bool((self.request.delivery_info or {}).get("redelivered"))
+        runtime().parking.park(self.request.id, json.dumps(sig), delivered_before=again)
         raise Ignore
 
     def on_failure(self, _error: Exception, task_id: str, *_: Any) -> None:
         """Celery has just stored a refusal under the id. If an intent of that id had ended before, its result comes back."""
-        located = runtime().front.locate(task_id)
-        if located is not None:
-            _make_known_again(*located)
-
-
-def _make_known_again(number: int, lane: str | None) -> None:
-    here = runtime()
-    if lane and here.lanes[lane].lane.republish_if_ended(number):
-        here.lanes[lane].hints.publish()
+        runtime().parking.make_known_again(task_id)
 
 
 @app.task(base=Parked, bind=True, name=str(TaskName.UPDATE_WORK_ITEMS), throws=(IntentError, IntentConflict))

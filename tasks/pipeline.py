@@ -92,7 +92,7 @@ class Finish(Task):
         here = runtime()
         number, lane = here.front.locate(task_id) or (0, None)
         if lane and status != "IGNORED":
-            here.front.unpark(number)
+            here.front.release(number)
             here.lanes[lane].lane.confirm_published([number])
             if here.front.parked(number) is not None and here.lanes[lane].lane.republish_if_ended(number):
                 here.lanes[lane].hints.publish()  # parked anew meanwhile: that one has to be released, too

@@ -179,7 +179,9 @@ class Intake:
         return len(done)
 
     def _leave(self, done: dict[str, tuple[InboxEntry, str]]) -> None:
-        self._front.leave_inbox(done)
+        for intent_id in self._front.leave_inbox(done):  # it may have ended before the signature was there
+            entry, lane = done[intent_id]
+            self._lanes[lane].lane.republish_if_ended(entry.number)
         for name in {lane for _, lane in done.values()}:
             door = self._lanes[name]
             door.hints.publish_if(door.lane.has_unpublished())

@@ -20,6 +20,7 @@ from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
 from worker.outcomes import Policy
 from worker.pacing.slots import Slots
+from worker.parking import Parking, ParkingLane
 from worker.progress import ProgressReports
 from worker.publish import Publisher
 from worker.remote.client import RemoteClient
@@ -53,6 +54,7 @@ class Runtime:
     front: Front
     hints: IntakeHints
     intake: Intake
+    parking: Parking
     sweep: Sweep
     lanes: Mapping[str, LaneRuntime]
 
@@ -105,6 +107,7 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             lease=settings.lease_seconds,
             check=gate(settings, {name: lane.catalogue for name, lane in lanes.items()}, configured.route),
         ),
+        parking=Parking(front, {name: ParkingLane(lane.lane, lane.hints) for name, lane in lanes.items()}),
         sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,
     )

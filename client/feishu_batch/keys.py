@@ -40,6 +40,11 @@ class FrontKeys:
         return self._key("parked")
 
     @property
+    def released(self) -> str:
+        """Set: numbers of intents whose parked signature was sent and has done its work."""
+        return self._key("released")
+
+    @property
     def hint(self) -> str:
         """Flag, set while a message that says "look into the inbox" is outstanding."""
         return self._key("hint")

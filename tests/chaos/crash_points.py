@@ -104,7 +104,7 @@ PUBLISH = [
     *_around("intake", "Lane.confirm_published"),
     *_around("intake", "Publisher._publish", BY_CELERY),
     *_around("intake", "Finish.after_return", BY_CELERY),
-    *_around("intake", "Front.unpark", BY_CELERY),
+    *_around("intake", "Front.release", BY_CELERY),
     *_around("intake", "Lane.confirm_published", BY_CELERY),
     *_around("intake", "LaneSweep.run"),
     *_around("intake", "Lane.end_pending", EXPIRING),

@@ -174,6 +174,27 @@ def test_the_same_id_again_is_the_same_intent(stack, app):
     assert len(stack.batches()) == 1
 
 
+def test_a_message_that_the_broker_hands_out_again_after_its_end_calls_nobody_back(stack, app, seen):
+    """As after a worker's death between its last step and the acknowledgement."""
+    kept = app.send_task(
+        TASK, kwargs=content(), queue="nobody-listens", link=backend.note.s(tag="once").set(queue="backend")
+    )
+    message = json.loads(stack.redis.lpop("nobody-listens"))
+    message["properties"]["delivery_info"]["routing_key"] = "feishu.intents"
+    stack.redis.lpush("feishu.intents", json.dumps(message))
+    assert kept.get(timeout=15)["state"] == "succeeded"
+    assert len(seen("once")) == 1
+    stack.wait_until_idle()
+    message["headers"]["redelivered"] = message["properties"]["delivery_info"]["redelivered"] = True
+    message["properties"]["delivery_tag"] = "again"
+    stack.redis.lpush("feishu.intents", json.dumps(message))
+    send(app, link=backend.note.s(tag="after it").set(queue="backend"))
+    assert seen("after it")
+    stack.wait_until_idle()
+    assert len(seen("once")) == 1
+    assert not stack.redis.hlen(stack.front.keys.parked)
+
+
 def test_the_same_id_with_another_content_is_refused_and_the_first_intent_goes_on(stack, app, seen):
     result = send(app, task_id="taken", content={"items": range(1200, 1500)})
     wait_until(lambda: stack.front.locate("taken"), 5, "the first is recorded")

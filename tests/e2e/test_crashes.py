@@ -160,11 +160,11 @@ def test_an_intent_of_a_newer_library_is_refused_and_not_forgotten(stack):
 def test_an_end_that_cannot_be_made_known_does_not_keep_back_the_others(stack):
     first, second = stack.client.enqueue_many([intent([1107]), intent([1108])])
     number = wait_until(first.view, 5, "enqueued").number
-    stack.front.park(number, '{"task": "no signature"')
+    stack.front.park(number, first.intent_id, '{"task": "no signature"', delivered_before=False)
     second.wait(15)
     assert second.async_result.get(timeout=10)["state"] == "succeeded"
     wait_until(lambda: "intent.not_published" in stack.log_of("intake"), 5, "the trouble is in the log")
-    stack.front.unpark(number)
+    stack.front.release(number)
     stack.redis.zadd(stack.lane.key("outbox"), {str(number): 0})
     assert first.async_result.get(timeout=10)["state"] == "succeeded"
 

@@ -25,6 +25,13 @@ class IntakeRound:
     interrupted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Where the intent was when its signature was parked. In the inbox (None), whoever takes it out sees what is parked."""
+
+    lane: str | None
+
+
 class Front:
     """What producers wrote and no lane has taken over yet. Every method is one round trip."""
 
@@ -46,10 +53,13 @@ class Front:
     def inbox_length(self) -> int:
         return cast("int", self._redis.xlen(self.keys.inbox))
 
-    def leave_inbox(self, lane_of: Mapping[str, tuple[InboxEntry, str]]) -> None:
-        """Intents that a lane has recorded: {intent id: (entry, lane)}. Readers find them in the lane from now on."""
+    def leave_inbox(self, lane_of: Mapping[str, tuple[InboxEntry, str]]) -> list[str]:
+        """Intents that a lane has recorded: {intent id: (entry, lane)}. Readers find them in the lane from now on.
+
+        Returns the ids of those with a parked signature: whoever parked it did not know the lane.
+        """
         if not lane_of:
-            return
+            return []
         known = self._redis.hmget(self.keys.ids, list(lane_of))
         named = {
             intent_id: f"{':'.join(entry.split(':')[:2])}:{lane}"
@@ -60,7 +70,9 @@ class Front:
         if named:
             pipe.hset(self.keys.ids, mapping=named)
         pipe.xdel(self.keys.inbox, *[entry.position for entry, _ in lane_of.values()])
-        pipe.execute()
+        pipe.hmget(self.keys.parked, [str(entry.number) for entry, _ in lane_of.values()])
+        parked = pipe.execute()[-1]
+        return [intent_id for intent_id, signature in zip(lane_of, parked, strict=True) if signature is not None]
 
     def take_round(self, owner: str, lease: float, limit: int, *, ended: bool) -> "IntakeRound":
         """The oldest entries, in the order of enqueueing, and the lock for so many seconds. None left: the lock is given back.
@@ -90,24 +102,29 @@ class Front:
         """Drop an entry that is no intent: nobody can be answered."""
         self._redis.xdel(self.keys.inbox, entry.position)
 
-    def park(self, number: int, signature: str) -> None:
-        """Keep a Celery signature (JSON) until the intent has ended."""
-        self._redis.hset(self.keys.parked, str(number), signature)
+    def park(self, number: int, intent_id: str, signature: str, *, delivered_before: bool) -> "Parked | None":
+        """Keep a Celery signature (JSON) until the intent has ended. None: an earlier delivery's has done its work already."""
+        keys = self.keys
+        entry = self._scripts.get("park")(
+            keys=[keys.parked, keys.released, keys.ids], args=[number, intent_id, signature, int(delivered_before)]
+        )
+        return None if entry is None else Parked(_place(entry)[1])
 
     def parked(self, number: int) -> str | None:
         """The Celery signature that waits for the intent's end, as JSON."""
         return cast("str | None", self._redis.hget(self.keys.parked, str(number)))
 
-    def unpark(self, number: int) -> None:
-        self._redis.hdel(self.keys.parked, str(number))
+    def release(self, number: int) -> None:
+        """The parked signature has done its work. Its message, should it be delivered again, has nothing left to do."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hdel(self.keys.parked, str(number))
+        pipe.sadd(self.keys.released, number)
+        pipe.execute()
 
     def locate(self, intent_id: str) -> tuple[int, str | None] | None:
         """(number, lane or None while in the inbox), or None for an id that is not known."""
         entry = self._redis.hget(self.keys.ids, intent_id)
-        if entry is None:
-            return None
-        number, _, lane = [*entry.split(":"), None][:3]
-        return int(number), lane
+        return None if entry is None else _place(entry)
 
     def forget(self, intents: Sequence[tuple[int, str | None]]) -> None:
         """(number, intent id) of what the lane forgets next. An id that was taken anew since keeps its new entry."""
@@ -119,6 +136,7 @@ class Front:
                 pipe.hdel(self.keys.ids, intent_id)
         for number, _ in intents:
             pipe.hdel(self.keys.parked, str(number))
+            pipe.srem(self.keys.released, number)
         pipe.execute()
 
     def clear_hint(self) -> None:
@@ -135,3 +153,8 @@ def _entry(position: str, flat: Sequence[str]) -> InboxEntry:
     at = fields.get("t", "")
     enqueued_at_ms = int(at) if at.isascii() and at.isdigit() and len(at) <= LONGEST_TIME else 0
     return InboxEntry(int(position.partition("-")[0]), enqueued_at_ms, fields.get("i", ""), position)
+
+
+def _place(entry: str) -> tuple[int, str | None]:
+    number, _, lane = [*entry.split(":"), None][:3]
+    return int(number or 0), lane
