@@ -8,7 +8,7 @@ from redis.commands.core import Script
 
 _PRELUDE = "_lane.lua"
 _OF_FRONT = frozenset({"take_round", "end_rounds", "count_attempt", "park", "replace_schedule"})
-_WITHOUT_PRELUDE = _OF_FRONT | {"reserve_slot", "settle_slot", "unlock"}
+_WITHOUT_PRELUDE = _OF_FRONT | {"reserve_slot", "settle_slot", "hold_lock", "unlock"}
 
 
 @cache

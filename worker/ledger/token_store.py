@@ -4,15 +4,19 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from redis import Redis
 
+from worker.heartbeat import Heartbeat
 from worker.ledger.scripts import Scripts
 from worker.remote.models import Token
 
-HOLD_MS = 15_000  # a holder that died loses the right to renew after about one request's time-out
+# A renewal may take a whole HTTP time-out, so its lock is kept by a heartbeat: one that died is over after HOLD.
+HOLD = 3.0  # seconds
+HEARTBEAT = 0.75  # seconds
 RETRY = 0.05  # seconds
 
 
@@ -41,22 +45,22 @@ class RedisTokenStore:
     @contextmanager
     def lock(self, timeout: float) -> Iterator[bool]:
         owner = str(uuid4())
-        held = self._acquire(owner, timeout)
+        if not self._acquire(owner, timeout):
+            yield False
+            return
         try:
-            yield held
+            with Heartbeat(partial(self._hold, owner), interval=HEARTBEAT, lease=HOLD):
+                yield True
         finally:
-            if held:
-                self._scripts.get("unlock")(keys=[self._lock_key], args=[owner])
+            self._scripts.get("unlock")(keys=[self._lock_key], args=[owner])
 
     def _acquire(self, owner: str, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
-        while not self._is_ours(owner):
+        while not self._hold(owner):
             if time.monotonic() >= deadline:
                 return False
             time.sleep(RETRY)
         return True
 
-    def _is_ours(self, owner: str) -> bool:
-        """The connection repeats a command whose answer it missed: then the lock is there already, and ours."""
-        taken = self._redis.set(self._lock_key, owner, nx=True, px=HOLD_MS)
-        return bool(taken) or self._redis.get(self._lock_key) == owner
+    def _hold(self, owner: str) -> bool:
+        return bool(self._scripts.get("hold_lock")(keys=[self._lock_key], args=[owner, round(HOLD * 1000)]))

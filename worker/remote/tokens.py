@@ -29,7 +29,7 @@ class TokenStore(Protocol):
     def lock(self, timeout: float) -> AbstractContextManager[bool]:
         """Wait at most `timeout` seconds (0: just try) for the right to renew; yields whether it was got.
 
-        A holder that died must lose it by itself within about the time-out of one request.
+        A holder that died must lose it by itself within a few seconds, however long a renewal may take.
         """
         ...
 
