@@ -19,9 +19,14 @@ from worker.ledger.lane import Lane
 
 log = structlog.get_logger("feishu_batch.publish")
 
-PER_ROUND = 100
+PER_ROUND = 20
 LONGEST_RUN = 0.5  # seconds
-AGAIN_AFTER = 30.0  # seconds: an end that was not confirmed by then is made known again
+# A worker that died with ends in its hands: they come back so many seconds after it took them. One that is slow gives up what
+# it has not begun by half of that, so that at most the one in its hands is made known twice.
+AGAIN_AFTER = 4.0
+# A parked task that was sent confirms by itself when it has run, which may take a while where many wait. Sent again it would
+# find nothing to do, but every copy makes the queue longer.
+SENT_AGAIN_AFTER = 30.0  # seconds
 
 
 class Publisher:
@@ -38,7 +43,7 @@ class Publisher:
         deadline = time.monotonic() + LONGEST_RUN
         published = 0
         while taken := self._lane.take_outbox(PER_ROUND, AGAIN_AFTER):
-            self._confirm([number for number, intent_id in taken if self._try_to_publish(number, intent_id)])
+            self._confirm(self._publish_in_time(taken))
             published += len(taken)
             if time.monotonic() > deadline:
                 self._hints.publish()
@@ -50,6 +55,18 @@ class Publisher:
         view = read_intent(self._redis, self._prefix, intent_id)
         if view is not None and view.result is not None:
             self._store(view)
+
+    def _publish_in_time(self, taken: list[tuple[int, str]]) -> list[int]:
+        """Which of them are done. What is left out comes back to the outbox by itself."""
+        begin_until = time.monotonic() + AGAIN_AFTER / 2
+        done: list[int] = []
+        for number, intent_id in taken:
+            if time.monotonic() > begin_until:
+                log.warning("publish.slow", left=len(taken) - taken.index((number, intent_id)))
+                break
+            if self._try_to_publish(number, intent_id):
+                done.append(number)
+        return done
 
     def _confirm(self, stored: list[int]) -> None:
         self._lane.confirm_published(stored)
@@ -72,6 +89,7 @@ class Publisher:
         parked = self._front.parked(number)
         if parked is not None:
             signature(json.loads(parked), app=self._app).apply_async()
+            self._lane.put_off_publishing(number, SENT_AGAIN_AFTER)
             return False
         # Not by its id: a worker that died between recording and leaving the inbox left the id without its lane.
         view = read_recorded(self._redis, IntentKeys(self._prefix, self._lane.name, number), intent_id)

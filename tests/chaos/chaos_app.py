@@ -22,7 +22,7 @@ import worker.remote.tokens
 from worker.app import app
 
 # Real waits of these are 30 s and 120 s; a run of seconds could not tell "late" from "lost".
-worker.publish.AGAIN_AFTER = float(os.environ.get("CHAOS_AGAIN_AFTER", worker.publish.AGAIN_AFTER))
+worker.publish.SENT_AGAIN_AFTER = float(os.environ.get("CHAOS_AGAIN_AFTER", worker.publish.SENT_AGAIN_AFTER))
 if "CHAOS_VISIBILITY" in os.environ:
     app.conf.broker_transport_options = {
         **app.conf.broker_transport_options,

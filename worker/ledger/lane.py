@@ -156,6 +156,10 @@ class Lane:
         if numbers:
             self._redis.zrem(self.key("outbox"), *numbers)
 
+    def put_off_publishing(self, number: int, seconds: float) -> None:
+        """Its task was sent: if it is not confirmed by then, it is made known again. Confirmed meanwhile, it stays so."""
+        self._redis.zadd(self.key("outbox"), {str(number): _ms(self.now() + seconds)}, xx=True)
+
     def republish_if_ended(self, number: int) -> bool:
         """An intent that ended before its signature was parked has to be made known once more."""
         if self._redis.hget(self.key(f"intent:{number}"), "end") is None:
