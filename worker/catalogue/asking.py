@@ -124,7 +124,10 @@ class Errands:
     def _note(self, reason: str, name: str = "", *, everything: bool = False) -> None:
         with self._lock:
             self._failed["" if everything else name] = (reason[:REASON_LENGTH], self._clock() + self._pause)
-        log.warning("catalogue.not_available", name=name or None, reason=reason[:REASON_LENGTH], seconds=self._pause)
+        # Once for all the intents that are taken unchecked until then: a line for each would be thousands a second.
+        log.warning(
+            "catalogue.not_available", name=name or None, reason=reason[:REASON_LENGTH], unchecked_for=self._pause
+        )
 
     def _refuse_for_now(self, name: str) -> None:
         for which in ("", name):

@@ -23,16 +23,16 @@ class Checks:
         self.catalogue = catalogue
         self._people = people
         self._zone = zone
-        self._targets: dict[str, Taking] = {}
+        self._targets: dict[str, tuple[Taking, frozenset[UpdateMode]]] = {}
 
     def checked(self, intent: UpdateIntent) -> UpdateIntent:
         """The intent as the API takes it: the same object if nothing had to be changed.
 
         Raises `RefusedError`, and `UnavailableError` where somebody has to be asked who does not answer.
         """
-        taking = self._targets.get(intent.field_key) or self._found(intent.field_key)
+        taking, modes = self._targets.get(intent.field_key) or self._found(intent.field_key)
         field = taking.field
-        if intent.update_mode not in modes_of(field):
+        if intent.update_mode not in modes:
             raise _no_such_mode(field, intent.update_mode)
         changes: dict[str, Any] = {} if field.key == intent.field_key else {"field_key": field.key}
         after = taken(taking, intent.after_field_value)
@@ -44,12 +44,13 @@ class Checks:
                 changes["before_field_value"] = canonical_value(before)
         return intent.model_copy(update=changes) if changes else intent
 
-    def _found(self, word: str) -> Taking:
+    def _found(self, word: str) -> tuple[Taking, frozenset[UpdateMode]]:
         field = field_called(self.catalogue, word)
         _refuse_unwritable(field)
         if len(self._targets) >= MOST_REMEMBERED:
             self._targets.clear()
-        self._targets[word] = Taking(field, Options(field), self._people, self._zone)
+        taking = Taking(field, Options(field), self._people, self._zone)
+        self._targets[word] = taking, frozenset(modes_of(field))
         return self._targets[word]
 
     def _replaced(self, target: Taking) -> Taking:
@@ -69,9 +70,13 @@ def _refuse_unwritable(field: Field) -> None:
     if is_calculated(field):
         raise RefusedError(Code.CALCULATED_FIELD, f"{named(field)} is calculated: change what it is calculated from")
     if is_never_writable(field):
-        raise RefusedError(Code.NOT_WRITABLE, f"{named(field)} ({field.type_key}) cannot be changed in bulk")
+        raise RefusedError(
+            Code.NOT_WRITABLE, f"{named(field)} is of type {field.type_key}, which cannot be changed in bulk"
+        )
 
 
 def _no_such_mode(field: Field, mode: UpdateMode) -> RefusedError:
     allowed = ", ".join(modes_of(field))
-    return RefusedError(Code.MODE_NOT_ALLOWED, f"{named(field)} ({field.type_key}) takes {allowed}, not {mode}")
+    return RefusedError(
+        Code.MODE_NOT_ALLOWED, f"{named(field)} is of type {field.type_key}, which takes {allowed}, not {mode}"
+    )

@@ -3,13 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 
-import structlog
-
 from feishu_batch.intents import UpdateIntent, is_real_project_key
 from worker.catalogue.lane import LaneCatalogue
 from worker.catalogue.models import Code, Refusal, RefusedError, UnavailableError, shown
-
-log = structlog.get_logger("feishu_batch.catalogue")
 
 # What may be a key: all that the remote system's keys are made of. Anything else is a name, and cannot be sent.
 _FIELD_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -82,7 +78,6 @@ def unchecked(intent: UpdateIntent, reason: str) -> UpdateIntent | Refusal:
         return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("space", intent.project_key, reason))
     if not _FIELD_KEY.fullmatch(intent.field_key):
         return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("field", intent.field_key, reason))
-    log.debug("intent.unchecked", intent_id=intent.intent_id, reason=reason)
     return intent
 
 

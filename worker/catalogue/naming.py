@@ -1,15 +1,12 @@
 """Which field, or option, a person means by a word: by key, alias or name; near misses and double meanings are told."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import TypeVar
 
 from worker.catalogue.models import Catalogue, Code, RefusedError, folded, shown
 from worker.catalogue.types import modes_of
 from worker.remote.models import Field
-
-T = TypeVar("T")
 
 MOST_COMPARED = 1000  # names; comparing takes some microseconds each
 CLOSE_ENOUGH = 0.6  # difflib's usual measure
@@ -56,9 +53,3 @@ def listed(words: Iterable[str]) -> str:
     every = list(words)
     more = f" and {len(every) - MOST_CANDIDATES} more" if len(every) > MOST_CANDIDATES else ""
     return ", ".join(every[:MOST_CANDIDATES]) + more
-
-
-def matching(things: Sequence[T], word: str, words_of: Callable[[T], Iterable[str]]) -> list[T]:
-    """Those that are called exactly so; failing that, those that differ in case and spaces only."""
-    exact = [thing for thing in things if word.strip() in words_of(thing)]
-    return exact or [thing for thing in things if folded(word) in map(folded, words_of(thing))]

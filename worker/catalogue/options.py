@@ -5,13 +5,13 @@ is the path from the root. A bare string, or `{"option_id": id}`, is answered wi
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from worker.catalogue.models import Code, RefusedError, shown
-from worker.catalogue.naming import listed, matching, named, nearest
+from worker.catalogue.models import Code, RefusedError, folded, shown
+from worker.catalogue.naming import listed, named, nearest
 from worker.remote.models import Field, Option
 
 _STEP = re.compile(r"\s*[/>]\s*")  # between the levels of a tree, as people write a path
@@ -56,6 +56,18 @@ class Options:
     @cached_property
     def by_value(self) -> Mapping[str, Node]:
         return {node.option.value: node for node in reversed(self.nodes)}
+
+    @cached_property
+    def _by_word(self) -> Mapping[str, list[Node]]:
+        return _indexed(self.nodes, str.strip)
+
+    @cached_property
+    def _by_folded_word(self) -> Mapping[str, list[Node]]:
+        return _indexed(self.nodes, folded)
+
+    def called(self, word: str) -> list[Node]:
+        """Those of exactly this label, id or path; failing that, those that differ in case and spaces only."""
+        return self._by_word.get(word.strip()) or self._by_folded_word.get(folded(word)) or []
 
     def flat(self, given: Any, *, is_target: bool) -> Any:
         """For select and radio, and each member of multi_select. The same object if it has the API's shape already."""
@@ -102,7 +114,7 @@ class Options:
                 f"the options of {named(self.field)} are not known, so {shown(word)} cannot be looked up: give its id"
             )
             raise RefusedError(Code.CANNOT_RESOLVE, reason)
-        found = matching(self.nodes, word, Node.words) or matching(self.nodes, "/".join(_STEP.split(word)), Node.words)
+        found = self.called(word) or self.called("/".join(_STEP.split(word)))
         # A disabled namesake of an option that is in use confuses nobody.
         meant = [node for node in found if not node.is_disabled] or found
         if not meant:
@@ -145,3 +157,11 @@ def _nodes(options: tuple[Option, ...], above: tuple[Option, ...]) -> Iterator[N
         path = (*above, option)
         yield Node(path)
         yield from _nodes(option.children, path)
+
+
+def _indexed(nodes: Sequence[Node], form: Callable[[str], str]) -> Mapping[str, list[Node]]:
+    found: dict[str, list[Node]] = {}
+    for node in nodes:
+        for word in {form(word) for word in node.words()}:
+            found.setdefault(word, []).append(node)
+    return found

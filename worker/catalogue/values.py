@@ -39,7 +39,9 @@ class Taking:
 
     def refuse(self, wanted: str, given: Any) -> NoReturn:
         got = f", not {shown(given)}" if isinstance(given, str | int | float) else f", not a {_kind(given)}"
-        raise RefusedError(Code.BAD_VALUE, f"{named(self.field)} ({self.field.type_key}) takes {wanted}{got}")
+        raise RefusedError(
+            Code.BAD_VALUE, f"{named(self.field)} is of type {self.field.type_key}, which takes {wanted}{got}"
+        )
 
 
 def is_empty(value: Any) -> bool:
