@@ -146,8 +146,8 @@ class Intake:
             self._front.discard(entry)
             return 0
         try:
-            self._refuse(entry, intent_id, items, Outcome.failed("crashed", reason))
-            self._leave({intent_id: (entry, self._default_lane)})
+            lane = self._refuse_unrecorded(entry, intent_id, items, Outcome.failed("crashed", reason))
+            self._leave({intent_id: (entry, lane)})
         except Exception as error:
             if _is_redis_trouble(error):
                 raise
@@ -165,8 +165,7 @@ class Intake:
             try:
                 intent = parse_intent(entry.payload)
             except IntentError as error:
-                if intent_id := self._refuse_unreadable(entry, error):
-                    done[intent_id] = (entry, self._default_lane)
+                done |= self._refuse_unreadable(entry, error)
                 continue
             done[intent.intent_id] = (entry, self._take(entry, intent, accepted))
             items += len(intent.work_item_ids)
@@ -196,8 +195,8 @@ class Intake:
         try:
             name = self._route(wish.lane, wish.project_key)
         except ValueError as error:
-            self._refuse(entry, intent.intent_id, intent.work_item_ids, Outcome.failed("no_lane", str(error)))
-            return self._default_lane
+            refusal = Outcome.failed("no_lane", str(error))
+            return self._refuse_unrecorded(entry, intent.intent_id, intent.work_item_ids, refusal)
         # In the lane that would have taken it: had an earlier round recorded it, and died, that would stand and be finished.
         if not isinstance(checked, Refusal) or not self._refuse_checked(entry, intent, checked, name):
             accepted[name].append(_new_intent(entry, wish))
@@ -215,17 +214,27 @@ class Intake:
             return None
         return next((name for name, door in self._lanes.items() if door.lane.holds(entry.number)), None)
 
-    def _refuse_unreadable(self, entry: InboxEntry, error: IntentError) -> str | None:
-        """A library of another version may have written it: then its producer is answered. Returns the id, if there is one."""
+    def _refuse_unreadable(self, entry: InboxEntry, error: IntentError) -> dict[str, tuple[InboxEntry, str]]:
+        """A library of another version may have written it: then its producer is answered, and the lane that does so returned."""
         log.error("inbox.unreadable_entry", number=entry.number, error=str(error)[:300])
         intent_id, items = _id_and_items(entry.payload)
         located = self._front.locate(intent_id) if intent_id else None
         if intent_id is None or located is None or located[0] != entry.number:
             self._front.discard(entry)  # written by nothing of ours: there is nobody to answer
-            return None
+            return {}
         reason = f"this worker does not understand the intent: {str(error)[:300]}"
-        self._refuse(entry, intent_id, items, Outcome.failed("not_understood", reason))
-        return intent_id
+        refusal = Outcome.failed("not_understood", reason)
+        return {intent_id: (entry, self._refuse_unrecorded(entry, intent_id, items, refusal))}
+
+    def _refuse_unrecorded(self, entry: InboxEntry, intent_id: str, items: Sequence[int], refusal: Outcome) -> str:
+        """All of it; or, if an earlier round got half-way, what is not recorded. Returns the lane that answers for the intent."""
+        name = next((name for name, door in self._lanes.items() if door.lane.holds(entry.number)), None)
+        if name is None:
+            self._refuse(entry, intent_id, items, refusal)
+            return self._default_lane
+        self._lanes[name].lane.refuse_rest(entry.number, refusal)
+        log.warning("intent.rest_refused", intent_id=intent_id, lane=name, reason=refusal.reason)
+        return name
 
     def _refuse(
         self, entry: InboxEntry, intent_id: str, items: Sequence[int], refusal: Outcome, lane: str | None = None

@@ -8,7 +8,7 @@ from typing import Any, cast
 from redis import Redis
 
 from worker.ledger.front import HINT_MS
-from worker.ledger.recording import NewIntent, record_calls
+from worker.ledger.recording import RECORD_CHUNK, NewIntent, record_calls
 from worker.ledger.records import (
     Advanced,
     Batch,
@@ -20,6 +20,7 @@ from worker.ledger.records import (
     Standstill,
 )
 from worker.ledger.scripts import Scripts
+from worker.ledger.trouble import Troubles
 
 SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that it is old
 END_CHUNK = 50  # items per call that ends pending changes: each may have to look along its cell's line
@@ -32,6 +33,7 @@ class Lane:
         self._scripts = Scripts(redis)
         self.name = name
         self.prefix = f"{prefix}:{{{name}}}:"
+        self.troubles = Troubles(redis, self.key("trouble"))
 
     def _run(self, script: str, *args: Any, client: Any = None) -> Any:
         return self._scripts.get(script)(keys=[self.prefix], args=args, client=client)
@@ -52,6 +54,11 @@ class Lane:
         """Record an intent that ends at once: every item failed. False: it was recorded before, perhaps only in part."""
         packed = ",".join(map(str, items))
         return bool(self._run("refuse", number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail()))
+
+    def refuse_rest(self, number: int, outcome: Outcome) -> None:
+        """Fail what is not recorded yet of an intent that is recorded in part."""
+        while self._run("refuse_rest", number, RECORD_CHUNK, outcome.detail()):
+            pass
 
     def holds(self, number: int) -> bool:
         """Whether the intent is recorded here, perhaps only in part."""
