@@ -11,12 +11,21 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from feishu_batch.keys import IntentKeys
-from feishu_batch.results import view_of_record
+from feishu_batch.results import Progress, view_of_record
 from worker.ledger.lane import Lane
 
 log = structlog.get_logger("feishu_batch.progress")
 
 PROGRESS = "PROGRESS"
+_NOT_STORED = (RedisError, OperationalError, BackendError, OSError)
+
+
+def announce(app: Celery, intent_id: str) -> None:
+    """An intent that is in the inbox, where nothing of it can have ended. News as well: a failure is only logged."""
+    try:
+        app.backend.store_result(intent_id, Progress(total=0).counts(), PROGRESS)
+    except _NOT_STORED as error:
+        log.warning("progress.not_stored", error=type(error).__name__)
 
 
 class ProgressReports:
@@ -36,7 +45,7 @@ class ProgressReports:
             for _, record in self._records(reported):
                 if not _is_open(record):  # since we looked; the report may have replaced its result
                     self._restore(record["id"])
-        except (RedisError, OperationalError, BackendError, OSError) as error:
+        except _NOT_STORED as error:
             log.warning("progress.not_stored", error=type(error).__name__)
 
     def _report(self, number: int, record: dict[str, str]) -> bool:

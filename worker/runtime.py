@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from celery import Celery
 from redis import Redis
@@ -21,7 +22,7 @@ from worker.ledger.token_store import RedisTokenStore
 from worker.outcomes import Policy
 from worker.pacing.slots import Slots
 from worker.parking import Parking, ParkingLane
-from worker.progress import ProgressReports
+from worker.progress import ProgressReports, announce
 from worker.publish import Publisher
 from worker.remote.client import RemoteClient
 from worker.remote.codes import error_table
@@ -43,6 +44,7 @@ class LaneRuntime:
     submitter: Submitter
     follower: Follower
     publisher: Publisher
+    progress: ProgressReports
     sweep: LaneSweep
     catalogue: LaneCatalogue
 
@@ -107,7 +109,11 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             lease=settings.lease_seconds,
             check=gate(settings, {name: lane.catalogue for name, lane in lanes.items()}, configured.route),
         ),
-        parking=Parking(front, {name: ParkingLane(lane.lane, lane.hints) for name, lane in lanes.items()}),
+        parking=Parking(
+            front,
+            {name: ParkingLane(lane.lane, lane.hints, lane.progress) for name, lane in lanes.items()},
+            partial(announce, app),
+        ),
         sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,
     )
@@ -129,6 +135,7 @@ def _lane_runtime(config: LaneConfig, settings: Settings, app: Celery, redis: Re
         submitter=_submitter(lane, hints, remote, tokens, settings, redis, blame),
         follower=_follower(lane, hints, remote, tokens, settings, redis, progress, blame),
         publisher=publisher,
+        progress=progress,
         sweep=LaneSweep(
             front=front,
             lane=lane,

@@ -153,6 +153,8 @@ def test_a_chord_with_a_failed_intent_fails(stack, app):
 def test_a_long_intent_reports_its_progress(stack, app):
     result = sign(app, range(1200, 1600)).delay()
     told = wait_until(lambda: result.state == "PROGRESS" and result.info, 10, "the state PROGRESS")
+    assert told == {"succeeded": 0, "failed": 0}
+    told = wait_until(lambda: result.info["succeeded"] and result.info, 10, "progress")
     assert 0 < told["succeeded"] < 400
     assert result.get(timeout=20)["counts"] == {"succeeded": 400, "failed": 0}
 

@@ -1,13 +1,16 @@
 """A parked signature is sent once: whoever came first, the end of its intent or its parking, and however often its message came."""
 
 import json
+import socket
+from functools import partial
 
 import pytest
 from intake_kit import wish
 
 from worker.ledger.front import Front
-from worker.ledger.records import SUCCEEDED, BatchState
+from worker.ledger.records import SUCCEEDED, BatchState, Outcome
 from worker.parking import Parking, ParkingLane
+from worker.progress import ProgressReports, announce
 from worker.publish import Publisher
 
 # Celery's result backend uses it.
@@ -30,10 +33,11 @@ def finish(site):
     """The intent is sent, succeeds, and its end is made known, by other processes."""
     lane = site.lanes["default"]
 
-    def run():
+    def run(failed=False):
+        outcome = Outcome.failed("code", "why") if failed else SUCCEEDED
         batch = lane.claim(owner="o", lease=30, max_open=9, max_wait=9, idem_uuid="u", token_fingerprint="t")
         lane.advance(
-            batch, state=BatchState.SENDING, settled=dict.fromkeys(batch.items, SUCCEEDED), then=BatchState.RESEND
+            batch, state=BatchState.SENDING, settled=dict.fromkeys(batch.items, outcome), then=BatchState.RESEND
         )
         publish()
 
@@ -46,9 +50,33 @@ def finish(site):
 
 
 def door(site, front=None):
-    hints = site.intake()._lanes["default"].hints
-    lanes = {"default": ParkingLane(site.lanes["default"], hints)}
-    return Parking(front or site.front, lanes)
+    lane, hints = site.lanes["default"], site.intake()._lanes["default"].hints
+    publisher = Publisher(site.app, site.redis, site.prefix, site.front, lane, hints)
+    progress = ProgressReports(site.app, site.redis, site.prefix, lane, publisher.store)
+    return Parking(front or site.front, {"default": ParkingLane(lane, hints, progress)}, partial(announce, site.app))
+
+
+@pytest.fixture
+def told(site, redis):
+    """State and result that Celery has of "one", which no other test may have left."""
+
+    def look():
+        kept = redis.get("celery-task-meta-one")
+        return kept and (json.loads(kept)["status"], json.loads(kept)["result"])
+
+    redis.delete("celery-task-meta-one")
+    yield look
+    redis.delete("celery-task-meta-one")
+
+
+@pytest.fixture
+def closed_port():
+    with socket.socket() as taken:  # bound, and not listened to
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+NOTHING_YET = ("PROGRESS", {"succeeded": 0, "failed": 0})
 
 
 def test_an_intent_that_ends_between_the_look_and_the_parking_releases_the_signature(
@@ -140,3 +168,29 @@ def test_what_was_released_is_forgotten_with_the_intent(site, redis, signature):
     door_is_closed = site.front.park(1, "one", signature, delivered_before=False)
     assert door_is_closed is None
     assert not redis.exists(site.front.keys.parked)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_celery_says_progress_as_soon_as_the_intent_is_taken_in(site, signature, told, recorded):
+    site.enqueue(wish("one"))
+    if recorded:
+        site.intake().drain()
+    assert told() is None
+    door(site).park("one", signature, delivered_before=False)
+    assert told() == NOTHING_YET
+
+
+def test_progress_does_not_replace_the_result_of_an_intent_that_has_ended(site, signature, told, finish):
+    site.enqueue(wish("one"))
+    site.intake().drain()
+    finish(failed=True)
+    assert told()[0] == "FAILURE"
+    door(site).park("one", signature, delivered_before=False)
+    assert told()[0] == "FAILURE"
+
+
+def test_a_result_backend_that_is_away_keeps_nothing_from_being_parked(site, redis, signature, closed_port):
+    site.app.conf.result_backend = f"redis://127.0.0.1:{closed_port}/0"
+    site.enqueue(wish("one"))
+    door(site).park("one", signature, delivered_before=False)
+    assert site.front.parked(1) == signature
