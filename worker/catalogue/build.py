@@ -6,7 +6,7 @@ from redis import Redis
 
 from config.catalogue import FieldCatalogue
 from config.settings import Settings
-from worker.catalogue.asking import Asker
+from worker.catalogue.asking import Asker, Errands
 from worker.catalogue.gate import CatalogueGate, Check, without_catalogue
 from worker.catalogue.lane import LaneCatalogue
 from worker.ledger.lane import Lane
@@ -18,15 +18,22 @@ WAITS_PER_LEASE = 4  # fields, the same anew, people, a space: each may be waite
 
 
 def lane_catalogue(
-    lane: Lane, remote: RemoteClient, tokens: TokenSource, settings: Settings, redis: Redis
+    lane: Lane,
+    remote: RemoteClient,
+    tokens: TokenSource,
+    settings: Settings,
+    redis: Redis,
+    *,
+    longest_wait: float | None = None,
 ) -> LaneCatalogue:
-    """One slot for its three endpoints together: each alone may be asked as often."""
+    """One slot for its three endpoints together: each alone may be asked as often. `longest_wait`: seconds, if not that of intake."""
     slots = Slots(redis, lane.key("slot:catalogue"), 1 / settings.read_slots_per_second)
-    wait = min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
+    wait = longest_wait or min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
     return LaneCatalogue(
         remote=remote,
         asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait),
-        settings=_waiting_at_most(settings, wait),
+        errands=Errands(wait, settings.catalogue_retry_seconds),
+        settings=settings,
         redis=redis,
         key=lane.key,
     )
@@ -38,11 +45,6 @@ def gate(
     if settings.catalogue == "off":
         return without_catalogue
     return CatalogueGate(lanes, route).check
-
-
-def _waiting_at_most(settings: Settings, wait: float) -> FieldCatalogue:
-    values = {name: getattr(settings, name) for name in FieldCatalogue.model_fields}
-    return FieldCatalogue(**{**values, "catalogue_wait_seconds": max(0.1, wait)})
 
 
 def _why_paused(lane: Lane) -> str | None:

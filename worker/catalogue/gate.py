@@ -21,9 +21,15 @@ class CatalogueGate:
     Nobody is refused for want of knowledge: what can be sent as it is passes unchecked.
     """
 
-    def __init__(self, lanes: Mapping[str, LaneCatalogue], route: Callable[[str | None, str], str]) -> None:
+    def __init__(
+        self,
+        lanes: Mapping[str, LaneCatalogue],
+        route: Callable[[str | None, str], str],
+        on_unchecked: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
         self._lanes = lanes
         self._route = route
+        self._on_unchecked = on_unchecked
 
     def check(self, intent: UpdateIntent) -> UpdateIntent | Refusal:
         try:
@@ -37,6 +43,7 @@ class CatalogueGate:
         try:
             return lane.checked(intent)
         except UnavailableError as error:
+            self._on_unchecked(str(error))
             return unchecked(intent, str(error))
 
     def _lane_of(self, intent: UpdateIntent) -> LaneCatalogue | None:

@@ -34,22 +34,23 @@ class _Checked:
 
 
 class LaneCatalogue:
-    """`redis` None: nothing is shared with other processes, for a command that has none. `key`: as `Lane.key`."""
+    """`key`: as `Lane.key`."""
 
     def __init__(
         self,
         *,
         remote: RemoteClient,
         asker: Asker,
+        errands: Errands,
         settings: FieldCatalogue,
-        redis: Redis | None,
+        redis: Redis,
         key: Callable[[str], str],
     ) -> None:
         self._remote = remote
         self._asker = asker
         self._redis = redis
         self._settings = settings
-        self._errands = Errands(settings.catalogue_wait_seconds, settings.catalogue_retry_seconds)
+        self._errands = errands
         self._zone = time_zone(settings.time_zone)
         known_fields, known_key = TypeAdapter(Known[Fields]), TypeAdapter(Known[str])
         self._fields = self._lookup("fields", self._fetch_fields, known_fields, lambda name: key(f"catalogue:{name}"))
@@ -147,7 +148,7 @@ class LaneCatalogue:
         return Lookup(
             kind=kind,
             fetch=fetch,
-            shelf=Shelf(self._redis, key, shape) if self._redis is not None else None,
+            shelf=Shelf(self._redis, key, shape),
             errands=self._errands,
             fresh=self._settings.catalogue_fresh_seconds,
             absent=self._settings.catalogue_recheck_seconds,

@@ -67,7 +67,7 @@ class Lookup(Generic[T]):
         *,
         kind: str,
         fetch: Callable[[Sequence[str]], Mapping[str, T]],
-        shelf: Shelf[T] | None,
+        shelf: Shelf[T],
         errands: Errands,
         fresh: float,
         absent: float,
@@ -126,14 +126,14 @@ class Lookup(Generic[T]):
             self._memory.pop(name, None)
             self._missed[name] = self._clock()
         self._remember(found)
-        if self._shelf is not None and found:
+        if found:
             self._shelf.put(found)
 
     def _look_into_redis(self, names: Sequence[str], again: float) -> None:
         """For what another process has looked up, if it is newer than ours."""
         now = self._clock()
         due = [name for name in names if now - self._looked.get(name, 0.0) >= again]
-        if self._shelf is None or not due:
+        if not due:
             return
         found = self._shelf.get(due)
         self._looked |= dict.fromkeys(due, now)

@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "pause": "worker.cli.steer:pause",
     "resume": "worker.cli.steer:resume",
     "schedule": "worker.cli.schedule:schedule",
+    "fields": "worker.cli.fields:fields",
     "doctor": "worker.cli.doctor:doctor",
     "sandbox": "worker.cli.sandbox:sandbox",
     "completion": "worker.cli.completion:completion",

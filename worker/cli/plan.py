@@ -12,12 +12,14 @@ from rich.console import Console
 from config.lanes import routing
 from config.settings import load_settings
 from feishu_batch import UpdateIntent
+from worker.cli.catalogues import open_catalogues
 from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.file_options import file_options
 from worker.cli.import_report import LISTED, ImportReport, others, print_rejected
 from worker.cli.options import json_option
 from worker.cli.output import as_json as json_text
 from worker.cli.output import console, duration, print_json, some, table
+from worker.cli.plan_names import NameCheck
 from worker.cli.session import Session, open_session
 from worker.importing.journal import Journal
 from worker.importing.put import sorted_out
@@ -39,6 +41,7 @@ class FilePlan:
     lanes: list[LanePlan] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)  # lane → requests that its backlog needs
     inbox: int = 0  # intents that no lane has, so nobody knows what they cost
+    names: NameCheck | None = None  # with --check
     doubtful_count: int = 0
     doubtful: list[Row] = field(default_factory=list)  # whose value looks like JSON and is none; the first few
 
@@ -57,8 +60,9 @@ class FilePlan:
 @click.option(
     "--against-backlog", is_flag=True, help="Look at what waits already; needs Redis, and writes nothing there."
 )
+@click.option("--check", is_flag=True, help="Look names up and check values, as intake will; needs Redis and credentials.")
 @json_option
-def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bool, as_json: bool) -> int:
+def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bool, check: bool, as_json: bool) -> int:
     """Show what `feishu-batch import FILE` would send ("-": standard input). Nothing is written.
 
     Example:
@@ -71,14 +75,17 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
 
     It counts as if all rows were enqueued before the first request leaves, and no request had to be sent again. Without
     --against-backlog it asks nobody; with it, what is pending counts too: it is superseded or shared by the same rules, goes first,
-    and its half-full requests take some of the changes along.
+    and its half-full requests take some of the changes along. With --check fields, options, people and spaces are looked up in
+    Feishu Project: it shows what each name means, and lists the rows that would be refused for it.
 
     Exit codes: 0 every row is good; 1 rows are wrong or would be refused; 2 the file cannot be used; 3 Redis cannot be reached.
     """
-    session = open_session() if against_backlog else None
-    settings = session.settings if session else load_settings()
+    opened = open_session() if against_backlog or check else None
+    session = opened if against_backlog else None
+    settings = opened.settings if opened else load_settings()
     with file() as source, Journal() as journal:
         found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id))
+        found.names = NameCheck(open_catalogues(opened)) if opened and check else None
         planner = Planner(routing(settings).route, time.time(), _backlog_of(session) if session else None)
         _read(source, planner, found, session, journal)
     found.lanes = planner.plans()
@@ -107,7 +114,7 @@ def _read(source: Source, planner: Planner, found: FilePlan, session: Session | 
 
     for put in sorted_out(source.rows(), digests, journal):
         report.count(put)
-        refused = _plan_rows(planner, put.enqueued)
+        refused = _plan_rows(planner, put.enqueued, found.names)
         report.enqueued -= len(refused)
         report.reject(refused)
         report.rejected.sort(key=lambda row: row.line)
@@ -119,10 +126,11 @@ def _looks_like_json(value: object) -> bool:
     return isinstance(value, str) and value.lstrip()[:1] in ("{", "[")
 
 
-def _plan_rows(planner: Planner, rows: Sequence[Row]) -> list[Rejected]:
+def _plan_rows(planner: Planner, rows: Sequence[Row], names: NameCheck | None) -> list[Rejected]:
+    rows, unfit = names.sorted_out(rows) if names else (rows, [])
     lines: dict[str, int] = {row.intent.intent_id: row.line for row in rows}
     refused: list[tuple[UpdateIntent, str]] = planner.add(row.intent for row in rows)
-    return [Rejected(lines[intent.intent_id], reason) for intent, reason in refused]
+    return [*unfit, *(Rejected(lines[intent.intent_id], reason) for intent, reason in refused)]
 
 
 def _look_at_backlog(session: Session, found: FilePlan) -> None:
@@ -143,6 +151,8 @@ def _print(out: Console, found: FilePlan, *, against_backlog: bool) -> None:
     if against_backlog and found.inbox:
         out.print(f"inbox      {some(found.inbox, 'intent')} not taken in yet; what that costs is not in the figures")
     _print_doubtful(out, found)
+    if found.names:
+        found.names.print_to(out)
     if report.rejected_count:
         out.print()
     print_rejected(out, report)
@@ -221,6 +231,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected[:LISTED]],
         "doubtful_count": found.doubtful_count,
         "doubtful": [{"line": row.line, "value": row.intent.after_field_value} for row in found.doubtful],
+        **(found.names.document() if found.names else {}),
         "inbox": found.inbox,
         "lanes": [_lane_json(found, plan_) for plan_ in found.lanes],
     }

@@ -1,0 +1,76 @@
+"""What `feishu-batch plan --check` adds: what each name of a file means, and which rows intake would refuse."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rich.console import Console
+
+from worker.catalogue.checks import changed_parts
+from worker.catalogue.gate import CatalogueGate
+from worker.catalogue.models import Refusal
+from worker.cli.catalogues import Catalogues
+from worker.cli.output import as_json, table
+from worker.importing.row import Rejected, Row
+
+SHOWN = 20  # names
+LISTED = 1000
+
+_PARTS = {"project_key": "space", "field_key": "field", "before_field_value": "before", "after_field_value": "value"}
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A part of an intent as it was written, and as it goes to the remote system."""
+
+    part: str
+    field_key: str
+    given: str
+    sent: str
+
+
+@dataclass(slots=True)
+class NameCheck:
+    """As intake checks, row by row."""
+
+    catalogues: Catalogues
+    meanings: dict[Meaning, int] = field(default_factory=dict)  # how many rows say so
+    unchecked: list[str] = field(default_factory=list)  # why rows could not be checked
+
+    def sorted_out(self, rows: Sequence[Row]) -> tuple[list[Row], list[Rejected]]:
+        """The rows as they would be sent, and those that would be refused."""
+        gate = CatalogueGate(self.catalogues.lanes, self.catalogues.configured.route, self.unchecked.append)
+        good: list[Row] = []
+        refused: list[Rejected] = []
+        for row in rows:
+            checked = gate.check(row.intent)
+            if isinstance(checked, Refusal):
+                refused.append(Rejected(row.line, f"{checked.code}: {checked.reason}"))
+                continue
+            for name, (given, sent) in changed_parts(row.intent, checked).items():
+                meaning = Meaning(_PARTS[name], checked.field_key, as_json(given), as_json(sent))
+                self.meanings[meaning] = self.meanings.get(meaning, 0) + 1
+            good.append(replace(row, intent=checked))
+        return good, refused
+
+    def print_to(self, out: Console) -> None:
+        if self.unchecked:
+            out.print(
+                f"warning    {len(self.unchecked)} rows could not be checked: {self.unchecked[-1]}", soft_wrap=True
+            )
+        if self.meanings:
+            rows = ((m.part, m.given, m.sent, m.field_key, count) for m, count in self._listed(SHOWN))
+            out.print(table(("name of", "as written", "means", "field", "rows"), rows))
+        if len(self.meanings) > SHOWN:
+            out.print(f"… and {len(self.meanings) - SHOWN} more (--json lists {LISTED})")
+
+    def document(self) -> dict[str, Any]:
+        listed = [
+            {"part": m.part, "given": m.given, "sent": m.sent, "field_key": m.field_key, "rows": count}
+            for m, count in self._listed(LISTED)
+        ]
+        return {"names": listed, "unchecked_count": len(self.unchecked)}
+
+    def _listed(self, most: int) -> Iterable[tuple[Meaning, int]]:
+        order = list(_PARTS.values())
+        return sorted(self.meanings.items(), key=lambda one: (order.index(one[0].part), -one[1], one[0].given))[:most]
