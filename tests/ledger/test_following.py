@@ -6,6 +6,7 @@ import pytest
 from lane_kit import LONG, accept, claim, claim_and_accept, claim_and_settle, new_intent, settle
 from redis import ResponseError
 
+from worker.ledger.lane import FORGET_INTENTS, FORGET_ITEMS
 from worker.ledger.recording import record_calls
 from worker.ledger.records import BatchState, Outcome, OutcomeKind
 
@@ -119,6 +120,20 @@ def test_a_group_is_forgotten_with_its_last_intent(lane, redis):
     assert redis.hlen(lane.key("groups")) == 0
     lane.record([new_intent(3)])
     assert claim(lane).intents == (3,)
+
+
+def test_no_call_that_forgets_has_many_items_to_free(lane, monkeypatch):
+    sizes = dict(enumerate([*([10_000] * 3), *([3_000] * 8), *([1] * 170), 9_999, 2], start=1))
+    for number, size in sizes.items():
+        lane.refuse(number, f"id{number}", 1, range(size), CANCELED)
+    calls, run = [], lane._run
+    monkeypatch.setattr(lane, "_run", lambda script, *args: calls.append(args) or run(script, *args))
+    lane.forget([*sizes, 999])
+    assert [number for call in calls for number in call] == [*sizes, 999]
+    assert max(sum(sizes.get(number, 0) for number in call) for call in calls) <= FORGET_ITEMS
+    assert max(map(len, calls)) <= FORGET_INTENTS
+    assert len(calls) == 3 + 3 + 4 + 1
+    assert lane.forgettable("failed", -1, 999) == []
 
 
 def test_a_request_that_many_items_of_a_sharer_were_in_counts_once(lane, record_of):

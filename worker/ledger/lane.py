@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from redis import Redis
@@ -23,7 +23,10 @@ from worker.ledger.scripts import Scripts
 from worker.ledger.trouble import Troubles
 
 SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that it is old
-END_CHUNK = 50  # items per call that ends pending changes: each may have to look along its cell's line
+# Bounds of single calls, so that none holds the server for more than a few milliseconds.
+END_CHUNK = 25  # items whose pending changes end: each may have to look along its cell's line, and hand over to sharers
+FORGET_INTENTS = 50
+FORGET_ITEMS = 10_000  # of the intents of one call; a single intent may have as many
 BATCH_ITEMS = 50  # the official limit of one request; the scripts know it too (_lane.lua)
 
 
@@ -186,7 +189,24 @@ class Lane:
         return [(int(number), intent_id) for number, intent_id in zip(numbers, pipe.execute(), strict=True)]
 
     def forget(self, numbers: Sequence[int]) -> None:
-        self._run("forget", *numbers)
+        """In as many steps as it takes to keep each of them short."""
+        for part in self._forget_parts(numbers):
+            self._run("forget", *part)
+
+    def _forget_parts(self, numbers: Sequence[int]) -> Iterator[list[int]]:
+        pipe = self._redis.pipeline(transaction=False)
+        for number in numbers:
+            pipe.hget(self.key(f"intent:{number}"), "tot")
+        part: list[int] = []
+        items = 0
+        for number, total in zip(numbers, pipe.execute(), strict=True):
+            if part and (len(part) == FORGET_INTENTS or items + int(total or 0) > FORGET_ITEMS):
+                yield part
+                part, items = [], 0
+            part.append(number)
+            items += int(total or 0)
+        if part:
+            yield part
 
     # --- state of the lane ----------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 -- Forget an ended intent: its record, its outcomes, and its group when it was the group's last.
 -- KEYS  1 lane prefix
--- ARGV  number, number, …
+-- ARGV  number, number, … (how many: lane.py bounds it by their items, too)
 -- Returns how many were forgotten. Invariant: an intent with open changes is never forgotten.
 local forgotten = 0
 for _, number in ipairs(ARGV) do
