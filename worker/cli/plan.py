@@ -60,7 +60,9 @@ class FilePlan:
 @click.option(
     "--against-backlog", is_flag=True, help="Look at what waits already; needs Redis, and writes nothing there."
 )
-@click.option("--check", is_flag=True, help="Look names up and check values, as intake will; needs Redis and credentials.")
+@click.option(
+    "--check", is_flag=True, help="Look names up and check values, as intake will; needs Redis and credentials."
+)
 @json_option
 def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bool, check: bool, as_json: bool) -> int:
     """Show what `feishu-batch import FILE` would send ("-": standard input). Nothing is written.
