@@ -92,6 +92,11 @@ class Options:
         while isinstance(step, Mapping) and isinstance(step.get("value"), str):
             self._judge(step["value"], is_target=is_target)
             step = step.get("children")
+        if step not in (None, "", []):
+            reason = (
+                f'children of a value of {named(self.field)} are {{"value": "<option id>", "children": …}}, or null'
+            )
+            raise RefusedError(Code.BAD_VALUE, reason)
 
     def _judge(self, value: str, *, is_target: bool) -> None:
         """A field that shows no options may have some all the same: nothing is certain about them."""
