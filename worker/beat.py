@@ -85,6 +85,7 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
         name = f"{app.redbeat_conf.key_prefix}:lock"
         self.lock = client.lock(name, timeout=beat_lock_seconds(settings), thread_local=False)
         self._was_mine = False
+        self._stands_by = False
 
     def setup_schedule(self) -> None:
         """Not at the start: Redis may come later, and only the beat that ticks says what there is to tick."""
@@ -116,6 +117,9 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
             super().setup_schedule()
             self._was_mine = True
             log.info("beat.ticks")
+        elif not self._stands_by:
+            log.info("beat.stands_by")
+        self._stands_by = not self._was_mine
         return self._was_mine
 
 

@@ -136,10 +136,10 @@ def _begin(store: Schedules, entry: ScheduleEntry, *, even_if_open: bool) -> Run
 def _refuse_second(entry: ScheduleEntry, record: Record, *, even_if_open: bool) -> None:
     before = record.run
     if before and not before.state.is_over and not even_if_open:
-        left = before.intents - before.checked
-        since = local(before.due, entry.timezone)
+        left, since = before.intents - before.checked, local(before.due, entry.timezone)
         raise WrongUseError(
-            f"the run of {since} has not ended ({left} intents left); wait for it, or give --even-if-open"
+            f"the run of {since} has not ended: {left} of its {before.intents} intents are open;"
+            " wait for it, or give --even-if-open"
         )
 
 

@@ -105,7 +105,7 @@ def _once_more(record: Record, run: Run, now: float) -> Decision:
 def _overlapping(entry: ScheduleEntry, record: Record, run: Run, latest: float) -> Decision:
     if entry.overlap is Overlap.QUEUE:
         return Decision(replace(record, due=latest, waits=True))
-    left = f", {run.intents - run.checked} intents left" if run.state is RunState.OPEN else ""
+    left = f": {run.intents - run.checked} of its {run.intents} intents are open" if run.state is RunState.OPEN else ""
     return _skipped(record, latest, f"the run of {local(run.due, entry.timezone)} has not ended{left}")
 
 
