@@ -1,0 +1,196 @@
+"""Intake with the gate before it: real ledger, real sandbox, no workers."""
+
+import json
+
+import pytest
+from celery import Celery
+from wish import SPACE, wish
+
+from config.celery_options import celery_options
+from feishu_batch import FeishuBatch
+from feishu_batch.intents import group_spec
+from worker.catalogue.models import Code, Refusal
+from worker.ledger.recording import RECORD_CHUNK, record_calls
+from worker.runtime import build_runtime
+
+OPS = "6a1d2b3c4d5e6f7081928374"
+
+
+@pytest.fixture
+def runtime_of(settings_of, redis, prefix):
+    def make(**more):
+        settings = settings_of(**more)
+        app = Celery("feishu_batch", set_as_current=False)
+        app.conf.update(celery_options(settings))
+        app.conf.broker_url = "memory://"  # nobody listens to the hints
+        return build_runtime(settings, app)
+
+    return make
+
+
+@pytest.fixture
+def client(redis_url, prefix):
+    with FeishuBatch(redis_url, key_prefix=prefix, broker_url="memory://", timeout=5) as client:
+        yield client
+
+
+@pytest.fixture
+def two_lanes(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET_OF_LANE", "secret")
+    credential = 'plugin_id = "plugin"\nplugin_secret = {env = "SECRET_OF_LANE"}\n'
+    file = tmp_path / "lanes.toml"
+    file.write_text(f'[lanes.first]\n{credential}[lanes.second]\n{credential}project_keys = ["{OPS}"]\n')
+    return file
+
+
+def specs(redis, prefix, lane="default"):
+    keys = redis.scan_iter(f"{prefix}:{{{lane}}}:group:*")
+    return [json.loads(redis.hget(key, "spec")) for key in keys]
+
+
+def test_a_refused_intent_is_answered_and_its_neighbours_go_on(runtime_of, client, redis, prefix):
+    wishes = [
+        wish("Priority", "P0"),
+        wish("Nothing", 1, work_item_ids=[7, 8]),
+        wish("tags", "backend", project_key="demo"),
+    ]
+    handles = client.enqueue_many(wishes)
+    assert runtime_of().intake.drain() == 3
+    result = handles[1].wait(1)
+    assert result.state == "failed"
+    assert result.counts == {"succeeded": 0, "failed": 2}
+    assert {why["code"] for why in result.failed.values()} == {"unknown_field"}
+    sent = {(s["project_key"], s["field_key"]): s["after_field_value"] for s in specs(redis, prefix)}
+    assert sent == {(SPACE, "priority"): {"value": "option_0"}, (SPACE, "tags"): [{"value": "n8d2k5j1h"}]}
+
+
+def test_a_name_and_a_key_are_the_same_cell_and_the_same_change(runtime_of, client, redis, prefix):
+    """Else the order of a cell, superseding and sharing would not see that they are one."""
+    client.enqueue_many(
+        [wish("Priority", "P0"), wish("priority", {"value": "option_0"}), wish("PRIORITY", "p0", project_key="demo")]
+    )
+    runtime = runtime_of()
+    runtime.intake.drain()
+    assert len(specs(redis, prefix)) == 1
+    assert redis.hgetall(f"{prefix}:{{default}}:cells") == {"1:1001": "1"}
+    assert redis.hgetall(f"{prefix}:{{default}}:shared") == {"1:1:1001": "2,3"}
+
+
+def test_without_credentials_for_the_catalogue_intents_pass(runtime_of, client, redis, prefix, sandbox):
+    sandbox.set_faults("field_all:refuse=1.0,code=10301")
+    client.enqueue_many([wish("priority", "P0"), wish("nothing", 1)])
+    assert runtime_of().intake.drain() == 2
+    assert sorted(s["field_key"] for s in specs(redis, prefix)) == ["nothing", "priority"]
+
+
+def test_switched_off_nobody_is_asked_and_names_are_refused(runtime_of, client, redis, prefix, asked):
+    before = asked("field_all") + asked("projects_detail")
+    handles = client.enqueue_many(
+        [wish("priority", "P0"), wish("Release note", "x"), wish("priority", "P0", project_key="demo")]
+    )
+    assert runtime_of(catalogue="off").intake.drain() == 3
+    assert [s["after_field_value"] for s in specs(redis, prefix)] == ["P0"]
+    for handle in handles[1:]:
+        assert handle.wait(1).failed["1001"]["code"] == "cannot_resolve"
+    assert asked("field_all") + asked("projects_detail") == before
+
+
+# --- the same entry taken in twice, and the catalogue changed between ----------------------------------------------------
+
+
+class Between:
+    """Takes the entries in twice: the first process dies right before it leaves the inbox."""
+
+    def __init__(self, runtime_of, monkeypatch):
+        self.first, self.second = runtime_of(), runtime_of()
+        self._monkeypatch = monkeypatch
+
+    def run(self, first_check, second_check):
+        for runtime, check in ((self.first, first_check), (self.second, second_check)):
+            self._monkeypatch.setattr(runtime.intake, "_check", check)
+        with self._monkeypatch.context() as patch:
+            patch.setattr(self.first.front, "leave_inbox", self._die)
+            with pytest.raises(SystemExit):
+                self.first.intake.drain()
+        self.second.redis.delete(self.second.front.keys.lock)  # its time is over
+        return self.second.intake.drain()
+
+    def _die(self, _lane_of):
+        raise SystemExit
+
+
+def refuse(_intent):
+    return Refusal(Code.UNKNOWN_FIELD, "there is none")
+
+
+def as_field(key):
+    return lambda intent: intent.model_copy(update={"field_key": key})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "state"),
+    [(refuse, as_field("a"), "failed"), (as_field("a"), refuse, "open"), (as_field("a"), as_field("b"), "open")],
+    ids=["refused, then taken", "taken, then refused", "taken as another"],
+)
+def test_what_the_first_attempt_decided_stands(runtime_of, client, redis, prefix, monkeypatch, first, second, state):
+    [handle] = client.enqueue_many([wish("Name", "x")])
+    assert Between(runtime_of, monkeypatch).run(first, second) == 1
+    assert handle.view().state == state
+    assert [s["field_key"] for s in specs(redis, prefix)] == ([] if state == "failed" else ["a"])
+
+
+@pytest.mark.parametrize(
+    "second", [refuse, as_field("b"), lambda intent: intent], ids=["refused", "as another", "unchecked"]
+)
+def test_a_large_intent_that_was_recorded_in_part_is_finished_as_it_began(
+    runtime_of, client, redis, prefix, monkeypatch, second
+):
+    items = list(range(1, 2 * RECORD_CHUNK + 2))
+    [handle] = client.enqueue_many([wish("Name", "x", work_item_ids=items)])
+    runtime = runtime_of()
+    [call, *rest] = record_calls([new_intent(runtime, wish("a", "x", work_item_ids=items))])
+    assert len(rest) == 2
+    runtime.lanes["default"].lane._run("record", call)
+    monkeypatch.setattr(runtime.intake, "_check", second)
+    assert runtime.intake.drain() == 1
+    record = redis.hgetall(f"{prefix}:{{default}}:intent:1")
+    assert "nx" not in record
+    assert record["opn"] == str(len(items))
+    assert redis.zcard(f"{prefix}:{{default}}:ready:{record['g']}") == len(items)
+    assert json.loads(redis.hget(f"{prefix}:{{default}}:group:{record['g']}", "spec"))["field_key"] == "a"
+    assert handle.view().progress.pending == len(items)
+
+
+def new_intent(runtime, intent):
+    from worker.intake import _new_intent
+    from worker.ledger.records import InboxEntry
+
+    return _new_intent(InboxEntry(1, 1, intent.to_json(), "1-0"), intent)
+
+
+def test_a_space_that_was_looked_up_stays_in_the_lane_that_took_it(
+    runtime_of, client, redis, prefix, monkeypatch, two_lanes
+):
+    """Two lanes: what the first attempt put into one, the second does not put into the other."""
+
+    def to_ops(intent):
+        return intent.model_copy(update={"project_key": OPS})
+
+    [handle] = client.enqueue_many([wish("tags", "x", project_key="ops")])
+    assert Between(lambda: runtime_of(lanes_file=two_lanes), monkeypatch).run(to_ops, refuse) == 1
+    assert handle.view().state == "open"
+    assert handle.view().lane == "second"
+    assert specs(redis, prefix, "first") == []
+
+
+def test_both_lanes_are_asked_for_a_space(runtime_of, client, redis, prefix, two_lanes):
+    client.enqueue_many([wish("Tags", "urgent", project_key="ops"), wish("Tags", "urgent", project_key="demo")])
+    runtime_of(lanes_file=two_lanes).intake.drain()
+    assert [s["project_key"] for s in specs(redis, prefix, "second")] == [OPS]
+    assert [s["project_key"] for s in specs(redis, prefix, "first")] == [SPACE]
+
+
+def test_the_spec_of_a_resolved_intent_is_that_of_one_written_by_key(runtime_of):
+    checked = runtime_of().lanes["default"].catalogue.checked(wish("Component", "Login"))
+    by_key = {"value": "cmp_acc", "children": {"value": "cmp_acc_login", "children": None}}
+    assert group_spec(checked) == group_spec(wish("field_b7c2d8", by_key))

@@ -1,0 +1,220 @@
+"""Asking the remote system over real HTTP: what is kept, what is asked again, and what happens when nobody answers."""
+
+import threading
+import time
+
+import pytest
+from wish import SPACE, wish
+
+from worker.catalogue.asking import Errands
+from worker.catalogue.gate import CatalogueGate, without_catalogue
+from worker.catalogue.models import Refusal, RefusedError, UnavailableError
+from worker.ledger.lane import Lane
+
+FIELDS = "field_all"
+
+
+def gate_of(catalogue, unchecked=None):
+    reasons = [] if unchecked is None else unchecked
+    return CatalogueGate({"default": catalogue}, lambda _lane, _project: "default", reasons.append)
+
+
+def wait_until(is_so, timeout=5):
+    deadline = time.monotonic() + timeout
+    while not is_so():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+
+
+def test_thousands_of_intents_and_a_second_process_cost_one_question(catalogue_of, asked):
+    before = asked(FIELDS)
+    for catalogue in (catalogue_of(), catalogue_of()):
+        for _ in range(500):
+            assert catalogue.checked(wish("Priority", "P0")).field_key == "priority"
+    assert asked(FIELDS) - before == 1
+
+
+def test_a_space_a_person_and_a_name_of_three_fields_over_http(catalogue_of):
+    check = gate_of(catalogue_of()).check
+    sent = check(wish("Watchers", ["lilei@example.com", "meimei@example.com"], project_key="demo"))
+    assert (sent.project_key, sent.after_field_value) == (SPACE, ["7300000000000000002", "7300000000000000003"])
+    refused = check(wish("Owner", "nobody@example.com"))
+    assert refused == Refusal("unknown_person", "nobody has the e-mail address 'nobody@example.com'")
+    refused = check(wish("Reviewer", "x"))
+    assert refused.code == "ambiguous"
+    assert "field_000001, field_000002, field_000003" in refused.reason
+    assert check(wish("x", "y", project_key="nosuch")).code == "unknown_space"
+
+
+def test_people_are_asked_for_together_and_kept_without_their_addresses(catalogue_of, asked, redis, prefix):
+    before = asked("user_query")
+    value = "lilei@example.com; meimei@example.com; xiaoming@example.com"
+    for catalogue in (catalogue_of(), catalogue_of()):
+        assert len(catalogue.checked(wish("Watchers", value)).after_field_value) == 3
+    assert asked("user_query") - before == 1
+    kept = [key + (redis.get(key) or "") for key in redis.scan_iter(f"{prefix}*person*")]
+    assert len(kept) == 3
+    assert not any("lilei" in text for text in kept)
+
+
+def test_a_refusal_rests_on_a_fresh_look_and_the_looks_are_bounded(catalogue_of, asked):
+    catalogue = catalogue_of(catalogue_recheck_seconds=1.5)
+    assert catalogue.checked(wish("priority", "P0"))
+    before = asked(FIELDS)
+    for _ in range(50):  # looked up just now: refused at once
+        with pytest.raises(RefusedError):
+            catalogue.checked(wish("nothing", 1))
+    assert asked(FIELDS) - before == 0
+    time.sleep(1.6)
+    for _ in range(50):
+        with pytest.raises(RefusedError):
+            catalogue.checked(wish("nothing", 1))
+    assert asked(FIELDS) - before == 1
+
+
+def test_a_field_that_was_made_meanwhile_is_found(catalogue_of, redis, prefix):
+    """The cache is older than the field: here, it was written without it."""
+    catalogue_of().checked(wish("priority", "P0"))
+    key = f"{prefix}:{{default}}:catalogue:{SPACE} story"
+    kept = redis.get(key).replace("release_note", "another").replace("Release note", "Another")
+    redis.set(key, kept.replace("field_a1b2c3", "field_ffffff"))
+    time.sleep(0.3)
+    catalogue = catalogue_of()
+    assert catalogue.checked(wish("Another", "x")).field_key == "field_ffffff"  # what is kept serves
+    assert catalogue.checked(wish("Release note", "x")).field_key == "field_a1b2c3"
+
+
+def test_what_is_old_serves_while_it_is_looked_up_beside_the_work(catalogue_of, asked, sandbox):
+    catalogue = catalogue_of(catalogue_fresh_seconds=1)
+    catalogue.checked(wish("priority", "P0"))
+    time.sleep(1.1)
+    before = asked(FIELDS)
+    sandbox.set_faults("field_all:hang_before=1x,seconds=0.5")
+    began = time.monotonic()
+    assert catalogue.checked(wish("priority", "P0"))
+    assert time.monotonic() - began < 0.3
+    sandbox.clear_faults()
+    time.sleep(1.2)
+    catalogue.checked(wish("priority", "P0"))
+    wait_until(lambda: asked(FIELDS) - before >= 1)
+
+
+FAULTS = [
+    "error_before=1.0",
+    "garbage_before=1.0",
+    "drop_before=1.0",
+    "hang_before=1.0,seconds=4",
+    "spurious_429=1.0",
+    "refuse=1.0,code=10301",
+]
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "refuse=1.0,code=30001", "refuse=1.0,code=20006"])
+def test_without_an_answer_nobody_is_refused_or_held(catalogue_of, sandbox, fault):
+    sandbox.set_faults(f"field_all:{fault}")
+    reasons = []
+    check = gate_of(catalogue_of(), reasons).check
+    began = time.monotonic()
+    for _ in range(200):
+        intent = wish("no_such_field", {"anything": 1})
+        assert check(intent) is intent
+    assert time.monotonic() - began < 2.5
+    assert len(reasons) == 200
+    assert "secret" not in "".join(reasons)
+
+
+def test_once_it_answers_again_intents_are_checked_again(catalogue_of, sandbox):
+    sandbox.set_faults("field_all:error_before=1.0")
+    check = gate_of(catalogue_of()).check
+    assert check(wish("no_such_field", 1)).field_key == "no_such_field"
+    sandbox.clear_faults()
+    time.sleep(0.4)
+    assert check(wish("no_such_field", 1)).code == "unknown_field"
+
+
+def test_the_credentials_are_refused_and_the_work_goes_on(catalogue_of, sandbox):
+    sandbox.set_faults("plugin_token:refuse=1.0,code=10204")
+    intent = wish("priority", "P0")
+    assert gate_of(catalogue_of()).check(intent) is intent
+
+
+def test_a_lane_that_stands_still_is_not_asked_for(catalogue_of, redis, prefix, asked):
+    Lane(redis, prefix, "default").pause("the quota is used up", polling=False)
+    before = asked(FIELDS)
+    reasons = []
+    intent = wish("priority", "P0")
+    assert gate_of(catalogue_of(), reasons).check(intent) is intent
+    assert "the lane is paused: the quota is used up" in reasons[0]
+    assert asked(FIELDS) == before
+
+
+def test_a_name_that_cannot_be_sent_is_not_let_through_unchecked(catalogue_of, sandbox):
+    sandbox.set_faults("*:error_before=1.0")
+    check = gate_of(catalogue_of()).check
+    for intent in (wish("Release note", "x"), wish("priority", "P0", project_key="demo")):
+        for answer in (check(intent), without_catalogue(intent)):
+            assert answer.code == "cannot_resolve"
+            assert "give its key" in answer.reason
+
+
+def test_nor_is_a_label_or_an_address_that_nobody_can_look_up(catalogue_of, sandbox):
+    catalogue = catalogue_of()
+    catalogue.checked(wish("priority", "P0"))
+    sandbox.set_faults("*:error_before=1.0")
+    time.sleep(0.3)
+    check = gate_of(catalogue).check
+    assert check(wish("owner", "lilei@example.com")).code == "cannot_resolve"
+    assert check(wish("priority", "P7")).code == "cannot_resolve"
+    assert check(wish("priority", "P1")).after_field_value == {"value": "option_1"}  # what is known goes on serving
+    known_shape = wish("priority", {"value": "made_a_minute_ago"})
+    assert check(known_shape) is known_shape
+
+
+def test_a_token_that_was_lost_is_renewed_once(catalogue_of, sandbox):
+    catalogue_of().checked(wish("priority", "P0"))
+    sandbox.set_faults("token_loss=1x")
+    assert catalogue_of().fields(SPACE, "story", age=0.0)
+
+
+def test_the_limit_of_the_endpoint_is_kept(catalogue_of, sandbox):
+    catalogue = catalogue_of(read_slots_per_second=15)
+    began = time.monotonic()
+    for _ in range(8):
+        catalogue.fields(SPACE, "story", age=0.0)
+    assert time.monotonic() - began > 7 / 15 - 0.05
+    assert sandbox.violations()["total"] == 0
+
+
+def test_damage_in_the_cache_is_looked_up_anew(catalogue_of, redis, prefix):
+    redis.set(f"{prefix}:{{default}}:catalogue:{SPACE} story", '{"value": [{"key": 1')
+    assert catalogue_of().checked(wish("Priority", "P0")).field_key == "priority"
+
+
+# --- errands ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_errand_is_run_once_for_all_who_wait_and_never_waited_for_twice():
+    errands, gate, runs = Errands(wait=0.2, pause=0.3), threading.Event(), []
+
+    def errand():
+        runs.append(1)
+        gate.wait(5)
+
+    began = time.monotonic()
+    for name in ("a", "a", "b"):
+        with pytest.raises(UnavailableError, match=r"no answer within 0\.2 s"):
+            errands.run(name, errand)
+    assert time.monotonic() - began < 0.4
+    gate.set()
+    time.sleep(0.4)
+    errands.run("a", errand)
+    assert len(runs) == 2
+
+
+def test_a_crash_in_an_errand_stays_there():
+    errands = Errands(wait=1, pause=0.2)
+    with pytest.raises(UnavailableError, match="ZeroDivisionError"):
+        errands.run("a", lambda: 1 / 0)
+    errands.run("b", lambda: None)
+    time.sleep(0.25)
+    errands.run("a", lambda: None)
