@@ -22,7 +22,7 @@ from worker.remote.compare import shows
 from worker.remote.errors import BatchRefused, LaneStopped, RemoteError
 from worker.remote.models import JobReport, Token
 from worker.remote.tokens import TokenSource
-from worker.submit import settle_slot, write_step
+from worker.submit import settle_slot, trouble_of, write_step
 
 log = structlog.get_logger("feishu_batch.follow")
 
@@ -126,6 +126,7 @@ class Follower:
             answer = BatchRefused(f"the worker failed while asking for the job ({type(error).__name__})")
         verdict = after_poll(batch, answer, self._policy, 0.0).slot
         settle_slot(self._poll_slots, reservation, answer, verdict, self._policy)
+        self._lane.troubles.note("poll", trouble_of(answer))
         return answer
 
     def _next_poll(self, batch: Batch, answer: JobReport | RemoteError) -> float:
@@ -227,6 +228,7 @@ class Follower:
             log.error("lane.paused", lane=self._lane.name, reason=str(error), advice=error.advice)
         except RemoteError as error:
             log.warning("token.not_available", error=str(error))
+            self._lane.troubles.note("poll", trouble_of(error))
         return None
 
     def _apply(self, batch: Batch, state: BatchState, step: Step, token: Token | None) -> Advanced:

@@ -31,7 +31,16 @@ from worker.pacing.slots import LEAD, LOOK_AGAIN, Reservation, Slots
 from worker.pacing.spacing import Verdict
 from worker.polling import back_off, next_poll_delay, size_class, tolerated_lag
 from worker.remote.client import RemoteClient
-from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, Withheld, word_of
+from worker.remote.errors import (
+    BatchRefused,
+    IdempotencyClash,
+    LaneStopped,
+    OutcomeUnknown,
+    RemoteError,
+    SpaceRefused,
+    Withheld,
+    word_of,
+)
 from worker.remote.models import Accepted, BatchUpdate, Token
 from worker.remote.tokens import TokenSource
 
@@ -112,6 +121,7 @@ class Submitter:
             self._pause(f"{error}. {error.advice}")
         except RemoteError as error:
             log.warning("token.not_available", error=str(error))
+            self._lane.troubles.note("submit", trouble_of(error))
         return None
 
     def _claim(self, token: Token) -> Batch | NoBatch:
@@ -142,6 +152,8 @@ class Submitter:
         answer: Accepted | RemoteError | None = None
         if step is None:
             answer = self._send(batch, token)
+            if answer is not None:
+                self._lane.troubles.note("submit", trouble_of(answer))
             if isinstance(answer, RemoteError):
                 answer = self._blame.judged(batch, answer)
             if answer is None:
@@ -271,6 +283,14 @@ def write_step(lane: Lane, batch: Batch, state: BatchState, step: Step, *, left:
     return lane.advance(
         batch, state=state, settled=step.settled, then=step.then, delay=step.delay, fields=step.fields, left=left
     )
+
+
+def trouble_of(answer: object) -> str | None:
+    """What to tell an operator, None if the remote system is there and works. Without the log id: it is another each time."""
+    if not isinstance(answer, RemoteError) or isinstance(answer, BatchRefused | SpaceRefused | IdempotencyClash):
+        return None
+    details = [f"{name} {value}" for name, value in (("code", answer.code), ("HTTP", answer.http_status)) if value]
+    return f"{answer.message} ({', '.join(details)})" if details else answer.message
 
 
 def _has_left(answer: Accepted | RemoteError | None) -> bool:

@@ -180,3 +180,34 @@ def test_resume_says_whether_there_was_a_pause(command, ledger):
     assert ledger.lane.paused()["polling"] is True
     assert command("resume").stdout == "lane default goes on\n"
     assert command("resume").stdout == "lane default was not paused\n"
+
+
+def test_status_says_that_the_remote_system_cannot_be_reached_until_it_can(command, ledger):
+    ledger.lane.troubles.note("submit", "the connection was refused")
+    ledger.lane.troubles.note("poll", None)
+    [lane] = command.json("status")["lanes"]
+    [trouble] = lane["troubles"]
+    assert (trouble["what"], trouble["error"]) == ("submit", "the connection was refused")
+    assert 0 <= trouble["for"] < 5
+    assert "sending has failed for 0 s, it is tried again: the connection was refused" in command("status").stdout
+    ledger.lane.troubles.note("submit", None)
+    assert "TROUBLE" not in command("status").stdout
+    assert command.json("status")["lanes"][0]["troubles"] == []
+
+
+def test_trouble_is_written_only_when_it_changes(ledger, redis):
+    def writes():
+        return sum(redis.info("commandstats").get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("hset", "hdel"))
+
+    before = writes()
+    for error in (None, None, "refused", "refused", "refused", None, None):
+        ledger.lane.troubles.note("submit", error)
+    assert writes() - before == 3
+
+
+def test_one_of_each_is_said_in_the_singular(command, ledger):
+    command.enqueue(1)
+    assert "1 intent not taken in yet" in command("status").stdout
+    ledger.take_in()
+    assert "1 change in 1 group" in command("status").stdout
+    assert "1 request, and its job" in command("status").stdout

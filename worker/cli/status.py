@@ -6,11 +6,13 @@ import click
 from rich.console import Console
 
 from worker.cli.options import json_option, lane_option
-from worker.cli.output import console, duration, iso, print_json, table
+from worker.cli.output import console, duration, iso, print_json, some, table
 from worker.cli.session import open_session
+from worker.ledger.vitals import Vitals, vitals
 from worker.views import InboxView, LaneView, Left, inbox_view, lane_view, what_is_left
 
 SHOWN = 5  # recent batches
+_DOING = {"submit": "sending", "poll": "asking for jobs"}
 
 
 @click.command("status", short_help="Show what waits, what is under way, what stands still.")
@@ -24,35 +26,45 @@ def status(lane: str | None, as_json: bool) -> int:
 
     Prints the inbox (intents that no worker has taken in yet) and for each lane: whether it is paused, and why; the groups of
     changes that may be sent now; open jobs; the last batches with how full they were and how long they took; and at least how
-    long the rest takes at one request of 50 changes per slot. It reads Redis only, and needs no credentials.
+    long the rest takes at one request of 50 changes per slot. Where the latest call of the remote system failed, it tells the error and
+    since when. It reads Redis only, and needs no credentials.
 
     Exit codes: 0 shown; 2 wrong use; 3 Redis cannot be reached.
     """
     session = open_session()
     inbox = inbox_view(session.reading)
-    lanes = [lane_view(session.reading, one) for one in session.chosen_lanes(lane)]
+    chosen = session.chosen_lanes(lane)
+    lanes = [lane_view(session.reading, one) for one in chosen]
+    seen = {one.name: vitals(session.redis, one.prefix) for one in chosen}
     slot = session.settings.slot_seconds
     out = console()
     if as_json:
-        print_json(out, {"inbox": _inbox_json(inbox), "lanes": [_lane_json(view, slot) for view in lanes]})
+        print_json(
+            out, {"inbox": _inbox_json(inbox), "lanes": [_lane_json(view, slot, seen[view.lane]) for view in lanes]}
+        )
         return 0
     oldest = f", the oldest for {duration(inbox.oldest_wait)}" if inbox.oldest_wait is not None else ""
-    out.print(f"inbox      {inbox.intents} intents not taken in yet{oldest}")
+    out.print(f"inbox      {some(inbox.intents, 'intent')} not taken in yet{oldest}")
     for view in lanes:
-        _print_lane(out, view, slot, inbox)
+        _print_lane(out, view, slot, inbox, seen[view.lane])
     return 0
 
 
-def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView) -> None:
+def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView, seen: Vitals) -> None:
     counts = view.counts
     out.print(f"\nlane {view.lane}", style="bold")
     if view.pause:
         out.print(f"PAUSED     since {iso(view.pause['since'])}: {view.pause['reason']}", style="red", soft_wrap=True)
         out.print("           when it is mended: feishu-batch resume")
+    for trouble, age in seen.troubles:
+        line = f"TROUBLE    {_DOING[trouble.what]} has failed for {duration(age)}, it is tried again: {trouble.error}"
+        out.print(line, style="red", soft_wrap=True)
     waits = f", one of them for {duration(view.longest_wait)}" if view.longest_wait is not None else ""
-    out.print(f"ready      {view.ready_changes} changes in {view.figures.ready_groups} groups{waits}")
+    ready = f"{some(view.ready_changes, 'change')} in {some(view.figures.ready_groups, 'group')}"
+    checks = some(counts.checks, "batch", "batches")
+    out.print(f"ready      {ready}{waits}")
     out.print(
-        f"open       {counts.open_jobs} jobs, {counts.checks} batches to be read back, {counts.due_batches} to be sent again"
+        f"open       {some(counts.open_jobs, 'job')}, {checks} to be read back, {counts.due_batches} to be sent again"
     )
     out.print(f"cells      {counts.owned_cells} with a change that waits or is under way")
     out.print(f"time left  {_time_left(view, slot, inbox)}")
@@ -63,7 +75,9 @@ def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView) -> 
 
 def _time_left(view: LaneView, slot: float, inbox: InboxView) -> str:
     more = ", and what is in the inbox" if inbox.intents else ""
-    at_least = f"at least {duration(view.requests_left * slot)}: {view.requests_left} requests, and their jobs{more}"
+    jobs = "its job" if view.requests_left == 1 else "their jobs"
+    requests = f"{some(view.requests_left, 'request')}, and {jobs}"
+    at_least = f"at least {duration(view.requests_left * slot)}: {requests}{more}"
     told = {
         Left.REQUESTS: at_least,
         Left.UNKNOWN: "not known before the inbox is taken in",
@@ -90,11 +104,12 @@ def _inbox_json(inbox: InboxView) -> dict[str, Any]:
     return {"intents": inbox.intents, "oldest_wait": _rounded(inbox.oldest_wait)}
 
 
-def _lane_json(view: LaneView, slot: float) -> dict[str, Any]:
+def _lane_json(view: LaneView, slot: float, seen: Vitals) -> dict[str, Any]:
     counts = view.counts
     return {
         "lane": view.lane,
         "paused": {**view.pause, "since": iso(view.pause["since"])} if view.pause else None,
+        "troubles": [{"what": one.what, "for": round(age, 1), "error": one.error} for one, age in seen.troubles],
         "ready_changes": view.ready_changes,
         "ready_groups": view.figures.ready_groups,
         "longest_wait": _rounded(view.longest_wait),

@@ -5,6 +5,8 @@ from typing import Any
 
 from redis import Redis
 
+from worker.ledger.trouble import Trouble, troubles_of
+
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
@@ -18,6 +20,7 @@ class Vitals:
     check_overdue: float | None  # of the batch that should have been read back first
     outbox_overdue: float | None  # of the ended intent that should have been made known first
     swept: float | None  # since the last sweep
+    troubles: tuple[tuple[Trouble, float], ...] = ()  # where the latest call of the remote system failed; for how long
 
 
 def vitals(redis: Redis, prefix: str) -> Vitals:
@@ -27,8 +30,8 @@ def vitals(redis: Redis, prefix: str) -> Vitals:
     pipe.time().hmget(f"{prefix}slot:submit", "next", "at", "strikes").hget(f"{prefix}lease", "until")
     for zset in ("jobs", "checks", "outbox"):
         pipe.zrange(f"{prefix}{zset}", 0, 0, withscores=True)
-    pipe.get(f"{prefix}swept-at")
-    (seconds, micros), (next_at, at, strikes), lease, jobs, checks, outbox, swept = pipe.execute()
+    pipe.get(f"{prefix}swept-at").hgetall(f"{prefix}trouble")
+    (seconds, micros), (next_at, at, strikes), lease, jobs, checks, outbox, swept, trouble = pipe.execute()
     now = seconds + micros / 1e6
     return Vitals(
         sent=now - int(at) / 1e6 if at else None,
@@ -39,6 +42,7 @@ def vitals(redis: Redis, prefix: str) -> Vitals:
         check_overdue=_overdue(now, checks),
         outbox_overdue=_overdue(now, outbox),
         swept=max(0.0, now - float(swept)) if swept else None,
+        troubles=tuple((one, max(0.0, now - one.since)) for one in troubles_of(trouble)),
     )
 
 

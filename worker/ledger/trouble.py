@@ -1,0 +1,46 @@
+"""The last error of the remote system, for whoever looks at a lane: written when it changes, gone when a call succeeds."""
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+AGAIN = 60.0  # seconds: another process may have written meanwhile, which this one cannot know
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    what: str  # "submit" or "poll"
+    since: float  # unix seconds, by the Redis clock
+    error: str
+
+
+class Troubles:
+    def __init__(self, redis: Redis, key: str) -> None:
+        self._redis: Any = redis
+        self._key = key
+        self._noted: dict[str, tuple[str | None, float]] = {}  # what was noted last, and when (monotonic)
+
+    def note(self, what: str, error: str | None) -> None:
+        """How the latest call went; None: well. Costs nothing while that stays the same, and never raises."""
+        before, noted_at = self._noted.get(what, ("", 0.0))
+        if error == before and (error is not None or time.monotonic() - noted_at < AGAIN):
+            return
+        with suppress(RedisError):
+            if error is None:
+                self._redis.hdel(self._key, what)
+            else:
+                seconds, micros = self._redis.time()
+                told = {"since": round(seconds + micros / 1e6, 3), "error": error}
+                self._redis.hset(self._key, what, json.dumps(told, ensure_ascii=False))
+            self._noted[what] = (error, time.monotonic())
+
+
+def troubles_of(fields: dict[str, str]) -> tuple[Trouble, ...]:
+    """From the hash as it is read."""
+    told = [(what, json.loads(text)) for what, text in sorted(fields.items())]
+    return tuple(Trouble(what, one["since"], one["error"]) for what, one in told)
