@@ -34,9 +34,15 @@ def new_intent(number, items=(1,), value="v", *, field="f", mode="UPDATE", prior
     )
 
 
-def claim(lane, owner="A", lease=LONG, max_open=100, max_wait=LONG, uuid="uuid", token="token"):
+def claim(lane, owner="A", lease=LONG, max_open=100, max_wait=LONG, uuid="uuid", token="token", slot=1.0):
     return lane.claim(
-        owner=owner, lease=lease, max_open=max_open, max_wait=max_wait, idem_uuid=uuid, token_fingerprint=token
+        owner=owner,
+        lease=lease,
+        max_open=max_open,
+        max_wait=max_wait,
+        idem_uuid=uuid,
+        token_fingerprint=token,
+        slot=slot,
     )
 
 

@@ -1,0 +1,131 @@
+"""What the ledger says of a lane, of one moment: one pipeline per lane, none of whose commands grows with the backlog."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from feishu_batch.keys import FrontKeys
+
+SLOTS = {"submit": "slot:submit", "poll": "slot:poll"}  # by endpoint
+OVERDUE = ("jobs", "checks", "outbox")
+_COUNTED = ("full", "part", "jobs", "checks", "due", "outbox", "open-intents")
+_FIRST = ("since", "open-intents", "due", *OVERDUE)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """Times are unix seconds by Redis's clock. `sizes` and `first` (lowest score, in seconds) are those of sorted sets."""
+
+    now: float
+    slot: float  # seconds, of the settings
+    max_open: int  # of the settings
+    counted: Mapping[str, str]  # the hash of metrics
+    slots: Mapping[str, Mapping[str, str]]  # endpoint → the slot's hash
+    sizes: Mapping[str, int]
+    first: Mapping[str, float | None]
+    owned_cells: int
+    is_sending: bool
+    is_paused: bool
+    swept_at: float | None
+
+    def figure(self, field: str) -> int:
+        return int(self.counted.get(field) or 0)
+
+    def moment(self, field: str) -> float | None:
+        told = self.counted.get(field)
+        return int(told) / 1000 if told else None
+
+    def age(self, name: str) -> float:
+        """Of the first entry of a sorted set; 0 when there is none, or when its time is still to come."""
+        first = self.first[name]
+        return 0.0 if first is None else max(0.0, self.now - first)
+
+    @property
+    def ready_groups(self) -> int:
+        return self.sizes["full"] + self.sizes["part"]
+
+    @property
+    def unfinished(self) -> int:
+        """Batches that FEISHU_BATCH_MAX_OPEN_JOBS bounds."""
+        return self.sizes["jobs"] + self.sizes["checks"] + self.sizes["due"]
+
+    def idle_now(self) -> float:
+        """Seconds since which a request could have been sent, beyond the slot; what claim.lua counts when it is at last."""
+        if self.is_paused:
+            return 0.0
+        possible = [at for at in (self._due_since(), self._ready_since()) if at is not None]
+        if not possible:
+            return 0.0
+        since = max(min(possible), self.moment("handed") or 0.0, self.moment("resumed") or 0.0)
+        return max(0.0, self.now - since - self.slot)
+
+    def _due_since(self) -> float | None:
+        due = self.first["due"]
+        return due if due is not None and due <= self.now else None
+
+    def _ready_since(self) -> float | None:
+        since, room = self.moment("work"), self.moment("room")
+        if since is None or not self.ready_groups or self.unfinished >= self.max_open:
+            return None
+        if not self.counted.get("full"):
+            return since
+        return max(since, room) if room is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxState:
+    intents: int
+    oldest_age: float  # seconds; 0 when there are none
+
+
+def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: int) -> LaneState:
+    def key(name: str) -> str:
+        return f"{prefix}:{{{lane}}}:{name}"
+
+    client: Any = redis
+    pipe = client.pipeline(transaction=False)
+    pipe.time().hgetall(key("metrics"))
+    for slot_key in SLOTS.values():
+        pipe.hgetall(key(slot_key))
+    for name in _COUNTED:
+        pipe.zcard(key(name))
+    for name in _FIRST:
+        pipe.zrange(key(name), 0, 0, withscores=True)
+    pipe.hlen(key("cells")).exists(key("lease")).exists(key("pause")).get(key("swept-at"))
+    answers = iter(pipe.execute())
+    seconds, micros = next(answers)
+    return LaneState(
+        now=seconds + micros / 1e6,
+        slot=slot,
+        max_open=max_open,
+        counted=next(answers),
+        slots={endpoint: next(answers) for endpoint in SLOTS},
+        sizes={name: next(answers) for name in _COUNTED},
+        first={name: _score(next(answers)) for name in _FIRST},
+        owned_cells=next(answers),
+        is_sending=bool(next(answers)),
+        is_paused=bool(next(answers)),
+        swept_at=_float(next(answers)),
+    )
+
+
+def read_inbox(redis: Redis, prefix: str) -> InboxState:
+    client: Any = redis
+    inbox = FrontKeys(prefix).inbox
+    pipe = client.pipeline(transaction=False)
+    pipe.xlen(inbox).xrange(inbox, count=1).time()
+    length, first, (seconds, micros) = pipe.execute()
+    enqueued_at = str(first[0][1].get("t", "")) if first else ""
+    known = enqueued_at.isascii() and enqueued_at.isdigit()  # a stranger may have written the entry
+    age = seconds + micros / 1e6 - int(enqueued_at) / 1000 if known else 0.0
+    return InboxState(length, max(0.0, age))
+
+
+def _score(first: list[tuple[str, float]]) -> float | None:
+    return first[0][1] / 1000 if first else None
+
+
+def _float(text: str | None) -> float | None:
+    return float(text) if text else None
