@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test lint typecheck imports unit clean help chaos chaos-times bench
 
 help:
-	@echo "make demo   watch 600 field changes go from a file to a stand-in for Feishu Project and back"
+	@echo "make demo   watch 653 rows (706 field changes) go from a file to a stand-in for Feishu Project and back"
 	@echo "make test   linters, types and every test"
 	@echo "make bench  every benchmark, into bench/results; QUICK=1 for a short run, ONLY=pacing for one"
 	@echo "make chaos  random work under random faults; SEED=7 MINUTES=10 say which and for how long"
@@ -50,7 +50,7 @@ chaos-times: $(STAMP)
 
 # What docs/performance.md says, measured here: about 20 minutes. Another program on the same cores shows in the figures.
 QUICK ?=
-ONLY ?= pacing throughput batches latency enqueue bulk packing polling claim memory commands idle lanes plots
+ONLY ?= pacing throughput batches latency enqueue bulk packing polling claim memory commands idle lanes import_memory plots
 BENCH_PYTHON = $(if $(filter plots,$*),bench/.venv-plots/bin/python,$(BIN)/python)
 bench: $(ONLY:%=bench-%)
 

@@ -10,6 +10,7 @@ from stack import Stack, wait_until
 from stand_in import StandIn
 
 import sandbox
+from worker.ledger.vitals import vitals
 
 FAULTS = (
     "batch_update:drop_before=0.06",
@@ -59,6 +60,10 @@ def test_an_answer_that_was_lost_does_not_double_the_request(stack, fault):
     assert [touch["value"] for touch in cell["history"]] == ["first", "later"]
 
 
+def troubles(stack):
+    return vitals(stack.redis, stack.lane.prefix).troubles
+
+
 def test_without_a_token_nothing_spins(stack):
     stack.client.enqueue_many([intent([1123])])[0].wait(10)  # there is a token now
     stack.sandbox.set_faults("token_loss=1x", "plugin_token:error_before=1.0")
@@ -66,8 +71,12 @@ def test_without_a_token_nothing_spins(stack):
     time.sleep(2)
     tries = stack.sandbox.report()["faults"].get("plugin_token:error_before", 0)
     assert 1 <= tries <= 30
+    [(trouble, _age)] = troubles(stack)
+    assert trouble.what == "submit"
+    assert "HTTP 50" in trouble.error
     stack.sandbox.clear_faults()
     assert handle.wait(10).ok
+    wait_until(lambda: not troubles(stack), 5, "the note of the trouble is gone")
 
 
 def test_a_space_that_is_refused_fails_its_own_intents_only(stack):
