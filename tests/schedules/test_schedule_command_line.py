@@ -1,6 +1,8 @@
 """`feishu-batch schedule`, and what `up` and `doctor` say of a file that cannot be used."""
 
 import json
+import threading
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -79,12 +81,24 @@ def test_run_enqueues_now_and_refuses_a_second_run_until_the_first_has_ended(com
 
 
 def test_run_waits_for_the_end(command, store, tmp_path, redis, prefix):
-    """The intents were forgotten long ago, as after a week."""
-    (tmp_path / "wishes.jsonl").write_text(f"{WISH % 1}\n")
-    assert command("run", "wishes").exit_code == 0
-    redis.delete(f"{prefix}:{{front}}:ids")
-    waited = command("run", "wishes", "--wait")  # the end of the one before is noticed
-    assert waited.exit_code == 2 or "have ended" in waited.stdout
+    (tmp_path / "wishes.jsonl").write_text(f"{WISH % 1}\n{WISH % 2}\n")
+
+    def end_them():
+        """As the workers would have recorded it: one succeeded, one failed."""
+        while len(ids := store.intents("wishes", 0, 9)) < 2:
+            time.sleep(0.02)
+        for number, intent_id in enumerate(ids, start=1):
+            counts = {"tot": 1, "ok": number % 2, "fl": 1 - number % 2}
+            redis.hset(f"{prefix}:{{default}}:intent:{number}", mapping=counts)
+            redis.hset(f"{prefix}:{{front}}:ids", intent_id, f"{number}:0:default")
+
+    workers = threading.Thread(target=end_them)
+    workers.start()
+    waited = command("run", "wishes", "--wait")
+    workers.join()
+    assert waited.stdout.endswith("All 2 intents have ended; 1 of them have items that failed.\n")
+    assert waited.exit_code == 1
+    assert listed(command)["last_run"]["state"] == "ended"
 
 
 def test_a_run_that_enqueues_nothing_is_1_and_tells_why(command, store):
@@ -130,4 +144,4 @@ def test_doctor_names_what_is_wrong_with_the_file(command, tmp_path, redis_url, 
     assert mark() == ("ok", "1 entries, all well-formed")
     (tmp_path / "config/schedule.toml").write_text(uncommented().replace("30 2 * * *", "30 2 * *"))
     assert mark()[0] == "fail"
-    assert "schedule 'nightly-file' (line 20): cron: '30 2 * *' has 4 fields" in mark()[1]
+    assert "schedule 'nightly-file' (line 17): cron: '30 2 * *' has 4 fields" in mark()[1]

@@ -19,7 +19,7 @@ from worker.connections import producer
 from worker.importing.put import Put
 from worker.scheduling.looking import followed
 from worker.scheduling.records import Record, Run, RunState, local, record_of
-from worker.scheduling.running import Runner, first_record
+from worker.scheduling.running import RunLostError, Runner, first_record
 from worker.scheduling.store import Schedules
 
 TICK = 0.5  # seconds
@@ -117,7 +117,10 @@ def _run_now(session: Session, store: Schedules, entry: ScheduleEntry, *, even_i
         raise
     runner = Runner(store, lambda: producer(session.settings))
     said_at = [time.monotonic()]
-    return runner.carry_out(entry, started, hold, lambda put: _say_progress(put, said_at))
+    try:
+        return runner.carry_out(entry, started, hold, lambda put: _say_progress(put, said_at))
+    except RunLostError as error:
+        raise WrongUseError(f"{error}; see feishu-batch schedule list") from None
 
 
 def _begin(store: Schedules, entry: ScheduleEntry, *, even_if_open: bool) -> Run:

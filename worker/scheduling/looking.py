@@ -5,11 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
 from redis.exceptions import RedisError
+from redis.lock import Lock
 
 from config.schedules import ScheduleEntry
 from worker.scheduling.records import Decision, Record, Run, RunState, decide, record_of
@@ -74,7 +75,7 @@ class Scheduling:
             hold.release()
             return self._give_room(is_quick)
         if is_quick:
-            self._runner.carry_out(entry, run, hold)
+            self._carry_out(entry, run, hold)
         else:  # it may take minutes, and intake has to go on
             threading.Thread(
                 target=self._run_aside, args=(entry, run, hold), name=f"schedule-{entry.name}", daemon=True
@@ -86,15 +87,24 @@ class Scheduling:
             self._room.release()
         return ""
 
-    def _run_aside(self, entry: ScheduleEntry, run: Run, hold: Any) -> None:
+    def _run_aside(self, entry: ScheduleEntry, run: Run, hold: Lock) -> None:
         try:
-            self._runner.carry_out(entry, run, hold)
+            self._carry_out(entry, run, hold)
+        finally:
+            self._room.release()
+
+    def _carry_out(self, entry: ScheduleEntry, run: Run, hold: Lock) -> None:
+        """What goes wrong here is no reason to leave the other entries out; the run is begun again."""
+        try:
+            done = self._runner.carry_out(entry, run, hold)
         except RunLostError as error:
             log.warning("schedule.run_lost", schedule=entry.name, error=str(error))
         except Exception:
             log.exception("schedule.not_run", schedule=entry.name)
-        finally:
-            self._room.release()
+        else:
+            say = log.warning if done.reason else log.info
+            told = {"state": done.state.value, "intents": done.intents, "reason": done.reason or None}
+            say("schedule.ran", schedule=entry.name, due=run.due, **told)
 
 
 def followed(store: Schedules, name: str, text: str | None, record: Record, now: float) -> tuple[str | None, Record]:

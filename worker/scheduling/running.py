@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
-import structlog
 from redis.exceptions import LockError
 from redis.lock import Lock
 
@@ -23,8 +22,6 @@ from worker.importing.source import opened
 from worker.scheduling.command import CommandError, output_of
 from worker.scheduling.records import Record, Run, RunState, record_of
 from worker.scheduling.store import HOLD, Schedules
-
-log = structlog.get_logger("feishu_batch.schedules")
 
 SIGNS_PER_HOLD = 5
 LONGEST_REASON = 1500
@@ -69,15 +66,13 @@ class Runner:
         self, entry: ScheduleEntry, run: Run, hold: Lock, on_put: Callable[[Put], None] = lambda _put: None
     ) -> Run:
         """With `hold` acquired and the run written down; both are settled here. Raises `EnqueueError`: then it is repeated."""
-        with structlog.contextvars.bound_contextvars(schedule=entry.name, due=round(run.due, 3)):
-            try:
-                done = self._enqueued(entry, run, hold, on_put)
-                self._write_down(entry.name, run, done)
-            finally:
-                _let_go(hold)
-            say = log.warning if done.reason else log.info
-            say("schedule.ran", state=done.state.value, intents=done.intents, reason=done.reason or None)
-            return done
+        try:
+            done = self._enqueued(entry, run, hold, on_put)
+            self._write_down(entry.name, run, done)
+        finally:
+            with suppress(LockError):  # it ran out
+                hold.release()
+        return done
 
     def _enqueued(self, entry: ScheduleEntry, run: Run, hold: Lock, on_put: Callable[[Put], None]) -> Run:
         self._store.begin(entry.name)
@@ -139,10 +134,3 @@ def _renewed(hold: Lock) -> bool:
         return bool(hold.reacquire())
     except LockError:
         return False
-
-
-def _let_go(hold: Lock) -> None:
-    try:
-        hold.release()
-    except LockError:
-        log.warning("schedule.hold_ran_out")
