@@ -118,7 +118,7 @@ def check_beacon(role: str, beacon: Beacon | None) -> Check:
     if beacon is None:
         advice = "Wait for its first sign of life, or give this command the worker's FEISHU_BATCH_DATA_DIR."
         return fail(role, "the worker has told nothing of itself here", advice)
-    if not 0 <= beacon.age + CLOCKS_APART <= SIGNS_MISSED * beacon.every + 2 * CLOCKS_APART:
+    if not -CLOCKS_APART <= beacon.age <= SIGNS_MISSED * beacon.every + CLOCKS_APART:
         return fail(role, f"the worker has told nothing of itself for {beacon.age:.0f} s", restart)
     if beacon.stalled_for >= beacon.patience / 2:
         return fail(role, f"messages wait, and the worker takes none for {beacon.stalled_for:.0f} s", restart)

@@ -20,6 +20,7 @@ from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from feishu_batch.redis_urls import pool_of
 from feishu_batch.results import IntentView, read_intent
+from feishu_batch.tracing import current_traceparent
 
 # A hint that was lost is made up for by the first enqueue after this time (or by the worker's sweep).
 HINT_OUTSTANDING_MS = 2000
@@ -29,6 +30,7 @@ _NO_DRIVER_NAME: dict[str, Any] = (
     {"driver_info": None} if hasattr(redis, "DriverInfo") else {"lib_name": None, "lib_version": None}
 )
 
+_NO_CLUSTER = "this is a node of a Redis Cluster, which is not supported: point redis_url at a single primary"
 _ADVICE: dict[type[Exception], str] = {
     refusals.OutOfMemoryError: "Redis is out of memory: raise its maxmemory, or let the workers catch up",
     refusals.ReadOnlyError: "this Redis is a read-only replica: point redis_url at the primary",
@@ -37,7 +39,9 @@ _ADVICE: dict[type[Exception], str] = {
     refusals.AuthenticationWrongNumberOfArgsError: "Redis refused the user or password of redis_url",
     refusals.NoPermissionError: "the Redis user may not run this command: it needs scripts, hashes, streams and strings",
     refusals.MaxConnectionsError: "this client has too many connections open",
-    refusals.MovedError: "this is a node of a Redis Cluster, which is not supported: point redis_url at a single primary",
+    refusals.MovedError: _NO_CLUSTER,
+    refusals.ClusterDownError: _NO_CLUSTER,
+    refusals.ClusterCrossSlotError: _NO_CLUSTER,
     MasterNotFoundError: "no sentinel of redis_url can be reached and names a healthy master",
 }
 
@@ -66,7 +70,8 @@ class Inbox:
         """All or none. True: a hint to the worker is wanted."""
         keys = (self._keys.inbox, self._keys.ids, self._keys.sequence, self._keys.parked, self._keys.hint)
         arguments = [part for intent in intents for part in (intent.intent_id, intent.digest, intent.json)]
-        answer = self._run_script(len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments)
+        trace = filter(None, [current_traceparent()])
+        answer = self._run_script(len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *trace)
         if answer[0] == -1:
             raise conflict(str(answer[1]))
         return bool(answer[0])

@@ -1,0 +1,49 @@
+"""The workers against a server that is not the tests' usual one."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from redis import Redis
+from stack import WORKERS, Stack
+
+from feishu_batch import FeishuBatch
+from feishu_batch.redis_urls import pool_of
+from worker.connections import control_app
+
+
+class Runs(Protocol):
+    def start(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class DeployStack(Stack):
+    """`url`: of the workers; `producer_url` and `admin_url`: of others, where they have users of their own."""
+
+    def __init__(
+        self, directory: Path, server: Any, url: str, *, producer_url: str = "", admin_url: str = "", **settings: Any
+    ) -> None:
+        super().__init__(directory, **settings)
+        self.server = server
+        self.server.url = url
+        self._producer_url, self._admin_url = producer_url or url, admin_url or url
+
+    def _connect(self) -> Redis:
+        pool = pool_of(self._admin_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=5)
+        return Redis.from_pool(pool)
+
+    def _takes_intents(self) -> bool:
+        """By an answer, through whatever broker there is."""
+        try:
+            answers = control_app(self.settings).control.ping(timeout=0.5)
+        except Exception:  # noqa: BLE001 - the broker is not there yet
+            return False
+        return len(answers) >= len(WORKERS) - 1
+
+    def new_client(self) -> FeishuBatch:
+        broker = self.settings.broker_url
+        return FeishuBatch(
+            self._producer_url,
+            broker_url=broker.get_secret_value() if broker else None,
+            key_prefix=self.settings.key_prefix,
+            timeout=2,
+        )

@@ -1,0 +1,215 @@
+"""docker-compose.yml: Debian's docker-compose accepts it, it keeps its promises, and every command in it starts."""
+
+import re
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+from compose_file import ROOT, SECRETS, Containers, compose_config, services
+from deploy_servers import require
+from stack import wait_until
+
+from config.explain import variable_name
+from config.settings import Settings
+from feishu_batch import FeishuBatch
+
+OURS = ("submit", "poll", "intake", "beat", "dashboard", "flower")
+CREDENTIALS = {"FEISHU_BATCH_PLUGIN_ID", "FEISHU_BATCH_PLUGIN_SECRET"}
+INTENT = {
+    "project_key": "5f0c1a2b3c4d5e6f70818283",
+    "work_item_type_key": "story",
+    "field_key": "field_a1b2c3",
+    "update_mode": "UPDATE",
+}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """As an operator with an account has it."""
+    require("docker-compose")
+    credentials = dict.fromkeys((*CREDENTIALS, "FEISHU_BATCH_USER_KEY"), "secret")
+    return services(tmp_path_factory.mktemp("config"), {**SECRETS, **credentials})
+
+
+@pytest.mark.parametrize("missing", SECRETS)
+def test_a_missing_secret_is_named_and_has_no_default(tmp_path, missing):
+    require("docker-compose")
+    told = compose_config(tmp_path, {name: value for name, value in SECRETS.items() if name != missing}, "--quiet")
+    assert told.returncode != 0
+    assert f"set {missing} in .env" in told.stderr
+
+
+def test_the_example_environment_and_the_three_secrets_are_enough(tmp_path):
+    require("docker-compose")
+    lines = (line.partition("=") for line in (ROOT / ".env.example").read_text().splitlines() if line[:1].isalpha())
+    told = compose_config(tmp_path, {**{name: value for name, _, value in lines}, **SECRETS}, "--quiet")
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_nothing_is_open_to_others(written):
+    published = {port for service in written.values() for port in service.get("ports", [])}
+    assert {str(port).rpartition(":")[0].partition(":")[0] for port in published} == {"127.0.0.1"}
+    assert {name for name, service in written.items() if service.get("ports")} == {"dashboard", "flower", "sandbox"}
+
+
+@pytest.mark.parametrize("name", ["redis", *OURS, "sandbox", "sandbox-workers", "demo"])
+def test_every_container_is_confined(written, name):
+    service = written[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", ["redis", *OURS, "sandbox", "sandbox-workers"])
+def test_every_service_has_a_health_check_and_is_restarted(written, name):
+    assert written[name]["healthcheck"]["test"]
+    assert written[name]["restart"] == "unless-stopped"
+
+
+def test_workers_wait_for_redis_and_get_the_time_to_finish(written):
+    for name in OURS:
+        assert written[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
+        assert written[name]["stop_grace_period"] == "40s"
+
+
+def test_there_is_one_submit_worker(written):
+    assert written["submit"]["deploy"]["replicas"] == written["intake"]["deploy"]["replicas"] == 1
+    assert written["submit"]["command"] == ["feishu-batch", "run", "submit"]
+
+
+def test_credentials_go_to_those_who_need_them(written):
+    having = {
+        name
+        for name, service in written.items()
+        if any(service.get("environment", {}).get(variable) == "secret" for variable in CREDENTIALS)
+    }
+    assert having == {"submit", "poll", "intake"}
+
+
+def test_every_variable_of_ours_is_a_setting():
+    named = set(re.findall(r"FEISHU_BATCH_[A-Z_]*[A-Z]", (ROOT / "docker-compose.yml").read_text()))
+    assert named <= {variable_name(name) for name in Settings.model_fields}
+
+
+def test_no_registry_but_the_default_one_is_named(written):
+    images = {service["image"] for service in written.values()}
+    assert images == {"feishu-batch:local", next(image for image in images if image.startswith("redis:"))}
+
+
+# --- as processes of this machine -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    """Everything of the profile `live`, against the sandbox of the profile `sandbox`."""
+    require("docker-compose", "redis-server", "redis-cli")
+    directory = tmp_path_factory.mktemp("live")
+    settings = {
+        "FEISHU_BATCH_BASE_URL": "http://127.0.0.1:8765",
+        "FEISHU_BATCH_PLUGIN_ID": "plugin",
+        "FEISHU_BATCH_PLUGIN_SECRET": "secret",
+        "FEISHU_BATCH_USER_KEY": "7300000000000000001",
+        "FEISHU_BATCH_STALL_SECONDS": "2",
+        "FEISHU_BATCH_SWEEP_SECONDS": "0.5",
+    }
+    with Containers(directory, services(directory, {**SECRETS, **settings})) as containers:
+        for name in ("redis", "sandbox"):
+            containers.start(name)
+        containers.wait_healthy("redis", "sandbox")
+        for name in OURS:
+            containers.start(name)
+        containers.wait_healthy(*OURS)
+        yield containers
+
+
+def client_of(containers):
+    return FeishuBatch(containers.environment("submit")["FEISHU_BATCH_REDIS_URL"], timeout=5)
+
+
+def test_an_intent_is_applied(live):
+    with client_of(live) as client:
+        handle = client.enqueue(**INTENT, work_item_ids=[1021, 1022], after_field_value="in containers")
+        assert handle.wait(timeout=30).state == "succeeded"
+
+
+def test_redis_keeps_what_it_is_told_and_wants_the_password(live):
+    with client_of(live) as client:
+        redis = client._links.inbox._redis
+        told = {name: redis.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy")}
+    assert told == {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+    asked = subprocess.run(
+        ["redis-cli", "-p", live.port("6379"), "ping"], capture_output=True, text=True, timeout=10, check=False
+    )
+    assert "NOAUTH" in asked.stdout + asked.stderr
+
+
+def test_the_pages_want_their_passwords(live):
+    for port, path in (("8650", "/api/session"), ("5555", "/")):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{live.port(port)}{path}", timeout=10)
+        assert refused.value.code in {401, 403}
+
+
+def test_no_secret_is_an_argument(live):
+    shown = "\n".join(live.arguments())
+    assert "--queues=feishu.submit" in shown
+    assert [secret for secret in SECRETS.values() if secret in shown] == []
+
+
+@pytest.mark.parametrize("name", ["submit", "poll", "intake"])
+def test_a_worker_that_stands_still_is_unhealthy_until_it_goes_on(live, name):
+    live.signal(name, signal.SIGSTOP)
+    try:
+        wait_until(lambda: not live.is_healthy(name), 15, f"{name} is unhealthy")
+        assert f"{name}: the worker has told nothing of itself for" in live.health(name).stdout
+    finally:
+        live.signal(name, signal.SIGCONT)
+    live.wait_healthy(name)
+
+
+def test_a_worker_ends_when_it_is_asked_to(live):
+    assert live.stop("poll", timeout=20) == 0
+    live.start("poll")
+    live.wait_healthy("poll")
+
+
+def test_without_the_ledger_nothing_is_healthy(live):
+    live.signal("redis", signal.SIGSTOP)
+    try:
+        told = live.health("submit")
+    finally:
+        live.signal("redis", signal.SIGCONT)
+    assert told.returncode == 1
+    assert told.stdout.startswith("redis: Redis at redis://:***@127.0.0.1")
+    assert "cannot be reached" in told.stdout
+
+
+@pytest.fixture
+def rehearsal(tmp_path):
+    """The profile `sandbox`, with nothing but the three secrets of the compose file."""
+    require("docker-compose", "redis-server", "redis-cli")
+    with Containers(tmp_path, services(tmp_path, SECRETS)) as containers:
+        for name in ("redis", "sandbox"):
+            containers.start(name)
+        containers.wait_healthy("redis", "sandbox")
+        containers.start("sandbox-workers")
+        containers.wait_healthy("sandbox-workers")
+        yield containers
+
+
+def test_the_sandbox_profile_needs_no_account(rehearsal):
+    environment = rehearsal.environment("sandbox-workers")
+    command = ["feishu-batch", "enqueue", "--project-key", INTENT["project_key"], "--type", "story", "--items", "1021"]
+    done = subprocess.run(
+        [*command, "--field", INTENT["field_key"], "--after", "rehearsed", "--wait"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert rehearsal.stop("sandbox-workers", timeout=40) == 0

@@ -1,0 +1,159 @@
+"""RabbitMQ as the broker, the ledger in Redis."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from amqp import Connection
+from celery import Celery, chain
+from deploy_servers import Process, require
+from deploy_stack import DeployStack
+from stack import Server, free_port, wait_until
+
+from config.celery_options import celery_options
+from config.routing import QueueName
+from config.settings import Settings
+from feishu_batch import signature
+from worker.watchdog import _waiting
+
+PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+CHANGE = {
+    "project_key": "5f0c1a2b3c4d5e6f70818283",
+    "work_item_type_key": "story",
+    "field_key": "field_a1b2c3",
+    "update_mode": "UPDATE",
+}
+
+
+class RabbitMq:
+    """A node of its own, with its own files, ports and name service; ends with the test."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port, distribution, self._names = free_port(), free_port(), free_port()
+        (directory / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
+        (directory / "plugins").write_text("[].\n")
+        self._directory = directory
+        self._environment = {
+            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(directory),
+            "ERL_EPMD_PORT": str(self._names),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_BASE": str(directory),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "plugins"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(directory / "config"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_SCHEMA_DIR": str(directory / "schema"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",  # one thread, which does not wait busily
+        }
+        self._epmd: Process | None = None
+        self._node: Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def start(self) -> None:
+        log = self._directory / "rabbitmq.log"
+        # Started here, or the node starts one that outlives it.
+        self._epmd = Process(["epmd", "-port", str(self._names), "-address", "127.0.0.1"], log)
+        self._node = Process([PROGRAM], log, env=self._environment, cwd=self._directory)
+
+    def wait(self) -> None:
+        wait_until(self._answers, 60, "RabbitMQ answers")
+
+    def kill(self) -> None:
+        for process in filter(None, (self._node, self._epmd)):
+            process.kill()
+
+    def connection(self) -> Connection:
+        connection = Connection(f"127.0.0.1:{self.port}", connect_timeout=5)
+        connection.connect()
+        return connection
+
+    def purge(self) -> None:
+        with self.connection() as connection:
+            channel = connection.channel()
+            for queue in QueueName:
+                channel.queue_purge(str(queue))
+
+    def _answers(self) -> bool:
+        try:
+            self.connection().close()
+        except (TimeoutError, OSError):
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory):
+    require(PROGRAM, "epmd")
+    server = RabbitMq(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        server.start()
+        server.wait()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def stack(rabbit, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("rabbitmq-stack")
+    server = Server(directory)
+    with DeployStack(directory, server, server.url, broker_url=rabbit.url, stall_seconds=2) as stack:
+        yield stack
+
+
+def test_an_intent_is_applied_and_redis_holds_no_message(stack):
+    handle = stack.client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="by RabbitMQ")
+    assert handle.wait(20).state == "succeeded"
+    assert [key for key in stack.redis.keys("*") if key.startswith(("feishu.", "_kombu", "unacked"))] == []
+
+
+def test_the_celery_door_works(stack, rabbit):
+    app = Celery("backend", broker=rabbit.url, backend=stack.server.url, set_as_current=False)
+    wish = [signature(app=app, **CHANGE, work_item_ids=[item], after_field_value="chain") for item in (1022, 1023)]
+    assert chain(*wish).apply_async().get(timeout=20)["state"] == "succeeded"
+
+
+def test_a_worker_that_dies_gives_its_messages_back_and_lost_ones_are_made_again(stack, rabbit):
+    stack.signal("submit", signal.SIGKILL)
+    handles = stack.client.enqueue_many(
+        {**CHANGE, "work_item_ids": [item], "after_field_value": "again"} for item in range(1031, 1036)
+    )
+    rabbit.purge()
+    stack.revive()
+    assert {result.state for result in stack.wait_all(handles, 30)} == {"succeeded"}
+    stack.assert_rules_kept()
+
+
+def test_the_watchdog_sees_the_messages_that_wait(stack, rabbit):
+    app = stack.own_app()
+    with rabbit.connection() as connection:
+        connection.channel().queue_declare("watched", durable=True, auto_delete=False)
+    app.send_task("nobody.listens", queue="watched")
+    assert _waiting(app, ["watched"]) == 1
+    assert _waiting(app, ["feishu.default", "no-such-queue"]) is None
+
+
+def test_options_that_only_redis_has_are_left_out():
+    options = celery_options(Settings(redis_url="redis://h/0", broker_url="amqp://h/"))
+    assert options["broker_transport_options"] == {"confirm_publish": True}
+    assert options["result_backend"] == "redis://h/0"
+
+
+def test_without_the_broker_enqueue_still_works(stack, rabbit):
+    """The last test of the module: the broker does not come back."""
+    rabbit.kill()
+    began = time.monotonic()
+    handle = stack.client.enqueue(**CHANGE, work_item_ids=[1041], after_field_value="kept")
+    assert time.monotonic() - began < 5
+    assert handle.state == "queued"

@@ -1,0 +1,144 @@
+"""A Redis of somebody else's: TLS with an authority of its own, and users that may do what docs/deployment.md lists and no more."""
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from celery import Celery, chord
+from deploy_servers import TlsServer, require
+from deploy_stack import DeployStack
+from redis import Redis
+from redis.exceptions import NoPermissionError
+from stack import wait_until
+
+from feishu_batch import FeishuBatch, signature
+from feishu_batch.errors import EnqueueError
+from feishu_batch.redis_urls import pool_of
+from worker.connections import connect
+from worker.ledger.lane import Lane
+from worker.ledger.reading import Reading
+from worker.ledger.vitals import vitals
+from worker.redis_checks import inspect
+from worker.views import lane_view
+
+ROOT = Path(__file__).parents[2]
+CHANGE = {
+    "project_key": "5f0c1a2b3c4d5e6f70818283",
+    "work_item_type_key": "story",
+    "field_key": "field_a1b2c3",
+    "update_mode": "UPDATE",
+}
+
+
+def documented_rules() -> dict[str, str]:
+    """User → rules, from the page that an operator copies them from."""
+    page = (ROOT / "docs/deployment.md").read_text()
+    return dict(re.findall(r"^user (\S+) on >PASSWORD (.*)$", page, re.MULTILINE))
+
+
+RULES = documented_rules()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    require("redis-server", "openssl")
+    return TlsServer(tmp_path_factory.mktemp("tls"), {**RULES, "backend": "~* &* +@all"})
+
+
+@pytest.fixture(scope="module")
+def stack(server, tmp_path_factory):
+    with DeployStack(
+        tmp_path_factory.mktemp("tls-stack"),
+        server,
+        server.url_of("feishu-worker"),
+        producer_url=server.url_of("feishu-producer"),
+        admin_url=server.url_of("admin"),
+        key_prefix="feishu-batch",
+    ) as stack:
+        yield stack
+    server.kill()
+
+
+def refused(stack):
+    """What Redis refused anybody, by its own log."""
+    return [(entry["username"], entry["reason"], entry["object"]) for entry in stack.redis.acl_log()]
+
+
+def test_the_page_has_a_user_for_workers_and_one_for_producers():
+    assert set(RULES) == {"feishu-worker", "feishu-producer"}
+
+
+def test_the_rules_are_enough_for_an_intent(stack):
+    handle = stack.client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="over TLS")
+    assert handle.wait(20).state == "succeeded"
+    assert handle.async_result.get(timeout=10)["state"] == "succeeded"
+    assert stack.lane.counts().owned_cells == 0
+    assert refused(stack) == []
+
+
+def test_the_rules_are_enough_for_the_celery_door(stack, server):
+    """With chains, chords and callbacks; the app that uses it has a user of its own."""
+    url = server.url_of("backend") + "&ssl_cert_reqs=required"
+    app = Celery("backend", broker=url, backend=url, set_as_current=False)
+    app.conf.task_default_queue = "celery"
+    wish = [signature(app=app, **CHANGE, work_item_ids=[item], after_field_value="chord") for item in (1022, 1023)]
+    last = signature(app=app, **CHANGE, work_item_ids=[1024], after_field_value="the chord's body")
+    done = chord(wish)(last)
+    assert done.get(timeout=20)["state"] == "succeeded"
+    assert refused(stack) == []
+
+
+def test_the_rules_are_enough_for_looking_and_steering(stack):
+    redis = connect(stack.settings)
+    assert inspect(redis) == []
+    lane = Lane(redis, stack.settings.key_prefix, stack.settings.lane)
+    lane.pause("for a test", polling=True)
+    assert lane_view(Reading(redis, stack.settings.key_prefix), lane).pause
+    lane.resume()
+    assert vitals(redis, lane.prefix).swept is not None
+    assert refused(stack) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "command"),
+    [
+        ("feishu-worker", ("SET", "another-app", "1")),
+        ("feishu-worker", ("FLUSHALL",)),
+        ("feishu-worker", ("KEYS", "*")),
+        ("feishu-worker", ("CONFIG", "SET", "appendonly", "no")),
+        ("feishu-producer", ("HSET", "feishu-batch:{default}:intent:1", "ok", "1")),
+        ("feishu-producer", ("GET", "another-app")),
+        ("feishu-producer", ("DEL", "celery-task-meta-1")),
+    ],
+)
+def test_and_for_nothing_else(stack, server, user, command):
+    pool = pool_of(server.url_of(user), socket_timeout=5, socket_connect_timeout=5)
+    with Redis.from_pool(pool) as redis, pytest.raises(NoPermissionError):
+        redis.execute_command(*command)
+    stack.redis.acl_log_reset()
+
+
+def test_a_server_of_another_authority_is_not_talked_to(server, stack):
+    """Neither by the ledger's connection nor by Celery's."""
+    without = server.url_of("feishu-producer").partition("?")[0]
+    with FeishuBatch(without, timeout=2) as client, pytest.raises(EnqueueError, match="nothing was written"):
+        client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="x")
+    link = stack.own_app().connection_for_read()
+    assert str(link.ssl["ssl_cert_reqs"]) == "VerifyMode.CERT_REQUIRED"
+
+
+def test_the_port_speaks_no_plain_redis(server):
+    with socket.create_connection(("127.0.0.1", server._port), 5) as plain:
+        plain.sendall(b"PING\r\n")
+        plain.settimeout(5)
+        assert b"PONG" not in plain.recv(100)
+
+
+def test_a_lost_connection_comes_back(stack):
+    stack.server.kill()
+    stack.server.start()
+    wait_until(stack.redis.ping, 10, "the server is back")
+    handle = stack.client.enqueue(**CHANGE, work_item_ids=[1025], after_field_value="after a restart")
+    stack.supervise(0.5)
+    assert handle.wait(30).state == "succeeded"

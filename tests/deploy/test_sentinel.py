@@ -1,0 +1,88 @@
+"""The master of a Redis behind Sentinel dies while there is work, and takes the first sentinel of the URL with it."""
+
+import time
+
+import pytest
+from deploy_servers import Watched, require
+from deploy_stack import DeployStack
+from redis.exceptions import RedisError
+
+from feishu_batch import FeishuBatch
+from feishu_batch.errors import EnqueueError
+
+CHANGE = {
+    "project_key": "5f0c1a2b3c4d5e6f70818283",
+    "work_item_type_key": "story",
+    "field_key": "field_a1b2c3",
+    "update_mode": "UPDATE",
+}
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    require("redis-server", "redis-sentinel")
+    return Watched(tmp_path_factory.mktemp("sentinel"))
+
+
+@pytest.fixture(scope="module")
+def stack(servers, tmp_path_factory):
+    with DeployStack(
+        tmp_path_factory.mktemp("sentinel-stack"),
+        servers,
+        servers.sentinel_url,
+        redis_timeout_seconds=1,
+        redis_connect_timeout_seconds=1,
+    ) as stack:
+        yield stack
+
+
+def test_an_intent_is_applied(stack):
+    handle = stack.client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="by Sentinel")
+    assert handle.wait(20).state == "succeeded"
+    assert handle.async_result.get(timeout=10)["state"] == "succeeded"
+
+
+def test_a_master_that_nobody_knows_is_named(servers, stack):
+    url = servers.sentinel_url.replace("master=ledger", "master=other")
+    why = "no sentinel of redis_url can be reached and names a healthy master"
+    with FeishuBatch(url, timeout=1) as client, pytest.raises(EnqueueError, match=why):
+        client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="x")
+
+
+def test_the_work_goes_on_at_the_new_master(servers, stack):
+    """The last test of the module: the old master does not come back."""
+    before = stack.client.enqueue_many(
+        {**CHANGE, "work_item_ids": [item], "after_field_value": f"before {item % 4}"} for item in range(1031, 1043)
+    )
+    assert servers.in_step()
+    old = servers.master_port()
+    servers.kill_master()
+    after = enqueue_surely(stack, {**CHANGE, "work_item_ids": [1050], "after_field_value": "after"}, patience=20)
+    assert servers.master_port() != old
+    stack.supervise(1)
+    states = {result.state for result in wait_all(stack, [*before, after], patience=40)}
+    assert states == {"succeeded"}
+
+
+def enqueue_surely(stack, intent, patience):
+    """As docs/producers.md tells producers to."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return stack.client.enqueue_many([{**intent, "intent_id": "surely-once"}])[0]
+        except EnqueueError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def wait_all(stack, handles, patience):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        stack.supervise(0.2)
+        try:
+            if stack.is_idle():
+                break
+        except RedisError:
+            continue
+    return stack.wait_all(handles, 5)
