@@ -22,13 +22,16 @@ def sandbox_help():
     ).stdout
 
 
+def options_of(command):
+    """Its own, and those of the commands that it consists of."""
+    own = {opt for parameter in command.params for opt in parameter.opts}
+    return own.union({"--help"}, *(options_of(one) for one in getattr(command, "commands", {}).values()))
+
+
 @pytest.fixture(scope="module")
 def options():
     """Command → its options."""
-    found = {
-        name: {opt for parameter in cli.get_command(CONTEXT, name).params for opt in parameter.opts} | {"--help"}
-        for name in NAMES
-    }
+    found = {name: options_of(cli.get_command(CONTEXT, name)) for name in NAMES}
     found["sandbox"] |= set(OPTION.findall(sandbox_help()))
     return found
 
