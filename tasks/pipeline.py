@@ -75,7 +75,7 @@ def publish(lane: str) -> int:
     return _look_into(lane, TaskName.PUBLISH).publisher.run()
 
 
-@app.task(base=Step, name=str(TaskName.SWEEP))
+@app.task(base=Step, name=str(TaskName.SWEEP), send_events=False)  # every 2 s, and nobody would look at it in Flower
 def sweep() -> dict[str, int]:
     """Find work that nobody was told of."""
     structlog.contextvars.clear_contextvars()

@@ -12,7 +12,8 @@ from config.settings import Settings, as_environment
 from worker.child import Child
 
 # Gossip and mingle are traffic between workers that have nothing to tell each other.
-_WORKER_OPTIONS = ("--pool=threads", "--without-gossip", "--without-mingle")
+# Heartbeats are for Flower alone, and so are seen by it within its usual minute.
+_WORKER_OPTIONS = ("--pool=threads", "--without-gossip", "--without-mingle", "--heartbeat-interval=10")
 # Lanes that one worker process serves at once. A lane waits for its slot most of the time; more lanes take turns.
 _MOST_THREADS = 64
 

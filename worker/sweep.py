@@ -40,28 +40,34 @@ class LaneSweep:
         self._front = front
         self._lane = lane
         self._hints = hints
-        self._retention = {"succeeded": retain_succeeded, "failed": retain_failed}
+        self._keep_succeeded = retain_succeeded
+        self._keep_failed = retain_failed
 
     def run(self) -> dict[str, int]:
-        for number in self._lane.expired(
-            EXPIRE_PER_SWEEP
-        ):  # a lane that sends claims nothing late; a paused one has us
-            self._lane.end_pending(number, Outcome(OutcomeKind.EXPIRED))
-        counts = self._lane.counts()
+        look = self._lane.look(self._keep_succeeded, self._keep_failed)
+        if look.expired:
+            self._end_expired()
+        counts = look.counts
         if counts.ready_groups or counts.due_batches or counts.sending:
             self._hints.submit()
         if counts.open_jobs:
             self._hints.poll()
         if counts.checks:
             self._hints.read_back()
-        self._hints.publish_if(self._lane.has_unpublished())
-        forgotten = sum(self._forget(list_name, older_than) for list_name, older_than in self._retention.items())
-        self._lane.note_sweep()
+        self._hints.publish_if(look.unpublished)
+        forgotten = self._forget("succeeded", self._keep_succeeded) if look.forget_succeeded else 0
+        forgotten += self._forget("failed", self._keep_failed) if look.forget_failed else 0
         return {
             "ready_groups": counts.ready_groups,
             "open_jobs": counts.open_jobs,
             "forgotten": forgotten,
         }
+
+    def _end_expired(self) -> None:
+        """A lane that sends claims nothing late; a paused one has us."""
+        for number in self._lane.expired(EXPIRE_PER_SWEEP):
+            self._lane.end_pending(number, Outcome(OutcomeKind.EXPIRED))
+        self._hints.publish()
 
     def _forget(self, list_name: str, older_than: float) -> int:
         """The front's entry goes first: should this stop half-way, the next sweep finds the record again."""

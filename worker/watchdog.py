@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import structlog
 from celery import Celery, bootsteps
 from celery.signals import task_postrun, task_prerun
 from celery.worker import state
+from kombu import Connection
+from kombu.exceptions import ChannelError
 
 from config.settings import load_settings
 from worker.beacon import ROLE_OF_QUEUE, Beacon, beacon_file, light
@@ -84,9 +87,10 @@ class Watchdog(bootsteps.StartStopStep):
         clock = StallClock(settings.stall_seconds)
         every = min(LONGEST_LOOK, clock.patience / LOOKS)
         files = [beacon_file(settings.data_dir, role) for queue, role in ROLE_OF_QUEUE.items() if queue in queues]
+        look = QueueLook(app, queues)
         broker_seen = time.monotonic()
         while not self._ended.wait(every):
-            waiting = _waiting(app, queues)
+            waiting = look.waiting()
             now = time.monotonic()
             broker_seen = broker_seen if waiting is None else now
             busy = bool(state.active_requests)
@@ -114,12 +118,34 @@ def end_process() -> None:
     os._exit(HARD_EXIT)
 
 
-def _waiting(app: Celery, queues: list[str]) -> int | None:
-    """Messages in the queues; None when the broker cannot be asked."""
+class QueueLook:
+    """Looks at the length of queues by a connection of its own, which is kept: to connect costs more than to look."""
+
+    def __init__(self, app: Celery, queues: list[str]) -> None:
+        self._app = app
+        self._queues = queues
+        self._connection: Connection | None = None
+
+    def waiting(self) -> int | None:
+        """Messages in the queues; None when the broker cannot be asked."""
+        try:
+            self._connection = self._connection or self._app.connection_for_read()
+            channel = self._connection.default_channel
+            return sum(_length(channel, name) for name in self._queues)
+        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything; without an answer there is no verdict
+            log.debug("watchdog.cannot_look", error=type(error).__name__)
+            self._disconnect()
+            return None
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):  # it is of no use any more, however it ends
+                connection.release()
+
+
+def _length(channel: Any, queue: str) -> int:
     try:
-        with app.connection_for_read() as connection:
-            channel = connection.default_channel
-            return sum(int(channel.queue_declare(queue=name, passive=True).message_count) for name in queues)
-    except Exception as error:  # noqa: BLE001 - a broker's client may raise anything; without an answer there is no verdict
-        log.debug("watchdog.cannot_look", error=type(error).__name__)
-        return None
+        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+    except ChannelError:
+        return 0  # on Redis a queue without messages does not exist

@@ -69,7 +69,7 @@ def test_missing_workers_and_a_missing_beat_are_told(doctor, ledger):
     told = doctor()
     assert marks(told["workers"]) == ["fail"] * 3
     assert "feishu-batch up" in told["beat"][0]["advice"]
-    ledger.lane.note_sweep()
+    ledger.lane.look(60, 60)
     assert marks(doctor()["beat"]) == ["ok"]
 
 
@@ -175,7 +175,7 @@ def test_signs_of_life_are_read(ledger, command, redis):
     assert vitals(redis, ledger.lane.prefix) == Vitals(None, 0.0, 0, None, None, None, None, None)
     command.enqueue(1)
     ledger.take_in()
-    ledger.lane.note_sweep()
+    ledger.lane.look(60, 60)
     batch = ledger.claim()
     seen = vitals(redis, ledger.lane.prefix)
     assert (seen.lease_over, seen.swept < 5) == (0.0, True)

@@ -15,6 +15,7 @@ from worker.ledger.records import (
     BatchState,
     ExpiredIntent,
     LaneCounts,
+    Look,
     NoBatch,
     Outcome,
     Standstill,
@@ -249,10 +250,6 @@ class Lane:
         """Whoever took the hint looks in so many seconds: until then no other is wanted."""
         self._redis.set(self.key(f"hint:{kind}"), "1", px=_ms(seconds))
 
-    def note_sweep(self) -> None:
-        """For whoever wants to know whether anybody still looks after the lane."""
-        self._redis.set(self.key("swept-at"), f"{self.now():.3f}", ex=SWEEP_KNOWN_FOR)
-
     def clear_hint(self, kind: str) -> None:
         self._redis.delete(self.key(f"hint:{kind}"))
 
@@ -264,6 +261,13 @@ class Lane:
         pipe.exists(self.key("lease"))
         full, part, jobs, due, checks, outbox, cells, lease = pipe.execute()
         return LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
+
+    def look(self, keep_succeeded: float, keep_failed: float) -> Look:
+        """What a sweep has to know, in one step, which also notes that somebody looks after the lane. Times in seconds."""
+        told = self._run("look", _ms(keep_succeeded), _ms(keep_failed), SWEEP_KNOWN_FOR)
+        full, part, jobs, due, checks, outbox, cells, lease, *flags = told
+        counts = LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
+        return Look(counts, *map(bool, flags))
 
     def has_ready(self) -> bool:
         return bool(self._redis.exists(self.key("full"), self.key("part")))

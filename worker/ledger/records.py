@@ -172,3 +172,14 @@ class LaneCounts:
     checks: int
     sending: bool
     unpublished: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What there is to do in a lane that no hint may have told of."""
+
+    counts: LaneCounts
+    expired: bool  # intents whose time is over
+    unpublished: bool  # ends that are due to be made known
+    forget_succeeded: bool  # ended intents that were kept long enough
+    forget_failed: bool
