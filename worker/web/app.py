@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from worker.cli.session import Session
 from worker.health import Check, Mark, check_beat, check_inbox, check_lane
 from worker.ledger.vitals import vitals
+from worker.metrics import web as metrics
 from worker.views import inbox_view, lane_view
 from worker.web.actions import Actions, Order, parsed
 from worker.web.feed import Feed
@@ -29,7 +30,6 @@ from worker.web.snapshot import Snapshots
 STATIC: Final = Path(__file__).with_name("static")
 WRONG_TOKEN_PAUSE: Final = 1.0  # seconds; one guess at a time
 SEND_TIMEOUT: Final = 20.0  # seconds until a browser that takes nothing is let go
-RETRY_MS: Final = 2000  # after which a browser connects again
 REVALIDATE: Final = {"Cache-Control": "no-cache"}
 
 
@@ -59,6 +59,7 @@ class Page:
             Route("/api/session", self._who),
             Route("/api/events", self._events),
             *Actions(self._session, self._read_only).routes(),
+            *metrics.routes(self._session.redis, self._session.settings),
         ]
         names = (self._session.settings.dashboard_host, *self._session.settings.dashboard_names)
         return Starlette(routes=routes, middleware=[Middleware(Guard, gate=self._gate, names=names)])
@@ -69,8 +70,8 @@ class Page:
     async def _events(self, _request: Request) -> Response:
         if self._feed.is_full:
             return refused(503, "Too many browsers look at this page.")
-        content = ({"data": message, "retry": RETRY_MS} async for message in self._feed.messages())
-        return EventSourceResponse(content, send_timeout=SEND_TIMEOUT)
+        # Without pings: each look is a sign of life.
+        return EventSourceResponse(self._feed.messages(), ping=0, send_timeout=SEND_TIMEOUT)
 
     async def _who(self, request: Request) -> Response:
         csrf = self._gate.csrf(session_of(request, self._gate))

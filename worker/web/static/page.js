@@ -56,7 +56,11 @@ document.addEventListener("visibilitychange", () => { // a page that nobody sees
   else if (!source) start();
 });
 
+addEventListener("pagehide", () => { source?.close(); source = null; }); // a browser may keep a page that was left
+addEventListener("pageshow", (event) => { if (event.persisted) start(); });
+
 function askForToken() {
+  if (state.about) return location.reload(); // nothing of before stays on the page
   source?.close();
   source = null;
   banner("");
@@ -137,6 +141,10 @@ function span(seconds) {
 
 const since = (moment) => span(state.now - moment);
 
+const FEW = 10; // intents that are shown before somebody asks for more
+let isLong = false;
+$("intents-more").addEventListener("click", () => { isLong = !isLong; render(); });
+
 // --- the page -------------------------------------------------------------------------------------------------------
 
 function render() {
@@ -152,10 +160,14 @@ function render() {
   list($("lanes"), lanes, (lane) => lane.name, laneCard);
   const nothing = !intents.rows.length && !inbox.intents;
   $("empty").hidden = !nothing;
+  $("page").classList.toggle("alone", nothing);
   for (const id of ["s-intents", "s-failures", "s-jobs", "s-recent"]) $(id).hidden = nothing;
-  list($("intents"), intents.rows, (row) => `${row.lane} ${row.id}`, intentRow, "No intent is recorded yet.");
+  const few = isLong ? intents.rows : intents.rows.slice(0, FEW);
+  list($("intents"), few, (row) => `${row.lane} ${row.id}`, intentRow, "No intent is recorded yet.");
   put($("intents-aside"), intents.not_ended ? `${n(intents.not_ended)} not ended` : "all have ended");
   const cut = intents.not_ended - inbox.intents - intents.rows.filter((row) => row.state === "open").length;
+  $("intents-more").hidden = intents.rows.length <= FEW;
+  put($("intents-more"), isLong ? "Show fewer" : `Show ${n(intents.rows.length - FEW)} more`);
   put($("intents-cut"), cut > 0 ? `${n(cut)} more that wait are not listed; find one by its id.` : "");
   list($("failures"), failures.groups, (group) => `${group.lane} ${group.code} ${group.reason}`, failureRow, "Nothing failed.");
   put($("failures-aside"), failures.total ? some(failures.total, "item") : "");
@@ -274,7 +286,8 @@ function intentRow(first) {
     const shown = ORDER.filter((kind) => row[kind]);
     list(bar, shown, (kind) => kind, (kind) => make("i", kind));
     shown.forEach((kind, place) => { bar.children[place].style.flexGrow = row[kind]; });
-    put(told, row.state === "open" ? `${n(row.total - (row.pending ?? 0) - (row.in_flight ?? 0))} of ${n(row.total)} done: ${counts(row)}` : counts(row));
+    const done = row.total - (row.pending ?? 0) - (row.in_flight ?? 0);
+    put(told, row.state === "open" && done ? `${n(done)} of ${n(row.total)} done: ${counts(row)}` : counts(row));
     bar.setAttribute("aria-label", counts(row));
     cancel.hidden = row.state !== "open" || !row.pending;
     retry.hidden = !row.failed || row.state === "open" || row.what === "";
@@ -313,7 +326,8 @@ function jobRow() {
     const [word, kind] = STATES[job.state] ?? [job.state, ""];
     put(name, `Batch ${job.batch} · ${some(job.items, "item")}`);
     put(pill, word).className = `pill ${kind}`;
-    put(what, [job.what, state.about.several_lanes ? `lane ${job.lane}` : "", job.job ? `job ${job.job}` : "", job.tries > 1 ? `attempt ${job.tries}` : "", job.polls ? some(job.polls, "poll") : ""].filter(Boolean).join(" · "));
+    put(what, [job.what, state.about.several_lanes ? `lane ${job.lane}` : "", job.job ? `job ${job.job.split("-").pop()}` : "", job.tries > 1 ? `attempt ${job.tries}` : "", job.polls ? some(job.polls, "poll") : ""].filter(Boolean).join(" · "));
+    what.title = job.job ?? "";
     put(age, since(job.claimed_at));
     put(why, job.why && job.state !== "open" ? job.why : "");
     why.hidden = !why.textContent;

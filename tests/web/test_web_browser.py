@@ -1,0 +1,211 @@
+"""The page in a real browser: what one sees and what one can do, on a desktop and on a phone."""
+
+import time
+
+import pytest
+from browser import DESKTOP, PHONE, complaints, look_like, whole_page
+from conftest import page_of
+from model import PROJECT
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+CHINESE = "第三季度重点项目优先级调整（支付与结算、账号与登录、移动端首页改版三个方向的全部需求）" * 3
+TOKEN = "a-token-for-the-tests-of-the-page"
+PATIENCE = 20.0
+
+
+def put(stack, items, field="field_a1b2c3", value="x", **more):
+    story = {"project_key": PROJECT, "work_item_type_key": "story", "update_mode": "UPDATE"}
+    return stack.client.enqueue(**story, work_item_ids=list(items), field_key=field, after_field_value=value, **more)
+
+
+def until(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := answered(condition)):
+        assert time.monotonic() < deadline, f"not seen: {what}"
+        time.sleep(0.05)
+    return found
+
+
+def answered(condition):
+    try:
+        return condition()
+    except StaleElementReferenceException:  # the page was drawn anew meanwhile
+        return None
+
+
+def shown(driver, selector):
+    return driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+
+
+def see(driver, selector, text):
+    until(lambda: text in shown(driver, selector), f"{text!r} in {selector}: {shown(driver, selector)!r}")
+
+
+def press(driver, text, inside="body"):
+    def found():
+        buttons = driver.find_elements(By.CSS_SELECTOR, f"{inside} button")
+        return next((one for one in buttons if one.is_displayed() and one.text == text), None)
+
+    until(found, f"a button {text!r}").click()
+
+
+def is_too_wide(driver):
+    return driver.execute_script("return document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
+@pytest.fixture
+def opened(driver, page, stack):
+    look_like(driver, DESKTOP)
+    driver.get(page.url)
+    see(driver, "#live", "live")
+    yield driver
+    assert complaints(driver) == []
+
+
+def test_an_empty_ledger_says_how_to_begin(driver, tmp_path, own_redis_url, save):
+    from conftest import serving
+
+    with serving(own_redis_url, "empty", tmp_path) as served:
+        for size in (DESKTOP, PHONE):
+            look_like(driver, size)
+            driver.get(served.url)
+            see(driver, "#empty", "feishu-batch import changes.csv --wait")
+            assert not is_too_wide(driver)
+        whole_page(driver, save("dashboard-empty"))
+        assert complaints(driver) == []
+        driver.get("about:blank")
+
+
+def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
+    put(stack, [*range(1200, 1290), 1042], note=CHINESE).wait(PATIENCE)
+    see(opened, "#intents li", "90 succeeded, 1 failed")
+    see(opened, "#failures", "NoPermissionToModify")
+    see(opened, "#recent", "of 50")
+    see(opened, ".lane", "Nothing to do")
+    press(opened, "Retry …", "#failures")
+    see(opened, "#dialog", "can be enqueued once more")
+    before = int(stack.redis.get(stack.front.keys.sequence))
+    press(opened, "Back", "#dialog")
+    assert int(stack.redis.get(stack.front.keys.sequence)) == before  # asking enqueued nothing
+    press(opened, "Retry", "#intents")
+    see(opened, "#dialog", "1 item of 1 intent can be enqueued once more")
+    press(opened, "Retry 1 item", "#dialog")
+    see(opened, "#toast", "1 items of 1 intents are enqueued once more.")
+    see(opened, "#intents", "retry of ")
+    press(opened, "Retry", "#intents li:nth-child(2)")
+    see(opened, "#dialog", "left alone: retried already")
+    press(opened, "Close", "#dialog")
+
+
+def test_a_lane_is_paused_an_intent_canceled_and_the_lane_resumed(opened, stack):
+    press(opened, "Pause")
+    opened.switch_to.active_element.send_keys(Keys.ESCAPE)
+    until(lambda: not opened.find_element(By.ID, "dialog").is_displayed(), "the dialog closed")
+    assert stack.lane.paused() is None
+    press(opened, "Pause")
+    opened.find_element(By.CSS_SELECTOR, "#dialog input").send_keys("维护到 18:00")
+    press(opened, "Pause", "#dialog")
+    see(opened, ".lane", "维护到 18:00")
+    assert stack.lane.paused()["polling"]
+    handle = put(stack, range(1300, 1420), note="To be canceled")
+    see(opened, ".lane", "once it goes on")
+    see(opened, "#intents li", "120 waiting")
+    press(opened, "Cancel", "#intents")
+    press(opened, "Cancel the intent", "#dialog")
+    see(opened, "#toast", "120 items canceled, 0 in a request that goes on.")
+    assert handle.wait(PATIENCE).state == "canceled"
+    press(opened, "Resume")
+    until(lambda: stack.lane.paused() is None, "the lane goes on")
+
+
+def test_an_intent_is_found_by_its_id_and_shows_its_value_only_when_asked(opened, stack):
+    handle = put(
+        stack, range(1500, 1503), value="a value of some secrecy <b>&amp;", note="<img src=x onerror=alert(1)>"
+    )
+    handle.wait(PATIENCE)
+    opened.find_element(By.ID, "find-id").send_keys(handle.intent_id, Keys.ENTER)
+    see(opened, "#dialog", "1500, 1501, 1502")
+    assert "secrecy" not in opened.page_source
+    press(opened, "Show values", "#dialog")
+    see(opened, "#dialog", '"a value of some secrecy <b>&amp;"')
+    see(opened, "#dialog-title", "<img src=x onerror=alert(1)>")
+    assert opened.find_elements(By.CSS_SELECTOR, "#dialog img, #dialog b") == []
+    press(opened, "Close", "#dialog")
+    opened.find_element(By.ID, "find-id").send_keys(Keys.CONTROL, "a")
+    opened.find_element(By.ID, "find-id").send_keys("no-such-intent", Keys.ENTER)
+    see(opened, "#toast", "There is no such intent")
+    opened.get_log("browser")  # a 404 is noted there, as it should be
+
+
+def test_a_thousand_intents_with_long_names_fit_on_a_phone(opened, stack):
+    stack.lane.pause("for the test " + "很长的理由" * 30, polling=True)
+    story = {"project_key": PROJECT, "work_item_type_key": "story", "update_mode": "UPDATE", "note": CHINESE}
+    wishes = [
+        {**story, "work_item_ids": [1001 + n], "field_key": "field_a1b2c3", "after_field_value": n} for n in range(1000)
+    ]
+    stack.client.enqueue_many([{**wish, "after_field_value": str(wish["after_field_value"])} for wish in wishes])
+    look_like(opened, PHONE)
+    see(opened, "#intents-cut", "more that wait are not listed")
+    see(opened, "#intents-aside", "not ended")
+    assert not is_too_wide(opened)
+    press(opened, "Show 30 more")
+    until(lambda: len(opened.find_elements(By.CSS_SELECTOR, "#intents > li")) == 40, "40 intents")
+    assert not is_too_wide(opened)
+    forget_the_rest(stack)
+
+
+def forget_the_rest(stack):
+    from worker.ledger.records import Outcome, OutcomeKind
+
+    until(lambda: stack.front.inbox_length() == 0, "the inbox is taken in")
+    newest = int(stack.redis.get(stack.front.keys.sequence))
+    for number in range(newest - 999, newest + 1):
+        stack.lane.end_pending(number, Outcome(OutcomeKind.CANCELED))
+
+
+def test_the_focus_stays_while_figures_change(opened, stack):
+    put(stack, [1600]).wait(PATIENCE)
+    steer = opened.find_element(By.CSS_SELECTOR, ".lane button")
+    opened.execute_script("arguments[0].focus()", steer)
+    put(stack, range(1601, 1700)).wait(PATIENCE)
+    see(opened, "#intents li", "99 succeeded")
+    assert opened.switch_to.active_element == steer
+
+
+def test_a_lost_connection_is_said_and_found_again(driver, stack, tmp_path):
+    with page_of(stack, tmp_path) as served:
+        look_like(driver, DESKTOP)
+        driver.get(served.url)
+        see(driver, "#live", "live")
+        port = served.port
+    see(driver, "#banner", "Connection lost")
+    with page_of(stack, tmp_path, port=port):
+        see(driver, "#live", "live")
+        assert shown(driver, "#banner") == ""
+        press(driver, "Pause")  # the new process has new words; the page has learnt them
+        press(driver, "Pause", "#dialog")
+        until(stack.lane.paused, "the lane is paused")
+    driver.get("about:blank")
+    driver.get_log("browser")
+
+
+def test_the_token_is_asked_for_and_remembered(driver, stack, tmp_path, save):
+    with page_of(stack, tmp_path, dashboard_token=TOKEN) as served:
+        look_like(driver, PHONE)
+        driver.get(served.url)
+        until(lambda: driver.find_element(By.ID, "token").is_displayed(), "the form")
+        whole_page(driver, save("dashboard-login"))
+        driver.find_element(By.ID, "token").send_keys("not the right one", Keys.ENTER)
+        see(driver, "#login-told", "That is not the token.")
+        driver.find_element(By.ID, "token").send_keys(TOKEN, Keys.ENTER)
+        see(driver, "#live", "live")
+        assert driver.execute_script("return document.cookie") == ""
+        driver.refresh()
+        see(driver, "#live", "live")
+        press(driver, "Log out")
+        until(lambda: driver.find_element(By.ID, "token").is_displayed(), "the form")
+        assert "default" not in driver.find_element(By.ID, "page").get_attribute("textContent")
+    driver.get("about:blank")
+    driver.get_log("browser")
