@@ -111,3 +111,27 @@ def test_the_entry_point_is_the_group():
     with pytest.raises(SystemExit) as ended:
         main.cli.main(["--version"])
     assert ended.value.code == 0
+
+
+@pytest.mark.usefixtures("nothing_set")
+@pytest.mark.parametrize("name", [*READING, ("plan", "-", "--format", "csv")])
+def test_a_misspelt_variable_is_named_once_with_the_nearest_right_one(name):
+    result = run(*name, FEISHU_BATCH_REDIS_URI="redis://x", FEISHU_BATCH_DATADIR="x")
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning")]
+    assert warnings == [
+        "warning: FEISHU_BATCH_DATADIR is not a setting and is ignored; did you mean FEISHU_BATCH_DATA_DIR?",
+        "warning: FEISHU_BATCH_REDIS_URI is not a setting and is ignored; did you mean FEISHU_BATCH_REDIS_URL?",
+    ]
+
+
+@pytest.mark.usefixtures("nothing_set")
+def test_up_guesses_that_the_url_is_that_of_its_own_server(tmp_path):
+    url = "redis://:s3cr3t@127.0.0.1:1/0"
+    (tmp_path / ".feishu-batch").mkdir()
+    (tmp_path / ".feishu-batch" / "redis-url").write_text(url + "\n")
+    env = {f"FEISHU_BATCH_{name}": "x" for name in ("PLUGIN_ID", "PLUGIN_SECRET", "USER_KEY")}
+    told = run("up", FEISHU_BATCH_REDIS_URL=url, **env)
+    assert told.exit_code == 3
+    assert "It is the embedded server of an earlier `up`: unset FEISHU_BATCH_REDIS_URL" in told.stderr
+    assert "s3cr3t" not in told.stderr
+    assert "Or unset it" in run("up", FEISHU_BATCH_REDIS_URL="redis://localhost:1/0", **env).stderr

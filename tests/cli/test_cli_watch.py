@@ -1,5 +1,6 @@
 """`watch` and `completion`."""
 
+import json
 import os
 import pty
 import select
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from worker.cli import watch
 from worker.ledger.reading import Reading
 from worker.views import Use, lane_view
 
@@ -145,3 +147,21 @@ def test_commands_are_completed():
 
 def test_an_unknown_shell_is_2(command):
     assert command("completion", "cmd").exit_code == 2
+
+
+def test_for_a_program_a_look_is_a_line(command, ledger):
+    command.enqueue(*range(1, 61))
+    ledger.take_in()
+    told = command("watch", "--once", "--json").stdout
+    assert len(told.splitlines()) == 1
+    document = json.loads(told)
+    assert (document["inbox"], document["lanes"][0]["ready_changes"], document["lanes"][0]["requests_left"]) == (
+        0,
+        60,
+        2,
+    )
+
+
+def test_for_a_program_an_absence_of_redis_is_a_line_too():
+    [line] = watch._json_line(None)
+    assert json.loads(line)["lanes"] is None

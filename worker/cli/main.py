@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from inspect import cleandoc
 from typing import Any, Final, NoReturn
@@ -36,6 +37,9 @@ _COMMANDS: Final = {
     "sandbox": "worker.cli.sandbox:sandbox",
     "completion": "worker.cli.completion:completion",
 }
+
+# These read none, or say themselves what is wrong with them.
+_WITHOUT_SETTINGS: Final = frozenset({"demo", "sandbox", "completion", "doctor"})
 
 
 class Commands(click.Group):
@@ -118,7 +122,8 @@ def _exit_code_of(error: BaseException) -> int | None:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="feishu-batch-worker", prog_name="feishu-batch")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Change fields of Feishu Project work items in bulk, at the speed that Feishu Project allows.
 
     New here? `feishu-batch demo` shows everything in a minute and needs no account.
@@ -130,6 +135,17 @@ def cli() -> None:
       3    something that is needed cannot be reached; the message says what
       130  interrupted with Ctrl-C; what was enqueued goes on
     """
+    if ctx.invoked_subcommand not in _WITHOUT_SETTINGS:
+        _warn_of_strangers()
+
+
+def _warn_of_strangers() -> None:
+    from config.settings import process_environment, unknown_variables  # noqa: PLC0415 - as in _exit_code_of
+
+    with suppress(OSError, ValueError):  # of a file .env that cannot be read; the command says so itself
+        for name, nearest in unknown_variables(process_environment()).items():
+            guess = f"; did you mean {nearest}?" if nearest else ""
+            click.echo(f"warning: {name} is not a setting and is ignored{guess}", err=True)
 
 
 def main() -> NoReturn:

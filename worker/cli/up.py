@@ -5,18 +5,20 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import click
 
 from config.lanes import load_lanes
 from config.schedules import load_schedules, schedule_file
-from config.settings import Settings, load_settings, process_environment, unknown_variables
+from config.settings import Settings, load_settings
 from config.urls import masked_url
 from worker.child import Child
-from worker.cli.errors import DONE, SOME_FAILED
+from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
 from worker.cli.session import check_redis, refuse_unusable
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
 from worker.connections import connect
+from worker.embedded_files import url_file
 from worker.redis_checks import inspect
 from worker.supervisor import Event, EventKind, Supervisor
 from worker.web.listening import CannotListenError, address_of, dashboard_child, listen, require_safe
@@ -38,12 +40,12 @@ def up() -> int:
 
     Prints what runs where, and a line when the workers are ready; the workers' logs go to stderr.
 
-    Exit codes: 0 ended as asked; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached, or cannot be used.
+    Exit codes: 0 ended as asked; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached or
+    cannot be used, or an `up` already runs with the same FEISHU_BATCH_DATA_DIR.
     """
     settings = load_settings()
     lanes = load_lanes(settings)
     schedules = load_schedules(settings)
-    _warn_of_strangers()
     if settings.redis_url is not None:
         _check_redis(settings)
     if settings.dashboard_enabled:
@@ -62,11 +64,27 @@ def up() -> int:
 def _check_redis(settings: Settings) -> None:
     """Refuses what cannot work, and says what would lose something sooner or later."""
     redis = connect(settings)
-    check_redis(settings, redis)
+    try:
+        check_redis(settings, redis)
+    except UnreachableError as error:
+        raise UnreachableError(f"{error}{_perhaps_our_own(settings)}") from None
     found = inspect(redis)
     refuse_unusable(settings, found)
     for finding in found:
         click.echo(f"{finding.severity}: {finding.sentence}", err=True)
+
+
+def _perhaps_our_own(settings: Settings) -> str:
+    """Whoever exports the embedded server's URL for a backend app, and starts `up` in the same shell, asks for it before it is there."""
+    parts = urlsplit(settings.effective_redis_url)
+    with contextlib.suppress(OSError):
+        if url_file(settings.data_dir).read_text().strip() == settings.effective_redis_url:
+            return (
+                ". It is the embedded server of an earlier `up`: unset FEISHU_BATCH_REDIS_URL, and `up` starts it again"
+            )
+    if parts.hostname in ("127.0.0.1", "localhost", "::1"):
+        return ". Or unset it, if it was the embedded server of an earlier `up`, which starts it by itself"
+    return ""
 
 
 @contextlib.contextmanager
@@ -114,8 +132,3 @@ def _say_where(stack: Stack) -> None:
 
 def _say_event(event: Event) -> None:
     click.echo(event.sentence, err=event.kind in {EventKind.DIED, EventKind.KILLED})
-
-
-def _warn_of_strangers() -> None:
-    for name, nearest in unknown_variables(process_environment()).items():
-        click.echo(f"{name} is not a setting{f'; did you mean {nearest}?' if nearest else ''}", err=True)

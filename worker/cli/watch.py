@@ -1,12 +1,14 @@
 """`feishu-batch watch`: the lanes as they work."""
 
 import contextlib
+import json
 import os
 import select
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import click
 from redis.exceptions import RedisError
@@ -52,27 +54,31 @@ class Watcher:
 @click.command("watch", short_help="Watch the lanes as they work.")
 @click.option("--every", type=click.FloatRange(0.2, 3600), metavar="SECONDS", help="Default: 1 on a terminal, else 5.")
 @click.option("--once", is_flag=True, help="Print one picture and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document per look, each on a line of its own.")
 @lane_option
-def watch(every: float | None, once: bool, lane: str | None) -> int:
+def watch(every: float | None, once: bool, lane: str | None, as_json: bool) -> int:
     """Watch the lanes as they work: backlog, slot use of the last minute, open jobs, last batches, failures of the last hour.
 
     Example:
       feishu-batch watch
 
-    On a terminal the picture renews itself until q or Ctrl-C; elsewhere it is a line for each lane every few seconds. It reads Redis
+    On a terminal the picture renews itself until q or Ctrl-C; elsewhere it is a line for each lane every few seconds, with --json a line for
+    each look. It reads Redis
     only, and needs no credentials; an absence of Redis of less than a minute does not end it.
 
     Exit codes: 0 ended with q, or --once; 2 wrong use; 3 Redis cannot be reached; 130 Ctrl-C.
     """
     watcher = Watcher(open_session(), lane)
     out = console()
+    told = _json_line if as_json else lines
     if once:
-        out.print(render(watcher.look()))
+        picture = watcher.look()
+        out.print(_json_line(picture)[0] if as_json else render(picture), soft_wrap=as_json)
         return DONE
     try:
-        if out.is_terminal and sys.stdin.isatty():
+        if not as_json and out.is_terminal and sys.stdin.isatty():
             return _live(watcher, out, every or 1.0)
-        return _lines(watcher, out, every or 5.0)
+        return _lines(watcher, out, every or 5.0, told)
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -86,9 +92,9 @@ def _live(watcher: Watcher, out: Console, every: float) -> int:
     return DONE
 
 
-def _lines(watcher: Watcher, out: Console, every: float) -> int:
+def _lines(watcher: Watcher, out: Console, every: float, told: Callable[[Picture | None], list[str]]) -> int:
     for picture in _pictures(watcher):
-        for one in lines(picture) if picture else ["Redis does not answer …"]:
+        for one in told(picture):
             out.print(one, soft_wrap=True)
         out.file.flush()
         time.sleep(every)
@@ -145,8 +151,33 @@ def render(picture: Picture) -> RenderableType:
     return Group(*parts)
 
 
-def lines(picture: Picture) -> list[str]:
+def _json_line(picture: Picture | None) -> list[str]:
+    """For a program; `lanes` is null while Redis does not answer."""
+    document: dict[str, Any] = {"at": iso(time.time()), "inbox": None, "lanes": None}
+    if picture:
+        document["inbox"] = picture.inbox.intents
+        document["lanes"] = [_lane_json(*one) for one in picture.lanes]
+    return [json.dumps(document, ensure_ascii=False)]
+
+
+def _lane_json(view: LaneView, use: float | None, failures: Sequence[FailureGroup]) -> dict[str, Any]:
+    return {
+        "lane": view.lane,
+        "paused": view.pause["reason"] if view.pause else None,
+        "slot_use": None if use is None else round(use, 3),
+        "ready_changes": view.ready_changes,
+        "ready_groups": view.figures.ready_groups,
+        "longest_wait": None if view.longest_wait is None else round(view.longest_wait, 1),
+        "requests_left": view.requests_left,
+        "open_jobs": view.counts.open_jobs,
+        "failed_last_hour": [{"code": one.code, "reason": one.reason, "count": one.count} for one in failures],
+    }
+
+
+def lines(picture: Picture | None) -> list[str]:
     """For a file or a pipe: one line for each lane."""
+    if picture is None:
+        return ["Redis does not answer …"]
     told = []
     for view, use, failures in picture.lanes:
         failed = sum(one.count for one in failures)
