@@ -1,7 +1,7 @@
 """Failed items as new intents, but not where a later change would be undone. What decides is pure; `Retry` reads the ledger."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -30,6 +30,7 @@ class Why(StrEnum):
     OVERTAKEN = "a later change of the same field of the item was enqueued"
     FORGOTTEN = "later intents were forgotten, so nobody can say whether one of them changed the field"
     EXPIRED = "the intent has expired"
+    HURRIED = "others enqueue too fast for anybody to see whether they change the same field: run it again"
     REFUSED = "refused before it was recorded; its value is not kept: correct it and enqueue it again"
 
 
@@ -66,10 +67,16 @@ class Touch:
 
 @dataclass(slots=True)
 class Past:
-    """What came later: by cell; and the newest number of which nothing is known any more."""
+    """What came later: by cell; the newest number of which nothing is known any more; and up to which number it was looked at."""
 
     touches: dict[Cell, list[Touch]] = field(default_factory=dict)
     forgotten: int = 0
+    newest: int = 0
+    cells: frozenset[Cell] = frozenset()  # that are looked for
+
+    @property
+    def columns(self) -> set[tuple[str, str]]:
+        return {(lane, column) for lane, column, _ in self.cells}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,27 +166,33 @@ class Retry:
 
     def past(self, failures: Sequence[Failure]) -> Past:
         """All that was enqueued after the oldest of them and touches one of their cells."""
-        cells = {(f.lane, f.column, item) for f in failures for item in f.items if f.spec}
-        past = Past()
-        if not cells:
-            return past
-        # In this order: an intent that leaves the inbox meanwhile is seen twice, and never not at all.
-        newest = self._history.newest()
-        waiting = self._note_inbox(cells, past)
-        first = max(min(f.number for f in failures if f.spec) + 1, newest - MOST_LOOKED_AT)
-        past.forgotten = first - 1 if first == newest - MOST_LOOKED_AT else 0
-        columns = {(lane, column) for lane, column, _ in cells}
-        for brief in self._history.briefs(first, newest):
-            if brief.lane is None and brief.number not in waiting:
-                past.forgotten = brief.number
-            self._note_brief(brief, columns, cells, past)
+        cells = frozenset((f.lane, f.column, item) for f in failures for item in f.items if f.spec)
+        past = Past(newest=self._history.newest(), cells=cells)
+        numbers = [failure.number for failure in failures if failure.spec]
+        if numbers:
+            first = max(min(numbers) + 1, past.newest - MOST_LOOKED_AT)
+            past.forgotten = first - 1 if first == past.newest - MOST_LOOKED_AT else 0
+            self._look(past, first)
         return past
 
-    def _note_inbox(self, cells: set[Cell], past: Past) -> set[int]:
+    def catch_up(self, past: Past) -> None:
+        """What was enqueued since the last look."""
+        first, past.newest = past.newest + 1, self._history.newest()
+        self._look(past, first)
+
+    def _look(self, past: Past, first: int) -> None:
+        columns = past.columns
+        # In this order: an intent that leaves the inbox meanwhile is seen twice, and never not at all.
+        waiting = self._note_inbox(past, {lane for lane, _ in columns}, first)
+        for brief in self._history.briefs(first, past.newest):
+            if brief.lane is None and brief.number not in waiting:
+                past.forgotten = brief.number
+            self._note_brief(brief, columns, past)
+
+    def _note_inbox(self, past: Past, lanes: set[str], first: int) -> set[int]:
         """Whatever lane they will go to."""
-        lanes = {lane for lane, _, _ in cells}
         numbers: set[int] = set()
-        for number, payload in self._history.inbox():
+        for number, payload in self._history.inbox(first):
             numbers.add(number)
             try:
                 intent = parse_intent(payload)
@@ -187,15 +200,15 @@ class Retry:
                 continue
             column = f"{intent.project_key} {intent.field_key}"
             touched = [(lane, column, item) for lane in lanes for item in intent.work_item_ids]
-            _note(past, cells.intersection(touched), Touch(number, intent.note, stands=True))
+            _note(past, past.cells.intersection(touched), Touch(number, intent.note, stands=True))
         return numbers
 
-    def _note_brief(self, brief: Brief, columns: set[tuple[str, str]], cells: set[Cell], past: Past) -> None:
+    def _note_brief(self, brief: Brief, columns: set[tuple[str, str]], past: Past) -> None:
         known = self._group(brief.lane, brief.group) if brief.lane else None
         if brief.lane is None or known is None or (brief.lane, known[1]) not in columns:
             return
         place = self._history.place(brief.lane, brief.number)
-        items = [i for i in self._reading.items(place) if (brief.lane, known[1], int(i)) in cells]
+        items = [i for i in self._reading.items(place) if (brief.lane, known[1], int(i)) in past.cells]
         for item, outcome in zip(items, self._history.letters(place, items), strict=True):
             touch = Touch(brief.number, brief.note, stands=_stands(outcome))
             _note(past, {(brief.lane, known[1], int(item))}, touch)
@@ -225,7 +238,7 @@ def chosen(failures: Sequence[Failure], field_key: str | None) -> Iterator[Failu
             yield failure
 
 
-def _note(past: Past, cells: set[Cell], touch: Touch) -> None:
+def _note(past: Past, cells: Collection[Cell], touch: Touch) -> None:
     for cell in cells:
         past.touches.setdefault(cell, []).append(touch)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from feishu_batch import IntentView
 from feishu_batch.results import IntentState
+from worker.again import Again
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.cli.session import Session
 from worker.ledger.history import History
@@ -16,7 +17,6 @@ from worker.retrying import Decision, Retry, Why, chosen, decide, new_intent
 
 TAKEN_IN_WITHIN = 10.0  # seconds: a running worker takes an intent out of the inbox much faster
 MOST = 100_000  # failed intents that are looked at
-PER_STEP = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Selection:
 def retry_decisions(session: Session, what: Selection) -> list[Decision]:
     """What of it may be sent once more, and why the rest may not. Reads only."""
     names = [one.name for one in session.chosen_lanes(what.lane)]
-    reader = Retry(session.reading, History(session.redis, session.settings.key_prefix, tuple(session.lanes)))
+    reader = _reader(session)
     numbers = _selected(session, what.intents, names, what.since_at)
     found = [reader.failure(name, number, what.reason) for name, number in numbers]
     failures = list(chosen([failure for failure in found if failure], what.field))
@@ -82,11 +82,14 @@ def retry_decisions(session: Session, what: Selection) -> list[Decision]:
     return [decide(one, past, time.time(), even_if_overtaken=what.even_if_overtaken) for one in failures]
 
 
-def enqueue_again(session: Session, decisions: Sequence[Decision]) -> None:
-    todo = [one for one in decisions if one.items]
+def enqueue_again(session: Session, agreed: Sequence[Decision], *, even_if_overtaken: bool = False) -> list[Decision]:
+    """What was agreed to, less what may not be retried any more. Returns what was done: what dropped out stands in `left`."""
     with session.client() as client:
-        for start in range(0, len(todo), PER_STEP):
-            client.enqueue_many(new_intent(one.failure, one.items) for one in todo[start : start + PER_STEP])
+        return Again(_reader(session), client, even_if_overtaken=even_if_overtaken).enqueue(agreed)
+
+
+def _reader(session: Session) -> Retry:
+    return Retry(session.reading, History(session.redis, session.settings.key_prefix, tuple(session.lanes)))
 
 
 def left_alone(decisions: Sequence[Decision]) -> dict[Why, list[int]]:

@@ -24,6 +24,7 @@ from feishu_batch.tracing import current_traceparent
 
 # A hint that was lost is made up for by the first enqueue after this time (or by the worker's sweep).
 HINT_OUTSTANDING_MS = 2000
+ID_IS_TAKEN, OTHERS_CAME_FIRST = -1, -2  # what the scripts answer instead of whether a hint is wanted
 
 # redis-py renamed the option in version 7 and warns about the old one.
 _NO_DRIVER_NAME: dict[str, Any] = (
@@ -49,12 +50,22 @@ _ADVICE: dict[type[Exception], str] = {
 @cache
 def enqueue_script() -> str:
     """The Lua source; its first lines tell keys, arguments and answer."""
-    return (files("feishu_batch") / "lua" / "enqueue.lua").read_text(encoding="utf-8")
+    return _lua("enqueue")
 
 
 @cache
-def _enqueue_sha() -> str:
-    return sha1(enqueue_script().encode(), usedforsecurity=False).hexdigest()
+def enqueue_if_newest_script() -> str:
+    """The same on a condition: one more argument, the number that still has to be the newest intent's."""
+    return _lua("if_newest") + "\n" + enqueue_script()
+
+
+def _lua(name: str) -> str:
+    return (files("feishu_batch") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+
+
+@cache
+def _sha(script: str) -> str:
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 class Inbox:
@@ -68,13 +79,21 @@ class Inbox:
 
     def write(self, intents: Sequence[PackedIntent]) -> bool:
         """All or none. True: a hint to the worker is wanted."""
+        return bool(self._write(enqueue_script(), intents)[0])
+
+    def write_if_newest(self, intents: Sequence[PackedIntent], newest: int) -> tuple[bool, int] | None:
+        """All, if `newest` still is the number of the newest intent: (a hint is wanted, the newest number now). Else None."""
+        answer = self._write(enqueue_if_newest_script(), intents, newest)
+        return None if answer[0] == OTHERS_CAME_FIRST else (bool(answer[0]), max(newest, *answer[1::2]))
+
+    def _write(self, script: str, intents: Sequence[PackedIntent], *more: int) -> list[Any]:
         keys = (self._keys.inbox, self._keys.ids, self._keys.sequence, self._keys.parked, self._keys.hint)
         arguments = [part for intent in intents for part in (intent.intent_id, intent.digest, intent.json)]
         trace = filter(None, [current_traceparent()])
-        answer = self._run_script(len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *trace)
-        if answer[0] == -1:
+        answer = self._run(script, len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *trace, *more)
+        if answer[0] == ID_IS_TAKEN:
             raise conflict(str(answer[1]))
-        return bool(answer[0])
+        return answer
 
     def digests(self, intent_ids: Sequence[str]) -> list[str | None]:
         """The content digest of each id that is taken, else None."""
@@ -93,12 +112,12 @@ class Inbox:
     def close(self) -> None:
         self._pool.disconnect()
 
-    def _run_script(self, *arguments: Any) -> list[Any]:
+    def _run(self, script: str, *arguments: Any) -> list[Any]:
         with self._connection() as connection, self._refusals_explained():
             try:
-                return _exchange(connection, "EVALSHA", _enqueue_sha(), *arguments)
+                return _exchange(connection, "EVALSHA", _sha(script), *arguments)
             except refusals.NoScriptError:
-                return _exchange(connection, "EVAL", enqueue_script(), *arguments)
+                return _exchange(connection, "EVAL", script, *arguments)
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:

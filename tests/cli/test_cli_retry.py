@@ -243,3 +243,108 @@ def test_only_later_numbers_count():
     assert decide(failure, Past({("default", "p f", 1): [touch]}, forgotten=4), 0, even_if_overtaken=False).items == (
         1,
     )
+
+
+# --- what others enqueue meanwhile ----------------------------------------------------------------------------------
+
+
+def sent(ledger, batches):
+    """Item → the value that was sent to it last."""
+    values = {}
+    for _ in range(batches):
+        batch = ledger.claim()
+        values |= dict.fromkeys(batch.items, json.dumps(batch.spec.after_field_value))
+        ledger.settle(batch)
+    return values
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What happens between the question and the answer `y`."""
+    meanwhile = []
+
+    def yes(*_args, **_options):
+        for what in meanwhile:
+            what()
+        return True
+
+    monkeypatch.setattr("click.confirm", yes)
+    return meanwhile
+
+
+def test_what_is_enqueued_while_it_waits_for_an_answer_is_not_overwritten(command, ledger, failed, asked):
+    asked.append(lambda: command.enqueue(2, after=NEW))
+    result = command("retry", "--all")
+    assert result.exit_code == 1
+    assert "2 items of 1 intents can be retried" in result.stdout
+    assert "1 items dropped out since: a later change of the same field" in result.stdout
+    assert "(item 2)" in result.stdout
+    assert "Enqueued 1 intents." in result.stdout
+    ledger.take_in()
+    assert sent(ledger, 2) == {2: NEW, 3: OLD}
+
+
+def test_when_everything_dropped_out_nothing_is_enqueued(command, ledger, failed, asked):
+    asked.append(lambda: command.enqueue(2, 3, after=NEW))
+    result = command("retry", "--all")
+    assert (result.exit_code, ledger.front.inbox_length()) == (1, 1)
+    assert "Enqueued 0 intents." in result.stdout
+
+
+def test_a_retry_by_somebody_else_meanwhile_is_no_reason_to_complain(command, ledger, failed, asked):
+    asked.append(lambda: retried(command, "--all"))
+    result = command("retry", "--all")
+    assert (result.exit_code, ledger.front.inbox_length()) == (0, 1)
+    assert "dropped out since: retried already" in result.stdout
+
+
+class Racer:
+    """Enqueues in the last moment, between the look and the writing, so many times."""
+
+    def __init__(self, monkeypatch, command, *items, times):
+        self.left, self.items, self.command = times, items, command
+        write = FeishuBatch.enqueue_if_newest
+
+        def late(client, intents, newest):
+            if self.left:
+                self.left -= 1
+                self.command.enqueue(*self.items, after=NEW)
+            return write(client, intents, newest)
+
+        monkeypatch.setattr(FeishuBatch, "enqueue_if_newest", late)
+
+
+def test_what_is_enqueued_between_the_last_look_and_the_writing_is_not_overwritten(
+    command, ledger, failed, monkeypatch
+):
+    Racer(monkeypatch, command, 2, times=1)
+    assert [one["items"] for one in retried(command, "--all", code=1)["intents"]] == [[3]]
+    ledger.take_in()
+    assert sent(ledger, 2) == {2: NEW, 3: OLD}
+
+
+def test_others_who_enqueue_something_else_cost_looks_and_nothing_more(command, ledger, failed, monkeypatch):
+    Racer(monkeypatch, command, 77, times=20)
+    assert retried(command, "--all")["items"] == 2
+    assert ledger.front.inbox_length() == 21
+
+
+def test_who_never_stops_enqueueing_is_given_way_to(command, ledger, failed, monkeypatch):
+    monkeypatch.setattr("worker.again.TRIES", 3)
+    Racer(monkeypatch, command, 77, times=99)
+    document = retried(command, "--all", code=1)
+    assert (document["items"], document["left"]) == (0, {"hurried": 2})
+    assert ledger.front.inbox_length() == 3
+
+
+def test_more_retries_than_one_step_takes_do_not_stand_in_each_others_way(command, ledger, redis_url, prefix):
+    change = {"project_key": PROJECT, "work_item_type_key": "story", "field_key": "f", "update_mode": "UPDATE"}
+    with FeishuBatch(redis_url, key_prefix=prefix) as client:
+        client.enqueue_many(
+            {**change, "work_item_ids": [1 + number // 2], "after_field_value": "x" * 3000, "keep_every_change": True}
+            | {"note": str(number)}
+            for number in range(600)
+        )
+    ledger.do_all(dict.fromkeys(range(1, 301), "A"))
+    assert retried(command, "--all")["items"] == 600
+    assert ledger.front.inbox_length() == 600

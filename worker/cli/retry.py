@@ -1,6 +1,7 @@
 """`feishu-batch retry`: what failed, once more, where nothing later would be undone."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import click
@@ -10,7 +11,7 @@ from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
 from worker.cli.failures import seconds_of
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, first_few, print_json, table
-from worker.cli.session import Session, open_session
+from worker.cli.session import open_session
 from worker.retrying import Decision, Failure, Why
 from worker.steering import Selection, document, enqueue_again, left_alone, retried_items, retry_decisions
 
@@ -52,7 +53,8 @@ def retry(
     The selections narrow each other down. An item is left alone if its field was wished otherwise by a later intent that waits, is
     under way or was applied: the old value must not come after the new one. It is left alone as well if intents that came
     later were forgotten (retention), since nobody can say what they did. What a retry covers already is not enqueued again and does not
-    count as left; a retry that failed is a failure like any other, though, and the next run retries it. It asks before it enqueues, unless --yes is given.
+    count as left; a retry that failed is a failure like any other, though, and the next run retries it. It asks before it enqueues, unless --yes is given,
+    and looks once more then: what was enqueued meanwhile is not overwritten either, and it says what dropped out.
 
     Exit codes: 0 done, also if there was nothing to do; 1 some of the selected items were left, and it says why; 2 wrong use, no such
     intent, or not confirmed; 3 Redis cannot be reached.
@@ -64,23 +66,33 @@ def retry(
     session = open_session()
     since_at = time.time() - seconds_of(since) if since else None
     decisions = retry_decisions(session, Selection(intents, reason, field, since_at, lane, even_if_overtaken))
-    return _carry_out(session, decisions, dry_run=dry_run, yes=yes, as_json=as_json)
-
-
-def _carry_out(session: Session, decisions: Sequence[Decision], *, dry_run: bool, yes: bool, as_json: bool) -> int:
     out = console()
-    todo = [one for one in decisions if one.items]
     if not as_json:
         _print(out, decisions)
-    if todo and not dry_run:
-        if not yes and not _confirmed(todo):
+    if dry_run:
+        if not as_json and retried_items(decisions):
+            out.print("Nothing was enqueued: --dry-run.")
+    elif retried_items(decisions):
+        if not yes and not _confirmed(decisions):
             raise WrongUseError("not confirmed; nothing was enqueued")
-        enqueue_again(session, todo)
+        shown, decisions = decisions, enqueue_again(session, decisions, even_if_overtaken=even_if_overtaken)
+        if not as_json:
+            _print_done(out, shown, decisions)
     if as_json:
         print_json(out, document(decisions, dry_run=dry_run))
-    elif todo:
-        out.print("Nothing was enqueued: --dry-run." if dry_run else f"Enqueued {len(todo)} intents.")
     return SOME_FAILED if any(why is not Why.RETRIED for one in decisions for why in one.left) else DONE
+
+
+def _print_done(out: Console, shown: Sequence[Decision], done: Sequence[Decision]) -> None:
+    before = left_alone(shown)
+    for why, items in left_alone(done).items():
+        if dropped := _beyond(before.get(why, []), items):
+            out.print(f"{len(dropped)} items dropped out since: {why} (item {first_few(dropped)})", soft_wrap=True)
+    out.print(f"Enqueued {sum(bool(one.items) for one in done)} intents.")
+
+
+def _beyond(before: Sequence[int], now: Sequence[int]) -> list[int]:
+    return list((Counter(now) - Counter(before)).elements())
 
 
 def _confirmed(todo: Sequence[Decision]) -> bool:

@@ -33,9 +33,9 @@ class History:
         """The number of the newest intent."""
         return int(self._redis.get(self._front.sequence) or 0)
 
-    def inbox(self) -> Iterator[tuple[int, str]]:
-        """(number, intent as JSON) of all that no lane has recorded, oldest first."""
-        start = "-"
+    def inbox(self, first: int) -> Iterator[tuple[int, str]]:
+        """(number, intent as JSON) of all from that number on that no lane has recorded, oldest first."""
+        start = f"{first}-0"
         while page := self._redis.xrange(self._front.inbox, start, count=CHUNK):
             for position, fields in page:
                 yield int(position.partition("-")[0]), fields.get("i", "")

@@ -89,8 +89,8 @@ def retry(session: Session, order: Retry) -> dict[str, Any]:
         return shown
     if order.confirmed != shown["digest"]:
         return {**shown, "changed": True}
-    enqueue_again(session, decisions)
-    return {"told": f"{shown['items']} items of {shown['intents']} intents are enqueued once more."}
+    done = _plan(enqueue_again(session, decisions))
+    return {"told": f"{done['items']} items of {done['intents']} intents are enqueued once more."}
 
 
 def _plan(decisions: Sequence[Decision]) -> dict[str, Any]:
