@@ -1,5 +1,6 @@
 """The Celery tasks: parse, call the worker package, done. What they decide on is in the ledger, never in a message."""
 
+from tasks.control import revoke  # with it Celery's own is replaced
 from tasks.door import update_work_items
 from tasks.pipeline import finish, intake, poll_job, publish, read_back, submit_batch, sweep
 from tasks.scheduled import run_schedules
@@ -10,6 +11,7 @@ __all__ = [
     "poll_job",
     "publish",
     "read_back",
+    "revoke",
     "run_schedules",
     "submit_batch",
     "sweep",

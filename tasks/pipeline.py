@@ -1,10 +1,12 @@
 """The steps behind the doors. Each is a hint to look into the ledger: running one too often, or twice at once, is harmless."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from celery import Task
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore, Reject, TaskRevokedError
+from celery.signals import task_revoked
+from celery.states import REVOKED
 
 from config.routing import TaskName
 from feishu_batch.errors import ItemsFailed
@@ -86,6 +88,14 @@ class Finish(Task):
     """The parked half of the producer's task. Celery stores its result, runs callbacks and goes on with the chain."""
 
     Strategy = STRATEGY
+    Request = "tasks.control:UnrevokedRequest"
+
+    def end_as_revoked(self, error: TaskRevokedError) -> NoReturn:
+        """As Celery ends a failure, for a body can only succeed or fail: with errbacks, and for the rest of chain and chord."""
+        self.backend.mark_as_failure(self.request.id, error, request=self.request, state=REVOKED)
+        task_revoked.send(sender=self, request=self.request, terminated=False, signum=None, expired=False)
+        self.after_return(REVOKED, error, self.request.id)
+        raise Ignore
 
     def after_return(self, status: str, _result: Any, task_id: str, *_: Any) -> None:
         """Only now is the result stored: the end counts as made known."""
@@ -107,6 +117,8 @@ def finish(self: Any) -> dict[str, object]:
     if located is None or view is None or view.result is None or here.front.parked(located[0]) is None:
         raise Ignore  # sent twice, or before its time: the first run did it, or the one to come will
     outcome = outcome_of(view)
+    if isinstance(outcome, TaskRevokedError):
+        self.end_as_revoked(outcome)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

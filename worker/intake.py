@@ -21,7 +21,7 @@ from worker.hints import IntakeHints, LaneHints
 from worker.ledger.front import Front, IntakeRound
 from worker.ledger.lane import Lane
 from worker.ledger.recording import NewIntent
-from worker.ledger.records import InboxEntry, Outcome
+from worker.ledger.records import InboxEntry, Outcome, OutcomeKind
 
 log = structlog.get_logger("feishu_batch.intake")
 
@@ -178,7 +178,12 @@ class Intake:
         return len(done)
 
     def _leave(self, done: dict[str, tuple[InboxEntry, str]]) -> None:
-        for intent_id in self._front.leave_inbox(done):  # it may have ended before the signature was there
+        left = self._front.leave_inbox(done)
+        for intent_id in left.revoked:
+            entry, lane = done[intent_id]
+            self._lanes[lane].lane.end_pending(entry.number, Outcome(OutcomeKind.CANCELED))
+        self._front.forget_revoked(left.revoked)
+        for intent_id in left.parked:  # it may have ended before the signature was there
             entry, lane = done[intent_id]
             self._lanes[lane].lane.republish_if_ended(entry.number)
         for name in {lane for _, lane in done.values()}:
@@ -283,4 +288,5 @@ def _new_intent(entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
         keep_every_change=intent.keep_every_change,
         note=intent.note,
         items=intent.work_item_ids,
+        trace=entry.trace,
     )

@@ -6,6 +6,7 @@ import time
 import structlog
 from celery import Celery
 from celery.canvas import signature
+from celery.exceptions import TaskRevokedError
 from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
@@ -16,6 +17,7 @@ from feishu_batch.results import IntentState, IntentView, read_intent, read_reco
 from worker.hints import LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
+from worker.tracing import NO_TRACES, Traces
 
 log = structlog.get_logger("feishu_batch.publish")
 
@@ -30,13 +32,23 @@ SENT_AGAIN_AFTER = 30.0  # seconds
 
 
 class Publisher:
-    def __init__(self, app: Celery, redis: Redis, prefix: str, front: Front, lane: Lane, hints: LaneHints) -> None:
+    def __init__(
+        self,
+        app: Celery,
+        redis: Redis,
+        prefix: str,
+        front: Front,
+        lane: Lane,
+        hints: LaneHints,
+        traces: Traces = NO_TRACES,
+    ) -> None:
         self._app = app
         self._redis = redis
         self._prefix = prefix
         self._front = front
         self._lane = lane
         self._hints = hints
+        self._traces = traces
 
     def run(self) -> int:
         """Publish what the outbox holds, for a bounded time. Returns how many."""
@@ -44,6 +56,7 @@ class Publisher:
         published = 0
         while taken := self._lane.take_outbox(PER_ROUND, AGAIN_AFTER):
             self._confirm(self._publish_in_time(taken))
+            self._traces.ended(number for number, _ in taken)
             published += len(taken)
             if time.monotonic() > deadline:
                 self._hints.publish()
@@ -102,16 +115,20 @@ class Publisher:
     def _store(self, view: IntentView) -> None:
         backend = self._app.backend
         result = outcome_of(view)
-        if isinstance(result, Exception):
+        if isinstance(result, TaskRevokedError):
+            backend.mark_as_revoked(view.intent_id, str(result))
+        elif isinstance(result, Exception):
             backend.mark_as_failure(view.intent_id, result, call_errbacks=False)
         else:
             backend.mark_as_done(view.intent_id, result)
 
 
-def outcome_of(view: IntentView) -> dict[str, object] | ItemsFailed:
-    """What a Celery task of this intent returns, or the exception that it fails with."""
+def outcome_of(view: IntentView) -> dict[str, object] | ItemsFailed | TaskRevokedError:
+    """What a Celery task of this intent returns, or the exception that it fails with. To Celery, all canceled is revoked."""
     if view.result is None:
         raise ValueError(f"intent {view.intent_id} has not ended")
     if view.state is IntentState.SUCCEEDED:
         return view.result.to_dict()
+    if view.state is IntentState.CANCELED:
+        return TaskRevokedError("canceled")
     return ItemsFailed.of(view.result.to_dict())

@@ -45,6 +45,11 @@ class FrontKeys:
         return self._key("released")
 
     @property
+    def revoked(self) -> str:
+        """Sorted set: ids that Celery was asked to revoke before a lane had them, scored by when (unix seconds). Expires."""
+        return self._key("revoked")
+
+    @property
     def hint(self) -> str:
         """Flag, set while a message that says "look into the inbox" is outstanding."""
         return self._key("hint")
@@ -107,6 +112,7 @@ class RecordField:
     EXPIRED = "ex"
     REFUSED = "er"  # JSON {"code", "reason"}: the whole intent was refused; every item failed with it
     COMPLETED_AT_MS = "end"
+    TRACE = "tc"  # W3C traceparent of the producer; absent: it was in no trace
 
 
 class OutcomeLetter:

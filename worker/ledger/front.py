@@ -1,6 +1,7 @@
 """The producers' half of the ledger: inbox, intent ids, parked signatures, hints."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,10 +11,12 @@ from feishu_batch.inbox import enqueue_script
 from feishu_batch.keys import FrontKeys
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
+from feishu_batch.tracing import TRACEPARENT, current_traceparent
 from worker.ledger.records import InboxEntry
 from worker.ledger.scripts import Scripts
 
 LONGEST_TIME = 13  # digits of unix milliseconds
+REVOKED_KNOWN_FOR = 10_800  # seconds, as in Celery's workers
 HINT_MS = 3000  # after this long a lost hint no longer keeps others from being sent
 
 
@@ -32,6 +35,14 @@ class Parked:
     lane: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Ids of intents that left the inbox, of which somebody wanted something without knowing their lane."""
+
+    parked: list[str]  # a signature waits for the end
+    revoked: list[str]
+
+
 class Front:
     """What producers wrote and no lane has taken over yet. Every method is one round trip."""
 
@@ -45,7 +56,7 @@ class Front:
         keys = self.keys
         answer = self._redis.register_script(enqueue_script())(
             keys=[keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint],
-            args=[HINT_MS, "", intent.intent_id, intent.digest, intent.json],
+            args=[HINT_MS, "", intent.intent_id, intent.digest, intent.json, *filter(None, [current_traceparent()])],
         )
         if answer[0] == -1:
             raise conflict(intent.intent_id)
@@ -53,13 +64,10 @@ class Front:
     def inbox_length(self) -> int:
         return cast("int", self._redis.xlen(self.keys.inbox))
 
-    def leave_inbox(self, lane_of: Mapping[str, tuple[InboxEntry, str]]) -> list[str]:
-        """Intents that a lane has recorded: {intent id: (entry, lane)}. Readers find them in the lane from now on.
-
-        Returns the ids of those with a parked signature: whoever parked it did not know the lane.
-        """
+    def leave_inbox(self, lane_of: Mapping[str, tuple[InboxEntry, str]]) -> "Left":
+        """Intents that a lane has recorded: {intent id: (entry, lane)}. Readers find them in the lane from now on."""
         if not lane_of:
-            return []
+            return Left([], [])
         known = self._redis.hmget(self.keys.ids, list(lane_of))
         named = {
             intent_id: f"{':'.join(entry.split(':')[:2])}:{lane}"
@@ -71,8 +79,12 @@ class Front:
             pipe.hset(self.keys.ids, mapping=named)
         pipe.xdel(self.keys.inbox, *[entry.position for entry, _ in lane_of.values()])
         pipe.hmget(self.keys.parked, [str(entry.number) for entry, _ in lane_of.values()])
-        parked = pipe.execute()[-1]
-        return [intent_id for intent_id, signature in zip(lane_of, parked, strict=True) if signature is not None]
+        pipe.zmscore(self.keys.revoked, list(lane_of))
+        parked, revoked = (
+            [intent_id for intent_id, found in zip(lane_of, answer, strict=True) if found is not None]
+            for answer in pipe.execute()[-2:]
+        )
+        return Left(parked, revoked)
 
     def take_round(self, owner: str, lease: float, limit: int, *, ended: bool) -> "IntakeRound":
         """The oldest entries, in the order of enqueueing, and the lock for so many seconds. None left: the lock is given back.
@@ -126,6 +138,27 @@ class Front:
         entry = self._redis.hget(self.keys.ids, intent_id)
         return None if entry is None else _place(entry)
 
+    def locate_all(self, ids: Collection[str]) -> dict[str, tuple[int, str | None]]:
+        """As `locate`, of those that are known."""
+        wanted = list(ids)
+        entries = self._redis.hmget(self.keys.ids, wanted) if wanted else []
+        return {intent_id: _place(entry) for intent_id, entry in zip(wanted, entries, strict=True) if entry is not None}
+
+    def note_revoked(self, ids: Collection[str]) -> None:
+        """Whoever takes one of these in during the next hours cancels it."""
+        if not ids:
+            return
+        now = time.time()
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zadd(self.keys.revoked, dict.fromkeys(ids, round(now, 3)))
+        pipe.zremrangebyscore(self.keys.revoked, "-inf", now - REVOKED_KNOWN_FOR)
+        pipe.expire(self.keys.revoked, REVOKED_KNOWN_FOR)
+        pipe.execute()
+
+    def forget_revoked(self, ids: Collection[str]) -> None:
+        if ids:
+            self._redis.zrem(self.keys.revoked, *ids)
+
     def forget(self, intents: Sequence[tuple[int, str | None]]) -> None:
         """(number, intent id) of what the lane forgets next. An id that was taken anew since keeps its new entry."""
         named = [(number, intent_id) for number, intent_id in intents if intent_id]
@@ -152,7 +185,9 @@ def _entry(position: str, flat: Sequence[str]) -> InboxEntry:
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     at = fields.get("t", "")
     enqueued_at_ms = int(at) if at.isascii() and at.isdigit() and len(at) <= LONGEST_TIME else 0
-    return InboxEntry(int(position.partition("-")[0]), enqueued_at_ms, fields.get("i", ""), position)
+    trace = fields.get("c", "")
+    trace = trace if TRACEPARENT.fullmatch(trace) else ""
+    return InboxEntry(int(position.partition("-")[0]), enqueued_at_ms, fields.get("i", ""), position, trace)
 
 
 def _place(entry: str) -> tuple[int, str | None]:
