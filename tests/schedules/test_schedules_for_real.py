@@ -55,10 +55,8 @@ def ticks_of(stack):
 
 def test_an_entry_runs_at_its_times_and_its_intents_end(scheduled):
     run = await_end(scheduled, "skipping")
-    later = await_end(scheduled, "skipping", after=run.due)
     assert (run.due % 1, run.intents, run.failed, run.attempt) == (0, 1, 0, 1)
     assert run.started_at - run.due < 0.9
-    assert later.due > run.due
     assert scheduled.batches()
 
 
@@ -81,19 +79,22 @@ def test_while_a_run_is_open_one_entry_leaves_the_next_out_and_the_other_lets_on
     assert await_end(scheduled, "skipping", after=skipping.run.due).due > resumed_at - 1
 
 
-def test_of_two_beats_one_ticks_and_the_other_takes_over_when_it_is_killed(scheduled):
+def test_of_two_beats_one_ticks_and_the_other_takes_over_when_it_is_frozen_or_killed(scheduled):
     start_second_beat(scheduled)
+    scheduled.signal("beat", signal.SIGSTOP)
+    wait_until(lambda: who_ticks(scheduled, "beat-twin"), 5, "the second beat ticks")
+    scheduled.signal("beat", signal.SIGCONT)
+    wait_until(lambda: "beat.stands_by" in scheduled.log_of("beat"), 5, "the first one sees that it is late")
     before, began_at = ticks_of(scheduled), time.monotonic()
-    time.sleep(1.5)
+    time.sleep(1.2)
     ticked, passed = ticks_of(scheduled) - before, time.monotonic() - began_at
-    assert 0.6 * passed / 0.3 <= ticked <= passed / 0.3 + 1
+    assert 0.5 * passed / 0.3 <= ticked <= passed / 0.3 + 1
 
+    scheduled.kill("beat-twin")
     killed_at = time.time()
-    scheduled.kill("beat")
-    wait_until(lambda: who_ticks(scheduled, "beat-twin"), 5, "the other beat ticks")
+    wait_until(lambda: scheduled.log_of("beat").count("beat.ticks") > 1, 5, "the first beat ticks again")
     assert time.time() - killed_at < 3  # a lock of one second and a look
     assert await_end(scheduled, "skipping", after=killed_at + 1).attempt == 1
-    scheduled.revive()
 
 
 def test_the_times_go_on_after_the_server_was_killed(scheduled):
@@ -105,15 +106,3 @@ def test_the_times_go_on_after_the_server_was_killed(scheduled):
     assert await_end(
         scheduled, "skipping", after=came_back_at, timeout=25
     )  # a run that was cut off is held for a while
-
-
-def test_a_beat_that_was_frozen_lets_the_other_tick_and_does_not_tick_beside_it(scheduled):
-    start_second_beat(scheduled)
-    scheduled.signal("beat", signal.SIGSTOP)
-    wait_until(lambda: who_ticks(scheduled, "beat-twin"), 5, "the other beat ticks")
-    scheduled.signal("beat", signal.SIGCONT)
-    time.sleep(0.7)
-    before, began_at = ticks_of(scheduled), time.monotonic()
-    time.sleep(1.5)
-    assert ticks_of(scheduled) - before <= (time.monotonic() - began_at) / 0.3 + 1
-    scheduled.revive()
