@@ -173,12 +173,25 @@ def test_the_celery_example_runs_its_chain(stack):
     assert result.get(timeout=20)["state"] == "succeeded"
 
 
+def test_send_task_names_everything_that_is_needed(stack):
+    block = block_with(PRODUCERS, "python", "send_task(").replace("redis://localhost:6379/0", stack.server.url)
+    assert execute(block).sent.get(timeout=20)["state"] == "succeeded"
+    assert stack.client.handle("order-4712-shipped").wait(20).ok
+
+
+def test_the_raw_message_is_one(stack):
+    stack.redis.lpush("feishu.intents", block_with(PRODUCERS, "json", "delivery_tag"))
+    meta = "celery-task-meta-order-4711-shipped"
+    wait_until(lambda: json.loads(stack.redis.get(meta) or "{}").get("status") == "SUCCESS", 20, "the result is there")
+    assert stack.sandbox.values()[1004]["field_a1b2c3"] == "from any language"
+
+
 def test_the_example_of_a_backends_test_passes():
     execute(block_with(PRODUCERS, "python", "test_rename")).test_rename()
 
 
 def test_every_python_example_is_among_those_that_run():
-    assert len(blocks(PRODUCERS, "python")) == 8
+    assert len(blocks(PRODUCERS, "python")) == 9
     assert "from_env" in block_with(PRODUCERS, "python", "from feishu_batch import FeishuBatch\n\nfeishu")
 
 
@@ -241,6 +254,14 @@ def test_the_lanes_file_is_one(tmp_path, monkeypatch):
 def test_an_example_runs(stack, name, code, told):
     result = run(f"{sys.executable} {ROOT / 'examples' / name}.py")
     assert (result.returncode, told in result.stdout) == (code, True), result
+
+
+def test_the_size_of_the_demonstration_is_the_same_everywhere():
+    plan = json.loads(run(f"{BIN}/feishu-batch plan {ROOT}/examples/sprint.csv --json").stdout)
+    rows, changes = plan["rows"], plan["lanes"][0]["wishes"]
+    assert f"{rows} rows ({changes} field changes)" in text("README.md")
+    assert f"{rows} rows ({changes} field changes)" in text("Makefile")
+    assert f"{changes} field changes of {rows} rows" in run(f"{BIN}/feishu-batch demo --help").stdout
 
 
 def test_every_example_is_run():
