@@ -93,3 +93,13 @@ def test_wait_is_bounded(command):
     result = command(*BASE, "--item", 1, "--after", "x", "--wait", "0.1")
     assert result.exit_code == 1
     assert f"feishu-batch show {result.stdout.strip()}" in result.stderr
+
+
+def test_what_is_wrong_is_shown(command):
+    assert "(got 99)" in command("enqueue", "--json", '{"priority": 99}').stderr
+    told = command(
+        "enqueue", "--project-key", PROJECT, "--type", "story", "--item=1", "--field=f", "--after=5", "--lane=A b"
+    )
+    assert told.exit_code == 2
+    assert "--lane: " in told.stderr
+    assert '(got "A b")' in told.stderr

@@ -8,9 +8,10 @@ import click
 from feishu_batch import IntentError, Result, UpdateIntent, WaitTimeout, parse_intent
 from feishu_batch.intents import DEFAULT_PRIORITY
 from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
-from worker.cli.output import console, table
+from worker.cli.output import console, some, table
 from worker.cli.session import open_session
 from worker.importing.cells import CellError, field_value, item_ids
+from worker.importing.row import problems_of
 from worker.importing.rows import parse_object
 
 LONG_WAIT = 600.0
@@ -94,9 +95,13 @@ def _from_text(text: str, options: dict[str, Any]) -> UpdateIntent:
     if extra := [name for name, value in given.items() if usual.get(name) != value]:
         raise WrongUseError(f"--json gives the whole intent; leave out --{extra[0].replace('_', '-')}")
     try:
-        return parse_intent(parse_object(sys.stdin.read() if text == "-" else text))
-    except (CellError, IntentError) as error:
-        raise WrongUseError(f"--json: {'; '.join(str(error).splitlines())}") from None
+        content = parse_object(sys.stdin.read() if text == "-" else text)
+    except CellError as error:
+        raise WrongUseError(f"--json: {error}") from None
+    try:
+        return parse_intent(content)
+    except IntentError as error:
+        raise WrongUseError(f"--json: {'; '.join(problems_of(error, content))}") from None
 
 
 def _from_options(options: dict[str, Any]) -> UpdateIntent:
@@ -114,10 +119,10 @@ def _from_options(options: dict[str, Any]) -> UpdateIntent:
     except CellError as error:
         raise WrongUseError(f"--items: {error}") from None
     except IntentError as error:
-        raise WrongUseError("; ".join(_as_options(str(error)))) from None
+        raise WrongUseError("; ".join(_as_options(problems_of(error, content)))) from None
 
 
-def _as_options(problems: str) -> list[str]:
+def _as_options(problems: list[str]) -> list[str]:
     names = {
         "work_item_type_key": "--type",
         "work_item_ids": "--item",
@@ -126,16 +131,14 @@ def _as_options(problems: str) -> list[str]:
         "before_field_value": "--before",
         "after_field_value": "--after",
     }
-    told = (
-        (where.partition(".")[0], what) for where, _, what in (line.partition(": ") for line in problems.splitlines())
-    )
+    told = ((where.partition(".")[0], what) for where, _, what in (line.partition(": ") for line in problems))
     return [f"{names.get(name, '--' + name.replace('_', '-'))}: {what}" for name, what in told]
 
 
 def _print_result(result: Result) -> None:
     counts = ", ".join(f"{count} {name}" for name, count in result.counts.items())
     out = console()
-    out.print(f"{result.state}: {counts}; {result.requests} requests", soft_wrap=True)
+    out.print(f"{result.state}: {counts}; {some(result.requests, 'request')}", soft_wrap=True)
     if result.failed:
         rows = [(item, why["code"], why["reason"]) for item, why in list(result.failed.items())[:SHOWN]]
         out.print(table(("item", "code", "reason"), rows))

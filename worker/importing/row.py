@@ -36,10 +36,15 @@ def row_of(line: int, content: Mapping[str, Any], import_id: str) -> Row | Rejec
     try:
         intent = parse_intent(content)
     except IntentError as error:
-        return Rejected(line, "; ".join(_with_value(problem, content) for problem in str(error).splitlines()))
+        return Rejected(line, "; ".join(problems_of(error, content)))
     if "intent_id" in content:
         return Row(line, intent, names_itself=True)
     return Row(line, intent.model_copy(update={"intent_id": derived_id(import_id, line, intent)}))
+
+
+def problems_of(error: IntentError, content: Any) -> list[str]:
+    """Each problem with the value that is wrong."""
+    return [_with_value(problem, content) for problem in str(error).splitlines()]
 
 
 def _with_value(problem: str, content: Any) -> str:
