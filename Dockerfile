@@ -38,5 +38,5 @@ VOLUME /var/lib/feishu-batch
 USER 10001:10001
 # What is being sent may finish: `up` takes 30 s at most. Give it `--stop-timeout 40`.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=15s --start-period=60s --retries=3 CMD ["feishu-batch", "health"]
+HEALTHCHECK --interval=15s --timeout=20s --start-period=60s --retries=3 CMD ["feishu-batch", "health"]
 CMD ["feishu-batch", "up"]

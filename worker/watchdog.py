@@ -26,6 +26,7 @@ from worker.beacon import ROLE_OF_QUEUE, Beacon, beacon_file, light
 log = structlog.get_logger("feishu_batch.watchdog")
 
 LOOKS = 4  # per patience
+FIRST_LOOK = 1.0  # seconds after the start: whoever waits for a healthy worker need not wait long
 LONGEST_LOOK = 5.0  # seconds between two looks: a health check wants to know sooner than a long patience
 LAST_WARNING = 15.0  # seconds that a warm shutdown may take before the process is ended hard
 HARD_EXIT = 70  # EX_SOFTWARE
@@ -89,7 +90,9 @@ class Watchdog(bootsteps.StartStopStep):
         files = [beacon_file(settings.data_dir, role) for queue, role in ROLE_OF_QUEUE.items() if queue in queues]
         look = QueueLook(app, queues)
         broker_seen = time.monotonic()
-        while not self._ended.wait(every):
+        wait = min(FIRST_LOOK, every)
+        while not self._ended.wait(wait):
+            wait = every
             waiting = look.waiting()
             now = time.monotonic()
             broker_seen = broker_seen if waiting is None else now

@@ -1,19 +1,18 @@
 """The workers against a server that is not the tests' usual one."""
 
+import contextlib
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from redis import Redis
+from redis import Redis, RedisError
 from stack import WORKERS, Stack
 
-from feishu_batch import FeishuBatch
+from feishu_batch import FeishuBatch, ReadError
+from feishu_batch.handle import Handle
 from feishu_batch.redis_urls import pool_of
 from worker.connections import control_app
-
-
-class Runs(Protocol):
-    def start(self) -> None: ...
-    def kill(self) -> None: ...
 
 
 class DeployStack(Stack):
@@ -38,6 +37,16 @@ class DeployStack(Stack):
         except Exception:  # noqa: BLE001 - the broker is not there yet
             return False
         return len(answers) >= len(WORKERS) - 1
+
+    def wait_supervised(self, handles: Sequence[Handle], patience: float) -> set[str]:
+        """The states in which they ended. kombu ends a worker whose connection breaks; what supervises it starts another."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            self.supervise(0.2)
+            with contextlib.suppress(RedisError, ReadError):
+                if all(handle.result() for handle in handles):
+                    break
+        return {str(result.state) for result in self.wait_all(handles, 1)}
 
     def new_client(self) -> FeishuBatch:
         broker = self.settings.broker_url

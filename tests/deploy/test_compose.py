@@ -113,6 +113,7 @@ def live(tmp_path_factory):
         "FEISHU_BATCH_PLUGIN_SECRET": "secret",
         "FEISHU_BATCH_USER_KEY": "7300000000000000001",
         "FEISHU_BATCH_STALL_SECONDS": "2",
+        "FEISHU_BATCH_REDIS_TIMEOUT_SECONDS": "1",
         "FEISHU_BATCH_SWEEP_SECONDS": "0.5",
     }
     with Containers(directory, services(directory, {**SECRETS, **settings})) as containers:
@@ -196,7 +197,6 @@ def rehearsal(tmp_path):
             containers.start(name)
         containers.wait_healthy("redis", "sandbox")
         containers.start("sandbox-workers")
-        containers.wait_healthy("sandbox-workers")
         yield containers
 
 
@@ -212,4 +212,5 @@ def test_the_sandbox_profile_needs_no_account(rehearsal):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    rehearsal.wait_healthy("sandbox-workers")
     assert rehearsal.stop("sandbox-workers", timeout=40) == 0
