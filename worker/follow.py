@@ -23,6 +23,7 @@ from worker.remote.errors import BatchRefused, LaneStopped, RemoteError
 from worker.remote.models import JobReport, Token
 from worker.remote.tokens import TokenSource
 from worker.submit import settle_slot, trouble_of, write_step
+from worker.tracing import NO_TRACES, Traces
 
 log = structlog.get_logger("feishu_batch.follow")
 
@@ -44,6 +45,7 @@ class Follower:
         policy: Policy,
         hold: float,
         verify_share: float,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._lane = lane
         self._poll_slots = poll_slots
@@ -57,6 +59,7 @@ class Follower:
         # How long a picked batch is kept from others. Asking for it twice does no harm; waiting for a dead worker does.
         self._hold = hold
         self._verify_share = verify_share
+        self._traces = traces
         # A second hint for the lane must not make a second stream of polls in this process.
         self._polling = threading.Lock()
 
@@ -92,6 +95,7 @@ class Follower:
 
     def _poll(self, batch: Batch) -> dict[str, object]:
         token = self._token()
+        began = time.time()
         answer = self._ask(batch, token) if token else None
         if answer is None:
             step = Step(BatchState.OPEN, delay=self._policy.backoff)
@@ -99,6 +103,7 @@ class Follower:
             step = after_poll(batch, answer, self._policy, self._next_poll(batch, answer), verify=self._is_sampled())
             step = _counted(step, batch)
         advanced = self._apply(batch, BatchState.OPEN, step, token)
+        self._traces.polled(batch, began, answer, step.then)
         if isinstance(answer, JobReport) and answer.word in self._policy.final_words:
             self._learn(batch)
             self._log_end(batch, answer, step)
@@ -170,6 +175,7 @@ class Follower:
 
     def _read_back(self, batch: Batch) -> dict[str, object]:
         token = self._token()
+        began = time.time()
         reservation = self._read_slots.take(ahead=PATIENCE) if token else None
         if token is None or reservation is None:
             step = Step(BatchState.CHECK, delay=self._policy.backoff)
@@ -177,6 +183,7 @@ class Follower:
             step = self._look(batch, token)
             self._read_slots.settle(reservation, verdict="accepted")
         self._apply(batch, BatchState.CHECK, step, token)
+        self._traces.read_back(batch, began, len(step.settled), step.then)
         log.info(
             "batch.read_back",
             settled=len(step.settled),

@@ -1,5 +1,6 @@
 """The composition root: everything a worker process works with, built once from the settings and passed on."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,7 @@ from worker.remote.tokens import TokenSource
 from worker.remote.transport import Transport
 from worker.submit import Submitter
 from worker.sweep import LaneSweep, Sweep
+from worker.tracing import Traces, Tracing, tracing_of
 
 DAY = 86_400.0  # seconds
 VERIFY_SHARE = {"unknown": 0.0, "all": 1.0}
@@ -95,7 +97,8 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
     front = Front(redis, settings.key_prefix)
     hints = IntakeHints(app, front)
     configured = load_lanes(settings)
-    lanes = {lane.name: _lane_runtime(lane, settings, app, redis, front) for lane in configured.lanes}
+    tracing = tracing_of(settings, os.environ)
+    lanes = {lane.name: _lane_runtime(lane, settings, app, redis, front, tracing) for lane in configured.lanes}
     return Runtime(
         settings=settings,
         redis=redis,
@@ -119,21 +122,24 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
     )
 
 
-def _lane_runtime(config: LaneConfig, settings: Settings, app: Celery, redis: Redis, front: Front) -> LaneRuntime:
+def _lane_runtime(
+    config: LaneConfig, settings: Settings, app: Celery, redis: Redis, front: Front, tracing: Tracing
+) -> LaneRuntime:
+    traces = tracing.of_lane(redis, settings.key_prefix, config.name)
     lane = Lane(redis, settings.key_prefix, config.name)
     hints = LaneHints(app, lane)
     remote = remote_from(config, settings)
     tokens = TokenSource(
         remote, RedisTokenStore(redis, lane.prefix, config.fingerprint), renew_early=settings.token_renew_early_seconds
     )
-    publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints)
+    publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints, traces)
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
     blame = Blame(lane, config.user_key)
     return LaneRuntime(
         lane=lane,
         hints=hints,
-        submitter=_submitter(lane, hints, remote, tokens, settings, redis, blame),
-        follower=_follower(lane, hints, remote, tokens, settings, redis, progress, blame),
+        submitter=_submitter(lane, hints, remote, tokens, settings, redis, blame, traces),
+        follower=_follower(lane, hints, remote, tokens, settings, redis, progress, blame, traces),
         publisher=publisher,
         progress=progress,
         sweep=LaneSweep(
@@ -155,6 +161,7 @@ def _submitter(
     settings: Settings,
     redis: Redis,
     blame: Blame,
+    traces: Traces,
 ) -> Submitter:
     return Submitter(
         lane=lane,
@@ -169,6 +176,7 @@ def _submitter(
         max_open=settings.max_open_jobs,
         max_wait=settings.max_wait_seconds,
         uuid_survives_token=settings.idempotency_survives_token,
+        traces=traces,
     )
 
 
@@ -181,6 +189,7 @@ def _follower(
     redis: Redis,
     progress: ProgressReports,
     blame: Blame,
+    traces: Traces,
 ) -> Follower:
     return Follower(
         lane=lane,
@@ -196,4 +205,5 @@ def _follower(
         policy=policy_from(settings),
         hold=settings.lease_seconds,
         verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
+        traces=traces,
     )

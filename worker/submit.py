@@ -43,6 +43,7 @@ from worker.remote.errors import (
 )
 from worker.remote.models import Accepted, BatchUpdate, Token
 from worker.remote.tokens import TokenSource
+from worker.tracing import NO_TRACES, Traces
 
 log = structlog.get_logger("feishu_batch.submit")
 
@@ -68,6 +69,7 @@ class Submitter:
         max_open: int,
         max_wait: float,
         uuid_survives_token: bool,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._lane = lane
         self._slots = slots
@@ -81,6 +83,7 @@ class Submitter:
         self._max_open = max_open
         self._max_wait = max_wait
         self._uuid_survives_token = uuid_survives_token
+        self._traces = traces
 
     def run(self) -> dict[str, object]:
         """Send one request, if there is one to send. Returns what happened, in ids."""
@@ -148,6 +151,7 @@ class Submitter:
             self._hints.submit()
 
     def _carry_out(self, batch: Batch, token: Token) -> dict[str, object]:
+        began = time.time()
         step = self._without_request(batch, token)
         answer: Accepted | RemoteError | None = None
         if step is None:
@@ -162,6 +166,7 @@ class Submitter:
                 step = after_submit(batch, answer, self._policy, self._first_poll(batch))
         advanced = self._write(batch, step, left=_has_left(answer))
         self._follow_up(batch, step, token, advanced)
+        self._traces.sent(batch, began, answer, step.then)
         return self._report(batch, step, answer, advanced)
 
     def _without_request(self, batch: Batch, token: Token) -> Step | None:

@@ -25,6 +25,7 @@ class NewIntent:
     keep_every_change: bool
     note: str | None
     items: tuple[int, ...]
+    trace: str = ""  # the producer's traceparent
 
 
 def record_calls(intents: Iterable[NewIntent]) -> Iterator[str]:
@@ -67,6 +68,7 @@ class _Call:
                 ",".join(map(str, intent.items)) if start == 0 else "",
                 str(start),
                 ",".join(map(str, chunk)),
+                intent.trace,
             ]
         )
         self._items += len(chunk)

@@ -159,6 +159,7 @@ class InboxEntry:
     enqueued_at_ms: int
     payload: str
     position: str  # in the stream: `<number>-0` if our script wrote it
+    trace: str = ""  # the producer's traceparent
 
 
 @dataclass(frozen=True, slots=True)

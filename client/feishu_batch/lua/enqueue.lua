@@ -2,7 +2,7 @@
 -- KEYS  1 inbox (stream)  2 ids (hash)  3 sequence (counter)  4 parked (hash)  5 hint (flag)
 -- ARGV  1 how long a hint counts as outstanding, in ms
 --       2 parked signature as JSON, or '' (then any number of intents); a signature belongs to exactly one intent
---       3… triples: intent id, content digest, intent as JSON
+--       3… triples: intent id, content digest, intent as JSON; then, or not, one trace context for all of them
 -- Returns {hint wanted (0|1), n1, status1, n2, status2, …}; status: 'new' | 'same'
 --      or {-1, intent id}: that id is already taken by another content; nothing was written.
 -- Invariant: an id has one number and one content for as long as it is remembered; the stream id of an
@@ -11,7 +11,7 @@ local LARGEST = 140737488355328 -- 2^47; ranks (record.lua) have room for 2^48
 local inbox, ids, sequence, parked, hint = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 local known = {}  -- intent id → '<number>:<digest>…', or ':<digest>' while it has no number
-for i = 3, #ARGV, 3 do
+for i = 3, #ARGV - 2, 3 do
   local id, digest = ARGV[i], ARGV[i + 1]
   local entry = known[id] or redis.call('HGET', ids, id) or (':' .. digest)
   if string.match(entry, '^%d*:(%w+)') ~= digest then return {-1, id} end
@@ -21,8 +21,10 @@ end
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+local trace = #ARGV % 3 == 0 and {'c', ARGV[#ARGV]} or {}
+
 local function add(number, intent, call)
-  return call('XADD', inbox, string.format('%.0f-0', number), 't', string.format('%.0f', now_ms), 'i', intent)
+  return call('XADD', inbox, string.format('%.0f-0', number), 't', string.format('%.0f', now_ms), 'i', intent, unpack(trace))
 end
 
 local function append(intent)
@@ -47,7 +49,7 @@ end
 
 local answer = {0}
 local fresh = false
-for i = 3, #ARGV, 3 do
+for i = 3, #ARGV - 2, 3 do
   local id, digest = ARGV[i], ARGV[i + 1]
   local number, status = tonumber(string.match(known[id], '^(%d+):')), 'same'
   if not number then

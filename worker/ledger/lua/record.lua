@@ -4,7 +4,7 @@
 -- ARGV  1 JSON: {"after": number that must have been recorded before, or "", "groups": [[digest, spec, column name, mode], …],
 --                "intents": [[number, intent id, index of its group from 1, priority, enqueued at (ms), expires at (ms) or "",
 --                             keep every change (bool), note or "", total of items, all items, comma-separated ("" after the
---                             first chunk), items recorded before this chunk, the chunk's items, comma-separated], …]}
+--                             first chunk), items recorded before this chunk, the chunk's items, comma-separated, trace or ""], …]}
 --         All numbers but the index are strings: a double would not hold an id.
 -- Returns {ready groups touched (0|1), intents ended}
 -- Invariants: a cell has at most one owner; behind it the changes stand in the order of their numbers; a chunk is recorded once.
@@ -69,7 +69,7 @@ local function read(row, group)
   return {
     number = row[1], id = row[2], group = group.number, column = group.column, mode = group.mode, priority = row[4],
     enqueued_at = row[5], expires_at = row[6], keep = row[7], note = row[8], total = row[9], all_items = row[10],
-    offset = row[11], items = row[12], rank = rank_of(row[1], row[4]), record = P .. 'intent:' .. row[1],
+    offset = row[11], items = row[12], trace = row[13], rank = rank_of(row[1], row[4]), record = P .. 'intent:' .. row[1],
   }
 end
 
@@ -84,6 +84,7 @@ local function new_record(intent)
   if intent.priority ~= '5' then set('p', intent.priority) end
   if intent.keep then set('k', '1') end
   if intent.note ~= '' then set('nt', intent.note) end
+  if intent.trace ~= '' then set('tc', intent.trace) end
   if intent.expires_at ~= '' then
     set('x', intent.expires_at)
     redis.call('ZADD', P .. 'expiring', intent.expires_at, intent.number)

@@ -1,0 +1,22 @@
+"""What the workers tell of their steps. Times are unix seconds of this process's clock."""
+
+from collections.abc import Iterable
+
+from worker.ledger.records import Batch
+
+
+class Traces:
+    """Each call is made when the step is over. Here: nobody wants to know."""
+
+    def sent(self, batch: Batch, began: float, answer: object, state: str) -> None:
+        """A request to change items; `answer` None: nothing was sent."""
+
+    def polled(self, batch: Batch, began: float, answer: object, state: str) -> None: ...
+
+    def read_back(self, batch: Batch, began: float, settled: int, state: str) -> None: ...
+
+    def ended(self, numbers: Iterable[int]) -> None:
+        """Intents of the lane that have ended. The same one may be told again."""
+
+
+NO_TRACES = Traces()
