@@ -448,7 +448,7 @@ function intentBody(told) {
   const group = told.group ?? {}, when = (text) => (text ? new Date(text).toLocaleString() : "");
   const figures = counts({ ...told.counts, in_flight: told.in_flight, pending: told.pending });
   const facts = [
-    ["Id", told.intent_id], ["State", told.state], ["Items", `${n(told.total)}: ${figures}`], ["Lane", told.lane ?? "not taken in yet"],
+    ["Id", told.intent_id], ["State", told.state], ["Items", figures], ["Lane", told.lane ?? "not taken in yet"],
     ["Change", told.group ? `${group.field_key} ${group.update_mode}` : "refused before it was recorded"], ["Of", told.group ? `${group.work_item_type_key} in ${group.project_key}` : ""],
     ["Old value", "before_field_value" in group && group.before_field_value !== null ? JSON.stringify(group.before_field_value) : ""],
     ["New value", "after_field_value" in group ? JSON.stringify(group.after_field_value) : ""],
