@@ -16,6 +16,7 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
   local content
   if kind == 'string' then content = redis.call('GET', key)
   elseif kind == 'hash' then content = redis.call('HGETALL', key)
+  elseif kind == 'set' then content = redis.call('SMEMBERS', key)
   elseif kind == 'list' then content = redis.call('LRANGE', key, 0, -1)
   elseif kind == 'zset' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   elseif kind == 'stream' then content = redis.call('XLEN', key) end
