@@ -28,6 +28,9 @@ from worker.tracing import NO_TRACES, Traces
 log = structlog.get_logger("feishu_batch.follow")
 
 PATIENCE = 1.0  # seconds that one run waits for something to become due
+# For so long at most a picked batch and its poll slot are kept from others. Longer than polls take; asking for a job twice
+# does no harm, and waiting for a worker that died does.
+HOLD = 4.0  # seconds
 
 
 class Follower:
@@ -56,7 +59,6 @@ class Follower:
         self._progress = progress
         self._blame = blame
         self._policy = policy
-        # How long a picked batch is kept from others. Asking for it twice does no harm; waiting for a dead worker does.
         self._hold = hold
         self._verify_share = verify_share
         self._traces = traces

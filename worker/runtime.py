@@ -14,7 +14,7 @@ from worker.blame import Blame
 from worker.catalogue.build import gate, lane_catalogue
 from worker.catalogue.lane import LaneCatalogue
 from worker.connections import connect
-from worker.follow import Follower
+from worker.follow import HOLD, Follower
 from worker.hints import IntakeHints, LaneHints
 from worker.intake import Intake, LaneDoor
 from worker.ledger.front import Front
@@ -194,7 +194,7 @@ def _follower(
     return Follower(
         lane=lane,
         poll_slots=Slots(
-            redis, lane.key("slot:poll"), settings.effective_poll_slot_seconds, hold=settings.lease_seconds
+            redis, lane.key("slot:poll"), settings.effective_poll_slot_seconds, hold=min(HOLD, settings.lease_seconds)
         ),
         read_slots=Slots(redis, lane.key("slot:read"), 1 / settings.read_slots_per_second),
         remote=remote,
@@ -203,7 +203,7 @@ def _follower(
         progress=progress,
         blame=blame,
         policy=policy_from(settings),
-        hold=settings.lease_seconds,
+        hold=min(HOLD, settings.lease_seconds),
         verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
         traces=traces,
     )

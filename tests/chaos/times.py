@@ -28,14 +28,19 @@ from stack import Server, wait_until
 from feishu_batch import FeishuBatch
 from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX
 from sandbox.process import SandboxProcess
+from worker.follow import HOLD
 from worker.supervisor import HEALTHY_AFTER
 
 STEADY = 3.0  # seconds without a gap before the next fault
-HELD_FOR = 6.0  # seconds (LEASE_SECONDS); for so long whoever asks for a job keeps it from others
 BACKLOG = 350  # intents that no request can share: as many seconds of work
 UP = "from worker.cli.main import main; main()"
 EVENT = re.compile(r"^(\w+) \[(\d+)\] (started|died.*)$")
 SUBMIT, POLL = "batch_update", "task_result"
+# What a worker cannot be made to do from outside: to live, answer, hold its connections, and start nothing.
+STALL = """
+import signal, time
+signal.signal(signal.SIGUSR2, lambda *_: time.sleep(3600))
+"""
 
 
 class Machine:
@@ -63,9 +68,11 @@ class Machine:
             "FEISHU_BATCH_PLUGIN_SECRET": "secret",
             "FEISHU_BATCH_USER_KEY": "7300000000000000001",
             "FEISHU_BATCH_DATA_DIR": str(self._directory / "data"),
-            "PYTHONPATH": os.pathsep.join(sys.path),
+            "PYTHONPATH": os.pathsep.join([str(self._directory / "stall"), *sys.path]),
             "PYTHONUNBUFFERED": "1",
         }
+        (self._directory / "stall").mkdir()
+        (self._directory / "stall" / "sitecustomize.py").write_text(STALL)
         self._said = self._directory / "up.log"
         with self._said.open("wb") as out:
             self._up = subprocess.Popen(
@@ -159,7 +166,7 @@ def poll_killed_while_asking(machine: Machine) -> float:
     redis, lane = machine.client._linked().inbox._redis, f"{DEFAULT_PREFIX}:{{{DEFAULT_LANE}}}:"
 
     machine.hang("task_result:hang_before")
-    held_until = 1000 * (time.time() + HELD_FOR)
+    held_until = 1000 * (time.time() + HOLD)
     batch = min(redis.zrange(f"{lane}jobs", 0, -1, withscores=True), key=lambda entry: abs(entry[1] - held_until))[0]
     moment = _kill(machine, "poll")
     machine.sandbox.clear_faults()
@@ -174,11 +181,30 @@ def intake_killed(machine: Machine) -> float:
     return time.monotonic() - moment
 
 
-def beat_killed(machine: Machine) -> float:
-    moment = _kill(machine, "beat")
-    old = machine.pid("beat")
-    wait_until(lambda: machine.pid("beat") != old, 30, "beat is started again")
-    return time.monotonic() - moment
+def started_again(name: str) -> Callable[[Machine], float]:
+    def take(machine: Machine) -> float:
+        old = machine.pid(name)
+        moment = _kill(machine, name)
+        wait_until(lambda: machine.pid(name) != old, 30, f"{name} is started again")
+        if not any(f"{name} [{old}] died" in death for death in machine.deaths()):
+            raise AssertionError(f"`up` did not say that {name} died")
+        return time.monotonic() - moment
+
+    return take
+
+
+def stalled(name: str) -> Callable[[Machine], float]:
+    """Its main thread stands still, its other threads and connections live: nothing but its watchdog can end it."""
+
+    def take(machine: Machine) -> float:
+        old = machine.pid(name)
+        os.kill(old, signal.SIGUSR2)
+        moment = time.monotonic()
+        machine.work(1)
+        wait_until(lambda: machine.pid(name) != old, 90, f"{name} ended itself and is started again")
+        return time.monotonic() - moment
+
+    return take
 
 
 def redis_restarted(machine: Machine) -> float:
@@ -243,9 +269,15 @@ MEASURED: dict[str, tuple[Callable[[Machine], float], float]] = {
     "submit worker killed between requests → next submit": (submit_killed, 10),
     "submit worker killed while a request is under way → next submit": (submit_killed_while_sending, 10),
     "poll worker killed → next poll": (poll_killed, 10),
-    "poll worker killed while it asks → the job that it asked for is settled": (poll_killed_while_asking, 15),
+    "poll worker killed while it asks → the job that it asked for is settled": (poll_killed_while_asking, 10),
     "intake worker killed → an intent enqueued then is taken in": (intake_killed, 10),
-    "beat killed → started again": (beat_killed, 10),
+    "submit worker killed → `up` says so and starts it again": (started_again("submit"), 10),
+    "poll worker killed → `up` says so and starts it again": (started_again("poll"), 10),
+    "intake worker killed → `up` says so and starts it again": (started_again("intake"), 10),
+    "beat killed → `up` says so and starts it again": (started_again("beat"), 10),
+    "submit worker starts nothing any more → ends itself, started again": (stalled("submit"), 60),
+    "poll worker starts nothing any more → ends itself, started again": (stalled("poll"), 60),
+    "intake worker starts nothing any more → ends itself, started again": (stalled("intake"), 60),
     "all messages deleted → next submit and next poll": (messages_deleted, 10),
     "all connections to Redis cut → next submit and next poll": (cut, 10),
     "all connections to Redis half-open → next submit and next poll": (half_open, 20),
