@@ -9,7 +9,7 @@ from celery.exceptions import Ignore
 
 from config.routing import TaskName
 from feishu_batch.errors import IntentConflict, IntentError
-from feishu_batch.intents import parse_intent
+from feishu_batch.intents import UpdateIntent, parse_intent
 from feishu_batch.packing import PackedIntent
 from tasks.messages import STRATEGY
 from tasks.pipeline import finish
@@ -42,7 +42,15 @@ def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
     if intent.setdefault("intent_id", self.request.id) != self.request.id:
         raise IntentError(f"intent_id: {intent['intent_id']!r} is not the task's own id {self.request.id!r}")
     here = runtime()
-    here.front.enqueue(PackedIntent.of(parse_intent(intent)))
+    parsed = parse_intent(intent)
+    here.front.enqueue(PackedIntent.of(parsed))
     here.hints.arrived()  # writing set the mark of an outstanding hint; the hint is what happens next
     here.intake.drain()
-    return self.replace(finish.si())
+    # Under the same id, so Flower shows the end in place of the beginning: it should read like it.
+    return self.replace(finish.si().set(shadow=self.name, kwargsrepr=_in_short(parsed)))
+
+
+def _in_short(intent: UpdateIntent) -> str:
+    """What Flower shows as arguments: which change, without its value."""
+    shown = intent.model_dump(include={"intent_id", "project_key", "work_item_type_key", "field_key", "update_mode"})
+    return repr({**shown, "items": len(intent.work_item_ids)})

@@ -45,12 +45,12 @@ def _look_into(name: str, task: TaskName) -> LaneRuntime:
 
 
 @app.task(base=Step, name=str(TaskName.INTAKE))
-def intake() -> int:
+def intake() -> dict[str, int]:
     """Record what the inbox holds."""
     structlog.contextvars.clear_contextvars()
     here = runtime()
     here.hints.arrived()
-    return here.intake.drain()
+    return {"intents_taken_in": here.intake.drain()}
 
 
 @app.task(base=Step, name=str(TaskName.SUBMIT_BATCH))
@@ -72,9 +72,9 @@ def read_back(lane: str, batch: int = 0) -> dict[str, object]:  # noqa: ARG001 -
 
 
 @app.task(base=Step, name=str(TaskName.PUBLISH))
-def publish(lane: str) -> int:
+def publish(lane: str) -> dict[str, int]:
     """Make known what became of ended intents."""
-    return _look_into(lane, TaskName.PUBLISH).publisher.run()
+    return {"intents_made_known": _look_into(lane, TaskName.PUBLISH).publisher.run()}
 
 
 @app.task(base=Step, name=str(TaskName.SWEEP), send_events=False)  # every 2 s, and nobody would look at it in Flower
