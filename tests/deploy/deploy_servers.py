@@ -199,7 +199,7 @@ class TlsServer:
             "appendonly yes",
             "appendfsync always",
             'save ""',
-            "user default off",
+            "user default off ~* &* +@all",  # as docs/deployment.md says, and why
             *(f"user {name} on >pw-{name} {rule}" for name, rule in users.items()),
         ]
         configuration = self.directory / "redis.conf"

@@ -34,6 +34,7 @@ CHANGE = {
 def documented_rules() -> dict[str, str]:
     """User → rules, from the page that an operator copies them from."""
     page = (ROOT / "docs/deployment.md").read_text()
+    assert "user default off ~* &* +@all\n" in page
     return dict(re.findall(r"^user (\S+) on >PASSWORD (.*)$", page, re.MULTILINE))
 
 
