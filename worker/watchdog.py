@@ -17,7 +17,6 @@ import structlog
 from celery import Celery, bootsteps
 from celery.signals import task_postrun, task_prerun
 from celery.worker import state
-from kombu import Connection
 from kombu.exceptions import ChannelError
 
 from config.settings import load_settings
@@ -127,7 +126,7 @@ class QueueLook:
     def __init__(self, app: Celery, queues: list[str]) -> None:
         self._app = app
         self._queues = queues
-        self._connection: Connection | None = None
+        self._connection: Any = None  # kombu's Connection, which has no types
 
     def waiting(self) -> int | None:
         """Messages in the queues; None when the broker cannot be asked."""
