@@ -5,18 +5,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from threading import get_ident
 from uuid import uuid4
 
 import structlog
-from pydantic_core import from_json
 from redis.exceptions import RedisError, ResponseError
 
 from feishu_batch.errors import IntentError
-from feishu_batch.intents import UpdateIntent, group_spec, is_real_project_key, parse_intent
+from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.catalogue.gate import Check, without_catalogue
 from worker.catalogue.models import Refusal
+from worker.entries import id_and_items, new_intent
 from worker.hints import IntakeHints, LaneHints
 from worker.ledger.front import Front, IntakeRound
 from worker.ledger.lane import Lane
@@ -141,7 +140,7 @@ class Intake:
 
     def _give_up(self, entry: InboxEntry, reason: str) -> int:
         log.error("inbox.entry_given_up", number=entry.number, reason=reason)
-        intent_id, items = _id_and_items(entry.payload)
+        intent_id, items = id_and_items(entry.payload)
         if intent_id is None:
             self._front.discard(entry)
             return 0
@@ -193,7 +192,7 @@ class Intake:
     def _take(self, entry: InboxEntry, intent: UpdateIntent, accepted: dict[str, list[NewIntent]]) -> str:
         """The lane that answers for the intent. A refused one touches no cell, so it need not wait for those before it."""
         if (holder := self._holder(entry, intent)) is not None:
-            accepted[holder].append(_new_intent(entry, intent))
+            accepted[holder].append(new_intent(entry, intent))
             return holder
         checked = self._check(intent)
         wish = intent if isinstance(checked, Refusal) else checked
@@ -204,7 +203,7 @@ class Intake:
             return self._refuse_unrecorded(entry, intent.intent_id, intent.work_item_ids, refusal)
         # In the lane that would have taken it: had an earlier round recorded it, and died, that would stand and be finished.
         if not isinstance(checked, Refusal) or not self._refuse_checked(entry, intent, checked, name):
-            accepted[name].append(_new_intent(entry, wish))
+            accepted[name].append(new_intent(entry, wish))
         return name
 
     def _refuse_checked(self, entry: InboxEntry, intent: UpdateIntent, refusal: Refusal, lane: str) -> bool:
@@ -222,7 +221,7 @@ class Intake:
     def _refuse_unreadable(self, entry: InboxEntry, error: IntentError) -> dict[str, tuple[InboxEntry, str]]:
         """A library of another version may have written it: then its producer is answered, and the lane that does so returned."""
         log.error("inbox.unreadable_entry", number=entry.number, error=str(error)[:300])
-        intent_id, items = _id_and_items(entry.payload)
+        intent_id, items = id_and_items(entry.payload)
         located = self._front.locate(intent_id) if intent_id else None
         if intent_id is None or located is None or located[0] != entry.number:
             self._front.discard(entry)  # written by nothing of ours: there is nobody to answer
@@ -257,36 +256,3 @@ def _is_redis_trouble(error: Exception) -> bool:
     if type(error) is not ResponseError:
         return isinstance(error, RedisError)
     return "user_script" not in str(error) or any(word in str(error) for word in _STATES_OF_REDIS)
-
-
-def _id_and_items(payload: str) -> tuple[str | None, list[int]]:
-    """What can be told of an intent that is not well-formed. Without items that can be read, one that no work item has."""
-    try:
-        content = from_json(payload)
-    except ValueError:
-        content = None
-    if not isinstance(content, dict) or not isinstance(content.get("intent_id"), str):
-        return None, []
-    listed = content.get("work_item_ids")
-    items = [item for item in listed if isinstance(item, int)] if isinstance(listed, list) else []
-    return content["intent_id"], items or [0]
-
-
-def _new_intent(entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
-    # Without the lane's own user: should that one leave, what is recorded already has to go on as whoever comes after.
-    spec = group_spec(intent)
-    return NewIntent(
-        number=entry.number,
-        intent_id=intent.intent_id,
-        digest=blake2b(spec.encode(), digest_size=12).hexdigest(),
-        spec=spec,
-        column=f"{intent.project_key} {intent.field_key}",
-        mode=str(intent.update_mode),
-        priority=intent.priority,
-        enqueued_at_ms=entry.enqueued_at_ms,
-        expires_at_ms=round(intent.expires_at.timestamp() * 1000) if intent.expires_at else None,
-        keep_every_change=intent.keep_every_change,
-        note=intent.note,
-        items=intent.work_item_ids,
-        trace=entry.trace,
-    )

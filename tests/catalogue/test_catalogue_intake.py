@@ -162,10 +162,10 @@ def test_a_large_intent_that_was_recorded_in_part_is_finished_as_it_began(
 
 
 def new_intent(runtime, intent):
-    from worker.intake import _new_intent
+    from worker.entries import new_intent
     from worker.ledger.records import InboxEntry
 
-    return _new_intent(InboxEntry(1, 1, intent.to_json(), "1-0"), intent)
+    return new_intent(InboxEntry(1, 1, intent.to_json(), "1-0"), intent)
 
 
 def test_a_space_that_was_looked_up_stays_in_the_lane_that_took_it(

@@ -8,7 +8,7 @@ from worker.app import app  # noqa: F401 - Celery looks for it here
 from worker.remote.client import RemoteClient
 
 _new_intent, _shows, _batch_update, _task_result = (
-    intake._new_intent,
+    intake.new_intent,
     follow.shows,
     RemoteClient.batch_update,
     RemoteClient.task_result,
@@ -41,4 +41,4 @@ def shows(kind, mode, before, after, stored):
     return _shows(kind, mode, before, after, stored)
 
 
-intake._new_intent, follow.shows, RemoteClient.batch_update = new_intent, shows, batch_update
+intake.new_intent, follow.shows, RemoteClient.batch_update = new_intent, shows, batch_update

@@ -1,0 +1,42 @@
+"""What an entry of the inbox says."""
+
+from hashlib import blake2b
+
+from pydantic_core import from_json
+
+from feishu_batch.intents import UpdateIntent, group_spec
+from worker.ledger.recording import NewIntent
+from worker.ledger.records import InboxEntry
+
+
+def id_and_items(payload: str) -> tuple[str | None, list[int]]:
+    """What can be told of an intent that is not well-formed. Without items that can be read, one that no work item has."""
+    try:
+        content = from_json(payload)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("intent_id"), str):
+        return None, []
+    listed = content.get("work_item_ids")
+    items = [item for item in listed if isinstance(item, int)] if isinstance(listed, list) else []
+    return content["intent_id"], items or [0]
+
+
+def new_intent(entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
+    # Without the lane's own user: should that one leave, what is recorded already has to go on as whoever comes after.
+    spec = group_spec(intent)
+    return NewIntent(
+        number=entry.number,
+        intent_id=intent.intent_id,
+        digest=blake2b(spec.encode(), digest_size=12).hexdigest(),
+        spec=spec,
+        column=f"{intent.project_key} {intent.field_key}",
+        mode=str(intent.update_mode),
+        priority=intent.priority,
+        enqueued_at_ms=entry.enqueued_at_ms,
+        expires_at_ms=round(intent.expires_at.timestamp() * 1000) if intent.expires_at else None,
+        keep_every_change=intent.keep_every_change,
+        note=intent.note,
+        items=intent.work_item_ids,
+        trace=entry.trace,
+    )
