@@ -52,5 +52,7 @@ def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
 
 def _in_short(intent: UpdateIntent) -> str:
     """What Flower shows as arguments: which change, without its value."""
-    shown = intent.model_dump(include={"intent_id", "project_key", "work_item_type_key", "field_key", "update_mode"})
+    shown = intent.model_dump(
+        mode="json", include={"intent_id", "project_key", "work_item_type_key", "field_key", "update_mode"}
+    )
     return repr({**shown, "items": len(intent.work_item_ids)})

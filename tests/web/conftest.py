@@ -20,6 +20,7 @@ from browser import chromium, require_browser
 from stack import Stack
 
 COMMAND = [sys.executable, "-m", "worker.cli.main", "dashboard"]
+SECRET = "a-secret-of-the-plugin-in-the-tests"
 PICTURES = Path(os.environ["PICTURES"]).absolute() if "PICTURES" in os.environ else None
 ADDRESS = re.compile(r"http://(?:\S+):(\d+)")
 
@@ -73,7 +74,7 @@ def serving(redis_url: str, prefix: str, cwd: Path, *, port: int = 0, **settings
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("web")) as stack:
+    with Stack(tmp_path_factory.mktemp("web"), plugin_secret=SECRET) as stack:
         yield stack
 
 

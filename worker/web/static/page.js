@@ -214,7 +214,7 @@ function laneCard() {
   const stats = make("dl", "stats"), chart = make("div", "chart"), caption = make("p", "soft");
   chart.setAttribute("role", "img");
   const figure = (label) => { const value = make("dd"); stats.append(make("div", "", make("dt", "", label), value)); return value; };
-  const used = figure("Slots used"), ready = figure("Ready to send"), open = figure("Open jobs"), odd = figure("In trouble");
+  const used = figure("Slots used"), ready = figure("Ready"), open = figure("Open jobs"), odd = figure("In trouble");
   const usedText = make("span"), usedBar = make("i"), readyText = make("span"), readyMore = make("small");
   used.append(usedText, make("div", "use", usedBar));
   ready.append(readyText, " ", readyMore);
@@ -307,11 +307,11 @@ function failureRow(first) {
     put(why, group.reason && group.reason !== group.code ? group.reason : "");
     why.hidden = !why.textContent;
     retry.hidden = !group.code;
-    const key = group.items.map((one) => one.item).join();
+    const key = `${group.count} ${group.items.map((one) => one.item).join()}`;
     if (items.dataset.items !== key) {
       items.dataset.items = key;
       const links = group.items.slice(0, 5).flatMap((one) => [button(one.item, "link", () => showIntent(one.intent)), ", "]);
-      items.replaceChildren(some(Math.min(group.count, 5) === group.count ? group.count : 5, "item"), ": ", ...links.slice(0, -1), group.count > 5 ? ` and ${n(group.count - 5)} more` : "");
+      items.replaceChildren(some(group.count, "item"), ": ", ...links.slice(0, -1), group.count > 5 ? ` and ${n(group.count - 5)} more` : "");
     }
   };
   return node;

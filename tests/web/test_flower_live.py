@@ -1,0 +1,133 @@
+"""Flower on a live run: tasks one can tell apart, with their ids, and no secret."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from browser import DESKTOP, look_like
+from conftest import SECRET, without_ours
+from model import PROJECT
+from selenium.webdriver.common.by import By
+from stack import free_port
+
+from feishu_batch import signature
+
+AUTH = ("flower", "a-password-of-flower-in-the-tests")
+VALUE = "a value that Flower need not show"
+PATIENCE = 25.0
+STORY = {"project_key": PROJECT, "work_item_type_key": "story", "update_mode": "UPDATE", "field_key": "field_a1b2c3"}
+
+
+@pytest.fixture(scope="module")
+def flower(running, tmp_path_factory):
+    env = {**without_ours(), "FLOWER_BASIC_AUTH": ":".join(AUTH), "PYTHONPATH": str(Path.cwd())}
+    env |= {"FEISHU_BATCH_REDIS_URL": running.server.url, "FEISHU_BATCH_KEY_PREFIX": running.settings.key_prefix}
+    port = free_port()
+    command = [sys.executable, "-m", "celery", "-A", "worker.app", "flower", "--address=127.0.0.1", f"--port={port}"]
+    cwd = tmp_path_factory.mktemp("flower")
+    with (cwd / "flower.log").open("wb") as log:
+        process = subprocess.Popen(command, env=env, cwd=cwd, stdout=log, stderr=log)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=AUTH, timeout=10, trust_env=False) as client:
+            until(lambda: is_up(client), (cwd / "flower.log").read_text)
+            yield client
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def is_up(client):
+    try:
+        return client.get("/healthcheck").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def until(condition, told=lambda: ""):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, told()
+        time.sleep(0.1)
+    return found
+
+
+def tasks(flower):
+    return flower.get("/api/tasks", params={"limit": 500}).json()
+
+
+@pytest.fixture(scope="module")
+def run(flower, running):
+    """Ids of two intents that went through Celery's door, one of which fails in part."""
+    app = running.celery_app()
+    wishes = ([1801, 1802, 1803], [1042, 1804])
+    sent = [signature(app=app, **STORY, work_item_ids=ids, after_field_value=VALUE).apply_async() for ids in wishes]
+    good, bad = [one.id for one in sent]
+    seen = until(lambda: ended(flower, good, bad), lambda: json.dumps(tasks(flower))[:4000])
+    return good, bad, seen
+
+
+def ended(flower, good, bad):
+    seen = tasks(flower)
+    states = [seen.get(good, {}).get("state"), seen.get(bad, {}).get("state")]
+    steps = [task for task in seen.values() if task["name"] == "feishu_batch.publish" and task["result"]]
+    return seen if states == ["SUCCESS", "FAILURE"] and steps else None
+
+
+def test_an_intent_reads_as_one_and_names_its_id_and_no_value(run):
+    good, bad, seen = run
+    for intent_id, items in ((good, 3), (bad, 2)):
+        task = seen[intent_id]
+        assert task["name"] == "feishu_batch.update_work_items"
+        assert f"'intent_id': '{intent_id}'" in task["kwargs"]
+        assert f"'items': {items}" in task["kwargs"]
+        assert "'field_key': 'field_a1b2c3', 'update_mode': 'UPDATE'" in task["kwargs"]
+    assert "'state': 'succeeded'" in seen[good]["result"]
+    assert "1042 (NoPermissionToModify" in seen[bad]["exception"]
+    assert VALUE not in json.dumps([seen[good], seen[bad]])
+
+
+def test_steps_name_batch_and_job_and_say_what_happened(run):
+    _, _, seen = run
+    results = {}
+    for task in seen.values():
+        results.setdefault(task["name"], []).append((task["kwargs"], task["result"] or ""))
+    submitted = [result for _, result in results["feishu_batch.submit_batch"] if "'batch':" in result]
+    assert any("'job': 'WORK_ITEM_BATCH_UPDATE-" in result and "'items': " in result for result in submitted)
+    polls = results["feishu_batch.poll_job"]
+    assert any("'state': 'settled'" in result and "'job':" in result for _, result in polls)
+    assert any("'batch':" in kwargs and "'job':" in kwargs for kwargs, _ in polls)
+    assert all("'lane': 'default'" in kwargs for kwargs, _ in polls)
+    assert any("'intents_made_known': " in result for _, result in results["feishu_batch.publish"])
+    assert all(name.startswith("feishu_batch.") for name in results)
+
+
+def test_no_secret_is_anywhere(run, flower):
+    texts = [
+        json.dumps(run[2]),
+        *(flower.get(path).text for path in ("/workers", "/tasks", "/broker", "/api/workers?refresh=1")),
+    ]
+    assert [text for text in texts if SECRET in text or "token" in text.lower().replace("token_type", "")] == []
+
+
+def test_strangers_see_nothing(flower):
+    with httpx.Client(base_url=flower.base_url, trust_env=False) as client:
+        assert client.get("/api/tasks").status_code == 401
+        assert client.get("/tasks").status_code == 401
+
+
+def test_its_pages_show_names_and_results(run, flower, driver, save):
+    good, _, _ = run
+    at = urlsplit(str(flower.base_url)).netloc
+    look_like(driver, DESKTOP)
+    driver.get(f"http://{AUTH[0]}:{AUTH[1]}@{at}/tasks")
+    until(lambda: "feishu_batch.submit_batch" in driver.find_element(By.TAG_NAME, "body").text)
+    assert driver.save_screenshot(str(save("flower-tasks")))
+    driver.get(f"http://{at}/task/{good}")
+    until(lambda: "feishu_batch.update_work_items" in driver.find_element(By.TAG_NAME, "body").text)
+    assert driver.save_screenshot(str(save("flower-intent")))
+    driver.get("about:blank")
