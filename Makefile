@@ -32,8 +32,10 @@ typecheck: $(STAMP)
 imports: $(STAMP)
 	@$(BIN)/lint-imports
 
+# Side by side, a file at a time: most tests wait for something.
+TEST_PROCESSES ?= 3
 unit: $(STAMP)
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 test: lint typecheck imports unit
 

@@ -52,6 +52,13 @@ class FakeFeishuBatch(Producer):
         record = _record(len(intent.work_item_ids), outcomes, self._enqueued_at[intent_id])
         self._views[intent_id] = view_of_record(intent_id, keys, record, outcomes)
 
+    def enqueue_if_newest(self, intents: Sequence[UpdateIntent], newest: int) -> int | None:
+        """Numbers count what was enqueued, from 1."""
+        if newest != len(self.intents):
+            return None
+        self._put([PackedIntent.of(intent) for intent in intents])
+        return len(self.intents)
+
     def close(self) -> None:
         """Nothing to close."""
 

@@ -39,9 +39,9 @@ def test_an_enqueued_intent_is_in_the_inbox(client, redis, prefix):
 
 def test_a_bad_intent_is_refused_before_anything_is_written(client, redis, prefix):
     with pytest.raises(IntentError, match="project_key"):
-        client.enqueue(**content(project_key="simple"))
+        client.enqueue(**content(project_key="not simple"))
     with pytest.raises(IntentError, match=r"^intents\.1: field_key: "):
-        client.enqueue_many([content(), content(field_key="?")])
+        client.enqueue_many([content(), content(field_key=" spaces ")])
     assert inbox(redis, prefix) == []
 
 

@@ -204,6 +204,7 @@ def test_a_hint_is_sent_at_once_after_an_intent_came_by_message(stack):
     wait_until(lambda: stack.front.locate(sent.id), 5, "the task was taken in")
     [handle] = stack.client.enqueue_many([intent([1111])])
     wait_until(lambda: handle.view().lane, 1, "the second intent is recorded")
+    stack.start("beat")
     assert sent.get(timeout=10)["state"] == "succeeded"
     handle.wait(10)
 

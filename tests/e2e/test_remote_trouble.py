@@ -104,7 +104,7 @@ def test_a_request_that_is_refused_for_its_value_fails_its_intent_only(stack):
     )
     results = [bad.wait(10), good.wait(10)]
     assert results[1].ok
-    assert results[0].counts.get("superseded") or results[0].failed["1127"]["code"] == "20050"
+    assert results[0].counts.get("superseded") or results[0].failed["1127"]["code"] == "unknown_option"
 
 
 def test_one_bad_item_is_found_by_halving_and_its_49_neighbours_go_through(tmp_path):

@@ -17,7 +17,7 @@ from stack import Stack  # noqa: E402
 
 @pytest.fixture(scope="session")
 def shared_fault_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultStack]:
-    with FaultStack(tmp_path_factory.mktemp("faults"), max_attempts=1) as stack:
+    with FaultStack(tmp_path_factory.mktemp("faults"), max_attempts=1, catalogue="off") as stack:
         yield stack
 
 

@@ -100,7 +100,7 @@ def test_an_intent_of_another_lane_that_is_recorded_in_full_is_found_there(two_l
 
 def test_an_intent_of_which_nothing_is_recorded_fails_as_a_whole(site):
     site.enqueue(wish("broken"))
-    site.intake(lane=Breaks).drain()
+    site.intake(lane=Breaks).drain(longest=10)
     _, result = result_of(site, "broken")
     assert result.counts == {"succeeded": 0, "failed": 2}
     assert site.front.inbox_length() == 0

@@ -32,7 +32,7 @@ def run(role: str, name: str) -> NoReturn:
     directly: SIGTERM lets what is being sent finish. It waits for a Redis that does not answer yet. Needs FEISHU_BATCH_REDIS_URL, and the
     credentials except for beat. See whether it gets on with: feishu-batch health ROLE
 
-    Exit codes: those of Celery; 2 a setting is missing or wrong; 3 no Redis is named, or it cannot be used.
+    Exit codes: 0 ended as it was asked to; others of Celery; 2 a setting is missing or wrong; 3 no Redis is named, or it cannot be used.
     """
     settings = with_running_redis(load_settings())
     if role != "beat":

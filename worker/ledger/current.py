@@ -93,7 +93,7 @@ class Current:
         pipe.hlen(self._front.ids)
         for lane in self._lanes:
             pipe.zcard(self._key(lane, "ended:succeeded")).zcard(self._key(lane, "ended:failed"))
-        known, *ended = pipe.execute()
+        known, *ended = map(int, pipe.execute())
         return max(0, known - sum(ended))
 
     def intents(self, places: Iterable[tuple[str, int]]) -> list[IntentRow]:

@@ -124,7 +124,15 @@ class Slots:
         answer: str = "",
     ) -> int:
         strikes = {"strike": "strike", "neutral": "keep"}.get(verdict, "reset")
-        args = [reservation.id, _us(delay), strikes, "1" if only_later else "", _us(credit), self._me, answer]
+        args: list[str | int] = [
+            reservation.id,
+            _us(delay),
+            strikes,
+            "1" if only_later else "",
+            _us(credit),
+            self._me,
+            answer,
+        ]
         told = self._scripts.get("settle_slot")(keys=[self._key], args=args)
         return int(told[0])
 

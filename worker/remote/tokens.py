@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from worker.remote.errors import NotExecuted, RateLimited
+from worker.remote.errors import NotExecuted, RateLimited, RemoteError
 from worker.remote.models import Token
 
 RENEW_EARLY = 300.0  # seconds
@@ -73,6 +73,7 @@ class TokenSource:
         self._lock_wait = lock_wait
         self._not_before = 0.0
         self._log_in_from = 0.0
+        self._log_in_error = ""
         self._rejected = ""  # the fingerprint of a token that the remote system refused, whatever its time says
 
     def get(self) -> Token:
@@ -121,9 +122,13 @@ class TokenSource:
     def _log_in(self) -> Token:
         """Whoever has no token asks again and again: a log-in that fails is not repeated faster than this."""
         if self._clock() < self._log_in_from:
-            raise NotExecuted("the log-in failed a moment ago; it is tried again soon")
+            raise NotExecuted(f"the log-in failed a moment ago, it is tried again soon: {self._log_in_error}")
         self._log_in_from = self._clock() + PAUSE_BETWEEN_LOG_INS
-        token = self._authenticate()
+        try:
+            token = self._authenticate()
+        except RemoteError as error:
+            self._log_in_error = str(error)
+            raise
         self._log_in_from = 0.0
         return token
 
