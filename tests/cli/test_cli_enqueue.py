@@ -5,10 +5,10 @@ import threading
 import time
 
 import pytest
-from conftest import PROJECT
 
 from feishu_batch.intents import parse_intent
 
+PROJECT = "5f0c1a2b3c4d5e6f70818283"
 BASE = ("enqueue", "--project-key", PROJECT, "--type", "story", "--field", "f")
 
 
