@@ -3,17 +3,15 @@
 import asyncio
 import contextlib
 import json
-import os
 import re
 import shlex
-import signal
-import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
 from celery import Celery
 from pages import BIN, ROOT, block_with, blocks, commands_of, text
+from shell import clean_environment, run, running_up
 from stack import SLOT, wait_until
 
 from config.lanes import load_lanes
@@ -40,10 +38,6 @@ def execute(block, **names):
     namespace = {"__name__": "documented", **names}
     exec(compile(block, "document", "exec"), namespace)
     return SimpleNamespace(**namespace)
-
-
-def run(command, **options):
-    return subprocess.run(command, shell=True, text=True, capture_output=True, timeout=30, check=False, **options)
 
 
 def stub(monkeypatch, name, **content):
@@ -82,10 +76,8 @@ def test_the_shell_commands_of_the_readme_run(tmp_path):
     with SandboxProcess(window=SLOT, job_median=SLOT) as sandbox:
         given = dict(part.split("=") for part in shlex.split(export)[1:])
         assert list(given.values()) == ["…"] * 3
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("FEISHU_BATCH_")}
-        environ |= dict.fromkeys(given, "7300000000000000001")
+        environ = clean_environment() | dict.fromkeys(given, "7300000000000000001")
         environ |= {"FEISHU_BATCH_BASE_URL": sandbox.base_url, "FEISHU_BATCH_SLOT_SECONDS": str(SLOT)}
-        environ["PATH"] = f"{BIN}{os.pathsep}{environ['PATH']}"
         with running_up(tmp_path, environ):
             results = {command: run(command, cwd=tmp_path, env=environ) for command in others}
             url = (tmp_path / ".feishu-batch/redis-url").read_text()
@@ -93,21 +85,6 @@ def test_the_shell_commands_of_the_readme_run(tmp_path):
         assert {command: result.returncode for command, result in results.items()} == dict.fromkeys(others, 0), results
         assert sandbox.violations()["total"] == 0
         assert sandbox.values()[1001] == {"field_3f6a90": 5, "field_a1b2c3": "Shipped, at last"}
-
-
-@contextlib.contextmanager
-def running_up(directory, environ):
-    log = directory / "up.log"
-    with log.open("wb") as output:
-        up = subprocess.Popen(["feishu-batch", "up"], cwd=directory, env=environ, stdout=output, stderr=output)
-    try:
-        wait_until(lambda: "Ready." in log.read_text() or up.poll() is not None, 20, "up is ready")
-        yield
-        up.send_signal(signal.SIGTERM)
-        assert up.wait(20) == 0, log.read_text()[-3000:]
-    finally:
-        up.kill()
-        up.wait()
 
 
 # --- docs/producers.md ----------------------------------------------------------------------------------------------

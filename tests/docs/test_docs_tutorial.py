@@ -1,0 +1,99 @@
+"""The tutorial's way with the sandbox, from its first command to its last, and what it says that one sees."""
+
+import re
+import shlex
+import urllib.request
+from pathlib import Path
+
+import pytest
+from pages import block_with, blocks, commands_of
+from shell import clean_environment, run, running_up
+from stack import SLOT, wait_until
+
+from sandbox.process import SandboxProcess
+
+TUTORIAL = "docs/tutorial.md"
+BEFORE = ["make demo", ". .venv/bin/activate", "mkdir -p ~/feishu-tour && cd ~/feishu-tour"]  # the tests' environment
+SHOWN_URL = "http://127.0.0.1:8765"
+SOME_FAILED = [
+    "feishu-batch plan changes.csv --check",
+    "feishu-batch import changes.csv --import-id sprint-7 --wait --report outcome.csv",
+]
+IMPORT_AGAIN = "feishu-batch import changes.csv --import-id sprint-7"
+EVERYTHING = {
+    **{item: {"priority", "field_3f6a90"} for item in (1001, 1002, 1003)},
+    1004: {"field_f5ed1b"},
+    1005: {"priority"},
+}
+
+
+def sandbox_part() -> list[str]:
+    commands = commands_of(TUTORIAL)
+    return commands[: commands.index("feishu-batch doctor")]
+
+
+def fault_of(sandbox: str) -> str:
+    """The tests' sandbox has another port and faster jobs, and the same fault."""
+    name, command, port, number, option, fault = shlex.split(sandbox)
+    assert [name, command, port, number, option] == ["feishu-batch", "sandbox", "--port", "8765", "--fault"]
+    return fault
+
+
+def pattern(line: str) -> re.Pattern[str]:
+    """A line as shown: blanks do not count, `…` is anything."""
+    words = [re.escape(part) for part in " ".join(line.split()).split("…")]
+    return re.compile(".*".join(words))
+
+
+def shown(block: str, printed: str) -> list[str]:
+    """The lines of a block of output that were not printed."""
+    seen = [" ".join(line.split()) for line in printed.splitlines()]
+    return [line for line in block.splitlines() if not any(map(pattern(line).fullmatch, seen))]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "changes.csv").write_text(*blocks(TUTORIAL, "csv"))
+    return tmp_path
+
+
+def test_the_tutorial_says_what_one_sees(directory):
+    commands = sandbox_part()
+    assert commands[:3] == BEFORE
+    sandbox_command, up, *others = commands[3:]
+    assert up == "feishu-batch up"
+    with SandboxProcess(faults=[fault_of(sandbox_command)], window=SLOT, job_median=SLOT) as sandbox:
+        given = block_with(TUTORIAL, "ini", "=demo").replace(SHOWN_URL, sandbox.base_url)
+        (directory / ".env").write_text(given)
+        environ = clean_environment() | {"FEISHU_BATCH_SLOT_SECONDS": str(SLOT)}
+        with running_up(directory, environ) as log:
+            printed, codes = [as_shown(log.read_text(), sandbox.base_url)], {}
+            for command in others:
+                correct(directory, command)
+                result = run(command, cwd=directory, env=environ)
+                codes[command] = result.returncode
+                printed.append(result.stdout)
+            wait_until(lambda: changed(sandbox) == EVERYTHING, 10, "every change of the tutorial is there")
+        assert sandbox.violations()["total"] == 0
+    assert codes == {**dict.fromkeys(others, 0), **dict.fromkeys(SOME_FAILED, 1)}
+    output = "\n".join(printed)
+    assert [line for block in blocks(TUTORIAL, "text") for line in shown(block, output)] == []
+
+
+def as_shown(said: str, sandbox_url: str) -> str:
+    """What `up` said, with the ports of the tutorial; its page is there."""
+    [(line, page)] = re.findall(r"^(status page: (\S+).*)", said, re.MULTILINE)
+    with urllib.request.urlopen(page) as answer:
+        assert b"feishu-batch" in answer.read()
+    return said.replace(line, "status page: http://127.0.0.1:8650").replace(sandbox_url, SHOWN_URL)
+
+
+def changed(sandbox: SandboxProcess) -> dict[int, set[str]]:
+    return {item: set(fields) for item, fields in sandbox.values().items()}
+
+
+def correct(directory: Path, command: str) -> None:
+    """The reader's own step before the second import."""
+    if command == IMPORT_AGAIN:
+        file = directory / "changes.csv"
+        file.write_text(file.read_text().replace("P9", "P0"))
