@@ -7,7 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent  # where the command is
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "client/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README_ZH = ROOT / "README.zh-CN.md"
+PAGES = [README, README_ZH, ROOT / "CHANGELOG.md", ROOT / "client/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def text(page: str) -> str:

@@ -1,0 +1,66 @@
+"""The two READMEs say the same: what has no language is equal in both."""
+
+import re
+
+import pytest
+from pages import README, README_ZH
+
+SETTINGS_ROW = re.compile(r"^\| (`FEISHU_BATCH_[^|]*)\|([^|]*)\|", re.MULTILINE)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+SPAN = re.compile(r"`([^`\n]+)`")
+ENGLISH, CHINESE = README.read_text(encoding="utf-8"), README_ZH.read_text(encoding="utf-8")
+
+
+def prose(page: str) -> str:
+    return FENCE.sub("", page)
+
+
+def headings(page: str) -> list[int]:
+    return [len(marks) for marks in re.findall(r"^(#+) ", prose(page), re.MULTILINE)]
+
+
+def without_comments(code: str) -> list[str]:
+    lines = [re.sub(r"(^|\s{2,})# .*", "", line).rstrip() for line in code.splitlines()]
+    return [line for line in lines if line]
+
+
+def code(page: str) -> list[tuple[str, list[str]]]:
+    return [(language, without_comments(block)) for language, block in FENCE.findall(page)]
+
+
+def settings(page: str) -> list[tuple[str, str]]:
+    return [(names.strip(), default.strip()) for names, default in SETTINGS_ROW.findall(page)]
+
+
+def links(page: str) -> list[str]:
+    return [target for target in LINK.findall(page) if not target.startswith("README")]
+
+
+def list_items(page: str) -> list[str]:
+    return re.findall(r"^(-|\d+\.) ", prose(page), re.MULTILINE)
+
+
+def section_spans(page: str) -> list[list[str]]:
+    """The code spans of each section, in no order: languages differ in theirs."""
+    return [sorted(SPAN.findall(section)) for section in re.split(r"^#+ .*$", prose(page), flags=re.MULTILINE)]
+
+
+@pytest.mark.parametrize("part", [headings, code, settings, links, list_items, section_spans], ids=lambda f: f.__name__)
+def test_both_readmes_have_the_same(part):
+    assert part(ENGLISH)
+    assert part(CHINESE) == part(ENGLISH)
+
+
+def test_they_are_of_one_length():
+    assert len(CHINESE.splitlines()) == len(ENGLISH.splitlines())
+
+
+def test_each_links_to_the_other_at_its_top():
+    assert f"]({README_ZH.name})" in ENGLISH.partition("\n## ")[0]
+    assert f"]({README.name})" in CHINESE.partition("\n## ")[0]
+
+
+def test_the_settings_and_the_code_are_found():
+    assert len(settings(ENGLISH)) >= 8
+    assert [language for language, _ in code(ENGLISH)].count("sh") >= 3
