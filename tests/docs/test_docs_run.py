@@ -12,7 +12,7 @@ import pytest
 from celery import Celery
 from pages import BIN, ROOT, block_with, blocks, commands_of, text
 from shell import clean_environment, run, running_up
-from stack import SLOT, wait_until
+from stack import SLOT, free_port, wait_until
 
 from config.lanes import load_lanes
 from config.settings import Settings
@@ -110,6 +110,14 @@ def test_the_django_example_enqueues_after_the_commit(stack, monkeypatch):
     assert stack.client.handle("story-17-closed-3").wait(20).ok
 
 
+def test_the_page_of_the_django_example_survives_a_redis_that_is_away(stack, monkeypatch, caplog):
+    monkeypatch.setenv("FEISHU_BATCH_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    stub(monkeypatch, "django.db", transaction=None)
+    page = execute(block_with(PRODUCERS, "python", "django"))
+    page.send_status(SimpleNamespace(pk=18, version=1, project_key=INTENT["project_key"], work_item_id=1024))
+    assert "the status of story 18 is not enqueued" in caplog.text
+
+
 def test_the_fastapi_example_answers(stack, monkeypatch):
     async def run_in_threadpool(function, *args):
         return function(*args)
@@ -131,9 +139,12 @@ def test_the_flask_example_answers(stack, monkeypatch):
     app = SimpleNamespace(post=lambda *_, **__: lambda f: f)
     request = SimpleNamespace(get_json=lambda: INTENT)
     stub(monkeypatch, "flask", Flask=lambda _: app, request=request)
-    told, status = execute(block_with(PRODUCERS, "python", "Flask(")).change()
+    page = execute(block_with(PRODUCERS, "python", "Flask("))
+    told, status = page.change()
     assert status == 202
     assert stack.client.handle(told["intent_id"]).wait(20).ok
+    request.get_json = lambda: {**INTENT, "colour": "red"}
+    assert page.change()[1] == 422
 
 
 def test_enqueuing_again_until_it_succeeds(stack):
