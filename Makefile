@@ -53,7 +53,7 @@ chaos-times: $(STAMP)
 # What docs/performance.md says, measured here: about 20 minutes. Another program on the same cores shows in the figures.
 QUICK ?=
 ONLY ?= pacing throughput batches latency enqueue bulk packing polling claim memory commands idle lanes import_memory plots
-BENCH_PYTHON = $(if $(filter plots,$*),bench/.venv-plots/bin/python,$(BIN)/python)
+BENCH_PYTHON = $(if $(filter plots idle,$*),bench/.venv-$*/bin/python,$(BIN)/python)
 bench: $(ONLY:%=bench-%)
 
 bench-%: $(STAMP)
@@ -63,6 +63,7 @@ bench-%: $(STAMP)
 # What a benchmark needs beyond our own environment goes into one of its own.
 bench-batches: bench/.venv-batches/.installed
 bench-plots: bench/.venv-plots/.installed
+bench-idle: bench/.venv-idle/.installed
 bench/.venv-%/.installed: bench/requirements-%.txt
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<

@@ -9,8 +9,6 @@ from itertools import islice, repeat
 from typing import Any, BinaryIO, Final
 from xml.parsers import expat
 
-import openpyxl  # type: ignore[import-untyped]
-
 from worker.importing.cells import CellError
 from worker.importing.columns import ImportFileError, columns_of
 from worker.importing.row import Rejected, Row, row_of
@@ -102,6 +100,8 @@ def _fill(step: list[tuple[int, Any]], numbered: Iterator[tuple[int, Any]]) -> s
 
 
 def _sheet(stream: BinaryIO, name: str | None, *, formulas: bool) -> Any:
+    import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 - 13 MB that a worker without workbooks need not have
+
     stream.seek(0)
     try:
         with warnings.catch_warnings():
