@@ -8,6 +8,9 @@ from redis.exceptions import RedisError
 from worker.heartbeat import Heartbeat
 from worker.pacing.slots import LATENESS, Reservation, Slots
 
+# Seconds before its slot at which the request is made ready: what that takes, and what a processor needs that was asleep.
+EARLY = 0.008
+
 
 class Leave:
     """The lane's lease, and a slot that opens within `ahead` seconds. Connecting takes its time: both are looked at again after it."""
@@ -19,25 +22,29 @@ class Leave:
         self.reservation: Reservation | None = None
 
     def take(self) -> bool:
-        """Wait for a slot. False: none opens in time, or the lease is lost."""
-        self.reservation = self._slots.take(ahead=self._ahead)
+        """Wait until shortly before a slot. False: none opens in time, or the lease is lost."""
+        self.reservation = self._slots.take(ahead=self._ahead, early=EARLY)
         if self.reservation is not None and self._lease.lost:
             self.give_back()
         return self.reservation is not None
 
     def still_holds(self) -> bool:
-        """Right before the first byte. A slot that is over by then is changed for another one, else a lane whose connections
-        are slow to come about would never send. Where Redis cannot be asked nothing is sent.
+        """Right before the first byte: wait until the slot opens. One that is over by then is changed for another, else a lane
+        whose connections are slow to come about would never send. Where Redis cannot be asked nothing is sent.
         """
-        if self._lease.lost or self.reservation is None:
-            return False
-        if time.monotonic() - self.reservation.opens_at < LATENESS * self._slots.spacing.slot:
-            return True
-        try:
-            self.give_back()
-            return self.take()
-        except RedisError:
-            return False
+        while self.reservation is not None:
+            time.sleep(max(0.0, self.reservation.opens_at - time.monotonic()))
+            if self._lease.lost:
+                return False
+            if time.monotonic() - self.reservation.opens_at < LATENESS * self._slots.spacing.slot:
+                return True
+            self._exchange()
+        return False
+
+    def _exchange(self) -> None:
+        self.give_back()
+        with suppress(RedisError):
+            self.take()
 
     def give_back(self) -> None:
         """Nothing was sent with it. A slot that cannot be given back opens by itself, later."""

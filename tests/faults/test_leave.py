@@ -7,6 +7,7 @@ from model import intent
 from pipeline import Pipeline
 from scripted_remote import StandIn, accepted, job
 
+from worker.leave import Leave
 from worker.ledger.records import BatchState
 from worker.remote.wire import WatchedBackend
 
@@ -105,3 +106,24 @@ def test_a_slot_that_is_over_when_the_connection_is_there_is_changed_for_another
     [sent] = remote.requests("batch_update")
     assert sent.at - elsewhere[0] >= 0.2
     assert record(pipeline, handle)["rq"] == "1"
+
+
+def test_the_request_is_ready_before_its_slot_and_leaves_when_it_opens(pipeline, remote, monkeypatch):
+    """Not earlier: that is the limit. Not much later: that would be lost in every slot."""
+    seen = {}
+    take, holds = Leave.take, Leave.still_holds
+    monkeypatch.setattr(Leave, "take", lambda leave: (take(leave), seen.update(taken=time.monotonic()))[0])
+
+    def watched(leave):
+        leaves = holds(leave)
+        seen.update(left=time.monotonic(), opened=leave.reservation.opens_at)
+        return leaves
+
+    monkeypatch.setattr(Leave, "still_holds", watched)
+    for item in (1, 2):
+        pipeline.client.enqueue_many([intent([item], "new")])
+        pipeline.runtime.intake.drain()
+        remote.says("batch_update", accepted(f"job-{item}"))
+        pipeline.lane.submitter.run()
+    assert seen["taken"] < seen["opened"] <= seen["left"]
+    assert len(remote.requests("batch_update")) == 2

@@ -54,8 +54,9 @@ class Slots:
         number, wait = self._scripts.get("reserve_slot")(keys=[self._key], args=[_us(held), _us(ahead), self._me])
         return int(number), float(wait) / 1e6
 
-    def take(self, *, ahead: float) -> Reservation | None:
-        """Wait for a slot that opens within `ahead` seconds; the return is the moment to send. None: none opens in time.
+    def take(self, *, ahead: float, early: float = 0.0) -> Reservation | None:
+        """Wait for a slot that opens within `ahead` seconds; None: none opens in time. The return is the moment to send, or
+        up to `early` seconds before it, for whoever waits for `opens_at` with the request in hand.
 
         It is reserved only when it is about to open: reserved earlier, it would stand behind the cautious spacing of a
         request that has not been answered yet.
@@ -64,7 +65,7 @@ class Slots:
         while True:
             reservation = self.reserve(ahead=LEAD)
             if isinstance(reservation, Reservation):
-                time.sleep(max(0.0, reservation.opens_at - time.monotonic()))
+                time.sleep(max(0.0, reservation.opens_at - early - time.monotonic()))
                 if time.monotonic() - reservation.opens_at < LATENESS * self.spacing.slot:
                     return reservation
                 self.give_back(reservation)  # the process was held up: this slot may be over
