@@ -31,7 +31,19 @@ class Server:
 
     def __enter__(self) -> Self:
         keep = ["--appendonly", "yes", "--appendfsync", self._fsync] if self._fsync else ["--appendonly", "no"]
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._directory.name, "--save", "", "--hz", "2", *keep]
+        options = [
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            self._directory.name,
+            "--save",
+            "",
+            "--hz",
+            "2",
+            *keep,
+        ]
         with (Path(self._directory.name) / "server.log").open("ab") as log:
             self._process = subprocess.Popen([server_binary(), *options], stdout=log, stderr=log)
         self.redis: Any = Redis(port=self.port, decode_responses=True, socket_timeout=60)

@@ -110,3 +110,12 @@ def test_the_backend_accepts_a_unix_socket():
 
 def test_options_are_plain_values():
     json.dumps(options())
+
+
+def test_one_lane_has_celerys_rate_limit_as_a_second_belt_and_several_would_wait_for_one_another(tmp_path):
+    name = "feishu_batch.submit_batch"
+    assert options()["task_annotations"][name] == {"rate_limit": "1/s"}
+    assert options(slot_seconds=2)["task_annotations"][name] == {"rate_limit": "0.5/s"}
+    file = tmp_path / "lanes.toml"
+    file.write_text("".join(f'[lanes.{n}]\nplugin_id = "{n}"\nplugin_secret = {{ env = "X" }}\n' for n in "ab"))
+    assert options(lanes_file=file)["task_annotations"] == {}
