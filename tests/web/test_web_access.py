@@ -6,7 +6,7 @@ import subprocess
 
 import httpx
 import pytest
-from conftest import COMMAND, page_of, without_ours
+from serving import COMMAND, page_of, without_ours
 
 from worker.web.gate import SESSION_SECONDS, Gate, is_known_host, is_same_origin
 

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import serving
 from model import PROJECT
+from serving import serving
 
 from worker.cli.session import unchecked_session
 from worker.ledger.records import Outcome, OutcomeKind
