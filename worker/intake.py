@@ -170,10 +170,10 @@ class Intake:
             items += len(intent.work_item_ids)
             if items >= ITEMS_PER_ROUND or time.monotonic() > enough:
                 break
-        for name, intents in accepted.items():
-            if self._lanes[name].lane.record(intents):
-                self._lanes[name].hints.submit()
+        ready = [name for name, intents in accepted.items() if self._lanes[name].lane.record(intents)]
         self._leave(done)
+        for name in ready:  # only now: what was revoked before it was taken in is canceled by then
+            self._lanes[name].hints.submit()
         return len(done)
 
     def _leave(self, done: dict[str, tuple[InboxEntry, str]]) -> None:
