@@ -84,7 +84,8 @@ def test_an_intent_that_waits_is_canceled_and_its_errback_is_called(paused, app)
     paused.lane.resume()
     assert sign(app, value="later").delay().get(timeout=10)["state"] == "succeeded"
     assert len(paused.batches()) == 1
-    assert not paused.redis.exists(paused.front.keys.parked, paused.front.keys.revoked)
+    keys = paused.front.keys.parked, paused.front.keys.revoked
+    wait_until(lambda: not paused.redis.exists(*keys), 5, "the last worker, too, is done with the revoke")
 
 
 def test_every_link_behind_a_revoked_intent_ends(paused, app):
