@@ -32,10 +32,11 @@ typecheck: $(STAMP)
 imports: $(STAMP)
 	@$(BIN)/lint-imports
 
-# Side by side, a file at a time: most tests wait for something.
+# Side by side, a file at a time: most tests wait for something. A test that fails is run once more, as another program on
+# the same cores can starve real processes past a limit; the summary names each one as RERUN, and failing twice is failing.
 TEST_PROCESSES ?= 3
 unit: $(STAMP)
-	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --reruns 1 -raR
 
 test: lint typecheck imports unit
 

@@ -205,7 +205,7 @@ class TlsServer:
         configuration = self.directory / "redis.conf"
         configuration.write_text("\n".join(lines) + "\n")
         self._process = Process(["redis-server", str(configuration)], self.directory / "server.log")
-        wait_until(lambda: answers(self.url_of("admin")), 10, "the server answers")
+        wait_until(lambda: answers(self.url_of("admin")), 30, "the server answers")
 
     def kill(self) -> None:
         if self._process is not None:

@@ -19,7 +19,7 @@ def cluster_url(tmp_path_factory):
     argv = [get_binary_path(), *(str(part) for name, value in options.items() for part in (f"--{name}", value))]
     node = Process(argv, directory / "server.log")
     url = f"redis://127.0.0.1:{port}/0"
-    wait_until(lambda: answers(url), 10, "the node answers")
+    wait_until(lambda: answers(url), 30, "the node answers")
     yield url
     node.kill()
 

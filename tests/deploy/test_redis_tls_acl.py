@@ -132,6 +132,6 @@ def test_a_server_of_another_authority_is_not_talked_to(server, stack):
 def test_a_lost_connection_comes_back(stack):
     stack.server.kill()
     stack.server.start()
-    wait_until(stack.redis.ping, 10, "the server is back")
+    wait_until(stack.redis.ping, 30, "the server is back")
     handle = stack.client.enqueue(**CHANGE, work_item_ids=[1025], after_field_value="after a restart")
     assert stack.wait_supervised([handle], patience=30) == {"succeeded"}

@@ -73,7 +73,7 @@ def test_the_tutorial_says_what_one_sees(directory):
                 result = run(command, cwd=directory, env=environ)
                 codes[command] = result.returncode
                 printed.append(result.stdout)
-            wait_until(lambda: changed(sandbox) == EVERYTHING, 10, "every change of the tutorial is there")
+            wait_until(lambda: changed(sandbox) == EVERYTHING, 30, "every change of the tutorial is there")
         assert sandbox.violations()["total"] == 0
     assert codes == {**dict.fromkeys(others, 0), **dict.fromkeys(SOME_FAILED, 1)}
     output = "\n".join(printed)

@@ -81,7 +81,7 @@ class Server:
         options += ["--appendonly", "yes", "--appendfsync", "always"]
         with (self._directory / "server.log").open("ab") as log:
             self._process = subprocess.Popen([get_binary_path(), *options], stdout=log, stderr=log)
-        wait_until(self._answers, 10, "the server answers")
+        wait_until(self._answers, 30, "the server answers")
 
     def _answers(self) -> bool:
         with contextlib.suppress(RedisError), Redis(port=self._port, retry=Retry(NoBackoff(), 0)) as client:

@@ -152,9 +152,9 @@ def test_a_chord_with_a_failed_intent_fails(stack, app):
 
 def test_a_long_intent_reports_its_progress(stack, app):
     result = sign(app, range(1200, 1600)).delay()
-    told = wait_until(lambda: result.state == "PROGRESS" and result.info, 10, "the state PROGRESS")
+    told = wait_until(lambda: result.state == "PROGRESS" and result.info, 30, "the state PROGRESS")
     assert told == {"succeeded": 0, "failed": 0}
-    told = wait_until(lambda: result.info["succeeded"] and result.info, 10, "progress")
+    told = wait_until(lambda: result.info["succeeded"] and result.info, 30, "progress")
     assert 0 < told["succeeded"] < 400
     assert result.get(timeout=20)["counts"] == {"succeeded": 400, "failed": 0}
 
@@ -199,13 +199,13 @@ def test_a_message_that_the_broker_hands_out_again_after_its_end_calls_nobody_ba
 
 def test_the_same_id_with_another_content_is_refused_and_the_first_intent_goes_on(stack, app, seen):
     result = send(app, task_id="taken", content={"items": range(1200, 1500)})
-    wait_until(lambda: stack.front.locate("taken"), 5, "the first is recorded")
+    wait_until(lambda: stack.front.locate("taken"), 30, "the first is recorded")
     send(app, task_id="taken", content={"value": "another"}, link_error=backend.note_error.s().set(queue="backend"))
     assert seen("error")
     with pytest.raises(IntentConflict):
         stack.client.enqueue_many([{**content(value="another"), "intent_id": "taken"}])
     stack.client.handle("taken").wait(15)
-    wait_until(lambda: result.state == "SUCCESS", 5, "the first intent's result")
+    wait_until(lambda: result.state == "SUCCESS", 30, "the first intent's result")
     assert result.get(timeout=1)["counts"] == {"succeeded": 300, "failed": 0}
 
 
@@ -220,7 +220,7 @@ def test_a_refused_second_content_does_not_hide_the_failure_of_the_first(stack, 
         link_error=backend.note_error.s().set(queue="backend"),
     )
     assert seen("error")
-    wait_until(lambda: "1 of 1" in str(app.AsyncResult("failed-first").result), 5, "the first result again")
+    wait_until(lambda: "1 of 1" in str(app.AsyncResult("failed-first").result), 30, "the first result again")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ class Work:
         self.handles = stack.client.enqueue_many(self.intents)
 
     def await_requests(self, count):
-        wait_until(lambda: len(self.stack.sandbox.report()["batches"]) >= count, 15, f"{count} requests were accepted")
+        wait_until(lambda: len(self.stack.sandbox.report()["batches"]) >= count, 30, f"{count} requests were accepted")
 
     def check(self):
         """Every intent ended with an answer for every item, and every cell holds what the intents' order asks for."""
@@ -42,7 +42,7 @@ def test_all_messages_vanish_again_and_again(stack):
         kwargs=intent([1101]).model_dump(mode="json", exclude={"intent_id"}, exclude_defaults=True),
         queue="feishu.intents",
     )
-    wait_until(lambda: stack.front.locate(sign.id), 5, "the task was taken in")
+    wait_until(lambda: stack.front.locate(sign.id), 30, "the task was taken in")
     for _ in range(4):
         stack.forget_queues()
         time.sleep(0.3)
@@ -159,11 +159,11 @@ def test_an_intent_of_a_newer_library_is_refused_and_not_forgotten(stack):
 
 def test_an_end_that_cannot_be_made_known_does_not_keep_back_the_others(stack):
     first, second = stack.client.enqueue_many([intent([1107]), intent([1108])])
-    number = wait_until(first.view, 5, "enqueued").number
+    number = wait_until(first.view, 30, "enqueued").number
     stack.front.park(number, first.intent_id, '{"task": "no signature"', delivered_before=False)
     second.wait(15)
     assert second.async_result.get(timeout=10)["state"] == "succeeded"
-    wait_until(lambda: "intent.not_published" in stack.log_of("intake"), 5, "the trouble is in the log")
+    wait_until(lambda: "intent.not_published" in stack.log_of("intake"), 30, "the trouble is in the log")
     stack.front.release(number)
     stack.redis.zadd(stack.lane.key("outbox"), {str(number): 0})
     assert first.async_result.get(timeout=10)["state"] == "succeeded"
@@ -201,7 +201,7 @@ def test_a_hint_is_sent_at_once_after_an_intent_came_by_message(stack):
     app = stack.celery_app()
     content = intent([1110]).model_dump(mode="json", exclude={"intent_id"}, exclude_defaults=True)
     sent = app.send_task("feishu_batch.update_work_items", kwargs=content, queue="feishu.intents")
-    wait_until(lambda: stack.front.locate(sent.id), 5, "the task was taken in")
+    wait_until(lambda: stack.front.locate(sent.id), 30, "the task was taken in")
     [handle] = stack.client.enqueue_many([intent([1111])])
     wait_until(lambda: handle.view().lane, 1, "the second intent is recorded")
     stack.start("beat")

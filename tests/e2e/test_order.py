@@ -19,7 +19,7 @@ def standing(stack):
 
 
 def recorded(stack, handles):
-    wait_until(lambda: all(handle.view().lane for handle in handles), 5, "all intents are recorded")
+    wait_until(lambda: all(handle.view().lane for handle in handles), 30, "all intents are recorded")
 
 
 def values_seen(stack, item):

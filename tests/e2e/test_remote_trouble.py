@@ -58,7 +58,7 @@ def test_under_every_kind_of_fault_all_intents_end_and_all_cells_are_right(stack
 def test_an_answer_that_was_lost_does_not_double_the_request(stack, fault):
     stack.sandbox.set_faults(fault)
     [handle] = stack.client.enqueue_many([intent([1121, 1122], "first")])
-    wait_until(stack.batches, 5, "the request arrived")
+    wait_until(stack.batches, 30, "the request arrived")
     [later] = stack.client.enqueue_many([intent([1121], "later")])
     assert handle.wait(15).counts == {"succeeded": 2, "failed": 0}
     assert later.wait(15).ok
@@ -82,7 +82,7 @@ def test_without_a_token_nothing_spins(stack):
     assert "HTTP 50" in trouble.error
     stack.sandbox.clear_faults()
     assert handle.wait(10).ok
-    wait_until(lambda: not troubles(stack), 5, "the note of the trouble is gone")
+    wait_until(lambda: not troubles(stack), 30, "the note of the trouble is gone")
 
 
 def test_a_space_that_is_refused_fails_its_own_intents_only(stack):
@@ -130,14 +130,14 @@ def test_a_lane_that_is_stopped_keeps_its_intents_says_what_to_do_and_goes_on_wh
     (tmp_path / "world.json").write_text(json.dumps(world))
     with Stack(tmp_path, sandbox={"world": tmp_path / "world.json"}, plugin_secret="wrong") as stack:
         handles = stack.client.enqueue_many([intent([item]) for item in (1001, 1002)])
-        paused = wait_until(stack.lane.paused, 10, "the lane pauses")
+        paused = wait_until(stack.lane.paused, 30, "the lane pauses")
         assert "check the plugin id and the plugin secret" in paused["reason"]
 
         stack.kill("submit", "poll")
         stack.change(plugin_secret="right")
         stack.start("submit", "poll")
         stack.lane.resume()
-        paused = wait_until(stack.lane.paused, 10, "the lane pauses again")
+        paused = wait_until(stack.lane.paused, 30, "the lane pauses again")
         assert "Grant the plugin 'work item instances'" in paused["reason"]
         time.sleep(0.5)
         assert {handle.state for handle in handles} == {"open"}

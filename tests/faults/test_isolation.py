@@ -92,7 +92,7 @@ def test_a_space_without_access_fails_its_intents_once_the_lane_was_accepted_els
 
 def test_a_lane_with_nothing_else_to_do_pauses_for_such_a_space_and_resume_goes_past_it(stack):
     [closed] = enqueue(stack, intent([1001], project_key=CLOSED))
-    pause = wait_until(stack.lane.paused, 15, "the lane is paused")
+    pause = wait_until(stack.lane.paused, 30, "the lane is paused")
     assert CLOSED in pause["reason"]
     assert "cancel" in pause["reason"]
     assert refusals(stack, 10404) == 5
@@ -108,7 +108,7 @@ def test_a_lane_with_nothing_else_to_do_pauses_for_such_a_space_and_resume_goes_
 
 def paused_with_work(stack, handle):
     """What `status` says once the lane is paused, while the intent is kept."""
-    wait_until(stack.lane.paused, 15, "the lane is paused")
+    wait_until(stack.lane.paused, 30, "the lane is paused")
     assert handle.view().state == "open"
     return stack.status()["paused"]["reason"]
 

@@ -106,12 +106,12 @@ def ran(tmp_path_factory):
 def look(up):
     flower = Flower(up.url)
     flower.start()
-    wait_until(lambda: flower.has_seen("worker-heartbeat"), 15, "the workers are seen")
+    wait_until(lambda: flower.has_seen("worker-heartbeat"), 30, "the workers are seen")
     with FeishuBatch(up.url, timeout=5) as client, Redis.from_url(up.url, decode_responses=True) as redis:
         good, bad = client.enqueue_many([intent([1301, 1302]), intent([1303], field_key="field_nowhere")])
         good.wait(60)
         bad.wait(10)
-        wait_until(lambda: flower.has_seen("task-succeeded"), 10, "tasks are seen")
+        wait_until(lambda: flower.has_seen("task-succeeded"), 30, "tasks are seen")
         commands = [
             up.command(*words) for words in (["status"], ["status", "--json"], ["failures"], ["show", bad.intent_id])
         ]

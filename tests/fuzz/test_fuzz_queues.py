@@ -53,7 +53,7 @@ def test_garbage_in_the_inbox_is_dropped_and_intents_around_it_are_done(stack):
     [after] = stack.client.enqueue_many([intent([1302], "after")])
     assert after.wait(15).ok
     assert before.wait(5).state == "succeeded"
-    wait_until(lambda: stack.front.inbox_length() == 0, 5, "the inbox is empty")
+    wait_until(lambda: stack.front.inbox_length() == 0, 30, "the inbox is empty")
     assert_alive(stack)
 
 
