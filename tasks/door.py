@@ -9,7 +9,7 @@ from celery.exceptions import Ignore
 
 from config.routing import TaskName
 from feishu_batch.errors import IntentConflict, IntentError
-from feishu_batch.intents import UpdateIntent, parse_intent
+from feishu_batch.intents import parse_intent
 from feishu_batch.packing import PackedIntent
 from tasks.messages import STRATEGY
 from tasks.pipeline import finish
@@ -47,12 +47,4 @@ def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
     here.hints.arrived()  # writing set the mark of an outstanding hint; the hint is what happens next
     here.intake.drain()
     # Under the same id, so Flower shows the end in place of the beginning: it should read like it.
-    return self.replace(finish.si().set(shadow=self.name, kwargsrepr=_in_short(parsed)))
-
-
-def _in_short(intent: UpdateIntent) -> str:
-    """What Flower shows as arguments: which change, without its value."""
-    shown = intent.model_dump(
-        mode="json", include={"intent_id", "project_key", "work_item_type_key", "field_key", "update_mode"}
-    )
-    return repr({**shown, "items": len(intent.work_item_ids)})
+    return self.replace(finish.si().set(shadow=self.name, kwargsrepr=parsed.in_short()))

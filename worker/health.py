@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from worker.beacon import ROLE_OF_QUEUE, Beacon
+from worker.ledger.trouble import DOING
 from worker.ledger.vitals import Vitals
 from worker.redis_checks import Finding, Severity
 from worker.views import InboxView, LaneView
@@ -101,6 +102,7 @@ def check_lane(view: LaneView, seen: Vitals, max_open: int) -> Iterator[Check]:
     """At least one check for each lane."""
     found = [
         *filter(None, [_pause(view)]),
+        *_troubles(view, seen),
         *check_submits(view, seen, max_open),
         *check_polls(view, seen),
         *check_outbox(view, seen),
@@ -133,6 +135,12 @@ def _pause(view: LaneView) -> Check | None:
         return None
     what = f"{view.lane} is paused: {view.pause['reason']}"
     return warn("lane", what, "When that is mended: feishu-batch resume")
+
+
+def _troubles(view: LaneView, seen: Vitals) -> Iterator[Check]:
+    for trouble, age in seen.troubles:
+        what = f"{view.lane}: {DOING[trouble.what]} has failed for {age:.0f} s: {trouble.error}"
+        yield warn("lane", what, "It is tried again, and nothing is lost. Check the base URL, the network and Feishu.")
 
 
 def check_submits(view: LaneView, seen: Vitals, max_open: int) -> Iterator[Check]:

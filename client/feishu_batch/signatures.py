@@ -14,12 +14,13 @@ def signature(*, app: Celery | None = None, **intent: Any) -> Signature:
     The task id is the intent id: sent twice, it is one intent. Raises IntentError. Celery's delivery guarantee is
     weaker than that of `FeishuBatch.enqueue`: a message can vanish with the worker that fetched it.
     """
-    content = parse_intent(intent).model_dump(mode="json", exclude_defaults=True)
+    parsed = parse_intent(intent)
+    content = parsed.model_dump(mode="json", exclude_defaults=True)
     task_id = content.pop("intent_id")
     return Signature(
         TASK_UPDATE_WORK_ITEMS,
         kwargs=content,
-        options={"task_id": task_id, "queue": QUEUE_INTENTS},
+        options={"task_id": task_id, "queue": QUEUE_INTENTS, "kwargsrepr": parsed.in_short()},
         immutable=True,  # the task takes no result of a task before it in a chain
         app=app,
     )

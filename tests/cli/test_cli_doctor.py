@@ -16,6 +16,7 @@ from worker.health import (
     check_settings,
     check_workers,
 )
+from worker.ledger.trouble import Trouble
 from worker.ledger.vitals import Vitals, vitals
 from worker.views import InboxView, lane_view
 
@@ -165,6 +166,8 @@ def test_a_lane_that_does_not_move_is_told(waiting):
     assert "sent nothing for 99 s" in told(sent=99.0)[0][1]
     assert told(sent=99.0, strikes=3, backing_off=40.0)[0][0] == "warn"
     assert "nobody finishes it" in told(lease_over=99.0)[0][1]
+    failing = (Trouble("poll", 0.0, "HTTP 503"), 12.0)
+    assert told(troubles=(failing,)) == [("warn", f"{waiting.lane}: asking for jobs has failed for 12 s: HTTP 503")]
     assert "not asked for" in told(job_overdue=99.0)[0][1]
     assert "not read back" in told(check_overdue=99.0)[0][1]
     assert "not made known" in told(outbox_overdue=99.0)[0][1]

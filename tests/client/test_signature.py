@@ -11,7 +11,7 @@ from feishu_batch.names import QUEUE_INTENTS, TASK_UPDATE_WORK_ITEMS
 def test_a_signature_carries_the_intent_and_its_id_is_the_task_id():
     made = signature(**content(intent_id="mine", expires_at="2030-01-01T00:00:00Z"))
     assert made.task == TASK_UPDATE_WORK_ITEMS
-    assert made.options == {"task_id": "mine", "queue": QUEUE_INTENTS}
+    assert (made.options["task_id"], made.options["queue"]) == ("mine", QUEUE_INTENTS)
     assert made.immutable
     sent = json.loads(json.dumps(made))["kwargs"]
     assert parse_intent({**sent, "intent_id": "mine"}) == parse_intent(
@@ -22,6 +22,21 @@ def test_a_signature_carries_the_intent_and_its_id_is_the_task_id():
 def test_a_bad_intent_is_refused_when_the_signature_is_made():
     with pytest.raises(IntentError, match="work_item_ids"):
         signature(**content(work_item_ids=[]))
+
+
+def test_what_flower_shows_of_the_message_is_the_change_without_its_value(redis_url, redis):
+    app = Celery(broker=redis_url, set_as_current=False)
+    app.conf.task_ignore_result = True
+    redis.delete(QUEUE_INTENTS)
+    made = signature(app=app, **content(intent_id="short", after_field_value="a salary"))
+    try:
+        made.apply_async()
+    finally:
+        app.close()
+    message = json.loads(redis.lindex(QUEUE_INTENTS, 0))
+    shown = message["headers"]["kwargsrepr"]
+    assert "'intent_id': 'short'" in shown
+    assert "a salary" not in shown
 
 
 def test_in_a_chain_the_task_keeps_the_intents_id(redis_url, redis):

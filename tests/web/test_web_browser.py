@@ -97,6 +97,14 @@ def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
     press(opened, "Close", "#dialog")
 
 
+def test_a_remote_system_that_fails_is_told_until_it_answers(opened, stack):
+    stack.lane.troubles.note("poll", "HTTP 503 from the gateway")
+    see(opened, ".lane", "Asking for jobs has failed for")
+    see(opened, ".lane", "HTTP 503 from the gateway")
+    stack.lane.troubles.note("poll", None)
+    until(lambda: "HTTP 503" not in shown(opened, ".lane"), "the note is gone")
+
+
 def test_a_lane_is_paused_an_intent_canceled_and_the_lane_resumed(opened, stack):
     press(opened, "Pause")
     opened.switch_to.active_element.send_keys(Keys.ESCAPE)

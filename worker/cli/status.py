@@ -8,11 +8,11 @@ from rich.console import Console
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, duration, iso, print_json, some, table
 from worker.cli.session import open_session
+from worker.ledger.trouble import DOING
 from worker.ledger.vitals import Vitals, vitals
 from worker.views import InboxView, LaneView, Left, inbox_view, lane_view, what_is_left
 
 SHOWN = 5  # recent batches
-_DOING = {"submit": "sending", "poll": "asking for jobs"}
 
 
 @click.command("status", short_help="Show what waits, what is under way, what stands still.")
@@ -57,7 +57,7 @@ def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView, see
         out.print(f"PAUSED     since {iso(view.pause['since'])}: {view.pause['reason']}", style="red", soft_wrap=True)
         out.print("           when it is mended: feishu-batch resume")
     for trouble, age in seen.troubles:
-        line = f"TROUBLE    {_DOING[trouble.what]} has failed for {duration(age)}, it is tried again: {trouble.error}"
+        line = f"TROUBLE    {DOING[trouble.what]} has failed for {duration(age)}, it is tried again: {trouble.error}"
         out.print(line, style="red", soft_wrap=True)
     waits = f", one of them for {duration(view.longest_wait)}" if view.longest_wait is not None else ""
     ready = f"{some(view.ready_changes, 'change')} in {some(view.figures.ready_groups, 'group')}"

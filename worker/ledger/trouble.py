@@ -9,6 +9,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+DOING = {"submit": "sending", "poll": "asking for jobs"}  # what is called when, for people
 AGAIN = 60.0  # seconds: another process may have written meanwhile, which this one cannot know
 
 

@@ -9,6 +9,8 @@ from feishu_batch.results import IntentState
 from worker.cli.session import Session
 from worker.ledger.current import Current, IntentRow, OpenBatch, Subject
 from worker.ledger.lane import Lane
+from worker.ledger.trouble import Trouble
+from worker.ledger.vitals import vitals
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 from worker.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
 from worker.web.recent_failures import RecentFailures
@@ -59,20 +61,26 @@ class Snapshots:
             "now": round(now, 1),
             "about": self._about,
             "inbox": {"intents": inbox.intents, "oldest_at": _ago(now, inbox.oldest_wait)},
-            "lanes": [self._lane(view, inbox) for view in views],
+            "lanes": [
+                self._lane(view, inbox, vitals(self._session.redis, one.prefix).troubles)
+                for view, one in zip(views, self._lanes, strict=True)
+            ],
             "jobs": [_job(name, one, subjects) for name, found in batches.items() for one in found],
             "recent": {view.lane: [_settled(view.lane, b, subjects) for b in view.recent[:BATCHES]] for view in views},
             "intents": {"rows": [_intent(row, subjects) for row in intents], "not_ended": not_ended},
             "failures": self._failed(self._lanes, now),
         }
 
-    def _lane(self, view: LaneView, inbox: InboxView) -> Section:
+    def _lane(self, view: LaneView, inbox: InboxView, troubles: tuple[tuple[Trouble, float], ...]) -> Section:
         use = self._use[view.lane]
         use.note(view.figures.now, view.figures.slots_taken)
         counts = view.counts
         return {
             "name": view.lane,
             "pause": {**view.pause, "reason": _cut(view.pause["reason"])} if view.pause else None,
+            "troubles": [
+                {"what": one.what, "since": _rounded(one.since), "error": _cut(one.error)} for one, _ in troubles
+            ],
             "ready": view.ready_changes,
             "groups": view.figures.ready_groups,
             "waiting_since": _rounded(view.figures.waiting_since),

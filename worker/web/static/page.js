@@ -197,6 +197,11 @@ function standing(lane) {
   return state.inbox.intents ? ["Taking in", "busy"] : ["Idle", "good"];
 }
 
+function troubled(one) {
+  const doing = { submit: "Sending", poll: "Asking for jobs" }[one.what];
+  return `${doing} has failed for ${since(one.since)}, it is tried again: ${one.error}`;
+}
+
 function timeLeft(lane) {
   const more = state.inbox.intents ? ", and what is in the inbox" : "";
   const still = lane.pause ? " once it goes on" : "";
@@ -228,8 +233,9 @@ function laneCard() {
     put(pill, word).className = `pill ${kind}`;
     put(steer, lane.pause ? "Resume" : "Pause").className = `small acting${lane.pause ? " main" : ""}`;
     steer.setAttribute("aria-label", `${lane.pause ? "Resume" : "Pause"} lane ${lane.name}`);
-    why.hidden = !lane.pause;
-    if (lane.pause) put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
+    why.hidden = !lane.pause && !lane.troubles.length;
+    if (!lane.pause) put(why, lane.troubles.map(troubled).join(" "));
+    else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
     const [head, below] = timeLeft(lane);
     put(left, head);
     put(more, below);
