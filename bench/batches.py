@@ -13,7 +13,7 @@ from celery import Celery
 from bench.common import HERE, Report, arguments, load
 from bench.stack import ROOT, Ours, _Side, wait_until
 from bench.world import contents
-from worker.child import Child
+from worker.processes.child import Child
 
 PYTHON = HERE / ".venv-batches" / "bin" / "python"
 WINDOW = 1.0

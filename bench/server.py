@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from redis import Redis, RedisError
 
-from worker.embedded import server_binary
+from worker.processes.embedded import server_binary
 
 
 def free_port() -> int:

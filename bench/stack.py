@@ -18,9 +18,9 @@ from bench.server import Server
 from bench.world import WORLD, settings_for
 from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
-from worker.child import Child, spawn
 from worker.ledger.lane import Lane
-from worker.processes import worker_children
+from worker.processes.child import Child, spawn
+from worker.processes.roles import worker_children
 
 ROOT = Path(__file__).parent.parent
 NODES = "_kombu.binding.celery.pidbox"  # workers that have connected to their broker

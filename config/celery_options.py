@@ -129,8 +129,9 @@ def _messages(settings: Settings) -> dict[str, Any]:
         # A failed publish may still have happened, and the sweep publishes again: no need to insist.
         "task_publish_retry": True,
         "task_publish_retry_policy": ONE_RETRY,
-        # Flower and `celery events` see a task from the moment it is sent.
-        "task_send_sent_event": True,
+        # Celery's default, and it must stay: the event of sending the step that ends an intent names that step, and, coming late,
+        # Flower would show the intent by that name for good. "received" follows at once. The sweep has no events at all.
+        "task_send_sent_event": False,
         # One clock for expiry times on all machines.
         "timezone": "UTC",
         "enable_utc": True,

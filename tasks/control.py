@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from config.settings import load_settings
 from worker.app import app
-from worker.revoking import Revoking
+from worker.pipeline.revoking import Revoking
 
 log = structlog.get_logger("feishu_batch.control")
 

@@ -14,7 +14,7 @@ from feishu_batch.results import read_intent
 from tasks.messages import STRATEGY
 from tasks.process import runtime
 from worker.app import app
-from worker.publish import outcome_of
+from worker.pipeline.publish import outcome_of
 from worker.runtime import LaneRuntime
 
 

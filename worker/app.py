@@ -11,7 +11,7 @@ from celery.signals import setup_logging
 from config.celery_options import celery_options
 from config.logging import setup_logging as set_up_logs
 from config.settings import load_settings
-from worker.watchdog import Watchdog
+from worker.processes.watchdog import Watchdog
 
 # Celery warns of root because a message in pickle could run anything; these workers take JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)

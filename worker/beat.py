@@ -79,7 +79,6 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
             redbeat_redis_options={},
             redbeat_key_prefix=f"{settings.key_prefix}:{{front}}:beat:",
             redbeat_lock_key=None,
-            task_send_sent_event=False,  # the sweep has no events (tasks.pipeline), and a "sent" alone would never end
         )
         super().__init__(app, **options)
         self.max_interval = beat_look_seconds(settings)

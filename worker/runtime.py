@@ -10,27 +10,27 @@ from redis import Redis
 
 from config.lanes import LaneConfig, load_lanes
 from config.settings import Settings
-from worker.blame import Blame
 from worker.catalogue.build import gate, lane_catalogue
 from worker.catalogue.lane import LaneCatalogue
 from worker.connections import connect
-from worker.follow import HOLD, Follower
-from worker.hints import IntakeHints, LaneHints
-from worker.intake import Intake, LaneDoor
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
 from worker.outcomes import Policy
 from worker.pacing.slots import Slots
-from worker.parking import Parking, ParkingLane
-from worker.progress import ProgressReports, announce
-from worker.publish import Publisher
+from worker.pipeline.blame import Blame
+from worker.pipeline.follow import HOLD, Follower
+from worker.pipeline.hints import IntakeHints, LaneHints
+from worker.pipeline.intake import Intake, LaneDoor
+from worker.pipeline.parking import Parking, ParkingLane
+from worker.pipeline.progress import ProgressReports, announce
+from worker.pipeline.publish import Publisher
+from worker.pipeline.submit import Submitter
+from worker.pipeline.sweep import LaneSweep, Sweep
 from worker.remote.client import RemoteClient
 from worker.remote.codes import error_table
 from worker.remote.tokens import TokenSource
 from worker.remote.transport import Transport
-from worker.submit import Submitter
-from worker.sweep import LaneSweep, Sweep
 from worker.tracing import Traces, Tracing, tracing_of
 
 DAY = 86_400.0  # seconds

@@ -162,8 +162,8 @@ def test_a_large_intent_that_was_recorded_in_part_is_finished_as_it_began(
 
 
 def new_intent(runtime, intent):
-    from worker.entries import new_intent
     from worker.ledger.records import InboxEntry
+    from worker.pipeline.entries import new_intent
 
     return new_intent(InboxEntry(1, 1, intent.to_json(), "1-0"), intent)
 

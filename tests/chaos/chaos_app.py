@@ -9,20 +9,22 @@ import os
 import signal
 import sys
 
-import worker.follow
-import worker.intake
 import worker.ledger.front
 import worker.ledger.lane
 import worker.ledger.token_store
 import worker.pacing.slots
-import worker.progress
-import worker.publish
+import worker.pipeline.follow
+import worker.pipeline.intake
+import worker.pipeline.progress
+import worker.pipeline.publish
 import worker.remote.client
 import worker.remote.tokens
 from worker.app import app
 
 # Real waits of these are 30 s and 120 s; a run of seconds could not tell "late" from "lost".
-worker.publish.SENT_AGAIN_AFTER = float(os.environ.get("CHAOS_AGAIN_AFTER", worker.publish.SENT_AGAIN_AFTER))
+worker.pipeline.publish.SENT_AGAIN_AFTER = float(
+    os.environ.get("CHAOS_AGAIN_AFTER", worker.pipeline.publish.SENT_AGAIN_AFTER)
+)
 if "CHAOS_VISIBILITY" in os.environ:
     app.conf.broker_transport_options = {
         **app.conf.broker_transport_options,
@@ -37,15 +39,15 @@ _HOMES = {
     "Slots": "worker.pacing.slots",
     "RemoteClient": "worker.remote.client",
     "RedisTokenStore": "worker.ledger.token_store",
-    "Intake": "worker.intake",
-    "IntakeHints": "worker.hints",
-    "LaneHints": "worker.hints",
-    "Follower": "worker.follow",
-    "Publisher": "worker.publish",
-    "ProgressReports": "worker.progress",
+    "Intake": "worker.pipeline.intake",
+    "IntakeHints": "worker.pipeline.hints",
+    "LaneHints": "worker.pipeline.hints",
+    "Follower": "worker.pipeline.follow",
+    "Publisher": "worker.pipeline.publish",
+    "ProgressReports": "worker.pipeline.progress",
     "Finish": "tasks.pipeline",
     "Parked": "tasks.door",
-    "LaneSweep": "worker.sweep",
+    "LaneSweep": "worker.pipeline.sweep",
 }
 
 

@@ -13,7 +13,7 @@ from stack import WORKERS, Stack
 from config.routing import QueueName
 from feishu_batch import FeishuBatch
 from feishu_batch.names import TASK_UPDATE_WORK_ITEMS
-from worker.child import Child
+from worker.processes.child import Child
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -9,9 +9,9 @@ from model import intent
 from redis import Redis
 
 from feishu_batch import FeishuBatch
-from worker.intake import Intake, LaneDoor
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
+from worker.pipeline.intake import Intake, LaneDoor
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,8 @@ from stack import Server, wait_until
 from feishu_batch import FeishuBatch
 from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX
 from sandbox.process import SandboxProcess
-from worker.follow import HOLD
-from worker.supervisor import HEALTHY_AFTER
+from worker.pipeline.follow import HOLD
+from worker.processes.supervisor import HEALTHY_AFTER
 
 STEADY = 3.0  # seconds without a gap before the next fault
 BACKLOG = 350  # intents that no request can share: as many seconds of work

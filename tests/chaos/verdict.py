@@ -12,8 +12,8 @@ from model import DEFAULTS, REFUSING, Model, plain
 from workload import DOORS, Wish
 
 from feishu_batch import UpdateIntent
-from worker.details import IntentDetail, ItemState, intent_detail
 from worker.ledger.reading import Reading
+from worker.operating.details import IntentDetail, ItemState, intent_detail
 
 # What a change of an item that refuses nothing may fail with: the bounds of endurance, all of which say so.
 HONEST_FAILURES = {"outcome_unknown", "not_stored"}

@@ -9,10 +9,10 @@ from click.testing import CliRunner, Result
 from redis import Redis
 
 from worker.cli.main import cli
-from worker.intake import Intake, LaneDoor
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, InboxEntry, Outcome
+from worker.pipeline.intake import Intake, LaneDoor
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 USER = "7300000000000000001"

@@ -6,7 +6,10 @@ from dataclasses import replace
 import pytest
 
 from sandbox.process import SandboxProcess
-from worker.health import (
+from worker.ledger.trouble import Trouble
+from worker.ledger.vitals import Vitals, vitals
+from worker.operating.views import InboxView, lane_view
+from worker.processes.health import (
     Mark,
     check_beat,
     check_clock,
@@ -16,9 +19,6 @@ from worker.health import (
     check_settings,
     check_workers,
 )
-from worker.ledger.trouble import Trouble
-from worker.ledger.vitals import Vitals, vitals
-from worker.views import InboxView, lane_view
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 WELL = Vitals(1.0, 0.0, 0, None, None, None, None, 1.0)

@@ -10,7 +10,7 @@ from rows_factory import PROJECT, csv_text, row
 from feishu_batch import FeishuBatch, parse_intent
 from worker.ledger.backlog import LaneBacklog
 from worker.ledger.records import Outcome, OutcomeKind
-from worker.planning import LanePlanner
+from worker.operating.planning import LanePlanner
 
 
 def route(_lane, _project):

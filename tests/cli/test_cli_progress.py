@@ -13,7 +13,7 @@ from worker.cli.errors import UnreachableError
 from worker.cli.following import Pace
 from worker.cli.progress import Bars, Figures, Lines, display_for
 from worker.ledger.reading import Reading
-from worker.watching import Listed, Totals, Watch
+from worker.operating.watching import Listed, Totals, Watch
 
 OPEN = Totals(
     total=10, accepted=10, in_flight=2, succeeded=3, failed=1, superseded=1, canceled=0, expired=0, open_intents=4
@@ -83,7 +83,7 @@ def test_slot_use_counts_from_the_first_request_to_the_last():
 
 
 def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix, monkeypatch):
-    monkeypatch.setattr("worker.watching.PER_LOOK", 3)
+    monkeypatch.setattr("worker.operating.watching.PER_LOOK", 3)
     ids = [(command.enqueue(item), 1) for item in range(1, 8)]
     ledger.do_all({5: "WorkItemTerminated"})
     watch = Watch(Reading(redis, prefix), Listed([*ids, ("forgotten", 1)]))

@@ -7,7 +7,7 @@ from rows_factory import PROJECT
 
 from feishu_batch import FeishuBatch
 from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
-from worker.retrying import Failure, Past, Touch, Why, decide, new_intent
+from worker.operating.retrying import Failure, Past, Touch, Why, decide, new_intent
 
 OLD, NEW = '{"value": "option_1"}', '{"value": "option_2"}'
 
@@ -330,7 +330,7 @@ def test_others_who_enqueue_something_else_cost_looks_and_nothing_more(command, 
 
 
 def test_who_never_stops_enqueueing_is_given_way_to(command, ledger, failed, monkeypatch):
-    monkeypatch.setattr("worker.again.TRIES", 3)
+    monkeypatch.setattr("worker.operating.again.TRIES", 3)
     Racer(monkeypatch, command, 77, times=99)
     document = retried(command, "--all", code=1)
     assert (document["items"], document["left"]) == (0, {"hurried": 2})

@@ -14,7 +14,7 @@ import pytest
 
 from worker.cli import watch
 from worker.ledger.reading import Reading
-from worker.views import Use, lane_view
+from worker.operating.views import Use, lane_view
 
 WATCH = [sys.executable, "-m", "worker.cli.main", "watch", "--every", "0.2"]
 # Ctrl-C on a terminal is a signal to whom the terminal belongs.
@@ -120,7 +120,7 @@ def read_until(terminal, mark):
 
 def test_a_paused_lane_is_paused_in_lines_too(command, ledger, redis, prefix):
     from worker.cli.watch import Picture, lines
-    from worker.views import inbox_view
+    from worker.operating.views import inbox_view
 
     reading = Reading(redis, prefix)
     view = replace(lane_view(reading, ledger.lane), pause={"reason": "x", "since": 0})

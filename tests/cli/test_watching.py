@@ -2,7 +2,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from feishu_batch.keys import IntentKeys
-from worker.watching import Listed, Watch
+from worker.operating.watching import Listed, Watch
 
 
 class Silent:

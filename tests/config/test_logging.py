@@ -39,12 +39,17 @@ def to_json(**settings):
 def test_a_line_is_json_with_its_ids():
     stream = to_json()
     bind_ids(batch_id=7, job_id=None)
-    get_logger("worker.submit").info("batch accepted", size=50)
+    get_logger("worker.pipeline.submit").info("batch accepted", size=50)
     clear_ids()
-    get_logger("worker.submit").info("idle")
+    get_logger("worker.pipeline.submit").info("idle")
     first, second = lines(stream)
     assert first["event"] == "batch accepted"
-    assert (first["batch_id"], first["size"], first["level"], first["logger"]) == (7, 50, "info", "worker.submit")
+    assert (first["batch_id"], first["size"], first["level"], first["logger"]) == (
+        7,
+        50,
+        "info",
+        "worker.pipeline.submit",
+    )
     assert "job_id" not in first
     assert "batch_id" not in second
 

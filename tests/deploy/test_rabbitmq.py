@@ -15,7 +15,7 @@ from config.celery_options import celery_options
 from config.routing import QueueName
 from config.settings import Settings
 from feishu_batch import signature
-from worker.watchdog import QueueLook
+from worker.processes.watchdog import QueueLook
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 CHANGE = {

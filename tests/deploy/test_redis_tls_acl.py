@@ -19,8 +19,8 @@ from worker.connections import connect
 from worker.ledger.lane import Lane
 from worker.ledger.reading import Reading
 from worker.ledger.vitals import vitals
-from worker.redis_checks import inspect
-from worker.views import lane_view
+from worker.operating.views import lane_view
+from worker.processes.redis_checks import inspect
 
 ROOT = Path(__file__).parents[2]
 CHANGE = {

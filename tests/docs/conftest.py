@@ -12,7 +12,7 @@ sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 from pages import BIN
 from stack import SLOT, Stack
 
-from worker.polling import ENOUGH, size_class
+from worker.pipeline.polling import ENOUGH, size_class
 
 
 @pytest.fixture(scope="package")

@@ -17,7 +17,7 @@ from config.settings import Settings, load_settings
 from feishu_batch import IntentError, UpdateIntent, parse_intent
 from feishu_batch.keys import FrontKeys, OutcomeLetter, RecordField
 from worker.ledger.records import BatchState
-from worker.processes import worker_children
+from worker.processes.roles import worker_children
 
 VARIABLES = {variable_name(name): name for name in Settings.model_fields}
 

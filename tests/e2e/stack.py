@@ -26,10 +26,10 @@ from feishu_batch import FeishuBatch
 from feishu_batch.handle import Handle
 from feishu_batch.results import Result
 from sandbox.process import SandboxProcess
-from worker.child import Child, spawn
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
-from worker.processes import worker_children
+from worker.processes.child import Child, spawn
+from worker.processes.roles import worker_children
 
 HERE = Path(__file__).parent
 SLOT = 0.15  # seconds; the sandbox's window is the same: a shorter one would hide requests that come too early

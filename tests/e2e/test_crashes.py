@@ -172,8 +172,8 @@ def test_an_end_that_cannot_be_made_known_does_not_keep_back_the_others(stack):
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 def test_a_progress_report_that_comes_too_late_does_not_replace_the_result(stack):
     """The poll worker is stopped between its look at the intent and its report; meanwhile the intent ends."""
-    from worker.progress import ProgressReports
-    from worker.publish import Publisher
+    from worker.pipeline.progress import ProgressReports
+    from worker.pipeline.publish import Publisher
     from worker.runtime import LaneHints
 
     app = stack.own_app()

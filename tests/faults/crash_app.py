@@ -3,8 +3,8 @@
 import os
 
 from tasks.process import runtime  # noqa: F401 - the app's tasks are loaded with it
-from worker import follow, intake
 from worker.app import app  # noqa: F401 - Celery looks for it here
+from worker.pipeline import follow, intake
 from worker.remote.client import RemoteClient
 
 _new_intent, _shows, _batch_update, _task_result = (

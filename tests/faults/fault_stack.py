@@ -11,7 +11,7 @@ from stack import Stack, wait_until
 
 from config.settings import as_environment
 from sandbox.world import DEMO_WORLD
-from worker.child import Child
+from worker.processes.child import Child
 
 HERE = Path(__file__).parent
 SHORT_SLOT = 0.08  # seconds

@@ -7,8 +7,8 @@ from model import intent
 from pipeline import Pipeline
 from scripted_remote import StandIn, accepted, job
 
-from worker.leave import Leave
 from worker.ledger.records import BatchState
+from worker.pipeline.leave import Leave
 from worker.remote.wire import WatchedBackend
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend

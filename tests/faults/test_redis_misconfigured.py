@@ -12,7 +12,7 @@ from redis import Redis
 from stack import wait_until
 
 from feishu_batch import EnqueueError
-from worker.redis_checks import Severity, findings, inspect
+from worker.processes.redis_checks import Severity, findings, inspect
 
 ROOT = Path(__file__).parents[2]
 GOOD_INFO = {"redis_version": "7.2.4", "role": "master", "maxmemory": 0, "used_memory": 10}

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from worker.embedded import EmbeddedServer, EmbeddedServerError, answers, find_embedded_url, server_binary
+from worker.processes.embedded import EmbeddedServer, EmbeddedServerError, answers, find_embedded_url, server_binary
 
 
 def client(url):
@@ -135,7 +135,7 @@ def test_it_does_not_outlive_a_killed_parent_and_the_files_are_free_again(tmp_pa
     code = f"""
 import time
 from pathlib import Path
-from worker.embedded import EmbeddedServer
+from worker.processes.embedded import EmbeddedServer
 server = EmbeddedServer(Path({str(tmp_path)!r})); server.start(); print(server.pid, flush=True); time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:

@@ -8,7 +8,7 @@ import pytest
 
 from config.routing import QUEUE_OF, QueueName
 from config.settings import Settings, load_settings
-from worker.processes import worker_children
+from worker.processes.roles import worker_children
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.child import Child
-from worker.child_logs import cap_size
-from worker.supervisor import HEALTHY_AFTER, LONGEST_DELAY, Event, EventKind, Supervisor, next_delay
+from worker.processes.child import Child
+from worker.processes.child_logs import cap_size
+from worker.processes.supervisor import HEALTHY_AFTER, LONGEST_DELAY, Event, EventKind, Supervisor, next_delay
 
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = (
@@ -213,8 +213,8 @@ def test_logs_do_not_grow_without_end(tmp_path):
 
 SUPERVISED = """
 import sys
-from worker.child import Child
-from worker.supervisor import Supervisor
+from worker.processes.child import Child
+from worker.processes.supervisor import Supervisor
 children = [Child(name, (sys.executable, "-c", {code!r})) for name in ("a", "b")]
 sys.exit(Supervisor(children, on_event=lambda event: print(event.kind, event.child, event.pid, flush=True)).run())
 """

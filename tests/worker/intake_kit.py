@@ -6,10 +6,10 @@ from config.celery_options import celery_options
 from config.settings import Settings
 from feishu_batch import UpdateIntent
 from feishu_batch.packing import PackedIntent
-from worker.hints import IntakeHints, LaneHints
-from worker.intake import Intake, LaneDoor
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
+from worker.pipeline.hints import IntakeHints, LaneHints
+from worker.pipeline.intake import Intake, LaneDoor
 
 LEASE = 30.0  # seconds
 PROJECT = "5f0c1a2b3c4d5e6f70818283"

@@ -4,10 +4,10 @@ import pytest
 from intake_kit import Site, wish
 
 from feishu_batch.results import read_intent
-from worker.intake import MAX_ATTEMPTS
 from worker.ledger.lane import Lane
 from worker.ledger.recording import RECORD_CHUNK, record_calls
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome, OutcomeKind
+from worker.pipeline.intake import MAX_ATTEMPTS
 
 ITEMS = 2 * RECORD_CHUNK + 7
 

@@ -6,8 +6,8 @@ import time
 import pytest
 from intake_kit import wish
 
-from worker.intake import ENTRIES_PER_ROUND
 from worker.ledger.lane import Lane
+from worker.pipeline.intake import ENTRIES_PER_ROUND
 
 PATIENCE = 10  # seconds
 

@@ -9,9 +9,9 @@ from intake_kit import wish
 
 from worker.ledger.front import Front
 from worker.ledger.records import SUCCEEDED, BatchState, Outcome
-from worker.parking import Parking, ParkingLane
-from worker.progress import ProgressReports, announce
-from worker.publish import Publisher
+from worker.pipeline.parking import Parking, ParkingLane
+from worker.pipeline.progress import ProgressReports, announce
+from worker.pipeline.publish import Publisher
 
 # Celery's result backend uses it.
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")

@@ -6,11 +6,11 @@ import time
 import pytest
 from celery import Celery
 
-from worker import publish
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 from worker.ledger.records import Outcome
-from worker.publish import Publisher
+from worker.pipeline import publish
+from worker.pipeline.publish import Publisher
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 

@@ -5,7 +5,7 @@ import time
 
 from celery import Celery
 
-from worker.watchdog import StallClock
+from worker.processes.watchdog import StallClock
 
 
 def test_a_worker_without_messages_is_idle_not_stalled():

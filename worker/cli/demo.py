@@ -21,7 +21,7 @@ from worker.cli.progress import display_for
 from worker.cli.session import session_of
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
 from worker.importing.source import opened
-from worker.supervisor import Supervisor
+from worker.processes.supervisor import Supervisor
 
 READY_WITHIN = 60.0
 JOB_SECONDS = 0.6  # median of what a job takes in the sandbox

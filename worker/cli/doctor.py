@@ -19,7 +19,9 @@ from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json
 from worker.cli.session import Session, session_of, with_running_redis
 from worker.connections import control_app
-from worker.health import (
+from worker.ledger.vitals import vitals
+from worker.operating.views import inbox_view, lane_view
+from worker.processes.health import (
     Check,
     Mark,
     check_beat,
@@ -34,13 +36,11 @@ from worker.health import (
     ok,
     warn,
 )
-from worker.ledger.vitals import vitals
-from worker.redis_checks import inspect
+from worker.processes.redis_checks import inspect
 from worker.remote.client import RemoteClient
 from worker.remote.errors import LaneStopped, RemoteError
 from worker.remote.models import Token
 from worker.runtime import remote_from
-from worker.views import inbox_view, lane_view
 
 PING_SECONDS = 1.0
 _STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}

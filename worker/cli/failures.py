@@ -10,7 +10,7 @@ from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, first_few, iso, print_json, some, table
 from worker.cli.session import open_session
-from worker.views import FailureGroup, FailureReport, failure_report
+from worker.operating.views import FailureGroup, FailureReport, failure_report
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SINCE = re.compile(r"(\d{1,6})([smhd])")

@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from worker.cli.errors import UnreachableError
 from worker.cli.progress import Display, Figures
 from worker.cli.session import Session
-from worker.views import LaneView, lane_view
-from worker.watching import Watch
+from worker.operating.views import LaneView, lane_view
+from worker.operating.watching import Watch
 
 TICK = 0.5  # seconds
 PATIENCE = 60.0  # seconds without an answer of Redis before giving up

@@ -7,11 +7,13 @@ from redis.exceptions import RedisError
 
 from config.errors import ConfigError
 from config.settings import Settings, load_settings
-from worker.beacon import beacon_file, read_beacon
 from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
 from worker.cli.run_role import ROLES
 from worker.cli.session import Session, session_of, with_running_redis
-from worker.health import (
+from worker.ledger.vitals import Vitals, vitals
+from worker.operating.views import LaneView, inbox_view, lane_view
+from worker.processes.beacon import beacon_file, read_beacon
+from worker.processes.health import (
     Check,
     Mark,
     check_beacon,
@@ -22,8 +24,6 @@ from worker.health import (
     check_submits,
     fail,
 )
-from worker.ledger.vitals import Vitals, vitals
-from worker.views import LaneView, inbox_view, lane_view
 
 _OF_A_LANE: Mapping[str, Callable[[LaneView, Vitals, Settings], Iterator[Check]]] = {
     "submit": lambda view, seen, settings: check_submits(view, seen, settings.max_open_jobs),

@@ -8,8 +8,8 @@ from rich.console import Console
 from worker.cli.output import first_few, some, table
 from worker.importing.put import Put
 from worker.importing.row import Rejected
-from worker.views import FailureGroup
-from worker.watching import Totals
+from worker.operating.views import FailureGroup
+from worker.operating.watching import Totals
 
 LISTED = 1000  # rejected rows that are kept; the rest is only counted
 SHOWN = 20

@@ -20,7 +20,7 @@ from worker.importing.put import Put, put_rows, sorted_out
 from worker.importing.report_file import report_at
 from worker.importing.row import Rejected
 from worker.importing.source import Source
-from worker.watching import Watch
+from worker.operating.watching import Watch
 
 STRICT_SHOWN = 5
 

@@ -109,7 +109,7 @@ def _exit_code_of(error: BaseException) -> int | None:
 
     from config.errors import ConfigError  # noqa: PLC0415 - see above
     from feishu_batch import errors as client  # noqa: PLC0415 - see above
-    from worker.embedded import EmbeddedServerError  # noqa: PLC0415 - see above
+    from worker.processes.embedded import EmbeddedServerError  # noqa: PLC0415 - see above
 
     if isinstance(error, CliError):
         return error.exit_code

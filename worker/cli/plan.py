@@ -28,8 +28,8 @@ from worker.importing.rows import Format
 from worker.importing.source import Source
 from worker.ledger.backlog import LaneBacklog
 from worker.ledger.records import GroupSpec
-from worker.planning import GroupPlan, LanePlan, Planner
-from worker.views import inbox_view, lane_view
+from worker.operating.planning import GroupPlan, LanePlan, Planner
+from worker.operating.views import inbox_view, lane_view
 
 SHOWN = 5  # groups
 

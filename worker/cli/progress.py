@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from worker.cli.output import duration, some
-from worker.watching import Totals
+from worker.operating.watching import Totals
 
 LINE_EVERY = 3.0  # seconds
 SAY_AGAIN = 30.0  # an unchanged line is repeated after this long, to show that somebody still looks

@@ -12,11 +12,11 @@ from config.urls import masked_url
 from feishu_batch import FeishuBatch
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.connections import connect, producer
-from worker.embedded import find_embedded_url
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 from worker.ledger.reading import Reading
-from worker.redis_checks import Finding, refusal
+from worker.processes.embedded import find_embedded_url
+from worker.processes.redis_checks import Finding, refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option
 from worker.cli.output import console, first_few, print_json, table
 from worker.cli.session import open_session
-from worker.details import IntentDetail, ItemState, ItemView, document, intent_detail
+from worker.operating.details import IntentDetail, ItemState, ItemView, document, intent_detail
 
 LISTED = 12  # items on one line
 

@@ -12,11 +12,11 @@ from types import FrameType
 from celery import Celery
 
 from config.settings import Settings
-from worker.child import Child
 from worker.connections import control_app
-from worker.embedded import EmbeddedServer
-from worker.embedded_files import make_private
-from worker.processes import worker_children
+from worker.processes.child import Child
+from worker.processes.embedded import EmbeddedServer
+from worker.processes.embedded_files import make_private
+from worker.processes.roles import worker_children
 
 WORKERS = 3  # of `worker_children`; beat does not answer
 PING_SECONDS = 0.5

@@ -10,7 +10,7 @@ from worker.cli.output import console, duration, iso, print_json, some, table
 from worker.cli.session import open_session
 from worker.ledger.trouble import DOING
 from worker.ledger.vitals import Vitals, vitals
-from worker.views import InboxView, LaneView, Left, inbox_view, lane_view, what_is_left
+from worker.operating.views import InboxView, LaneView, Left, inbox_view, lane_view, what_is_left
 
 SHOWN = 5  # recent batches
 

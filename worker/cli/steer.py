@@ -5,7 +5,7 @@ import click
 from worker.cli.errors import DONE
 from worker.cli.options import lane_option
 from worker.cli.session import open_session
-from worker.steering import cancel_intent
+from worker.operating.steering import cancel_intent
 
 
 @click.command("pause", short_help="Send no more requests until resume.")

@@ -13,14 +13,14 @@ from config.lanes import load_lanes
 from config.schedules import load_schedules, schedule_file
 from config.settings import Settings, load_settings
 from config.urls import masked_url
-from worker.child import Child
 from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
 from worker.cli.session import check_redis, refuse_unusable
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
 from worker.connections import connect
-from worker.embedded_files import url_file
-from worker.redis_checks import inspect
-from worker.supervisor import Event, EventKind, Supervisor
+from worker.processes.child import Child
+from worker.processes.embedded_files import url_file
+from worker.processes.redis_checks import inspect
+from worker.processes.supervisor import Event, EventKind, Supervisor
 from worker.web.listening import CannotListenError, address_of, dashboard_child, listen, require_safe
 
 READY_WITHIN = 120.0  # seconds; a large append-only file takes a while to be read back

@@ -20,7 +20,7 @@ from worker.cli.errors import DONE, INTERRUPTED, UnreachableError
 from worker.cli.options import lane_option
 from worker.cli.output import console, duration, iso, table
 from worker.cli.session import Session, open_session
-from worker.views import FailureGroup, InboxView, LaneView, Use, failure_report, inbox_view, lane_view
+from worker.operating.views import FailureGroup, InboxView, LaneView, Use, failure_report, inbox_view, lane_view
 
 BATCHES, REASONS = 6, 4  # that are shown
 RECENT_FAILURES, LOOKED_AT = 3600.0, 200  # seconds; intents

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from feishu_batch.keys import OutcomeLetter, RecordField
 from feishu_batch.results import IntentView, view_of_record
-from worker.details import ItemState, ItemView, ended_item, intent_detail
 from worker.importing.journal import Journal, Note, Verdict
 from worker.ledger.reading import Entry, Reading
+from worker.operating.details import ItemState, ItemView, ended_item, intent_detail
 
 NOT_ENQUEUED = "not enqueued"
 REJECTED = "rejected"

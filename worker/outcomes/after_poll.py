@@ -16,7 +16,7 @@ from worker.outcomes.step import (
     to_read_back,
     why,
 )
-from worker.polling import back_off
+from worker.pipeline.polling import back_off
 from worker.remote.errors import BatchRefused, LaneStopped, RateLimited, RemoteError, SpaceRefused, TokenRejected
 from worker.remote.models import JobReport
 

@@ -12,7 +12,7 @@ from worker.outcomes.step import (
     age_of,
     is_unreachable,
 )
-from worker.polling import back_off
+from worker.pipeline.polling import back_off
 from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, SpaceRefused, TokenRejected
 
 

@@ -13,7 +13,7 @@ from worker.outcomes.step import (
     to_read_back,
     why,
 )
-from worker.polling import back_off
+from worker.pipeline.polling import back_off
 from worker.remote.errors import (
     BatchRefused,
     IdempotencyClash,

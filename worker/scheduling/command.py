@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, cast
 
 from config.logging import redacted_text
 from config.settings import ENV_PREFIX
-from worker.child import PRIVATE, Child, bound_to_us, signal_group
+from worker.processes.child import PRIVATE, Child, bound_to_us, signal_group
 
 MOST_OUTPUT: Final = 1024**3  # bytes
 LOOK_EVERY: Final = 0.1  # seconds

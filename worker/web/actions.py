@@ -17,9 +17,16 @@ from starlette.routing import Route
 from feishu_batch.errors import FeishuBatchError
 from worker.cli.errors import CliError, UnreachableError, WrongUseError
 from worker.cli.session import Session
-from worker.details import IntentDetail, ItemView, document, intent_detail
-from worker.retrying import Decision
-from worker.steering import Selection, cancel_intent, enqueue_again, left_alone, retried_items, retry_decisions
+from worker.operating.details import IntentDetail, ItemView, document, intent_detail
+from worker.operating.retrying import Decision
+from worker.operating.steering import (
+    Selection,
+    cancel_intent,
+    enqueue_again,
+    left_alone,
+    retried_items,
+    retry_decisions,
+)
 from worker.web.guard import refused
 
 log = structlog.get_logger("feishu_batch.web")

@@ -17,10 +17,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from worker.cli.session import Session
-from worker.health import Check, Mark, check_beat, check_inbox, check_lane
 from worker.ledger.vitals import vitals
 from worker.metrics import web as metrics
-from worker.views import inbox_view, lane_view
+from worker.operating.views import inbox_view, lane_view
+from worker.processes.health import Check, Mark, check_beat, check_inbox, check_lane
 from worker.web.actions import Actions, Order, parsed
 from worker.web.feed import Feed
 from worker.web.gate import SESSION_SECONDS, Gate

@@ -5,7 +5,7 @@ import socket
 from config.errors import ConfigError
 from config.explain import variable_name
 from config.settings import Settings, as_environment, is_loopback
-from worker.child import Child
+from worker.processes.child import Child
 
 BACKLOG = 64
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.ledger.reading import Reading
-from worker.views import FailureGroup, Failures, collect
+from worker.operating.views import FailureGroup, Failures, collect
 
 DAY: Final = 86_400.0
 INTENTS: Final = 300  # of each lane that are looked at, the newest

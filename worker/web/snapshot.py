@@ -11,8 +11,8 @@ from worker.ledger.current import Current, IntentRow, OpenBatch, Subject
 from worker.ledger.lane import Lane
 from worker.ledger.trouble import Trouble
 from worker.ledger.vitals import vitals
+from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
 from worker.remote.client import MAX_ITEMS_PER_BATCH
-from worker.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
 from worker.web.recent_failures import RecentFailures
 
 Section = Any  # JSON

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from worker.embedded_files import make_private, write_private
+from worker.processes.embedded_files import make_private, write_private
 
 # Whoever consumes a queue has its role. An intake worker's other queue needs no name of its own.
 ROLE_OF_QUEUE: Final = {"feishu.submit": "submit", "feishu.poll": "poll", "feishu.intents": "intake"}

@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.beacon import ROLE_OF_QUEUE, Beacon
 from worker.ledger.trouble import DOING
 from worker.ledger.vitals import Vitals
-from worker.redis_checks import Finding, Severity
-from worker.views import InboxView, LaneView
+from worker.operating.views import InboxView, LaneView
+from worker.processes.beacon import ROLE_OF_QUEUE, Beacon
+from worker.processes.redis_checks import Finding, Severity
 
 CLOCKS_APART = 2.0  # seconds; expiry and token lifetimes are told by both clocks
 INBOX_WAIT = 15.0  # seconds; a worker takes an intent in at once

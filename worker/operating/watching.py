@@ -8,7 +8,7 @@ from typing import Protocol
 from feishu_batch.keys import IntentKeys
 from feishu_batch.results import IntentView, view_of_record
 from worker.ledger.reading import Reading
-from worker.views import Failures, collect
+from worker.operating.views import Failures, collect
 
 _COUNTED = ("accepted", "in_flight", "succeeded", "failed", "superseded", "canceled", "expired")
 _NOTHING = (0,) * len(_COUNTED)

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from worker.child import Child, signal_group, spawn
-from worker.embedded_files import (
+from worker.processes.child import Child, signal_group, spawn
+from worker.processes.embedded_files import (
     EmbeddedServerError,
     is_locked,
     make_private,

@@ -9,7 +9,7 @@ from config.lanes import lane_names
 from config.routing import QueueName
 from config.schedules import schedule_file
 from config.settings import Settings, as_environment
-from worker.child import Child
+from worker.processes.child import Child
 
 # Gossip and mingle are traffic between workers that have nothing to tell each other.
 # Heartbeats are for Flower alone, and so are seen by it within its usual minute.

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from worker.hints import LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
-from worker.progress import ProgressReports
+from worker.pipeline.hints import LaneHints
+from worker.pipeline.progress import ProgressReports
 
 
 @dataclass(frozen=True, slots=True)

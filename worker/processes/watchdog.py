@@ -20,7 +20,7 @@ from celery.worker import state
 from kombu.exceptions import ChannelError
 
 from config.settings import load_settings
-from worker.beacon import ROLE_OF_QUEUE, Beacon, beacon_file, light
+from worker.processes.beacon import ROLE_OF_QUEUE, Beacon, beacon_file, light
 
 log = structlog.get_logger("feishu_batch.watchdog")
 

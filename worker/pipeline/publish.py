@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 from feishu_batch.errors import ItemsFailed
 from feishu_batch.keys import IntentKeys
 from feishu_batch.results import IntentState, IntentView, read_intent, read_recorded
-from worker.hints import LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
+from worker.pipeline.hints import LaneHints
 from worker.tracing import NO_TRACES, Traces
 
 log = structlog.get_logger("feishu_batch.publish")

@@ -10,10 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.routing import TaskName
-from worker.blame import Blame
 from worker.heartbeat import Heartbeat
-from worker.hints import LaneHints
-from worker.leave import Leave
 from worker.ledger.lane import Lane
 from worker.ledger.records import (
     Advanced,
@@ -29,7 +26,10 @@ from worker.outcomes import Policy, Step, after_submit, to_read_back
 from worker.outcomes.after_submit import MAX_REASKS
 from worker.pacing.slots import LEAD, LOOK_AGAIN, Reservation, Slots
 from worker.pacing.spacing import Verdict
-from worker.polling import back_off, next_poll_delay, size_class, tolerated_lag
+from worker.pipeline.blame import Blame
+from worker.pipeline.hints import LaneHints
+from worker.pipeline.leave import Leave
+from worker.pipeline.polling import back_off, next_poll_delay, size_class, tolerated_lag
 from worker.remote.client import RemoteClient
 from worker.remote.errors import (
     BatchRefused,

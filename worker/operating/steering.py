@@ -7,13 +7,13 @@ from typing import Any
 
 from feishu_batch import IntentView
 from feishu_batch.results import IntentState
-from worker.again import Again
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.cli.session import Session
 from worker.ledger.history import History
 from worker.ledger.lane import Lane
 from worker.ledger.records import Outcome, OutcomeKind
-from worker.retrying import Decision, Retry, Why, chosen, decide, new_intent
+from worker.operating.again import Again
+from worker.operating.retrying import Decision, Retry, Why, chosen, decide, new_intent
 
 TAKEN_IN_WITHIN = 10.0  # seconds: a running worker takes an intent out of the inbox much faster
 MOST = 100_000  # failed intents that are looked at

@@ -15,12 +15,12 @@ from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.catalogue.gate import Check, without_catalogue
 from worker.catalogue.models import Refusal
-from worker.entries import id_and_items, new_intent
-from worker.hints import IntakeHints, LaneHints
 from worker.ledger.front import Front, IntakeRound
 from worker.ledger.lane import Lane
 from worker.ledger.recording import NewIntent
 from worker.ledger.records import InboxEntry, Outcome, OutcomeKind
+from worker.pipeline.entries import id_and_items, new_intent
+from worker.pipeline.hints import IntakeHints, LaneHints
 
 log = structlog.get_logger("feishu_batch.intake")
 

@@ -9,20 +9,20 @@ from functools import partial
 
 import structlog
 
-from worker.blame import Blame
-from worker.hints import LaneHints
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState
 from worker.outcomes import Policy, Step, after_poll, after_read_back, after_read_back_failed
 from worker.pacing.slots import Slots
-from worker.polling import estimated_duration, next_poll_delay, size_class, tolerated_lag
-from worker.progress import ProgressReports
+from worker.pipeline.blame import Blame
+from worker.pipeline.hints import LaneHints
+from worker.pipeline.polling import estimated_duration, next_poll_delay, size_class, tolerated_lag
+from worker.pipeline.progress import ProgressReports
+from worker.pipeline.submit import settle_slot, trouble_of, write_step
 from worker.remote.client import RemoteClient
 from worker.remote.compare import shows
 from worker.remote.errors import BatchRefused, LaneStopped, RemoteError
 from worker.remote.models import JobReport, Token
 from worker.remote.tokens import TokenSource
-from worker.submit import settle_slot, trouble_of, write_step
 from worker.tracing import NO_TRACES, Traces
 
 log = structlog.get_logger("feishu_batch.follow")

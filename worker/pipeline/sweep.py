@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from worker.hints import IntakeHints, LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 from worker.ledger.records import Outcome, OutcomeKind
+from worker.pipeline.hints import IntakeHints, LaneHints
 
 log = structlog.get_logger("feishu_batch.sweep")
 

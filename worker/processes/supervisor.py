@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Final
 
-from worker.child import Child, signal_group, spawn
-from worker.child_logs import cap_size, open_log
+from worker.processes.child import Child, signal_group, spawn
+from worker.processes.child_logs import cap_size, open_log
 
 FIRST_DELAY: Final = 0.5
 LONGEST_DELAY: Final = 10.0

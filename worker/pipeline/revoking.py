@@ -9,10 +9,10 @@ from redis import Redis
 
 from config.settings import Settings
 from worker.connections import connect
-from worker.hints import LaneHints
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 from worker.ledger.records import Outcome, OutcomeKind
+from worker.pipeline.hints import LaneHints
 
 log = structlog.get_logger("feishu_batch.revoking")
 
