@@ -7,7 +7,7 @@ from rows_factory import PROJECT
 
 from feishu_batch import FeishuBatch
 from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
-from worker.operating.retrying import Failure, Past, Touch, Why, decide, new_intent
+from worker.operating.retry_decision import Failure, Past, Touch, Why, decide, new_intent
 
 OLD, NEW = '{"value": "option_1"}', '{"value": "option_2"}'
 

@@ -12,7 +12,7 @@ from worker.cli.failures import seconds_of
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, first_few, print_json, table
 from worker.cli.session import open_session
-from worker.operating.retrying import Decision, Failure, Why
+from worker.operating.retry_decision import Decision, Failure, Why
 from worker.operating.steering import Selection, document, enqueue_again, left_alone, retried_items, retry_decisions
 
 SHOWN = 20

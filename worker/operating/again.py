@@ -7,7 +7,8 @@ from dataclasses import replace
 from feishu_batch import FeishuBatch
 from feishu_batch.intents import UpdateIntent
 from feishu_batch.packing import CHUNK_INTENTS, PackedIntent, chunks
-from worker.operating.retrying import Decision, Failure, Past, Retry, Why, decide, new_intent
+from worker.operating.retry_decision import Decision, Failure, Past, Why, decide, new_intent
+from worker.operating.retrying import Retry
 
 TRIES = (
     50  # in a row that others came first; a look costs milliseconds, so only who enqueues all the time does so often

@@ -1,138 +1,20 @@
-"""Failed items as new intents, but not where a later change would be undone. What decides is pure; `Retry` reads the ledger."""
+"""What `retry` has to know: what failed, and what was enqueued after it."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import StrEnum
-from hashlib import blake2b
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from feishu_batch.errors import IntentError
-from feishu_batch.intents import UpdateIntent, parse_intent
+from feishu_batch.intents import parse_intent
 from feishu_batch.keys import OutcomeLetter, RecordField
 from worker.ledger.history import Brief, History
 from worker.ledger.reading import Reading
 from worker.ledger.records import GroupSpec
+from worker.operating.retry_decision import Failure, Past, Touch
 
 MOST_LOOKED_AT = 2_000_000  # later intents; of what failed before them, nobody can say quickly what came after
 # A superseded change is not counted either: the one that took its place is later still, and is looked at itself.
 NEVER_SENT = frozenset({OutcomeLetter.CANCELED, OutcomeLetter.EXPIRED, OutcomeLetter.SUPERSEDED})
 UNCERTAIN = "outcome_unknown"  # the code of a failure that may have been applied
-
-Cell = tuple[str, str, int]  # lane, column ("<project_key> <field_key>"), item
-
-
-class Why(StrEnum):
-    """Why a failed item is left as it is."""
-
-    RETRIED = "retried already"
-    OVERTAKEN = "a later change of the same field of the item was enqueued"
-    FORGOTTEN = "later intents were forgotten, so nobody can say whether one of them changed the field"
-    EXPIRED = "the intent has expired"
-    HURRIED = "others enqueue too fast for anybody to see whether they change the same field: run it again"
-    REFUSED = "refused before it was recorded; its value is not kept: correct it and enqueue it again"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Failed items of one intent. `spec` is None for an intent that was refused as a whole."""
-
-    number: int
-    intent_id: str
-    lane: str
-    spec: GroupSpec | None
-    items: tuple[int, ...]
-    priority: int = 5
-    keeps: bool = False
-    expires_at: float | None = None
-
-    @property
-    def column(self) -> str:
-        return f"{self.spec.project_key} {self.spec.field_key}" if self.spec else ""
-
-    @property
-    def note(self) -> str:
-        return f"retry of {self.intent_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """A later intent that wanted to change a cell. `stands`: it waits, is under way, or was, or may have been, applied."""
-
-    number: int
-    note: str | None
-    stands: bool
-
-
-@dataclass(slots=True)
-class Past:
-    """What came later: by cell; the newest number of which nothing is known any more; and up to which number it was looked at."""
-
-    touches: dict[Cell, list[Touch]] = field(default_factory=dict)
-    forgotten: int = 0
-    newest: int = 0
-    cells: frozenset[Cell] = frozenset()  # that are looked for
-
-    @property
-    def columns(self) -> set[tuple[str, str]]:
-        return {(lane, column) for lane, column, _ in self.cells}
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    failure: Failure
-    items: tuple[int, ...]  # to be retried
-    left: Mapping[Why, tuple[int, ...]]
-
-
-def decide(failure: Failure, past: Past, now: float, *, even_if_overtaken: bool) -> Decision:
-    items: list[int] = []
-    left: dict[Why, list[int]] = {}
-    for item in failure.items:
-        why = _why_not(failure, item, past, now)
-        if why is None or (even_if_overtaken and why in {Why.OVERTAKEN, Why.FORGOTTEN}):
-            items.append(item)
-        else:
-            left.setdefault(why, []).append(item)
-    return Decision(failure, tuple(items), {why: tuple(which) for why, which in left.items()})
-
-
-def _why_not(failure: Failure, item: int, past: Past, now: float) -> Why | None:
-    if failure.spec is None:
-        return Why.REFUSED
-    later = [t for t in past.touches.get((failure.lane, failure.column, item), ()) if t.number > failure.number]
-    if any(touch.note == failure.note for touch in later):
-        return Why.RETRIED
-    if failure.expires_at is not None and failure.expires_at <= now:
-        return Why.EXPIRED
-    if any(touch.stands for touch in later):
-        return Why.OVERTAKEN
-    return Why.FORGOTTEN if past.forgotten > failure.number else None
-
-
-def new_intent(failure: Failure, items: Sequence[int]) -> UpdateIntent:
-    """The same wish for these items. The same failure and items give the same id."""
-    spec = failure.spec
-    if spec is None:
-        raise ValueError("an intent that was refused as a whole has no value to send again")
-    source = f"{failure.intent_id}\0{','.join(map(str, items))}"
-    content: dict[str, Any] = {name: getattr(spec, name) for name in GroupSpec.__slots__}
-    content |= {
-        "intent_id": "retry-" + blake2b(source.encode(), digest_size=16).hexdigest(),
-        "work_item_ids": list(items),
-        "lane": failure.lane,
-        "priority": failure.priority,
-        "keep_every_change": failure.keeps,
-        "note": failure.note,
-    }
-    if failure.expires_at is not None:
-        content["expires_at"] = _iso(failure.expires_at)
-    return parse_intent(content)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 class Retry:
@@ -200,7 +82,7 @@ class Retry:
                 continue
             column = f"{intent.project_key} {intent.field_key}"
             touched = [(lane, column, item) for lane in lanes for item in intent.work_item_ids]
-            _note(past, past.cells.intersection(touched), Touch(number, intent.note, stands=True))
+            past.note(past.cells.intersection(touched), Touch(number, intent.note, stands=True))
         return numbers
 
     def _note_brief(self, brief: Brief, columns: set[tuple[str, str]], past: Past) -> None:
@@ -211,7 +93,7 @@ class Retry:
         items = [i for i in self._reading.items(place) if (brief.lane, known[1], int(i)) in past.cells]
         for item, outcome in zip(items, self._history.letters(place, items), strict=True):
             touch = Touch(brief.number, brief.note, stands=_stands(outcome))
-            _note(past, {(brief.lane, known[1], int(item))}, touch)
+            past.note({(brief.lane, known[1], int(item))}, touch)
 
     def _failed_items(self, lane: str, number: int, record: Mapping[str, str], code: str | None) -> tuple[int, ...]:
         ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
@@ -229,18 +111,6 @@ class Retry:
             spec = GroupSpec.from_json(text) if text else None
             self._groups[lane, group] = (spec, f"{spec.project_key} {spec.field_key}") if spec else None
         return self._groups[lane, group]
-
-
-def chosen(failures: Sequence[Failure], field_key: str | None) -> Iterator[Failure]:
-    """Oldest first, so that the new intents of a cell stand in the order of the old ones."""
-    for failure in sorted(failures, key=lambda one: one.number):
-        if field_key is None or (failure.spec is not None and failure.spec.field_key == field_key):
-            yield failure
-
-
-def _note(past: Past, cells: Collection[Cell], touch: Touch) -> None:
-    for cell in cells:
-        past.touches.setdefault(cell, []).append(touch)
 
 
 def _failed(outcome: str | None, code: str | None) -> bool:

@@ -13,7 +13,8 @@ from worker.ledger.history import History
 from worker.ledger.lane import Lane
 from worker.ledger.records import Outcome, OutcomeKind
 from worker.operating.again import Again
-from worker.operating.retrying import Decision, Retry, Why, chosen, decide, new_intent
+from worker.operating.retry_decision import Decision, Why, chosen, decide, new_intent
+from worker.operating.retrying import Retry
 
 TAKEN_IN_WITHIN = 10.0  # seconds: a running worker takes an intent out of the inbox much faster
 MOST = 100_000  # failed intents that are looked at

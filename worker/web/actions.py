@@ -18,7 +18,7 @@ from feishu_batch.errors import FeishuBatchError
 from worker.cli.errors import CliError, UnreachableError, WrongUseError
 from worker.cli.session import Session
 from worker.operating.details import IntentDetail, ItemView, document, intent_detail
-from worker.operating.retrying import Decision
+from worker.operating.retry_decision import Decision
 from worker.operating.steering import (
     Selection,
     cancel_intent,

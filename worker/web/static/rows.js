@@ -1,0 +1,165 @@
+// What stands in the lists: each is made once, and its `show` puts in what is new.
+
+import { cancelIntent, pauseLane, resumeLane, retryIntent, retryReason, showIntent } from "./actions.js";
+import { ORDER, button, counts, list, make, n, put, since, some, span, state } from "./parts.js";
+
+function standing(lane) {
+  if (lane.pause) return ["Paused", "bad"];
+  if (lane.requests_left) return lane.open_jobs + lane.checks + lane.due >= state.about.max_open_jobs ? ["Waits for jobs", "warn"] : ["Working", "busy"];
+  if (lane.cells) return ["Waits for jobs", "busy"];
+  return state.inbox.intents ? ["Taking in", "busy"] : ["Idle", "good"];
+}
+
+function troubled(one) {
+  const doing = { submit: "Sending", poll: "Asking for jobs" }[one.what];
+  return `${doing} has failed for ${since(one.since)}, it is tried again: ${one.error}`;
+}
+
+function timeLeft(lane) {
+  const more = state.inbox.intents ? ", and what is in the inbox" : "";
+  const still = lane.pause ? " once it goes on" : "";
+  return {
+    requests: [`At least ${span(lane.requests_left * state.about.slot)}${still}`, `${some(lane.requests_left, "request")}, and their jobs${more}`],
+    unknown: ["Time left not known yet", "The inbox has to be taken in first"],
+    jobs: ["Until the open jobs end", "How long they take is up to Feishu Project"],
+    nothing: ["Nothing to do", ""],
+  }[lane.left];
+}
+
+export function laneCard() {
+  const name = make("span", "name"), pill = make("span", "pill"), steer = button("", "small acting", () => {});
+  const why = make("p", "why"), left = make("p", "left"), more = make("p", "soft");
+  const stats = make("dl", "stats"), chart = make("div", "chart"), caption = make("p", "soft");
+  chart.setAttribute("role", "img");
+  const figure = (label) => { const value = make("dd"); stats.append(make("div", "", make("dt", "", label), value)); return value; };
+  const used = figure("Slots used"), ready = figure("Ready"), open = figure("Open jobs"), odd = figure("In trouble");
+  const usedText = make("span"), usedBar = make("i"), readyText = make("span"), readyMore = make("small");
+  used.append(usedText, make("div", "use", usedBar));
+  ready.append(readyText, " ", readyMore);
+  const node = make("article", "card lane", make("div", "top", name, pill, steer), why, make("div", "", left, more), stats, make("div", "", chart, caption));
+  let lane;
+  steer.addEventListener("click", () => (lane.pause ? resumeLane(lane) : pauseLane(lane)));
+  node.show = (now) => {
+    lane = now;
+    put(name, lane.name);
+    const [word, kind] = standing(lane);
+    put(pill, word).className = `pill ${kind}`;
+    put(steer, lane.pause ? "Resume" : "Pause").className = `small acting${lane.pause ? " main" : ""}`;
+    steer.setAttribute("aria-label", `${lane.pause ? "Resume" : "Pause"} lane ${lane.name}`);
+    why.hidden = !lane.pause && !lane.troubles.length;
+    if (!lane.pause) put(why, lane.troubles.map(troubled).join(" "));
+    else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
+    const [head, below] = timeLeft(lane);
+    put(left, head);
+    put(more, below);
+    put(usedText, lane.use === null ? "…" : `${Math.round(lane.use * 100)} %`);
+    used.title = "of the last minute";
+    usedBar.style.width = `${Math.round((lane.use ?? 0) * 100)}%`;
+    put(readyText, n(lane.ready));
+    put(readyMore, lane.groups ? `in ${some(lane.groups, "group")}` : "");
+    put(open, n(lane.open_jobs));
+    odd.parentElement.hidden = !(lane.checks + lane.due);
+    put(odd, [lane.checks ? `${n(lane.checks)} to read back` : "", lane.due ? `${n(lane.due)} to send again` : ""].filter(Boolean).join(", "));
+    showFill(chart, caption, state.recent[lane.name] ?? []);
+  };
+  return node;
+}
+
+function showFill(chart, caption, batches) {
+  const full = state.about.batch_items;
+  chart.hidden = caption.hidden = !batches.length;
+  if (!batches.length || chart.dataset.newest === `${batches[0].batch}`) return;
+  chart.dataset.newest = `${batches[0].batch}`;
+  const part = (items, className) => { const bar = make("b", className); bar.style.height = `${(100 * items) / full}%`; return bar; };
+  chart.replaceChildren(...[...batches].reverse().map((one) => {
+    const bar = make("i", "", one.failed ? part(one.failed, "failed") : null, part(one.size - one.failed));
+    bar.title = `batch ${one.batch}: ${one.size} of ${full}, ${one.failed} failed`;
+    return bar;
+  }));
+  const mean = batches.reduce((sum, one) => sum + one.size, 0) / batches.length;
+  put(caption, `Fill of the last ${some(batches.length, "batch", "batches")}: ${mean.toFixed(mean < 10 ? 1 : 0)} of ${full} on average`);
+  chart.setAttribute("aria-label", caption.textContent);
+}
+
+export function intentRow(first) {
+  const label = button("", "link grow", () => showIntent(row.id)), when = make("span", "soft end"), what = make("span", "soft grow");
+  const bar = make("div", "bar"), told = make("span", "soft grow"), acts = make("span", "acts acting");
+  const cancel = button("Cancel", "small", () => cancelIntent(row)), retry = button("Retry", "small", () => retryIntent(row.id));
+  let row = first;
+  bar.setAttribute("role", "img");
+  acts.append(retry, cancel);
+  const node = make("li", "", make("div", "line", label, when), make("div", "line", what), bar, make("div", "line", told, acts));
+  node.show = (now) => {
+    row = now;
+    put(label, row.note || row.id);
+    label.title = row.id;
+    put(when, row.ended_at ? `${row.state} ${since(row.ended_at)} ago` : `for ${since(row.enqueued_at)}`);
+    put(what, [row.what, state.about.several_lanes ? `lane ${row.lane}` : "", row.note ? row.id : ""].filter(Boolean).join(" · "));
+    const shown = ORDER.filter((kind) => row[kind]);
+    list(bar, shown, (kind) => kind, (kind) => make("i", kind));
+    shown.forEach((kind, place) => { bar.children[place].style.flexGrow = row[kind]; });
+    const done = row.total - (row.pending ?? 0) - (row.in_flight ?? 0);
+    put(told, row.state === "open" && done ? `${n(done)} of ${n(row.total)} done: ${counts(row)}` : counts(row));
+    bar.setAttribute("aria-label", counts(row));
+    cancel.hidden = row.state !== "open" || !row.pending;
+    retry.hidden = !row.failed || row.state === "open" || row.what === "";
+  };
+  return node;
+}
+
+export function failureRow(first) {
+  const number = make("span", "count bad"), code = make("span", "grow"), why = make("p"), items = make("p", "soft");
+  let group = first;
+  const retry = button("Retry …", "small acting", () => retryReason(group));
+  const node = make("li", "", make("div", "line", number, code, retry), why, items);
+  node.show = (now) => {
+    group = now;
+    put(number, n(group.count));
+    put(code, [group.code || "no code", state.about.several_lanes ? `lane ${group.lane}` : ""].filter(Boolean).join(" · "));
+    put(why, group.reason && group.reason !== group.code ? group.reason : "");
+    why.hidden = !why.textContent;
+    retry.hidden = !group.code;
+    const key = `${group.count} ${group.items.map((one) => one.item).join()}`;
+    if (items.dataset.items !== key) {
+      items.dataset.items = key;
+      const links = group.items.slice(0, 5).flatMap((one) => [button(one.item, "link", () => showIntent(one.intent)), ", "]);
+      items.replaceChildren(some(group.count, "item"), ": ", ...links.slice(0, -1), group.count > 5 ? ` and ${n(group.count - 5)} more` : "");
+    }
+  };
+  return node;
+}
+
+const STATES = { sending: ["being sent", "busy"], open: ["job runs", "busy"], resend: ["to be sent again", "warn"], reask: ["outcome unknown, asks again", "warn"], check: ["to be read back", "warn"] };
+
+export function jobRow() {
+  const name = make("span", "grow"), pill = make("span", "pill"), what = make("span", "soft grow"), age = make("span", "soft end"), why = make("p", "bad");
+  const node = make("li", "", make("div", "line", name, pill), make("div", "line", what, age), why);
+  node.show = (job) => {
+    const [word, kind] = STATES[job.state] ?? [job.state, ""];
+    put(name, `Batch ${job.batch} · ${some(job.items, "item")}`);
+    put(pill, word).className = `pill ${kind}`;
+    put(what, [job.what, state.about.several_lanes ? `lane ${job.lane}` : "", job.job ? `job ${job.job.split("-").pop()}` : "", job.tries > 1 ? `attempt ${job.tries}` : "", job.polls ? some(job.polls, "poll") : ""].filter(Boolean).join(" · "));
+    what.title = job.job ?? "";
+    put(age, since(job.claimed_at));
+    put(why, job.why && job.state !== "open" ? job.why : "");
+    why.hidden = !why.textContent;
+  };
+  return node;
+}
+
+export function batchRow() {
+  const name = make("span", "grow"), when = make("span", "soft end"), bar = make("div", "bar"), good = make("i", "succeeded"), bad = make("i", "failed"), rest = make("i", "pending");
+  const what = make("span", "soft grow");
+  bar.append(good, bad, rest);
+  bar.setAttribute("role", "img");
+  const node = make("li", "", make("div", "line", name, when), bar, make("div", "line", what));
+  node.show = (one) => {
+    const full = state.about.batch_items;
+    put(name, `Batch ${one.batch} · ${one.size} of ${full}${one.failed ? `, ${one.failed} failed` : ""}`);
+    put(when, `${since(one.at)} ago`);
+    [[good, one.size - one.failed], [bad, one.failed], [rest, full - one.size]].forEach(([part, size]) => { part.style.flexGrow = size; part.hidden = !size; });
+    bar.setAttribute("aria-label", name.textContent);
+    put(what, [one.what, `took ${span(one.took)}`, one.tries > 1 ? `${one.tries} attempts` : "", state.about.several_lanes ? `lane ${one.lane}` : ""].filter(Boolean).join(" · "));
+  };
+  return node;
+}
