@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.common import Report, arguments, median, quantile
-from worker.pipeline.polling import estimated_duration, next_poll_delay, tolerated_lag
+from worker.pipeline.polling import TOLERATED_LAG, estimated_duration, next_poll_delay, tolerated_lag
 
 SLOT = 1.004  # seconds between two arrivals, as measured by the pacing benchmark
 THERE = 0.0125  # seconds on the way, each direction
@@ -48,6 +48,20 @@ class Learned:
 
     def ended(self, job: Job, now: float) -> None:
         self.durations.appendleft(estimated_duration(job.seen_running, now - job.sent_at))
+
+
+@dataclass
+class Foresight(Learned):
+    """What nobody can do: from the first look on it knows when the job ends. It still waits for the one poll slot a second."""
+
+    tolerated_share: float = 0.35  # of the median: the least lag that it reaches is around here
+
+    def delay(self, job: Job, now: float) -> float:
+        if job.polls:
+            return max(SLOT, job.ends_at - THERE - now)
+        durations = list(self.durations)
+        most_lag = max(TOLERATED_LAG, self.tolerated_share * median(durations)) if durations else None
+        return next_poll_delay(now - job.sent_at, durations, SLOT, most_lag)
 
 
 @dataclass
@@ -128,6 +142,7 @@ def _arrivals(load: float, rng: random.Random):
 POLICIES: dict[str, Callable[[], Learned | Fixed]] = {
     "learned": Learned,
     "learned, no progress told": lambda: Learned(is_told=False),
+    "foresight after the first look": Foresight,
     "peer, every 2 s": lambda: Fixed(lambda _polls: 2.0),
     "peer, exponential": lambda: Fixed(lambda polls: min(30.0, 2.0**polls)),
 }
