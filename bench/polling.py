@@ -54,7 +54,7 @@ class Learned:
 class Foresight(Learned):
     """What nobody can do: from the first look on it knows when the job ends. It still waits for the one poll slot a second."""
 
-    tolerated_share: float = 0.35  # of the median: the least lag that it reaches is around here
+    tolerated_share: float = 0.35  # of the median: of those tried, the least lag within 1.8 polls
 
     def delay(self, job: Job, now: float) -> float:
         if job.polls:
