@@ -19,7 +19,10 @@ class Pace(BaseModel):
     )
     http_timeout_seconds: float = seconds(10, 0.1, 120, "How long one call of the remote API may take.")
     max_wait_seconds: float = seconds(
-        120, 0, 86400, "A group of changes whose oldest waits longer than this is sent first, full or not."
+        120,
+        0,
+        86400,
+        "A group of changes whose oldest waits longer than this goes first, full or not, in at most every fourth request.",
     )
     max_open_jobs: int = number(200, 1, 100_000, "Jobs that may be open before submitting slows down.")
 

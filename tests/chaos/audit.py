@@ -182,6 +182,9 @@ def _ready(now: Snapshot) -> list[str]:
         right = {group for group, size in sizes.items() if fits(size)}
         if listed != right:
             found.append(f"{place} lists {listed}, but {right} are")
+    behind = Counter(intents[number]["g"] for line in now.family("behind").values() for number in line)
+    if {group: int(count) for group, count in now["behind-of"].items()} != behind:
+        found.append(f"behind-of counts {now['behind-of']}, but {dict(behind)} wait behind others")
     if set(now["since"]) != set(sizes):
         found.append(f"since lists {set(now['since'])}, but {set(sizes)} are ready")
     return found
@@ -245,6 +248,7 @@ def _leftovers(now: Snapshot) -> list[str]:
             "full",
             "part",
             "since",
+            "behind-of",
             "expiring",
             "due",
             "jobs",

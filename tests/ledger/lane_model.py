@@ -4,11 +4,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 PRIORITY_STEP = 2**48
+LATER = 2**47
 FIELD_OF = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
 ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 
 
 MOST_SHARERS = 16  # of one change
+OVERDUE_TURN, PATIENCE, OVERDUE_SEEN = 4, 5, 16
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Model:
         self.group_sequence = self.batch_sequence = self.fence = 0
         self.lease = None  # (owner, batch, has run out)
         self.paused = False
-        self.overdue_had_turn = False
+        self.overdue_had_turn = -OVERDUE_TURN  # the newest batch that was composed for its group's long wait
         self.unpublished = set()
         self.sends = {}  # cell → numbers in the order in which they were sent
 
@@ -160,26 +162,43 @@ class Model:
                 groups.setdefault(self.intents[owner.number].group, []).append((rank, str(item), owner.number))
         return {group: sorted(changes) for group, changes in groups.items()}
 
-    def _choose(self, overdue):
-        """`overdue`: the group that waits longest, if that is longer than it should."""
+    def behind(self):
+        """Group → how many of its changes wait behind others."""
+        return Counter(self.intents[change.number].group for cell in self.cells.values() for change in cell.line[1:])
+
+    def _rank(self, group, changes):
+        is_part = len(changes) < self.batch_items
+        return changes[0][0] + (LATER if is_part and group in self.behind() else 0)
+
+    def _choose(self, waits, max_wait):
+        """`waits`: group → for how long it has been ready without being sent, longest first."""
         ready = self.ready()
         if not ready:
             return None
-        if overdue and not self.overdue_had_turn:
-            self.overdue_had_turn = True
+        overdue = self._overdue(ready, waits, max_wait)
+        if overdue:
+            self.overdue_had_turn = self.batch_sequence + 1
             return overdue
-        self.overdue_had_turn = False
 
         def urgency(group):
-            """Priority before fullness before age."""
-            rank = ready[group][0][0]
+            """Priority before fullness before "nothing behind" before age."""
+            rank = self._rank(group, ready[group])
             return rank // PRIORITY_STEP, len(ready[group]) < self.batch_items, rank
 
         return min(ready, key=urgency)
 
+    def _overdue(self, ready, waits, max_wait):
+        if self.batch_sequence + 1 - self.overdue_had_turn < OVERDUE_TURN:
+            return None
+        for group, waited in list(waits.items())[:OVERDUE_SEEN]:
+            is_worth_it = group not in self.behind() or len(ready[group]) >= self.batch_items
+            if waited >= (max_wait if is_worth_it else PATIENCE * max_wait):
+                return group
+        return None
+
     # --- sending
 
-    def claim(self, owner, has_run_out, max_open, overdue, got):
+    def claim(self, owner, has_run_out, max_open, waits, max_wait, got):
         """`got`: the batch that the ledger handed out; right if it is one of several to be sent again. Returns what is right."""
         if self.paused:
             return "paused"
@@ -201,7 +220,7 @@ class Model:
         elif sum(batch.state != "sending" for batch in self.batches.values()) >= max_open:
             return "full"
         else:
-            group = self._choose(overdue)
+            group = self._choose(waits, max_wait)
             if group is None:
                 return "idle"
             batch = self._compose(group)
@@ -327,6 +346,7 @@ class Model:
             "full": {},
             "part": {},
             "since": set(),
+            "behind-of": {str(group): str(count) for group, count in self.behind().items()},
             "expiring": {i.number for i in self.intents.values() if i.may_expire},
             "open-intents": {i.number for i in self.intents.values() if not i.has_ended},
             "outbox": set(self.unpublished),
@@ -348,7 +368,7 @@ class Model:
         for group, changes in self.ready().items():
             keys[f"ready:{group}"] = {item: rank for rank, item, _ in changes}
             is_full = len(changes) >= self.batch_items
-            keys["full" if is_full else "part"][str(group)] = changes[0][0]
+            keys["full" if is_full else "part"][str(group)] = self._rank(group, changes)
             keys["since"].add(group)
         for digest, group in self.groups.items():
             refs = sum(intent.group == group for intent in self.intents.values())

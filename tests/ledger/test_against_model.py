@@ -157,16 +157,17 @@ class LedgerMachine(RuleBasedStateMachine):
         owner=st.sampled_from("AB"),
         lease=st.sampled_from([LONG, LONG, 0]),
         max_open=st.sampled_from([2, 99, 99]),
-        max_wait=st.sampled_from([LONG, LONG, 0]),
+        max_wait=st.sampled_from([LONG, LONG, 0, 0.005, 0.01]),  # the clock ticks once a step, a millisecond
     )
     def claim(self, owner, lease, max_open, max_wait):
         waiting = self.since()
-        overdue = int(next(iter(waiting))) if waiting and max_wait == 0 else None
+        now_ms = 10**12 + int(self.redis.get(self.lane.key("clock")) or 0) + 1
+        waits = {int(group): now_ms - since for group, since in waiting.items()}
         got = self.lane.claim(
             owner=owner, lease=lease, max_open=max_open, max_wait=max_wait, idem_uuid="u", token_fingerprint="t"
         )
         number = got.number if isinstance(got, Batch) else None
-        right = self.model.claim(owner, lease == 0, max_open, overdue, number)
+        right = self.model.claim(owner, lease == 0, max_open, waits, max_wait * 1000, number)
         if isinstance(got, NoBatch):
             assert str(got.why) == right
         elif isinstance(got, ExpiredIntent):

@@ -105,10 +105,36 @@ def test_the_oldest_of_several_small_groups_goes_first(lane):
     assert [claim_and_settle(lane).intents for _ in range(3)] == [(1,), (2,), (3,)]
 
 
-def test_a_group_that_waits_too_long_goes_first_but_not_twice_in_a_row(lane):
-    lane.record([new_intent(1, [1], "small"), new_intent(2, [2], "other"), new_intent(3, range(101, 201), "full")])
-    order = [claim_and_settle(lane, max_wait=0).spec.after_field_value for _ in range(4)]
-    assert order == ["small", "full", "other", "full"]
+def three_of_which_the_second_is_partly_behind(lane):
+    wishes = [(1, [7], "in front"), (2, [7, 8], "partly behind"), (3, [9], "whole")]
+    lane.record([new_intent(number, items, value, mode="APPEND") for number, items, value in wishes])
+
+
+def test_a_small_group_of_which_a_part_waits_behind_others_lets_whole_ones_pass(lane):
+    three_of_which_the_second_is_partly_behind(lane)
+    assert [claim_and_accept(lane).items for _ in range(3)] == [(7,), (9,), (8,)]
+
+
+def test_a_small_group_is_whole_again_when_those_in_front_are_done(lane):
+    three_of_which_the_second_is_partly_behind(lane)
+    assert [claim_and_settle(lane).items for _ in range(3)] == [(7,), (7, 8), (9,)]
+
+
+def test_a_group_that_waits_too_long_goes_first_but_gets_every_fourth_batch_at_most(lane):
+    lane.record([new_intent(1, [1], "small"), new_intent(2, [2], "other"), new_intent(3, range(101, 401), "full")])
+    order = [claim_and_settle(lane, max_wait=0).spec.after_field_value for _ in range(6)]
+    assert order == ["small", "full", "full", "full", "other", "full"]
+
+
+def test_a_group_of_which_a_part_waits_behind_others_goes_first_after_five_times_the_longest_wait(redis, lane):
+    lane.record([new_intent(1, range(1, 201), "full"), new_intent(2, [1, 999], "partly behind", mode="APPEND")])
+
+    def sent_after(seconds):
+        now, _ = redis.time()
+        redis.zadd(lane.key("since"), {"2": (now - seconds) * 1000})
+        return claim_and_accept(lane, max_wait=10).spec.after_field_value
+
+    assert [sent_after(45), sent_after(55)] == ["full", "partly behind"]
 
 
 def test_a_group_that_was_just_served_does_not_count_as_waiting(redis, lane):

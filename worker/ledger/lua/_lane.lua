@@ -2,6 +2,7 @@
 -- KEYS[1] is the lane's prefix, '<prefix>:{<lane>}:'. All other keys are built from it, so that they share its hash tag.
 local P = KEYS[1]
 local STEP = 281474976710656 -- 2^48: a rank is (9 - priority) * STEP + intent number, exact in a double
+local LATER = STEP / 2 -- more in the rank of a group of which changes wait behind others: sent now, it has to be sent again
 local BATCH_ITEMS = 50 -- the official limit of one request
 local FIELD_OF = {o = 'ok', f = 'fl', s = 'sp', c = 'cn', e = 'ex'} -- outcome letter → counter of the record
 
@@ -14,6 +15,7 @@ end
 
 local NOW = now_ms()
 local touched, tally, outcomes = {}, {}, {}
+local stepped_back = {} -- group → how many more of its changes wait behind others than before this step
 
 -- What is counted for metrics (docs/metrics.md) goes into one hash, a command per field, when the step is done.
 -- Buckets of a histogram are fields `<name>:<upper bound>`; worker/metrics/ledger.py knows the same bounds.
@@ -69,14 +71,17 @@ local function make_ready(number, cell, item)
   end
   redis.call('ZADD', P .. 'ready:' .. intent[1], rank_of(number, priority), item)
   touched[intent[1]] = true
+  return intent[1]
 end
+
+local function step_back(group, by) stepped_back[group] = (stepped_back[group] or 0) + by end
 
 -- The cell's owner is done with it: the next in line becomes the owner, or the cell is forgotten.
 local function pass_on(cell, item)
   local next_number = redis.call('LPOP', P .. 'behind:' .. cell)
   if not next_number then return redis.call('HDEL', P .. 'cells', cell) end
   redis.call('HSET', P .. 'cells', cell, next_number)
-  make_ready(next_number, cell, item)
+  step_back(make_ready(next_number, cell, item), -1)
 end
 
 local function note(number, item, letter, detail)
@@ -150,6 +155,12 @@ local function end_intent(number)
   if bad[4] then redis.call('ZREM', P .. 'expiring', number) end
 end
 
+local function count_steps_back()
+  for group, by in pairs(stepped_back) do
+    if by ~= 0 and redis.call('HINCRBY', P .. 'behind-of', group, by) == 0 then redis.call('HDEL', P .. 'behind-of', group) end
+  end
+end
+
 -- Returns whether the group has ready changes.
 local function rank_group(group)
   local ready = P .. 'ready:' .. group
@@ -160,9 +171,12 @@ local function rank_group(group)
     redis.call('ZREM', P .. 'since', group)
     return false
   end
-  local into, out = 'part', 'full'
-  if redis.call('ZCARD', ready) >= BATCH_ITEMS then into, out = 'full', 'part' end
-  redis.call('ZADD', P .. into, best[2], group)
+  local into, out, rank = 'full', 'part', best[2]
+  if redis.call('ZCARD', ready) < BATCH_ITEMS then
+    into, out = 'part', 'full'
+    if redis.call('HEXISTS', P .. 'behind-of', group) == 1 then rank = text(tonumber(rank) + LATER) end
+  end
+  redis.call('ZADD', P .. into, rank, group)
   redis.call('ZREM', P .. out, group)
   redis.call('ZADD', P .. 'since', 'NX', text(NOW), group)
   return true
@@ -170,7 +184,11 @@ end
 
 -- `work` of the metrics: since when there has been something ready and no slot for it.
 local function rank_groups()
+  count_steps_back()
   local is_ready = false
+  for group in pairs(stepped_back) do
+    if not touched[group] then rank_group(group) end
+  end
   for group in pairs(touched) do is_ready = rank_group(group) or is_ready end
   if is_ready then
     redis.call('HSETNX', P .. 'metrics', 'work', text(NOW))

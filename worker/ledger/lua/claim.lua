@@ -93,18 +93,35 @@ if unfinished >= tonumber(ARGV[3]) then
   return {'full'}
 end
 
--- Full batches first; a group that outranks them by priority, or that waited too long, goes before. The overdue get at most
--- every second slot, so that under a backlog of many small groups the other half of the slots still goes out full.
+-- What one request sends of a small group is soon to be sent again, where more of it comes or waits behind others. So under
+-- a backlog those who waited too long get few slots, and who waits behind others has to wait much longer (bench/packing.py).
+local OVERDUE_TURN = 4 -- at most every so manieth batch
+local PATIENCE = 5 -- times the longest wait, for a group that would have to be sent again
+local OVERDUE_SEEN = 16 -- groups that are looked at
+
+local function overdue_group()
+  local last_turn = redis.call('GET', P .. 'overdue-had-turn')
+  local newest = redis.call('GET', P .. 'batch-sequence') or 0
+  if last_turn and newest - last_turn < OVERDUE_TURN - 1 then return nil end
+  local longest = tonumber(ARGV[4])
+  local waiting = redis.call('ZRANGE', P .. 'since', '-inf', text(NOW - longest), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN, 'WITHSCORES')
+  for i = 1, #waiting, 2 do
+    local group, since = waiting[i], tonumber(waiting[i + 1])
+    if since <= NOW - PATIENCE * longest or redis.call('HEXISTS', P .. 'behind-of', group) == 0
+      or redis.call('ZSCORE', P .. 'full', group) then return group end
+  end
+end
+
+-- Full batches first; a group that outranks them by priority, or that waited too long, goes before.
 local function choose()
   local full, full_rank = head('full')
   local part, part_rank = head('part')
   if not full and not part then return nil end
-  local overdue, since = head('since')
-  if since <= NOW - tonumber(ARGV[4]) and not redis.call('GET', P .. 'overdue-had-turn') then
-    redis.call('SET', P .. 'overdue-had-turn', '1')
+  local overdue = overdue_group()
+  if overdue then
+    redis.call('SET', P .. 'overdue-had-turn', text((redis.call('GET', P .. 'batch-sequence') or 0) + 1))
     return overdue
   end
-  redis.call('DEL', P .. 'overdue-had-turn')
   if full and (not part or math.floor(full_rank / STEP) <= math.floor(part_rank / STEP)) then return full end
   return part
 end

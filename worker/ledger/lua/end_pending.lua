@@ -55,7 +55,12 @@ local function leave_line(cell, item, owner)
   local place = redis.call('LPOS', behind, number)
   if place then
     local other = heir(cell)
-    if other then redis.call('LSET', behind, place, other) else redis.call('LREM', behind, 1, number) end
+    if other then
+      redis.call('LSET', behind, place, other)
+    else
+      redis.call('LREM', behind, 1, number)
+      step_back(group, -1)
+    end
     return true
   end
   for _, waiting in ipairs(redis.call('LRANGE', behind, 0, -1)) do

@@ -125,7 +125,11 @@ end
 
 local function supersede(intent, cell, item, older, older_group, is_behind)
   conclude(older, cell, item, 's', '')
-  if is_behind then return redis.call('LSET', P .. 'behind:' .. cell, -1, intent.number) end
+  if is_behind then
+    step_back(older_group, -1)
+    step_back(intent.group, 1)
+    return redis.call('LSET', P .. 'behind:' .. cell, -1, intent.number)
+  end
   redis.call('ZREM', P .. 'ready:' .. older_group, item)
   touched[older_group] = true
   redis.call('HSET', P .. 'cells', cell, intent.number)
@@ -135,6 +139,7 @@ end
 
 local function wait_behind(intent, cell, owner)
   redis.call('RPUSH', P .. 'behind:' .. cell, intent.number)
+  step_back(intent.group, 1)
   local batch = string.match(owner, '@(%d+)')
   if batch then redis.call('HINCRBY', P .. 'batch:' .. batch, 'blocks', 1) end
 end
