@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-RECORD_CHUNK = 500  # items per script call, so that no call holds the server for more than a few milliseconds
+# Per script call, so that none holds the server for more than a few milliseconds.
+RECORD_CHUNK = 500  # items
+RECORD_INTENTS = 125
 CALL_BYTES = 256 * 1024  # of values and notes per call; a single intent may have more
 
 
@@ -83,7 +85,7 @@ class _Call:
 
     @property
     def is_full(self) -> bool:
-        return self._items >= RECORD_CHUNK or self._bytes >= CALL_BYTES
+        return self._items >= RECORD_CHUNK or len(self.rows) >= RECORD_INTENTS or self._bytes >= CALL_BYTES
 
     def packed(self) -> str:
         groups = [group for _, group in self._groups.values()]

@@ -24,7 +24,7 @@ from worker.pipeline.hints import IntakeHints, LaneHints
 
 log = structlog.get_logger("feishu_batch.intake")
 
-ENTRIES_PER_ROUND = 200
+ENTRIES_PER_ROUND = 500  # a round costs three writes to the server's disk, whatever it holds
 ITEMS_PER_ROUND = 5_000  # bounds one pipeline, so that a round of large intents does not hold the worker for long
 ENTRIES_PER_CAREFUL_ROUND = 20
 MAX_ATTEMPTS = 3  # to take an entry in, before it fails
