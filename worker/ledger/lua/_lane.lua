@@ -118,7 +118,9 @@ local function conclude(number, cell, item, letter, detail, held)
     if held then add_to(of, 'snt', -1) end
   end
   one(number)
-  for sharer in string.gmatch(take_sharers(number, cell) or '', '%d+') do one(sharer) end
+  local sharers = take_sharers(number, cell)
+  if not sharers then return end
+  for sharer in string.gmatch(sharers, '%d+') do one(sharer) end
 end
 
 -- Calls `visit` with the number of each intent that wants one of these changes, sharers included, once per change.
@@ -129,7 +131,9 @@ local function each_wish(column, items, visit)
   local shared = redis.call('HMGET', P .. 'shared', unpack(names))
   for i, pair in ipairs(items) do
     visit(pair[2])
-    for sharer in string.gmatch(shared[i] or '', '%d+') do visit(sharer) end
+    if shared[i] then
+      for sharer in string.gmatch(shared[i], '%d+') do visit(sharer) end
+    end
   end
 end
 
