@@ -181,3 +181,4 @@ def test_polls_that_the_api_refuses_for_too_long_are_given_up_but_an_outage_is_w
     late = after_seconds(3601)
     assert poll(NotExecuted("busy", code=50005), now=late).then is BatchState.CHECK
     assert poll(NotExecuted("no route"), now=late).then is BatchState.OPEN
+    assert poll(NotExecuted("not found", http_status=404), now=late).then is BatchState.CHECK

@@ -9,6 +9,7 @@ from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, SpaceRe
 
 POLICY = make_policy()
 EARLY, OVER = after_seconds(30), after_seconds(81)  # 81 s: the time to read back and the grace time are over
+NOT_SERVED = NotExecuted("the answer is not an API answer", http_status=404)
 VERDICT = Outcome.failed("20001", "bad").detail()
 
 
@@ -110,4 +111,15 @@ def test_a_failing_read_back_backs_off_and_an_outage_is_waited_out():
     assert [failed_look(NotExecuted("busy", code=50005), read_failures=n).delay for n in (0, 1)] == [0.5, 1]
     late = after_seconds(10**5)
     assert failed_look(NotExecuted("no route"), now=late).then is BatchState.CHECK
+    assert failed_look(NotExecuted("bad gateway", http_status=502), now=late).then is BatchState.CHECK
     assert failed_look(NotExecuted("busy", code=50005), now=late).then is BatchState.RESEND
+
+
+def test_a_read_back_that_is_not_served_proves_nothing_and_is_not_waited_for_while_other_calls_work():
+    """As a deployment has it that does not offer this endpoint; or a gateway that is wrong for everything, which is waited out."""
+    batch = make_batch(stray=1, now=OVER)
+    assert after_read_back_failed(batch, NOT_SERVED, POLICY, others_work=True).then is BatchState.RESEND
+    assert after_read_back_failed(batch, NOT_SERVED, POLICY).then is BatchState.CHECK
+    assert failed_look(NOT_SERVED, now=after_seconds(10**5)).then is BatchState.RESEND
+    early = make_batch(stray=1, now=EARLY)
+    assert after_read_back_failed(early, NOT_SERVED, POLICY, others_work=True).then is BatchState.CHECK

@@ -17,6 +17,7 @@ REFUSED = errors.BatchRefused("bad", code=20001)
 SPLITTABLE = errors.BatchRefused("an item is bad", code=20014, splittable=True)
 SPACE = errors.SpaceRefused("wrong space", code=30001)
 UNKNOWN = errors.OutcomeUnknown("time-out")
+NOT_SERVED = errors.NotExecuted("the answer is not an API answer", http_status=404)
 CLASH = errors.IdempotencyClash("repeat", code=10430)
 
 some_items = st.none() | st.sets(st.sampled_from(ITEMS))
@@ -30,9 +31,9 @@ reports = st.builds(
     scenes=st.lists(st.sampled_from(["A", "B"]), max_size=2),
 )
 submit_answers = st.sampled_from([BUSY, REFUSED, SPLITTABLE, SPACE, UNKNOWN, UNKNOWN, CLASH, accepted(), accepted()])
-poll_answers = reports | st.sampled_from([BUSY, REFUSED, SPACE])
+poll_answers = reports | st.sampled_from([BUSY, REFUSED, SPACE, NOT_SERVED])
 shows = st.dictionaries(st.sampled_from(ITEMS), st.sampled_from([True, False, False, None]))
-look_answers = shows | st.sampled_from([BUSY, REFUSED, SPACE])
+look_answers = shows | st.sampled_from([BUSY, REFUSED, SPACE, NOT_SERVED])
 
 
 def next_step(drive, submit_answer, poll_answer, look_answer):

@@ -211,3 +211,11 @@ def test_what_a_job_calls_done_is_read_back_as_far_as_asked_for(remote, redis_ur
 def test_a_value_that_shows_a_little_later_is_stored(remote, redis_url, prefix):
     remote.says("query", OLD, OLD, NEW)
     assert run(Pipeline(redis_url.replace("/0", "/3"), prefix, remote.base_url, verify="all")).ok
+
+
+def test_where_cells_cannot_be_read_back_at_all_a_lost_answer_costs_another_request_and_no_more(remote, pipeline):
+    remote.says("batch_update", DROP, CLASH, accepted("job-2"))
+    remote.says("query", (404, b"404 page not found"))
+    assert run(pipeline).ok
+    assert len(set(uuids(remote))) == 2
+    assert remote.requests("batch_update")[2].at - remote.requests("batch_update")[0].at >= GRACE

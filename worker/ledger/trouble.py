@@ -26,6 +26,10 @@ class Troubles:
         self._key = key
         self._noted: dict[str, tuple[str | None, float]] = {}  # what was noted last, and when (monotonic)
 
+    def none(self) -> bool:
+        """Whether the latest calls went well."""
+        return not self._redis.exists(self._key)
+
     def note(self, what: str, error: str | None) -> None:
         """How the latest call went; None: well. Costs nothing while that stays the same, and never raises."""
         before, noted_at = self._noted.get(what, ("", 0.0))

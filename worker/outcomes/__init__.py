@@ -6,7 +6,7 @@ A `Step` says what becomes of a batch; the submitter and the follower carry it o
 from worker.outcomes.after_poll import after_poll
 from worker.outcomes.after_read_back import after_read_back, after_read_back_failed
 from worker.outcomes.after_submit import after_submit
-from worker.outcomes.step import FOLLOW_UP_FIELDS, Policy, Step, to_read_back
+from worker.outcomes.step import FOLLOW_UP_FIELDS, Policy, Step, is_not_served, to_read_back
 
 __all__ = [
     "FOLLOW_UP_FIELDS",
@@ -16,5 +16,6 @@ __all__ = [
     "after_read_back",
     "after_read_back_failed",
     "after_submit",
+    "is_not_served",
     "to_read_back",
 ]

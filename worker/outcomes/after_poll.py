@@ -12,6 +12,7 @@ from worker.outcomes.step import (
     advice_of,
     after_token_rejected,
     age_of,
+    is_not_served,
     is_unreachable,
     to_read_back,
     why,
@@ -40,7 +41,7 @@ def after_poll(
         return Step(BatchState.OPEN, pause=advice_of(answer))
     if isinstance(answer, SpaceRefused | BatchRefused):
         return _after_not_exist(batch, policy, next_poll, str(answer))
-    if age_of(batch) > policy.job_timeout and not is_unreachable(answer):
+    if age_of(batch) > policy.job_timeout and (is_not_served(answer) or not is_unreachable(answer)):
         return _given_up(batch, policy, str(answer))
     failures = batch.number_field("poll_failures") + 1
     delay = back_off(failures, policy.backoff, policy.backoff_max)

@@ -10,6 +10,7 @@ from worker.outcomes.step import (
     advice_of,
     after_token_rejected,
     age_of,
+    is_not_served,
     is_unreachable,
 )
 from worker.pipeline.polling import back_off
@@ -49,13 +50,14 @@ def _never_shown(batch: Batch, policy: Policy, settled: dict[int, Outcome]) -> S
     return Step(BatchState.RESEND, settled=settled, fields=dict.fromkeys(FOLLOW_UP_FIELDS, ""))
 
 
-def after_read_back_failed(batch: Batch, error: RemoteError, policy: Policy) -> Step:
-    """The read-back itself did not work: it says nothing about the cells."""
+def after_read_back_failed(batch: Batch, error: RemoteError, policy: Policy, *, others_work: bool = False) -> Step:
+    """The read-back itself did not work: it says nothing about the cells. `others_work`: other calls are answered meanwhile."""
     if isinstance(error, LaneStopped):
         return Step(BatchState.CHECK, pause=advice_of(error))
     if isinstance(error, TokenRejected):
         return after_token_rejected(batch, error, BatchState.CHECK, {})
-    never = age_of(batch) > policy.job_timeout and not is_unreachable(error)
+    is_late = age_of(batch) > policy.job_timeout
+    never = (is_not_served(error) and (others_work or is_late)) or (is_late and not is_unreachable(error))
     if isinstance(error, SpaceRefused | BatchRefused) or never:
         return after_read_back(batch, dict.fromkeys(batch.items), policy)
     failures = batch.number_field("read_failures") + 1

@@ -10,6 +10,7 @@ from worker.remote.errors import LaneStopped, RemoteError, TokenRejected
 MAX_TOKEN_REJECTIONS = 2  # in a row: renewed once, repeated once; then it is a configuration error
 # The same token again: its renewal failed or got lost. No proof against the credentials, but it must not go on for ever.
 MAX_SAME_TOKEN_REJECTIONS = 8
+_CLIENT_ERRORS = (400, 499)  # HTTP
 MAX_REASON = 500  # characters of a remote message that are kept per item
 
 # What is noted about a send. A new send starts afresh: it would mislead its follow-up.
@@ -88,6 +89,11 @@ def age_of(batch: Batch) -> float:
 def is_unreachable(error: RemoteError) -> bool:
     """The API itself said nothing: the network, or a gateway in front of it. That is no fault of a batch, and no batch pays for it."""
     return error.code is None
+
+
+def is_not_served(error: RemoteError) -> bool:
+    """A web server refused the call in words that are not the API's: this endpoint may not be there at all, while others are."""
+    return error.code is None and _CLIENT_ERRORS[0] <= (error.http_status or 0) <= _CLIENT_ERRORS[1]
 
 
 def refusal(error: RemoteError) -> Outcome:

@@ -11,7 +11,7 @@ import structlog
 
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState
-from worker.outcomes import Policy, Step, after_poll, after_read_back, after_read_back_failed
+from worker.outcomes import Policy, Step, after_poll, after_read_back, after_read_back_failed, is_not_served
 from worker.pacing.slots import Slots
 from worker.pipeline.blame import Blame
 from worker.pipeline.hints import LaneHints
@@ -199,7 +199,10 @@ class Follower:
             return after_read_back(batch, self._shown(batch, token), self._policy)
         except RemoteError as error:
             log.warning("read_back.failed", error=str(error))
-            return after_read_back_failed(batch, self._blame.judged(batch, error), self._policy)
+            others_work = is_not_served(error) and self._lane.troubles.none()
+            return after_read_back_failed(
+                batch, self._blame.judged(batch, error), self._policy, others_work=others_work
+            )
         except Exception as error:  # whatever broke here breaks again: the batch ends as if nothing could be compared
             log.exception("read_back.crashed")
             crash = BatchRefused(f"the worker failed while reading back ({type(error).__name__})")
