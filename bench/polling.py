@@ -5,13 +5,14 @@ pick.lua decides: the longest overdue; when to ask again is `worker.pipeline.pol
 they come at random. Beside it, on the same jobs: a poll every 2 s, and polls after 1, 2, 4, … 30 s, each as a queue of retries.
 """
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.common import Report, arguments, median, quantile
-from worker.pipeline.polling import TOLERATED_LAG, estimated_duration, next_poll_delay, tolerated_lag
+from worker.pipeline.polling import estimated_duration, first_look, next_look
 
 SLOT = 1.004  # seconds between two arrivals, as measured by the pacing benchmark
 THERE = 0.0125  # seconds on the way, each direction
@@ -42,9 +43,10 @@ class Learned:
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def delay(self, job: Job, now: float) -> float:
-        durations = list(self.durations)
+        if not job.polls:
+            return first_look(self.durations, SLOT)
         progress = job.progress(now - THERE) if self.is_told else 0.0
-        return next_poll_delay(now - job.sent_at, durations, SLOT, tolerated_lag(durations), progress)
+        return next_look(now - job.sent_at, self.durations, SLOT, progress)
 
     def ended(self, job: Job, now: float) -> None:
         self.durations.appendleft(estimated_duration(job.seen_running, now - job.sent_at))
@@ -54,14 +56,8 @@ class Learned:
 class Foresight(Learned):
     """What nobody can do: from the first look on it knows when the job ends. It still waits for the one poll slot a second."""
 
-    tolerated_share: float = 0.35  # of the median: of those tried, the least lag within 1.8 polls
-
     def delay(self, job: Job, now: float) -> float:
-        if job.polls:
-            return max(SLOT, job.ends_at - THERE - now)
-        durations = list(self.durations)
-        most_lag = max(TOLERATED_LAG, self.tolerated_share * median(durations)) if durations else None
-        return next_poll_delay(now - job.sent_at, durations, SLOT, most_lag)
+        return max(SLOT, job.ends_at - THERE - now) if job.polls else super().delay(job, now)
 
 
 @dataclass
@@ -139,6 +135,31 @@ def _arrivals(load: float, rng: random.Random):
         yield at
 
 
+def fewest_polls(typical: float, lag: float, late: float) -> float:
+    """Polls per job of the best schedule of looks that leaves a share `late` of the jobs unseen for longer than `lag`, where
+    nobody tells progress: it knows the distribution, and finds the poll slot free whenever it wants to look. A bound, then.
+    """
+    price, dearer = 0.0, 64.0  # of a job that is seen late, in polls
+    for _ in range(12):
+        middle = (price + dearer) / 2
+        price, dearer = (price, middle) if _best_schedule(typical, lag, middle)[1] <= late else (middle, dearer)
+    return _best_schedule(typical, lag, dearer)[0]
+
+
+def _best_schedule(typical: float, lag: float, price: float, step: float = 0.2) -> tuple[float, float]:
+    """(polls per job, share of the jobs that are seen late) where both together cost least; from the last look backwards."""
+    ended = [0.5 + 0.5 * math.erf(math.log(max(1e-9, n * step / typical)) / (0.5 * math.sqrt(2))) for n in range(301)]
+    best = [(0.0, 0.0)] * len(ended)  # after a look at this time
+    for here in range(len(ended) - 2, -1, -1):
+        options = []
+        for there in range(here + 1, len(ended)):
+            missed = max(0.0, ended[max(0, there - round(lag / step))] - ended[here])
+            polls, late = best[there]
+            options.append((polls + 1 - ended[here], late + missed))
+        best[here] = min(options, key=lambda one: one[0] + price * one[1])
+    return best[0]
+
+
 POLICIES: dict[str, Callable[[], Learned | Fixed]] = {
     "learned": Learned,
     "learned, no progress told": lambda: Learned(is_told=False),
@@ -163,6 +184,8 @@ def main() -> None:
                 report.add(f"{where}: detection lag p95", quantile(seen.lags, 0.95), "s", targets[1])
                 report.add(f"{where}: jobs ended per second", seen.jobs_per_second)
                 report.add(f"{where}: open jobs, median", median(seen.open_jobs))
+    polls = fewest_polls(8.0, lag=3.0, late=0.05)
+    report.add("30% load, median 8 s, bound without progress: polls per job for a p95 of 3 s", polls)
     report.write()
 
 

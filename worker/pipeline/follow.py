@@ -15,7 +15,7 @@ from worker.outcomes import Policy, Step, after_poll, after_read_back, after_rea
 from worker.pacing.slots import Slots
 from worker.pipeline.blame import Blame
 from worker.pipeline.hints import LaneHints
-from worker.pipeline.polling import estimated_duration, next_poll_delay, size_class, tolerated_lag
+from worker.pipeline.polling import estimated_duration, next_look, size_class
 from worker.pipeline.progress import ProgressReports
 from worker.pipeline.submit import settle_slot, trouble_of, write_step
 from worker.remote.client import RemoteClient
@@ -140,7 +140,7 @@ class Follower:
         age = (batch.number_field("now") - batch.number_field("entered")) / 1000
         durations = self._lane.durations(size_class(batch.number_field("size")))
         progress = answer.progress if isinstance(answer, JobReport) else 0.0
-        return next_poll_delay(age, durations, self._poll_slots.spacing.slot, tolerated_lag(durations), progress)
+        return next_look(age, durations, self._poll_slots.spacing.slot, progress)
 
     def _learn(self, batch: Batch) -> None:
         entered, now = batch.number_field("entered"), batch.number_field("now")

@@ -29,7 +29,7 @@ from worker.pacing.spacing import Verdict
 from worker.pipeline.blame import Blame
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.leave import Leave
-from worker.pipeline.polling import back_off, next_poll_delay, size_class, tolerated_lag
+from worker.pipeline.polling import back_off, first_look, size_class
 from worker.remote.client import RemoteClient
 from worker.remote.errors import (
     BatchRefused,
@@ -258,8 +258,7 @@ class Submitter:
         log.error("lane.paused", lane=self._lane.name, reason=reason, advice="mend it, then: feishu-batch resume")
 
     def _first_poll(self, batch: Batch) -> float:
-        durations = self._lane.durations(size_class(len(batch.items)))
-        return next_poll_delay(0.0, durations, self._slots.spacing.slot, tolerated_lag(durations))
+        return first_look(self._lane.durations(size_class(len(batch.items))), self._slots.spacing.slot)
 
     def _report(
         self, batch: Batch, step: Step, answer: Accepted | RemoteError | None, advanced: Advanced
