@@ -42,6 +42,8 @@ class Server:
             "",
             "--hz",
             "2",
+            "--hash-max-ziplist-value",
+            "1024",
             *keep,
         ]
         with (Path(self._directory.name) / "server.log").open("ab") as log:

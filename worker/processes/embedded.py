@@ -51,6 +51,9 @@ maxmemory-policy noeviction
 save ""
 # Its housekeeping twice a second, not ten times: that alone would be a tenth of what an idle `up` uses.
 hz 2
+# Records whose item ids or values are longer than the default's 64 bytes stay compact: a fifth less where every value is another.
+# (The name that servers before Redis 7 know, too.)
+hash-max-ziplist-value 1024
 """
 
 
