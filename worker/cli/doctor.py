@@ -74,7 +74,7 @@ def doctor(project_key: str | None, type_key: str | None, lane: str | None, as_j
         _show(checks, as_json=as_json)
         return UNREACHABLE
     session.chosen_lanes(lane)
-    checks += _here(session, lane)
+    checks += [*_here(session, lane), _disk(settings)]
     checks += _remote(session.settings, lane, project_key, type_key)
     _show(checks, as_json=as_json)
     return DONE if all(check.mark is Mark.OK for check in checks) else SOME_FAILED
@@ -91,9 +91,12 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
     yield check_inbox(inbox_view(session.reading))
     for one in lanes:
         yield from check_lane(lane_view(session.reading, one), seen[one.name], settings.max_open_jobs)
+
+
+def _disk(settings: Settings) -> Check:
     place = _existing(settings.data_dir)
     disk = shutil.disk_usage(place)
-    yield check_disk(disk.free, disk.total, str(place))
+    return check_disk(disk.free, disk.total, str(place), holds_ledger=settings.redis_url is None)
 
 
 def _schedules(settings: Settings) -> Check:
