@@ -1,18 +1,16 @@
 """What the documents show is run: against a real server, the sandbox and real workers."""
 
-import asyncio
-import contextlib
 import json
 import re
 import shlex
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
 from pages import BIN, ROOT, block_with, blocks, commands_of, text
 from shell import clean_environment, run, running_up
-from stack import SLOT, free_port, wait_until
+from stack import SLOT, wait_until
 
 from config.lanes import load_lanes
 from config.settings import Settings
@@ -30,20 +28,10 @@ INTENT = {
 }
 
 
-class HTTPError(Exception):
-    """In place of FastAPI's."""
-
-
 def execute(block, **names):
     namespace = {"__name__": "documented", **names}
     exec(compile(block, "document", "exec"), namespace)
     return SimpleNamespace(**namespace)
-
-
-def stub(monkeypatch, name, **content):
-    module = ModuleType(name)
-    vars(module).update(content)
-    monkeypatch.setitem(sys.modules, name, module)
 
 
 # --- README ---------------------------------------------------------------------------------------------------------
@@ -95,58 +83,6 @@ def test_the_script_runs(stack, capsys):
     assert capsys.readouterr().out == "succeeded\n" * 3
 
 
-def test_the_django_example_enqueues_after_the_commit(stack, monkeypatch):
-    committed = []
-    transaction = SimpleNamespace(atomic=contextlib.nullcontext, on_commit=committed.append)
-    stub(monkeypatch, "django.db", transaction=transaction)
-    page = execute(block_with(PRODUCERS, "python", "django"))
-    story = SimpleNamespace(
-        pk=17, version=3, project_key=INTENT["project_key"], work_item_id=1023, save=lambda: None, closed=False
-    )
-    page.close_story(story)
-    [after_commit] = committed
-    after_commit()
-    after_commit()  # the id makes it safe
-    assert stack.client.handle("story-17-closed-3").wait(20).ok
-
-
-def test_the_page_of_the_django_example_survives_a_redis_that_is_away(stack, monkeypatch, caplog):
-    monkeypatch.setenv("FEISHU_BATCH_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
-    stub(monkeypatch, "django.db", transaction=None)
-    page = execute(block_with(PRODUCERS, "python", "django"))
-    page.send_status(SimpleNamespace(pk=18, version=1, project_key=INTENT["project_key"], work_item_id=1024))
-    assert "the status of story 18 is not enqueued" in caplog.text
-
-
-def test_the_fastapi_example_answers(stack, monkeypatch):
-    async def run_in_threadpool(function, *args):
-        return function(*args)
-
-    app = SimpleNamespace(post=lambda *_, **__: lambda f: f, get=lambda *_, **__: lambda f: f)
-    stub(monkeypatch, "fastapi", FastAPI=lambda: app, HTTPException=HTTPError)
-    stub(monkeypatch, "fastapi.concurrency", run_in_threadpool=run_in_threadpool)
-    page = execute(block_with(PRODUCERS, "python", "FastAPI()"))
-    told = asyncio.run(page.change(INTENT))
-    stack.client.handle(told["intent_id"]).wait(20)
-    assert page.progress(told["intent_id"])["counts"] == {"succeeded": 2, "failed": 0}
-    with pytest.raises(HTTPError):
-        asyncio.run(page.change({**INTENT, "colour": "red"}))
-    with pytest.raises(HTTPError):
-        page.progress("unknown")
-
-
-def test_the_flask_example_answers(stack, monkeypatch):
-    app = SimpleNamespace(post=lambda *_, **__: lambda f: f)
-    request = SimpleNamespace(get_json=lambda: INTENT)
-    stub(monkeypatch, "flask", Flask=lambda _: app, request=request)
-    page = execute(block_with(PRODUCERS, "python", "Flask("))
-    told, status = page.change()
-    assert status == 202
-    assert stack.client.handle(told["intent_id"]).wait(20).ok
-    request.get_json = lambda: {**INTENT, "colour": "red"}
-    assert page.change()[1] == 422
-
-
 def test_enqueuing_again_until_it_succeeds(stack):
     page = execute(block_with(PRODUCERS, "python", "enqueue_surely"))
     assert page.enqueue_surely(page.UpdateIntent(**INTENT)).wait(20).ok
@@ -179,7 +115,7 @@ def test_the_example_of_a_backends_test_passes():
 
 
 def test_every_python_example_is_among_those_that_run():
-    assert len(blocks(PRODUCERS, "python")) == 9
+    assert len(blocks(PRODUCERS, "python")) == 10
     assert "from_env" in block_with(PRODUCERS, "python", "from feishu_batch import FeishuBatch\n\nfeishu")
 
 
