@@ -1,6 +1,6 @@
-"""Writes what is derived from the code: docs/settings.md, docs/intent.schema.json and .env.example.
+"""Writes what is derived from the code: docs/settings.md, docs/commands.md, docs/intent.schema.json and .env.example.
 
-python docs/generate.py     after a change of the settings or of the intent; a test says when that is due
+python docs/generate.py     after a change of the settings, of a command or of the intent; a test says when that is due
 """  # noqa: INP001 - a script, in no package
 
 import json
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 from pydantic.fields import FieldInfo
 
 from config.catalogue import FieldCatalogue
@@ -17,9 +18,11 @@ from config.pace import Pace
 from config.remote_facts import RemoteFacts
 from config.settings import Settings
 from feishu_batch import UpdateIntent
+from worker.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
-SETTINGS, SCHEMA, EXAMPLE = ROOT / "docs/settings.md", ROOT / "docs/intent.schema.json", ROOT / ".env.example"
+SETTINGS, COMMANDS = ROOT / "docs/settings.md", ROOT / "docs/commands.md"
+SCHEMA, EXAMPLE = ROOT / "docs/intent.schema.json", ROOT / ".env.example"
 
 CREDENTIALS = ("plugin_id", "plugin_secret", "user_key")
 SECTIONS = {
@@ -45,6 +48,14 @@ Producers read four of them only: `FEISHU_BATCH_REDIS_URL`, `FEISHU_BATCH_BROKER
 
 <!-- Written by docs/generate.py. -->
 """
+COMMANDS_HEAD = """\
+# Commands
+
+What `feishu-batch COMMAND --help` prints, in one place. When to use what: [operating.md](operating.md). `feishu-batch sandbox --help` also lists that command's options and faults.
+
+<!-- Written by docs/generate.py. -->
+"""
+HELP_WIDTH = 110
 EXAMPLE_HEAD = """\
 # Copy to .env and fill in the first three; everything else has the default that is shown.
 # All settings with their meaning: docs/settings.md. This file is written by docs/generate.py.
@@ -82,6 +93,25 @@ def default_text(name: str) -> str:
     return json.dumps(default) if isinstance(default, dict) else str(default)
 
 
+def commands_page() -> str:
+    shown = (
+        f"\n## {name.removeprefix('feishu-batch ')}\n\n```text\n{text}\n```\n"
+        for name, text in _helps("feishu-batch", cli)
+    )
+    return COMMANDS_HEAD + "".join(shown)
+
+
+def _helps(name: str, command: click.Command) -> Iterator[tuple[str, str]]:
+    """The help of a command, then of each of those that it consists of."""
+    context = click.Context(command, info_name=name, terminal_width=HELP_WIDTH, help_option_names=["-h", "--help"])
+    text = command.get_help(context)
+    yield name, "\n".join(line.rstrip() for line in text.splitlines())
+    if isinstance(command, click.Group):
+        for part in command.list_commands(context):
+            if found := command.get_command(context, part):
+                yield from _helps(f"{name} {part}", found)
+
+
 def example_file() -> str:
     filled = [f"{variable_name(name)}=\n" for name in CREDENTIALS]
     return EXAMPLE_HEAD + "".join(filled) + "".join(_example_section(t, names) for t, names in sections().items())
@@ -107,7 +137,7 @@ def intent_schema() -> str:
 
 
 def generated() -> dict[Path, str]:
-    return {SETTINGS: settings_page(), SCHEMA: intent_schema(), EXAMPLE: example_file()}
+    return {SETTINGS: settings_page(), COMMANDS: commands_page(), SCHEMA: intent_schema(), EXAMPLE: example_file()}
 
 
 def _fields() -> dict[str, FieldInfo]:
