@@ -56,6 +56,7 @@ What `feishu-batch COMMAND --help` prints, in one place. When to use what: [oper
 <!-- Written by docs/generate.py. -->
 """
 HELP_WIDTH = 110
+RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
 EXAMPLE_HEAD = """\
 # Copy to .env and fill in the first three; everything else has the default that is shown.
 # All settings with their meaning: docs/settings.md. This file is written by docs/generate.py.
@@ -123,11 +124,20 @@ def intent_schema() -> str:
     properties = schema["properties"]
     properties["project_key"] |= {
         "pattern": "^[0-9A-Za-z_]{1,64}$",
+        "not": {"allOf": [{"pattern": "^[0-9A-Fa-f]{24}$"}, {"pattern": "[A-F]"}]},  # a key in capitals
         "description": "The space's key, or its simple name.",
     }
-    properties["field_key"]["description"] = "The field's key, alias or name."
-    properties["work_item_ids"] |= {"minItems": 1, "uniqueItems": True}
-    properties["expires_at"]["description"] = "With its offset from UTC."
+    properties["field_key"] |= {
+        "pattern": r"^\S(.*\S)?$",
+        "description": "The field's key, alias or name: printable, in one line.",
+    }
+    properties["work_item_ids"] |= {
+        "minItems": 1,
+        "uniqueItems": True,
+        "description": "Integers, written without a decimal point.",
+    }
+    properties["expires_at"]["anyOf"][0]["pattern"] = RFC_3339
+    properties["expires_at"]["description"] = "As in RFC 3339, with its offset from UTC."
     for name in ("before_field_value", "after_field_value"):
         properties[name]["description"] = "Any JSON up to 64 KiB, at most 32 levels deep, integers of 64 bits."
     replace = {"properties": {"update_mode": {"const": "REPLACE"}}}
