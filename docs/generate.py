@@ -1,4 +1,4 @@
-"""Writes what is derived from the code: docs/settings.md, docs/commands.md, docs/intent.schema.json and .env.example.
+"""Writes what is derived from the code: docs/settings.md, docs/commands.md, the two schemas and .env.example.
 
 python docs/generate.py     after a change of the settings, of a command or of the intent; a test says when that is due
 """  # noqa: INP001 - a script, in no package
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from config.catalogue import FieldCatalogue
@@ -17,12 +18,13 @@ from config.explain import variable_name
 from config.pace import Pace
 from config.remote_facts import RemoteFacts
 from config.settings import Settings
-from feishu_batch import UpdateIntent
+from feishu_batch import IntentState, Result, UpdateIntent
 from worker.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
 SETTINGS, COMMANDS = ROOT / "docs/settings.md", ROOT / "docs/commands.md"
-SCHEMA, EXAMPLE = ROOT / "docs/intent.schema.json", ROOT / ".env.example"
+INTENT, RESULT = ROOT / "docs/intent.schema.json", ROOT / "docs/result.schema.json"
+EXAMPLE = ROOT / ".env.example"
 
 CREDENTIALS = ("plugin_id", "plugin_secret", "user_key")
 SECTIONS = {
@@ -142,12 +144,37 @@ def intent_schema() -> str:
         properties[name]["description"] = "Any JSON up to 64 KiB, at most 32 levels deep, integers of 64 bits."
     replace = {"properties": {"update_mode": {"const": "REPLACE"}}}
     present = {"required": ["before_field_value"], "properties": {"before_field_value": {"not": {"type": "null"}}}}
-    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "if": replace, "then": present}
+    return _schema_text({**schema, "if": replace, "then": present})
+
+
+def result_schema() -> str:
+    """Of what the Celery task returns, and of the second argument of its exception."""
+    schema = TypeAdapter(Result).json_schema()
+    state = schema["$defs"]["IntentState"]
+    state["enum"] = [one.value for one in IntentState if one.is_final]
+    state["description"] = "How the intent ended."
+    why = {"code": {}, "reason": {"type": "string"}}
+    schema["properties"]["failed"] = {
+        "description": "By the work item's id.",
+        "type": "object",
+        "additionalProperties": {"type": "object", "properties": why, "required": list(why)},
+    }
+    return _schema_text(schema)
+
+
+def _schema_text(schema: dict[str, Any]) -> str:
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def generated() -> dict[Path, str]:
-    return {SETTINGS: settings_page(), COMMANDS: commands_page(), SCHEMA: intent_schema(), EXAMPLE: example_file()}
+    return {
+        SETTINGS: settings_page(),
+        COMMANDS: commands_page(),
+        INTENT: intent_schema(),
+        RESULT: result_schema(),
+        EXAMPLE: example_file(),
+    }
 
 
 def _fields() -> dict[str, FieldInfo]:

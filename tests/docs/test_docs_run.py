@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from celery import Celery
+from jsonschema import Draft202012Validator
 from pages import BIN, ROOT, block_with, blocks, commands_of, text
 from shell import clean_environment, run, running_up
 from stack import SLOT, wait_until
@@ -18,6 +19,7 @@ from feishu_batch import Result
 from sandbox.process import SandboxProcess
 
 PRODUCERS, OPERATING = "docs/producers.md", "docs/operating.md"
+RESULT = Draft202012Validator(json.loads(text("docs/result.schema.json")))
 INTENT = {
     "project_key": "5f0c1a2b3c4d5e6f70818283",
     "work_item_type_key": "story",
@@ -103,11 +105,24 @@ def test_send_task_names_everything_that_is_needed(stack):
     assert stack.client.handle("order-4712-shipped").wait(20).ok
 
 
-def test_the_raw_message_is_one(stack):
-    stack.redis.lpush("feishu.intents", block_with(PRODUCERS, "json", "delivery_tag"))
-    meta = "celery-task-meta-order-4711-shipped"
-    wait_until(lambda: json.loads(stack.redis.get(meta) or "{}").get("status") == "SUCCESS", 20, "the result is there")
+def test_the_raw_message_is_one(stack, tmp_path):
+    (tmp_path / "message.json").write_text(block_with(PRODUCERS, "json", "delivery_tag"))
+    push, look = (command for command in commands_of(PRODUCERS) if command.startswith("redis-cli"))
+    assert run(push).stdout == "1\n"
+    told = wait_until(lambda: "SUCCESS" in (found := run(look).stdout) and json.loads(found), 20, "the result is there")
+    RESULT.validate(told["result"])
     assert stack.sandbox.values()[1004]["field_a1b2c3"] == "from any language"
+
+
+def test_a_failure_is_told_as_the_table_says(stack):
+    intent_id = stack.client.enqueue(**{**INTENT, "work_item_ids": [1008, 1013]}).intent_id
+    meta = f"celery-task-meta-{intent_id}"
+    wait_until(lambda: "FAILURE" in (stack.redis.get(meta) or ""), 20, "it has failed")
+    told = json.loads(stack.redis.get(meta))
+    text_of_it, result = told["result"]["exc_message"]
+    assert "1013" in text_of_it
+    RESULT.validate(result)
+    assert list(result["failed"]) == ["1013"]
 
 
 def test_the_example_of_a_backends_test_passes():
@@ -121,7 +136,8 @@ def test_every_python_example_is_among_those_that_run():
 
 def test_the_shell_commands_of_the_producers_page_run(stack, tmp_path):
     (tmp_path / "intent.json").write_text(json.dumps(INTENT))
-    results = {command: run(command) for command in commands_of(PRODUCERS)}
+    ours = [command for command in commands_of(PRODUCERS) if command.startswith("feishu-batch")]
+    results = {command: run(command) for command in ours}
     assert {command: result.returncode for command, result in results.items()} == dict.fromkeys(results, 0), results
     assert len(results) == 2
 
@@ -129,6 +145,7 @@ def test_the_shell_commands_of_the_producers_page_run(stack, tmp_path):
 def test_the_shown_result_has_the_shape_of_one():
     shown = json.loads(block_with(PRODUCERS, "json", "partial"))
     assert list(shown) == list(Result.__slots__)
+    RESULT.validate(shown)
     assert sum(shown["counts"].values()) == 2
 
 
@@ -180,6 +197,15 @@ def test_an_example_runs(stack, name, code, told):
     assert (result.returncode, told in result.stdout) == (code, True), result
 
 
+def test_the_example_in_javascript_runs(stack, monkeypatch):
+    monkeypatch.setenv("NODE_PATH", "/usr/share/nodejs")  # where Debian's package node-redis is
+    result = run(f"node {ROOT}/examples/raw_message.cjs")
+    assert result.returncode == 0, result
+    told = json.loads(result.stdout)
+    assert (told["state"], list(told["failed"])) == ("partial", ["1013"])
+    assert stack.sandbox.values()[1006]["field_a1b2c3"] == "from Node.js"
+
+
 def test_the_size_of_the_demonstration_is_the_same_everywhere():
     plan = json.loads(run(f"{BIN}/feishu-batch plan {ROOT}/examples/sprint.csv --json").stdout)
     rows, changes = plan["rows"], plan["lanes"][0]["wishes"]
@@ -189,8 +215,10 @@ def test_the_size_of_the_demonstration_is_the_same_everywhere():
 
 
 def test_every_example_is_run():
-    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {
-        "enqueue_and_wait",
-        "chain_of_intents",
-        "raw_message",
+    assert {path.name for path in (ROOT / "examples").glob("*.*")} == {
+        "enqueue_and_wait.py",
+        "chain_of_intents.py",
+        "raw_message.py",
+        "raw_message.cjs",
+        "sprint.csv",
     }
