@@ -65,7 +65,8 @@ def test_what_may_be_written_is_the_data_directory():
 
 def test_versions_are_the_pinned_ones():
     [*_, install] = said(BUILD, "RUN")
-    assert "pip install --constraint constraints.txt ./client '.[flower]'" in install
+    assert 'pip install --constraint constraints.txt ./client ".[${EXTRAS}]"' in install
+    assert "EXTRAS=flower" in said(BUILD, "ARG")
 
 
 def test_it_has_labels():
