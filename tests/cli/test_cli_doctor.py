@@ -66,13 +66,6 @@ def test_credentials_space_and_type_are_tried(doctor):
     assert marks(told["space"]) == marks(told["type"]) == ["fail"]
 
 
-def test_a_space_may_go_by_its_simple_name(doctor):
-    told = doctor("--space", "demo", "--type", "story")
-    assert marks(told["space"]) == marks(told["type"]) == ["ok"]
-    assert PROJECT in told["space"][0]["what"]
-    assert marks(doctor("--space", "dem")["space"]) == ["fail"]
-
-
 def test_missing_workers_and_a_missing_beat_are_told(doctor, ledger):
     told = doctor()
     assert marks(told["workers"]) == ["fail"] * 3

@@ -32,11 +32,6 @@ def test_all_options_reach_the_intent(command, ledger):
     assert intent.expires_at.isoformat() == "2030-01-31T10:00:00+00:00"
 
 
-def test_a_space_may_go_by_its_simple_name(command, ledger):
-    assert command("enqueue", "--space", "demo", *BASE[3:], "--item", 1, "--after", 5).exit_code == 0
-    assert written(ledger).project_key == "demo"
-
-
 @pytest.mark.parametrize(("after", "value"), [("plain", "plain"), ("5", 5), ('"5"', "5"), ("", None), ("null", None)])
 def test_the_value_is_json_or_text(command, ledger, after, value):
     assert command(*BASE, "--item", 1, "--after", after).exit_code == 0

@@ -14,7 +14,6 @@ from config.errors import ConfigError
 from config.lanes import LaneConfig, load_lanes
 from config.schedules import load_schedules
 from config.settings import Settings, load_settings, process_environment, unknown_variables
-from feishu_batch.intents import is_real_project_key
 from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE, UnreachableError
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json
@@ -48,17 +47,11 @@ _STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}
 
 
 @click.command("doctor", short_help="Check everything that the work depends on.")
-@click.option(
-    "--project-key",
-    "--space",
-    "space",
-    metavar="KEY",
-    help="Also whether this space (key or simple name) can be reached.",
-)
+@click.option("--project-key", metavar="KEY", help="Also whether this space can be reached.")
 @click.option("--type", "type_key", metavar="KEY", help="Also whether this item type of the space can be read.")
 @lane_option
 @json_option
-def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: bool) -> int:
+def doctor(project_key: str | None, type_key: str | None, lane: str | None, as_json: bool) -> int:
     """Check everything that the work depends on, and say what to do about what is not well.
 
     Example:
@@ -70,8 +63,8 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
 
     Exit codes: 0 all is well; 1 something is not; 2 wrong use, or a setting cannot be used; 3 Redis cannot be reached.
     """
-    if type_key and not space:
-        raise click.UsageError("--type needs --space")
+    if type_key and not project_key:
+        raise click.UsageError("--type needs --project-key")
     settings = load_settings()
     checks = [*check_settings(unknown_variables(process_environment())), _schedules(settings)]
     try:
@@ -82,7 +75,7 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
         return UNREACHABLE
     session.chosen_lanes(lane)
     checks += [*_here(session, lane), _disk(settings)]
-    checks += _remote(session.settings, lane, space, type_key)
+    checks += _remote(session.settings, lane, project_key, type_key)
     _show(checks, as_json=as_json)
     return DONE if all(check.mark is Mark.OK for check in checks) else SOME_FAILED
 
@@ -136,19 +129,20 @@ def _workers(settings: Settings) -> Iterator[Check]:
 # --- the remote system ----------------------------------------------------------------------------------------------
 
 
-def _remote(settings: Settings, lane: str | None, space: str | None, type_key: str | None) -> Iterator[Check]:
+def _remote(settings: Settings, lane: str | None, project_key: str | None, type_key: str | None) -> Iterator[Check]:
     try:
         lanes = load_lanes(settings)
     except ConfigError as error:
         yield warn("credentials", f"not looked at: {error}", "Run this with the settings of the workers.")
         return
-    name = lane or (lanes.route(None, space) if space else None)
+    name = lane or (lanes.route(None, project_key) if project_key else None)
     for one in lanes.lanes:
         if lane in (None, one.name):
-            yield from _credential(one, settings, space if name == one.name else None, type_key)
+            space = project_key if name == one.name else None
+            yield from _credential(one, settings, space, type_key)
 
 
-def _credential(lane: LaneConfig, settings: Settings, space: str | None, type_key: str | None) -> Iterator[Check]:
+def _credential(lane: LaneConfig, settings: Settings, project_key: str | None, type_key: str | None) -> Iterator[Check]:
     remote = remote_from(lane, settings)
     try:
         token = remote.authenticate()
@@ -156,28 +150,26 @@ def _credential(lane: LaneConfig, settings: Settings, space: str | None, type_ke
         yield fail("credentials", f"lane {lane.name} got no token from {lane.base_url}: {error}", _advice(error))
         return
     yield ok("credentials", f"lane {lane.name} got a token from {lane.base_url}")
-    if space:
-        yield _space(remote, token, space)
-    if space and type_key:
-        yield _type(remote, token, space, type_key)
+    if project_key:
+        yield _space(remote, token, project_key)
+    if project_key and type_key:
+        yield _type(remote, token, project_key, type_key)
 
 
-def _space(remote: RemoteClient, token: Token, space: str) -> Check:
-    keys, names = ([space], []) if is_real_project_key(space) else ([], [space])
+def _space(remote: RemoteClient, token: Token, project_key: str) -> Check:
     try:
-        seen = remote.projects_detail(keys, names, token=token)
+        found = [one for one in remote.projects_detail([project_key], token=token) if one.project_key == project_key]
     except RemoteError as error:
-        return fail("space", f"{space} cannot be read: {error}", _advice(error))
-    found = [one for one in seen if space in (one.project_key, one.simple_name)]
+        return fail("space", f"{project_key} cannot be read: {error}", _advice(error))
     if not found:
-        advice = "Check the key or simple name, install the plugin there, and let the user join."
-        return fail("space", f"{space} is not among the spaces of this plugin and user", advice)
-    return ok("space", f"{space} is {found[0].name or found[0].simple_name}, key {found[0].project_key}")
+        advice = "Check the key (not the simple name), install the plugin there, and let the user join."
+        return fail("space", f"{project_key} is not among the spaces of this plugin and user", advice)
+    return ok("space", f"{project_key} is {found[0].name or found[0].simple_name}")
 
 
-def _type(remote: RemoteClient, token: Token, space: str, type_key: str) -> Check:
+def _type(remote: RemoteClient, token: Token, project_key: str, type_key: str) -> Check:
     try:
-        fields = remote.fields(space, type_key, token=token)
+        fields = remote.fields(project_key, type_key, token=token)
     except RemoteError as error:
         return fail("type", f"{type_key} cannot be read: {error}", _advice(error))
     writable = sum(field.is_writable and not field.is_obsolete for field in fields)

@@ -19,11 +19,11 @@ SHOWN = 20
 
 
 @click.command("enqueue", short_help="Enqueue one intent.")
-@click.option("--project-key", "--space", "project_key", metavar="KEY", help="The space's key, or its simple name.")
+@click.option("--project-key", help="The space's real key: 24 hex digits, not its simple name.")
 @click.option("--type", "--work-item-type-key", "work_item_type_key", help="story, issue, … or a custom type's key.")
 @click.option("--item", "item", type=int, multiple=True, help="A work item id; repeatable.")
 @click.option("--items", help="Several ids, with commas between them.")
-@click.option("--field", "--field-key", "field_key", help="The field's key, alias or name.")
+@click.option("--field", "--field-key", "field_key", help="The field to change.")
 @click.option(
     "--mode",
     "--update-mode",
