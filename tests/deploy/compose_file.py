@@ -118,6 +118,9 @@ class Containers:
                 log = (self._directory / f"{name}.log").read_text(errors="replace")[-1500:]
                 raise AssertionError(f"{name} is not healthy: {self.health(name).stdout}\n{log}") from None
 
+    def wait_ended(self, service: str, timeout: float) -> None:
+        wait_until(lambda: self._processes[service].has_ended, timeout, f"{service} ends by itself")
+
     def signal(self, service: str, number: signal.Signals) -> None:
         self._processes[service].signal(number)
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
@@ -72,6 +73,14 @@ def test_versions_are_the_pinned_ones():
 def test_it_has_labels():
     labels = re.findall(r"org\.opencontainers\.image\.(\w+)=", TEXT)
     assert labels == ["title", "description", "version", "revision"]
+
+
+def test_its_version_is_that_of_the_packages():
+    versions = {
+        tomllib.loads((ROOT / name).read_text())["project"]["version"]
+        for name in ("pyproject.toml", "client/pyproject.toml")
+    }
+    assert versions == {argument.partition("=")[2] for argument in said(FINAL, "ARG") if argument.startswith("VERSION")}
 
 
 def test_the_context_holds_what_is_copied_and_no_more():
