@@ -2,14 +2,12 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -19,15 +17,6 @@ sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 from stack import free_port, wait_until
 
 NO_RETRY = Retry(NoBackoff(), 0)
-
-
-def require(*programs: str) -> None:
-    """They come from .ci/packages.txt."""
-    missing = [name for name in programs if not (shutil.which(name) or Path(name).exists())]
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"{', '.join(missing)} not installed, though .ci/packages.txt names the package")
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not installed (apt-get install $(grep -v '^#' .ci/packages.txt))")
 
 
 class Process:

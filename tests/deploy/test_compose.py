@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 from compose_file import ROOT, SECRETS, Containers, compose_config, services
-from deploy_servers import require
+from programs import require
 from stack import wait_until
 
 from config.explain import variable_name

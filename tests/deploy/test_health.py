@@ -2,7 +2,7 @@
 
 import pytest
 from compose_file import SECRETS, Containers, services
-from deploy_servers import require
+from programs import require
 from stack import wait_until
 
 from config.settings import load_settings

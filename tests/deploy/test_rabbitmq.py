@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from amqp import Connection, Message
 from celery import Celery, chain
-from deploy_servers import Process, require
+from deploy_servers import Process
 from deploy_stack import DeployStack
+from programs import require
 from stack import Server, free_port, wait_until
 
 from config.celery_options import celery_options

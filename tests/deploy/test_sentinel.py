@@ -3,8 +3,9 @@
 import time
 
 import pytest
-from deploy_servers import Watched, make_certificates, require
+from deploy_servers import Watched, make_certificates
 from deploy_stack import DeployStack
+from programs import require
 
 from feishu_batch import FeishuBatch
 from feishu_batch.errors import EnqueueError

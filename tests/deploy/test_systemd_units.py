@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from compose_file import SECRETS, Containers, services
-from deploy_servers import require
+from programs import require
 
 from worker.cli.run_role import ROLES
 

@@ -10,6 +10,7 @@ import pytest
 from celery import Celery
 from jsonschema import Draft202012Validator
 from pages import BIN, ROOT, block_with, blocks, commands_of, text
+from programs import require
 from shell import clean_environment, run, running_up
 from stack import SLOT, wait_until
 
@@ -106,6 +107,7 @@ def test_send_task_names_everything_that_is_needed(stack):
 
 
 def test_the_raw_message_is_one(stack, tmp_path):
+    require("redis-cli")
     (tmp_path / "message.json").write_text(block_with(PRODUCERS, "json", "delivery_tag"))
     push, look = (command for command in commands_of(PRODUCERS) if command.startswith("redis-cli"))
     assert run(push).stdout == "1\n"
@@ -198,7 +200,9 @@ def test_an_example_runs(stack, name, code, told):
 
 
 def test_the_example_in_javascript_runs(stack, monkeypatch):
-    monkeypatch.setenv("NODE_PATH", "/usr/share/nodejs")  # where Debian's package node-redis is
+    modules = "/usr/share/nodejs"  # of Debian, where its package node-redis is
+    require("node", f"{modules}/redis")
+    monkeypatch.setenv("NODE_PATH", modules)
     result = run(f"node {ROOT}/examples/raw_message.cjs")
     assert result.returncode == 0, result
     told = json.loads(result.stdout)
