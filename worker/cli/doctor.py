@@ -66,7 +66,7 @@ def doctor(project_key: str | None, type_key: str | None, lane: str | None, as_j
     if type_key and not project_key:
         raise click.UsageError("--type needs --project-key")
     settings = load_settings()
-    checks = [*check_settings(unknown_variables(process_environment())), _schedules(settings)]
+    checks = [*check_settings(unknown_variables(process_environment())), _schedules(settings), _disk(settings)]
     try:
         session = session_of(with_running_redis(settings))
     except UnreachableError as error:
@@ -74,7 +74,7 @@ def doctor(project_key: str | None, type_key: str | None, lane: str | None, as_j
         _show(checks, as_json=as_json)
         return UNREACHABLE
     session.chosen_lanes(lane)
-    checks += [*_here(session, lane), _disk(settings)]
+    checks += _here(session, lane)
     checks += _remote(session.settings, lane, project_key, type_key)
     _show(checks, as_json=as_json)
     return DONE if all(check.mark is Mark.OK for check in checks) else SOME_FAILED
