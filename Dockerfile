@@ -14,7 +14,9 @@ COPY tasks/ tasks/
 COPY sandbox/ sandbox/
 # The plan that `feishu-batch demo` imports; outside of the repository it looks for it beside its own file.
 COPY examples/sprint.csv worker/cli/sprint.csv
-RUN /opt/feishu-batch/bin/pip install --constraint constraints.txt ./client '.[flower]'
+# For traces as well: --build-arg EXTRAS=flower,otel
+ARG EXTRAS=flower
+RUN /opt/feishu-batch/bin/pip install --constraint constraints.txt ./client ".[${EXTRAS}]"
 
 FROM python:${PYTHON}-slim
 ARG VERSION=0.1.0

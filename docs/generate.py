@@ -1,6 +1,6 @@
-"""Writes what is derived from the code: docs/settings.md, docs/intent.schema.json and .env.example.
+"""Writes what is derived from the code: docs/settings.md, docs/commands.md, the two schemas and .env.example.
 
-python docs/generate.py     after a change of the settings or of the intent; a test says when that is due
+python docs/generate.py     after a change of the settings, of a command or of the intent; a test says when that is due
 """  # noqa: INP001 - a script, in no package
 
 import json
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from config.catalogue import FieldCatalogue
@@ -16,10 +18,13 @@ from config.explain import variable_name
 from config.pace import Pace
 from config.remote_facts import RemoteFacts
 from config.settings import Settings
-from feishu_batch import UpdateIntent
+from feishu_batch import IntentState, Result, UpdateIntent
+from worker.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
-SETTINGS, SCHEMA, EXAMPLE = ROOT / "docs/settings.md", ROOT / "docs/intent.schema.json", ROOT / ".env.example"
+SETTINGS, COMMANDS = ROOT / "docs/settings.md", ROOT / "docs/commands.md"
+INTENT, RESULT = ROOT / "docs/intent.schema.json", ROOT / "docs/result.schema.json"
+EXAMPLE = ROOT / ".env.example"
 
 CREDENTIALS = ("plugin_id", "plugin_secret", "user_key")
 SECTIONS = {
@@ -45,6 +50,15 @@ Producers read four of them only: `FEISHU_BATCH_REDIS_URL`, `FEISHU_BATCH_BROKER
 
 <!-- Written by docs/generate.py. -->
 """
+COMMANDS_HEAD = """\
+# Commands
+
+What `feishu-batch COMMAND --help` prints, in one place. When to use what: [operating.md](operating.md). `feishu-batch sandbox --help` also lists that command's options and faults.
+
+<!-- Written by docs/generate.py. -->
+"""
+HELP_WIDTH = 110
+RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
 EXAMPLE_HEAD = """\
 # Copy to .env and fill in the first three; everything else has the default that is shown.
 # All settings with their meaning: docs/settings.md. This file is written by docs/generate.py.
@@ -82,6 +96,25 @@ def default_text(name: str) -> str:
     return json.dumps(default) if isinstance(default, dict) else str(default)
 
 
+def commands_page() -> str:
+    shown = (
+        f"\n## {name.removeprefix('feishu-batch ')}\n\n```text\n{text}\n```\n"
+        for name, text in _helps("feishu-batch", cli)
+    )
+    return COMMANDS_HEAD + "".join(shown)
+
+
+def _helps(name: str, command: click.Command) -> Iterator[tuple[str, str]]:
+    """The help of a command, then of each of those that it consists of."""
+    context = click.Context(command, info_name=name, terminal_width=HELP_WIDTH, help_option_names=["-h", "--help"])
+    text = command.get_help(context)
+    yield name, "\n".join(line.rstrip() for line in text.splitlines())
+    if isinstance(command, click.Group):
+        for part in command.list_commands(context):
+            if found := command.get_command(context, part):
+                yield from _helps(f"{name} {part}", found)
+
+
 def example_file() -> str:
     filled = [f"{variable_name(name)}=\n" for name in CREDENTIALS]
     return EXAMPLE_HEAD + "".join(filled) + "".join(_example_section(t, names) for t, names in sections().items())
@@ -93,21 +126,55 @@ def intent_schema() -> str:
     properties = schema["properties"]
     properties["project_key"] |= {
         "pattern": "^[0-9A-Za-z_]{1,64}$",
+        "not": {"allOf": [{"pattern": "^[0-9A-Fa-f]{24}$"}, {"pattern": "[A-F]"}]},  # a key in capitals
         "description": "The space's key, or its simple name.",
     }
-    properties["field_key"]["description"] = "The field's key, alias or name."
-    properties["work_item_ids"] |= {"minItems": 1, "uniqueItems": True}
-    properties["expires_at"]["description"] = "With its offset from UTC."
+    properties["field_key"] |= {
+        "pattern": r"^\S(.*\S)?$",
+        "description": "The field's key, alias or name: printable, in one line.",
+    }
+    properties["work_item_ids"] |= {
+        "minItems": 1,
+        "uniqueItems": True,
+        "description": "Integers, written without a decimal point.",
+    }
+    properties["expires_at"]["anyOf"][0]["pattern"] = RFC_3339
+    properties["expires_at"]["description"] = "As in RFC 3339, with its offset from UTC."
     for name in ("before_field_value", "after_field_value"):
         properties[name]["description"] = "Any JSON up to 64 KiB, at most 32 levels deep, integers of 64 bits."
     replace = {"properties": {"update_mode": {"const": "REPLACE"}}}
     present = {"required": ["before_field_value"], "properties": {"before_field_value": {"not": {"type": "null"}}}}
-    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "if": replace, "then": present}
+    return _schema_text({**schema, "if": replace, "then": present})
+
+
+def result_schema() -> str:
+    """Of what the Celery task returns, and of the second argument of its exception."""
+    schema = TypeAdapter(Result).json_schema()
+    state = schema["$defs"]["IntentState"]
+    state["enum"] = [one.value for one in IntentState if one.is_final]
+    state["description"] = "How the intent ended."
+    why = {"code": {}, "reason": {"type": "string"}}
+    schema["properties"]["failed"] = {
+        "description": "By the work item's id.",
+        "type": "object",
+        "additionalProperties": {"type": "object", "properties": why, "required": list(why)},
+    }
+    return _schema_text(schema)
+
+
+def _schema_text(schema: dict[str, Any]) -> str:
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def generated() -> dict[Path, str]:
-    return {SETTINGS: settings_page(), SCHEMA: intent_schema(), EXAMPLE: example_file()}
+    return {
+        SETTINGS: settings_page(),
+        COMMANDS: commands_page(),
+        INTENT: intent_schema(),
+        RESULT: result_schema(),
+        EXAMPLE: example_file(),
+    }
 
 
 def _fields() -> dict[str, FieldInfo]:

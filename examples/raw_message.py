@@ -6,6 +6,7 @@ Needs FEISHU_BATCH_REDIS_URL, and workers that run. The only library used is a R
 import base64
 import json
 import os
+import sys
 import time
 from uuid import uuid4
 
@@ -33,7 +34,18 @@ def message(intent_id: str, intent: dict[str, object]) -> str:
     )
 
 
-def main() -> None:
+def ended(redis: Redis, intent_id: str, seconds: float) -> dict[str, object] | None:
+    """What Celery's result backend holds once the intent has ended; None after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        told: dict[str, object] = json.loads(redis.get(f"celery-task-meta-{intent_id}") or "{}")
+        if told.get("status") in ("SUCCESS", "FAILURE", "REVOKED"):
+            return told
+        time.sleep(0.2)
+    return None
+
+
+def main() -> int:
     intent_id = str(uuid4())
     intent = {
         "project_key": "5f0c1a2b3c4d5e6f70818283",
@@ -45,14 +57,10 @@ def main() -> None:
     }
     with Redis.from_url(os.environ["FEISHU_BATCH_REDIS_URL"], decode_responses=True) as redis:
         redis.lpush(QUEUE, message(intent_id, intent))
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            told = json.loads(redis.get(f"celery-task-meta-{intent_id}") or "{}")
-            if told.get("status") in ("SUCCESS", "FAILURE"):
-                print(told["status"], told["result"])
-                return
-            time.sleep(0.2)
+        told = ended(redis, intent_id, 60)
+    print(f"{told['status']} {told['result']}" if told else f"{intent_id} has not ended yet; it goes on")
+    return 0 if told and told["status"] == "SUCCESS" else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -132,15 +132,23 @@ def test_checks_of_what_is_well():
     assert only(check_beat({"a": WELL}, 2)) == ["ok"]
     assert check_clock(1, 2).mark is Mark.OK
     assert check_inbox(InboxView(3, 1.0)).mark is Mark.OK
-    assert check_disk(2**40, 2**41, "/").mark is Mark.OK
+    assert check_disk(2**40, 2**41, "/", holds_ledger=True).mark is Mark.OK
 
 
 def test_checks_of_what_is_not():
     assert check_clock(1, 200).mark is Mark.WARN
     assert check_inbox(InboxView(3, 60.0)).mark is Mark.FAIL
     assert only(check_beat({"a": replace(WELL, swept=500.0)}, 2)) == ["fail"]
-    assert [check_disk(free, 2**40, "/").mark for free in (2**29, 2**20)] == [Mark.WARN, Mark.FAIL]
+    full = [check_disk(free, 2**40, "/", holds_ledger=True) for free in (2**29, 2**20)]
+    assert [check.mark for check in full] == [Mark.WARN, Mark.FAIL]
     assert only(check_workers(None)) == ["fail"] * 3
+
+
+def test_a_small_data_directory_is_well_while_the_ledger_is_elsewhere():
+    """As in a container: 16 MiB of memory, and an external Redis."""
+    checks = [check_disk(free, 16 * 2**20, "/var/lib/feishu-batch", holds_ledger=False) for free in (15 * 2**20, 2**10)]
+    assert [check.mark for check in checks] == [Mark.OK, Mark.FAIL]
+    assert checks[0].what == "15.0 MiB of 16.0 MiB are free at /var/lib/feishu-batch"
 
 
 def lane_of(command, ledger, reading_of):

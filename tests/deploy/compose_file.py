@@ -25,18 +25,24 @@ PORTS = ("6379", "8650", "8651", "8765", "5555")
 UNWRITABLE = Path("/proc")  # for everybody, root included
 
 
-def compose_config(directory: Path, env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """With `env` as the file .env beside it."""
+def compose_config(
+    directory: Path, env: dict[str, str], *arguments: str, override: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """With `env` as the file .env beside it, and a file of deploy/compose over it."""
     shutil.copy(ROOT / "docker-compose.yml", directory)
     (directory / ".env").write_text("".join(f"{name}={value}\n" for name, value in env.items()))
+    files = ["--file", "docker-compose.yml"]
+    if override:
+        shutil.copy(ROOT / "deploy/compose" / override, directory)
+        files += ["--file", override]
     profiles = [part for name in PROFILES for part in ("--profile", name)]
-    command = ["docker-compose", "--file", "docker-compose.yml", *profiles, "config", *arguments]
+    command = ["docker-compose", *files, *profiles, "config", *arguments]
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("FEISHU_", "REDIS_", "FLOWER_"))}
     return subprocess.run(command, cwd=directory, env=ours, capture_output=True, text=True, timeout=60, check=False)
 
 
-def services(directory: Path, env: dict[str, str]) -> dict[str, dict[str, Any]]:
-    told = compose_config(directory, env)
+def services(directory: Path, env: dict[str, str], override: str = "") -> dict[str, dict[str, Any]]:
+    told = compose_config(directory, env, override=override)
     assert told.returncode == 0, told.stderr
     found: dict[str, dict[str, Any]] = yaml.safe_load(told.stdout)["services"]
     return found
@@ -94,7 +100,10 @@ class Containers:
 
     def health(self, service: str) -> subprocess.CompletedProcess[str]:
         kind, *command = [self.here(part, service) for part in self._written[service]["healthcheck"]["test"]]
-        argv = ["sh", "-c", *command] if kind == "CMD-SHELL" else command
+        return self.run(service, *(["sh", "-c", *command] if kind == "CMD-SHELL" else command))
+
+    def run(self, service: str, *argv: str) -> subprocess.CompletedProcess[str]:
+        """As `docker compose exec` does."""
         environment = self.environment(service)
         return subprocess.run(
             argv, env=environment, cwd=UNWRITABLE, capture_output=True, text=True, timeout=30, check=False
@@ -108,6 +117,9 @@ class Containers:
             except (TimeoutError, AssertionError):
                 log = (self._directory / f"{name}.log").read_text(errors="replace")[-1500:]
                 raise AssertionError(f"{name} is not healthy: {self.health(name).stdout}\n{log}") from None
+
+    def wait_ended(self, service: str, timeout: float) -> None:
+        wait_until(lambda: self._processes[service].has_ended, timeout, f"{service} ends by itself")
 
     def signal(self, service: str, number: signal.Signals) -> None:
         self._processes[service].signal(number)

@@ -2,13 +2,12 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -18,15 +17,6 @@ sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 from stack import free_port, wait_until
 
 NO_RETRY = Retry(NoBackoff(), 0)
-
-
-def require(*programs: str) -> None:
-    """They come from .ci/packages.txt."""
-    missing = [name for name in programs if not (shutil.which(name) or Path(name).exists())]
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"{', '.join(missing)} not installed, though .ci/packages.txt names the package")
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not installed (apt-get install $(grep -v '^#' .ci/packages.txt))")
 
 
 class Process:
@@ -71,11 +61,15 @@ def answers(url: str, **options: object) -> bool:
 
 
 class Watched:
-    """A master, a replica and three sentinels, all behind passwords. `kill_master` takes a sentinel along, as a machine does."""
+    """A master, a replica and three sentinels, all behind passwords, and by TLS only if there are `certificates`.
 
-    def __init__(self, directory: Path) -> None:
+    `kill_master` takes a sentinel along, as a machine does.
+    """
+
+    def __init__(self, directory: Path, certificates: "Certificates | None" = None) -> None:
         self.url = ""
         self._directory = directory
+        self._certificates = certificates
         self._ports = [free_port(), free_port()]
         self._sentinel_ports = [free_port() for _ in range(3)]
         self._servers: list[Process] = []
@@ -84,7 +78,8 @@ class Watched:
     @property
     def sentinel_url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self._sentinel_ports)
-        return f"sentinel://:data-pw@{hosts}/0?master=ledger&sentinel_password=watch-pw"
+        tls = f"&tls=true&ssl_ca_certs={self._certificates.authority}" if self._certificates else ""
+        return f"sentinel://:data-pw@{hosts}/0?master=ledger&sentinel_password=watch-pw{tls}"
 
     def start(self) -> None:
         master, replica = self._ports
@@ -112,13 +107,14 @@ class Watched:
 
     def in_step(self) -> bool:
         """Everything that was written so far is at the replica, too."""
-        with Redis(port=self._ports[0], password="data-pw", retry=NO_RETRY) as redis:
+        with self._client(self._ports[0], "data-pw") as redis:
             return bool(redis.wait(1, 1000))
 
     def _run(self, port: int, program: str, lines: list[str]) -> Process:
         own = self._directory / str(port)
         own.mkdir()
-        (own / "server.conf").write_text("\n".join([f"port {port}", "bind 127.0.0.1", f"dir {own}", *lines]) + "\n")
+        listens = self._certificates.lines(port) if self._certificates else [f"port {port}"]
+        (own / "server.conf").write_text("\n".join([*listens, "bind 127.0.0.1", f"dir {own}", *lines]) + "\n")
         return Process([program, str(own / "server.conf")], self._directory / f"{program}-{port}.log")
 
     def _data_lines(self, port: int) -> list[str]:
@@ -136,11 +132,15 @@ class Watched:
         ]
 
     def _ask(self, port: int, command: str, *arguments: str) -> dict[str, dict[str, object]]:
-        with Redis(port=port, password="watch-pw", retry=NO_RETRY) as sentinel:
+        with self._client(port, "watch-pw") as sentinel:
             return getattr(sentinel, command)(*arguments)
 
+    def _client(self, port: int, password: str) -> Redis:
+        tls = {"ssl": True, "ssl_ca_certs": str(self._certificates.authority)} if self._certificates else {}
+        return Redis(host="127.0.0.1", port=port, password=password, retry=NO_RETRY, **tls)
+
     def _linked(self, port: int) -> bool:
-        with contextlib.suppress(RedisError), Redis(port=port, password="data-pw", retry=NO_RETRY) as redis:
+        with contextlib.suppress(RedisError), self._client(port, "data-pw") as redis:
             return redis.info("replication").get("master_link_status") == "up"
         return False
 
@@ -155,8 +155,23 @@ class Watched:
 # --- TLS and ACL users ----------------------------------------------------------------------------------------------
 
 
-def make_certificates(directory: Path) -> tuple[Path, Path, Path]:
-    """(authority, certificate of localhost and 127.0.0.1, its key)"""
+@dataclass(frozen=True)
+class Certificates:
+    authority: Path
+    certificate: Path  # of localhost and 127.0.0.1
+    key: Path
+
+    def lines(self, port: int) -> list[str]:
+        """For a server or a sentinel that speaks nothing but TLS, with its own kind as well."""
+        files = [
+            f"tls-cert-file {self.certificate}",
+            f"tls-key-file {self.key}",
+            f"tls-ca-cert-file {self.authority}",
+        ]
+        return ["port 0", f"tls-port {port}", *files, "tls-auth-clients no", "tls-replication yes"]
+
+
+def make_certificates(directory: Path) -> Certificates:
     authority, authority_key = directory / "ca.pem", directory / "ca.key"
     certificate, key, request = directory / "server.pem", directory / "server.key", directory / "server.csr"
     names = directory / "names"
@@ -169,7 +184,7 @@ def make_certificates(directory: Path) -> tuple[Path, Path, Path]:
         [*sign, "-in", request, "-out", certificate, "-extfile", names],
     ):
         subprocess.run(command, check=True, capture_output=True, timeout=20)
-    return authority, certificate, key
+    return Certificates(authority, certificate, key)
 
 
 class TlsServer:
@@ -177,7 +192,8 @@ class TlsServer:
 
     def __init__(self, directory: Path, rules: dict[str, str]) -> None:
         self.directory = directory
-        self.authority, self._certificate, self._key = make_certificates(directory)
+        self._certificates = make_certificates(directory)
+        self.authority = self._certificates.authority
         self._rules = rules
         self._port = free_port()
         self._process: Process | None = None
@@ -188,13 +204,8 @@ class TlsServer:
     def start(self) -> None:
         users = {"admin": "~* &* +@all", **self._rules}
         lines = [
-            "port 0",
-            f"tls-port {self._port}",
+            *self._certificates.lines(self._port),
             "bind 127.0.0.1",
-            f"tls-cert-file {self._certificate}",
-            f"tls-key-file {self._key}",
-            f"tls-ca-cert-file {self.authority}",
-            "tls-auth-clients no",
             f"dir {self.directory}",
             "appendonly yes",
             "appendfsync always",

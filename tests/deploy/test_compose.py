@@ -1,5 +1,6 @@
 """docker-compose.yml: Debian's docker-compose accepts it, it keeps its promises, and every command in it starts."""
 
+import json
 import re
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import urllib.request
 
 import pytest
 from compose_file import ROOT, SECRETS, Containers, compose_config, services
-from deploy_servers import require
+from programs import require
 from stack import wait_until
 
 from config.explain import variable_name
@@ -89,6 +90,31 @@ def test_credentials_go_to_those_who_need_them(written):
     assert having == {"submit", "poll", "intake"}
 
 
+def test_with_an_external_redis_everybody_gets_out_to_it(tmp_path):
+    require("docker-compose")
+    url = "rediss://feishu:p4ss@redis.example:6380/0"
+    merged = services(tmp_path, {**SECRETS, "FEISHU_BATCH_REDIS_URL": url}, "external-redis.yml")
+    for name in OURS:
+        assert merged[name]["environment"]["FEISHU_BATCH_REDIS_URL"] == url
+        assert "outside" in merged[name]["networks"]
+
+
+def test_an_external_redis_has_to_be_named(tmp_path):
+    require("docker-compose")
+    told = compose_config(tmp_path, SECRETS, "--quiet", override="external-redis.yml")
+    assert told.returncode != 0
+    assert "set FEISHU_BATCH_REDIS_URL in .env" in told.stderr
+
+
+def test_with_several_lanes_everybody_knows_them_and_senders_have_the_secrets(tmp_path):
+    require("docker-compose")
+    merged = services(tmp_path, SECRETS, "lanes.yml")
+    mounted = {name: {volume.split(":")[1] for volume in merged[name]["volumes"]} for name in OURS}
+    assert {merged[name]["environment"]["FEISHU_BATCH_LANES_FILE"] for name in OURS} == {"/etc/feishu-batch/lanes.toml"}
+    assert all("/etc/feishu-batch/lanes.toml" in volumes for volumes in mounted.values())
+    assert {name for name, volumes in mounted.items() if "/run/secrets" in volumes} == {"submit", "poll", "intake"}
+
+
 def test_every_variable_of_ours_is_a_setting():
     named = set(re.findall(r"FEISHU_BATCH_[A-Z_]*[A-Z]", (ROOT / "docker-compose.yml").read_text()))
     assert named <= {variable_name(name) for name in Settings.model_fields}
@@ -124,6 +150,11 @@ def live(tmp_path_factory):
             containers.start(name)
         containers.wait_healthy(*OURS)
         yield containers
+
+
+def ask_sandbox(containers, method, content):
+    request = urllib.request.Request(f"http://127.0.0.1:{containers.port('8765')}/_sandbox/faults", method=method)
+    urllib.request.urlopen(request, json.dumps(content).encode(), timeout=10).close()
 
 
 def client_of(containers):
@@ -175,6 +206,38 @@ def test_a_worker_ends_when_it_is_asked_to(live):
     assert live.stop("poll", timeout=20) == 0
     live.start("poll")
     live.wait_healthy("poll")
+
+
+def test_a_worker_that_waits_for_an_answer_ends_in_time_and_its_successor_finishes(live, written):
+    """It gives up by itself after HTTP_TIMEOUT_SECONDS, before it would be killed."""
+    ask_sandbox(live, "POST", {"faults": ["batch_update:hang_after=1x"]})
+    with client_of(live) as client:
+        handle = client.enqueue(**INTENT, work_item_ids=[1023], after_field_value="under way")
+        wait_until(lambda: handle.progress.in_flight, 20, "the request is under way")
+        assert live.stop("submit", timeout=float(written["submit"]["stop_grace_period"].rstrip("s"))) == 0
+        live.start("submit")
+        assert handle.wait(timeout=60).state == "succeeded"
+    live.wait_healthy("submit")
+
+
+def test_an_upgrade_in_the_documented_order_loses_nothing(live):
+    page = (ROOT / "docs/deployment.md").read_text()
+    order = re.search(r"--profile live stop ([a-z ]+?) &&", page)[1].split()
+    assert sorted(order) == ["beat", "intake", "poll", "submit"]
+    with client_of(live) as client:
+        intents = [{**INTENT, "work_item_ids": [item], "after_field_value": f"v{item}"} for item in range(1101, 1109)]
+        handles = client.enqueue_many(intents[:4])
+        assert [live.stop(name, timeout=30) for name in order] == [0] * 4
+        handles += client.enqueue_many(intents[4:])  # nobody is there
+        for name in order:
+            live.start(name)
+        assert {handle.wait(timeout=60).state for handle in handles} == {"succeeded"}
+    live.wait_healthy(*order)
+
+
+def test_doctor_finds_everything_well(live):
+    told = live.run("submit", "feishu-batch", "doctor")
+    assert told.returncode == 0, told.stdout
 
 
 def test_without_the_ledger_nothing_is_healthy(live):

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
@@ -65,12 +66,21 @@ def test_what_may_be_written_is_the_data_directory():
 
 def test_versions_are_the_pinned_ones():
     [*_, install] = said(BUILD, "RUN")
-    assert "pip install --constraint constraints.txt ./client '.[flower]'" in install
+    assert 'pip install --constraint constraints.txt ./client ".[${EXTRAS}]"' in install
+    assert "EXTRAS=flower" in said(BUILD, "ARG")
 
 
 def test_it_has_labels():
     labels = re.findall(r"org\.opencontainers\.image\.(\w+)=", TEXT)
     assert labels == ["title", "description", "version", "revision"]
+
+
+def test_its_version_is_that_of_the_packages():
+    versions = {
+        tomllib.loads((ROOT / name).read_text())["project"]["version"]
+        for name in ("pyproject.toml", "client/pyproject.toml")
+    }
+    assert versions == {argument.partition("=")[2] for argument in said(FINAL, "ARG") if argument.startswith("VERSION")}
 
 
 def test_the_context_holds_what_is_copied_and_no_more():

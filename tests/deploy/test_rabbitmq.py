@@ -1,14 +1,16 @@
 """RabbitMQ as the broker, the ledger in Redis."""
 
+import json
 import signal
 import time
 from pathlib import Path
 
 import pytest
-from amqp import Connection
+from amqp import Connection, Message
 from celery import Celery, chain
-from deploy_servers import Process, require
+from deploy_servers import Process
 from deploy_stack import DeployStack
+from programs import require
 from stack import Server, free_port, wait_until
 
 from config.celery_options import celery_options
@@ -122,6 +124,17 @@ def test_the_celery_door_works(stack, rabbit):
     app = Celery("backend", broker=rabbit.url, backend=stack.server.url, set_as_current=False)
     wish = [signature(app=app, **CHANGE, work_item_ids=[item], after_field_value="chain") for item in (1022, 1023)]
     assert chain(*wish).apply_async().get(timeout=20)["state"] == "succeeded"
+
+
+def test_a_message_by_a_plain_client_is_taken(stack, rabbit):
+    """As docs/producers.md says it for other languages."""
+    intent = {**CHANGE, "work_item_ids": [1024], "after_field_value": "by a plain client"}
+    headers = {"task": "feishu_batch.update_work_items", "id": "plain-1", "root_id": "plain-1"}
+    body = json.dumps([[], intent, {}])
+    with rabbit.connection() as connection:
+        message = Message(body, content_type="application/json", content_encoding="utf-8", application_headers=headers)
+        connection.channel().basic_publish(message, routing_key="feishu.intents")
+    wait_until(lambda: "SUCCESS" in (stack.redis.get("celery-task-meta-plain-1") or ""), 20, "the result is there")
 
 
 def test_a_worker_that_dies_gives_its_messages_back_and_lost_ones_are_made_again(stack, rabbit):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from celery import Celery, chord
-from deploy_servers import TlsServer, require
+from deploy_servers import TlsServer
 from deploy_stack import DeployStack
+from programs import require
 from redis import Redis
 from redis.exceptions import NoPermissionError
 from stack import wait_until

@@ -3,8 +3,9 @@
 import time
 
 import pytest
-from deploy_servers import Watched, require
+from deploy_servers import Watched, make_certificates
 from deploy_stack import DeployStack
+from programs import require
 
 from feishu_batch import FeishuBatch
 from feishu_batch.errors import EnqueueError
@@ -17,10 +18,11 @@ CHANGE = {
 }
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory):
-    require("redis-server", "redis-sentinel")
-    return Watched(tmp_path_factory.mktemp("sentinel"))
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def servers(request, tmp_path_factory):
+    require("redis-server", "redis-sentinel", "openssl")
+    directory = tmp_path_factory.mktemp(f"sentinel-{request.param}")
+    return Watched(directory, make_certificates(directory) if request.param == "tls" else None)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_a_master_that_nobody_knows_is_named(servers, stack):
 
 
 def test_the_work_goes_on_at_the_new_master(servers, stack):
-    """The last test of the module: the old master does not come back."""
+    """The last test with these servers: the old master does not come back."""
     before = stack.client.enqueue_many(
         {**CHANGE, "work_item_ids": [item], "after_field_value": f"before {item % 4}"} for item in range(1031, 1042)
     )

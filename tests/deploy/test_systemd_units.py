@@ -5,11 +5,22 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from deploy_servers import require
+from compose_file import SECRETS, Containers, services
+from programs import require
 
 from worker.cli.run_role import ROLES
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+PROGRAM = "/opt/feishu-batch/bin/"
+SETTINGS = {
+    "FEISHU_BATCH_REDIS_URL": f"redis://:{SECRETS['REDIS_PASSWORD']}@redis:6379/0",
+    "FEISHU_BATCH_BASE_URL": "http://127.0.0.1:8765",
+}
+CREDENTIALS = {
+    "FEISHU_BATCH_PLUGIN_ID": "plugin",
+    "FEISHU_BATCH_PLUGIN_SECRET": "secret",
+    "FEISHU_BATCH_USER_KEY": "7300000000000000001",
+}
 SERVICES = ("feishu-batch@.service", "feishu-batch-beat.service", "feishu-batch-dashboard.service")
 
 
@@ -66,3 +77,48 @@ def test_the_target_wants_every_role_and_only_workers_have_credentials():
     }
     assert {name for name in SERVICES if "credentials.env" in (UNITS / name).read_text()} == {"feishu-batch@.service"}
     assert {re.search(r"[@-](\w+)\.service", name)[1] for name in wanted} - {"dashboard"} == set(ROLES)
+
+
+def as_service(name, instance):
+    """What a unit starts, and with what environment."""
+    text = (UNITS / name).read_text().replace("%i", instance)
+    [command] = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    [given] = re.findall(r"^Environment=(.*)$", text, re.MULTILINE)
+    environment = {**SETTINGS, **dict(one.split("=", 1) for one in given.split())}
+    if "credentials.env" in text:
+        environment |= CREDENTIALS
+    assert command.startswith(PROGRAM)
+    return {
+        "command": command.removeprefix(PROGRAM).split(),
+        "environment": environment,
+        "healthcheck": {"test": ["CMD", "feishu-batch", "health", instance]},
+    }
+
+
+def test_they_start_as_written(tmp_path):
+    """Each with its own data directory, and only the workers with credentials."""
+    require("docker-compose", "redis-server", "redis-cli")
+    written = services(tmp_path, SECRETS)  # for a Redis and a sandbox
+    for role in ROLES:
+        written[role] = as_service("feishu-batch-beat.service" if role == "beat" else "feishu-batch@.service", role)
+    page = as_service("feishu-batch-dashboard.service", "dashboard")
+    written["dashboard"] = {**page, "healthcheck": written["dashboard"]["healthcheck"]}
+    with Containers(tmp_path, written) as containers:
+        for name in ("redis", "sandbox", *ROLES, "dashboard"):
+            containers.start(name)
+        containers.wait_healthy("redis", "sandbox", *ROLES, "dashboard")
+        change = [
+            "--project-key",
+            "demo",
+            "--type",
+            "story",
+            "--items",
+            "1021",
+            "--field",
+            "Story points",
+            "--after",
+            "3",
+        ]
+        done = containers.run("dashboard", "feishu-batch", "enqueue", *change, "--wait")
+        assert done.returncode == 0, done.stderr
+        assert [containers.stop(name, timeout=40) for name in (*ROLES, "dashboard")] == [0] * 5

@@ -1,18 +1,18 @@
 """What the documents show is run: against a real server, the sandbox and real workers."""
 
-import asyncio
-import contextlib
 import json
 import re
 import shlex
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
+from jsonschema import Draft202012Validator
 from pages import BIN, ROOT, block_with, blocks, commands_of, text
+from programs import require
 from shell import clean_environment, run, running_up
-from stack import SLOT, free_port, wait_until
+from stack import SLOT, wait_until
 
 from config.lanes import load_lanes
 from config.settings import Settings
@@ -20,6 +20,7 @@ from feishu_batch import Result
 from sandbox.process import SandboxProcess
 
 PRODUCERS, OPERATING = "docs/producers.md", "docs/operating.md"
+RESULT = Draft202012Validator(json.loads(text("docs/result.schema.json")))
 INTENT = {
     "project_key": "5f0c1a2b3c4d5e6f70818283",
     "work_item_type_key": "story",
@@ -30,20 +31,10 @@ INTENT = {
 }
 
 
-class HTTPError(Exception):
-    """In place of FastAPI's."""
-
-
 def execute(block, **names):
     namespace = {"__name__": "documented", **names}
     exec(compile(block, "document", "exec"), namespace)
     return SimpleNamespace(**namespace)
-
-
-def stub(monkeypatch, name, **content):
-    module = ModuleType(name)
-    vars(module).update(content)
-    monkeypatch.setitem(sys.modules, name, module)
 
 
 # --- README ---------------------------------------------------------------------------------------------------------
@@ -95,58 +86,6 @@ def test_the_script_runs(stack, capsys):
     assert capsys.readouterr().out == "succeeded\n" * 3
 
 
-def test_the_django_example_enqueues_after_the_commit(stack, monkeypatch):
-    committed = []
-    transaction = SimpleNamespace(atomic=contextlib.nullcontext, on_commit=committed.append)
-    stub(monkeypatch, "django.db", transaction=transaction)
-    page = execute(block_with(PRODUCERS, "python", "django"))
-    story = SimpleNamespace(
-        pk=17, version=3, project_key=INTENT["project_key"], work_item_id=1023, save=lambda: None, closed=False
-    )
-    page.close_story(story)
-    [after_commit] = committed
-    after_commit()
-    after_commit()  # the id makes it safe
-    assert stack.client.handle("story-17-closed-3").wait(20).ok
-
-
-def test_the_page_of_the_django_example_survives_a_redis_that_is_away(stack, monkeypatch, caplog):
-    monkeypatch.setenv("FEISHU_BATCH_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
-    stub(monkeypatch, "django.db", transaction=None)
-    page = execute(block_with(PRODUCERS, "python", "django"))
-    page.send_status(SimpleNamespace(pk=18, version=1, project_key=INTENT["project_key"], work_item_id=1024))
-    assert "the status of story 18 is not enqueued" in caplog.text
-
-
-def test_the_fastapi_example_answers(stack, monkeypatch):
-    async def run_in_threadpool(function, *args):
-        return function(*args)
-
-    app = SimpleNamespace(post=lambda *_, **__: lambda f: f, get=lambda *_, **__: lambda f: f)
-    stub(monkeypatch, "fastapi", FastAPI=lambda: app, HTTPException=HTTPError)
-    stub(monkeypatch, "fastapi.concurrency", run_in_threadpool=run_in_threadpool)
-    page = execute(block_with(PRODUCERS, "python", "FastAPI()"))
-    told = asyncio.run(page.change(INTENT))
-    stack.client.handle(told["intent_id"]).wait(20)
-    assert page.progress(told["intent_id"])["counts"] == {"succeeded": 2, "failed": 0}
-    with pytest.raises(HTTPError):
-        asyncio.run(page.change({**INTENT, "colour": "red"}))
-    with pytest.raises(HTTPError):
-        page.progress("unknown")
-
-
-def test_the_flask_example_answers(stack, monkeypatch):
-    app = SimpleNamespace(post=lambda *_, **__: lambda f: f)
-    request = SimpleNamespace(get_json=lambda: INTENT)
-    stub(monkeypatch, "flask", Flask=lambda _: app, request=request)
-    page = execute(block_with(PRODUCERS, "python", "Flask("))
-    told, status = page.change()
-    assert status == 202
-    assert stack.client.handle(told["intent_id"]).wait(20).ok
-    request.get_json = lambda: {**INTENT, "colour": "red"}
-    assert page.change()[1] == 422
-
-
 def test_enqueuing_again_until_it_succeeds(stack):
     page = execute(block_with(PRODUCERS, "python", "enqueue_surely"))
     assert page.enqueue_surely(page.UpdateIntent(**INTENT)).wait(20).ok
@@ -167,11 +106,25 @@ def test_send_task_names_everything_that_is_needed(stack):
     assert stack.client.handle("order-4712-shipped").wait(20).ok
 
 
-def test_the_raw_message_is_one(stack):
-    stack.redis.lpush("feishu.intents", block_with(PRODUCERS, "json", "delivery_tag"))
-    meta = "celery-task-meta-order-4711-shipped"
-    wait_until(lambda: json.loads(stack.redis.get(meta) or "{}").get("status") == "SUCCESS", 20, "the result is there")
+def test_the_raw_message_is_one(stack, tmp_path):
+    require("redis-cli")
+    (tmp_path / "message.json").write_text(block_with(PRODUCERS, "json", "delivery_tag"))
+    push, look = (command for command in commands_of(PRODUCERS) if command.startswith("redis-cli"))
+    assert run(push).stdout == "1\n"
+    told = wait_until(lambda: "SUCCESS" in (found := run(look).stdout) and json.loads(found), 20, "the result is there")
+    RESULT.validate(told["result"])
     assert stack.sandbox.values()[1004]["field_a1b2c3"] == "from any language"
+
+
+def test_a_failure_is_told_as_the_table_says(stack):
+    intent_id = stack.client.enqueue(**{**INTENT, "work_item_ids": [1008, 1013]}).intent_id
+    meta = f"celery-task-meta-{intent_id}"
+    wait_until(lambda: "FAILURE" in (stack.redis.get(meta) or ""), 20, "it has failed")
+    told = json.loads(stack.redis.get(meta))
+    text_of_it, result = told["result"]["exc_message"]
+    assert "1013" in text_of_it
+    RESULT.validate(result)
+    assert list(result["failed"]) == ["1013"]
 
 
 def test_the_example_of_a_backends_test_passes():
@@ -179,13 +132,14 @@ def test_the_example_of_a_backends_test_passes():
 
 
 def test_every_python_example_is_among_those_that_run():
-    assert len(blocks(PRODUCERS, "python")) == 9
+    assert len(blocks(PRODUCERS, "python")) == 10
     assert "from_env" in block_with(PRODUCERS, "python", "from feishu_batch import FeishuBatch\n\nfeishu")
 
 
 def test_the_shell_commands_of_the_producers_page_run(stack, tmp_path):
     (tmp_path / "intent.json").write_text(json.dumps(INTENT))
-    results = {command: run(command) for command in commands_of(PRODUCERS)}
+    ours = [command for command in commands_of(PRODUCERS) if command.startswith("feishu-batch")]
+    results = {command: run(command) for command in ours}
     assert {command: result.returncode for command, result in results.items()} == dict.fromkeys(results, 0), results
     assert len(results) == 2
 
@@ -193,6 +147,7 @@ def test_the_shell_commands_of_the_producers_page_run(stack, tmp_path):
 def test_the_shown_result_has_the_shape_of_one():
     shown = json.loads(block_with(PRODUCERS, "json", "partial"))
     assert list(shown) == list(Result.__slots__)
+    RESULT.validate(shown)
     assert sum(shown["counts"].values()) == 2
 
 
@@ -244,6 +199,17 @@ def test_an_example_runs(stack, name, code, told):
     assert (result.returncode, told in result.stdout) == (code, True), result
 
 
+def test_the_example_in_javascript_runs(stack, monkeypatch):
+    modules = "/usr/share/nodejs"  # of Debian, where its package node-redis is
+    require("node", f"{modules}/redis")
+    monkeypatch.setenv("NODE_PATH", modules)
+    result = run(f"node {ROOT}/examples/raw_message.cjs")
+    assert result.returncode == 0, result
+    told = json.loads(result.stdout)
+    assert (told["state"], list(told["failed"])) == ("partial", ["1013"])
+    assert stack.sandbox.values()[1006]["field_a1b2c3"] == "from Node.js"
+
+
 def test_the_size_of_the_demonstration_is_the_same_everywhere():
     plan = json.loads(run(f"{BIN}/feishu-batch plan {ROOT}/examples/sprint.csv --json").stdout)
     rows, changes = plan["rows"], plan["lanes"][0]["wishes"]
@@ -253,8 +219,10 @@ def test_the_size_of_the_demonstration_is_the_same_everywhere():
 
 
 def test_every_example_is_run():
-    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {
-        "enqueue_and_wait",
-        "chain_of_intents",
-        "raw_message",
+    assert {path.name for path in (ROOT / "examples").glob("*.*")} == {
+        "enqueue_and_wait.py",
+        "chain_of_intents.py",
+        "raw_message.py",
+        "raw_message.cjs",
+        "sprint.csv",
     }

@@ -66,7 +66,7 @@ def doctor(project_key: str | None, type_key: str | None, lane: str | None, as_j
     if type_key and not project_key:
         raise click.UsageError("--type needs --project-key")
     settings = load_settings()
-    checks = [*check_settings(unknown_variables(process_environment())), _schedules(settings)]
+    checks = [*check_settings(unknown_variables(process_environment())), _schedules(settings), _disk(settings)]
     try:
         session = session_of(with_running_redis(settings))
     except UnreachableError as error:
@@ -91,9 +91,12 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
     yield check_inbox(inbox_view(session.reading))
     for one in lanes:
         yield from check_lane(lane_view(session.reading, one), seen[one.name], settings.max_open_jobs)
+
+
+def _disk(settings: Settings) -> Check:
     place = _existing(settings.data_dir)
     disk = shutil.disk_usage(place)
-    yield check_disk(disk.free, disk.total, str(place))
+    return check_disk(disk.free, disk.total, str(place), holds_ledger=settings.redis_url is None)
 
 
 def _schedules(settings: Settings) -> Check:

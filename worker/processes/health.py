@@ -17,7 +17,8 @@ OVERDUE = 60.0  # seconds; polls queue up when many jobs are open
 LEASE_OVER = 30.0  # seconds; a successor takes a lease over within some
 SIGNS_MISSED = 3  # of a worker, before it counts as stopped
 BROKER_GONE = 30.0  # seconds; a broker that starts again is back sooner
-DISK_LOW, DISK_FULL = 1024**3, 100 * 1024**2  # bytes that are free
+DISK_LOW, DISK_FULL = 1024**3, 100 * 1024**2  # bytes that are free, where the embedded server keeps its files
+SIGNS_OF_LIFE = 1024**2  # bytes that are free, where there is nothing but small files of the workers
 
 
 class Mark(StrEnum):
@@ -186,9 +187,15 @@ def check_outbox(view: LaneView, seen: Vitals) -> Iterator[Check]:
         yield fail("lane", what, "See whether FEISHU_BATCH_RESULT_BACKEND can be reached, and the intake worker's log.")
 
 
-def check_disk(free: int, total: int, where: str) -> Check:
-    what = f"{free / 1024**3:.1f} GiB of {total / 1024**3:.0f} are free at {where}"
-    if free >= DISK_LOW:
+def check_disk(free: int, total: int, where: str, *, holds_ledger: bool) -> Check:
+    what = f"{_size(free)} of {_size(total)} are free at {where}"
+    if free >= (DISK_LOW if holds_ledger else SIGNS_OF_LIFE):
         return ok("disk", what)
+    if not holds_ledger:  # an external Redis keeps it, on a disk that we cannot see
+        return fail("disk", what, "Make room: workers tell there that they live, and `health` needs to read it.")
     advice = "Make room: a server that cannot write its append-only file refuses every change."
     return fail("disk", what, advice) if free < DISK_FULL else warn("disk", what, advice)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024**3:.1f} GiB" if count >= 1024**3 else f"{count / 1024**2:.1f} MiB"
