@@ -213,8 +213,9 @@ def test_wait_ends_with_a_table_by_reason(command, ledger, file):
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "succeeded 2" in lines
     assert "superseded 1 a later change of the same field overwrites it" in lines
-    assert "failed 2 the remote said NoPermissionToModify: items 2, 3" in lines
-    assert "failed 1 the remote said WorkItemTerminated: item 4" in lines
+    assert "failed before 2 the remote said NoPermissionToModify: items 2, 3" in lines
+    assert "failed before 1 the remote said WorkItemTerminated: item 4" in lines
+    assert any("`feishu-batch retry`" in line for line in lines)
     assert any(line.startswith("8 work_item_ids") for line in lines)
 
 
@@ -226,7 +227,8 @@ def test_wait_with_json_is_one_document(command, ledger, file):
     document = json.loads(result.stdout)
     assert result.exit_code == 1
     assert document["counts"] == {"total": 5, "succeeded": 4, "failed": 1, "superseded": 0, "canceled": 0, "expired": 0}
-    [group] = document["failed"]
+    [group] = document["failed_before"]
+    assert document["failed"] == []
     assert (group["code"], group["count"], group["items"][0]["item"]) == ("NoPermissionToModify", 1, 2)
     assert (document["open"], document["remark"]) == (0, None)
     assert result.stderr == ""

@@ -46,6 +46,7 @@ def run_import(
     """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early. No `out`: no word."""
     report = ImportReport(source.name, source.import_id)
     pace = Pace.begin(session)
+    began_at = next(iter(session.lanes.values())).now()
     with Journal() as journal, _interruption(report):
         with session.client() as client:
             puts = put_rows(source.rows(), client, lambda ids: _digests(session, ids), journal)
@@ -55,7 +56,7 @@ def run_import(
         if out:
             print_enqueued(out, report)
         if asked.wait:
-            watch = Watch(session.reading, journal.roster())
+            watch = Watch(session.reading, journal.roster(), began_at)
             _follow(session, watch, pace, asked, report, stop or threading.Event())
             if out and not (stop and stop.is_set()):
                 print_closing(out, report)
@@ -71,6 +72,7 @@ def _follow(
     with asked.display(watch.totals().total) as display:
         report.is_over = follower.run(display, stop, asked.timeout)
     report.totals, report.failed = watch.totals(), watch.failures.groups()
+    report.failed_before = watch.failed_before.groups()
     report.requests, report.slot_use, report.seconds = pace.requests, pace.slot_use, pace.seconds
     report.remark = follower.remark if not report.is_over else ""
 
