@@ -25,7 +25,7 @@ OPTIONAL: Final = (
 )
 ALIASES: Final = {"work_item_id": "work_item_ids"}
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
-_INTEGER: Final = re.compile(r"[0-9]{1,20}")
+_INTEGER: Final = re.compile(r"([0-9]{1,20})|([0-9]{1,15})\.0+")  # 1001.0: a program took the column for numbers
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 _SHOWN: Final = 40
 
@@ -67,10 +67,15 @@ def intent_of(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _item_id(word: str) -> int:
-    if not _INTEGER.fullmatch(word):
+    found = _INTEGER.fullmatch(word)
+    if not found:
         hint = " (a spreadsheet has rounded it: format the column as text)" if re.search(r"\d[.eE]", word) else ""
         raise CellError(f"work_item_ids: {_shown(word)} is not a work item id{hint}")
-    return int(word)
+    return int(found[1] or found[2])
+
+
+def _mode(cell: str) -> str:
+    return cell.strip().upper()
 
 
 def _priority(cell: str) -> int:
@@ -88,6 +93,7 @@ def _truth(cell: str) -> bool:
 
 
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "update_mode": _mode,
     "priority": _priority,
     "keep_every_change": _truth,
     "before_field_value": field_value,
