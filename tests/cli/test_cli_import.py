@@ -127,6 +127,16 @@ def test_wait_may_have_an_end_and_the_work_goes_on(command, ledger, file):
     assert command("import", path, "--timeout", "1").exit_code == 2
 
 
+def test_waiting_tells_what_holds_up_the_work(command, ledger, file):
+    ledger.lane.troubles.note("submit", "the connection was refused")
+    told = command("import", file(*GOOD), "--wait", "--timeout", "0.2", "--json")
+    assert told.exit_code == 1
+    assert (
+        json.loads(told.stdout)["remark"]
+        == "lane default: sending fails, and is tried again: the connection was refused"
+    )
+
+
 def test_what_had_ended_before_is_told_without_contradiction(command, ledger, file):
     path = file(GOOD[0])
     command("import", path)

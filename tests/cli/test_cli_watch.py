@@ -55,6 +55,13 @@ def test_failures_and_pauses_are_told(command, ledger):
     assert "lunch; then: feishu-batch resume" in text
 
 
+def test_trouble_with_the_remote_system_is_told(command, ledger):
+    ledger.lane.troubles.note("submit", "the connection was refused")
+    assert "sending fails, and is tried again: the connection was refused" in command("watch", "--once").stdout
+    [lane] = json.loads(command("watch", "--once", "--json").stdout)["lanes"]
+    assert [(one["what"], one["error"]) for one in lane["troubles"]] == [("submit", "the connection was refused")]
+
+
 def test_wrong_use_and_no_redis(command):
     assert command("watch", "--once", "--lane", "nowhere").exit_code == 2
     command.env["FEISHU_BATCH_REDIS_URL"] = "redis://127.0.0.1:1/0"
@@ -119,12 +126,12 @@ def read_until(terminal, mark):
 
 
 def test_a_paused_lane_is_paused_in_lines_too(command, ledger, redis, prefix):
-    from worker.cli.watch import Picture, lines
+    from worker.cli.watch import LaneLook, Picture, lines
     from worker.operating.views import inbox_view
 
     reading = Reading(redis, prefix)
     view = replace(lane_view(reading, ledger.lane), pause={"reason": "x", "since": 0})
-    assert lines(Picture(inbox_view(reading), ((view, None, ()),)))[0].startswith("lane default · PAUSED")
+    assert lines(Picture(inbox_view(reading), (LaneLook(view),)))[0].startswith("lane default · PAUSED")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.ledger.trouble import Trouble
+
 # A file or a pipe has no width of its own; folding lines at rich's 80 columns would only hinder grep.
 _WIDTH_WITHOUT_TERMINAL = 200
 
@@ -64,3 +66,7 @@ def first_few(things: Iterable[object], most: int = 5) -> str:
     listed = list(dict.fromkeys(str(thing) for thing in things))
     more = f" … and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
+
+
+def trouble_json(trouble: Trouble, age: float) -> dict[str, object]:
+    return {"what": trouble.what, "for": round(age, 1), "error": trouble.error}
