@@ -32,6 +32,8 @@ _WRITTEN_DATE = re.compile(
     r"(?P<year>[0-9]{4})\s?(?:[/.-]|年)\s?(?P<month>[0-9]{1,2})\s?(?:[/.-]|月)\s?(?P<day>[0-9]{1,2})\s?日?"
     r"(?:[ T]\s*(?P<hour>[0-9]{1,2}):(?P<rest>[0-9]{2}(?::[0-9]{2})?))?"
 )
+_SECONDS = range(946_684_800, 4_102_444_800)  # of the years 2000 to 2099
+_DAYS, _DAY = range(19000101, 21000000), r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
 _EDGES = ("start_time", "end_time")
 
 
@@ -106,7 +108,7 @@ def _bool(taking: Taking, given: Any) -> Any:
 
 
 def _date(taking: Taking, given: Any) -> Any:
-    if isinstance(given, int) and not isinstance(given, bool):
+    if isinstance(given, int) and not isinstance(given, bool) and not _is_no_millisecond(given):
         return given
     if isinstance(given, str):
         text = given.strip()
@@ -115,6 +117,11 @@ def _date(taking: Taking, given: Any) -> Any:
         if (moment := _moment(text, taking.zone)) is not None:
             return moment
     return taking.refuse("a date like 2030-01-31 or 2030-01-31T18:00:00+08:00, or unix milliseconds", given)
+
+
+def _is_no_millisecond(number: int) -> bool:
+    """Seconds, or a day like 20300131: as milliseconds both would be early in 1970, and stored without a word."""
+    return number in _SECONDS or (number in _DAYS and re.fullmatch(_DAY, str(number)) is not None)
 
 
 def _moment(text: str, zone: tzinfo) -> int | None:
@@ -180,7 +187,7 @@ def _each(one: Callable[[Taking, Any], Any]) -> Callable[[Taking, Any], Any]:
 
 
 def _person(taking: Taking, given: Any) -> Any:
-    if isinstance(given, str):
+    if isinstance(given, str) and _may_be_person(given):
         return _people(taking, [given])[0]
     if isinstance(given, int) and not isinstance(given, bool):
         return str(given)  # a cell of a file that holds digits only
@@ -192,8 +199,15 @@ def _persons(taking: Taking, given: Any) -> Any:
     words = words if isinstance(words, list) else [words]
     if not all(isinstance(word, str | int) and not isinstance(word, bool) for word in words):
         taking.refuse("user keys or e-mail addresses", given)
+    if (name := next((word for word in words if isinstance(word, str) and not _may_be_person(word)), None)) is not None:
+        taking.refuse("user keys or e-mail addresses", name)
     keys = _people(taking, [str(word) for word in words])
     return given if keys == given else keys
+
+
+def _may_be_person(word: str) -> bool:
+    """Nobody can be looked up by name, and no user key has a space or a letter beyond ASCII."""
+    return "@" in word or (word.isascii() and len(word.split()) == 1)
 
 
 def _people(taking: Taking, words: list[str]) -> list[str]:
