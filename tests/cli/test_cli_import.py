@@ -137,6 +137,19 @@ def test_waiting_tells_what_holds_up_the_work(command, ledger, file):
     )
 
 
+def test_the_encoding_of_a_file_may_be_named(command, ledger, tmp_path):
+    path = tmp_path / "plan.csv"
+    path.write_bytes(csv_text(row("1", after="上线说明"), row("2", after="ascii")).encode("gbk"))
+    told = command("import", path)
+    assert told.exit_code == 1
+    assert "--encoding gb18030" in told.stdout
+    told = command("import", path, "--encoding", "gb18030")
+    assert "1 enqueued, 1 known" in told.stdout
+    assert parse_intent(ledger.in_inbox()[-1].payload).after_field_value == "上线说明"
+    wrong = command("import", path, "--encoding", "utf-16")
+    assert (wrong.exit_code, "CSV UTF-8" in wrong.stderr) == (2, True)
+
+
 def test_what_had_ended_before_is_told_without_contradiction(command, ledger, file):
     path = file(GOOD[0])
     command("import", path)

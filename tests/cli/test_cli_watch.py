@@ -142,13 +142,23 @@ def test_completion_is_a_script_of_that_shell(command, shell):
     assert f"{shell}_complete" in result.stdout
 
 
-def test_commands_are_completed():
-    env = {**os.environ, "_FEISHU_BATCH_COMPLETE": "bash_complete", "COMP_WORDS": "feishu-batch re", "COMP_CWORD": "1"}
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("re", ["plain,retry", "plain,resume"]),
+        ("import spr", ["file,spr"]),  # bash takes it from there
+        ("plan --enc", ["plain,--encoding"]),
+        ("show --items fa", ["plain,failed"]),
+    ],
+)
+def test_commands_options_and_files_are_completed(line, offered):
+    words = {"COMP_WORDS": f"feishu-batch {line}", "COMP_CWORD": str(len(line.split()))}
+    env = {**os.environ, "_FEISHU_BATCH_COMPLETE": "bash_complete", **words}
     code = "from worker.cli.main import cli; cli.main(prog_name='feishu-batch')"
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=20, check=False
     )
-    assert done.stdout.split() == ["plain,retry", "plain,resume"]
+    assert done.stdout.split() == offered
     assert done.stderr == ""
 
 

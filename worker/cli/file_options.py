@@ -19,11 +19,11 @@ from worker.importing.source import Source, opened
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.argument("file"),
+    click.argument("file", type=click.Path(allow_dash=True)),
     click.option(
         "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
     ),
-    click.option("--sheet", metavar="NAME", help="Of an XLSX workbook. Default: its first sheet."),
+    click.option("--sheet", metavar="NAME", help="Of an XLSX workbook. Default: the first that is not hidden."),
     click.option(
         "--encoding",
         default=UTF_8,
