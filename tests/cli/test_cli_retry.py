@@ -259,10 +259,10 @@ def test_it_asks_before_it_enqueues(command, ledger, failed):
     assert refused.exit_code == 2
     assert "nothing was enqueued" in refused.stderr
     assert ledger.front.inbox_length() == 0
-    assert "2 items of 1 intents can be retried" in refused.stdout
+    assert "2 items of 1 intent can be retried" in refused.stdout
     agreed = command("retry", "--all", input="y\n")
     assert (agreed.exit_code, ledger.front.inbox_length()) == (0, 1)
-    assert "Enqueued 1 intents." in agreed.stdout
+    assert "Enqueued 1 intent." in agreed.stdout
 
 
 def test_a_dry_run_enqueues_nothing(command, ledger, failed):
@@ -270,7 +270,7 @@ def test_a_dry_run_enqueues_nothing(command, ledger, failed):
     result = command("retry", "--all", "--dry-run")
     assert result.exit_code == 1
     assert "Nothing was enqueued: --dry-run." in result.stdout
-    assert "1 items are left: a later change" in result.stdout
+    assert "1 item is left: a later change" in result.stdout
     assert ledger.front.inbox_length() == 0
 
 
@@ -338,10 +338,10 @@ def test_what_is_enqueued_while_it_waits_for_an_answer_is_not_overwritten(comman
     asked.append(lambda: command.enqueue(2, after=NEW))
     result = command("retry", "--all")
     assert result.exit_code == 1
-    assert "2 items of 1 intents can be retried" in result.stdout
-    assert "1 items dropped out since: a later change of the same field" in result.stdout
+    assert "2 items of 1 intent can be retried" in result.stdout
+    assert "1 item dropped out since: a later change of the same field" in result.stdout
     assert "(item 2)" in result.stdout
-    assert "Enqueued 1 intents." in result.stdout
+    assert "Enqueued 1 intent." in result.stdout
     ledger.take_in()
     assert sent(ledger, 2) == {2: NEW, 3: OLD}
 

@@ -13,6 +13,8 @@ from worker.ledger.trouble import Trouble
 
 # A file or a pipe has no width of its own; folding lines at rich's 80 columns would only hinder grep.
 _WIDTH_WITHOUT_TERMINAL = 200
+# Columns of what people give to other commands: on a narrow terminal the others fold.
+_COPIED = frozenset({"code", "key", "retry of"})
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -31,7 +33,7 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[object]], title: str 
     # What the remote system or a file says is text and never markup.
     shown = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold", header_style="dim")
     for heading in headings:
-        shown.add_column(heading, overflow="fold")
+        shown.add_column(heading, overflow="fold", no_wrap=heading in _COPIED)
     for row in rows:
         shown.add_row(*(Text(str(cell)) for cell in row))
     return shown

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
+from feishu_batch.values import INT64_MAX
+
 REQUIRED: Final = (
     "project_key",
     "work_item_type_key",
@@ -39,7 +41,10 @@ def field_value(cell: str) -> Any:
     if not cell.strip():
         return None
     try:
-        return json.loads(cell, parse_constant=_refuse_constant)
+        value = json.loads(cell, parse_constant=_refuse_constant)
+        return (
+            cell.strip() if isinstance(value, int) and abs(value) > INT64_MAX else value
+        )  # digits, but no number here
     except ValueError:
         return cell
     except RecursionError:
