@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rows_factory import csv_text, row
 
 from feishu_batch.intents import parse_intent
@@ -148,6 +149,25 @@ def test_the_encoding_of_a_file_may_be_named(command, ledger, tmp_path):
     assert parse_intent(ledger.in_inbox()[-1].payload).after_field_value == "上线说明"
     wrong = command("import", path, "--encoding", "utf-16")
     assert (wrong.exit_code, "CSV UTF-8" in wrong.stderr) == (2, True)
+
+
+def test_an_end_of_redis_half_way_tells_how_far_it_came(command, ledger, file, monkeypatch):
+    from worker.cli import import_run
+
+    looks = iter(range(10))
+
+    def until_it_ends(session, ids):
+        if next(looks):
+            raise RedisConnectionError("connection refused")
+        return [None for _ in ids]
+
+    path = file(*(row(str(item)) for item in range(1, 700)))
+    with monkeypatch.context() as patch:
+        patch.setattr(import_run, "_digests", until_it_ends)
+        told = command("import", path)
+    assert told.exit_code == 3
+    assert "connection refused. 500 rows are enqueued, and safe there: run the same import again" in told.stderr
+    assert "199 enqueued, 500 known" in command("import", path).stdout
 
 
 def test_what_had_ended_before_is_told_without_contradiction(command, ledger, file):

@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from redis.exceptions import RedisError
 from rich.console import Console
 
-from worker.cli.errors import InterruptedByUserError, WrongUseError
+from feishu_batch import EnqueueError
+from worker.cli.errors import InterruptedByUserError, UnreachableError, WrongUseError
 from worker.cli.following import Follower, Pace
 from worker.cli.import_report import ImportReport, print_closing, print_enqueued
 from worker.cli.output import some
@@ -120,11 +122,17 @@ def _counted(puts: Iterable[Put], report: ImportReport, source: Source, aside: C
 
 @contextmanager
 def _interruption(report: ImportReport) -> Iterator[None]:
+    """Whatever ends it early, the user hears how far it came."""
     try:
         yield
     except KeyboardInterrupt:
-        enqueued = report.enqueued + report.known
-        goes_on = f"{some(enqueued, 'row')} {'is' if enqueued == 1 else 'are'} enqueued, and that work goes on"
-        raise InterruptedByUserError(
-            f"Stopped here. {goes_on}: look with `feishu-batch status`, or run the same import again, which doubles nothing"
-        ) from None
+        again = "look with `feishu-batch status`, or run the same import again, which doubles nothing"
+        raise InterruptedByUserError(f"Stopped here. {_done(report)}, and that work goes on: {again}") from None
+    except (RedisError, EnqueueError) as error:
+        again = "run the same import again when Redis is back, which doubles nothing"
+        raise UnreachableError(f"{str(error).rstrip('.')}. {_done(report)}, and safe there: {again}") from None
+
+
+def _done(report: ImportReport) -> str:
+    enqueued = report.enqueued + report.known
+    return f"{some(enqueued, 'row')} {'is' if enqueued == 1 else 'are'} enqueued"
