@@ -66,6 +66,8 @@ def _format(path: str, kind: str | None) -> Format:
     if kind:
         return Format(kind)
     suffix = Path(path).suffix.lower()
+    if suffix == ".xls":
+        raise ImportFileError("this is a workbook of the old kind: save it as .xlsx")
     if suffix not in _FORMAT_OF:
         what = "standard input" if path == "-" else f"the ending of {path}"
         raise ImportFileError(f"{what} does not tell the format: give {_FORMATS}")
