@@ -4,6 +4,7 @@ from functools import cache
 
 import structlog
 
+from config.catalogue import time_zone
 from config.routing import TaskName
 from config.schedules import load_schedules
 from tasks.pipeline import Step
@@ -20,7 +21,8 @@ def _scheduling() -> Scheduling:
     """One per process: it knows what runs in this one. Raises `ConfigError`."""
     here = runtime()
     store = Schedules(here.redis, here.settings.key_prefix)
-    return Scheduling(load_schedules(here.settings), store, Runner(store, lambda: producer(here.settings)))
+    runner = Runner(store, lambda: producer(here.settings), zone=time_zone(here.settings.time_zone))
+    return Scheduling(load_schedules(here.settings), store, runner)
 
 
 @app.task(base=Step, name=str(TaskName.RUN_SCHEDULES))

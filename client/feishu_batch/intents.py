@@ -183,9 +183,15 @@ def group_spec(intent: UpdateIntent, default_user_key: str | None = None) -> str
     return to_json(spec).decode()
 
 
+_PLAINLY = {"missing": "is missing", "extra_forbidden": "is no part of an intent"}
+
+
 def _describe(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
-    lines = [_describe_problem(problem["loc"], problem["msg"]) for problem in problems[:_MAX_PROBLEMS]]
+    lines = [
+        _describe_problem(problem["loc"], _PLAINLY.get(problem["type"], problem["msg"]))
+        for problem in problems[:_MAX_PROBLEMS]
+    ]
     if len(problems) > _MAX_PROBLEMS:
         lines.append(f"… and {len(problems) - _MAX_PROBLEMS} more problems")
     return "\n".join(lines)

@@ -63,7 +63,33 @@ def test_credentials_space_and_type_are_tried(doctor):
     assert [marks(told[name]) for name in ("settings", "credentials", "space", "type", "clock")] == [["ok"]] * 5
     assert "can be changed" in told["type"][0]["what"]
     told = doctor("--project-key", "0" * 24, "--type", "story")
-    assert marks(told["space"]) == marks(told["type"]) == ["fail"]
+    assert (marks(told["space"]), "type" in told) == (["fail"], False)
+
+
+def test_a_space_may_be_called_by_its_simple_name(doctor):
+    told = doctor("--space", "demo", "--type", "story")
+    assert (marks(told["space"]), marks(told["type"])) == (["ok"], ["ok"])
+    assert PROJECT in told["space"][0]["what"]
+    [missing] = doctor("--space", "nobodys", "--type", "story")["space"]
+    assert (missing["mark"], "simple name" in missing["advice"]) == ("fail", True)
+
+
+@pytest.mark.parametrize(("type_key", "advice"), [("stroy", "Did you mean story?"), ("zzz", "story, issue")])
+def test_a_type_that_is_not_there_is_told_with_those_that_are(doctor, type_key, advice):
+    [told] = doctor("--space", PROJECT, "--type", type_key)["type"]
+    assert (told["mark"], advice in told["advice"]) == ("fail", True)
+
+
+def test_the_lane_of_a_space_is_the_one_that_is_asked(doctor, tmp_path):
+    lanes = tmp_path / "lanes.toml"
+    lanes.write_text(
+        f'[lanes.a]\nplugin_id = "p"\nplugin_secret = {{ env = "FEISHU_BATCH_PLUGIN_SECRET" }}\n'
+        f'[lanes.b]\nplugin_id = "q"\nplugin_secret = {{ env = "FEISHU_BATCH_PLUGIN_SECRET" }}\nproject_keys = ["{PROJECT}"]\n'
+    )
+    doctor.env["FEISHU_BATCH_LANES_FILE"] = str(lanes)
+    for space in (PROJECT, "demo"):
+        told = doctor("--space", space, "--type", "story")
+        assert (marks(told["credentials"]), marks(told["space"]), marks(told["type"])) == (["ok"] * 2, ["ok"], ["ok"])
 
 
 def test_missing_workers_and_a_missing_beat_are_told(doctor, ledger):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rows_factory import csv_text, row
 
 from feishu_batch.intents import parse_intent
@@ -127,6 +128,48 @@ def test_wait_may_have_an_end_and_the_work_goes_on(command, ledger, file):
     assert command("import", path, "--timeout", "1").exit_code == 2
 
 
+def test_waiting_tells_what_holds_up_the_work(command, ledger, file):
+    ledger.lane.troubles.note("submit", "the connection was refused")
+    told = command("import", file(*GOOD), "--wait", "--timeout", "0.2", "--json")
+    assert told.exit_code == 1
+    assert (
+        json.loads(told.stdout)["remark"]
+        == "lane default: sending fails, and is tried again: the connection was refused"
+    )
+
+
+def test_the_encoding_of_a_file_may_be_named(command, ledger, tmp_path):
+    path = tmp_path / "plan.csv"
+    path.write_bytes(csv_text(row("1", after="上线说明"), row("2", after="ascii")).encode("gbk"))
+    told = command("import", path)
+    assert told.exit_code == 1
+    assert "--encoding gb18030" in told.stdout
+    told = command("import", path, "--encoding", "gb18030")
+    assert "1 enqueued, 1 known" in told.stdout
+    assert parse_intent(ledger.in_inbox()[-1].payload).after_field_value == "上线说明"
+    wrong = command("import", path, "--encoding", "utf-16")
+    assert (wrong.exit_code, "CSV UTF-8" in wrong.stderr) == (2, True)
+
+
+def test_an_end_of_redis_half_way_tells_how_far_it_came(command, ledger, file, monkeypatch):
+    from worker.cli import import_run
+
+    looks = iter(range(10))
+
+    def until_it_ends(session, ids):
+        if next(looks):
+            raise RedisConnectionError("connection refused")
+        return [None for _ in ids]
+
+    path = file(*(row(str(item)) for item in range(1, 700)))
+    with monkeypatch.context() as patch:
+        patch.setattr(import_run, "_digests", until_it_ends)
+        told = command("import", path)
+    assert told.exit_code == 3
+    assert "connection refused. 500 rows are enqueued, and safe there: run the same import again" in told.stderr
+    assert "199 enqueued, 500 known" in command("import", path).stdout
+
+
 def test_what_had_ended_before_is_told_without_contradiction(command, ledger, file):
     path = file(GOOD[0])
     command("import", path)
@@ -168,6 +211,7 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
         ("plan.jsonl", "[{}]", "this is a JSON array, and JSON Lines has one JSON object per line"),
         ("plan.jsonl", "{\n}", "this JSON object spans lines, and JSON Lines has one JSON object per line"),
         ("plan.xlsx", "x", "is damaged, or no XLSX workbook"),
+        ("plan.xls", "x", "save it as .xlsx"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_2_and_one_line(command, tmp_path, name, content, complaint):
@@ -213,8 +257,9 @@ def test_wait_ends_with_a_table_by_reason(command, ledger, file):
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "succeeded 2" in lines
     assert "superseded 1 a later change of the same field overwrites it" in lines
-    assert "failed 2 the remote said NoPermissionToModify: items 2, 3" in lines
-    assert "failed 1 the remote said WorkItemTerminated: item 4" in lines
+    assert "failed before 2 the remote said NoPermissionToModify: items 2, 3" in lines
+    assert "failed before 1 the remote said WorkItemTerminated: item 4" in lines
+    assert any("`feishu-batch retry`" in line for line in lines)
     assert any(line.startswith("8 work_item_ids") for line in lines)
 
 
@@ -226,7 +271,8 @@ def test_wait_with_json_is_one_document(command, ledger, file):
     document = json.loads(result.stdout)
     assert result.exit_code == 1
     assert document["counts"] == {"total": 5, "succeeded": 4, "failed": 1, "superseded": 0, "canceled": 0, "expired": 0}
-    [group] = document["failed"]
+    [group] = document["failed_before"]
+    assert document["failed"] == []
     assert (group["code"], group["count"], group["items"][0]["item"]) == ("NoPermissionToModify", 1, 2)
     assert (document["open"], document["remark"]) == (0, None)
     assert result.stderr == ""

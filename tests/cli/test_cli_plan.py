@@ -3,12 +3,14 @@
 import random
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from rows_factory import PROJECT, csv_text, row
 
 from feishu_batch import FeishuBatch, parse_intent
-from worker.ledger.backlog import LaneBacklog
+from worker.ledger import backlog
+from worker.ledger.backlog import MOST_SHARERS, LaneBacklog
 from worker.ledger.records import Outcome, OutcomeKind
 from worker.operating.planning import LanePlanner
 
@@ -104,6 +106,29 @@ def test_outcomes_are_foretold_exactly_and_requests_within_bounds(seed, redis, l
     assert told["ok"] + told["ex"] == plan.sent + plan.shared + plan.expired
     assert told["ex"] >= plan.expired
     assert plan.wishes == plan.sent + plan.superseded + plan.shared + plan.expired
+
+
+@pytest.mark.parametrize("before", [0, 10, 25])
+def test_a_wish_that_many_have_is_sent_as_often_as_the_ledger_sends_it(before, redis, prefix, ledger, enqueue):
+    """A change has a bounded number of sharers: what comes then waits behind it, and is shared in its turn."""
+    wish = {"project_key": PROJECT, "work_item_type_key": "story", "work_item_ids": [1], "field_key": "a"}
+    wish |= {"update_mode": "UPDATE", "after_field_value": "x"}
+    enqueue([parse_intent(wish) for _ in range(before)])
+    ours = [parse_intent(wish) for _ in range(40)]
+    planner = LanePlanner("default", time.time(), LaneBacklog(redis, prefix, "default"))
+    planner.add(ours)
+    plan = planner.plan()
+    enqueue(ours)
+    told = waiting_lines(redis, ledger, {str(number) for number in numbers(ledger, ours)})
+    assert sum(map(len, told)) == plan.sent > 1
+    assert plan.sent + plan.shared == plan.wishes == 40
+    if not before:
+        assert plan.fewest <= finish(ledger) <= plan.most
+
+
+def test_the_bound_of_sharers_is_that_of_the_script():
+    script = (Path(backlog.__file__).parent / "lua" / "record.lua").read_text()
+    assert f"MOST_SHARERS = {MOST_SHARERS} " in script
 
 
 @pytest.mark.parametrize("seed", range(25))

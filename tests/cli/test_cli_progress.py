@@ -96,6 +96,21 @@ def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix
     assert watch.failures.groups()[0].items[0][0] == "5"
 
 
+def test_what_failed_in_an_earlier_run_is_told_apart(ledger, command, redis, prefix):
+    """A corrected file under the same import id has rows of both kinds."""
+    old, new = command.enqueue(1, 2), command.enqueue(3)
+    ledger.take_in()
+    ledger.settle(ledger.claim(), failed={1: "before"})
+    began_at = ledger.lane.now()
+    newer = command.enqueue(4)
+    ledger.do_all({4: "now"})
+    watch = Watch(Reading(redis, prefix), Listed([(old, 2), (new, 1), (newer, 1)]), began_at)
+    watch.look()
+    assert [(group.code, group.count) for group in watch.failures.groups()] == [("now", 1)]
+    assert [(group.code, group.count) for group in watch.failed_before.groups()] == [("before", 1)]
+    assert (watch.totals().failed, watch.totals().succeeded) == (2, 2)
+
+
 def test_sent_is_never_less_than_settled_whatever_is_shared_or_superseded(ledger, command, redis, prefix):
     ids = [command.enqueue(1), command.enqueue(1), command.enqueue(2), command.enqueue(2, after='"later"')]
     watch = Watch(Reading(redis, prefix), Listed([(intent, 1) for intent in ids]))

@@ -5,9 +5,10 @@ import json
 import pytest
 from rows_factory import PROJECT
 
-from feishu_batch import FeishuBatch
+from feishu_batch import FeishuBatch, parse_intent
 from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
 from worker.operating.retry_decision import Failure, Past, Touch, Why, decide, new_intent
+from worker.pipeline.entries import wish_of
 
 OLD, NEW = '{"value": "option_1"}', '{"value": "option_2"}'
 
@@ -185,6 +186,67 @@ def test_what_has_expired_and_what_was_refused_is_left(command, ledger, redis):
     assert retried(command, "--all", "--dry-run", code=1)["left"] == {"expired": 1, "refused": 2}
 
 
+# --- what was refused at intake -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refused(command, ledger):
+    """An intent that intake refused, and its entry."""
+
+    def refuse(*items, code="cannot_resolve", **options):
+        intent_id = command.enqueue(*items, **options)
+        [entry] = ledger.in_inbox()
+        intent = parse_intent(entry.payload)
+        refusal = Outcome.failed(code, "nobody can be asked")
+        at = entry.enqueued_at_ms
+        ledger.lane.refuse(entry.number, intent_id, at, intent.work_item_ids, refusal, wish_of(intent))
+        ledger.front.leave_inbox({intent_id: (entry, "default")})
+        return intent_id
+
+    return refuse
+
+
+def test_what_was_refused_is_shown_and_retried_as_it_was_written(command, ledger, refused):
+    intent = refused(1, 2, field="Priority", after='"P0"', priority="7", note="mine")
+    shown = command.json("show", intent)
+    assert (shown["group"]["field_key"], shown["group"]["after_field_value"]) == ("Priority", "P0")
+    assert (shown["priority"], shown["note"], shown["state"]) == (7, "mine", "failed")
+    [told] = retried(command, "--reason", "cannot_resolve", "--field", "Priority")["intents"]
+    assert (told["retry_of"], told["items"]) == (intent, [1, 2])
+    [entry] = ledger.in_inbox()
+    again = parse_intent(entry.payload)
+    assert (again.field_key, again.after_field_value, again.priority, again.lane) == ("Priority", "P0", 7, None)
+    assert retried(command, "--all")["left"] == {"retried": 2}
+
+
+def test_a_retry_that_is_refused_again_is_retried_in_its_turn(command, ledger, refused):
+    first = refused(1, field="Priority")
+    [told] = retried(command, "--all")["intents"]
+    [entry] = ledger.in_inbox()
+    again = parse_intent(entry.payload)
+    at = entry.enqueued_at_ms
+    ledger.lane.refuse(entry.number, again.intent_id, at, [1], Outcome.failed("cannot_resolve", "no"), wish_of(again))
+    ledger.front.leave_inbox({again.intent_id: (entry, "default")})
+    document = retried(command, "--all")
+    assert {one["retry_of"]: one["items"] for one in document["intents"]} == {first: [], told["intent_id"]: [1]}
+
+
+def test_a_field_by_name_may_be_any_that_was_changed_later(command, ledger, refused):
+    refused(1, 2, field="Priority")
+    later(command, ledger, 1, field="field_a1b2c3")
+    document = retried(command, "--all", code=1)
+    assert (document["items"], document["left"]) == (1, {"perhaps_overtaken": 1})
+    assert retried(command, "--all", "--even-if-overtaken")["items"] == 1
+
+
+def test_a_field_by_key_is_that_field_only(command, ledger, refused):
+    refused(1, field="field_a1b2c3", code="bad_value")
+    later(command, ledger, 1, field="field_ffffff")
+    assert retried(command, "--all", "--dry-run")["items"] == 1
+    later(command, ledger, 1, field="field_a1b2c3")
+    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+
+
 @pytest.mark.parametrize(
     "args", [[], ["--all", "--json"], ["--intent", "nothing"], ["--since", "ever"], ["--all", "--lane", "x"]]
 )
@@ -197,10 +259,10 @@ def test_it_asks_before_it_enqueues(command, ledger, failed):
     assert refused.exit_code == 2
     assert "nothing was enqueued" in refused.stderr
     assert ledger.front.inbox_length() == 0
-    assert "2 items of 1 intents can be retried" in refused.stdout
+    assert "2 items of 1 intent can be retried" in refused.stdout
     agreed = command("retry", "--all", input="y\n")
     assert (agreed.exit_code, ledger.front.inbox_length()) == (0, 1)
-    assert "Enqueued 1 intents." in agreed.stdout
+    assert "Enqueued 1 intent." in agreed.stdout
 
 
 def test_a_dry_run_enqueues_nothing(command, ledger, failed):
@@ -208,7 +270,7 @@ def test_a_dry_run_enqueues_nothing(command, ledger, failed):
     result = command("retry", "--all", "--dry-run")
     assert result.exit_code == 1
     assert "Nothing was enqueued: --dry-run." in result.stdout
-    assert "1 items are left: a later change" in result.stdout
+    assert "1 item is left: a later change" in result.stdout
     assert ledger.front.inbox_length() == 0
 
 
@@ -276,10 +338,10 @@ def test_what_is_enqueued_while_it_waits_for_an_answer_is_not_overwritten(comman
     asked.append(lambda: command.enqueue(2, after=NEW))
     result = command("retry", "--all")
     assert result.exit_code == 1
-    assert "2 items of 1 intents can be retried" in result.stdout
-    assert "1 items dropped out since: a later change of the same field" in result.stdout
+    assert "2 items of 1 intent can be retried" in result.stdout
+    assert "1 item dropped out since: a later change of the same field" in result.stdout
     assert "(item 2)" in result.stdout
-    assert "Enqueued 1 intents." in result.stdout
+    assert "Enqueued 1 intent." in result.stdout
     ledger.take_in()
     assert sent(ledger, 2) == {2: NEW, 3: OLD}
 

@@ -55,6 +55,13 @@ def test_failures_and_pauses_are_told(command, ledger):
     assert "lunch; then: feishu-batch resume" in text
 
 
+def test_trouble_with_the_remote_system_is_told(command, ledger):
+    ledger.lane.troubles.note("submit", "the connection was refused")
+    assert "sending fails, and is tried again: the connection was refused" in command("watch", "--once").stdout
+    [lane] = json.loads(command("watch", "--once", "--json").stdout)["lanes"]
+    assert [(one["what"], one["error"]) for one in lane["troubles"]] == [("submit", "the connection was refused")]
+
+
 def test_wrong_use_and_no_redis(command):
     assert command("watch", "--once", "--lane", "nowhere").exit_code == 2
     command.env["FEISHU_BATCH_REDIS_URL"] = "redis://127.0.0.1:1/0"
@@ -119,12 +126,12 @@ def read_until(terminal, mark):
 
 
 def test_a_paused_lane_is_paused_in_lines_too(command, ledger, redis, prefix):
-    from worker.cli.watch import Picture, lines
+    from worker.cli.watch import LaneLook, Picture, lines
     from worker.operating.views import inbox_view
 
     reading = Reading(redis, prefix)
     view = replace(lane_view(reading, ledger.lane), pause={"reason": "x", "since": 0})
-    assert lines(Picture(inbox_view(reading), ((view, None, ()),)))[0].startswith("lane default · PAUSED")
+    assert lines(Picture(inbox_view(reading), (LaneLook(view),)))[0].startswith("lane default · PAUSED")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -135,13 +142,23 @@ def test_completion_is_a_script_of_that_shell(command, shell):
     assert f"{shell}_complete" in result.stdout
 
 
-def test_commands_are_completed():
-    env = {**os.environ, "_FEISHU_BATCH_COMPLETE": "bash_complete", "COMP_WORDS": "feishu-batch re", "COMP_CWORD": "1"}
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("re", ["plain,retry", "plain,resume"]),
+        ("import spr", ["file,spr"]),  # bash takes it from there
+        ("plan --enc", ["plain,--encoding"]),
+        ("show --items fa", ["plain,failed"]),
+    ],
+)
+def test_commands_options_and_files_are_completed(line, offered):
+    words = {"COMP_WORDS": f"feishu-batch {line}", "COMP_CWORD": str(len(line.split()))}
+    env = {**os.environ, "_FEISHU_BATCH_COMPLETE": "bash_complete", **words}
     code = "from worker.cli.main import cli; cli.main(prog_name='feishu-batch')"
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=20, check=False
     )
-    assert done.stdout.split() == ["plain,retry", "plain,resume"]
+    assert done.stdout.split() == offered
     assert done.stderr == ""
 
 

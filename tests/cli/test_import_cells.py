@@ -25,6 +25,8 @@ from worker.importing.cells import CellError, field_value, intent_of, item_ids
         ("NaN", "NaN"),
         ("{broken", "{broken"),
         ("007", "007"),
+        ("9223372036854775807", 9223372036854775807),
+        ("12345678901234567890123", "12345678901234567890123"),
     ],
 )
 def test_a_value_is_json_or_text(cell, value):
@@ -32,7 +34,9 @@ def test_a_value_is_json_or_text(cell, value):
     assert type(field_value(cell)) is type(value)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=8))
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.text(), st.lists, max_leaves=8)
+)
 def test_every_json_value_can_be_written_into_a_cell(value):
     assert field_value(json.dumps(value)) == value
 

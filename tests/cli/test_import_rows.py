@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from rows_factory import HEADER, PROJECT, csv_text, row
 
 from worker.importing.columns import ImportFileError
+from worker.importing.lines import LONGEST_LINE, text_encoding
 from worker.importing.row import Rejected, Row
-from worker.importing.rows import LONGEST_LINE, Format, read_rows
+from worker.importing.rows import Format, Table, read_rows
 
 
 def rows_of(data, kind=Format.CSV, import_id="x"):
@@ -45,9 +46,9 @@ def test_columns_come_in_any_order_and_any_case():
     ("header", "complaint"),
     [
         (HEADER[:-1], "misses after_field_value"),
-        ((*HEADER, "prioritty"), "unknown column 'prioritty'"),
+        ((*HEADER, "prioritty"), r"unknown column 'prioritty' \(perhaps priority\)"),
         ((*HEADER, "work_item_id"), "names work_item_ids twice"),
-        ((), "the file is empty"),
+        (("", ""), "the file is empty"),
     ],
 )
 def test_a_wrong_header_is_one_error_before_any_row(header, complaint):
@@ -56,8 +57,50 @@ def test_a_wrong_header_is_one_error_before_any_row(header, complaint):
 
 
 def test_a_utf_16_file_is_told_so():
-    with pytest.raises(ImportFileError, match="UTF-8"):
+    with pytest.raises(ImportFileError, match="UTF-16"):
         rows_of(csv_text(row()).encode("utf-16"))
+
+
+def test_a_file_in_another_encoding_is_read_when_it_is_named():
+    data = csv_text(row("1", after="上线说明"), row("2", after="丂丄€")).encode("gb18030")
+    assert all(isinstance(r, Rejected) and "--encoding gb18030" in r.reason for r in rows_of(data))
+    read = list(read_rows(io.BytesIO(data), Format.CSV, "x", Table(encoding="gb18030")))
+    assert [r.intent.after_field_value for r in read] == ["上线说明", "丂丄€"]
+
+
+def test_damage_in_another_encoding_costs_one_row_only():
+    data = csv_text(row("1"), row("2", after="MARK"), row("3")).encode("gb18030").replace(b"MARK", b"\x81\x20\xff")
+    found = list(read_rows(io.BytesIO(data), Format.CSV, "x", Table(encoding="gb18030")))
+    assert items(found) == [(1,), (3,)]
+
+
+def test_the_mark_of_utf_8_says_more_than_what_was_named():
+    data = csv_text(row("1", after="完了")).encode("utf-8-sig")
+    [only] = read_rows(io.BytesIO(data), Format.CSV, "x", Table(encoding="gb18030"))
+    assert only.intent.after_field_value == "完了"
+
+
+@pytest.mark.parametrize("name", ["utf-16", "utf-7x", "base64", "cp037"])
+def test_an_encoding_that_cannot_be_read_by_lines_is_refused(name):
+    with pytest.raises(ValueError, match=name):
+        text_encoding(name)
+
+
+def test_what_stands_before_the_header_is_passed_over_and_lines_count_on():
+    text = "\r\n" + "sep=;\r\n" + csv_text(row("1"), row("abc"), delimiter=";")
+    [good, bad] = rows_of(text)
+    assert (good.line, bad.line) == (4, 5)
+    assert "abc" in bad.reason
+
+
+def test_columns_may_be_named_as_people_write_them():
+    header = [name.replace("_", " ").title() for name in HEADER]
+    assert items(rows_of(csv_text(row("1", mode="update"), header=header))) == [(1,)]
+
+
+def test_ids_that_a_program_took_for_numbers_are_ids():
+    assert items(rows_of(csv_text(row("1001.0"), row("1002.00 1003")))) == [(1001,), (1002, 1003)]
+    assert all(isinstance(r, Rejected) for r in rows_of(csv_text(row("1001.5"), row("1e9"), row("7" * 16 + ".0"))))
 
 
 def test_wrong_rows_have_their_line_and_reason_and_the_others_go_on():
@@ -95,6 +138,7 @@ def test_an_unclosed_quote_is_rejected():
     [good, bad] = rows_of(csv_text(row("1")) + ",".join(row("2")[:-1]) + ',"open')
     assert isinstance(good, Row)
     assert isinstance(bad, Rejected)
+    assert "never closed" in bad.reason
 
 
 def test_short_rows_and_empty_rows_are_read_as_spreadsheets_write_them():

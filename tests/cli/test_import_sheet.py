@@ -3,6 +3,7 @@
 # ruff: noqa: DTZ001 - the dates of a spreadsheet have no time zone
 
 import io
+import json
 import time
 import zipfile
 from datetime import date, datetime
@@ -12,11 +13,11 @@ import openpyxl
 import pytest
 from rows_factory import HEADER, PROJECT
 
+from config.catalogue import time_zone
 from worker.importing import sheet
 from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import Format, Table, read_rows
-from worker.importing.typed_cells import time_zone
 
 
 def workbook(*rows, header=HEADER, title="Plan", others=()):
@@ -75,8 +76,6 @@ def test_a_cell_is_what_one_expects(cell, told):
 def test_dates_are_in_the_named_time_zone():
     assert value(date(1970, 1, 1), zone=time_zone("+00:00")) == 0
     assert value(date(1970, 1, 1), zone=time_zone("-01:30")) == 90 * 60_000
-    with pytest.raises(ValueError, match="no time zone"):
-        time_zone("Mars/Olympus")
 
 
 @pytest.mark.parametrize(
@@ -142,6 +141,25 @@ def test_the_first_sheet_or_the_named_one():
     assert first.intent.intent_id == named.intent.intent_id
     with pytest.raises(ImportFileError, match="no sheet is named 'Third'; there are: Plan, Second"):
         rows_of(book, sheet="Third")
+
+
+def test_a_hidden_sheet_is_read_when_it_is_named_only():
+    book = openpyxl.load_workbook(workbook(cells(1, "x"), others=[("Second", [cells(2, "x")])]))
+    book["Plan"].sheet_state = "hidden"
+    book.active = 1
+    out = io.BytesIO()
+    book.save(out)
+    assert [row.intent.work_item_ids for row in rows_of(out)] == [(2,)]
+    assert [row.intent.work_item_ids for row in rows_of(out, sheet="Plan")] == [(1,)]
+
+
+def test_a_sheet_that_is_no_table_is_named_with_the_others():
+    book = openpyxl.load_workbook(workbook(cells(1, "x")))
+    book.create_sheet("Notes", 0).append(["hello"])
+    out = io.BytesIO()
+    book.save(out)
+    with pytest.raises(ImportFileError, match=r"sheet 'Notes': the header misses .* Other sheets, for --sheet: Plan"):
+        rows_of(out)
 
 
 def test_equal_rows_of_two_sheets_are_two_intents():
@@ -219,4 +237,20 @@ def test_a_workbook_is_imported_and_known_again(command, ledger, tmp_path):
     assert command("import", path, "--time-zone", "nowhere").exit_code == 2
     piped = command("import", "-", "--format", "xlsx", input=path.read_bytes())
     assert "2 known" in piped.stdout
+
+
+def test_dates_of_a_workbook_are_in_the_time_zone_of_the_settings_unless_another_is_named(command, ledger, tmp_path):
+    path = tmp_path / "plan.xlsx"
+    path.write_bytes(workbook(cells(1, date(2026, 1, 31))).getvalue())
+    command.env["FEISHU_BATCH_TIME_ZONE"] = "UTC"
+
+    def imported(*args):
+        command("import", path, *args)
+        return json.loads(ledger.in_inbox()[-1].payload)["after_field_value"]
+
+    assert imported() == 1769817600000
+    assert imported("--time-zone", "+08:00") == 1769788800000
+
+
+def test_a_text_file_has_no_sheets(command):
     assert command("import", "-", "--format", "csv", "--sheet", "Plan", input="a").exit_code == 2

@@ -131,11 +131,11 @@ def test_a_bad_key_is_named(key, value):
 
 @pytest.mark.parametrize("key", ["project_key", "work_item_type_key", "work_item_ids", "field_key", "update_mode"])
 def test_a_missing_key_is_named(key):
-    assert problems(**{key: ...}) == f"{key}: Field required"
+    assert problems(**{key: ...}) == f"{key}: is missing"
 
 
 def test_the_value_must_be_given_even_when_it_is_null():
-    assert problems(after_field_value=...) == "after_field_value: Field required"
+    assert problems(after_field_value=...) == "after_field_value: is missing"
     assert '"after_field_value":null' in parse_intent(content(after_field_value=None)).to_json()
 
 

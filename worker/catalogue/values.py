@@ -4,6 +4,7 @@ What has the API's shape already is passed on untouched; what can only mean one 
 refused. Shapes of types that the official page does not describe are not judged.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -23,7 +24,16 @@ People = Callable[[list[str]], Mapping[str, str]]
 _LIST = re.compile(r"[,;，；、\n]")
 _INTEGER = re.compile(r"[0-9]{1,19}")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-_TRUTH = {"true": True, "yes": True, "是": True, "false": False, "no": False, "否": False}
+_TRUTH = {
+    **dict.fromkeys(("true", "yes", "是", "1"), True),
+    **dict.fromkeys(("false", "no", "否", "0"), False),
+}
+_WRITTEN_DATE = re.compile(
+    r"(?P<year>[0-9]{4})\s?(?:[/.-]|年)\s?(?P<month>[0-9]{1,2})\s?(?:[/.-]|月)\s?(?P<day>[0-9]{1,2})\s?日?"
+    r"(?:[ T]\s*(?P<hour>[0-9]{1,2}):(?P<rest>[0-9]{2}(?::[0-9]{2})?))?"
+)
+_SECONDS = range(946_684_800, 4_102_444_800)  # of the years 2000 to 2099
+_DAYS, _DAY = range(19000101, 21000000), r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
 _EDGES = ("start_time", "end_time")
 
 
@@ -38,7 +48,9 @@ class Taking:
     is_target: bool = True
 
     def refuse(self, wanted: str, given: Any) -> NoReturn:
-        got = f", not {shown(given)}" if isinstance(given, str | int | float) else f", not a {_kind(given)}"
+        got = (
+            f", not {shown(_as_written(given))}" if isinstance(given, str | int | float) else f", not a {_kind(given)}"
+        )
         raise RefusedError(
             Code.BAD_VALUE, f"{named(self.field)} is of type {self.field.type_key}, which takes {wanted}{got}"
         )
@@ -89,13 +101,14 @@ def _number(taking: Taking, given: Any) -> Any:
 def _bool(taking: Taking, given: Any) -> Any:
     if isinstance(given, bool):
         return given
-    if isinstance(given, str) and given.strip().lower() in _TRUTH:
-        return _TRUTH[given.strip().lower()]
+    word = str(given).strip().lower() if isinstance(given, str | int) else ""
+    if word in _TRUTH:
+        return _TRUTH[word]
     return taking.refuse("true or false", given)
 
 
 def _date(taking: Taking, given: Any) -> Any:
-    if isinstance(given, int) and not isinstance(given, bool):
+    if isinstance(given, int) and not isinstance(given, bool) and not _is_no_millisecond(given):
         return given
     if isinstance(given, str):
         text = given.strip()
@@ -106,18 +119,28 @@ def _date(taking: Taking, given: Any) -> Any:
     return taking.refuse("a date like 2030-01-31 or 2030-01-31T18:00:00+08:00, or unix milliseconds", given)
 
 
+def _is_no_millisecond(number: int) -> bool:
+    """Seconds, or a day like 20300131: as milliseconds both would be early in 1970, and stored without a word."""
+    return number in _SECONDS or (number in _DAYS and re.fullmatch(_DAY, str(number)) is not None)
+
+
 def _moment(text: str, zone: tzinfo) -> int | None:
     """Unix milliseconds of an ISO date or time; one without an offset is meant in `zone`."""
     try:
-        moment = datetime.fromisoformat(text.replace("/", "-") if _is_slashed(text) else text)
+        moment = datetime.fromisoformat(_iso(text))
         aware = moment if moment.utcoffset() is not None else moment.replace(tzinfo=zone)
         return round(aware.timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
 
 
-def _is_slashed(text: str) -> bool:
-    return re.match(r"[0-9]{4}/[0-9]{2}/[0-9]{2}(\s|$)", text) is not None
+def _iso(text: str) -> str:
+    """What begins with the year says so without doubt; spreadsheets leave zeros out: ``2030/1/31 8:05``, ``2030年1月31日``."""
+    found = _WRITTEN_DATE.fullmatch(text)
+    if found is None:
+        return text
+    day = f"{found['year']}-{int(found['month']):02}-{int(found['day']):02}"
+    return f"{day}T{int(found['hour']):02}:{found['rest']}" if found["hour"] else day
 
 
 def _schedule(taking: Taking, given: Any) -> Any:
@@ -127,7 +150,9 @@ def _schedule(taking: Taking, given: Any) -> Any:
         if len(ends) != len(_EDGES):
             taking.refuse(wanted, given)
         given = dict(zip(_EDGES, ends, strict=True))
-    if not isinstance(given, Mapping):
+    if not isinstance(given, Mapping) or not given.keys() & set(
+        _EDGES
+    ):  # other keys are answered with success, and not stored
         taking.refuse(wanted, given)
     edges = {edge: _date(taking, given[edge]) for edge in _EDGES if given.get(edge) is not None}
     return given if all(given[edge] is value for edge, value in edges.items()) else {**given, **edges}
@@ -162,7 +187,7 @@ def _each(one: Callable[[Taking, Any], Any]) -> Callable[[Taking, Any], Any]:
 
 
 def _person(taking: Taking, given: Any) -> Any:
-    if isinstance(given, str):
+    if isinstance(given, str) and _may_be_person(given):
         return _people(taking, [given])[0]
     if isinstance(given, int) and not isinstance(given, bool):
         return str(given)  # a cell of a file that holds digits only
@@ -174,8 +199,15 @@ def _persons(taking: Taking, given: Any) -> Any:
     words = words if isinstance(words, list) else [words]
     if not all(isinstance(word, str | int) and not isinstance(word, bool) for word in words):
         taking.refuse("user keys or e-mail addresses", given)
+    if (name := next((word for word in words if isinstance(word, str) and not _may_be_person(word)), None)) is not None:
+        taking.refuse("user keys or e-mail addresses", name)
     keys = _people(taking, [str(word) for word in words])
     return given if keys == given else keys
+
+
+def _may_be_person(word: str) -> bool:
+    """Nobody can be looked up by name, and no user key has a space or a letter beyond ASCII."""
+    return "@" in word or (word.isascii() and len(word.split()) == 1)
 
 
 def _people(taking: Taking, words: list[str]) -> list[str]:
@@ -188,11 +220,15 @@ def _people(taking: Taking, words: list[str]) -> list[str]:
 
 
 def _item(taking: Taking, given: Any) -> Any:
-    if isinstance(given, int) and not isinstance(given, bool):
+    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
         return given
-    if isinstance(given, str) and _INTEGER.fullmatch(given.strip()) and int(given) <= INT64_MAX:
+    if isinstance(given, str) and _INTEGER.fullmatch(given.strip()) and 0 < int(given) <= INT64_MAX:
         return int(given)
     return taking.refuse("the id of a work item", given)
+
+
+def _as_written(given: str | float) -> str:
+    return json.dumps(given) if isinstance(given, bool) else str(given)
 
 
 def _kind(given: Any) -> str:

@@ -19,21 +19,27 @@ SHOWN = 20
 
 
 @click.command("enqueue", short_help="Enqueue one intent.")
-@click.option("--project-key", help="The space's real key: 24 hex digits, not its simple name.")
+@click.option("--project-key", "--space", "project_key", metavar="KEY", help="The space's key, or its simple name.")
 @click.option("--type", "--work-item-type-key", "work_item_type_key", help="story, issue, … or a custom type's key.")
 @click.option("--item", "item", type=int, multiple=True, help="A work item id; repeatable.")
 @click.option("--items", help="Several ids, with commas between them.")
-@click.option("--field", "--field-key", "field_key", help="The field to change.")
+@click.option("--field", "--field-key", "field_key", help="The field to change: its key, alias or name.")
 @click.option(
     "--mode",
     "--update-mode",
     "update_mode",
+    type=str.upper,
+    metavar="MODE",
     default="UPDATE",
     show_default=True,
     help="APPEND, UPDATE (overwrite) or REPLACE (needs --before).",
 )
 @click.option("--before", metavar="VALUE", help="With REPLACE: the value that is to be replaced.")
-@click.option("--after", metavar="VALUE", help='The wished value: JSON, or plain text. "" or null clears the field.')
+@click.option(
+    "--after",
+    metavar="VALUE",
+    help='The wished value: JSON, or plain text such as an option\'s label. "" or null clears the field.',
+)
 @click.option("--user-key", help="The acting user, if not the workers' usual one.")
 @click.option("--lane", help="The credential, if not the workers' usual one.")
 @click.option(
@@ -61,8 +67,8 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
     r"""Enqueue one change of one field of up to 10,000 work items.
 
     Examples:
-      feishu-batch enqueue --project-key 5f0c1a2b3c4d5e6f70818283 --type story --items 1001,1002 \
-          --field priority --after '{"value": "option_0"}' --wait
+      feishu-batch enqueue --space demo --type story --items 1001,1002 \
+          --field Priority --after P0 --wait
       feishu-batch enqueue --json - < intent.json
 
     A value that is JSON is taken as JSON (5, true, {"value": "option_1"}; "5" in quotes is a text), anything else as text.

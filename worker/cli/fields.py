@@ -21,7 +21,9 @@ OPTIONS_SHOWN = 6
 
 
 @click.command("fields", short_help="Show the fields of an item type: keys, names, types, modes, options.")
-@click.option("--space", required=True, metavar="KEY", help="The space's key, or its simple name.")
+@click.option(
+    "--space", "--project-key", "space", required=True, metavar="KEY", help="The space's key, or its simple name."
+)
 @click.option("--type", "type_key", required=True, metavar="KEY", help="The item type's key: story, issue, ….")
 @click.option("--search", metavar="WORD", help="Only fields with this in their key, name, alias, type or options.")
 @click.option("--refresh", is_flag=True, help="Ask Feishu Project now, whatever is known already.")

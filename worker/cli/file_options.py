@@ -2,32 +2,40 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import tzinfo
 from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
+from config.catalogue import time_zone
+from config.settings import load_settings
 from worker.cli.errors import WrongUseError
 from worker.importing.columns import ImportFileError
+from worker.importing.lines import UTF_8, text_encoding
 from worker.importing.rows import Format, Table
 from worker.importing.source import Source, opened
-from worker.importing.typed_cells import time_zone
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.argument("file"),
+    click.argument("file", type=click.Path(allow_dash=True)),
     click.option(
         "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
     ),
-    click.option("--sheet", metavar="NAME", help="Of an XLSX workbook. Default: its first sheet."),
+    click.option("--sheet", metavar="NAME", help="Of an XLSX workbook. Default: the first that is not hidden."),
+    click.option(
+        "--encoding",
+        default=UTF_8,
+        show_default=True,
+        metavar="NAME",
+        help="Of a text file: gb18030 for Excel's plain CSV.",
+    ),
     click.option(
         "--time-zone",
         "zone",
-        default="+08:00",
-        show_default=True,
         metavar="ZONE",
-        help="In which the dates of an XLSX workbook are: an offset, or a name like Europe/Berlin.",
+        help="In which the dates of an XLSX workbook are: an offset, or a name like Europe/Berlin. Default: FEISHU_BATCH_TIME_ZONE.",
     ),
     click.option(
         "--import-id",
@@ -42,12 +50,15 @@ def file_options(command: F) -> F:
 
     @wraps(command)
     def with_file(
-        file: str, kind: str | None, sheet: str | None, zone: str, import_id: str | None, **others: Any
+        file: str,
+        kind: str | None,
+        sheet: str | None,
+        encoding: str,
+        zone: str | None,
+        import_id: str | None,
+        **others: Any,
     ) -> Any:
-        try:
-            table = Table(sheet, time_zone(zone))
-        except ValueError as error:
-            raise WrongUseError(f"--time-zone: {error}") from None
+        table = Table(sheet, _zone(zone), _encoding(encoding))
         return command(file=_opener(file, kind, import_id, table), **others)
 
     decorated: Any = with_file
@@ -55,6 +66,20 @@ def file_options(command: F) -> F:
         decorated = option(decorated)
     result: F = decorated
     return result
+
+
+def _zone(name: str | None) -> tzinfo:
+    try:
+        return time_zone(name or load_settings().time_zone)
+    except ValueError as error:
+        raise WrongUseError(f"--time-zone: {name} {error}") from None
+
+
+def _encoding(name: str) -> str:
+    try:
+        return text_encoding(name)
+    except ValueError as error:
+        raise WrongUseError(f"--encoding: {error}") from None
 
 
 def _opener(path: str, kind: str | None, import_id: str | None, table: Table) -> Callable[[], Any]:

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from worker.cli.errors import UnreachableError
 from worker.cli.progress import Display, Figures
 from worker.cli.session import Session
+from worker.ledger.vitals import vitals
 from worker.operating.views import LaneView, lane_view
 from worker.operating.watching import Watch
 
@@ -93,6 +94,9 @@ class Follower:
         for view in views:
             if view.pause:
                 return f"lane {view.lane} is paused: {view.pause['reason']} (then: feishu-batch resume)"
+        for lane in self._session.lanes.values():
+            for trouble, _ in vitals(self._session.redis, lane.prefix).troubles:
+                return f"lane {lane.name}: {trouble.in_words}"
         inbox = self._session.front.inbox_length()
         if inbox != self._inbox:
             self._inbox, self._moved_at = inbox, time.monotonic()

@@ -13,6 +13,7 @@ from worker.operating.watching import Totals
 
 LISTED = 1000  # rejected rows that are kept; the rest is only counted
 SHOWN = 20
+_BEFORE = "What failed in an earlier run is not sent again by this one: correct the row, or use `feishu-batch retry`"
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class ImportReport:
     rejected: list[Rejected] = field(default_factory=list)
     totals: Totals | None = None
     failed: list[FailureGroup] = field(default_factory=list)
+    failed_before: list[FailureGroup] = field(default_factory=list)  # of intents that had ended when this run began
     requests: int = 0
     slot_use: float = 0.0
     seconds: float = 0.0
@@ -66,19 +68,17 @@ def document(report: ImportReport) -> dict[str, Any]:
         "counts": _counts(report.totals) if report.totals else None,
         "open": report.totals.total - report.totals.settled if report.totals else None,
         "remark": report.remark or None,
-        "failed": [
-            {
-                "code": group.code,
-                "reason": group.reason,
-                "count": group.count,
-                "items": [{"item": int(item), "intent_id": intent_id} for item, intent_id in group.items],
-            }
-            for group in report.failed
-        ],
+        "failed": [_group(group) for group in report.failed],
+        "failed_before": [_group(group) for group in report.failed_before],
         "requests": report.requests,
         "slot_use": round(report.slot_use, 3),
         "seconds": round(report.seconds, 1),
     }
+
+
+def _group(group: FailureGroup) -> dict[str, Any]:
+    items = [{"item": int(item), "intent_id": intent_id} for item, intent_id in group.items]
+    return {"code": group.code, "reason": group.reason, "count": group.count, "items": items}
 
 
 def _counts(totals: Totals) -> dict[str, int]:
@@ -119,6 +119,7 @@ def print_closing(out: Console, report: ImportReport) -> None:
     if totals.superseded:
         rows.append(("superseded", totals.superseded, "a later change of the same field overwrites it"))
     rows += [("failed", group.count, _why(group)) for group in report.failed]
+    rows += [("failed before", group.count, _why(group)) for group in report.failed_before]
     rows += [(name, count, "") for name, count in (("canceled", totals.canceled), ("expired", totals.expired)) if count]
     if report.rejected_count:
         rows.append(("rejected", report.rejected_count, "rows that are no intent; see below"))
@@ -127,6 +128,8 @@ def print_closing(out: Console, report: ImportReport) -> None:
     out.print()
     out.print(table(("outcome", "changes", ""), rows))
     out.print(_requests(report), soft_wrap=True)
+    if report.failed_before:
+        out.print(_BEFORE, soft_wrap=True)
     if report.remark:
         out.print(report.remark, soft_wrap=True)
     if report.rejected_count:

@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from redis.exceptions import RedisError
 from rich.console import Console
 
-from worker.cli.errors import InterruptedByUserError, WrongUseError
+from feishu_batch import EnqueueError
+from worker.cli.errors import InterruptedByUserError, UnreachableError, WrongUseError
 from worker.cli.following import Follower, Pace
 from worker.cli.import_report import ImportReport, print_closing, print_enqueued
 from worker.cli.output import some
@@ -46,6 +48,7 @@ def run_import(
     """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early. No `out`: no word."""
     report = ImportReport(source.name, source.import_id)
     pace = Pace.begin(session)
+    began_at = next(iter(session.lanes.values())).now()
     with Journal() as journal, _interruption(report):
         with session.client() as client:
             puts = put_rows(source.rows(), client, lambda ids: _digests(session, ids), journal)
@@ -55,7 +58,7 @@ def run_import(
         if out:
             print_enqueued(out, report)
         if asked.wait:
-            watch = Watch(session.reading, journal.roster())
+            watch = Watch(session.reading, journal.roster(), began_at)
             _follow(session, watch, pace, asked, report, stop or threading.Event())
             if out and not (stop and stop.is_set()):
                 print_closing(out, report)
@@ -71,6 +74,7 @@ def _follow(
     with asked.display(watch.totals().total) as display:
         report.is_over = follower.run(display, stop, asked.timeout)
     report.totals, report.failed = watch.totals(), watch.failures.groups()
+    report.failed_before = watch.failed_before.groups()
     report.requests, report.slot_use, report.seconds = pace.requests, pace.slot_use, pace.seconds
     report.remark = follower.remark if not report.is_over else ""
 
@@ -118,11 +122,17 @@ def _counted(puts: Iterable[Put], report: ImportReport, source: Source, aside: C
 
 @contextmanager
 def _interruption(report: ImportReport) -> Iterator[None]:
+    """Whatever ends it early, the user hears how far it came."""
     try:
         yield
     except KeyboardInterrupt:
-        enqueued = report.enqueued + report.known
-        goes_on = f"{some(enqueued, 'row')} {'is' if enqueued == 1 else 'are'} enqueued, and that work goes on"
-        raise InterruptedByUserError(
-            f"Stopped here. {goes_on}: look with `feishu-batch status`, or run the same import again, which doubles nothing"
-        ) from None
+        again = "look with `feishu-batch status`, or run the same import again, which doubles nothing"
+        raise InterruptedByUserError(f"Stopped here. {_done(report)}, and that work goes on: {again}") from None
+    except (RedisError, EnqueueError) as error:
+        again = "run the same import again when Redis is back, which doubles nothing"
+        raise UnreachableError(f"{str(error).rstrip('.')}. {_done(report)}, and safe there: {again}") from None
+
+
+def _done(report: ImportReport) -> str:
+    enqueued = report.enqueued + report.known
+    return f"{some(enqueued, 'row')} {'is' if enqueued == 1 else 'are'} enqueued"

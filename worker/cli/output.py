@@ -9,8 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.ledger.trouble import Trouble
+
 # A file or a pipe has no width of its own; folding lines at rich's 80 columns would only hinder grep.
 _WIDTH_WITHOUT_TERMINAL = 200
+# Columns of what people give to other commands: on a narrow terminal the others fold.
+_COPIED = frozenset({"code", "key", "retry of"})
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -29,7 +33,7 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[object]], title: str 
     # What the remote system or a file says is text and never markup.
     shown = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold", header_style="dim")
     for heading in headings:
-        shown.add_column(heading, overflow="fold")
+        shown.add_column(heading, overflow="fold", no_wrap=heading in _COPIED)
     for row in rows:
         shown.add_row(*(Text(str(cell)) for cell in row))
     return shown
@@ -64,3 +68,7 @@ def first_few(things: Iterable[object], most: int = 5) -> str:
     listed = list(dict.fromkeys(str(thing) for thing in things))
     more = f" … and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
+
+
+def trouble_json(trouble: Trouble, age: float) -> dict[str, object]:
+    return {"what": trouble.what, "for": round(age, 1), "error": trouble.error}

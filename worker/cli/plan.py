@@ -194,6 +194,7 @@ def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
         out.print(f"{name:<10} {value}", soft_wrap=True)
     largest = sorted(plan_.groups, key=lambda group: -group.changes)[:SHOWN]
     if len(plan_.groups) > 1:
+        out.print()
         out.print(table(("changes", "requests", "of the largest groups: field, mode, value"), map(_row, largest)))
 
 

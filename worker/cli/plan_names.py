@@ -48,7 +48,8 @@ class NameCheck:
                 refused.append(Rejected(row.line, f"{checked.code}: {checked.reason}"))
                 continue
             for name, (given, sent) in changed_parts(row.intent, checked).items():
-                meaning = Meaning(_PARTS[name], checked.field_key, as_json(given), as_json(sent))
+                field_key = "" if name == "project_key" else checked.field_key  # a space means the same for every field
+                meaning = Meaning(_PARTS[name], field_key, as_json(given), as_json(sent))
                 self.meanings[meaning] = self.meanings.get(meaning, 0) + 1
             good.append(replace(row, intent=checked))
         return good, refused
@@ -60,13 +61,14 @@ class NameCheck:
             )
         if self.meanings:
             rows = ((m.part, m.given, m.sent, m.field_key, count) for m, count in self._listed(SHOWN))
+            out.print()
             out.print(table(("name of", "as written", "means", "field", "rows"), rows))
         if len(self.meanings) > SHOWN:
             out.print(f"… and {len(self.meanings) - SHOWN} more (--json lists {LISTED})")
 
     def document(self) -> dict[str, Any]:
         listed = [
-            {"part": m.part, "given": m.given, "sent": m.sent, "field_key": m.field_key, "rows": count}
+            {"part": m.part, "given": m.given, "sent": m.sent, "field_key": m.field_key or None, "rows": count}
             for m, count in self._listed(LISTED)
         ]
         return {"names": listed, "unchecked_count": len(self.unchecked)}

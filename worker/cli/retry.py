@@ -10,7 +10,8 @@ from rich.console import Console
 from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
 from worker.cli.failures import seconds_of
 from worker.cli.options import json_option, lane_option
-from worker.cli.output import console, first_few, print_json, table
+from worker.cli.output import as_json as json_text
+from worker.cli.output import console, first_few, print_json, some, table
 from worker.cli.session import open_session
 from worker.operating.retry_decision import Decision, Failure, Why
 from worker.operating.steering import Selection, document, enqueue_again, left_alone, retried_items, retry_decisions
@@ -87,8 +88,10 @@ def _print_done(out: Console, shown: Sequence[Decision], done: Sequence[Decision
     before = left_alone(shown)
     for why, items in left_alone(done).items():
         if dropped := _beyond(before.get(why, []), items):
-            out.print(f"{len(dropped)} items dropped out since: {why} (item {first_few(dropped)})", soft_wrap=True)
-    out.print(f"Enqueued {sum(bool(one.items) for one in done)} intents.")
+            out.print(
+                f"{some(len(dropped), 'item')} dropped out since: {why} (item {first_few(dropped)})", soft_wrap=True
+            )
+    out.print(f"Enqueued {some(sum(bool(one.items) for one in done), 'intent')}.")
 
 
 def _beyond(before: Sequence[int], now: Sequence[int]) -> list[int]:
@@ -97,7 +100,7 @@ def _beyond(before: Sequence[int], now: Sequence[int]) -> list[int]:
 
 def _confirmed(todo: Sequence[Decision]) -> bool:
     try:
-        return click.confirm(f"Enqueue {retried_items(todo)} items again?", default=False)
+        return click.confirm(f"Enqueue {some(retried_items(todo), 'item')} again?", default=False)
     except click.Abort:  # also a closed standard input, as under cron
         click.echo(err=True)
         return False
@@ -110,14 +113,15 @@ def _print(out: Console, decisions: Sequence[Decision]) -> None:
         out.print(table(("retry of", "items", "change", "which"), rows))
         if len(todo) > SHOWN:
             out.print(f"… and {len(todo) - SHOWN} more intents (--json lists all)")
-        out.print(f"{retried_items(todo)} items of {len(todo)} intents can be retried.")
+        out.print(f"{some(retried_items(todo), 'item')} of {some(len(todo), 'intent')} can be retried.")
     for why, items in left_alone(decisions).items():
-        out.print(f"{len(items)} items are left: {why} (item {first_few(items)})", soft_wrap=True)
+        left = f"{some(len(items), 'item')} {'is' if len(items) == 1 else 'are'} left"
+        out.print(f"{left}: {why} (item {first_few(items)})", soft_wrap=True)
     if not decisions:
         out.print("nothing that failed was selected")
 
 
 def _row(failure: Failure, items: Sequence[int]) -> tuple[object, ...]:
     spec = failure.spec
-    what = f"{spec.field_key} {spec.update_mode} {spec.after_field_value!s:.40}" if spec else ""
+    what = f"{spec.field_key} {spec.update_mode} {json_text(spec.after_field_value, 40)}" if spec else ""
     return failure.intent_id, len(items), what, first_few(items)

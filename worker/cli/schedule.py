@@ -9,6 +9,7 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 
+from config.catalogue import time_zone
 from config.schedules import ScheduleEntry, load_schedules, schedule_file
 from config.settings import ENV_PREFIX, load_settings
 from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
@@ -115,7 +116,7 @@ def _run_now(session: Session, store: Schedules, entry: ScheduleEntry, *, even_i
     except BaseException:
         hold.release()
         raise
-    runner = Runner(store, lambda: producer(session.settings))
+    runner = Runner(store, lambda: producer(session.settings), zone=time_zone(session.settings.time_zone))
     said_at = [time.monotonic()]
     try:
         return runner.carry_out(entry, started, hold, lambda put: _say_progress(put, said_at))

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from worker.cli.options import json_option, lane_option
-from worker.cli.output import console, duration, iso, print_json, some, table
+from worker.cli.output import console, duration, iso, print_json, some, table, trouble_json
 from worker.cli.session import open_session
 from worker.ledger.trouble import DOING
 from worker.ledger.vitals import Vitals, vitals
@@ -109,7 +109,7 @@ def _lane_json(view: LaneView, slot: float, seen: Vitals) -> dict[str, Any]:
     return {
         "lane": view.lane,
         "paused": {**view.pause, "since": iso(view.pause["since"])} if view.pause else None,
-        "troubles": [{"what": one.what, "for": round(age, 1), "error": one.error} for one, age in seen.troubles],
+        "troubles": [trouble_json(one, age) for one, age in seen.troubles],
         "ready_changes": view.ready_changes,
         "ready_groups": view.figures.ready_groups,
         "longest_wait": _rounded(view.longest_wait),

@@ -6,7 +6,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,10 @@ from rich.text import Text
 
 from worker.cli.errors import DONE, INTERRUPTED, UnreachableError
 from worker.cli.options import lane_option
-from worker.cli.output import console, duration, iso, table
+from worker.cli.output import console, duration, iso, table, trouble_json
 from worker.cli.session import Session, open_session
+from worker.ledger.trouble import Trouble
+from worker.ledger.vitals import vitals
 from worker.operating.views import FailureGroup, InboxView, LaneView, Use, failure_report, inbox_view, lane_view
 
 BATCHES, REASONS = 6, 4  # that are shown
@@ -28,9 +30,19 @@ PATIENCE = 60.0  # seconds without an answer of Redis
 
 
 @dataclass(frozen=True, slots=True)
+class LaneLook:
+    """`use`: share of the slots of the last minute; None: not known yet. `troubles`: each with its age in seconds."""
+
+    view: LaneView
+    use: float | None = None
+    failures: tuple[FailureGroup, ...] = ()
+    troubles: tuple[tuple[Trouble, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     inbox: InboxView
-    lanes: tuple[tuple[LaneView, float | None, tuple[FailureGroup, ...]], ...]  # with slot use and failures
+    lanes: tuple[LaneLook, ...]
 
 
 class Watcher:
@@ -47,7 +59,8 @@ class Watcher:
             use = self._use[one.name]
             use.note(view.figures.now, view.figures.slots_taken)
             report = failure_report(reading, one.name, view.figures.now - RECENT_FAILURES, LOOKED_AT)
-            seen.append((view, use.share, tuple(report.failures.groups()[:REASONS])))
+            troubles = vitals(self._session.redis, one.prefix).troubles
+            seen.append(LaneLook(view, use.share, tuple(report.failures.groups()[:REASONS]), troubles))
         return Picture(inbox_view(reading), tuple(seen))
 
 
@@ -138,15 +151,17 @@ def _quit_within(seconds: float) -> bool:
 
 def render(picture: Picture) -> RenderableType:
     parts: list[RenderableType] = [Text(f"inbox {picture.inbox.intents} intents        q ends")]
-    for view, use, failures in picture.lanes:
-        parts += ["", Text(_line(view, use), style="red" if view.pause else "bold")]
+    for one in picture.lanes:
+        view = one.view
+        parts += ["", Text(_line(view, one.use), style="red" if view.pause else "bold")]
         if view.pause:
             parts.append(Text(f"since {iso(view.pause['since'])}: {view.pause['reason']}; then: feishu-batch resume"))
+        parts += [Text(f"{trouble.in_words} (for {duration(age)})", style="red") for trouble, age in one.troubles]
         if view.recent:
             rows = [_batch(view, batch) for batch in view.recent[:BATCHES]]
             parts.append(table(("batch", "fill", "failed", "took", "ago"), rows))
-        if failures:
-            reasons = [(one.count, one.code or "", one.reason or "") for one in failures]
+        if one.failures:
+            reasons = [(group.count, group.code or "", group.reason or "") for group in one.failures]
             parts.append(table(("failed", "code", "reason (last hour)"), reasons))
     return Group(*parts)
 
@@ -156,21 +171,23 @@ def _json_line(picture: Picture | None) -> list[str]:
     document: dict[str, Any] = {"at": iso(time.time()), "inbox": None, "lanes": None}
     if picture:
         document["inbox"] = picture.inbox.intents
-        document["lanes"] = [_lane_json(*one) for one in picture.lanes]
+        document["lanes"] = [_lane_json(one) for one in picture.lanes]
     return [json.dumps(document, ensure_ascii=False)]
 
 
-def _lane_json(view: LaneView, use: float | None, failures: Sequence[FailureGroup]) -> dict[str, Any]:
+def _lane_json(look: LaneLook) -> dict[str, Any]:
+    view, use = look.view, look.use
     return {
         "lane": view.lane,
         "paused": view.pause["reason"] if view.pause else None,
+        "troubles": [trouble_json(trouble, age) for trouble, age in look.troubles],
         "slot_use": None if use is None else round(use, 3),
         "ready_changes": view.ready_changes,
         "ready_groups": view.figures.ready_groups,
         "longest_wait": None if view.longest_wait is None else round(view.longest_wait, 1),
         "requests_left": view.requests_left,
         "open_jobs": view.counts.open_jobs,
-        "failed_last_hour": [{"code": one.code, "reason": one.reason, "count": one.count} for one in failures],
+        "failed_last_hour": [{"code": one.code, "reason": one.reason, "count": one.count} for one in look.failures],
     }
 
 
@@ -179,9 +196,11 @@ def lines(picture: Picture | None) -> list[str]:
     if picture is None:
         return ["Redis does not answer …"]
     told = []
-    for view, use, failures in picture.lanes:
-        failed = sum(one.count for one in failures)
-        told.append(f"{_line(view, use)} · inbox {picture.inbox.intents} · {failed} failed in the last hour")
+    for look in picture.lanes:
+        failed = sum(one.count for one in look.failures)
+        troubles = "".join(f" · {trouble.in_words}" for trouble, _ in look.troubles)
+        inbox = picture.inbox.intents
+        told.append(f"{_line(look.view, look.use)} · inbox {inbox} · {failed} failed in the last hour{troubles}")
     return told
 
 

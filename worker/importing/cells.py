@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
+from feishu_batch.values import INT64_MAX
+
 REQUIRED: Final = (
     "project_key",
     "work_item_type_key",
@@ -25,7 +27,7 @@ OPTIONAL: Final = (
 )
 ALIASES: Final = {"work_item_id": "work_item_ids"}
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
-_INTEGER: Final = re.compile(r"[0-9]{1,20}")
+_INTEGER: Final = re.compile(r"([0-9]{1,20})|([0-9]{1,15})\.0+")  # 1001.0: a program took the column for numbers
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 _SHOWN: Final = 40
 
@@ -39,7 +41,10 @@ def field_value(cell: str) -> Any:
     if not cell.strip():
         return None
     try:
-        return json.loads(cell, parse_constant=_refuse_constant)
+        value = json.loads(cell, parse_constant=_refuse_constant)
+        return (
+            cell.strip() if isinstance(value, int) and abs(value) > INT64_MAX else value
+        )  # digits, but no number here
     except ValueError:
         return cell
     except RecursionError:
@@ -67,10 +72,15 @@ def intent_of(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _item_id(word: str) -> int:
-    if not _INTEGER.fullmatch(word):
+    found = _INTEGER.fullmatch(word)
+    if not found:
         hint = " (a spreadsheet has rounded it: format the column as text)" if re.search(r"\d[.eE]", word) else ""
         raise CellError(f"work_item_ids: {_shown(word)} is not a work item id{hint}")
-    return int(word)
+    return int(found[1] or found[2])
+
+
+def _mode(cell: str) -> str:
+    return cell.strip().upper()
 
 
 def _priority(cell: str) -> int:
@@ -88,6 +98,7 @@ def _truth(cell: str) -> bool:
 
 
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "update_mode": _mode,
     "priority": _priority,
     "keep_every_change": _truth,
     "before_field_value": field_value,

@@ -1,8 +1,12 @@
 """Which column of a table means what: the header of a CSV file or of a sheet."""
 
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from worker.importing.cells import ALIASES, OPTIONAL, REQUIRED
+
+_KNOWN = (*REQUIRED, *OPTIONAL)
 
 
 class ImportFileError(Exception):
@@ -11,17 +15,22 @@ class ImportFileError(Exception):
 
 def columns_of(header: Sequence[str]) -> list[str]:
     """The columns' names as an intent has them. Raises `ImportFileError`."""
-    names = [name.strip().lower() for name in header]
+    names = ["_".join(re.split(r"[\s_-]+", name.strip().lower())) for name in header]
     columns = [ALIASES.get(name, name) for name in names]
     while columns and not columns[-1]:  # spreadsheets leave empty columns at the end
         columns.pop()
     if not columns:
         raise ImportFileError(f"the file is empty; its first line has to name the columns: {', '.join(REQUIRED)}")
     problems = [f"misses {name}" for name in REQUIRED if name not in columns]
-    problems += [f"has the unknown column {name!r}" for name in columns if name not in (*REQUIRED, *OPTIONAL)]
+    problems += [f"has the unknown column {name!r}{_hint(name)}" for name in columns if name not in _KNOWN]
     problems += [f"names {name} twice" for name in dict.fromkeys(columns) if columns.count(name) > 1]
     if problems:
         raise ImportFileError(
             f"the header {'; '.join(problems[:5])}. Columns: {', '.join(REQUIRED)}; optional: {', '.join(OPTIONAL)}"
         )
     return columns
+
+
+def _hint(name: str) -> str:
+    near = get_close_matches(name, _KNOWN, n=1)
+    return f" (perhaps {near[0]})" if near else ""

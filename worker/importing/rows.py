@@ -1,6 +1,7 @@
 """The rows of a file, one by one: each is an intent, or a line number and the reason why it is none."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -11,15 +12,16 @@ from pydantic_core import from_json
 
 from worker.importing.cells import ALIASES, CellError, intent_of
 from worker.importing.columns import ImportFileError, columns_of
+from worker.importing.lines import LONGEST_LINE, UTF_8, damage_of, read_lines
 from worker.importing.row import Rejected, Row, row_of
 from worker.importing.sheet import sheet_rows
 from worker.importing.typed_cells import CHINA
 
-# A row with 10,000 ids of 20 digits and two values of 64 KiB fits in; an unclosed quote does not swallow the whole file.
-LONGEST_LINE: Final = 1024 * 1024
 _DELIMITERS: Final = ",;\t"
 _ONE_PER_LINE: Final = "one JSON object per line"
-_TOO_LONG: Final = "\udfff"  # stands for a line that was skipped; no file can contain it
+_UNCLOSED: Final = "a quote is opened here and never closed, so that all that follows is one cell"
+# What some programs put before the header, to tell which separator they use.
+_TOLD_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 class Format(StrEnum):
@@ -30,54 +32,24 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a sheet needs to be understood and other formats do not. `sheet`: its name; None: the first."""
+    """How a file is to be understood. `sheet` and `zone` are about workbooks, `encoding` about all others; no `sheet`: the first."""
 
     sheet: str | None = None
     zone: tzinfo = CHINA
+    encoding: str = UTF_8
 
 
-FIRST_SHEET: Final = Table()
+AS_USUAL: Final = Table()
 
 
-def read_rows(stream: BinaryIO, kind: Format, import_id: str, table: Table = FIRST_SHEET) -> Iterator[Row | Rejected]:
+def read_rows(stream: BinaryIO, kind: Format, import_id: str, table: Table = AS_USUAL) -> Iterator[Row | Rejected]:
     """Lines are counted from 1, the header included. Raises `ImportFileError` before the first row, or never."""
     if kind is Format.XLSX:
         return sheet_rows(stream, table.sheet, table.zone, import_id)
     if table.sheet is not None:
         raise ImportFileError("has no sheets; leave --sheet out")
-    lines = _lines(stream)
+    lines = read_lines(stream, table.encoding)
     return _csv_rows(lines, import_id) if kind is Format.CSV else _json_rows(lines, import_id)
-
-
-# --- lines ----------------------------------------------------------------------------------------------------------
-
-
-def _lines(stream: BinaryIO) -> Iterator[str]:
-    """With their line ends. Damage becomes lone surrogates, so that a row can be told from its neighbours."""
-    encoding = "utf-8-sig"  # spreadsheets put a mark in front
-    while line := stream.readline(LONGEST_LINE):
-        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-            _skip_line(stream)
-            yield f"{_TOO_LONG}\n"
-        else:
-            yield line.decode(encoding, "surrogateescape")
-        encoding = "utf-8"
-
-
-def _skip_line(stream: BinaryIO) -> None:
-    while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-        pass
-
-
-def _damage(text: str) -> str | None:
-    """Why the text cannot be read, if it cannot."""
-    if text.isascii():
-        return None
-    if _TOO_LONG in text:
-        return f"is longer than {LONGEST_LINE} bytes"
-    if any("\udc80" <= character <= "\udcff" for character in text):
-        return "is not UTF-8: save the file as “CSV UTF-8”"
-    return None
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------
@@ -85,15 +57,19 @@ def _damage(text: str) -> str | None:
 
 def _csv_rows(lines: Iterator[str], import_id: str) -> Iterator[Row | Rejected]:
     csv.field_size_limit(LONGEST_LINE)
-    first = next(lines, "")
+    numbered = enumerate(lines, start=1)
+    number, first = next(((at, line) for at, line in numbered if line.strip()), (1, ""))
     delimiter = max(_DELIMITERS, key=first.count)
+    if told := _TOLD_DELIMITER.fullmatch(first):
+        delimiter = told[1]
+        number, first = next(numbered, (number, ""))
     columns = columns_of(_header_cells(first, delimiter))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    return _csv_body(reader, columns, import_id)
+    reader = csv.reader((line for _, line in numbered), delimiter=delimiter, strict=True)
+    return _csv_body(reader, number, columns, import_id)
 
 
 def _header_cells(line: str, delimiter: str) -> list[str]:
-    if damage := _damage(line):
+    if damage := damage_of(line):
         raise ImportFileError(f"the first line {damage}")
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
@@ -101,22 +77,23 @@ def _header_cells(line: str, delimiter: str) -> list[str]:
         raise ImportFileError(f"the first line is not a CSV row: {error}") from None
 
 
-def _csv_body(reader: Any, columns: Sequence[str], import_id: str) -> Iterator[Row | Rejected]:
+def _csv_body(reader: Any, header: int, columns: Sequence[str], import_id: str) -> Iterator[Row | Rejected]:
+    """`header`: its line."""
     while True:
-        line = reader.line_num + 2  # the header is line 1; a row may span several lines
+        line = header + reader.line_num + 1  # a row may span several lines
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Rejected(line, f"not a CSV row: {error}")
+            yield Rejected(line, f"not a CSV row: {_UNCLOSED if 'end of data' in str(error) else error}")
             continue
         if any(cell.strip() for cell in cells):
             yield _csv_row(line, columns, cells, import_id)
 
 
 def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], import_id: str) -> Row | Rejected:
-    if damage := next(filter(None, map(_damage, cells)), None):
+    if damage := next(filter(None, map(damage_of, cells)), None):
         return Rejected(line, damage)
     if len(cells) > len(columns):
         return Rejected(
@@ -162,7 +139,7 @@ def _refuse_other_json(first: str) -> None:
 
 
 def _json_row(line: int, text: str, import_id: str) -> Row | Rejected:
-    if damage := _damage(text):
+    if damage := damage_of(text):
         return Rejected(line, damage)
     try:
         content = parse_object(text)

@@ -39,12 +39,20 @@ def _rows(values: Any, formulas: Any, zone: tzinfo, import_id: str) -> Iterator[
     first = next(numbered, (1, (), ()))
     if isinstance(first, Rejected):
         raise ImportFileError(first.reason)
-    columns = columns_of(["" if cell.value is None else str(cell.value) for cell in first[1]])
+    try:
+        columns = columns_of(["" if cell.value is None else str(cell.value) for cell in first[1]])
+    except ImportFileError as error:
+        raise ImportFileError(f"sheet {values.title!r}: {error}{_other_sheets(values)}") from None
     for one in numbered:
         if isinstance(one, Rejected):
             yield one
         elif any(cell.value is not None and str(cell.value).strip() for cell in (*one[1], *one[2])):
             yield _row(*one, columns, zone, import_id)
+
+
+def _other_sheets(sheet: Any) -> str:
+    titles = [one.title for one in sheet.parent.worksheets if one is not sheet]
+    return f". Other sheets, for --sheet: {', '.join(titles)}" if titles else ""
 
 
 def _row(
@@ -114,7 +122,8 @@ def _sheet(stream: BinaryIO, name: str | None, *, formulas: bool) -> Any:
         raise ImportFileError("the workbook has no sheet with rows")
     if name is not None and name not in sheets:
         raise ImportFileError(f"no sheet is named {name!r}; there are: {', '.join(sheets)}")
-    sheet = sheets[name] if name is not None else next(iter(sheets.values()))
+    visible = [sheet for sheet in sheets.values() if sheet.sheet_state == "visible"]
+    sheet = sheets[name] if name is not None else next(iter(visible or sheets.values()))
     sheet.reset_dimensions()  # programs write wrong ones, and openpyxl would stop there
     return sheet
 

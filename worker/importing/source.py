@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
-from worker.importing.rows import FIRST_SHEET, Format, Table, read_rows
+from worker.importing.rows import AS_USUAL, Format, Table, read_rows
 
 _FORMAT_OF = {
     ".csv": Format.CSV,
@@ -35,7 +35,7 @@ class Source:
     format: Format
     import_id: str
     size: int  # bytes
-    table: Table = FIRST_SHEET
+    table: Table = AS_USUAL
 
     def rows(self) -> Iterator[Row | Rejected]:
         """From the first on, also the second time. Raises `ImportFileError` before the first row, or never."""
@@ -52,7 +52,7 @@ class Source:
 
 
 @contextmanager
-def opened(path: str, kind: str | None, import_id: str | None, table: Table = FIRST_SHEET) -> Iterator[Source]:
+def opened(path: str, kind: str | None, import_id: str | None, table: Table = AS_USUAL) -> Iterator[Source]:
     """`path` may be ``-``: standard input. A pipe is kept in a temporary file while it is worked on."""
     form = _format(path, kind)
     with _stream(path) as stream:
@@ -66,6 +66,8 @@ def _format(path: str, kind: str | None) -> Format:
     if kind:
         return Format(kind)
     suffix = Path(path).suffix.lower()
+    if suffix == ".xls":
+        raise ImportFileError("this is a workbook of the old kind: save it as .xlsx")
     if suffix not in _FORMAT_OF:
         what = "standard input" if path == "-" else f"the ending of {path}"
         raise ImportFileError(f"{what} does not tell the format: give {_FORMATS}")

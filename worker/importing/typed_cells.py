@@ -1,10 +1,8 @@
 """What a cell of a spreadsheet means: unlike text, it has a type. Pure functions; each raises `CellError`."""
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from worker.importing.cells import CellError, field_value, intent_of, item_ids
 
@@ -12,18 +10,6 @@ CHINA: Final = timezone(timedelta(hours=8))  # where Feishu Project counts its d
 # Spreadsheets keep 15 digits of a number; the ids of users have 19.
 _EXACT: Final = 10**15
 _ROUNDED: Final = "the number has more digits than a spreadsheet keeps: format the column as text and enter it again"
-_OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)")
-
-
-def time_zone(name: str) -> tzinfo:
-    """``+08:00``, or a name such as ``Europe/Berlin``. Raises ValueError."""
-    if match := _OFFSET.fullmatch(name):
-        ahead = timedelta(hours=int(match[2]), minutes=int(match[3]))
-        return timezone(-ahead if match[1] == "-" else ahead)
-    try:
-        return ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        raise ValueError(f"{name} is no time zone that is known here; an offset such as +08:00 always is") from None
 
 
 def typed_intent_of(row: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:

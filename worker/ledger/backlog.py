@@ -12,6 +12,7 @@ from feishu_batch.keys import IntentKeys, RecordField
 from worker.ledger.reading import Reading
 
 CHUNK = 500  # commands per round trip
+MOST_SHARERS = 16  # of one change; record.lua keeps it
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Tail:
     group: str | None
     is_owner: bool = False
     keeps: bool = False
+    sharers: int = 0
 
     @property
     def mode(self) -> str:
@@ -45,10 +47,13 @@ class LaneBacklog:
         newest = {item: (line.behind[-1] if line.behind else line.owner) for item, line in lines.items() if line.owner}
         pending = {item: intent for item, intent in newest.items() if intent and "@" not in intent}
         records = self._records(sorted(set(pending.values())))
+        names = {item: f"{intent}:{number}:{item}" for item, intent in pending.items()}
+        sharers = self._reading.sharers(self._lane, list(names.values()))
         found: dict[int, Tail] = {}
         for item in newest:
             group, keeps = records.get(pending.get(item, ""), (None, None))
-            found[int(item)] = Tail(self._spec(group), not lines[item].behind, bool(keeps))
+            shared_by = len(sharers.get(names.get(item, ""), ()))
+            found[int(item)] = Tail(self._spec(group), not lines[item].behind, bool(keeps), shared_by)
         return found
 
     def ready(self, specs: Sequence[str]) -> dict[str, int]:

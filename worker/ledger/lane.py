@@ -28,6 +28,7 @@ SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that i
 END_CHUNK = 25  # items whose pending changes end: each may have to look along its cell's line, and hand over to sharers
 FORGET_INTENTS = 50
 FORGET_ITEMS = 10_000  # of the intents of one call; a single intent may have as many
+NO_WISH: Mapping[str, str] = {}
 BATCH_ITEMS = 50  # the official limit of one request; the scripts know it too (_lane.lua)
 
 
@@ -54,10 +55,21 @@ class Lane:
             self._run("record", call, client=pipe)
         return any(ready for ready, _ in pipe.execute())
 
-    def refuse(self, number: int, intent_id: str, enqueued_at_ms: int, items: Sequence[int], outcome: Outcome) -> bool:
-        """Record an intent that ends at once: every item failed. False: it was recorded before, perhaps only in part."""
-        packed = ",".join(map(str, items))
-        return bool(self._run("refuse", number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail()))
+    def refuse(
+        self,
+        number: int,
+        intent_id: str,
+        enqueued_at_ms: int,
+        items: Sequence[int],
+        outcome: Outcome,
+        wish: Mapping[str, str] = NO_WISH,
+    ) -> bool:
+        """Record an intent that ends at once: every item failed. False: it was recorded before, perhaps only in part.
+
+        `wish`: further fields of the record, by which it can be enqueued once more.
+        """
+        packed, more = ",".join(map(str, items)), [part for pair in wish.items() for part in pair]
+        return bool(self._run("refuse", number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail(), *more))
 
     def refuse_rest(self, number: int, outcome: Outcome) -> None:
         """Fail what is not recorded yet of an intent that is recorded in part."""

@@ -70,6 +70,19 @@ class GroupSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What an intent that was refused at intake wished, as its producer wrote it: fields and spaces may be names."""
+
+    spec: GroupSpec
+    lane: str | None
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        content = json.loads(text)
+        return cls(GroupSpec(**content["spec"]), content["lane"])
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One request's worth of changes. Times are unix milliseconds of the Redis clock, as the ledger holds them."""
 

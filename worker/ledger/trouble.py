@@ -19,6 +19,10 @@ class Trouble:
     since: float  # unix seconds, by the Redis clock
     error: str
 
+    @property
+    def in_words(self) -> str:
+        return f"{DOING[self.what]} fails, and is tried again: {self.error}"
+
 
 class Troubles:
     def __init__(self, redis: Redis, key: str) -> None:

@@ -11,7 +11,7 @@ from feishu_batch.intents import group_spec, parse_intent
 from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
 from feishu_batch.results import IntentView, queued_view, view_of_record
 from worker.ledger.reading import CellLine, Entry, Reading
-from worker.ledger.records import GroupSpec
+from worker.ledger.records import GroupSpec, Wish
 
 _LOOKS = 3
 
@@ -56,7 +56,7 @@ class IntentDetail:
     """Times are ISO, UTC."""
 
     view: IntentView
-    group: GroupSpec | None  # None: the intent was refused as a whole
+    group: GroupSpec | None  # of one that was refused at intake, as it was written; None: nobody could read it
     priority: int
     note: str | None
     requests: int
@@ -109,7 +109,7 @@ def _recorded(reading: Reading, intent_id: str, place: IntentKeys) -> IntentDeta
             break
     return IntentDetail(
         view=view_of_record(intent_id, place, record, outcomes),
-        group=GroupSpec.from_json(group["spec"]) if group else None,
+        group=GroupSpec.from_json(group["spec"]) if group else _wished(record),
         priority=int(record.get(RecordField.PRIORITY) or 5),
         note=record.get(RecordField.NOTE),
         requests=int(record.get(RecordField.REQUESTS) or 0),
@@ -118,6 +118,11 @@ def _recorded(reading: Reading, intent_id: str, place: IntentKeys) -> IntentDeta
         expires_at=_iso(record.get(RecordField.EXPIRES_AT_MS)),
         items=items,
     )
+
+
+def _wished(record: Mapping[str, str]) -> GroupSpec | None:
+    wish = record.get(RecordField.WISH)
+    return Wish.from_json(wish).spec if wish else None
 
 
 def _items(

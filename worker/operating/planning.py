@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from feishu_batch.intents import UpdateIntent, UpdateMode, group_spec
-from worker.ledger.backlog import Tail
+from worker.ledger.backlog import MOST_SHARERS, Tail
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 
 Cell = tuple[str, int]  # column ("<project_key> <field_key>") and item
@@ -37,6 +37,7 @@ class _Change:
     keeps: bool
     lives: bool  # somebody who wants it has not expired
     wishes: int = 1  # of ours; none for a change of the backlog that only others want
+    sharers: int = 0  # besides whoever wished it first, ours and others'
     is_first: bool = True  # nothing of the backlog comes before this line
     is_ours: bool = True
 
@@ -174,7 +175,9 @@ class LanePlanner:
     def _note(self, cell: Cell, tail: Tail) -> None:
         if tail.group is None:
             return self._held.add(cell)
-        change = _Change(tail.group, tail.mode == UpdateMode.UPDATE, tail.keeps, lives=True, wishes=0)
+        change = _Change(
+            tail.group, tail.mode == UpdateMode.UPDATE, tail.keeps, lives=True, wishes=0, sharers=tail.sharers
+        )
         change.is_first, change.is_ours = tail.is_owner, False
         self._lines[cell] = [change]
         return None
@@ -189,14 +192,18 @@ class LanePlanner:
         newest = line[-1] if line else None
         if newest and not new.keeps and not newest.keeps:
             if newest.group == new.group:
-                return self._share(newest, new)
+                return self._share(newest, new) if newest.sharers < MOST_SHARERS else self._wait(cell, line, new)
             if new.is_update and newest.is_update:
                 return self._supersede(line, newest, new)
+        return self._wait(cell, line, new)
+
+    def _wait(self, cell: Cell, line: list[_Change], new: _Change) -> None:
         new.is_first = line[0].is_first if line else cell not in self._held
-        return line.append(new)
+        line.append(new)
 
     def _share(self, older: _Change, new: _Change) -> None:
         older.wishes += 1
+        older.sharers += 1
         older.lives = older.lives or new.lives
 
     def _supersede(self, line: list[_Change], older: _Change, new: _Change) -> None:

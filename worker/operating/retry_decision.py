@@ -1,13 +1,14 @@
 """Which failed items are enqueued once more, and as what: not where a later change would be undone. Pure functions."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
-from feishu_batch.intents import UpdateIntent, parse_intent
+from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.ledger.records import GroupSpec
 
 Cell = tuple[str, str, int]  # lane, column ("<project_key> <field_key>"), item
@@ -18,15 +19,26 @@ class Why(StrEnum):
 
     RETRIED = "retried already"
     OVERTAKEN = "a later change of the same field of the item was enqueued"
+    PERHAPS_OVERTAKEN = (
+        "a later change of the item was enqueued, perhaps of the same field, which is called by a name here"
+    )
     FORGOTTEN = "later intents were forgotten, so nobody can say whether one of them changed the field"
     EXPIRED = "the intent has expired"
     HURRIED = "others enqueue too fast for anybody to see whether they change the same field: run it again"
-    REFUSED = "refused before it was recorded; its value is not kept: correct it and enqueue it again"
+    REFUSED = "refused before anybody understood it; its value is not kept: correct it and enqueue it again"
+
+
+_INSISTED_ON = frozenset({Why.OVERTAKEN, Why.PERHAPS_OVERTAKEN, Why.FORGOTTEN})
+RETRY_OF = "retry of "  # begins the note of a retry
+ANY_COLUMN = "*"  # of a cell: a wish that calls its field by a name may mean any
+_CERTAIN_KEY = re.compile(r"field_[0-9a-z]{6}")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Failed items of one intent. `spec` is None for an intent that was refused as a whole."""
+    """Failed items of one intent. `spec` is None for one that nobody could read. `is_refused`: at intake, so that the spec is
+    as its producer wrote it, and `lane` only the one that keeps its record.
+    """
 
     number: int
     intent_id: str
@@ -36,14 +48,20 @@ class Failure:
     priority: int = 5
     keeps: bool = False
     expires_at: float | None = None
+    is_refused: bool = False
+    wished_lane: str | None = None  # of a refused one
 
     @property
     def column(self) -> str:
-        return f"{self.spec.project_key} {self.spec.field_key}" if self.spec else ""
+        if self.spec is None:
+            return ""
+        if self.is_refused and not _are_keys(self.spec):
+            return ANY_COLUMN
+        return f"{self.spec.project_key} {self.spec.field_key}"
 
     @property
     def note(self) -> str:
-        return f"retry of {self.intent_id}"
+        return f"{RETRY_OF}{self.intent_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +81,12 @@ class Past:
     forgotten: int = 0
     newest: int = 0
     cells: frozenset[Cell] = frozenset()  # that are looked for
+
+    def touched(self, lane: str, columns: Collection[str], items: Iterable[int]) -> set[Cell]:
+        """Which of the cells somebody touches who writes to these."""
+        return {
+            cell for item in items for column in (*columns, ANY_COLUMN) if (cell := (lane, column, item)) in self.cells
+        }
 
     def note(self, cells: Collection[Cell], touch: Touch) -> None:
         for cell in cells:
@@ -85,7 +109,7 @@ def decide(failure: Failure, past: Past, now: float, *, even_if_overtaken: bool)
     left: dict[Why, list[int]] = {}
     for item in failure.items:
         why = _why_not(failure, item, past, now)
-        if why is None or (even_if_overtaken and why in {Why.OVERTAKEN, Why.FORGOTTEN}):
+        if why is None or (even_if_overtaken and why in _INSISTED_ON):
             items.append(item)
         else:
             left.setdefault(why, []).append(item)
@@ -101,21 +125,25 @@ def _why_not(failure: Failure, item: int, past: Past, now: float) -> Why | None:
     if failure.expires_at is not None and failure.expires_at <= now:
         return Why.EXPIRED
     if any(touch.stands for touch in later):
-        return Why.OVERTAKEN
+        return Why.PERHAPS_OVERTAKEN if failure.column == ANY_COLUMN else Why.OVERTAKEN
     return Why.FORGOTTEN if past.forgotten > failure.number else None
+
+
+def _are_keys(spec: GroupSpec) -> bool:
+    return is_real_project_key(spec.project_key) and _CERTAIN_KEY.fullmatch(spec.field_key) is not None
 
 
 def new_intent(failure: Failure, items: Sequence[int]) -> UpdateIntent:
     """The same wish for these items. The same failure and items give the same id."""
     spec = failure.spec
     if spec is None:
-        raise ValueError("an intent that was refused as a whole has no value to send again")
+        raise ValueError("an intent that nobody could read has no value to send again")
     source = f"{failure.intent_id}\0{','.join(map(str, items))}"
     content: dict[str, Any] = {name: getattr(spec, name) for name in GroupSpec.__slots__}
     content |= {
         "intent_id": "retry-" + blake2b(source.encode(), digest_size=16).hexdigest(),
         "work_item_ids": list(items),
-        "lane": failure.lane,
+        "lane": failure.wished_lane if failure.is_refused else failure.lane,
         "priority": failure.priority,
         "keep_every_change": failure.keeps,
         "note": failure.note,

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import parse_intent
-from feishu_batch.keys import OutcomeLetter, RecordField
+from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
 from worker.ledger.history import Brief, History
 from worker.ledger.reading import Reading
-from worker.ledger.records import GroupSpec
-from worker.operating.retry_decision import Failure, Past, Touch
+from worker.ledger.records import GroupSpec, Wish
+from worker.operating.retry_decision import ANY_COLUMN, RETRY_OF, Failure, Past, Touch
 
 MOST_LOOKED_AT = 2_000_000  # later intents; of what failed before them, nobody can say quickly what came after
 # A superseded change is not counted either: the one that took its place is later still, and is looked at itself.
@@ -34,12 +34,15 @@ class Retry:
         if not (items := self._failed_items(lane, number, record, code)):
             return None
         known = self._group(lane, record.get(RecordField.GROUP))
+        wish = Wish.from_json(record[RecordField.WISH]) if RecordField.WISH in record else None
         expires = record.get(RecordField.EXPIRES_AT_MS)
         return Failure(
             number=number,
             intent_id=record[RecordField.INTENT_ID],
             lane=lane,
-            spec=known[0] if known else None,
+            spec=wish.spec if wish else known[0] if known else None,
+            is_refused=wish is not None,
+            wished_lane=wish.lane if wish else None,
             items=items,
             priority=int(record.get(RecordField.PRIORITY) or 5),
             keeps=RecordField.KEEP_EVERY_CHANGE in record,
@@ -81,19 +84,29 @@ class Retry:
             except IntentError:
                 continue
             column = f"{intent.project_key} {intent.field_key}"
-            touched = [(lane, column, item) for lane in lanes for item in intent.work_item_ids]
-            past.note(past.cells.intersection(touched), Touch(number, intent.note, stands=True))
+            for lane in lanes:
+                past.note(past.touched(lane, (column,), intent.work_item_ids), Touch(number, intent.note, stands=True))
         return numbers
 
     def _note_brief(self, brief: Brief, columns: set[tuple[str, str]], past: Past) -> None:
-        known = self._group(brief.lane, brief.group) if brief.lane else None
-        if brief.lane is None or known is None or (brief.lane, known[1]) not in columns:
-            return
+        if brief.lane is None:
+            return None
         place = self._history.place(brief.lane, brief.number)
-        items = [i for i in self._reading.items(place) if (brief.lane, known[1], int(i)) in past.cells]
+        if (known := self._group(brief.lane, brief.group)) is None:
+            return self._note_refused(brief, place, {column for lane, column in columns if lane == brief.lane}, past)
+        if not columns & {(brief.lane, known[1]), (brief.lane, ANY_COLUMN)}:
+            return None
+        items = [i for i in self._reading.items(place) if past.touched(brief.lane, (known[1],), [int(i)])]
         for item, outcome in zip(items, self._history.letters(place, items), strict=True):
             touch = Touch(brief.number, brief.note, stands=_stands(outcome))
-            past.note({(brief.lane, known[1], int(item))}, touch)
+            past.note(past.touched(brief.lane, (known[1],), [int(item)]), touch)
+        return None
+
+    def _note_refused(self, brief: Brief, place: IntentKeys, columns: set[str], past: Past) -> None:
+        """It changed nothing; but what it retried has been retried."""
+        if (brief.note or "").startswith(RETRY_OF) and columns:
+            items = map(int, self._reading.items(place))
+            past.note(past.touched(brief.lane or "", columns, items), Touch(brief.number, brief.note, stands=False))
 
     def _failed_items(self, lane: str, number: int, record: Mapping[str, str], code: str | None) -> tuple[int, ...]:
         ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]

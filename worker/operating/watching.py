@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from feishu_batch.keys import IntentKeys
+from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import IntentView, view_of_record
 from worker.ledger.reading import Reading
 from worker.operating.views import Failures, collect
@@ -64,9 +64,12 @@ class Listed:
 
 
 class Watch:
-    """`look` reads the ledger once; `totals` and `failures` then say what is known. Holds some ten bytes per intent."""
+    """`look` reads the ledger once; `totals` and `failures` then say what is known. Holds some ten bytes per intent.
 
-    def __init__(self, reading: Reading, roster: Roster) -> None:
+    What failed in intents that had ended by `began_at` (Redis's clock, unix seconds) is told apart, in `failed_before`.
+    """
+
+    def __init__(self, reading: Reading, roster: Roster, began_at: float = 0.0) -> None:
         self._reading = reading
         self._roster = roster
         self._open, self._next = array("L", range(len(roster))), 0
@@ -74,7 +77,9 @@ class Watch:
         self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # most intents share a few of them
         self._seen: list[tuple[int, ...]] = [_NOTHING] * len(roster)
         self._sums = list(_NOTHING)
+        self._began_at_ms = began_at * 1000
         self.failures = Failures()
+        self.failed_before = Failures()
         self.forgotten = 0
 
     @property
@@ -98,7 +103,8 @@ class Watch:
         )
         views = {i: view_of_record(i, place, record, {}) for i, (place, record) in records.items()}
         ended = [(i, *records[i]) for i in ids if i in views and views[i].state.is_final]
-        collect(self._reading, ended, self.failures)
+        collect(self._reading, [one for one in ended if not self._is_old(one[2])], self.failures)
+        collect(self._reading, [one for one in ended if self._is_old(one[2])], self.failed_before)
         self._next += len(places)
         for place, intent_id in zip(places, ids, strict=True):
             if intent_id in views and self._note(place, views[intent_id]):
@@ -107,6 +113,9 @@ class Watch:
                 self.forgotten += 1  # it ended so long ago that nobody can say how
             else:
                 self._looked_at.append(place)
+
+    def _is_old(self, record: Mapping[str, str]) -> bool:
+        return int(record.get(RecordField.COMPLETED_AT_MS) or 0) < self._began_at_ms
 
     def _records(self, places: Mapping[str, IntentKeys]) -> dict[str, tuple[IntentKeys, dict[str, str]]]:
         pairs = zip(places.items(), self._reading.counts(list(places.values())), strict=True)

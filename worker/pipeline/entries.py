@@ -2,9 +2,10 @@
 
 from hashlib import blake2b
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
-from feishu_batch.intents import UpdateIntent, group_spec
+from feishu_batch.intents import DEFAULT_PRIORITY, UpdateIntent, group_spec
+from feishu_batch.keys import RecordField
 from worker.ledger.recording import NewIntent
 from worker.ledger.records import InboxEntry
 
@@ -22,6 +23,22 @@ def id_and_items(payload: str) -> tuple[str | None, list[int]]:
     return content["intent_id"], items or [0]
 
 
+def wish_of(intent: UpdateIntent) -> dict[str, str]:
+    """Fields of the record of an intent that is refused: what it takes to show it, and to enqueue it once more."""
+    wish = to_json({"spec": from_json(group_spec(intent)), "lane": intent.lane}).decode()
+    optional = {
+        RecordField.PRIORITY: str(intent.priority) if intent.priority != DEFAULT_PRIORITY else "",
+        RecordField.EXPIRES_AT_MS: str(_expires_at_ms(intent) or ""),
+        RecordField.KEEP_EVERY_CHANGE: "1" if intent.keep_every_change else "",
+        RecordField.NOTE: intent.note or "",
+    }
+    return {RecordField.WISH: wish} | {name: value for name, value in optional.items() if value}
+
+
+def _expires_at_ms(intent: UpdateIntent) -> int | None:
+    return round(intent.expires_at.timestamp() * 1000) if intent.expires_at else None
+
+
 def new_intent(entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
     # Without the lane's own user: should that one leave, what is recorded already has to go on as whoever comes after.
     spec = group_spec(intent)
@@ -34,7 +51,7 @@ def new_intent(entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
         mode=str(intent.update_mode),
         priority=intent.priority,
         enqueued_at_ms=entry.enqueued_at_ms,
-        expires_at_ms=round(intent.expires_at.timestamp() * 1000) if intent.expires_at else None,
+        expires_at_ms=_expires_at_ms(intent),
         keep_every_change=intent.keep_every_change,
         note=intent.note,
         items=intent.work_item_ids,

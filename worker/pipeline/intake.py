@@ -19,7 +19,7 @@ from worker.ledger.front import Front, IntakeRound
 from worker.ledger.lane import Lane
 from worker.ledger.recording import NewIntent
 from worker.ledger.records import InboxEntry, Outcome, OutcomeKind
-from worker.pipeline.entries import id_and_items, new_intent
+from worker.pipeline.entries import id_and_items, new_intent, wish_of
 from worker.pipeline.hints import IntakeHints, LaneHints
 
 log = structlog.get_logger("feishu_batch.intake")
@@ -208,7 +208,11 @@ class Intake:
 
     def _refuse_checked(self, entry: InboxEntry, intent: UpdateIntent, refusal: Refusal, lane: str) -> bool:
         outcome = Outcome.failed(str(refusal.code), refusal.reason)
-        return self._refuse(entry, intent.intent_id, intent.work_item_ids, outcome, lane)
+        refused = self._lanes[lane].lane.refuse(
+            entry.number, intent.intent_id, entry.enqueued_at_ms, intent.work_item_ids, outcome, wish_of(intent)
+        )
+        log.warning("intent.refused", intent_id=intent.intent_id, reason=refusal.reason)
+        return refused
 
     def _holder(self, entry: InboxEntry, intent: UpdateIntent) -> str | None:
         """The lane that has the intent already, where its space has to be looked up to know the lane. What it has there stands,
@@ -234,21 +238,12 @@ class Intake:
         """All of it; or, if an earlier round got half-way, what is not recorded. Returns the lane that answers for the intent."""
         name = next((name for name, door in self._lanes.items() if door.lane.holds(entry.number)), None)
         if name is None:
-            self._refuse(entry, intent_id, items, refusal)
+            self._lanes[self._default_lane].lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, items, refusal)
+            log.warning("intent.refused", intent_id=intent_id, reason=refusal.reason)
             return self._default_lane
         self._lanes[name].lane.refuse_rest(entry.number, refusal)
         log.warning("intent.rest_refused", intent_id=intent_id, lane=name, reason=refusal.reason)
         return name
-
-    def _refuse(
-        self, entry: InboxEntry, intent_id: str, items: Sequence[int], refusal: Outcome, lane: str | None = None
-    ) -> bool:
-        """False: it is recorded already."""
-        refused = self._lanes[lane or self._default_lane].lane.refuse(
-            entry.number, intent_id, entry.enqueued_at_ms, items, refusal
-        )
-        log.warning("intent.refused", intent_id=intent_id, reason=refusal.reason)
-        return refused
 
 
 def _is_redis_trouble(error: Exception) -> bool:

@@ -85,7 +85,7 @@ def check_beat(lanes: Mapping[str, Vitals], sweep_every: float) -> Iterator[Chec
     limit = 3 * sweep_every + 10  # a tick, its message and a worker that is busy
     for lane, seen in lanes.items():
         if seen.swept is None or seen.swept > limit:
-            since = "for a day" if seen.swept is None else f"for {seen.swept:.0f} s"
+            since = "within the last day" if seen.swept is None else f"for {seen.swept:.0f} s"
             advice = "Start beat (`feishu-batch up` does); the intake worker has to run as well."
             yield fail("beat", f"lane {lane} was not swept {since}", advice)
         else:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from worker.importing.columns import ImportFileError
 from worker.importing.journal import Journal
 from worker.importing.put import Put, put_rows
 from worker.importing.row import Rejected, Row
-from worker.importing.rows import Format, read_rows
+from worker.importing.rows import AS_USUAL, Format, Table, read_rows
 from worker.importing.source import opened
 from worker.scheduling.command import CommandError, output_of
 from worker.scheduling.records import Record, Run, RunState, record_of
@@ -57,9 +58,17 @@ class _Tally:
 
 
 class Runner:
-    def __init__(self, store: Schedules, client: Callable[[], Producer], now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Schedules,
+        client: Callable[[], Producer],
+        now: Callable[[], float] = time.time,
+        zone: tzinfo = AS_USUAL.zone,
+    ) -> None:
+        """`zone`: in which the dates of workbooks are."""
         self._store = store
         self._client = client
+        self._table = Table(zone=zone)
         self._now = now
 
     def carry_out(
@@ -79,7 +88,7 @@ class Runner:
         tally = _Tally()
         with Heartbeat(lambda: _renewed(hold), interval=HOLD / SIGNS_PER_HOLD, lease=HOLD) as held:
             try:
-                with rows_of(entry, run.due) as rows, self._client() as client, Journal() as journal:
+                with rows_of(entry, run.due, self._table) as rows, self._client() as client, Journal() as journal:
                     for put in put_rows(rows, client, self._store.digests, journal):
                         if held.lost:
                             raise RunLostError(f"the run of {entry.name} was taken over")
@@ -105,13 +114,13 @@ class Runner:
 
 
 @contextmanager
-def rows_of(entry: ScheduleEntry, due: float) -> Iterator[Rows]:
+def rows_of(entry: ScheduleEntry, due: float, table: Table = AS_USUAL) -> Iterator[Rows]:
     """Raises `CommandError`, `ImportFileError`, OSError."""
     run_id = f"schedule {entry.name} {due:.3f}"
     if entry.intent is not None:
         yield iter([_only_row(entry, run_id)])
     elif entry.file is not None:
-        with opened(str(entry.file), entry.format, run_id) as source:
+        with opened(str(entry.file), entry.format, run_id, table) as source:
             yield source.rows()
     else:
         with output_of(entry.command or (), entry.directory or Path.cwd(), entry.timeout_seconds) as output:

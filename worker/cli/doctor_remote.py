@@ -1,0 +1,117 @@
+"""What `doctor` asks the remote system: for a token, and whether a space and an item type are there."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from config.errors import ConfigError
+from config.lanes import LaneConfig, Lanes, load_lanes
+from config.settings import Settings
+from feishu_batch.intents import is_real_project_key
+from worker.catalogue.naming import nearest
+from worker.processes.health import Check, fail, ok, warn
+from worker.remote.client import RemoteClient
+from worker.remote.errors import LaneStopped, RemoteError
+from worker.remote.models import Project, Token
+from worker.runtime import remote_from
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """A credential that got a token."""
+
+    remote: RemoteClient
+    token: Token
+
+
+def check_remote(settings: Settings, lane: str | None, space: str | None, type_key: str | None) -> Iterator[Check]:
+    """`lane`: only this one. `space`: a project key, or a simple name."""
+    try:
+        lanes = load_lanes(settings)
+    except ConfigError as error:
+        yield warn("credentials", f"not looked at: {error}", "Run this with the settings of the workers.")
+        return
+    usable: dict[str, _Access] = {}
+    for one in lanes.lanes:
+        if lane in (None, one.name):
+            yield _credential(one, settings, usable)
+    if space is not None:
+        yield from _space(lanes, _askable(lanes, lane, space, usable), space, type_key)
+
+
+def _credential(lane: LaneConfig, settings: Settings, usable: dict[str, _Access]) -> Check:
+    """Adds to `usable`."""
+    remote = remote_from(lane, settings)
+    try:
+        usable[lane.name] = _Access(remote, remote.authenticate())
+    except RemoteError as error:
+        return fail("credentials", f"lane {lane.name} got no token from {lane.base_url}: {error}", _advice(error))
+    return ok("credentials", f"lane {lane.name} got a token from {lane.base_url}")
+
+
+def _askable(lanes: Lanes, lane: str | None, space: str, usable: Mapping[str, _Access]) -> Mapping[str, _Access]:
+    """A key has one lane; only whoever sees a simple name can say which key it is."""
+    if lane is None and is_real_project_key(space):
+        lane = lanes.route(None, space)
+    return {name: access for name, access in usable.items() if lane in (None, name)}
+
+
+def _space(lanes: Lanes, asked: Mapping[str, _Access], space: str, type_key: str | None) -> Iterator[Check]:
+    is_missing = False
+    for access in asked.values():
+        try:
+            found = _found(access, space)
+        except RemoteError as error:
+            yield fail("space", f"{space} cannot be read: {error}", _advice(error))
+            continue
+        if found is None:
+            is_missing = True
+            continue
+        yield ok("space", f"{space} is {_called(found, space)}")
+        if type_key:
+            # Among several credentials that see the space, its own does the work.
+            own = asked.get(lanes.route(None, found.project_key), access)
+            yield _type(own, found.project_key, type_key)
+        return
+    if is_missing:
+        what = f"{space} is not among the spaces of this plugin and user"
+        yield fail("space", what, "Check the key or the simple name, install the plugin there, and let the user join.")
+
+
+def _found(access: _Access, space: str) -> Project | None:
+    keys, names = ((space,), ()) if is_real_project_key(space) else ((), (space,))
+    found = access.remote.projects_detail(keys, names, token=access.token)
+    return next((one for one in found if space in (one.project_key, one.simple_name)), None)
+
+
+def _called(project: Project, space: str) -> str:
+    names = (project.name, project.simple_name, project.project_key)
+    return ", ".join(dict.fromkeys(name for name in names if name and name != space))
+
+
+def _type(access: _Access, project_key: str, type_key: str) -> Check:
+    try:
+        fields = access.remote.fields(project_key, type_key, token=access.token)
+    except RemoteError as error:
+        return fail("type", f"{type_key} cannot be read: {error}", _types_there(access, project_key, type_key, error))
+    writable = sum(field.is_writable and not field.is_obsolete for field in fields)
+    return ok("type", f"{type_key} has {len(fields)} fields, {writable} of them can be changed")
+
+
+def _types_there(access: _Access, project_key: str, type_key: str, error: RemoteError) -> str:
+    try:
+        types = access.remote.all_types(project_key, token=access.token)
+    except RemoteError:
+        return _advice(error)
+    keys = tuple(one.type_key for one in types if not one.is_disabled)
+    if not keys or type_key in keys:
+        return _advice(error)
+    near = nearest(type_key, keys)
+    return f"Did you mean {near}?" if near else f"The types of this space are: {', '.join(keys)}."
+
+
+def _advice(error: RemoteError) -> str:
+    if isinstance(error, LaneStopped) and error.advice:
+        return error.advice
+    if error.http_status is None:
+        return "Check FEISHU_BATCH_BASE_URL and the network between this machine and it."
+    return "Check the key, and the permissions of the plugin and of the acting user."
