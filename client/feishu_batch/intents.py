@@ -143,10 +143,11 @@ class UpdateIntent(BaseModel):
         """Compact; `parse` reads it back to an equal intent."""
         return self.packed()[0]
 
-    def in_short(self) -> str:
+    def in_short(self, *, with_id: bool = True) -> str:
         """Which change, without its value: what Flower shows as a task's arguments."""
-        named = {"intent_id", "project_key", "work_item_type_key", "field_key", "update_mode"}
-        return repr({**self.model_dump(mode="json", include=named), "items": len(self.work_item_ids)})
+        named = ["intent_id"] if with_id else []
+        named += ["project_key", "work_item_type_key", "field_key", "update_mode"]
+        return repr({**self.model_dump(mode="json", include=set(named)), "items": len(self.work_item_ids)})
 
     def digest(self) -> str:
         """16 hex digits that name the content, whatever the intent id."""

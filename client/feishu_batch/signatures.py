@@ -11,16 +11,21 @@ from feishu_batch.names import QUEUE_INTENTS, TASK_UPDATE_WORK_ITEMS
 def signature(*, app: Celery | None = None, **intent: Any) -> Signature:
     """An immutable signature of the intent's task, for the broker of `app` (default: the current Celery app).
 
-    The task id is the intent id: sent twice, it is one intent. Raises IntentError. Celery's delivery guarantee is
-    weaker than that of `FeishuBatch.enqueue`: a message can vanish with the worker that fetched it.
+    The task id is the intent id: with `intent_id` it stands fixed, and sent twice the signature is one intent; without, each
+    sending is an intent of its own, as with any signature. Raises IntentError. Celery's delivery guarantee is weaker than
+    that of `FeishuBatch.enqueue`: a message can vanish with the worker that fetched it.
     """
-    parsed = parse_intent(intent)
+    parsed, is_named = parse_intent(intent), "intent_id" in intent
     content = parsed.model_dump(mode="json", exclude_defaults=True)
     task_id = content.pop("intent_id")
     return Signature(
         TASK_UPDATE_WORK_ITEMS,
         kwargs=content,
-        options={"task_id": task_id, "queue": QUEUE_INTENTS, "kwargsrepr": parsed.in_short()},
+        options={
+            "queue": QUEUE_INTENTS,
+            "kwargsrepr": parsed.in_short(with_id=is_named),
+            **({"task_id": task_id} if is_named else {}),
+        },
         immutable=True,  # the task takes no result of a task before it in a chain
         app=app,
     )
