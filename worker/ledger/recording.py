@@ -26,6 +26,7 @@ class NewIntent:
     note: str | None
     items: tuple[int, ...]
     trace: str = ""  # the producer's traceparent
+    canceled: bool = False  # taken back before it was recorded
 
 
 def record_calls(intents: Iterable[NewIntent]) -> Iterator[str]:
@@ -69,6 +70,7 @@ class _Call:
                 str(start),
                 ",".join(map(str, chunk)),
                 intent.trace,
+                intent.canceled,
             ]
         )
         self._items += len(chunk)
