@@ -1,15 +1,18 @@
 """The Celery door: the task that backend apps call. One task is one intent."""
 
 import json
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, NoReturn
 
 import structlog
 from celery import Task
 from celery.exceptions import Ignore
+from celery.utils.time import maybe_iso8601, maybe_make_aware
 
 from config.routing import TaskName
 from feishu_batch.errors import IntentConflict, IntentError
-from feishu_batch.intents import parse_intent
+from feishu_batch.intents import UpdateIntent, parse_intent
 from feishu_batch.packing import PackedIntent
 from tasks.messages import STRATEGY
 from tasks.pipeline import finish
@@ -32,6 +35,18 @@ class Parked(Task):
         runtime().parking.make_known_again(task_id)
 
 
+def _packed(intent: UpdateIntent, expires: datetime | str | None) -> PackedIntent:
+    """`expires` of `apply_async` counts for what waits in the ledger, too. It belongs to the message and not to the content: sent
+    again with another one, the wish is still the same.
+    """
+    packed = PackedIntent.of(intent)
+    if not expires:
+        return packed
+    message_expires_at = maybe_make_aware(maybe_iso8601(expires), app.timezone)
+    expires_at = min(filter(None, [intent.expires_at, message_expires_at]))
+    return replace(packed, json=intent.model_copy(update={"expires_at": expires_at}).to_json())
+
+
 @app.task(base=Parked, bind=True, name=str(TaskName.UPDATE_WORK_ITEMS), throws=(IntentError, IntentConflict))
 def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
     """Change one field of up to 10,000 work items. The result says what became of each.
@@ -43,7 +58,7 @@ def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
         raise IntentError(f"intent_id: {intent['intent_id']!r} is not the task's own id {self.request.id!r}")
     here = runtime()
     parsed = parse_intent(intent)
-    here.front.enqueue(PackedIntent.of(parsed))
+    here.front.enqueue(_packed(parsed, self.request.expires))
     here.hints.arrived()  # writing set the mark of an outstanding hint; the hint is what happens next
     here.intake.drain()
     # Under the same id, so Flower shows the end in place of the beginning: it should read like it.

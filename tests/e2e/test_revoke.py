@@ -12,11 +12,10 @@ import pytest
 from celery import chain, group
 from celery.exceptions import TaskRevokedError
 from model import intent
+from signing import sign
 from stack import wait_until
 
-from feishu_batch import ItemsFailed, signature
-
-TASK = "feishu_batch.update_work_items"
+from feishu_batch import ItemsFailed
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +37,6 @@ def app(shared_stack):
 
 def has_node(stack, name):
     return any(name in member for member in stack.redis.smembers("_kombu.binding.celery.pidbox"))
-
-
-def content(items=(1101, 1102), value="x"):
-    one = intent(items, value).model_dump(mode="json", exclude_defaults=True)
-    del one["intent_id"]
-    return one
-
-
-def sign(app, items=(1101, 1102), value="x"):
-    return signature(app=app, **content(items, value))
 
 
 def taken_in(result):
