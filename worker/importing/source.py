@@ -12,18 +12,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from config.file_formats import FORMAT_OF_ENDING
 from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import FIRST_SHEET, Format, Table, read_rows
 
-_FORMAT_OF = {
-    ".csv": Format.CSV,
-    ".tsv": Format.CSV,
-    ".jsonl": Format.JSONL,
-    ".ndjson": Format.JSONL,
-    ".xlsx": Format.XLSX,
-    ".xlsm": Format.XLSX,
-}
 _FORMATS = ", ".join(f"--format {form.value}" for form in Format)
 _ID_LENGTH = 16
 
@@ -66,10 +59,10 @@ def _format(path: str, kind: str | None) -> Format:
     if kind:
         return Format(kind)
     suffix = Path(path).suffix.lower()
-    if suffix not in _FORMAT_OF:
+    if suffix not in FORMAT_OF_ENDING:
         what = "standard input" if path == "-" else f"the ending of {path}"
         raise ImportFileError(f"{what} does not tell the format: give {_FORMATS}")
-    return _FORMAT_OF[suffix]
+    return Format(FORMAT_OF_ENDING[suffix])
 
 
 @contextmanager
