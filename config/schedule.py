@@ -23,12 +23,12 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
 def look_of_beat(settings: Settings) -> dict[str, dict[str, Any]]:
     """Where there are schedules: finds what was due and got lost, and notices the end of runs."""
     every = settings.sweep_seconds
-    return {"schedules": _tick(TaskName.RUN_SCHEDULES, every, every * TICKS_UNTIL_STALE)}
+    return {"schedules": _tick(TaskName.LOOK_AT_SCHEDULES, every, every * TICKS_UNTIL_STALE)}
 
 
 def entry_of_beat(name: str, times: Any) -> dict[str, Any]:
     """`times`: a schedule of Celery."""
-    return {**_tick(TaskName.RUN_SCHEDULES, times, TICK_COUNTS), "kwargs": {"name": name}}
+    return {**_tick(TaskName.RUN_SCHEDULE, times, TICK_COUNTS), "kwargs": {"name": name}}
 
 
 def beat_lock_seconds(settings: Settings) -> float:

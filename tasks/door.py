@@ -12,7 +12,7 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware
 
 from config.routing import TaskName
 from feishu_batch.errors import IntentConflict, IntentError
-from feishu_batch.intents import UpdateIntent, parse_intent
+from feishu_batch.intents import UpdateIntent, in_short, parse_intent
 from feishu_batch.packing import PackedIntent
 from tasks.messages import STRATEGY
 from tasks.pipeline import finish
@@ -24,6 +24,7 @@ class Parked(Task):
     """Instead of being sent, the signature that replaces this task waits in the ledger for the intent's end."""
 
     Strategy = STRATEGY
+    Request = "tasks.messages:WithoutValue"
 
     def on_replace(self, sig: Any) -> NoReturn:
         again = bool((self.request.delivery_info or {}).get("redelivered"))
@@ -61,5 +62,6 @@ def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
     here.front.enqueue(_packed(parsed, self.request.expires))
     here.hints.arrived()  # writing set the mark of an outstanding hint; the hint is what happens next
     here.intake.drain()
-    # Under the same id, so Flower shows the end in place of the beginning: it should read like it.
-    return self.replace(finish.si().set(shadow=self.name, kwargsrepr=parsed.in_short()))
+    # Under the same id, so Flower shows the end in place of the beginning: it should read like it, and hang where it hung.
+    as_before = {"shadow": self.name, "kwargsrepr": in_short(intent), "parent_id": self.request.parent_id}
+    return self.replace(finish.si().set(**as_before))

@@ -94,6 +94,7 @@ class Finish(Task):
         """As Celery ends a failure, for a body can only succeed or fail: with errbacks, and for the rest of chain and chord."""
         self.backend.mark_as_failure(self.request.id, error, request=self.request, state=REVOKED)
         is_expired = error.args == (IntentState.EXPIRED.value,)
+        self.send_event("task-revoked", terminated=False, signum=None, expired=is_expired)  # for Flower
         task_revoked.send(sender=self, request=self.request, terminated=False, signum=None, expired=is_expired)
         self.after_return(REVOKED, error, self.request.id)
         raise Ignore

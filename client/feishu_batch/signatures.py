@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import Celery, Signature
 
-from feishu_batch.intents import parse_intent
+from feishu_batch.intents import in_short, parse_intent
 from feishu_batch.names import QUEUE_INTENTS, TASK_UPDATE_WORK_ITEMS
 
 
@@ -15,17 +15,13 @@ def signature(*, app: Celery | None = None, **intent: Any) -> Signature:
     sending is an intent of its own, as with any signature. Raises IntentError. Celery's delivery guarantee is weaker than
     that of `FeishuBatch.enqueue`: a message can vanish with the worker that fetched it.
     """
-    parsed, is_named = parse_intent(intent), "intent_id" in intent
-    content = parsed.model_dump(mode="json", exclude_defaults=True)
+    content = parse_intent(intent).model_dump(mode="json", exclude_defaults=True)
     task_id = content.pop("intent_id")
+    fixed = {"task_id": task_id} if "intent_id" in intent else {}
     return Signature(
         TASK_UPDATE_WORK_ITEMS,
         kwargs=content,
-        options={
-            "queue": QUEUE_INTENTS,
-            "kwargsrepr": parsed.in_short(with_id=is_named),
-            **({"task_id": task_id} if is_named else {}),
-        },
+        options={**fixed, "queue": QUEUE_INTENTS, "kwargsrepr": in_short(content)},
         immutable=True,  # the task takes no result of a task before it in a chain
         app=app,
     )

@@ -55,6 +55,22 @@ def test_a_countdown_is_kept(stack, app):
     assert time.time() - sent_at > 0.9
 
 
+def test_a_message_that_waits_for_its_time_shows_inspectors_no_value(stack, app):
+    result = send(app, countdown=30, content={"items": [1126], "value": "a salary"})
+    try:
+        told = wait_until(lambda: scheduled(app, result.id), 30, "its worker holds it")
+    finally:
+        result.revoke()
+    assert told["kwargs"].startswith(f"{{'intent_id': '{result.id}', 'project_key'")
+    assert "a salary" not in json.dumps(told)
+
+
+def scheduled(app, task_id):
+    held = (app.control.inspect(timeout=1).scheduled() or {}).values()
+    found = [one["request"] for worker in held for one in worker if one["request"]["id"] == task_id]
+    return found[0] if found else None
+
+
 def test_a_message_that_comes_after_its_expires_is_revoked(stack, app):
     with pytest.raises(TaskRevokedError, match="expired"):
         sign(app).apply_async(expires=-1).get(timeout=20)

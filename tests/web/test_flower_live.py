@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from browser import DESKTOP, look_like
+from celery import chain
 from model import PROJECT
 from selenium.webdriver.common.by import By
 from serving import SECRET, without_ours
@@ -67,13 +68,18 @@ def tasks(flower):
 
 @pytest.fixture(scope="module")
 def run(flower, running):
-    """Ids of two intents that went through Celery's door, one of which fails in part."""
+    """Ids of two intents that went through Celery's door, one of which fails in part; the first as other languages send it."""
     app = running.celery_app()
-    wishes = ([1801, 1802, 1803], [1042, 1804])
-    sent = [signature(app=app, **STORY, work_item_ids=ids, after_field_value=VALUE).apply_async() for ids in wishes]
-    good, bad = [one.id for one in sent]
+    good, bad = (
+        app.send_task("feishu_batch.update_work_items", kwargs=wish([1801, 1802, 1803]), queue="feishu.intents").id,
+        signature(app=app, **wish([1042, 1804])).delay().id,
+    )
     seen = until(lambda: ended(flower, good, bad), lambda: json.dumps(tasks(flower))[:4000])
     return good, bad, seen
+
+
+def wish(items, **more):
+    return {**STORY, "work_item_ids": items, "after_field_value": VALUE, **more}
 
 
 def ended(flower, good, bad):
@@ -97,6 +103,18 @@ def test_an_intent_reads_as_one_and_names_its_id_and_no_value(run):
     assert VALUE not in json.dumps([seen[good], seen[bad]])
 
 
+def test_an_intent_that_ended_without_a_request_is_revoked_there_too(flower, running):
+    late = signature(app=running.celery_app(), **wish([1805], expires_at="2020-01-01T00:00:00Z")).delay().id
+    until(lambda: tasks(flower).get(late, {}).get("state") == "REVOKED", lambda: json.dumps(tasks(flower).get(late)))
+
+
+def test_the_second_link_of_a_chain_hangs_at_the_first(flower, running):
+    app = running.celery_app()
+    last = chain(signature(app=app, **wish([1806])), signature(app=app, **wish([1807]))).apply_async()
+    told = until(lambda: (seen := tasks(flower).get(last.id, {})).get("state") == "SUCCESS" and seen)
+    assert (told["parent_id"], told["root_id"]) == (last.parent.id, last.parent.id)
+
+
 def test_steps_name_batch_and_job_and_say_what_happened(run):
     _, _, seen = run
     results = {}
@@ -111,6 +129,7 @@ def test_steps_name_batch_and_job_and_say_what_happened(run):
     assert all("'lane': 'default'" in kwargs for kwargs, _ in polls)
     assert any("'intents_made_known': " in result for _, result in results["feishu_batch.publish"])
     assert all(name.startswith("feishu_batch.") and name != "feishu_batch.finish" for name in results)
+    assert not [name for name in results if name.endswith((".sweep", ".look_at_schedules"))]
     assert not [
         task["name"] for task in seen.values() if task["sent"]
     ]  # the sending of `finish` would rename its intent
