@@ -106,9 +106,9 @@ def test_a_message_that_still_waits_is_never_taken_in_or_canceled_when_it_is(pau
     paused.signal("intake", signal.SIGCONT)
     with pytest.raises(TaskRevokedError):
         result.get(timeout=10)
-    # Celery's answer may come from a worker that dropped it, while it is being taken in by another thread.
-    wait_until(lambda: is_nothing_or_canceled(paused, result), 30, "it is canceled, or was never taken in")
+    # At once: Celery's answer may come from a worker that dropped it, while it is being taken in by another thread.
     paused.lane.resume()
+    wait_until(lambda: is_nothing_or_canceled(paused, result), 30, "it is canceled, or was never taken in")
     paused.wait_until_idle()
     assert paused.batches() == []
 
