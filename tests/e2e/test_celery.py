@@ -104,7 +104,7 @@ def test_expires_counts_for_what_waits_in_the_ledger_too(stack, app, seen):
 def test_a_long_intent_reports_its_progress(stack, app):
     result = sign(app, range(1200, 1600)).delay()
     told = wait_until(lambda: result.state == "PROGRESS" and result.info, 30, "the state PROGRESS")
-    assert told == {"succeeded": 0, "failed": 0}
+    assert told == {"total": 400, "succeeded": 0, "failed": 0}
     told = wait_until(lambda: result.info["succeeded"] and result.info, 30, "progress")
     assert 0 < told["succeeded"] < 400
     assert result.get(timeout=20)["counts"] == {"succeeded": 400, "failed": 0}
