@@ -16,7 +16,8 @@ class TaskName(StrEnum):
     FINISH = names.TASK_FINISH
     PUBLISH = names.TASK_PUBLISH
     SWEEP = names.TASK_SWEEP
-    RUN_SCHEDULES = names.TASK_RUN_SCHEDULES
+    RUN_SCHEDULE = names.TASK_RUN_SCHEDULE
+    LOOK_AT_SCHEDULES = names.TASK_LOOK_AT_SCHEDULES
 
 
 class QueueName(StrEnum):
@@ -35,7 +36,8 @@ QUEUE_OF: Final = {
     TaskName.FINISH: QueueName.DEFAULT,
     TaskName.PUBLISH: QueueName.DEFAULT,
     TaskName.SWEEP: QueueName.DEFAULT,
-    TaskName.RUN_SCHEDULES: QueueName.DEFAULT,
+    TaskName.RUN_SCHEDULE: QueueName.DEFAULT,
+    TaskName.LOOK_AT_SCHEDULES: QueueName.DEFAULT,
 }
 
 

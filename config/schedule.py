@@ -7,8 +7,9 @@ from config.settings import Settings
 
 # A tick older than this many ticks says nothing that the newest does not say: after a stop, a worker drops the heap.
 TICKS_UNTIL_STALE: Final = 3
-# Seconds after which another beat takes the place of one that died; LEASE_SECONDS where that is shorter.
-BEAT_LOCK: Final = 6.0
+# Seconds after which another beat takes the place of one that died; LEASE_SECONDS where that is shorter. A beat that is only
+# slow, and two that tick for a moment, do no harm: so this may be short.
+BEAT_LOCK: Final = 3.0
 LOOKS_PER_LOCK: Final = 3
 # Seconds for which the message of an entry that is due counts; after that the look at all entries finds what was due.
 TICK_COUNTS: Final = 60.0
@@ -22,12 +23,12 @@ def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
 def look_of_beat(settings: Settings) -> dict[str, dict[str, Any]]:
     """Where there are schedules: finds what was due and got lost, and notices the end of runs."""
     every = settings.sweep_seconds
-    return {"schedules": _tick(TaskName.RUN_SCHEDULES, every, every * TICKS_UNTIL_STALE)}
+    return {"schedules": _tick(TaskName.LOOK_AT_SCHEDULES, every, every * TICKS_UNTIL_STALE)}
 
 
 def entry_of_beat(name: str, times: Any) -> dict[str, Any]:
     """`times`: a schedule of Celery."""
-    return {**_tick(TaskName.RUN_SCHEDULES, times, TICK_COUNTS), "kwargs": {"name": name}}
+    return {**_tick(TaskName.RUN_SCHEDULE, times, TICK_COUNTS), "kwargs": {"name": name}}
 
 
 def beat_lock_seconds(settings: Settings) -> float:

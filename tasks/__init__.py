@@ -3,16 +3,17 @@
 from tasks.control import revoke  # with it Celery's own is replaced
 from tasks.door import update_work_items
 from tasks.pipeline import finish, intake, poll_job, publish, read_back, submit_batch, sweep
-from tasks.scheduled import run_schedules
+from tasks.scheduled import look_at_schedules, run_schedule
 
 __all__ = [
     "finish",
     "intake",
+    "look_at_schedules",
     "poll_job",
     "publish",
     "read_back",
     "revoke",
-    "run_schedules",
+    "run_schedule",
     "submit_batch",
     "sweep",
     "update_work_items",

@@ -10,7 +10,7 @@ from celery.states import REVOKED
 
 from config.routing import TaskName
 from feishu_batch.errors import ItemsFailed
-from feishu_batch.results import read_intent
+from feishu_batch.results import IntentState, read_intent
 from tasks.messages import STRATEGY
 from tasks.process import runtime
 from worker.app import app
@@ -93,7 +93,9 @@ class Finish(Task):
     def end_as_revoked(self, error: TaskRevokedError) -> NoReturn:
         """As Celery ends a failure, for a body can only succeed or fail: with errbacks, and for the rest of chain and chord."""
         self.backend.mark_as_failure(self.request.id, error, request=self.request, state=REVOKED)
-        task_revoked.send(sender=self, request=self.request, terminated=False, signum=None, expired=False)
+        is_expired = error.args == (IntentState.EXPIRED.value,)
+        self.send_event("task-revoked", terminated=False, signum=None, expired=is_expired)  # for Flower
+        task_revoked.send(sender=self, request=self.request, terminated=False, signum=None, expired=is_expired)
         self.after_return(REVOKED, error, self.request.id)
         raise Ignore
 

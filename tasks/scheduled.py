@@ -25,8 +25,15 @@ def _scheduling() -> Scheduling:
     return Scheduling(load_schedules(here.settings), store, runner)
 
 
-@app.task(base=Step, name=str(TaskName.RUN_SCHEDULES))
-def run_schedules(name: str | None = None) -> dict[str, int]:
-    """Start what is due, of one entry or of all."""
+@app.task(base=Step, name=str(TaskName.RUN_SCHEDULE))
+def run_schedule(name: str) -> dict[str, int]:
+    """A time of this entry has come."""
     structlog.contextvars.clear_contextvars()
     return _scheduling().look(name)
+
+
+@app.task(base=Step, name=str(TaskName.LOOK_AT_SCHEDULES), send_events=False)  # as often as the sweep
+def look_at_schedules() -> dict[str, int]:
+    """Start what is due and was missed, and see what has ended."""
+    structlog.contextvars.clear_contextvars()
+    return _scheduling().look()

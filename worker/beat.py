@@ -5,7 +5,7 @@ crontab. So the lock is taken here, in every tick; an error is waited out; and a
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from celery.schedules import schedstate, schedule
@@ -23,6 +23,8 @@ from config.settings import Settings, load_settings
 from worker.connections import connect
 
 log = structlog.get_logger("feishu_batch.beat")
+
+A_MOMENT: Final = 0.01  # seconds: the lock's end is counted in milliseconds, by another clock
 
 
 class Moments(schedule):  # type: ignore[misc]  # Celery ships no types; nor does RedBeat
@@ -72,8 +74,8 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
     def __init__(self, app: Any, **options: Any) -> None:
         settings = load_settings()
         app.conf.beat_schedule = {**app.conf.beat_schedule, **_scheduled(settings)}
-        client = connect(settings)
-        setattr(app, REDBEAT_REDIS_KEY, client)  # with our time-outs, in place of one that RedBeat makes
+        self._redis: Any = connect(settings)
+        setattr(app, REDBEAT_REDIS_KEY, self._redis)  # with our time-outs, in place of one that RedBeat makes
         app.conf.update(
             redbeat_redis_url="as the ledger's",  # named, or RedBeat warns; it is not used
             redbeat_redis_options={},
@@ -83,7 +85,7 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
         super().__init__(app, **options)
         self.max_interval = beat_look_seconds(settings)
         name = f"{app.redbeat_conf.key_prefix}:lock"
-        self.lock = client.lock(name, timeout=beat_lock_seconds(settings), thread_local=False)
+        self.lock = self._redis.lock(name, timeout=beat_lock_seconds(settings), thread_local=False)
         self._was_mine = False
         self._stands_by = False
 
@@ -96,9 +98,15 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
             if self._is_mine():
                 wait: float = super().tick(*arguments, **options)
                 return wait
+            return self._until_the_lock_may_be_free()
         except RedisError as error:
             log.warning("beat.waits_for_redis", error=type(error).__name__)
         return self.max_interval
+
+    def _until_the_lock_may_be_free(self) -> float:
+        """Seconds: by then its beat has ended in order, as it may at any time, or has been dead for as long as the lock holds."""
+        holds_for = max(0, int(self._redis.pttl(self.lock.name)))  # milliseconds
+        return float(min(self.max_interval, holds_for / 1000 + A_MOMENT))
 
     def close(self) -> None:
         """Lets the next beat tick at once; it need not wait until the lock runs out."""

@@ -115,7 +115,7 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
         parking=Parking(
             front,
             {name: ParkingLane(lane.lane, lane.hints, lane.progress) for name, lane in lanes.items()},
-            partial(announce, app),
+            partial(announce, app, redis, settings.key_prefix),
         ),
         sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,

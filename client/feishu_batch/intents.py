@@ -27,6 +27,8 @@ MAX_ITEMS = 10_000
 DEFAULT_PRIORITY = 5
 _DIGEST_BYTES = 8
 _ID_OPENING = b'{"intent_id":""'
+_SHOWN = ("intent_id", "project_key", "work_item_type_key", "field_key", "update_mode")
+_MAX_SHOWN = 128
 _MAX_PROBLEMS = 10
 _MAX_PROBLEM_LENGTH = 300
 _PROJECT_KEY = re.compile(r"[0-9a-f]{24}")
@@ -143,14 +145,16 @@ class UpdateIntent(BaseModel):
         """Compact; `parse` reads it back to an equal intent."""
         return self.packed()[0]
 
-    def in_short(self) -> str:
-        """Which change, without its value: what Flower shows as a task's arguments."""
-        named = {"intent_id", "project_key", "work_item_type_key", "field_key", "update_mode"}
-        return repr({**self.model_dump(mode="json", include=named), "items": len(self.work_item_ids)})
-
     def digest(self) -> str:
         """16 hex digits that name the content, whatever the intent id."""
         return self.packed()[1]
+
+
+def in_short(content: Mapping[str, Any]) -> str:
+    """Which change, without its value: what Flower shows as a task's arguments. `content` may be anything that came in a message."""
+    told = {key: value[:_MAX_SHOWN] for key in _SHOWN if isinstance(value := content.get(key), str)}
+    items = content.get("work_item_ids")
+    return repr({**told, "items": len(items) if isinstance(items, list | tuple) else None})
 
 
 def parse_intent(data: UpdateIntent | Mapping[str, Any] | str | bytes) -> UpdateIntent:

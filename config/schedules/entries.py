@@ -4,15 +4,17 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
+from config.file_formats import FORMAT_OF_ENDING
 from config.schedules.times import Times
 from feishu_batch import IntentError, UpdateIntent, parse_intent
 
 DEFAULT_TIMEOUT: Final = "5m"
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _TIMEOUT: Final = re.compile(r"([1-9][0-9]{0,3})([smh])")
 _TIMEOUT_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
 _WORKS: Final = ("intent", "file", "command")
@@ -37,7 +39,7 @@ class ScheduleEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    name: str
     cron: str | None = None
     every: str | None = None
     timezone: str = "UTC"
@@ -65,6 +67,13 @@ class ScheduleEntry(BaseModel):
     def in_words(self) -> str:
         return f"every {self.every}" if self.every else f"{self.cron} ({self.timezone})"
 
+    @field_validator("name")
+    @classmethod
+    def _short_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError('has to look like "nightly-file": lower-case letters, digits, - and _, 40 at most')
+        return name
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
@@ -86,10 +95,11 @@ class ScheduleEntry(BaseModel):
         except IntentError as error:
             raise ValueError("; ".join(str(error).splitlines())) from None
 
-    @field_validator("command")
+    @field_validator("command", mode="before")
     @classmethod
-    def _program(cls, argv: tuple[str, ...]) -> tuple[str, ...]:
-        if not argv or not argv[0] or any("\0" in word for word in argv):
+    def _program(cls, argv: Any) -> Any:
+        is_list = isinstance(argv, list | tuple) and all(isinstance(word, str) and "\0" not in word for word in argv)
+        if not is_list or not argv or not argv[0]:
             raise ValueError('is a list: the program and its arguments, like ["python3", "wishes.py"]')
         return argv
 
@@ -116,6 +126,8 @@ class ScheduleEntry(BaseModel):
             raise ValueError(f"{told}needs exactly one of [schedule.intent], file and command")
         if self.format and not self.file:
             raise ValueError("format belongs to a file; a command prints JSON Lines")
+        if self.file and not self.format and self.file.suffix.lower() not in FORMAT_OF_ENDING:
+            raise ValueError(f'the ending of {self.file} does not tell its format; give format = "csv", jsonl or xlsx')
         if (self.timeout != DEFAULT_TIMEOUT or self.directory) and not self.command:
             raise ValueError("timeout and directory belong to a command")
         return self

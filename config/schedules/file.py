@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,10 +89,18 @@ def _where(path: Path, place: int, name: object, lines: list[int]) -> str:
 
 def _problems(error: ValidationError) -> list[str]:
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [
-        f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}".removeprefix(": ").rstrip(".")
-        for one in found
-    ]
+    return [_problem(".".join(map(str, one["loc"])), one["type"], one["msg"]) for one in found]
+
+
+def _problem(where: str, kind: str, message: str) -> str:
+    what = _stranger(where) if kind == "extra_forbidden" else message.removeprefix("Value error, ").rstrip(".")
+    return f"{where}: {what}" if where else what
+
+
+def _stranger(key: str) -> str:
+    close = get_close_matches(key, ScheduleEntry.model_fields, 1)
+    there = f"did you mean {close[0]}" if close else f"there are {', '.join(ScheduleEntry.model_fields)}"
+    return f"is not known; {there}"
 
 
 def _refuse_twins(path: Path, entries: tuple[ScheduleEntry, ...], lines: list[int]) -> None:

@@ -19,6 +19,20 @@ def test_a_signature_carries_the_intent_and_its_id_is_the_task_id():
     )
 
 
+def test_without_an_id_of_its_own_each_sending_is_another_intent(redis_url, redis):
+    app = Celery(broker=redis_url, set_as_current=False)
+    app.conf.task_ignore_result = True
+    redis.delete(QUEUE_INTENTS)
+    made = signature(app=app, **content())
+    try:
+        sent = [made.delay().id, made.delay().id, made.apply_async(task_id="chosen").id]
+    finally:
+        app.close()
+    headers = [json.loads(message)["headers"] for message in redis.lrange(QUEUE_INTENTS, 0, -1)]
+    assert [one["id"] for one in reversed(headers)] == sent
+    assert len(set(sent)) == 3
+
+
 def test_a_bad_intent_is_refused_when_the_signature_is_made():
     with pytest.raises(IntentError, match="work_item_ids"):
         signature(**content(work_item_ids=[]))
@@ -35,7 +49,7 @@ def test_what_flower_shows_of_the_message_is_the_change_without_its_value(redis_
         app.close()
     message = json.loads(redis.lindex(QUEUE_INTENTS, 0))
     shown = message["headers"]["kwargsrepr"]
-    assert "'intent_id': 'short'" in shown
+    assert "'work_item_type_key': 'story'" in shown
     assert "a salary" not in shown
 
 

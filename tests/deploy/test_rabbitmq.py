@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from amqp import Connection, Message
-from celery import Celery, chain
+from celery import Celery, chain, chord, group
+from celery.exceptions import TaskRevokedError
 from deploy_servers import Process
 from deploy_stack import DeployStack
 from programs import require
@@ -120,10 +121,30 @@ def test_an_intent_is_applied_and_redis_holds_no_message(stack):
     assert [key for key in stack.redis.keys("*") if key.startswith(("feishu.", "_kombu", "unacked"))] == []
 
 
-def test_the_celery_door_works(stack, rabbit):
-    app = Celery("backend", broker=rabbit.url, backend=stack.server.url, set_as_current=False)
-    wish = [signature(app=app, **CHANGE, work_item_ids=[item], after_field_value="chain") for item in (1022, 1023)]
-    assert chain(*wish).apply_async().get(timeout=20)["state"] == "succeeded"
+@pytest.fixture
+def sign(stack, rabbit):
+    """A backend's signatures, for its own Celery app."""
+    with Celery("backend", broker=rabbit.url, backend=stack.server.url, set_as_current=False) as app:
+        yield lambda item: signature(app=app, **CHANGE, work_item_ids=[item], after_field_value="by Celery")
+
+
+def test_the_celery_door_works_for_chains_and_chords(sign):
+    assert chain(sign(1022), sign(1023)).apply_async().get(timeout=20)["state"] == "succeeded"
+    assert chord([sign(1024), sign(1025)])(sign(1026)).get(timeout=20)["state"] == "succeeded"
+
+
+def test_a_revoke_of_a_group_reaches_what_waits(stack, sign):
+    stack.lane.pause("for the test", polling=True)
+    try:
+        waiting = group(sign(item) for item in (1027, 1028)).apply_async()
+        wait_until(lambda: {one.state for one in waiting} == {"PROGRESS"}, 30, "they are taken in")
+        waiting.revoke()
+        for one in waiting:
+            with pytest.raises(TaskRevokedError):
+                one.get(timeout=20)
+    finally:
+        stack.lane.resume()
+    assert [stack.client.handle(one.id).state for one in waiting] == ["canceled", "canceled"]
 
 
 def test_a_message_by_a_plain_client_is_taken(stack, rabbit):

@@ -6,6 +6,8 @@ import os
 from celery import Celery, Task
 from redis import Redis
 
+from feishu_batch import signature
+
 URL = os.environ.get("BACKEND_REDIS_URL", "redis://127.0.0.1:1/0")
 SEEN = "backend-seen"
 
@@ -45,3 +47,22 @@ def say(word):
 def gather(results, tag):
     _note(tag=tag, results=results)
     return len(results)
+
+
+@app.task(bind=True, name="backend.become")
+def become(self: Task, wish):
+    return self.replace(signature(app=app, **wish))
+
+
+@app.task(bind=True, name="backend.widen")
+def widen(self: Task, wish):
+    self.add_to_chord(signature(app=app, **wish))
+    return "widened"
+
+
+@app.task(bind=True, name="backend.send_and_retry")
+def send_and_retry(self: Task, intent_id, wish):
+    app.send_task("feishu_batch.update_work_items", kwargs=wish, task_id=intent_id, queue="feishu.intents")
+    if self.request.retries < 2:
+        raise self.retry(countdown=0)
+    return self.request.retries

@@ -1,9 +1,17 @@
-"""One stack for all tests that leave it as they found it; its logs are shown when a test fails."""
+"""One stack for all tests that leave it as they found it; its logs are shown when a test fails. And a backend app beside it."""
 
-from collections.abc import Iterator
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import backend_app as backend
 import pytest
-from stack import Stack
+from celery import Celery
+from stack import Stack, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +29,37 @@ def stack(shared_stack: Stack) -> Iterator[Stack]:
     shared_stack.lane.resume()
     shared_stack.wait_until_idle()
     shared_stack.sandbox.reset()
+
+
+@pytest.fixture(scope="module")
+def app(shared_stack: Stack) -> Iterator[Celery]:
+    """The backend app; its tasks are run by a worker process of its own."""
+    url = shared_stack.server.url
+    environment = {**os.environ, "BACKEND_REDIS_URL": url}
+    argv = [sys.executable, "-m", "celery", "-A", "backend_app", "worker", "-Q", "backend", "-P", "threads", "-c", "2"]
+    argv += ["-n", "backend@%h", "--without-gossip", "--without-mingle"]
+    with (shared_stack.directory / "backend.log").open("wb") as log:
+        worker = subprocess.Popen(argv, cwd=Path(__file__).parent, env=environment, stdout=log, stderr=log)
+    backend.app.conf.update(broker_url=url, result_backend=url)
+    yield backend.app
+    backend.app.close()
+    worker.kill()
+    worker.wait()
+
+
+@pytest.fixture
+def seen(stack: Stack) -> Iterator[Callable[..., Any]]:
+    """The notes of the backend's tasks with a tag, once there is one."""
+
+    def await_tag(tag: str, timeout: float = 15) -> Any:
+        def look() -> list[Any]:
+            notes = [json.loads(one) for one in stack.redis.lrange(backend.SEEN, 0, -1)]
+            return [one for one in notes if one["tag"] == tag]
+
+        return wait_until(look, timeout, f"the backend's worker saw {tag}")
+
+    yield await_tag
+    stack.redis.delete(backend.SEEN)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,66 +1,18 @@
 """For Celery, an intent is a task like any other. The backend app here has its own instance, queue and worker."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+import time
 
 import backend_app as backend
 import pytest
-from celery import chain, chord, group
+from celery.exceptions import TaskRevokedError
 from model import REFUSING, intent
+from signing import TASK, content, send, sign
 from stack import wait_until
 
-from feishu_batch import IntentConflict, IntentError, ItemsFailed, signature
+from feishu_batch import IntentConflict, IntentError, ItemsFailed
 
-TASK = "feishu_batch.update_work_items"
 REFUSED = next(iter(REFUSING))
-
-
-@pytest.fixture(scope="module")
-def app(shared_stack):
-    """The backend app; its tasks are run by a worker process of its own."""
-    url = shared_stack.server.url
-    environment = {**os.environ, "BACKEND_REDIS_URL": url}
-    argv = [sys.executable, "-m", "celery", "-A", "backend_app", "worker", "-Q", "backend", "-P", "threads", "-c", "2"]
-    argv += ["-n", "backend@%h", "--without-gossip", "--without-mingle"]
-    with (shared_stack.directory / "backend.log").open("wb") as log:
-        worker = subprocess.Popen(argv, cwd=Path(__file__).parent, env=environment, stdout=log, stderr=log)
-    backend.app.conf.update(broker_url=url, result_backend=url)
-    yield backend.app
-    backend.app.close()
-    worker.kill()
-    worker.wait()
-
-
-@pytest.fixture
-def seen(stack):
-    def await_tag(tag, timeout=15):
-        def look():
-            notes = [json.loads(one) for one in stack.redis.lrange(backend.SEEN, 0, -1)]
-            return [one for one in notes if one["tag"] == tag]
-
-        return wait_until(look, timeout, f"the backend's worker saw {tag}")
-
-    yield await_tag
-    stack.redis.delete(backend.SEEN)
-
-
-def content(items=(1101, 1102), value="x", **more):
-    one = intent(items, value, **more).model_dump(mode="json", exclude_defaults=True)
-    del one["intent_id"]
-    return one
-
-
-def sign(app, items=(1101, 1102), value="x", **more):
-    return signature(app=app, **content(items, value, **more))
-
-
-def send(app, task_id=None, **options):
-    return app.send_task(
-        TASK, kwargs=content(**options.pop("content", {})), queue="feishu.intents", task_id=task_id, **options
-    )
 
 
 def test_a_task_sent_by_name_returns_the_counts(stack, app):
@@ -73,9 +25,10 @@ def test_a_task_sent_by_name_returns_the_counts(stack, app):
 
 def test_a_signature_of_the_library_is_the_same_task(stack, app):
     one = sign(app)
-    result = one.delay()
-    assert result.id == one.options["task_id"]
-    assert result.get(timeout=15)["state"] == "succeeded"
+    results = [one.delay(), one.delay()]
+    told = [result.get(timeout=15) for result in results]
+    assert [(result["intent_id"], result["state"]) for result in told] == [(one.id, "succeeded") for one in results]
+    assert results[0].id != results[1].id
 
 
 def test_failing_items_fail_the_task_with_an_error_that_names_them(stack, app):
@@ -87,73 +40,71 @@ def test_failing_items_fail_the_task_with_an_error_that_names_them(stack, app):
     assert caught.value.result["failed"][str(REFUSED)]["code"] == REFUSING[REFUSED]
 
 
-def test_link_gets_the_counts(stack, app, seen):
-    sign(app).apply_async(link=backend.note.s(tag="linked").set(queue="backend"))
-    [note] = seen("linked")
-    assert note["result"]["counts"] == {"succeeded": 2, "failed": 0}
-
-
-def test_a_callback_that_names_no_queue_goes_to_the_callback_queue(stack, app, seen):
-    send(app, link=backend.note_without_queue.s(tag="no queue named"))
-    assert seen("no queue named")
-
-
-def test_link_error_gets_the_id_of_the_failed_task(stack, app, seen):
-    result = sign(app, [REFUSED]).apply_async(link_error=backend.note_error.s().set(queue="backend"))
-    [note] = seen("error")
-    assert note["failed_id"] == result.id
-    assert note["error"] == "ItemsFailed"
-    assert str(REFUSED) in note["message"]
-
-
-def test_it_may_be_any_link_of_a_chain(stack, app, seen):
-    first = chain(sign(app, value="first"), backend.note.s(tag="after the first"))
-    middle = chain(backend.say.s("hello"), sign(app, value="middle"), backend.note.s(tag="after the middle"))
-    last = chain(backend.say.s("hello"), sign(app, [1103], value="last"))
-    results = [one.apply_async() for one in (first, middle, last)]
-    assert [result.get(timeout=20)["state"] for result in results] == ["succeeded"] * 3
-    assert seen("after the first")[0]["result"]["intent_id"] == results[0].parent.id
-    assert seen("after the middle")[0]["result"]["intent_id"] == results[1].parent.id
-    assert stack.sandbox.values()[1103] == {"field_a1b2c3": "last"}
-
-
-def test_a_chain_of_intents_keeps_its_order_and_stops_at_a_failure(stack, app):
-    result = chain(
-        sign(app, [1104], "one"), sign(app, [REFUSED, 1104], "two"), sign(app, [1104], "three")
-    ).apply_async()
-    with pytest.raises(ItemsFailed):
-        result.parent.get(timeout=20)
+def test_a_task_of_the_backend_that_sends_it_again_when_it_is_retried_enqueues_it_once(stack, app):
+    wish = content([1125], "retried")
+    assert backend.send_and_retry.delay("order-17-shipped", wish).get(timeout=20) == 2
+    assert app.AsyncResult("order-17-shipped").get(timeout=15)["requests"] == 1
     stack.wait_until_idle()
-    [cell] = stack.sandbox.cells(item=1104)
-    assert [touch["value"] for touch in cell["history"]] == ["one", "two"]
-    with pytest.raises(ItemsFailed):  # Celery tells the links that will never run
-        result.get(timeout=1)
+    assert len(stack.batches()) == 1
 
 
-def test_a_group_has_the_results_of_its_members(stack, app):
-    result = group(sign(app, [item], f"value {item}") for item in (1105, 1106, 1107)).apply_async()
-    assert [told["counts"]["succeeded"] for told in result.get(timeout=20)] == [1, 1, 1]
+def test_a_countdown_is_kept(stack, app):
+    result = sign(app, [1126], "in a second").apply_async(countdown=1)
+    sent_at = time.time()
+    assert result.get(timeout=20)["state"] == "succeeded"
+    assert time.time() - sent_at > 0.9
 
 
-def test_the_body_of_a_chord_runs_when_its_intents_have_ended(stack, app, seen):
-    header = [sign(app, [1108], "a"), backend.say.s("in between"), sign(app, [1109], "b")]
-    result = chord(header)(backend.gather.s(tag="chord"))
-    assert result.get(timeout=20) == 3
-    [note] = seen("chord")
-    states = [one if isinstance(one, str) else one["state"] for one in note["results"]]
-    assert states == ["succeeded", "in between", "succeeded"]
+def test_a_message_that_waits_for_its_time_shows_inspectors_no_value(stack, app):
+    result = send(app, countdown=30, content={"items": [1126], "value": "a salary"})
+    try:
+        told = wait_until(lambda: scheduled(app, result.id), 30, "its worker holds it")
+    finally:
+        result.revoke()
+    assert told["kwargs"].startswith(f"{{'intent_id': '{result.id}', 'project_key'")
+    assert "a salary" not in json.dumps(told)
 
 
-def test_a_chord_with_a_failed_intent_fails(stack, app):
-    result = chord([sign(app, [1110]), sign(app, [REFUSED])])(backend.gather.s(tag="failed chord"))
-    with pytest.raises(Exception, match=str(REFUSED)):
-        result.get(timeout=20)
+def scheduled(app, task_id):
+    held = (app.control.inspect(timeout=1).scheduled() or {}).values()
+    found = [one["request"] for worker in held for one in worker if one["request"]["id"] == task_id]
+    return found[0] if found else None
+
+
+def test_a_message_that_comes_after_its_expires_is_revoked(stack, app):
+    with pytest.raises(TaskRevokedError, match="expired"):
+        sign(app).apply_async(expires=-1).get(timeout=20)
+    assert stack.batches() == []
+
+
+def test_expires_counts_for_what_waits_in_the_ledger_too(stack, app, seen):
+    stack.lane.pause("for the test", polling=True)
+    patient = sign(app, [1127], "patient").apply_async(expires=60)
+    wait_until(lambda: patient.state == "PROGRESS", 30, "the intake worker works")
+    late, again = (  # the same wish, whatever its message says of the time
+        send(
+            app,
+            "too-late",
+            expires=seconds,
+            link_error=backend.note_error.s().set(queue="backend"),
+            content={"items": [1128]},
+        )
+        for seconds in (2, 60)
+    )
+    wait_until(lambda: late.state == "REVOKED", 20, "it has expired")
+    stack.lane.resume()
+    with pytest.raises(TaskRevokedError, match="expired"):
+        again.get(timeout=10)
+    assert [(note["failed_id"], note["message"]) for note in seen("error")] == [("too-late", "expired")]
+    assert stack.client.handle("too-late").state == "expired"
+    assert patient.get(timeout=20)["state"] == "succeeded"
+    assert [batch["item_ids"] for batch in stack.batches()] == [[1127]]
 
 
 def test_a_long_intent_reports_its_progress(stack, app):
     result = sign(app, range(1200, 1600)).delay()
     told = wait_until(lambda: result.state == "PROGRESS" and result.info, 30, "the state PROGRESS")
-    assert told == {"succeeded": 0, "failed": 0}
+    assert told == {"total": 400, "succeeded": 0, "failed": 0}
     told = wait_until(lambda: result.info["succeeded"] and result.info, 30, "progress")
     assert 0 < told["succeeded"] < 400
     assert result.get(timeout=20)["counts"] == {"succeeded": 400, "failed": 0}

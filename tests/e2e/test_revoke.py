@@ -12,11 +12,10 @@ import pytest
 from celery import chain, group
 from celery.exceptions import TaskRevokedError
 from model import intent
+from signing import sign
 from stack import wait_until
 
-from feishu_batch import ItemsFailed, signature
-
-TASK = "feishu_batch.update_work_items"
+from feishu_batch import ItemsFailed
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +37,6 @@ def app(shared_stack):
 
 def has_node(stack, name):
     return any(name in member for member in stack.redis.smembers("_kombu.binding.celery.pidbox"))
-
-
-def content(items=(1101, 1102), value="x"):
-    one = intent(items, value).model_dump(mode="json", exclude_defaults=True)
-    del one["intent_id"]
-    return one
-
-
-def sign(app, items=(1101, 1102), value="x"):
-    return signature(app=app, **content(items, value))
 
 
 def taken_in(result):
@@ -117,9 +106,9 @@ def test_a_message_that_still_waits_is_never_taken_in_or_canceled_when_it_is(pau
     paused.signal("intake", signal.SIGCONT)
     with pytest.raises(TaskRevokedError):
         result.get(timeout=10)
-    # Celery's answer may come from a worker that dropped it, while it is being taken in by another thread.
-    wait_until(lambda: is_nothing_or_canceled(paused, result), 30, "it is canceled, or was never taken in")
+    # At once: Celery's answer may come from a worker that dropped it, while it is being taken in by another thread.
     paused.lane.resume()
+    wait_until(lambda: is_nothing_or_canceled(paused, result), 30, "it is canceled, or was never taken in")
     paused.wait_until_idle()
     assert paused.batches() == []
 

@@ -23,6 +23,7 @@ class Intent:
     priority: int = 5
     keep: bool = False
     expires: int | None = None
+    canceled: bool = False  # before it was recorded
     # what became of it
     group: int = 0
     recorded: int = 0
@@ -102,7 +103,8 @@ class Model:
             self.groups[wish.digest] = self.group_sequence
             self.columns.setdefault(wish.column, len(self.columns) + 1)
         wish.group = self.groups[wish.digest]
-        wish.may_expire = wish.expires is not None
+        wish.stop = "c" if wish.canceled else ""
+        wish.may_expire = wish.expires is not None and not wish.canceled
         self.intents[wish.number] = wish
 
     def _meet(self, intent, item):

@@ -58,11 +58,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # --- helpers
 
-    def wish(self, group, items, priority, keep, expires):
+    def wish(self, group, items, priority, keep, expires, canceled=False):
         field, mode, value = group
         digest = f"{field}{mode}{value}"
         number = len(self.wishes) + 1
-        wish = Intent(number, digest, mode, f"p {field}", items, priority, keep, expires and expires + number)
+        expires = expires and expires + number
+        wish = Intent(number, digest, mode, f"p {field}", items, priority, keep, expires, canceled)
         self.wishes.append(wish)
         return wish
 
@@ -78,7 +79,7 @@ class LedgerMachine(RuleBasedStateMachine):
         spec = json.dumps({**dict.fromkeys(parts, "x"), "update_mode": wish.mode})
         return NewIntent(
             wish.number, f"id{wish.number}", wish.digest, spec, wish.column, wish.mode, wish.priority,
-            1, wish.expires, wish.keep, None, wish.items,
+            1, wish.expires, wish.keep, None, wish.items, canceled=wish.canceled,
         )  # fmt: skip
 
     def since(self):
@@ -96,11 +97,12 @@ class LedgerMachine(RuleBasedStateMachine):
         keep=st.sampled_from([False, False, False, True]),
         expires=st.sampled_from([None, None, None, PAST, FAR]),
         half=st.sampled_from([False, False, False, True]),
+        canceled=st.sampled_from([False, False, False, False, True]),
     )
-    def record(self, data, priority, keep, expires, half):
+    def record(self, data, priority, keep, expires, half, canceled):
         group = data.draw(st.sampled_from(self.groups))
         chosen = data.draw(st.lists(st.sampled_from(self.items), min_size=1, max_size=self.most_items, unique=True))
-        wish = self.wish(group, tuple(chosen), priority, keep, expires)
+        wish = self.wish(group, tuple(chosen), priority, keep, expires, canceled)
         waiting = self.since()
         if half and len(chosen) > self.model.chunk:
             self.lane._run("record", next(iter(recording.record_calls([self.new_intent(wish)]))))

@@ -49,6 +49,13 @@ def test_without_entries_it_says_how_to_begin(command, tmp_path):
     result = command("list")
     assert result.exit_code == 0
     assert "has no entry. Begin with the examples" in result.stdout
+    assert json.loads(command("list", "--json", FEISHU_BATCH_REDIS_URL="redis://127.0.0.1:1/0").stdout) == {
+        "schedules": []
+    }
+    result = command("run", "wishes")
+    assert result.exit_code == 2
+    assert "no schedule is named 'wishes'" in result.stderr
+    assert "has no entry. Begin with the examples" in result.stderr
 
 
 def test_the_list_tells_times_and_what_became_of_the_last_run(command, store):
@@ -104,7 +111,7 @@ def test_run_waits_for_the_end(command, store, tmp_path, redis, prefix):
 def test_a_run_that_enqueues_nothing_is_1_and_tells_why(command, store):
     result = command("run", "wishes")
     assert result.exit_code == 1
-    assert "Nothing was enqueued: there is no such file" in result.stderr
+    assert "wishes.jsonl: there is no such file" in result.stderr.removeprefix("Nothing was enqueued: ")
     assert record_of(store.read(["wishes"])["wishes"]).run.state is RunState.FAILED
 
 

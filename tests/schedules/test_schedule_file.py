@@ -45,7 +45,8 @@ def test_all_that_an_entry_may_say(load, tmp_path):
 
 
 WRONG = {
-    "unknown key": (GOOD + 'evry = "1m"\n', "evry: Extra inputs are not permitted"),
+    "unknown key": (GOOD + 'evry = "1m"\n', "evry: is not known; did you mean every."),
+    "strange key": (GOOD + 'colour = "red"\n', "colour: is not known; there are name, cron, every, timezone, intent"),
     "unknown table": ("[shedule]\n", "'shedule' is not known there; an entry begins with a line [[schedule]]"),
     "one bracket": ('[schedule]\nname = "x"\n', "with two brackets"),
     "no time": ('[[schedule]]\nname = "good"\nfile = "x.csv"\n', "needs exactly one of cron = "),
@@ -59,8 +60,14 @@ WRONG = {
     "bad interval": (GOOD.replace("15m", "15"), 'every: has to look like "30s"'),
     "bad zone": (GOOD + 'timezone = "Asia/Beijing"\n', "timezone: 'Asia/Beijing' is no time zone"),
     "bad overlap": (GOOD + 'overlap = "pile"\n', "overlap: Input should be 'skip' or 'queue'"),
-    "bad name": (GOOD.replace('"good"', '"Good day"'), "name: String should match pattern"),
-    "shell": (GOOD.replace('file = "wishes.csv"', 'command = "echo"'), "command: Input should be a valid tuple"),
+    "bad name": (GOOD.replace('"good"', '"Good day"'), 'name: has to look like "nightly-file"'),
+    "shell": (
+        GOOD.replace('file = "wishes.csv"', 'command = "echo"'),
+        "command: is a list: the program and its arguments",
+    ),
+    "empty command": (GOOD.replace('file = "wishes.csv"', "command = []"), "command: is a list"),
+    "number as argument": (GOOD.replace('file = "wishes.csv"', 'command = ["x", 1]'), "command: is a list"),
+    "format of a file": (GOOD.replace("wishes.csv", "wishes.txt"), "the ending of wishes.txt does not tell its format"),
     "timeout of a file": (GOOD + 'timeout = "1m"\n', "timeout and directory belong to a command"),
     "bad timeout": (GOOD.replace('file = "wishes.csv"', 'command = ["x"]\ntimeout = "1"'), "timeout: has to look like"),
     "bad intent": (GOOD.replace('file = "wishes.csv"', INTENT.replace("UPDATE", "SET")), "intent: update_mode: Input"),

@@ -115,8 +115,7 @@ def test_a_command_that_fails_enqueues_nothing_and_tells_what_it_said(desk, redi
 @pytest.mark.parametrize(
     ("work", "reason"),
     [
-        ({"file": "/nowhere/wishes.csv"}, "there is no such file"),
-        ({"file": "/nowhere/wishes"}, "the ending of /nowhere/wishes does not tell the format"),
+        ({"file": "/nowhere/wishes.csv"}, "/nowhere/wishes.csv: there is no such file"),
         ({"command": ["/nowhere/command"]}, "/nowhere/command cannot be started"),
     ],
 )

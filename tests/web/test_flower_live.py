@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from browser import DESKTOP, look_like
+from celery import chain
 from model import PROJECT
 from selenium.webdriver.common.by import By
 from serving import SECRET, without_ours
@@ -67,13 +68,18 @@ def tasks(flower):
 
 @pytest.fixture(scope="module")
 def run(flower, running):
-    """Ids of two intents that went through Celery's door, one of which fails in part."""
+    """Ids of two intents that went through Celery's door, one of which fails in part; the first as other languages send it."""
     app = running.celery_app()
-    wishes = ([1801, 1802, 1803], [1042, 1804])
-    sent = [signature(app=app, **STORY, work_item_ids=ids, after_field_value=VALUE).apply_async() for ids in wishes]
-    good, bad = [one.id for one in sent]
+    good, bad = (
+        app.send_task("feishu_batch.update_work_items", kwargs=wish([1801, 1802, 1803]), queue="feishu.intents").id,
+        signature(app=app, **wish([1042, 1804])).delay().id,
+    )
     seen = until(lambda: ended(flower, good, bad), lambda: json.dumps(tasks(flower))[:4000])
     return good, bad, seen
+
+
+def wish(items, **more):
+    return {**STORY, "work_item_ids": items, "after_field_value": VALUE, **more}
 
 
 def ended(flower, good, bad):
@@ -97,6 +103,30 @@ def test_an_intent_reads_as_one_and_names_its_id_and_no_value(run):
     assert VALUE not in json.dumps([seen[good], seen[bad]])
 
 
+def test_an_intent_that_ended_without_a_request_is_revoked_there_too(flower, running):
+    late = signature(app=running.celery_app(), **wish([1805], expires_at="2020-01-01T00:00:00Z")).delay().id
+    until(lambda: tasks(flower).get(late, {}).get("state") == "REVOKED", lambda: json.dumps(tasks(flower).get(late)))
+
+
+def test_an_intent_that_waits_has_started(flower, running):
+    running.lane.pause("for the test", polling=True)
+    try:
+        waiting = signature(app=running.celery_app(), **wish([1809])).delay()
+        until(lambda: waiting.state == "PROGRESS")
+        told = until(lambda: tasks(flower).get(waiting.id))
+        assert until(lambda: tasks(flower)[waiting.id]["state"] == "STARTED", lambda: json.dumps(told))
+    finally:
+        running.lane.resume()
+    until(lambda: tasks(flower)[waiting.id]["state"] == "SUCCESS")
+
+
+def test_the_second_link_of_a_chain_hangs_at_the_first(flower, running):
+    app = running.celery_app()
+    last = chain(signature(app=app, **wish([1806])), signature(app=app, **wish([1807]))).apply_async()
+    told = until(lambda: (seen := tasks(flower).get(last.id, {})).get("state") == "SUCCESS" and seen)
+    assert (told["parent_id"], told["root_id"]) == (last.parent.id, last.parent.id)
+
+
 def test_steps_name_batch_and_job_and_say_what_happened(run):
     _, _, seen = run
     results = {}
@@ -107,13 +137,23 @@ def test_steps_name_batch_and_job_and_say_what_happened(run):
     assert any("'job': 'WORK_ITEM_BATCH_UPDATE-" in result and "'items': " in result for result in submitted)
     polls = results["feishu_batch.poll_job"]
     assert any("'state': 'settled'" in result and "'job':" in result for _, result in polls)
-    assert any("'batch':" in kwargs and "'job':" in kwargs for kwargs, _ in polls)
     assert all("'lane': 'default'" in kwargs for kwargs, _ in polls)
     assert any("'intents_made_known': " in result for _, result in results["feishu_batch.publish"])
     assert all(name.startswith("feishu_batch.") and name != "feishu_batch.finish" for name in results)
+    assert not [name for name in results if name.endswith((".sweep", ".look_at_schedules"))]
     assert not [
         task["name"] for task in seen.values() if task["sent"]
     ]  # the sending of `finish` would rename its intent
+
+
+def test_a_poll_names_the_job_that_caused_it(run, flower, running):
+    """Where the sweep's hint was there first, it has none to name; so several intents are sent, one after the other."""
+    for item in range(1810, 1820):
+        signature(app=running.celery_app(), **wish([item])).delay().get(timeout=PATIENCE)
+        told = [task["kwargs"] for task in tasks(flower).values() if task["name"] == "feishu_batch.poll_job"]
+        if any("'batch':" in kwargs and "'job': 'WORK_ITEM_BATCH_UPDATE-" in kwargs for kwargs in told):
+            return
+    pytest.fail(f"no poll named its job: {told}")
 
 
 def test_no_secret_is_anywhere(run, flower):

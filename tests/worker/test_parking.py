@@ -53,7 +53,11 @@ def door(site, front=None):
     lane, hints = site.lanes["default"], site.intake()._lanes["default"].hints
     publisher = Publisher(site.app, site.redis, site.prefix, site.front, lane, hints)
     progress = ProgressReports(site.app, site.redis, site.prefix, lane, publisher.store)
-    return Parking(front or site.front, {"default": ParkingLane(lane, hints, progress)}, partial(announce, site.app))
+    return Parking(
+        front or site.front,
+        {"default": ParkingLane(lane, hints, progress)},
+        partial(announce, site.app, site.redis, site.prefix),
+    )
 
 
 @pytest.fixture
@@ -76,7 +80,7 @@ def closed_port():
         yield taken.getsockname()[1]
 
 
-NOTHING_YET = ("PROGRESS", {"succeeded": 0, "failed": 0})
+NOTHING_YET = ("PROGRESS", {"total": 2, "succeeded": 0, "failed": 0})
 
 
 def test_an_intent_that_ends_between_the_look_and_the_parking_releases_the_signature(

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from config.catalogue import time_zone
 from config.schedules import ScheduleEntry, load_schedules, schedule_file
-from config.settings import ENV_PREFIX, load_settings
+from config.settings import ENV_PREFIX, Settings, load_settings
 from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
 from worker.cli.options import json_option
 from worker.cli.output import console, iso, print_json, table
@@ -56,8 +56,8 @@ def list_(as_json: bool) -> int:
     settings = load_settings()
     entries = load_schedules(settings)
     out = console()
-    if not entries and not as_json:
-        out.print(_how_to_begin(schedule_file(settings)), soft_wrap=True)
+    if not entries:
+        print_json(out, {"schedules": []}) if as_json else out.print(_how_to_begin(settings), soft_wrap=True)
         return DONE
     session = open_session()
     store = Schedules(session.redis, session.settings.key_prefix)
@@ -99,10 +99,11 @@ def run(name: str, wait: bool, even_if_open: bool) -> int:
 
 
 def _entry(name: str) -> ScheduleEntry:
-    entries = load_schedules(load_settings())
+    settings = load_settings()
+    entries = load_schedules(settings)
     found = [entry for entry in entries if entry.name == name]
     if not found:
-        there = f"there are: {', '.join(entry.name for entry in entries)}" if entries else "the file has no entry"
+        there = f"there are: {', '.join(entry.name for entry in entries)}" if entries else _how_to_begin(settings)
         raise WrongUseError(f"no schedule is named {name!r}; {there}")
     return found[0]
 
@@ -193,7 +194,8 @@ def _record(text: str | None) -> Record | None:
 # --- output ---------------------------------------------------------------------------------------------------------
 
 
-def _how_to_begin(path: object) -> str:
+def _how_to_begin(settings: Settings) -> str:
+    path = schedule_file(settings)
     where = f"{path} has no entry" if path else "There is no file of schedules"
     return (
         f"{where}. Begin with the examples of config/schedule.toml (docs/schedules.md explains them), in the working directory"

@@ -12,18 +12,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from config.file_formats import FORMAT_OF_ENDING
 from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import AS_USUAL, Format, Table, read_rows
 
-_FORMAT_OF = {
-    ".csv": Format.CSV,
-    ".tsv": Format.CSV,
-    ".jsonl": Format.JSONL,
-    ".ndjson": Format.JSONL,
-    ".xlsx": Format.XLSX,
-    ".xlsm": Format.XLSX,
-}
 _FORMATS = ", ".join(f"--format {form.value}" for form in Format)
 _ID_LENGTH = 16
 
@@ -68,10 +61,10 @@ def _format(path: str, kind: str | None) -> Format:
     suffix = Path(path).suffix.lower()
     if suffix == ".xls":
         raise ImportFileError("this is a workbook of the old kind: save it as .xlsx")
-    if suffix not in _FORMAT_OF:
+    if suffix not in FORMAT_OF_ENDING:
         what = "standard input" if path == "-" else f"the ending of {path}"
         raise ImportFileError(f"{what} does not tell the format: give {_FORMATS}")
-    return _FORMAT_OF[suffix]
+    return Format(FORMAT_OF_ENDING[suffix])
 
 
 @contextmanager

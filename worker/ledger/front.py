@@ -155,6 +155,12 @@ class Front:
         pipe.expire(self.keys.revoked, REVOKED_KNOWN_FOR)
         pipe.execute()
 
+    def revoked(self, ids: Collection[str]) -> set[str]:
+        """Which of these somebody asked to revoke, and nobody has canceled yet."""
+        wanted = list(ids)
+        noted = self._redis.zmscore(self.keys.revoked, wanted) if wanted else []
+        return {intent_id for intent_id, score in zip(wanted, noted, strict=True) if score is not None}
+
     def forget_revoked(self, ids: Collection[str]) -> None:
         if ids:
             self._redis.zrem(self.keys.revoked, *ids)

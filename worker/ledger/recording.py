@@ -28,6 +28,7 @@ class NewIntent:
     note: str | None
     items: tuple[int, ...]
     trace: str = ""  # the producer's traceparent
+    canceled: bool = False  # taken back before it was recorded
 
 
 def record_calls(intents: Iterable[NewIntent]) -> Iterator[str]:
@@ -71,6 +72,7 @@ class _Call:
                 str(start),
                 ",".join(map(str, chunk)),
                 intent.trace,
+                intent.canceled,
             ]
         )
         self._items += len(chunk)

@@ -2,9 +2,9 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import get_ident
 from uuid import uuid4
 
@@ -170,9 +170,11 @@ class Intake:
             items += len(intent.work_item_ids)
             if items >= ITEMS_PER_ROUND or time.monotonic() > enough:
                 break
-        ready = [name for name, intents in accepted.items() if self._lanes[name].lane.record(intents)]
+        # Those that are revoked from here on are canceled when they leave the inbox; Celery has not called them revoked yet.
+        revoked = self._front.revoked(done)
+        ready = [name for name, new in accepted.items() if self._lanes[name].lane.record(_marked(new, revoked))]
         self._leave(done)
-        for name in ready:  # only now: what was revoked before it was taken in is canceled by then
+        for name in ready:  # only now: what was revoked meanwhile is canceled by then
             self._lanes[name].hints.submit()
         return len(done)
 
@@ -244,6 +246,11 @@ class Intake:
         self._lanes[name].lane.refuse_rest(entry.number, refusal)
         log.warning("intent.rest_refused", intent_id=intent_id, lane=name, reason=refusal.reason)
         return name
+
+
+def _marked(intents: list[NewIntent], revoked: Collection[str]) -> list[NewIntent]:
+    """Those that were taken back before they were recorded end without touching any cell."""
+    return [replace(one, canceled=one.intent_id in revoked) for one in intents] if revoked else intents
 
 
 def _is_redis_trouble(error: Exception) -> bool:

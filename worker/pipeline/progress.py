@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from feishu_batch.keys import IntentKeys
-from feishu_batch.results import Progress, view_of_record
+from feishu_batch.results import Progress, read_intent, view_of_record
 from worker.ledger.lane import Lane
 
 log = structlog.get_logger("feishu_batch.progress")
@@ -20,10 +20,16 @@ PROGRESS = "PROGRESS"
 _NOT_STORED = (RedisError, OperationalError, BackendError, OSError)
 
 
-def announce(app: Celery, intent_id: str) -> None:
-    """An intent that is in the inbox, where nothing of it can have ended. News as well: a failure is only logged."""
+def told(progress: Progress) -> dict[str, int]:
+    """What `AsyncResult.info` has: of how many items how many have ended, and how."""
+    return {"total": progress.total, **progress.counts()}
+
+
+def announce(app: Celery, redis: Redis, prefix: str, intent_id: str) -> None:
+    """An intent that was in the inbox just now, where nothing of it had ended. News as well: a failure is only logged."""
     try:
-        app.backend.store_result(intent_id, Progress(total=0).counts(), PROGRESS)
+        view = read_intent(redis, prefix, intent_id)
+        app.backend.store_result(intent_id, told(Progress(view.progress.total if view else 0)), PROGRESS)
     except _NOT_STORED as error:
         log.warning("progress.not_stored", error=type(error).__name__)
 
@@ -52,7 +58,7 @@ class ProgressReports:
         if not _is_open(record):
             return False
         view = view_of_record(record["id"], IntentKeys(self._prefix, self._lane.name, number), record, {})
-        self._app.backend.store_result(record["id"], view.progress.counts(), PROGRESS)
+        self._app.backend.store_result(record["id"], told(view.progress), PROGRESS)
         return True
 
     def _records(self, numbers: Iterable[int]) -> list[tuple[int, dict[str, str]]]:

@@ -124,11 +124,14 @@ class Publisher:
 
 
 def outcome_of(view: IntentView) -> dict[str, object] | ItemsFailed | TaskRevokedError:
-    """What a Celery task of this intent returns, or the exception that it fails with. To Celery, all canceled is revoked."""
+    """What a Celery task of this intent returns, or the exception that it fails with.
+
+    All canceled, or all expired, is what Celery calls revoked, in its own words.
+    """
     if view.result is None:
         raise ValueError(f"intent {view.intent_id} has not ended")
     if view.state is IntentState.SUCCEEDED:
         return view.result.to_dict()
-    if view.state is IntentState.CANCELED:
-        return TaskRevokedError("canceled")
+    if view.state in (IntentState.CANCELED, IntentState.EXPIRED):
+        return TaskRevokedError(view.state.value)
     return ItemsFailed.of(view.result.to_dict())

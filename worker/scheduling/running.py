@@ -94,8 +94,10 @@ class Runner:
                             raise RunLostError(f"the run of {entry.name} was taken over")
                         self._store.add(entry.name, tally.take(put))
                         on_put(put)
-            except (CommandError, ImportFileError) as error:
+            except CommandError as error:
                 tally.reasons.append(str(error))
+            except ImportFileError as error:
+                tally.reasons.append(f"{entry.file}: {error}" if entry.file else str(error))
             except KeyboardInterrupt:
                 tally.reasons.append("it was interrupted")
             except OSError as error:

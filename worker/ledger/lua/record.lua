@@ -4,7 +4,8 @@
 -- ARGV  1 JSON: {"after": number that must have been recorded before, or "", "groups": [[digest, spec, column name, mode], …],
 --                "intents": [[number, intent id, index of its group from 1, priority, enqueued at (ms), expires at (ms) or "",
 --                             keep every change (bool), note or "", total of items, all items, comma-separated ("" after the
---                             first chunk), items recorded before this chunk, the chunk's items, comma-separated, trace or ""], …]}
+--                             first chunk), items recorded before this chunk, the chunk's items, comma-separated, trace or "",
+--                             taken back before this (bool): it ends as canceled, and meets no other change], …]}
 --         All numbers but the index are strings: a double would not hold an id.
 -- Returns {ready groups touched (0|1), intents ended}
 -- Invariants: a cell has at most one owner; behind it the changes stand in the order of their numbers; a chunk is recorded once.
@@ -73,7 +74,7 @@ local function read(row, group)
   }
 end
 
-local function new_record(intent)
+local function new_record(intent, stop)
   redis.call('ZADD', P .. 'open-intents', intent.enqueued_at, intent.number)
   count('opn', tonumber(intent.total))
   count('rec', tonumber(intent.total))
@@ -85,14 +86,15 @@ local function new_record(intent)
   if intent.keep then set('k', '1') end
   if intent.note ~= '' then set('nt', intent.note) end
   if intent.trace ~= '' then set('tc', intent.trace) end
+  if stop then set('stop', stop) end
   if intent.expires_at ~= '' then
     set('x', intent.expires_at)
-    redis.call('ZADD', P .. 'expiring', intent.expires_at, intent.number)
+    if not stop then redis.call('ZADD', P .. 'expiring', intent.expires_at, intent.number) end
   end
   redis.call('HSET', intent.record, unpack(fields))
 end
 
--- The intent of this row and the outcome letter if it was ended meanwhile; nil if this chunk is not the one to be recorded now.
+-- The intent of this row and the outcome letter if it was ended before this; nil if this chunk is not the one to be recorded now.
 local function begin(row)
   local known = redis.call('HMGET', P .. 'intent:' .. row[1], 'nx', 'tot', 'stop', 'g')
   if known[2] then
@@ -100,9 +102,9 @@ local function begin(row)
     return read(row, group_begun(known[4])), known[3]
   end
   if row[11] ~= '0' then return nil end
-  local intent = read(row, group_at(row[3]))
-  new_record(intent)
-  return intent
+  local intent, stop = read(row, group_at(row[3])), row[14] and 'c' or nil
+  new_record(intent, stop)
+  return intent, stop
 end
 
 -- What the newest pending change of an owned cell means for ours: nil, or its number, group, and whether it stands behind.
