@@ -91,6 +91,8 @@ class Submitter:
         self._hints.arrived(TaskName.SUBMIT_BATCH)
         if wait:
             return {"state": "waiting", "slot_opens_in": round(wait, 3)}
+        if self._lane.paused():  # before the token: a lane that stopped for its credentials must not go on trying them
+            return {"state": str(Standstill.PAUSED)}
         token = self._token()
         if token is None:
             return {"state": "no token"}
@@ -156,10 +158,10 @@ class Submitter:
         answer: Accepted | RemoteError | None = None
         if step is None:
             answer = self._send(batch, token)
-            if answer is not None:
-                self._lane.troubles.note("submit", trouble_of(answer))
             if isinstance(answer, RemoteError):
                 answer = self._blame.judged(batch, answer)
+            if answer is not None:  # as it was judged: what is an intent's fault is no trouble with the remote system
+                self._lane.troubles.note("submit", trouble_of(answer))
             if answer is None:
                 step = _put_back(batch)
             else:
