@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from worker.catalogue.models import Code
 from worker.ledger.scripts import script_text
 from worker.metrics import catalogue
 
@@ -111,6 +112,11 @@ def test_the_scripts_and_the_metrics_have_the_same_bounds():
     for histogram in (one for one in catalogue.METRICS if isinstance(one, catalogue.Histogram)):
         [bounds] = re.findall(rf"^  {histogram.field} = {{(.*)}},", text, re.MULTILINE)
         assert tuple(map(int, bounds.split(", "))) == histogram.bounds
+
+
+def test_what_the_catalogue_refuses_is_a_class_of_its_own():
+    text = script_text("refuse")
+    assert [code for code in Code if f"{code} = 'refused_at_intake'" not in text] == []
 
 
 def test_the_scripts_and_the_metrics_have_the_same_reasons():

@@ -14,6 +14,8 @@ function ask(heading, body, ...buttons) {
   $("dialog-buttons").replaceChildren(...buttons.map(([value, text, className]) => {
     const node = make("button", className, text);
     node.value = value;
+    if (!value) node.type = "button"; // so that Enter in a field does what was asked for, not the way back
+    if (!value) node.addEventListener("click", () => dialog.close(""));
     return node;
   }));
   dialog.returnValue = "";
@@ -58,7 +60,9 @@ export const retryIntent = (id) => retry({ intent: id });
 export const retryReason = (group) => retry({ code: group.code, lane: group.lane, since_at: state.failures.since });
 
 async function retry(what) {
-  let plan = await post("/api/retry", what);
+  const slow = setTimeout(() => toast({ told: "Looking at what was enqueued since …" }), 400);
+  let plan = await post("/api/retry", what).finally(() => clearTimeout(slow));
+  $("toast").hidden = true;
   while (!plan.error && !plan.told) plan = await confirmed(what, plan);
   if (plan.error || plan.told !== " ") toast(plan);
 }

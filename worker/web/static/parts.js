@@ -15,7 +15,12 @@ export function put(node, text) { if (node.textContent !== text) node.textConten
 export function button(text, className, act) {
   const node = make("button", className, text);
   node.type = "button";
-  node.addEventListener("click", act);
+  let busy = false; // a second click, of a double click too, does not ask for the same again
+  node.addEventListener("click", async (event) => {
+    if (busy || event.detail > 1) return;
+    busy = true;
+    try { await act(); } finally { busy = false; }
+  });
   return node;
 }
 

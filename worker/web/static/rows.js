@@ -10,8 +10,9 @@ function standing(lane) {
   return state.inbox.intents ? ["Taking in", "busy"] : ["Idle", "good"];
 }
 
-function troubled(one) {
+function troubled(one, lane) {
   const doing = { submit: "Sending", poll: "Asking for jobs" }[one.what];
+  if (!lane.cells) return `${doing} failed ${since(one.since)} ago, and nothing is left to try again: ${one.error}`;
   return `${doing} has failed for ${since(one.since)}, it is tried again: ${one.error}`;
 }
 
@@ -27,7 +28,7 @@ function timeLeft(lane) {
 }
 
 export function laneCard() {
-  const name = make("span", "name"), pill = make("span", "pill"), steer = button("", "small acting", () => {});
+  const name = make("span", "name"), pill = make("span", "pill"), steer = button("", "small acting", () => (lane.pause ? resumeLane(lane) : pauseLane(lane)));
   const why = make("p", "why"), left = make("p", "left"), more = make("p", "soft");
   const stats = make("dl", "stats"), chart = make("div", "chart"), caption = make("p", "soft");
   chart.setAttribute("role", "img");
@@ -38,16 +39,16 @@ export function laneCard() {
   ready.append(readyText, " ", readyMore);
   const node = make("article", "card lane", make("div", "top", name, pill, steer), why, make("div", "", left, more), stats, make("div", "", chart, caption));
   let lane;
-  steer.addEventListener("click", () => (lane.pause ? resumeLane(lane) : pauseLane(lane)));
   node.show = (now) => {
     lane = now;
     put(name, lane.name);
+    node.setAttribute("aria-label", `Lane ${lane.name}`);
     const [word, kind] = standing(lane);
     put(pill, word).className = `pill ${kind}`;
     put(steer, lane.pause ? "Resume" : "Pause").className = `small acting${lane.pause ? " main" : ""}`;
     steer.setAttribute("aria-label", `${lane.pause ? "Resume" : "Pause"} lane ${lane.name}`);
     why.hidden = !lane.pause && !lane.troubles.length;
-    if (!lane.pause) put(why, lane.troubles.map(troubled).join(" "));
+    if (!lane.pause) put(why, lane.troubles.map((one) => troubled(one, lane)).join(" "));
     else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
     const [head, below] = timeLeft(lane);
     put(left, head);
@@ -93,6 +94,8 @@ export function intentRow(first) {
     row = now;
     put(label, row.note || row.id);
     label.title = row.id;
+    cancel.setAttribute("aria-label", `Cancel intent ${label.textContent}`);
+    retry.setAttribute("aria-label", `Retry what failed of intent ${label.textContent}`);
     put(when, row.ended_at ? `${row.state} ${since(row.ended_at)} ago` : `for ${since(row.enqueued_at)}`);
     put(what, [row.what, state.about.several_lanes ? `lane ${row.lane}` : "", row.note ? row.id : ""].filter(Boolean).join(" · "));
     const shown = ORDER.filter((kind) => row[kind]);
@@ -119,6 +122,7 @@ export function failureRow(first) {
     put(why, group.reason && group.reason !== group.code ? group.reason : "");
     why.hidden = !why.textContent;
     retry.hidden = !group.code;
+    retry.setAttribute("aria-label", `Retry what failed with ${group.code} in lane ${group.lane}`);
     const key = `${group.count} ${group.items.map((one) => one.item).join()}`;
     if (items.dataset.items !== key) {
       items.dataset.items = key;
