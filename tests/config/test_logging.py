@@ -161,3 +161,30 @@ def test_settings_may_be_logged():
     stream = to_json()
     get_logger("a").info("started", settings=Settings(plugin_secret="s3cr3t", redis_url="redis://:s3cr3t@h"))
     assert "s3cr3t" not in stream.getvalue()
+
+
+def test_what_every_line_has_comes_first_and_a_traceback_last():
+    stream = to_json()
+    bind_ids(lane="default")
+    try:
+        int("x")
+    except ValueError:
+        get_logger("a").exception("batch.crashed", size=50, batch=7)
+    line = stream.getvalue()
+    assert list(json.loads(line)) == ["timestamp", "level", "event", "lane", "batch", "size", "logger", "exception"]
+
+
+def test_values_of_fields_are_there_only_if_they_are_asked_for():
+    told = {
+        "after_field_value": "x-value",
+        "error": "no option …",
+        "error_with_values": "no option x-value",
+        "batch": 7,
+    }
+    stream = to_json()
+    get_logger("a").warning("batch.not_accepted", **told)
+    assert "x-value" not in stream.getvalue()
+    assert lines(stream)[0]["error"] == "no option …"
+    asked = to_json(log_values=True)
+    get_logger("a").warning("batch.not_accepted", **told)
+    assert told.items() <= lines(asked)[0].items()

@@ -1,5 +1,6 @@
 """From the inbox into a lane of the ledger: in the order of enqueueing, again and again the same."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.catalogue.gate import Check, without_catalogue
-from worker.catalogue.models import Refusal
+from worker.catalogue.models import QUOTING, Refusal
 from worker.ledger.front import Front, IntakeRound
 from worker.ledger.lane import Lane
 from worker.ledger.recording import NewIntent
@@ -22,7 +23,8 @@ from worker.ledger.records import InboxEntry, Outcome, OutcomeKind
 from worker.pipeline.entries import id_and_items, new_intent
 from worker.pipeline.hints import IntakeHints, LaneHints
 
-log = structlog.get_logger("feishu_batch.intake")
+LOGGER = "feishu_batch.intake"
+log = structlog.get_logger(LOGGER)
 
 ENTRIES_PER_ROUND = 200
 ITEMS_PER_ROUND = 5_000  # bounds one pipeline, so that a round of large intents does not hold the worker for long
@@ -174,6 +176,7 @@ class Intake:
         self._leave(done)
         for name in ready:  # only now: what was revoked before it was taken in is canceled by then
             self._lanes[name].hints.submit()
+        _tell(done)
         return len(done)
 
     def _leave(self, done: dict[str, tuple[InboxEntry, str]]) -> None:
@@ -237,7 +240,7 @@ class Intake:
             self._refuse(entry, intent_id, items, refusal)
             return self._default_lane
         self._lanes[name].lane.refuse_rest(entry.number, refusal)
-        log.warning("intent.rest_refused", intent_id=intent_id, lane=name, reason=refusal.reason)
+        log.warning("intent.rest_refused", intent_id=intent_id, number=entry.number, lane=name, reason=refusal.reason)
         return name
 
     def _refuse(
@@ -247,8 +250,17 @@ class Intake:
         refused = self._lanes[lane or self._default_lane].lane.refuse(
             entry.number, intent_id, entry.enqueued_at_ms, items, refusal
         )
-        log.warning("intent.refused", intent_id=intent_id, reason=refusal.reason)
+        reason = "reason_with_values" if refusal.code in QUOTING else "reason"
+        told = {"code": refusal.code, reason: refusal.reason}
+        log.warning("intent.refused", intent_id=intent_id, number=entry.number, lane=lane or self._default_lane, **told)
         return refused
+
+
+def _tell(done: Mapping[str, tuple[InboxEntry, str]]) -> None:
+    """Asked once whether anybody wants to know: there may be thousands a second."""
+    if logging.getLogger(LOGGER).isEnabledFor(logging.DEBUG):
+        for intent_id, (entry, lane) in done.items():
+            log.debug("intent.taken_in", intent_id=intent_id, number=entry.number, lane=lane)
 
 
 def _is_redis_trouble(error: Exception) -> bool:

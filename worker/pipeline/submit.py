@@ -30,6 +30,7 @@ from worker.pipeline.blame import Blame
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.leave import Leave
 from worker.pipeline.polling import back_off, next_poll_delay, size_class, tolerated_lag
+from worker.pipeline.telling import intents_of, said, values_of
 from worker.remote.client import RemoteClient
 from worker.remote.errors import (
     BatchRefused,
@@ -267,12 +268,17 @@ class Submitter:
         self, batch: Batch, step: Step, answer: Accepted | RemoteError | None, advanced: Advanced
     ) -> dict[str, object]:
         report: dict[str, object] = {"batch": batch.number, "items": len(batch.items), "state": str(step.then)}
+        told: dict[str, object]
         if isinstance(answer, Accepted):
             report["job"] = answer.task_id
-            log.info("batch.accepted", **report, field=batch.spec.field_key, tries=batch.tries, log_id=answer.log_id)
+            told = {"field": batch.spec.field_key, "intents": intents_of(batch), **values_of(batch)}
+            log.info("batch.accepted", **report, **told, tries=batch.tries, log_id=answer.log_id)
         else:
-            report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": str(answer or "")}
-            log.warning("batch.not_accepted", **report, kind=batch.kind, tries=batch.tries)
+            error = str(answer or "")
+            report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": error}
+            told = {**said("error", error, batch), "intents": intents_of(batch), **values_of(batch)}
+            told |= {"answer": word_of(answer)} if answer else {}
+            log.warning("batch.not_accepted", **(report | told), kind=batch.kind, tries=batch.tries)
         if advanced.stale:
             report["state"] = "taken over"
         return report
