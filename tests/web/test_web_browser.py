@@ -78,7 +78,8 @@ def test_an_empty_ledger_says_how_to_begin(driver, tmp_path, own_redis_url, save
 
 
 def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
-    put(stack, [*range(1200, 1290), 1042], note=CHINESE).wait(PATIENCE)
+    handle = put(stack, [*range(1200, 1290), 1042], note=CHINESE)
+    handle.wait(PATIENCE)
     see(opened, "#intents li", "90 succeeded, 1 failed")
     see(opened, "#failures", "NoPermissionToModify")
     see(opened, "#recent", "of 50")
@@ -88,12 +89,13 @@ def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
     before = int(stack.redis.get(stack.front.keys.sequence))
     press(opened, "Back", "#dialog")
     assert int(stack.redis.get(stack.front.keys.sequence)) == before  # asking enqueued nothing
-    press(opened, "Retry", "#intents")
+    retry = f'[aria-label="Retry what failed of intent {CHINESE}"]'
+    opened.find_element(By.CSS_SELECTOR, retry).click()
     see(opened, "#dialog", "1 item of 1 intent can be enqueued once more")
     press(opened, "Retry 1 item", "#dialog")
     see(opened, "#toast", "1 item of 1 intent is enqueued once more.")
-    see(opened, "#intents", "retry of ")
-    press(opened, "Retry", "#intents li:nth-child(2)")
+    see(opened, "#intents", f"retry of {handle.intent_id}")
+    opened.find_element(By.CSS_SELECTOR, retry).click()
     see(opened, "#dialog", "left alone: retried already")
     press(opened, "Close", "#dialog")
 

@@ -98,6 +98,9 @@ def retry(session: Session, order: Retry) -> dict[str, Any]:
     if order.confirmed != shown["digest"]:
         return {**shown, "changed": True}
     done = _plan(enqueue_again(session, decisions))
+    if not done["items"]:  # somebody else was faster
+        why = "; ".join(one["why"] for one in done["left"]) or "nothing of it can be retried any more"
+        return {"told": f"Nothing is enqueued once more: {why}."}
     what = f"{some(done['items'], 'item')} of {some(done['intents'], 'intent')}"
     return {"told": f"{what} {'is' if done['items'] == 1 else 'are'} enqueued once more."}
 
@@ -169,9 +172,9 @@ class Actions:
                 return refused(400, "The request is not understood: load the page again.")
             answer = await _answered(lambda: work(self.session, order), few)
             client = request.client.host if request.client else ""
-            log.info(
-                "page.order", order=name, **order.model_dump(exclude_none=True), status=answer.status_code, by=client
-            )
+            asked = order.model_dump(exclude_none=True)
+            ids = {"intent_id": asked.pop("intent")} if "intent" in asked else {}
+            log.info("page.order", order=name, **ids, **asked, status=answer.status_code, by=client)
             return answer
 
         return act
