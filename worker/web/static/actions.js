@@ -30,10 +30,10 @@ let fading = 0;
 
 function toast(answer) {
   $("toast").className = answer.error ? "toast failed" : "toast";
+  $("toast").hidden = false; // before its text: only what changes while it is there is read out
   put($("toast"), answer.error || answer.told);
-  $("toast").hidden = false;
   clearTimeout(fading);
-  fading = setTimeout(() => { $("toast").hidden = true; }, answer.error ? 12000 : 6000);
+  fading = setTimeout(() => { put($("toast"), "").hidden = true; }, answer.error ? 12000 : 6000);
 }
 
 const BACK = ["", "Back", ""];
@@ -62,7 +62,7 @@ export const retryReason = (group) => retry({ code: group.code, lane: group.lane
 async function retry(what) {
   const slow = setTimeout(() => toast({ told: "Looking at what was enqueued since …" }), 400);
   let plan = await post("/api/retry", what).finally(() => clearTimeout(slow));
-  $("toast").hidden = true;
+  put($("toast"), "").hidden = true;
   while (!plan.error && !plan.told) plan = await confirmed(what, plan);
   if (plan.error || plan.told !== " ") toast(plan);
 }
