@@ -28,6 +28,8 @@ _FIRST: Final = ("timestamp", "level", "event", "lane", "intent_id", "batch", "j
 # Keys of a line that hold values of fields, or a text that quotes one: there only with FEISHU_BATCH_LOG_VALUES.
 _VALUES: Final = frozenset({"before_field_value", "after_field_value"})
 _WITH_VALUES: Final = "_with_values"
+# Celery logs a message that it cannot use as a whole: with the values, and behind them the headers.
+_WHOLE_MESSAGE: Final = re.compile(r"(?P<before>The full contents of the message body was:|\nbody:).*", re.DOTALL)
 
 
 def setup_logging(settings: Settings, stream: TextIO | None = None) -> None:
@@ -107,7 +109,10 @@ def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 
 def _without_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {key: item for key, item in event.items() if key not in _VALUES and not key.endswith(_WITH_VALUES)}
+    kept = {key: item for key, item in event.items() if key not in _VALUES and not key.endswith(_WITH_VALUES)}
+    if isinstance(text := kept.get("event"), str):
+        kept["event"] = _WHOLE_MESSAGE.sub(r"\g<before> …", text)
+    return kept
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -3,9 +3,11 @@
 import io
 import json
 import logging
+import re
 
 import pytest
 import structlog
+from celery.worker.consumer.consumer import INVALID_TASK_ERROR, MESSAGE_DECODE_ERROR, UNKNOWN_FORMAT, UNKNOWN_TASK_ERROR
 
 from config.logging import bind_ids, clear_ids, get_logger, redacted, redacted_text, setup_logging
 from config.settings import Settings
@@ -188,3 +190,19 @@ def test_values_of_fields_are_there_only_if_they_are_asked_for():
     asked = to_json(log_values=True)
     get_logger("a").warning("batch.not_accepted", **told)
     assert told.items() <= lines(asked)[0].items()
+
+
+@pytest.mark.parametrize(
+    "text", [UNKNOWN_FORMAT, UNKNOWN_TASK_ERROR, INVALID_TASK_ERROR, MESSAGE_DECODE_ERROR], ids=lambda text: text[:30]
+)
+def test_a_message_that_celery_throws_away_is_not_logged_whole(text):
+    parts = ["x"] * (text.count("%s") + text.count("%r"))
+    before = re.split("message body was:|\\nbody:", text)[0]
+    parts[before.count("%s") + before.count("%r")] = "a value that nobody may read"
+    stream = to_json()
+    logging.getLogger("celery.worker.consumer").error(text, *parts)
+    assert "nobody may read" not in stream.getvalue()
+    assert lines(stream)[0]["event"].endswith("…")
+    asked = to_json(log_values=True)
+    logging.getLogger("celery.worker.consumer").error(text, *parts)
+    assert "nobody may read" in asked.getvalue()
