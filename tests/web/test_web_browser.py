@@ -161,6 +161,22 @@ def test_every_button_has_a_name_of_its_own(opened, stack):
     assert len(acting) == len(set(acting))
 
 
+def test_a_long_dialog_begins_at_its_beginning_and_its_buttons_stay_in_sight(opened, stack):
+    handle = put(stack, [1801, 1802], value="a long value " * 3000)
+    handle.wait(PATIENCE)
+    look_like(opened, PHONE)
+    opened.find_element(By.ID, "find-id").send_keys(handle.intent_id, Keys.ENTER)
+    press(opened, "Show values", "#dialog")
+    see(opened, "#dialog", "a long value a long value")
+    top, bottom, height = opened.execute_script(
+        "const at = (id) => document.getElementById(id).getBoundingClientRect();"
+        "return [at('dialog-title').top, at('dialog-buttons').bottom, innerHeight]"
+    )
+    assert 0 <= top < bottom <= height
+    assert opened.switch_to.active_element.get_attribute("id") == "dialog-title"
+    press(opened, "Close", "#dialog")
+
+
 def test_an_intent_is_found_by_its_id_and_shows_its_value_only_when_asked(opened, stack):
     handle = put(
         stack, range(1500, 1503), value="a value of some secrecy <b>&amp;", note="<img src=x onerror=alert(1)>"

@@ -1,7 +1,7 @@
 // What one can do: each asks in a dialog first, and tells in a toast what was done.
 
 import { post, said } from "./connection.js";
-import { $, counts, make, n, put, some, state } from "./parts.js";
+import { $, WORDS, counts, make, n, put, some, state } from "./parts.js";
 
 let answered = null; // takes the answer of the dialog that is open
 
@@ -20,6 +20,8 @@ function ask(heading, body, ...buttons) {
   }));
   dialog.returnValue = "";
   if (!dialog.open) dialog.showModal();
+  ($("dialog-body").querySelector("input") ?? $("dialog-title")).focus(); // a button would scroll a long dialog to its end
+  dialog.scrollTop = 0;
   return new Promise((resolve) => { answered = (value) => { answered = null; resolve(value); }; });
 }
 
@@ -107,7 +109,7 @@ function intentBody(told) {
     ["New value", "after_field_value" in group ? JSON.stringify(group.after_field_value) : ""],
     ["Enqueued", when(told.enqueued_at)], ["Expires", when(told.expires_at)], ["Ended", when(told.completed_at)], ["Requests", told.requests ? n(told.requests) : ""],
   ].filter(([, value]) => value);
-  const rows = told.items.map((one) => make("li", "", make("strong", "", `${n(one.count)} ${one.state}`),
+  const rows = told.items.map((one) => make("li", "", make("strong", "", `${n(one.count)} ${WORDS[one.state] ?? one.state}`),
     [one.code, one.reason !== one.code ? one.reason : null, one.batch ? `batch ${one.batch}` : null, one.job ? `job ${one.job}` : null].filter(Boolean).map((part) => ` · ${part}`).join(""),
     make("div", "soft", one.first.join(", ") + (one.count > one.first.length ? ` and ${n(one.count - one.first.length)} more` : ""))));
   if (told.more_standings) rows.push(make("li", "soft", `and ${n(told.more_standings)} more standings; see: feishu-batch show ${told.intent_id}`));

@@ -55,7 +55,7 @@ export function span(seconds) {
 export const since = (moment) => span(state.now - moment);
 
 export const ORDER = ["succeeded", "failed", "superseded", "canceled", "expired", "in_flight", "pending"];
-const WORDS = { in_flight: "in a request", pending: "waiting" };
+export const WORDS = { in_flight: "in a request", "in flight": "in a request", pending: "waiting" };
 
 export function counts(row) {
   return ORDER.filter((kind) => row[kind]).map((kind) => `${n(row[kind])} ${WORDS[kind] ?? kind}`).join(", ");

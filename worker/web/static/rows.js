@@ -21,7 +21,7 @@ function timeLeft(lane) {
   const more = state.inbox.intents ? ", and what is in the inbox" : "";
   const still = lane.pause ? " once it goes on" : "";
   return {
-    requests: [`At least ${span(lane.requests_left * state.about.slot)}${still}`, `${some(lane.requests_left, "request")}, and their jobs${more}`],
+    requests: [`At least ${span(lane.requests_left * state.about.slot)}${still}`, `${some(lane.requests_left, "request")}, and ${lane.requests_left === 1 ? "its job" : "their jobs"}${more}`],
     unknown: ["Time left not known yet", "The inbox has to be taken in first"],
     jobs: ["Until the open jobs end", "How long they take is up to Feishu Project"],
     nothing: ["Nothing to do", ""],
@@ -50,7 +50,7 @@ export function laneCard() {
     steer.setAttribute("aria-label", `${lane.pause ? "Resume" : "Pause"} lane ${lane.name}`);
     why.hidden = !lane.pause && !lane.troubles.length;
     if (!lane.pause) put(why, lane.troubles.map((one) => troubled(one, lane)).join(" · "));
-    else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
+    else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason.replace(/\.$/, "")}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
     const [head, below] = timeLeft(lane);
     put(left, head);
     put(more, below);
