@@ -24,17 +24,27 @@ _NAMED_SECRET: Final = re.compile(
 )
 _QUIET: Final = ("celery", "kombu", "amqp", "billiard", "httpx", "httpcore", "asyncio", "redis")
 _DEEPEST: Final = 6
+_FIRST: Final = ("timestamp", "level", "event", "lane", "intent_id", "batch", "job")
+# Keys of a line that hold values of fields, or a text that quotes one: there only with FEISHU_BATCH_LOG_VALUES.
+_VALUES: Final = frozenset({"before_field_value", "after_field_value"})
+_WITH_VALUES: Final = "_with_values"
+# Celery logs a message that it cannot use as a whole: with the values, and behind them the headers.
+_WHOLE_MESSAGE: Final = re.compile(r"(?P<before>The full contents of the message body was:|\nbody:).*", re.DOTALL)
 
 
 def setup_logging(settings: Settings, stream: TextIO | None = None) -> None:
     """Routes structlog and the standard library's logs to `stream` (stderr). Calling it again replaces what it set up."""
     stream = stream or sys.stderr
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
+    as_json = is_json(settings, stream)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_shared(),
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_ending(stream, as_json)],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([] if settings.log_values else [_without_values]),
+                *_ending(stream, as_json),
+            ],
         )
     )
     root = logging.getLogger()
@@ -52,6 +62,10 @@ def setup_logging(settings: Settings, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,  # a fork or a second setup must not keep the old stream
     )
+
+
+def is_json(settings: Settings, stream: TextIO) -> bool:
+    return settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -94,6 +108,20 @@ def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
     return {key: MASK if _is_secret(key, item) else redacted(item) for key, item in event.items()}
 
 
+def _without_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    kept = {key: item for key, item in event.items() if key not in _VALUES and not key.endswith(_WITH_VALUES)}
+    if isinstance(text := kept.get("event"), str):
+        kept["event"] = _WHOLE_MESSAGE.sub(r"\g<before> …", text)
+    return kept
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What every line has comes first, the traceback last."""
+    first = {key: event.pop(key) for key in _FIRST if key in event}
+    last = {key: event.pop(key) for key in ("exception",) if key in event}
+    return {**first, **event, **last}
+
+
 def _shared() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
@@ -112,4 +140,4 @@ def _ending(stream: TextIO, as_json: bool) -> list[Processor]:
         if as_json
         else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)
     )
-    return [structlog.processors.format_exc_info, _redact, renderer]
+    return [structlog.processors.format_exc_info, _redact, _in_order, renderer]

@@ -107,6 +107,10 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
         "auto", description="How log lines look: console, json, or auto: console on a terminal, json elsewhere."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least log level shown.")
+    log_values: bool = Field(
+        default=False,
+        description="Whether log lines hold the values of fields: those that are sent, and those that an error quotes.",
+    )
     otel: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether the workers send traces by OpenTelemetry: on, off, or auto: where OTEL_EXPORTER_OTLP_ENDPOINT is set.",

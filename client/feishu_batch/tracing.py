@@ -2,9 +2,15 @@
 
 import re
 import sys
+from typing import Any
 
 # W3C trace context, version 00: trace id, span id, whether it is sampled.
 TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-0([01])")
+
+
+def traceparent_in(header: Any) -> str:
+    """Of a message's header, whoever wrote it; empty if it is none."""
+    return header if isinstance(header, str) and TRACEPARENT.fullmatch(header) else ""
 
 
 def current_traceparent() -> str:

@@ -189,6 +189,12 @@ def test_status_says_that_the_remote_system_cannot_be_reached_until_it_can(comma
     [trouble] = lane["troubles"]
     assert (trouble["what"], trouble["error"]) == ("submit", "the connection was refused")
     assert 0 <= trouble["for"] < 5
+    assert (
+        "sending failed 0 s ago, and nothing is left to try again: the connection was refused"
+        in command("status").stdout
+    )
+    command.enqueue(1)
+    ledger.take_in()
     assert "sending has failed for 0 s, it is tried again: the connection was refused" in command("status").stdout
     ledger.lane.troubles.note("submit", None)
     assert "TROUBLE" not in command("status").stdout

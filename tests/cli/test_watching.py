@@ -2,6 +2,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from feishu_batch.keys import IntentKeys
+from worker.operating.views import Failures
 from worker.operating.watching import Listed, Watch
 
 
@@ -40,3 +41,21 @@ def test_a_look_that_redis_does_not_answer_loses_nothing(fails_at):
     watch.look()
     assert watch.is_over
     assert (watch.totals().succeeded, watch.totals().failed) == (2, 2)
+
+
+def refusal(log_id, code="20050"):
+    return {"code": code, "reason": f"Value Is Wrong (code 20050, log id {log_id})"}
+
+
+def test_failures_are_grouped_by_reason_whichever_request_failed_for_it():
+    failures, others = Failures(), Failures()
+    failures.add(
+        "a", {"1": refusal("b9a1"), "2": refusal("b9a1"), "3": {"code": "x", "reason": "only the log (log id 1)"}}
+    )
+    others.add("b", {"4": refusal("07c4"), "5": {"code": "x", "reason": "only the log (log id 2)"}})
+    assert next(group.reason for group in others.groups()) == refusal("07c4")["reason"]  # all of one request: whole
+    failures.join(others)
+    assert [(group.count, group.reason) for group in failures.groups()] == [
+        (3, "Value Is Wrong (code 20050)"),
+        (2, "only the log"),
+    ]

@@ -3,6 +3,7 @@ import json
 import pytest
 from celery import Celery, chain
 from intent_factory import content
+from opentelemetry.sdk.trace import TracerProvider
 
 from feishu_batch import IntentError, parse_intent, signature
 from feishu_batch.names import QUEUE_INTENTS, TASK_UPDATE_WORK_ITEMS
@@ -31,6 +32,14 @@ def test_without_an_id_of_its_own_each_sending_is_another_intent(redis_url, redi
     headers = [json.loads(message)["headers"] for message in redis.lrange(QUEUE_INTENTS, 0, -1)]
     assert [one["id"] for one in reversed(headers)] == sent
     assert len(set(sent)) == 3
+
+
+def test_a_signature_that_is_made_in_a_trace_carries_it():
+    assert "headers" not in signature(**content()).options
+    with TracerProvider(shutdown_on_exit=False).get_tracer("app").start_as_current_span("a request") as above:
+        made = signature(**content())
+    context = above.get_span_context()
+    assert made.options["headers"] == {"traceparent": f"00-{context.trace_id:032x}-{context.span_id:016x}-01"}
 
 
 def test_a_bad_intent_is_refused_when_the_signature_is_made():

@@ -3,9 +3,11 @@
 import io
 import json
 import logging
+import re
 
 import pytest
 import structlog
+from celery.worker.consumer.consumer import INVALID_TASK_ERROR, MESSAGE_DECODE_ERROR, UNKNOWN_FORMAT, UNKNOWN_TASK_ERROR
 
 from config.logging import bind_ids, clear_ids, get_logger, redacted, redacted_text, setup_logging
 from config.settings import Settings
@@ -161,3 +163,46 @@ def test_settings_may_be_logged():
     stream = to_json()
     get_logger("a").info("started", settings=Settings(plugin_secret="s3cr3t", redis_url="redis://:s3cr3t@h"))
     assert "s3cr3t" not in stream.getvalue()
+
+
+def test_what_every_line_has_comes_first_and_a_traceback_last():
+    stream = to_json()
+    bind_ids(lane="default")
+    try:
+        int("x")
+    except ValueError:
+        get_logger("a").exception("batch.crashed", size=50, batch=7)
+    line = stream.getvalue()
+    assert list(json.loads(line)) == ["timestamp", "level", "event", "lane", "batch", "size", "logger", "exception"]
+
+
+def test_values_of_fields_are_there_only_if_they_are_asked_for():
+    told = {
+        "after_field_value": "x-value",
+        "error": "no option …",
+        "error_with_values": "no option x-value",
+        "batch": 7,
+    }
+    stream = to_json()
+    get_logger("a").warning("batch.not_accepted", **told)
+    assert "x-value" not in stream.getvalue()
+    assert lines(stream)[0]["error"] == "no option …"
+    asked = to_json(log_values=True)
+    get_logger("a").warning("batch.not_accepted", **told)
+    assert told.items() <= lines(asked)[0].items()
+
+
+@pytest.mark.parametrize(
+    "text", [UNKNOWN_FORMAT, UNKNOWN_TASK_ERROR, INVALID_TASK_ERROR, MESSAGE_DECODE_ERROR], ids=lambda text: text[:30]
+)
+def test_a_message_that_celery_throws_away_is_not_logged_whole(text):
+    parts = ["x"] * (text.count("%s") + text.count("%r"))
+    before = re.split("message body was:|\\nbody:", text)[0]
+    parts[before.count("%s") + before.count("%r")] = "a value that nobody may read"
+    stream = to_json()
+    logging.getLogger("celery.worker.consumer").error(text, *parts)
+    assert "nobody may read" not in stream.getvalue()
+    assert lines(stream)[0]["event"].endswith("…")
+    asked = to_json(log_values=True)
+    logging.getLogger("celery.worker.consumer").error(text, *parts)
+    assert "nobody may read" in asked.getvalue()

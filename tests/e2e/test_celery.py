@@ -15,6 +15,17 @@ from feishu_batch import IntentConflict, IntentError, ItemsFailed
 REFUSED = next(iter(REFUSING))
 
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(("header", "kept"), [(TRACE, TRACE), ("nonsense", None), (7, None)])
+def test_the_trace_of_a_message_goes_along_with_its_intent(stack, app, header, kept):
+    result = send(app, headers={"traceparent": header})
+    result.get(timeout=15)
+    number, lane = stack.front.locate(result.id)
+    assert stack.redis.hget(f"{stack.settings.key_prefix}:{{{lane}}}:intent:{number}", "tc") == kept
+
+
 def test_a_task_sent_by_name_returns_the_counts(stack, app):
     result = send(app)
     told = result.get(timeout=15)

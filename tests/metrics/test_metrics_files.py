@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from worker.catalogue.models import Code
 from worker.ledger.scripts import script_text
 from worker.metrics import catalogue
 
@@ -106,11 +107,25 @@ def test_the_panels_of_the_dashboard_do_not_overlap_and_their_lane_is_chosen():
     assert [panel["repeat"] for panel in panels() if "repeat" in panel] == ["lane"]
 
 
+def test_a_share_of_nothing_is_shown_as_idle_and_not_as_an_alarm():
+    """0/0 is NaN, which would be shown as such, in the colour of the lowest threshold."""
+    shares = [one for one in panels() if one["type"] == "stat" and " / " in one["targets"][0]["expr"]]
+    assert len(shares) > 1
+    for panel in shares:
+        [mapping] = panel["fieldConfig"]["defaults"]["mappings"]
+        assert (mapping["type"], mapping["options"]["match"]) == ("special", "null+nan"), panel["title"]
+
+
 def test_the_scripts_and_the_metrics_have_the_same_bounds():
     text = script_text("advance")
     for histogram in (one for one in catalogue.METRICS if isinstance(one, catalogue.Histogram)):
         [bounds] = re.findall(rf"^  {histogram.field} = {{(.*)}},", text, re.MULTILINE)
         assert tuple(map(int, bounds.split(", "))) == histogram.bounds
+
+
+def test_what_the_catalogue_refuses_is_a_class_of_its_own():
+    text = script_text("refuse")
+    assert [code for code in Code if f"{code} = 'refused_at_intake'" not in text] == []
 
 
 def test_the_scripts_and_the_metrics_have_the_same_reasons():

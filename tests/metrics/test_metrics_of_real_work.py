@@ -126,6 +126,14 @@ def test_a_request_that_is_refused_for_one_item_is_counted_as_split(pipeline, sa
     assert told.by("answer", "answers_total", endpoint="submit") == {"accepted": 2.0, "batch_refused": 1.0}
 
 
+def test_what_the_catalogue_refuses_costs_no_request_and_is_not_held_against_the_remote_system(pipeline, look):
+    [handle] = enqueue(pipeline, intent([1801, 1802], "a", field_key="no_such_field"))
+    assert pipeline.finish(handle)[0].failed["1801"]["code"] == "unknown_field"
+    told = look()
+    assert told.by("reason", "failed_changes_total") == {"refused_at_intake": 2.0}
+    assert told.value("requests_total") == 0
+
+
 def test_an_intent_without_a_lane_is_counted_where_it_is_answered(pipeline, look):
     [handle] = enqueue(pipeline, intent([1801, 1802], "a", lane="elsewhere"))
     pipeline.finish(handle)

@@ -83,6 +83,7 @@ def test_one_trace_goes_from_the_producer_to_the_end_and_the_batch_links_to_it(e
     assert [link.context.span_id for link in second.links] == [its.context.span_id]
     assert mine.start_time < first.start_time < first.end_time < mine.end_time
     assert (told(first)["items"], told(first)["answer"], told(first)["state"]) == (3, "accepted", "open")
+    assert {told(span)["lane"] for span in exporter.get_finished_spans()} == {"default"}
 
     poll = spans(exporter, "task_result")[0]
     assert (poll.context.trace_id, poll.parent.span_id) == (first.context.trace_id, first.context.span_id)

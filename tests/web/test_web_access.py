@@ -3,9 +3,11 @@
 import json
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from model import PROJECT
 from serving import COMMAND, page_of, without_ours
 
 from worker.web.app import STATIC
@@ -124,6 +126,22 @@ def test_orders_that_make_no_sense_are_answered_with_a_sentence(page):
         assert client.get("/api/intents/no-such-intent").status_code == 404
         assert client.get("/static/../app.py").status_code == 404
         assert client.get("/static/%2e%2e/app.py").status_code == 404
+
+
+def test_a_retry_that_two_confirm_at_once_is_enqueued_once_and_both_are_told(page, stack):
+    story = {"project_key": PROJECT, "work_item_type_key": "story", "update_mode": "UPDATE"}
+    handle = stack.client.enqueue(
+        **story, work_item_ids=[1013], field_key="field_a1b2c3", after_field_value="to be refused"
+    )
+    handle.wait(20)
+    plan = page.post("/api/retry", {"intent": handle.intent_id}).json()
+    order = {"intent": handle.intent_id, "confirmed": plan["digest"]}
+    with ThreadPoolExecutor(4) as pool:
+        told = [answer.json() for answer in pool.map(lambda _: page.post("/api/retry", order), range(4))]
+    done = [one["told"] for one in told if "told" in one]
+    assert done.count("1 item of 1 intent is enqueued once more.") == 1
+    assert set(done) <= {"1 item of 1 intent is enqueued once more.", "Nothing is enqueued once more: retried already."}
+    assert all(one["changed"] for one in told if "told" not in one)
 
 
 def test_strict_headers_stand_on_every_answer(page):

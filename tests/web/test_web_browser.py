@@ -6,6 +6,7 @@ import pytest
 from browser import DESKTOP, PHONE, complaints, look_like, whole_page
 from model import PROJECT
 from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from serving import page_of, serving
@@ -77,7 +78,8 @@ def test_an_empty_ledger_says_how_to_begin(driver, tmp_path, own_redis_url, save
 
 
 def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
-    put(stack, [*range(1200, 1290), 1042], note=CHINESE).wait(PATIENCE)
+    handle = put(stack, [*range(1200, 1290), 1042], note=CHINESE)
+    handle.wait(PATIENCE)
     see(opened, "#intents li", "90 succeeded, 1 failed")
     see(opened, "#failures", "NoPermissionToModify")
     see(opened, "#recent", "of 50")
@@ -87,21 +89,25 @@ def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
     before = int(stack.redis.get(stack.front.keys.sequence))
     press(opened, "Back", "#dialog")
     assert int(stack.redis.get(stack.front.keys.sequence)) == before  # asking enqueued nothing
-    press(opened, "Retry", "#intents")
+    retry = f'[aria-label="Retry what failed of intent {CHINESE}"]'
+    opened.find_element(By.CSS_SELECTOR, retry).click()
     see(opened, "#dialog", "1 item of 1 intent can be enqueued once more")
     press(opened, "Retry 1 item", "#dialog")
-    see(opened, "#toast", "1 items of 1 intents are enqueued once more.")
-    see(opened, "#intents", "retry of ")
-    press(opened, "Retry", "#intents li:nth-child(2)")
+    see(opened, "#toast", "1 item of 1 intent is enqueued once more.")
+    see(opened, "#intents", f"retry of {handle.intent_id}")
+    opened.find_element(By.CSS_SELECTOR, retry).click()
     see(opened, "#dialog", "left alone: retried already")
     press(opened, "Close", "#dialog")
 
 
 def test_a_remote_system_that_fails_is_told_until_it_answers(opened, stack):
+    stack.wait_until_idle()  # or a job of the test before would end the trouble
     stack.lane.troubles.note("poll", "HTTP 503 from the gateway")
-    see(opened, ".lane", "Asking for jobs has failed for")
-    see(opened, ".lane", "HTTP 503 from the gateway")
-    stack.lane.troubles.note("poll", None)
+    see(opened, ".lane", "nothing is left to try again: HTTP 503 from the gateway")
+    stack.kill("poll")
+    put(stack, [1001])
+    see(opened, ".lane", "it is tried again: HTTP 503 from the gateway")
+    stack.start("poll")
     until(lambda: "HTTP 503" not in shown(opened, ".lane"), "the note is gone")
 
 
@@ -124,6 +130,51 @@ def test_a_lane_is_paused_an_intent_canceled_and_the_lane_resumed(opened, stack)
     assert handle.wait(PATIENCE).state == "canceled"
     press(opened, "Resume")
     until(lambda: stack.lane.paused() is None, "the lane goes on")
+
+
+def test_enter_in_the_dialog_does_it_and_a_double_click_does_it_once(opened, stack):
+    press(opened, "Pause")
+    opened.switch_to.active_element.send_keys("for the test", Keys.ENTER)
+    see(opened, "#toast", "is paused")
+    assert stack.lane.paused()["reason"] == "for the test"
+    until(lambda: "Resume" in shown(opened, ".lane"), "the button is the other one")
+    resume = opened.find_element(By.CSS_SELECTOR, ".lane button")
+    ActionChains(opened).double_click(resume).perform()
+    see(opened, "#toast", "goes on")
+    time.sleep(0.5)  # a second order would be answered by then
+    assert "goes on" in shown(opened, "#toast")
+
+
+def test_every_button_has_a_name_of_its_own(opened, stack):
+    stack.lane.pause("for the test", polling=True)
+    put(stack, [1013], note="first")
+    put(stack, [1042], note="second")
+    see(opened, "#intents li", "1 waiting")
+    until(lambda: len(opened.find_elements(By.CSS_SELECTOR, "#intents > li")) > 1, "both")
+    nodes = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    roles = [(node["role"]["value"], node.get("name", {}).get("value")) for node in nodes if "role" in node]
+    names = [name for role, name in roles if role == "button"]
+    assert {"Cancel intent first", "Cancel intent second", "Resume lane default"} <= set(names)
+    assert all(names)
+    assert ("article", "Lane default") in roles
+    acting = [name for name in names if name.startswith(("Cancel", "Retry", "Pause", "Resume"))]
+    assert len(acting) == len(set(acting))
+
+
+def test_a_long_dialog_begins_at_its_beginning_and_its_buttons_stay_in_sight(opened, stack):
+    handle = put(stack, [1801, 1802], value="a long value " * 3000)
+    handle.wait(PATIENCE)
+    look_like(opened, PHONE)
+    opened.find_element(By.ID, "find-id").send_keys(handle.intent_id, Keys.ENTER)
+    press(opened, "Show values", "#dialog")
+    see(opened, "#dialog", "a long value a long value")
+    top, bottom, height = opened.execute_script(
+        "const at = (id) => document.getElementById(id).getBoundingClientRect();"
+        "return [at('dialog-title').top, at('dialog-buttons').bottom, innerHeight]"
+    )
+    assert 0 <= top < bottom <= height
+    assert opened.switch_to.active_element.get_attribute("id") == "dialog-title"
+    press(opened, "Close", "#dialog")
 
 
 def test_an_intent_is_found_by_its_id_and_shows_its_value_only_when_asked(opened, stack):

@@ -78,6 +78,12 @@ def snapshots(stack):
     return Snapshots(unchecked_session(stack.settings), read_only=False)
 
 
+def seconds(act):
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
 def test_a_thousand_intents_are_a_bounded_list_and_whole_counts(stack, snapshots):
     stack.lane.pause("for the test", polling=True)
     handles = stack.client.enqueue_many(
@@ -94,9 +100,7 @@ def test_a_thousand_intents_are_a_bounded_list_and_whole_counts(stack, snapshots
     assert len(json.dumps(seen)) < 40_000
     [lane] = seen["lanes"]
     assert (lane["requests_left"], lane["left"], lane["pause"]["reason"]) == (1000, "requests", "for the test")
-    started = time.perf_counter()
-    snapshots.look()
-    assert time.perf_counter() - started < 1.0
+    assert min(seconds(snapshots.look) for _ in range(3)) < 1.0  # others may keep this machine busy
     for handle in handles:
         stack.lane.end_pending(handle.view().number, CANCELED)
     assert snapshots.look()["intents"]["not_ended"] == 0
@@ -121,6 +125,20 @@ def test_failures_are_grouped_and_read_once(stack, snapshots):
     assert {item["item"] for group in seen["groups"] for item in group["items"]} >= {"1013", "1042"}
     text = json.dumps(snapshots.look())
     assert "to be refused" not in text  # no field values
+
+
+def test_failures_of_an_intent_that_goes_on_are_told_of(stack, snapshots):
+    before = snapshots.look()["failures"]["total"]
+    handle = put(stack, [1013, *range(1100, 2500)], value="its first request ends long before its last")
+    deadline = time.monotonic() + 30
+    while not (seen := snapshots.look()["failures"])["going_on"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert seen["going_on"] >= 1
+    handle.wait(60)
+    snapshots.look()
+    seen = snapshots.look()["failures"]
+    assert seen["going_on"] == 0
+    assert seen["total"] > before
 
 
 def test_lanes_of_a_file_are_all_there(stack, tmp_path):
@@ -148,6 +166,18 @@ def test_an_absent_redis_is_told_and_got_over(own_redis_url, tmp_path):
     assert before["trouble"] is None
     assert any("Redis does not answer" in (message.get("trouble") or "") for message in during)
     assert after["trouble"] is None
+
+
+def test_a_redis_that_hangs_is_told_while_it_is_waited_for(own_redis_url, tmp_path):
+    from redis import Redis
+
+    with serving(own_redis_url, "web", tmp_path, redis_timeout_seconds="30") as served:
+        with Redis.from_url(own_redis_url) as redis:
+            redis.client_pause(5000)
+            [told] = messages(served, 1)
+        after = [message["trouble"] for message in messages(served, 4) if "trouble" in message]
+    assert "takes long" in told["trouble"]
+    assert after[-1] is None
 
 
 def test_health_follows_progress(page, stack):

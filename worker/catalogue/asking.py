@@ -66,8 +66,11 @@ class Asker:
 class Errands:
     """Runs look-ups beside the work, one at a time for each name. After one that nobody answered, none is tried for a while."""
 
-    def __init__(self, wait: float, pause: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, wait: float, pause: float, clock: Callable[[], float] = time.monotonic, *, lane: str = ""
+    ) -> None:
         """`wait`: seconds that `run` waits at most. `pause`: seconds without look-ups after one that failed."""
+        self._lane = lane
         self._wait = wait
         self._pause = pause
         self._clock = clock
@@ -118,16 +121,15 @@ class Errands:
         except (RemoteError, UnavailableError) as error:
             self._note(str(error), everything=True)
         except Exception as error:  # Redis is away, or something of ours broke: the work goes on unchecked
-            log.exception("catalogue.look_up_crashed", name=name)
+            log.exception("catalogue.look_up_crashed", lane=self._lane, name=name)
             self._note(f"the look-up failed ({type(error).__name__})", name)
 
     def _note(self, reason: str, name: str = "", *, everything: bool = False) -> None:
         with self._lock:
             self._failed["" if everything else name] = (reason[:REASON_LENGTH], self._clock() + self._pause)
         # Once for all the intents that are taken unchecked until then: a line for each would be thousands a second.
-        log.warning(
-            "catalogue.not_available", name=name or None, reason=reason[:REASON_LENGTH], unchecked_for=self._pause
-        )
+        told = {"lane": self._lane, "name": name or None, "reason": reason[:REASON_LENGTH]}
+        log.warning("catalogue.not_available", **told, unchecked_for=self._pause)
 
     def _refuse_for_now(self, name: str) -> None:
         for which in ("", name):

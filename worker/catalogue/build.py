@@ -32,7 +32,7 @@ def lane_catalogue(
     return LaneCatalogue(
         remote=remote,
         asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait),
-        errands=Errands(wait, settings.catalogue_retry_seconds),
+        errands=Errands(wait, settings.catalogue_retry_seconds, lane=lane.name),
         settings=settings,
         redis=redis,
         key=lane.key,

@@ -27,6 +27,19 @@ class Code(StrEnum):
     CANNOT_RESOLVE = "cannot_resolve"  # a name that cannot be sent as it is, and nobody can be asked what it means
 
 
+# Whose reason names the value that was given, or a part of it.
+QUOTING = frozenset(
+    {
+        Code.BAD_VALUE,
+        Code.UNKNOWN_OPTION,
+        Code.DISABLED_OPTION,
+        Code.UNKNOWN_PERSON,
+        Code.AMBIGUOUS,
+        Code.CANNOT_RESOLVE,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why an intent is not taken; one sentence that names the nearest right thing where there is one."""

@@ -7,6 +7,7 @@ import click
 
 from config.errors import ConfigError
 from config.explain import variable_name
+from config.logging import setup_logging
 from config.settings import Settings, is_loopback
 from worker.cli.errors import DONE, UnreachableError, WrongUseError
 from worker.cli.session import open_session
@@ -36,6 +37,7 @@ def metrics(where: str | None) -> int:
     host, port = address(where)
     _require_token(session.settings, host)
     listener = _listen(host, port)
+    setup_logging(session.settings)
     from worker.metrics.server import serve  # noqa: PLC0415 - a web server is slow to import, and printing needs none
 
     shown = f"[{host}]" if ":" in host else host

@@ -57,7 +57,10 @@ def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView, see
         out.print(f"PAUSED     since {iso(view.pause['since'])}: {view.pause['reason']}", style="red", soft_wrap=True)
         out.print("           when it is mended: feishu-batch resume")
     for trouble, age in seen.troubles:
-        line = f"TROUBLE    {DOING[trouble.what]} has failed for {duration(age)}, it is tried again: {trouble.error}"
+        when = f"has failed for {duration(age)}, it is tried again"
+        if not counts.owned_cells:
+            when = f"failed {duration(age)} ago, and nothing is left to try again"
+        line = f"TROUBLE    {DOING[trouble.what]} {when}: {trouble.error}"
         out.print(line, style="red", soft_wrap=True)
     waits = f", one of them for {duration(view.longest_wait)}" if view.longest_wait is not None else ""
     ready = f"{some(view.ready_changes, 'change')} in {some(view.figures.ready_groups, 'group')}"

@@ -4,7 +4,8 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
 import click
@@ -13,6 +14,7 @@ from config.lanes import load_lanes
 from config.schedules import load_schedules, schedule_file
 from config.settings import Settings, load_settings
 from config.urls import masked_url
+from worker.cli.announcing import Announcer
 from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
 from worker.cli.session import check_redis, refuse_unusable
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
@@ -23,6 +25,7 @@ from worker.processes.redis_checks import inspect
 from worker.processes.supervisor import Event, EventKind, Supervisor
 from worker.web.listening import CannotListenError, address_of, dashboard_child, listen, require_safe
 
+Say = Callable[..., None]  # `Announcer.say`
 READY_WITHIN = 120.0  # seconds; a large append-only file takes a while to be read back
 
 
@@ -46,22 +49,23 @@ def up() -> int:
     settings = load_settings()
     lanes = load_lanes(settings)
     schedules = load_schedules(settings)
+    say = Announcer(settings).say
     if settings.redis_url is not None:
-        _check_redis(settings)
+        _check_redis(settings, say)
     if settings.dashboard_enabled:
         require_safe(settings)
-    with termination_as_interrupt(), prepared(settings) as stack, _status_page(stack.settings) as page:
+    with termination_as_interrupt(), prepared(settings) as stack, _status_page(stack.settings, say) as page:
         for lane in lanes.lanes:
-            click.echo(f"lane {lane.name}: {lane.base_url} as user {lane.user_key}")
-        _say_where(stack)
+            say("up.lane", f"lane {lane.name}: {lane.base_url} as user {lane.user_key}", lane=lane.name)
+        say("up.redis", f"redis: {masked_url(stack.settings.effective_redis_url)} ({_where(stack)})")
         if schedules:
-            click.echo(f"schedules: {len(schedules)}, from {schedule_file(settings)}")
-        clean = _run(stack, page)
-    click.echo("All processes have ended." if clean else "All processes have ended; some had to be killed.")
+            say("up.schedules", f"schedules: {len(schedules)}, from {schedule_file(settings)}")
+        clean = _run(stack, page, say)
+    say("up.ended", "All processes have ended." if clean else "All processes have ended; some had to be killed.")
     return DONE if clean else SOME_FAILED
 
 
-def _check_redis(settings: Settings) -> None:
+def _check_redis(settings: Settings, say: Say) -> None:
     """Refuses what cannot work, and says what would lose something sooner or later."""
     redis = connect(settings)
     try:
@@ -71,7 +75,7 @@ def _check_redis(settings: Settings) -> None:
     found = inspect(redis)
     refuse_unusable(settings, found)
     for finding in found:
-        click.echo(f"{finding.severity}: {finding.sentence}", err=True)
+        say("up.redis_unfit", f"{finding.severity}: {finding.sentence}", is_trouble=True)
 
 
 def _perhaps_our_own(settings: Settings) -> str:
@@ -88,7 +92,7 @@ def _perhaps_our_own(settings: Settings) -> str:
 
 
 @contextlib.contextmanager
-def _status_page(settings: Settings) -> Iterator[tuple[Child, ...]]:
+def _status_page(settings: Settings, say: Say) -> Iterator[tuple[Child, ...]]:
     """None of its troubles keeps the work from being done."""
     if not settings.dashboard_enabled:
         yield ()
@@ -96,20 +100,20 @@ def _status_page(settings: Settings) -> Iterator[tuple[Child, ...]]:
     try:
         listener = listen(settings, or_any_port=True)
     except CannotListenError as error:
-        click.echo(f"No status page: {error}", err=True)
+        say("up.no_page", f"No status page: {error}", is_trouble=True)
         yield ()
         return
     with listener:
         taken = settings.dashboard_port not in {0, listener.getsockname()[1]}
         note = f" (port {settings.dashboard_port} is taken)" if taken else ""
-        click.echo(f"status page: {address_of(listener)}{note}")
+        say("up.page", f"status page: {address_of(listener)}{note}", address=address_of(listener))
         yield (dashboard_child(settings, sys.executable, listener),)
 
 
-def _run(stack: Stack, page: tuple[Child, ...]) -> bool:
+def _run(stack: Stack, page: tuple[Child, ...], say: Say) -> bool:
     over = threading.Event()
-    supervisor = Supervisor((*stack.children, *page), on_event=_say_event)
-    herald = threading.Thread(target=_announce, args=(stack.settings, over), daemon=True)
+    supervisor = Supervisor((*stack.children, *page), on_event=partial(_say_event, say))
+    herald = threading.Thread(target=_announce, args=(stack.settings, over, say), daemon=True)
     herald.start()
     try:
         return supervisor.run() == 0
@@ -118,17 +122,19 @@ def _run(stack: Stack, page: tuple[Child, ...]) -> bool:
         herald.join(timeout=2)
 
 
-def _announce(settings: Settings, over: threading.Event) -> None:
+def _announce(settings: Settings, over: threading.Event, say: Say) -> None:
     if wait_until_ready(settings, os.getpid(), over, READY_WITHIN):
-        click.echo("Ready. End with Ctrl-C.")
+        say("up.ready", "Ready. End with Ctrl-C.")
     elif not over.is_set():
-        click.echo(f"The workers do not answer after {READY_WITHIN:g} s; their logs say why.", err=True)
+        why = f"The workers do not answer after {READY_WITHIN:g} s; their logs say why."
+        say("up.not_ready", why, is_trouble=True)
 
 
-def _say_where(stack: Stack) -> None:
-    where = f"embedded server, files in {stack.settings.data_dir.absolute()}" if stack.is_embedded else "as configured"
-    click.echo(f"redis: {masked_url(stack.settings.effective_redis_url)} ({where})")
+def _where(stack: Stack) -> str:
+    return f"embedded server, files in {stack.settings.data_dir.absolute()}" if stack.is_embedded else "as configured"
 
 
-def _say_event(event: Event) -> None:
-    click.echo(event.sentence, err=event.kind in {EventKind.DIED, EventKind.KILLED})
+def _say_event(say: Say, event: Event) -> None:
+    is_trouble = event.kind in {EventKind.DIED, EventKind.KILLED}
+    ids = {"process": event.child, "pid": event.pid, "exit_code": event.exit_code}
+    say(f"process.{event.kind}", event.sentence, is_trouble=is_trouble, **ids)

@@ -51,12 +51,16 @@ class Front:
         self._scripts = Scripts(redis)
         self.keys = FrontKeys(prefix)
 
-    def enqueue(self, intent: PackedIntent) -> None:
-        """What the producers' library does, for intents that came through Celery. Raises `IntentConflict`."""
+    def enqueue(self, intent: PackedIntent, traceparent: str = "") -> None:
+        """What the producers' library does, for intents that came through Celery. Raises `IntentConflict`.
+
+        `traceparent`: the producer's, where the message has one; else that of the task, if somebody traces Celery here.
+        """
         keys = self.keys
+        trace = filter(None, [traceparent or current_traceparent()])
         answer = self._redis.register_script(enqueue_script())(
             keys=[keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint],
-            args=[HINT_MS, "", intent.intent_id, intent.digest, intent.json, *filter(None, [current_traceparent()])],
+            args=[HINT_MS, "", intent.intent_id, intent.digest, intent.json, *trace],
         )
         if answer[0] == -1:
             raise conflict(intent.intent_id)

@@ -10,6 +10,7 @@ from worker.remote.errors import words
 OTHER = "other"  # for a word that this version does not know
 OUTCOMES = {"ok": "succeeded", "fl": "failed", "sp": "superseded", "cn": "canceled", "ex": "expired"}
 REASONS = (
+    "refused_at_intake",  # by the catalogue, before a request was spent
     "item_refused",  # by the remote job, for this item
     "request_refused",  # the whole request, with an error code
     "outcome_unknown",

@@ -24,6 +24,12 @@ def app(redis: Redis, settings: Settings, host: str) -> Starlette:
 def serve(redis: Redis, settings: Settings, listener: socket.socket, host: str) -> None:
     """Until SIGINT or SIGTERM."""
     config = uvicorn.Config(
-        app(redis, settings, host), http="h11", ws="none", lifespan="off", log_config=None, access_log=False
+        app(redis, settings, host),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
     )
     Server(config).run([listener])

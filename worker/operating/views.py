@@ -1,6 +1,7 @@
 """What the ledger looks like at a moment: a lane at a glance, and what failed. Reads only."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +17,7 @@ from worker.remote.client import MAX_ITEMS_PER_BATCH
 MOST_GROUPS = 2000  # counted one by one; each further ready group counts as one request
 NAMED_ITEMS = 10  # per reason
 MINUTE = 60.0
+_OF_ONE_REQUEST = re.compile(r", log id [^,)]*| \(log id [^)]*\)")  # of a reason: another one each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +111,30 @@ class FailureGroup:
 
 
 class Failures:
-    """Collects failed items by reason; keeps a bounded number of their names."""
+    """Collects failed items by reason, whichever request failed for it; keeps a bounded number of their names."""
 
     def __init__(self) -> None:
         self._groups: dict[tuple[Any, Any], FailureGroup] = {}
 
     def add(self, intent_id: str, failed: Mapping[str, Mapping[str, Any]]) -> None:
         for item, why in failed.items():
-            key = (why["code"], why["reason"])
-            group = self._groups.setdefault(key, FailureGroup(*key))
+            group = self._group(why["code"], why["reason"])
             group.count += 1
             if len(group.items) < NAMED_ITEMS:
                 group.items.append((item, intent_id))
 
     def join(self, others: "Failures") -> None:
         for other in others.groups():
-            key = (other.code, other.reason)
-            group = self._groups.setdefault(key, FailureGroup(*key))
+            group = self._group(other.code, other.reason)
             group.count += other.count
             group.items += other.items[: NAMED_ITEMS - len(group.items)]
+
+    def _group(self, code: str | None, reason: str | None) -> FailureGroup:
+        same = _OF_ONE_REQUEST.sub("", reason) if reason else reason
+        group = self._groups.setdefault((code, same), FailureGroup(code, reason))
+        if group.reason != reason:
+            group.reason = same
+        return group
 
     def groups(self) -> list[FailureGroup]:
         """The most frequent reason first."""

@@ -18,9 +18,10 @@ from worker.pipeline.hints import LaneHints
 from worker.pipeline.polling import estimated_duration, next_look, size_class
 from worker.pipeline.progress import ProgressReports
 from worker.pipeline.submit import settle_slot, trouble_of, write_step
+from worker.pipeline.telling import said
 from worker.remote.client import RemoteClient
 from worker.remote.compare import shows
-from worker.remote.errors import BatchRefused, LaneStopped, RemoteError
+from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, word_of
 from worker.remote.models import JobReport, Token
 from worker.remote.tokens import TokenSource
 from worker.tracing import NO_TRACES, Traces
@@ -110,7 +111,7 @@ class Follower:
             self._learn(batch)
             self._log_end(batch, answer, step)
         elif isinstance(answer, RemoteError):
-            log.warning("poll.failed", error=str(answer))
+            log.warning("poll.failed", answer=word_of(answer), **said("error", str(answer), batch))
         return {
             "batch": batch.number,
             "job": batch.task_id,
@@ -186,11 +187,12 @@ class Follower:
             self._read_slots.settle(reservation, verdict="accepted")
         self._apply(batch, BatchState.CHECK, step, token)
         self._traces.read_back(batch, began, len(step.settled), step.then)
-        log.info(
+        is_news = step.settled or step.then is not BatchState.CHECK
+        (log.info if is_news else log.debug)(
             "batch.read_back",
             settled=len(step.settled),
             remaining=len(batch.items) - len(step.settled),
-            why=batch.fields.get("why"),
+            **said("why", batch.fields.get("why") or "", batch),
         )
         return {"batch": batch.number, "state": str(step.then), "settled": len(step.settled)}
 
@@ -198,7 +200,7 @@ class Follower:
         try:
             return after_read_back(batch, self._shown(batch, token), self._policy)
         except RemoteError as error:
-            log.warning("read_back.failed", error=str(error))
+            log.warning("read_back.failed", answer=word_of(error), **said("error", str(error), batch))
             others_work = is_not_served(error) and self._lane.troubles.none()
             return after_read_back_failed(
                 batch, self._blame.judged(batch, error), self._policy, others_work=others_work

@@ -1,5 +1,6 @@
 """From the inbox into a lane of the ledger: in the order of enqueueing, again and again the same."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,15 +15,16 @@ from redis.exceptions import RedisError, ResponseError
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.catalogue.gate import Check, without_catalogue
-from worker.catalogue.models import Refusal
+from worker.catalogue.models import QUOTING, Refusal
 from worker.ledger.front import Front, IntakeRound
-from worker.ledger.lane import Lane
+from worker.ledger.lane import NO_WISH, Lane
 from worker.ledger.recording import NewIntent
 from worker.ledger.records import InboxEntry, Outcome, OutcomeKind
 from worker.pipeline.entries import id_and_items, new_intent, wish_of
 from worker.pipeline.hints import IntakeHints, LaneHints
 
-log = structlog.get_logger("feishu_batch.intake")
+LOGGER = "feishu_batch.intake"
+log = structlog.get_logger(LOGGER)
 
 ENTRIES_PER_ROUND = 500  # a round costs three writes to the server's disk, whatever it holds
 ITEMS_PER_ROUND = 5_000  # bounds one pipeline, so that a round of large intents does not hold the worker for long
@@ -176,6 +178,7 @@ class Intake:
         self._leave(done)
         for name in ready:  # only now: what was revoked meanwhile is canceled by then
             self._lanes[name].hints.submit()
+        _tell(done)
         return len(done)
 
     def _leave(self, done: dict[str, tuple[InboxEntry, str]]) -> None:
@@ -210,11 +213,7 @@ class Intake:
 
     def _refuse_checked(self, entry: InboxEntry, intent: UpdateIntent, refusal: Refusal, lane: str) -> bool:
         outcome = Outcome.failed(str(refusal.code), refusal.reason)
-        refused = self._lanes[lane].lane.refuse(
-            entry.number, intent.intent_id, entry.enqueued_at_ms, intent.work_item_ids, outcome, wish_of(intent)
-        )
-        log.warning("intent.refused", intent_id=intent.intent_id, reason=refusal.reason)
-        return refused
+        return self._refuse(entry, intent.intent_id, intent.work_item_ids, outcome, lane, wish_of(intent))
 
     def _holder(self, entry: InboxEntry, intent: UpdateIntent) -> str | None:
         """The lane that has the intent already, where its space has to be looked up to know the lane. What it has there stands,
@@ -240,17 +239,39 @@ class Intake:
         """All of it; or, if an earlier round got half-way, what is not recorded. Returns the lane that answers for the intent."""
         name = next((name for name, door in self._lanes.items() if door.lane.holds(entry.number)), None)
         if name is None:
-            self._lanes[self._default_lane].lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, items, refusal)
-            log.warning("intent.refused", intent_id=intent_id, reason=refusal.reason)
+            self._refuse(entry, intent_id, items, refusal, self._default_lane)
             return self._default_lane
         self._lanes[name].lane.refuse_rest(entry.number, refusal)
-        log.warning("intent.rest_refused", intent_id=intent_id, lane=name, reason=refusal.reason)
+        log.warning("intent.rest_refused", intent_id=intent_id, number=entry.number, lane=name, reason=refusal.reason)
         return name
+
+    def _refuse(
+        self,
+        entry: InboxEntry,
+        intent_id: str,
+        items: Sequence[int],
+        refusal: Outcome,
+        lane: str,
+        wish: Mapping[str, str] = NO_WISH,
+    ) -> bool:
+        """False: it is recorded already."""
+        refused = self._lanes[lane].lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, items, refusal, wish)
+        reason = "reason_with_values" if refusal.code in QUOTING else "reason"
+        told = {"code": refusal.code, reason: refusal.reason}
+        log.warning("intent.refused", intent_id=intent_id, number=entry.number, lane=lane, **told)
+        return refused
 
 
 def _marked(intents: list[NewIntent], revoked: Collection[str]) -> list[NewIntent]:
     """Those that were taken back before they were recorded end without touching any cell."""
     return [replace(one, canceled=one.intent_id in revoked) for one in intents] if revoked else intents
+
+
+def _tell(done: Mapping[str, tuple[InboxEntry, str]]) -> None:
+    """Asked once whether anybody wants to know: there may be thousands a second."""
+    if logging.getLogger(LOGGER).isEnabledFor(logging.DEBUG):
+        for intent_id, (entry, lane) in done.items():
+            log.debug("intent.taken_in", intent_id=intent_id, number=entry.number, lane=lane)
 
 
 def _is_redis_trouble(error: Exception) -> bool:

@@ -110,6 +110,8 @@ class Publisher:
             log.warning("intent.ended_without_result", intent_id=intent_id)
             return True
         self._store(view)
+        counts = {name: count for name, count in view.result.counts.items() if count}
+        log.debug("intent.ended", intent_id=intent_id, number=number, state=str(view.state), **counts)
         return True
 
     def _store(self, view: IntentView) -> None:

@@ -30,6 +30,7 @@ from worker.pipeline.blame import Blame
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.leave import Leave
 from worker.pipeline.polling import back_off, first_look, size_class
+from worker.pipeline.telling import intents_of, said, values_of
 from worker.remote.client import RemoteClient
 from worker.remote.errors import (
     BatchRefused,
@@ -91,6 +92,8 @@ class Submitter:
         self._hints.arrived(TaskName.SUBMIT_BATCH)
         if wait:
             return {"state": "waiting", "slot_opens_in": round(wait, 3)}
+        if self._lane.paused():  # before the token: a lane that stopped for its credentials must not go on trying them
+            return {"state": str(Standstill.PAUSED)}
         token = self._token()
         if token is None:
             return {"state": "no token"}
@@ -156,10 +159,10 @@ class Submitter:
         answer: Accepted | RemoteError | None = None
         if step is None:
             answer = self._send(batch, token)
-            if answer is not None:
-                self._lane.troubles.note("submit", trouble_of(answer))
             if isinstance(answer, RemoteError):
                 answer = self._blame.judged(batch, answer)
+            if answer is not None:  # as it was judged: what is an intent's fault is no trouble with the remote system
+                self._lane.troubles.note("submit", trouble_of(answer))
             if answer is None:
                 step = _put_back(batch)
             else:
@@ -264,12 +267,17 @@ class Submitter:
         self, batch: Batch, step: Step, answer: Accepted | RemoteError | None, advanced: Advanced
     ) -> dict[str, object]:
         report: dict[str, object] = {"batch": batch.number, "items": len(batch.items), "state": str(step.then)}
+        told: dict[str, object]
         if isinstance(answer, Accepted):
             report["job"] = answer.task_id
-            log.info("batch.accepted", **report, field=batch.spec.field_key, tries=batch.tries, log_id=answer.log_id)
+            told = {"field": batch.spec.field_key, "intents": intents_of(batch), **values_of(batch)}
+            log.info("batch.accepted", **report, **told, tries=batch.tries, log_id=answer.log_id)
         else:
-            report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": str(answer or "")}
-            log.warning("batch.not_accepted", **report, kind=batch.kind, tries=batch.tries)
+            error = str(answer or "")
+            report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": error}
+            told = {**said("error", error, batch), "intents": intents_of(batch), **values_of(batch)}
+            told |= {"answer": word_of(answer)} if answer else {}
+            log.warning("batch.not_accepted", **(report | told), kind=batch.kind, tries=batch.tries)
         if advanced.stale:
             report["state"] = "taken over"
         return report

@@ -71,7 +71,7 @@ class OtelTraces(Traces):
             links = [Link(self._intent(n, record)) for n, record in self._records(numbers) if record[_FIELDS[0]]]
             told: Told = {"kind": batch.kind, "tries": batch.tries, "items": len(batch.items), **_told(answer, state)}
             here = self._request(batch)
-            self._span("batch_update", here, _ns(began), time.time_ns(), {**_about(batch), **told}, links=links)
+            self._span("batch_update", here, _ns(began), time.time_ns(), {**self._about(batch), **told}, links=links)
 
         self._quietly(make if answer is not None else None)
 
@@ -116,7 +116,7 @@ class OtelTraces(Traces):
         above = self._request(batch)
         parent = Parent(above.trace_id, above.span_id, above.trace_flags.sampled)
         here = SpanContext(above.trace_id, span_id(above.span_id, name, began), is_remote=False)
-        self._span(name, here, _ns(began), time.time_ns(), {**_about(batch), **told}, parent=parent)
+        self._span(name, here, _ns(began), time.time_ns(), {**self._about(batch), **told}, parent=parent)
 
     def _span(
         self,
@@ -145,6 +145,12 @@ class OtelTraces(Traces):
         if failed or attributes.get("answer", ACCEPTED) != ACCEPTED:
             span.set_status(Status(StatusCode.ERROR))
         span.end(end_time=over)
+
+    def _about(self, batch: Batch) -> dict[str, str | int]:
+        spec = batch.spec
+        where: dict[str, str | int] = {"project_key": spec.project_key, "field_key": spec.field_key}
+        job = {"job": batch.task_id} if batch.task_id else {}
+        return {"lane": self._lane, "batch": batch.number, **where, **job}
 
     # --- contexts -------------------------------------------------------------------------------------------------
 
@@ -194,14 +200,6 @@ def _below(parent: Parent | None) -> Context:
 
 def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
-
-
-def _about(batch: Batch) -> dict[str, str | int]:
-    spec = batch.spec
-    about: dict[str, str | int] = {"batch": batch.number, "project_key": spec.project_key, "field_key": spec.field_key}
-    if batch.task_id:
-        about["job"] = batch.task_id
-    return about
 
 
 def _told(answer: object, state: str) -> dict[str, str | int]:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from feishu_batch.errors import FeishuBatchError
 from worker.cli.errors import CliError, UnreachableError, WrongUseError
+from worker.cli.output import some
 from worker.cli.session import Session
 from worker.operating.details import IntentDetail, ItemView, document, intent_detail
 from worker.operating.retry_decision import Decision
@@ -82,7 +83,7 @@ def cancel(session: Session, order: Cancel) -> dict[str, Any]:
     done = cancel_intent(session, order.intent)
     if done.ended:
         return {"told": f"The intent had already ended: {done.ended}."}
-    return {"told": f"{done.items} items canceled, {done.in_flight} in a request that goes on."}
+    return {"told": f"{some(done.items, 'item')} canceled, {done.in_flight} in a request that goes on."}
 
 
 def retry(session: Session, order: Retry) -> dict[str, Any]:
@@ -97,7 +98,11 @@ def retry(session: Session, order: Retry) -> dict[str, Any]:
     if order.confirmed != shown["digest"]:
         return {**shown, "changed": True}
     done = _plan(enqueue_again(session, decisions))
-    return {"told": f"{done['items']} items of {done['intents']} intents are enqueued once more."}
+    if not done["items"]:  # somebody else was faster
+        why = "; ".join(one["why"] for one in done["left"]) or "nothing of it can be retried any more"
+        return {"told": f"Nothing is enqueued once more: {why}."}
+    what = f"{some(done['items'], 'item')} of {some(done['intents'], 'intent')}"
+    return {"told": f"{what} {'is' if done['items'] == 1 else 'are'} enqueued once more."}
 
 
 def _plan(decisions: Sequence[Decision]) -> dict[str, Any]:
@@ -167,9 +172,9 @@ class Actions:
                 return refused(400, "The request is not understood: load the page again.")
             answer = await _answered(lambda: work(self.session, order), few)
             client = request.client.host if request.client else ""
-            log.info(
-                "page.order", order=name, **order.model_dump(exclude_none=True), status=answer.status_code, by=client
-            )
+            asked = order.model_dump(exclude_none=True)
+            ids = {"intent_id": asked.pop("intent")} if "intent" in asked else {}
+            log.info("page.order", order=name, **ids, **asked, status=answer.status_code, by=client)
             return answer
 
         return act

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 log = structlog.get_logger("feishu_batch.web")
 
 EVERY: Final = 1.0  # seconds between looks
+SLOW: Final = 3.0  # seconds; a look that takes longer is told of
 MOST_READERS: Final = 64
 NOTHING: Final = "{}"
 
@@ -57,13 +58,18 @@ class Feed:
         try:
             self._begin()
             while self.readers:
-                sections = await run_sync(self._looked, limiter=self._one_at_a_time)
-                async with self._changed:
-                    self._note(sections)
-                    self._changed.notify_all()
+                look = asyncio.create_task(run_sync(self._looked, limiter=self._one_at_a_time))
+                while not (await asyncio.wait({look}, timeout=SLOW))[0]:
+                    await self._tell({"trouble": "Redis takes long to answer. What is shown is from before."})
+                await self._tell(look.result())
                 await asyncio.sleep(self._every)
         finally:
             self._task = None
+
+    async def _tell(self, sections: dict[str, Any]) -> None:
+        async with self._changed:
+            self._note(sections)
+            self._changed.notify_all()
 
     def _looked(self) -> dict[str, Any]:
         try:

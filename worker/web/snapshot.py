@@ -68,7 +68,7 @@ class Snapshots:
             "jobs": [_job(name, one, subjects) for name, found in batches.items() for one in found],
             "recent": {view.lane: [_settled(view.lane, b, subjects) for b in view.recent[:BATCHES]] for view in views},
             "intents": {"rows": [_intent(row, subjects) for row in intents], "not_ended": not_ended},
-            "failures": self._failed(self._lanes, now),
+            "failures": {**self._failed(self._lanes, now), "going_on": sum(map(_failed_so_far, intents))},
         }
 
     def _lane(self, view: LaneView, inbox: InboxView, troubles: tuple[tuple[Trouble, float], ...]) -> Section:
@@ -102,6 +102,7 @@ class Snapshots:
 
     def _failed(self, lanes: Sequence[Lane], now: float) -> Section:
         seen = {one.name: self._failures.look(one.name, now) for one in lanes}
+        groups = [(name, group) for name, one in seen.items() for group in one.groups[:REASONS]]
         return {
             "since": min(one.since for one in seen.values()),
             "is_cut": any(one.is_cut for one in seen.values()),
@@ -115,8 +116,7 @@ class Snapshots:
                     "count": group.count,
                     "items": [{"item": item, "intent": intent} for item, intent in group.items],
                 }
-                for name, one in seen.items()
-                for group in one.groups[:REASONS]
+                for name, group in sorted(groups, key=lambda one: -one[1].count)
             ],
             "more": sum(max(0, len(one.groups) - REASONS) for one in seen.values()),
         }
@@ -129,6 +129,10 @@ def _interest(row: IntentRow) -> tuple[int, float, int]:
     if row.view.state is IntentState.OPEN:
         return 1, row.view.number, 0
     return 2, -(row.ended_at or 0.0), -row.view.number
+
+
+def _failed_so_far(row: IntentRow) -> int:
+    return row.view.progress.failed if row.view.state is IntentState.OPEN else 0
 
 
 def _intent(row: IntentRow, subjects: dict[tuple[str, str], Subject]) -> Section:

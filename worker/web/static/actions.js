@@ -1,7 +1,7 @@
 // What one can do: each asks in a dialog first, and tells in a toast what was done.
 
 import { post, said } from "./connection.js";
-import { $, counts, make, n, put, some, state } from "./parts.js";
+import { $, WORDS, counts, make, n, put, some, state } from "./parts.js";
 
 let answered = null; // takes the answer of the dialog that is open
 
@@ -14,10 +14,14 @@ function ask(heading, body, ...buttons) {
   $("dialog-buttons").replaceChildren(...buttons.map(([value, text, className]) => {
     const node = make("button", className, text);
     node.value = value;
+    if (!value) node.type = "button"; // so that Enter in a field does what was asked for, not the way back
+    if (!value) node.addEventListener("click", () => dialog.close(""));
     return node;
   }));
   dialog.returnValue = "";
   if (!dialog.open) dialog.showModal();
+  ($("dialog-body").querySelector("input") ?? $("dialog-title")).focus(); // a button would scroll a long dialog to its end
+  dialog.scrollTop = 0;
   return new Promise((resolve) => { answered = (value) => { answered = null; resolve(value); }; });
 }
 
@@ -28,10 +32,10 @@ let fading = 0;
 
 function toast(answer) {
   $("toast").className = answer.error ? "toast failed" : "toast";
+  $("toast").hidden = false; // before its text: only what changes while it is there is read out
   put($("toast"), answer.error || answer.told);
-  $("toast").hidden = false;
   clearTimeout(fading);
-  fading = setTimeout(() => { $("toast").hidden = true; }, answer.error ? 12000 : 6000);
+  fading = setTimeout(() => { put($("toast"), "").hidden = true; }, answer.error ? 12000 : 6000);
 }
 
 const BACK = ["", "Back", ""];
@@ -58,7 +62,9 @@ export const retryIntent = (id) => retry({ intent: id });
 export const retryReason = (group) => retry({ code: group.code, lane: group.lane, since_at: state.failures.since });
 
 async function retry(what) {
-  let plan = await post("/api/retry", what);
+  const slow = setTimeout(() => toast({ told: "Looking at what was enqueued since …" }), 400);
+  let plan = await post("/api/retry", what).finally(() => clearTimeout(slow));
+  put($("toast"), "").hidden = true;
   while (!plan.error && !plan.told) plan = await confirmed(what, plan);
   if (plan.error || plan.told !== " ") toast(plan);
 }
@@ -103,7 +109,7 @@ function intentBody(told) {
     ["New value", "after_field_value" in group ? JSON.stringify(group.after_field_value) : ""],
     ["Enqueued", when(told.enqueued_at)], ["Expires", when(told.expires_at)], ["Ended", when(told.completed_at)], ["Requests", told.requests ? n(told.requests) : ""],
   ].filter(([, value]) => value);
-  const rows = told.items.map((one) => make("li", "", make("strong", "", `${n(one.count)} ${one.state}`),
+  const rows = told.items.map((one) => make("li", "", make("strong", "", `${n(one.count)} ${WORDS[one.state] ?? one.state}`),
     [one.code, one.reason !== one.code ? one.reason : null, one.batch ? `batch ${one.batch}` : null, one.job ? `job ${one.job}` : null].filter(Boolean).map((part) => ` · ${part}`).join(""),
     make("div", "soft", one.first.join(", ") + (one.count > one.first.length ? ` and ${n(one.count - one.first.length)} more` : ""))));
   if (told.more_standings) rows.push(make("li", "soft", `and ${n(told.more_standings)} more standings; see: feishu-batch show ${told.intent_id}`));

@@ -56,7 +56,7 @@ setInterval(() => { if (source && heardAt && Date.now() - heardAt > 6000) lost()
 
 document.addEventListener("visibilitychange", () => { // a page that nobody sees asks for nothing
   clearTimeout(sleep);
-  if (document.hidden) sleep = setTimeout(() => { source?.close(); source = null; }, 20000);
+  if (document.hidden) sleep = setTimeout(() => { source?.close(); source = null; }, 5000);
   else if (!source) start();
 });
 

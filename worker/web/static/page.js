@@ -30,10 +30,11 @@ function render() {
   $("intents-more").hidden = intents.rows.length <= FEW;
   put($("intents-more"), isLong ? "Show fewer" : `Show ${n(intents.rows.length - FEW)} more`);
   put($("intents-cut"), cut > 0 ? `${n(cut)} more that wait are not listed; find one by its id.` : "");
-  list($("failures"), failures.groups, (group) => `${group.lane} ${group.code} ${group.reason}`, failureRow, "Nothing failed.");
+  list($("failures"), failures.groups, (group) => `${group.lane} ${group.code} ${group.reason}`, failureRow, "No intent that has ended has failures.");
   put($("failures-aside"), failures.total ? some(failures.total, "item") : "");
   put($("failures-cut"), [
     failures.is_counting ? "Still counting." : "",
+    failures.going_on ? `${some(failures.going_on, "item")} of intents that go on failed already; click on the intent to see why.` : "",
     failures.more ? `${some(failures.more, "more reason")} not listed; see: feishu-batch failures --since 24h` : "",
     failures.is_cut ? "Only the newest failed intents are counted here." : "",
   ].filter(Boolean).join(" "));

@@ -15,7 +15,12 @@ export function put(node, text) { if (node.textContent !== text) node.textConten
 export function button(text, className, act) {
   const node = make("button", className, text);
   node.type = "button";
-  node.addEventListener("click", act);
+  let busy = false; // a second click, of a double click too, does not ask for the same again
+  node.addEventListener("click", async (event) => {
+    if (busy || event.detail > 1) return;
+    busy = true;
+    try { await act(); } finally { busy = false; }
+  });
   return node;
 }
 
@@ -50,7 +55,7 @@ export function span(seconds) {
 export const since = (moment) => span(state.now - moment);
 
 export const ORDER = ["succeeded", "failed", "superseded", "canceled", "expired", "in_flight", "pending"];
-const WORDS = { in_flight: "in a request", pending: "waiting" };
+export const WORDS = { in_flight: "in a request", "in flight": "in a request", pending: "waiting" };
 
 export function counts(row) {
   return ORDER.filter((kind) => row[kind]).map((kind) => `${n(row[kind])} ${WORDS[kind] ?? kind}`).join(", ");

@@ -5,13 +5,15 @@ import { ORDER, button, counts, list, make, n, put, since, some, span, state } f
 
 function standing(lane) {
   if (lane.pause) return ["Paused", "bad"];
+  if (lane.troubles.length && lane.cells) return ["In trouble", "warn"];
   if (lane.requests_left) return lane.open_jobs + lane.checks + lane.due >= state.about.max_open_jobs ? ["Waits for jobs", "warn"] : ["Working", "busy"];
   if (lane.cells) return ["Waits for jobs", "busy"];
   return state.inbox.intents ? ["Taking in", "busy"] : ["Idle", "good"];
 }
 
-function troubled(one) {
+function troubled(one, lane) {
   const doing = { submit: "Sending", poll: "Asking for jobs" }[one.what];
+  if (!lane.cells) return `${doing} failed ${since(one.since)} ago, and nothing is left to try again: ${one.error}`;
   return `${doing} has failed for ${since(one.since)}, it is tried again: ${one.error}`;
 }
 
@@ -19,7 +21,7 @@ function timeLeft(lane) {
   const more = state.inbox.intents ? ", and what is in the inbox" : "";
   const still = lane.pause ? " once it goes on" : "";
   return {
-    requests: [`At least ${span(lane.requests_left * state.about.slot)}${still}`, `${some(lane.requests_left, "request")}, and their jobs${more}`],
+    requests: [`At least ${span(lane.requests_left * state.about.slot)}${still}`, `${some(lane.requests_left, "request")}, and ${lane.requests_left === 1 ? "its job" : "their jobs"}${more}`],
     unknown: ["Time left not known yet", "The inbox has to be taken in first"],
     jobs: ["Until the open jobs end", "How long they take is up to Feishu Project"],
     nothing: ["Nothing to do", ""],
@@ -27,7 +29,7 @@ function timeLeft(lane) {
 }
 
 export function laneCard() {
-  const name = make("span", "name"), pill = make("span", "pill"), steer = button("", "small acting", () => {});
+  const name = make("span", "name"), pill = make("span", "pill"), steer = button("", "small acting", () => (lane.pause ? resumeLane(lane) : pauseLane(lane)));
   const why = make("p", "why"), left = make("p", "left"), more = make("p", "soft");
   const stats = make("dl", "stats"), chart = make("div", "chart"), caption = make("p", "soft");
   chart.setAttribute("role", "img");
@@ -38,17 +40,17 @@ export function laneCard() {
   ready.append(readyText, " ", readyMore);
   const node = make("article", "card lane", make("div", "top", name, pill, steer), why, make("div", "", left, more), stats, make("div", "", chart, caption));
   let lane;
-  steer.addEventListener("click", () => (lane.pause ? resumeLane(lane) : pauseLane(lane)));
   node.show = (now) => {
     lane = now;
     put(name, lane.name);
+    node.setAttribute("aria-label", `Lane ${lane.name}`);
     const [word, kind] = standing(lane);
     put(pill, word).className = `pill ${kind}`;
     put(steer, lane.pause ? "Resume" : "Pause").className = `small acting${lane.pause ? " main" : ""}`;
     steer.setAttribute("aria-label", `${lane.pause ? "Resume" : "Pause"} lane ${lane.name}`);
     why.hidden = !lane.pause && !lane.troubles.length;
-    if (!lane.pause) put(why, lane.troubles.map(troubled).join(" "));
-    else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
+    if (!lane.pause) put(why, lane.troubles.map((one) => troubled(one, lane)).join(" · "));
+    else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason.replace(/\.$/, "")}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
     const [head, below] = timeLeft(lane);
     put(left, head);
     put(more, below);
@@ -93,6 +95,8 @@ export function intentRow(first) {
     row = now;
     put(label, row.note || row.id);
     label.title = row.id;
+    cancel.setAttribute("aria-label", `Cancel intent ${label.textContent}`);
+    retry.setAttribute("aria-label", `Retry what failed of intent ${label.textContent}`);
     put(when, row.ended_at ? `${row.state} ${since(row.ended_at)} ago` : `for ${since(row.enqueued_at)}`);
     put(what, [row.what, state.about.several_lanes ? `lane ${row.lane}` : "", row.note ? row.id : ""].filter(Boolean).join(" · "));
     const shown = ORDER.filter((kind) => row[kind]);
@@ -119,6 +123,7 @@ export function failureRow(first) {
     put(why, group.reason && group.reason !== group.code ? group.reason : "");
     why.hidden = !why.textContent;
     retry.hidden = !group.code;
+    retry.setAttribute("aria-label", `Retry what failed with ${group.code} in lane ${group.lane}`);
     const key = `${group.count} ${group.items.map((one) => one.item).join()}`;
     if (items.dataset.items !== key) {
       items.dataset.items = key;
