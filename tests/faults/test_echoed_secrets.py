@@ -1,11 +1,13 @@
-"""A remote system that puts the request's headers into every text of its answers: none of it may be kept, shown or logged."""
+"""A remote system that puts what it was sent into the texts of its answers: no secret of it may be kept, shown or logged, and no
+value of a field told by a step.
+"""
 
 import json
 
 import pytest
 from model import intent
 from pipeline import SHORT, Pipeline
-from scripted_remote import StandIn, job, ok
+from scripted_remote import StandIn, job, ok, refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 TOKENS = ("p-first-token-0123456789", "p-second-token-0123456789")
@@ -64,3 +66,12 @@ def test_what_a_remote_system_echoes_is_masked_wherever_it_says_it(remote, pipel
     assert f"{prefix}:{{default}}:intent" in seen["redis"]
     for where, text in seen.items():
         assert [secret for secret in SECRETS if secret in text] == [], where
+
+
+def test_what_a_step_tells_flower_repeats_no_value_of_a_field(remote, pipeline):
+    remote.says("batch_update", refused(20001, "字段没有隐秘的值这个选项"))
+    [handle] = pipeline.client.enqueue_many([intent([1], "隐秘的值")])
+    pipeline.runtime.intake.drain()
+    told = pipeline.lane.submitter.run()
+    assert "字段没有…这个选项" in told["error"]
+    assert "字段没有隐秘的值这个选项" in handle.result().failed["1"]["reason"]

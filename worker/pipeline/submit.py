@@ -273,9 +273,9 @@ class Submitter:
             told = {"field": batch.spec.field_key, "intents": intents_of(batch), **values_of(batch)}
             log.info("batch.accepted", **report, **told, tries=batch.tries, log_id=answer.log_id)
         else:
-            error = str(answer or "")
-            report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": error}
-            told = {**said("error", error, batch), "intents": intents_of(batch), **values_of(batch)}
+            error = said("error", str(answer or ""), batch)
+            report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": error["error"]}
+            told = {**error, "intents": intents_of(batch), **values_of(batch)}
             told |= {"answer": word_of(answer)} if answer else {}
             log.warning("batch.not_accepted", **(report | told), kind=batch.kind, tries=batch.tries)
         if advanced.stale:
