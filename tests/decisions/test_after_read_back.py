@@ -5,7 +5,7 @@ from factory import after_seconds, make_batch, make_policy
 
 from worker.ledger.records import BatchState, Outcome
 from worker.outcomes import FOLLOW_UP_FIELDS, after_read_back, after_read_back_failed
-from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, SpaceRefused, TokenRejected
+from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RateLimited, SpaceRefused, TokenRejected
 
 POLICY = make_policy()
 EARLY, OVER = after_seconds(30), after_seconds(81)  # 81 s: the time to read back and the grace time are over
@@ -123,3 +123,12 @@ def test_a_read_back_that_is_not_served_proves_nothing_and_is_not_waited_for_whi
     assert failed_look(NOT_SERVED, now=after_seconds(10**5)).then is BatchState.RESEND
     early = make_batch(stray=1, now=EARLY)
     assert after_read_back_failed(early, NOT_SERVED, POLICY, others_work=True).then is BatchState.CHECK
+
+
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_a_gateway_that_asks_for_patience_is_no_server_without_the_call(status):
+    """At the last attempt, the change would fail although the next look may prove it."""
+    busy = RateLimited("the answer is not an API answer", http_status=status)
+    last = make_batch(stray=1, now=OVER, tries=POLICY.max_attempts)
+    assert after_read_back_failed(last, busy, POLICY, others_work=True).then is BatchState.CHECK
+    assert failed_look(busy, now=after_seconds(10**5)).then is BatchState.CHECK

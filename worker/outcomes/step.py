@@ -10,7 +10,8 @@ from worker.remote.errors import LaneStopped, RemoteError, TokenRejected
 MAX_TOKEN_REJECTIONS = 2  # in a row: renewed once, repeated once; then it is a configuration error
 # The same token again: its renewal failed or got lost. No proof against the credentials, but it must not go on for ever.
 MAX_SAME_TOKEN_REJECTIONS = 8
-_CLIENT_ERRORS = (400, 499)  # HTTP
+_CLIENT_ERRORS = range(400, 500)  # HTTP
+_MAY_PASS = (408, 425, 429)  # a gateway says of these itself that the same call may work in a moment
 MAX_REASON = 500  # characters of a remote message that are kept per item
 
 # What is noted about a send. A new send starts afresh: it would mislead its follow-up.
@@ -93,7 +94,7 @@ def is_unreachable(error: RemoteError) -> bool:
 
 def is_not_served(error: RemoteError) -> bool:
     """A web server refused the call in words that are not the API's: this endpoint may not be there at all, while others are."""
-    return error.code is None and _CLIENT_ERRORS[0] <= (error.http_status or 0) <= _CLIENT_ERRORS[1]
+    return error.code is None and error.http_status in _CLIENT_ERRORS and error.http_status not in _MAY_PASS
 
 
 def refusal(error: RemoteError) -> Outcome:
