@@ -92,6 +92,16 @@ def test_who_leaves_off_in_time_gives_the_lock_back_and_sends_a_hint(site, redis
     assert site.intake().drain() == 1
 
 
+def test_of_large_entries_a_round_reads_a_few_the_oldest(site):
+    site.enqueue(*(wish(f"large-{number}", items=tuple(range(1, 9000)), value=number) for number in range(50)))
+    taken = site.front.take_round("me", 30, ENTRIES_PER_ROUND, ended=True)
+    assert 20 <= len(taken.entries) <= 40
+    assert [entry.number for entry in taken.entries] == list(range(1, len(taken.entries) + 1))
+    site.front.end_rounds("me", ended=True)
+    small = site.front.take_round("me", 30, 3, ended=True)
+    assert [entry.number for entry in small.entries] == [1, 2, 3]
+
+
 def test_a_round_whose_process_fell_silent_is_gone_on_with_one_by_one(site, held, redis):
     finish = held(lease=0.05)
     time.sleep(0.1)
