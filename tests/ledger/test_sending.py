@@ -120,6 +120,22 @@ def test_a_small_group_is_whole_again_when_those_in_front_are_done(lane):
     assert [claim_and_settle(lane).items for _ in range(3)] == [(7,), (7, 8), (9,)]
 
 
+def test_a_group_is_whole_in_the_end_even_if_an_earlier_version_did_not_count_what_stood_behind(redis, lane):
+    three_of_which_the_second_is_partly_behind(lane)
+    redis.delete(lane.key("behind-of"))
+    assert [claim_and_settle(lane).items for _ in range(3)] == [(7,), (7, 8), (9,)]
+    assert not redis.exists(lane.key("behind-of"))
+
+
+def test_what_an_earlier_version_did_not_count_is_forgotten_with_its_group(redis, lane):
+    three_of_which_the_second_is_partly_behind(lane)
+    redis.hincrby(lane.key("behind-of"), "2", 1)
+    for _ in range(3):
+        claim_and_settle(lane)
+    lane.forget([1, 2, 3])
+    assert not redis.exists(lane.key("behind-of"))
+
+
 def test_a_group_that_waits_too_long_goes_first_but_gets_every_fourth_batch_at_most(lane):
     lane.record([new_intent(1, [1], "small"), new_intent(2, [2], "other"), new_intent(3, range(101, 401), "full")])
     order = [claim_and_settle(lane, max_wait=0).spec.after_field_value for _ in range(6)]

@@ -163,9 +163,10 @@ local function end_intent(number)
   if bad[4] then redis.call('ZREM', P .. 'expiring', number) end
 end
 
+-- Below zero: they stood there before anybody counted, in a ledger of an earlier version.
 local function count_steps_back()
   for group, by in pairs(stepped_back) do
-    if by ~= 0 and redis.call('HINCRBY', P .. 'behind-of', group, by) == 0 then redis.call('HDEL', P .. 'behind-of', group) end
+    if by ~= 0 and redis.call('HINCRBY', P .. 'behind-of', group, by) <= 0 then redis.call('HDEL', P .. 'behind-of', group) end
   end
 end
 

@@ -11,6 +11,7 @@ for _, number in ipairs(ARGV) do
     if record[1] and redis.call('HINCRBY', P .. 'group:' .. record[1], 'refs', -1) <= 0 then
       redis.call('HDEL', P .. 'groups', redis.call('HGET', P .. 'group:' .. record[1], 'digest'))
       redis.call('DEL', P .. 'group:' .. record[1])
+      redis.call('HDEL', P .. 'behind-of', record[1]) -- no change of it is left, whatever an earlier version did not count
     end
     forgotten = forgotten + 1
   end
