@@ -6,10 +6,17 @@ import pytest
 from rows_factory import PROJECT
 
 from feishu_batch import FeishuBatch, parse_intent
+from feishu_batch.packing import PackedIntent
+from worker.ledger.history import History
+from worker.ledger.lane import Lane
+from worker.ledger.reading import Reading
 from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
 from worker.operating.retry_decision import Failure, Past, Touch, Why, decide, new_intent
+from worker.operating.retrying import Retry
+from worker.pipeline.entries import new_intent as recorded
 from worker.pipeline.entries import wish_of
 
+STORY = {"project_key": PROJECT, "work_item_type_key": "story", "field_key": "field_a1b2c3", "update_mode": "UPDATE"}
 OLD, NEW = '{"value": "option_1"}', '{"value": "option_2"}'
 
 
@@ -100,6 +107,13 @@ def test_a_later_change_counts_from_the_inbox_on(command, ledger, failed):
     assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
     ledger.lane.advance(batch, state=BatchState.OPEN, settled={2: Outcome(OutcomeKind.SUCCEEDED)}, then=BatchState.OPEN)
     assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+
+
+def test_a_change_that_waits_in_the_inbox_under_a_name_may_be_of_the_same_field(command, ledger, failed):
+    command.enqueue(2, after=NEW, field="Severity")
+    command.enqueue(3, after=NEW, field="field_ffffff")
+    document = retried(command, "--all", "--dry-run", code=1)
+    assert (document["intents"][0]["items"], document["left"]) == ([3], {"overtaken": 1})
 
 
 def test_an_item_of_an_intent_that_is_half_done_counts(command, ledger, failed):
@@ -245,6 +259,22 @@ def test_a_field_by_key_is_that_field_only(command, ledger, refused):
     assert retried(command, "--all", "--dry-run")["items"] == 1
     later(command, ledger, 1, field="field_a1b2c3")
     assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+
+
+def test_what_called_its_space_by_a_simple_name_may_belong_to_another_lane(ledger, redis, prefix):
+    """The lane that keeps the record of the refusal is the default one, whichever owns the space."""
+    spec = GroupSpec("mobile", "story", None, "Priority", "UPDATE", None, "old")
+    failure = Failure(1, "one", "default", spec, (7,), is_refused=True)
+    intent = parse_intent({**STORY, "work_item_ids": [7, 8], "field_key": "field_a1b2c3", "after_field_value": "new"})
+    ledger.front.enqueue(PackedIntent.of(parse_intent({**STORY, "work_item_ids": [1], "after_field_value": "x"})))
+    ledger.front.enqueue(PackedIntent.of(intent))
+    elsewhere = Lane(redis, prefix, "mobile")
+    entries = ledger.in_inbox()
+    elsewhere.record([recorded(entry, parse_intent(entry.payload)) for entry in entries])
+    ledger.front.leave_inbox({parse_intent(entry.payload).intent_id: (entry, "mobile") for entry in entries})
+    reader = Retry(Reading(redis, prefix), History(redis, prefix, ("default", "mobile")))
+    decision = decide(failure, reader.past([failure]), 0.0, even_if_overtaken=False)
+    assert decision.left == {Why.PERHAPS_OVERTAKEN: (7,)}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import product
 from typing import Any
 
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
@@ -31,6 +32,7 @@ class Why(StrEnum):
 _INSISTED_ON = frozenset({Why.OVERTAKEN, Why.PERHAPS_OVERTAKEN, Why.FORGOTTEN})
 RETRY_OF = "retry of "  # begins the note of a retry
 ANY_COLUMN = "*"  # of a cell: a wish that calls its field by a name may mean any
+ANY_LANE = "*"  # of a cell: a space by its simple name may turn out to belong to any
 _CERTAIN_KEY = re.compile(r"field_[0-9a-z]{6}")
 
 
@@ -55,9 +57,16 @@ class Failure:
     def column(self) -> str:
         if self.spec is None:
             return ""
-        if self.is_refused and not _are_keys(self.spec):
+        if self.is_refused and not are_keys(self.spec):
             return ANY_COLUMN
         return f"{self.spec.project_key} {self.spec.field_key}"
+
+    @property
+    def cell_lane(self) -> str:
+        """Where it would be changed."""
+        if self.spec is None or not self.is_refused:
+            return self.lane
+        return self.wished_lane or (self.lane if is_real_project_key(self.spec.project_key) else ANY_LANE)
 
     @property
     def note(self) -> str:
@@ -84,9 +93,8 @@ class Past:
 
     def touched(self, lane: str, columns: Collection[str], items: Iterable[int]) -> set[Cell]:
         """Which of the cells somebody touches who writes to these."""
-        return {
-            cell for item in items for column in (*columns, ANY_COLUMN) if (cell := (lane, column, item)) in self.cells
-        }
+        places = list(product((lane, ANY_LANE), (*columns, ANY_COLUMN)))
+        return {cell for item in items for place in places if (cell := (*place, item)) in self.cells}
 
     def note(self, cells: Collection[Cell], touch: Touch) -> None:
         for cell in cells:
@@ -119,7 +127,7 @@ def decide(failure: Failure, past: Past, now: float, *, even_if_overtaken: bool)
 def _why_not(failure: Failure, item: int, past: Past, now: float) -> Why | None:
     if failure.spec is None:
         return Why.REFUSED
-    later = [t for t in past.touches.get((failure.lane, failure.column, item), ()) if t.number > failure.number]
+    later = [t for t in past.touches.get((failure.cell_lane, failure.column, item), ()) if t.number > failure.number]
     if any(touch.note == failure.note for touch in later):
         return Why.RETRIED
     if failure.expires_at is not None and failure.expires_at <= now:
@@ -129,7 +137,7 @@ def _why_not(failure: Failure, item: int, past: Past, now: float) -> Why | None:
     return Why.FORGOTTEN if past.forgotten > failure.number else None
 
 
-def _are_keys(spec: GroupSpec) -> bool:
+def are_keys(spec: GroupSpec | UpdateIntent) -> bool:
     return is_real_project_key(spec.project_key) and _CERTAIN_KEY.fullmatch(spec.field_key) is not None
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import parse_intent
@@ -9,7 +10,7 @@ from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
 from worker.ledger.history import Brief, History
 from worker.ledger.reading import Reading
 from worker.ledger.records import GroupSpec, Wish
-from worker.operating.retry_decision import ANY_COLUMN, RETRY_OF, Failure, Past, Touch
+from worker.operating.retry_decision import ANY_COLUMN, ANY_LANE, RETRY_OF, Failure, Past, Touch, are_keys
 
 MOST_LOOKED_AT = 2_000_000  # later intents; of what failed before them, nobody can say quickly what came after
 # A superseded change is not counted either: the one that took its place is later still, and is looked at itself.
@@ -51,7 +52,7 @@ class Retry:
 
     def past(self, failures: Sequence[Failure]) -> Past:
         """All that was enqueued after the oldest of them and touches one of their cells."""
-        cells = frozenset((f.lane, f.column, item) for f in failures for item in f.items if f.spec)
+        cells = frozenset((f.cell_lane, f.column, item) for f in failures for item in f.items if f.spec)
         past = Past(newest=self._history.newest(), cells=cells)
         numbers = [failure.number for failure in failures if failure.spec]
         if numbers:
@@ -68,14 +69,14 @@ class Retry:
     def _look(self, past: Past, first: int) -> None:
         columns = past.columns
         # In this order: an intent that leaves the inbox meanwhile is seen twice, and never not at all.
-        waiting = self._note_inbox(past, {lane for lane, _ in columns}, first)
+        waiting = self._note_inbox(past, columns, first)
         for brief in self._history.briefs(first, past.newest):
             if brief.lane is None and brief.number not in waiting:
                 past.forgotten = brief.number
             self._note_brief(brief, columns, past)
 
-    def _note_inbox(self, past: Past, lanes: set[str], first: int) -> set[int]:
-        """Whatever lane they will go to."""
+    def _note_inbox(self, past: Past, columns: set[tuple[str, str]], first: int) -> set[int]:
+        """Whatever lane they will go to; and whatever field a name turns out to mean."""
         numbers: set[int] = set()
         for number, payload in self._history.inbox(first):
             numbers.add(number)
@@ -83,9 +84,11 @@ class Retry:
                 intent = parse_intent(payload)
             except IntentError:
                 continue
-            column = f"{intent.project_key} {intent.field_key}"
-            for lane in lanes:
-                past.note(past.touched(lane, (column,), intent.work_item_ids), Touch(number, intent.note, stands=True))
+            own = (
+                {f"{intent.project_key} {intent.field_key}"} if are_keys(intent) else {column for _, column in columns}
+            )
+            for lane in {lane for lane, _ in columns}:
+                past.note(past.touched(lane, own, intent.work_item_ids), Touch(number, intent.note, stands=True))
         return numbers
 
     def _note_brief(self, brief: Brief, columns: set[tuple[str, str]], past: Past) -> None:
@@ -93,8 +96,9 @@ class Retry:
             return None
         place = self._history.place(brief.lane, brief.number)
         if (known := self._group(brief.lane, brief.group)) is None:
-            return self._note_refused(brief, place, {column for lane, column in columns if lane == brief.lane}, past)
-        if not columns & {(brief.lane, known[1]), (brief.lane, ANY_COLUMN)}:
+            own = {column for lane, column in columns if lane in (brief.lane, ANY_LANE)}
+            return self._note_refused(brief, place, own, past)
+        if not columns & set(product((brief.lane, ANY_LANE), (known[1], ANY_COLUMN))):
             return None
         items = [i for i in self._reading.items(place) if past.touched(brief.lane, (known[1],), [int(i)])]
         for item, outcome in zip(items, self._history.letters(place, items), strict=True):
