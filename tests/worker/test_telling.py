@@ -26,6 +26,8 @@ def batch(after, before=None, intents=(3,)):
         ("高", "没有这个选项 (inner \\u9ad8)", "没有这个选项 (inner …)"),
         ("to be\nor not", "'or not' is wrong", "'…' is wrong"),
         ('a"b', 'invalid {"value":"a\\"b"}', 'invalid {"value":"…"}'),
+        ("a long text that " * 40, "bad: a long text that a long t", "bad: …"),
+        ("很长的文本" * 100, "值“很长的文本很长的文本很长的文本很长的...”不对", "值“…...”不对"),
         ("a (b", "not a (b here", "not … here"),
         ("", "Value Is Empty", "Value Is Empty"),
         (True, "True is no number", "True is no number"),

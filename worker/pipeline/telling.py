@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -11,6 +12,7 @@ from worker.ledger.records import Batch
 
 NAMED_INTENTS: Final = 10  # numbers, as in `intent.taken_in`
 LONGEST_VALUE: Final = 300  # characters
+BEGINNING: Final = 16  # characters of a value by which it is known where the rest is cut off
 MASK: Final = "…"
 _LATIN: Final = re.compile(r"[0-9A-Za-z_]")
 
@@ -30,8 +32,8 @@ def said(name: str, text: str, batch: Batch) -> dict[str, str]:
     """Words of the remote system under `name`, less the values that they quote; and all of them, for who may see values."""
     quoted = {word for value in (batch.spec.before_field_value, batch.spec.after_field_value) for word in _words(value)}
     masked = text
-    for word in sorted((word for word in quoted if word in text), key=len, reverse=True):
-        masked = re.sub(_standing_alone(word), MASK, masked)
+    for word in sorted((word for word in quoted if word[:BEGINNING] in text), key=len, reverse=True):
+        masked = _without_beginning(word, re.sub(_standing_alone(word), MASK, masked))
     return {name: text} if masked == text else {name: masked, f"{name}_with_values": text}
 
 
@@ -40,6 +42,14 @@ def _standing_alone(word: str) -> str:
     before = r"(?<![0-9A-Za-z_])" if _LATIN.match(word[0]) else ""
     behind = r"(?![0-9A-Za-z_])" if _LATIN.match(word[-1]) else ""
     return f"{before}{re.escape(word)}{behind}"
+
+
+def _without_beginning(word: str, text: str) -> str:
+    """Texts are cut, by the remote system and by us, and a long value with them."""
+    while len(word) > BEGINNING and (at := text.find(word[:BEGINNING])) >= 0:
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(text[at:], word, strict=False))
+        text = text[:at] + MASK + text[at + len(list(same)) :]
+    return text
 
 
 def _words(value: Any) -> Iterator[str]:
