@@ -2,8 +2,10 @@
 
 import pytest
 from intake_kit import Site, wish
+from structlog.testing import capture_logs
 
 from feishu_batch.results import read_intent
+from worker.catalogue.models import Code, Refusal
 from worker.ledger.lane import Lane
 from worker.ledger.recording import RECORD_CHUNK, record_calls
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome, OutcomeKind
@@ -115,3 +117,16 @@ def test_the_rest_of_a_canceled_intent_is_canceled(site):
     _, result = result_of(site, "large")
     assert result.counts == {"succeeded": 0, "failed": 0, "canceled": ITEMS}
     assert site.lanes["default"].counts().owned_cells == 0
+
+
+def test_what_is_refused_now_but_recorded_before_goes_on_and_is_not_called_refused(site):
+    """The catalogue may say otherwise after a restart."""
+    site.enqueue(wish("large", items=[*range(1, ITEMS + 1)]))
+    die(site, 1)
+    intake = site.intake()
+    intake._check = lambda _intent: Refusal(Code.BAD_VALUE, "not any more")
+    with capture_logs() as lines:
+        intake.drain()
+    assert [line for line in lines if line["event"] == "intent.refused"] == []
+    send_everything(site.lanes["default"])
+    assert result_of(site, "large")[1].counts == {"succeeded": ITEMS, "failed": 0}

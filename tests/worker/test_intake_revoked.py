@@ -5,6 +5,7 @@ from intake_kit import wish
 
 from feishu_batch.results import read_intent
 from worker.ledger.lane import Lane
+from worker.ledger.recording import record_calls
 from worker.ledger.records import Standstill
 
 
@@ -71,3 +72,29 @@ def test_what_is_revoked_while_it_is_recorded_is_canceled_when_it_leaves_the_inb
     site.intake(lane=SlowLane).drain()
     assert state_of(site, "gone") == "canceled"
     assert claim(site.lanes["default"]).why is Standstill.IDLE
+
+
+class HalfWay(Lane):
+    """Records one part of a large intent, then its process dies."""
+
+    def record(self, intents):
+        self._run("record", next(iter(record_calls(intents))))
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("revoked_first", [True, False])
+def test_a_large_one_that_was_recorded_in_part_ends_as_a_whole(site, revoked_first):
+    site.enqueue(wish("gone", list(range(1, 1202))), wish("wanted", [1, 1201], value="w"))
+    if revoked_first:
+        site.front.note_revoked(["gone"])
+    with pytest.raises(KeyboardInterrupt):
+        site.intake(lane=HalfWay, lease=0.001).drain()
+    site.front.note_revoked(["gone"])
+    site.redis.delete(site.front.keys.lock)
+    site.intake().drain()
+    assert read_intent(site.redis, site.prefix, "gone").progress.canceled == 1201
+    assert not site.redis.exists(site.front.keys.revoked)
+    lane = site.lanes["default"]
+    assert claim(lane).items == (1, 1201)
+    assert lane.counts().owned_cells == 2
+    assert not site.redis.exists(lane.key("behind-of"), lane.key("shared"))

@@ -256,9 +256,10 @@ class Intake:
     ) -> bool:
         """False: it is recorded already."""
         refused = self._lanes[lane].lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, items, refusal, wish)
-        reason = "reason_with_values" if refusal.code in QUOTING else "reason"
-        told = {"code": refusal.code, reason: refusal.reason}
-        log.warning("intent.refused", intent_id=intent_id, number=entry.number, lane=lane, **told)
+        if refused:
+            reason = "reason_with_values" if refusal.code in QUOTING else "reason"
+            told = {"code": refusal.code, reason: refusal.reason}
+            log.warning("intent.refused", intent_id=intent_id, number=entry.number, lane=lane, **told)
         return refused
 
 
