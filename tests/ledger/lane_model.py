@@ -10,7 +10,7 @@ ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 
 
 MOST_SHARERS = 16  # of one change
-OVERDUE_TURN, PATIENCE, OVERDUE_SEEN = 4, 5, 16
+OVERDUE_TURN, PATIENCE, OVERDUE_SEEN = 4, 5, 256
 
 
 @dataclass

@@ -153,6 +153,17 @@ def test_a_group_of_which_a_part_waits_behind_others_goes_first_after_five_times
     assert [sent_after(45), sent_after(55)] == ["full", "partly behind"]
 
 
+def test_a_group_that_waits_too_long_goes_first_however_many_older_ones_have_to_wait_longer(redis, lane):
+    partly = [new_intent(number, [number, 1000 + number], f"partly behind {number}") for number in range(2, 42)]
+    lane.record([new_intent(1, range(1, 51), "front", mode="APPEND"), *partly])
+    lane.record([new_intent(42, [5000], "whole"), new_intent(43, range(10_000, 10_300), "full")])
+    now, _ = redis.time()
+    for number in range(2, 43):
+        redis.zadd(lane.key("since"), {str(number): (now - 30 + (number == 42)) * 1000})
+    order = [claim_and_accept(lane, max_wait=10).spec.after_field_value for _ in range(2)]
+    assert order == ["whole", "front"]
+
+
 def test_a_group_that_was_just_served_does_not_count_as_waiting(redis, lane):
     lane.record([new_intent(1, range(1, 101))])
     since = lane.key("since")

@@ -97,7 +97,7 @@ end
 -- a backlog those who waited too long get few slots, and who waits behind others has to wait much longer (bench/packing.py).
 local OVERDUE_TURN = 4 -- at most every so manieth batch
 local PATIENCE = 5 -- times the longest wait, for a group that would have to be sent again
-local OVERDUE_SEEN = 16 -- groups that are looked at
+local OVERDUE_SEEN = 256 -- groups that are looked at; a whole one that waits behind more of the others waits as long as they
 
 local function overdue_group()
   local last_turn = redis.call('GET', P .. 'overdue-had-turn')
@@ -105,10 +105,13 @@ local function overdue_group()
   if last_turn and newest - last_turn < OVERDUE_TURN - 1 then return nil end
   local longest = tonumber(ARGV[4])
   local waiting = redis.call('ZRANGE', P .. 'since', '-inf', text(NOW - longest), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN, 'WITHSCORES')
-  for i = 1, #waiting, 2 do
-    local group, since = waiting[i], tonumber(waiting[i + 1])
-    if since <= NOW - PATIENCE * longest or redis.call('HEXISTS', P .. 'behind-of', group) == 0
-      or redis.call('ZSCORE', P .. 'full', group) then return group end
+  if #waiting == 0 then return nil end
+  local groups = {}
+  for i = 1, #waiting, 2 do groups[#groups + 1] = waiting[i] end
+  local behind = redis.call('HMGET', P .. 'behind-of', unpack(groups))
+  local full = redis.call('ZMSCORE', P .. 'full', unpack(groups))
+  for i, group in ipairs(groups) do
+    if not behind[i] or full[i] or tonumber(waiting[2 * i]) <= NOW - PATIENCE * longest then return group end
   end
 end
 
