@@ -1,5 +1,7 @@
 import pytest
 
+from worker.ledger import lane as lane_module
+from worker.ledger import recording, scripts
 from worker.ledger.lane import Lane
 
 
@@ -11,3 +13,23 @@ def lane(redis, prefix):
 @pytest.fixture
 def record_of(redis, lane):
     return lambda number: redis.hgetall(lane.key(f"intent:{number}"))
+
+
+@pytest.fixture
+def small_and_countable(monkeypatch):
+    """Batches of 4 and chunks of 3, so that a short history fills many of them; a clock that ticks once per step, so that a
+    history happens twice in the same way."""
+    whole = scripts.script_text
+
+    def changed(name):
+        if name in scripts._WITHOUT_PRELUDE:
+            return whole(name)
+        text = whole(name).replace("local BATCH_ITEMS = 50 ", "local BATCH_ITEMS = 4 ")
+        ticking = text.replace("local NOW = now_ms()", "local NOW = 1000000000000 + redis.call('INCR', P .. 'clock')")
+        assert ticking != text != whole(name)
+        return ticking
+
+    monkeypatch.setattr(scripts, "script_text", changed)
+    monkeypatch.setattr(lane_module, "BATCH_ITEMS", 4)
+    monkeypatch.setattr(lane_module, "END_CHUNK", 3)
+    monkeypatch.setattr(recording, "RECORD_CHUNK", 3)

@@ -1,74 +1,15 @@
 """A lane of the ledger as plain lists and dicts, without a thought for cost: what the Lua has to agree with."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+
+from lane_parts import Batch, Cell, Change
 
 PRIORITY_STEP = 2**48
 LATER = 2**47
 FIELD_OF = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
 ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
-
-
 MOST_SHARERS = 16  # of one change
 OVERDUE_TURN, PATIENCE, OVERDUE_SEEN = 4, 5, 256
-
-
-@dataclass
-class Intent:
-    number: int
-    digest: str  # of its group
-    mode: str
-    column: str
-    items: tuple[int, ...]
-    priority: int = 5
-    keep: bool = False
-    expires: int | None = None
-    canceled: bool = False  # before it was recorded
-    # what became of it
-    group: int = 0
-    recorded: int = 0
-    in_flight: int = 0
-    requests: int = 0
-    outcomes: dict[int, str] = field(default_factory=dict)
-    stop: str = ""
-    may_expire: bool = False
-
-    @property
-    def has_ended(self):
-        return len(self.outcomes) == len(self.items)
-
-
-@dataclass
-class Change:
-    """One write to one cell, for the intent `number` and for those who wanted just the same."""
-
-    number: int
-    sharers: list[int] = field(default_factory=list)
-
-    @property
-    def everyone(self):
-        return [self.number, *self.sharers]
-
-
-@dataclass
-class Cell:
-    line: list[Change]  # the first one owns the cell
-    batch: int | None = None  # it holds the first one
-
-
-@dataclass
-class Batch:
-    number: int
-    group: int
-    column: int
-    changes: list[tuple[int, int]]  # item, number
-    fence: int = 0
-    state: str = "sending"
-    kind: str = "new"
-    tries: int = 1
-    size: int = 0
-    is_due: bool = True
-    blocks: bool = False
 
 
 class Model:

@@ -13,10 +13,11 @@ from dump import dump
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from lane_model import FIELD_OF, Intent, Model
+from lane_model import FIELD_OF, Model
+from lane_parts import Intent
 
 from worker.ledger import lane as lane_module
-from worker.ledger import recording, scripts
+from worker.ledger import recording
 from worker.ledger.lane import Lane
 from worker.ledger.recording import NewIntent
 from worker.ledger.records import Batch, BatchState, ExpiredIntent, NoBatch, Outcome, OutcomeKind
@@ -377,26 +378,6 @@ def run(machine):
             suppress_health_check=list(HealthCheck),
         ),
     )
-
-
-@pytest.fixture
-def small_and_countable(monkeypatch):
-    """Batches of 4 and chunks of 3, so that a short history fills many of them; a clock that ticks once per step, so that a
-    history happens twice in the same way."""
-    whole = scripts.script_text
-
-    def changed(name):
-        if name in scripts._WITHOUT_PRELUDE:
-            return whole(name)
-        text = whole(name).replace("local BATCH_ITEMS = 50 ", "local BATCH_ITEMS = 4 ")
-        ticking = text.replace("local NOW = now_ms()", "local NOW = 1000000000000 + redis.call('INCR', P .. 'clock')")
-        assert ticking != text != whole(name)
-        return ticking
-
-    monkeypatch.setattr(scripts, "script_text", changed)
-    monkeypatch.setattr(lane_module, "BATCH_ITEMS", 4)
-    monkeypatch.setattr(lane_module, "END_CHUNK", 3)
-    monkeypatch.setattr(recording, "RECORD_CHUNK", 3)
 
 
 @pytest.mark.usefixtures("small_and_countable")
