@@ -101,10 +101,10 @@ def test_a_refused_member_of_a_chord_fails_it_and_calls_the_errback_of_its_body(
     body = backend.gather.s(tag="never").on_error(backend.note_error.s().set(queue="backend"))
     bad = app.signature(TASK, kwargs={}, options={"queue": "feishu.intents"})
     result = chord([sign(app, [1123]), bad])(body)
-    with pytest.raises(IntentError, match="project_key: Field required"):
+    with pytest.raises(IntentError, match="project_key: is missing"):
         result.get(timeout=20)
     [note] = seen("error")
-    assert (note["error"], "project_key: Field required" in note["message"]) == ("ChordError", True)
+    assert (note["error"], "project_key: is missing" in note["message"]) == ("ChordError", True)
 
 
 def test_an_intent_may_be_called_back_by_a_task_of_the_backend(stack, app):
