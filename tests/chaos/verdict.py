@@ -102,7 +102,7 @@ class Verdict:
             stored, result = json.loads(text), detail.view.result
             if result is None:
                 continue
-            right = "SUCCESS" if result.ok else "REVOKED" if result.state == "canceled" else "FAILURE"
+            right = "SUCCESS" if result.ok else "REVOKED" if result.state in {"canceled", "expired"} else "FAILURE"
             if stored["status"] != right or (right == "SUCCESS" and stored["result"] != result.to_dict()):
                 self.broken.append(f"intent {detail.view.number} is {result.state}; Celery says {text[:300]}")
             if right == "FAILURE" and stored["result"].get("exc_type") != "ItemsFailed":

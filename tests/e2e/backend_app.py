@@ -4,6 +4,7 @@ import json
 import os
 
 from celery import Celery, Task
+from celery.result import allow_join_result
 from redis import Redis
 
 from feishu_batch import signature
@@ -34,7 +35,8 @@ def note_without_queue(result, tag):
 
 @app.task(bind=True, name="backend.note_error")
 def note_error(self: Task, failed_id):
-    error = self.app.AsyncResult(failed_id).result
+    with allow_join_result():  # Celery calls the errbacks of a chord's body before it stores how that ended
+        error = self.app.AsyncResult(failed_id).get(timeout=10, propagate=False)
     _note(tag="error", failed_id=failed_id, error=type(error).__name__, message=str(error))
 
 

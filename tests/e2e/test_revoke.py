@@ -47,6 +47,10 @@ def errors_seen(stack):
     return [one for one in map(json.loads, stack.redis.lrange(backend.SEEN, 0, -1)) if one["tag"] == "error"]
 
 
+def nothing_is_left_of(front, intent_id):
+    return not front.revoked([intent_id]) and front.parked(front.locate(intent_id)[0]) is None
+
+
 def note_error():
     return backend.note_error.s().set(queue="backend")
 
@@ -73,8 +77,7 @@ def test_an_intent_that_waits_is_canceled_and_its_errback_is_called(paused, app)
     paused.lane.resume()
     assert sign(app, value="later").delay().get(timeout=10)["state"] == "succeeded"
     assert len(paused.batches()) == 1
-    keys = paused.front.keys.parked, paused.front.keys.revoked
-    wait_until(lambda: not paused.redis.exists(*keys), 30, "the last worker, too, is done with the revoke")
+    wait_until(lambda: nothing_is_left_of(paused.front, result.id), 30, "the last worker, too, is done with the revoke")
 
 
 def test_every_link_behind_a_revoked_intent_ends(paused, app):
