@@ -73,15 +73,6 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def bind_ids(**ids: str | int | None) -> None:
-    """Adds ids to every line of this task or thread until `clear_ids`. None is left out."""
-    structlog.contextvars.bind_contextvars(**{name: value for name, value in ids.items() if value is not None})
-
-
-def clear_ids() -> None:
-    structlog.contextvars.clear_contextvars()
-
-
 def redacted(value: Any, depth: int = 0) -> Any:
     """The value with secrets masked: by the name of their key, and inside texts where they can be recognised."""
     if isinstance(value, str):

@@ -8,8 +8,9 @@ import re
 import pytest
 import structlog
 from celery.worker.consumer.consumer import INVALID_TASK_ERROR, MESSAGE_DECODE_ERROR, UNKNOWN_FORMAT, UNKNOWN_TASK_ERROR
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from config.logging import bind_ids, clear_ids, get_logger, redacted, redacted_text, setup_logging
+from config.logging import get_logger, redacted, redacted_text, setup_logging
 from config.settings import Settings
 
 
@@ -24,7 +25,7 @@ def _logging_is_put_back():
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = handlers, level
-    clear_ids()
+    clear_contextvars()
     structlog.reset_defaults()
 
 
@@ -40,9 +41,9 @@ def to_json(**settings):
 
 def test_a_line_is_json_with_its_ids():
     stream = to_json()
-    bind_ids(batch_id=7, job_id=None)
+    bind_contextvars(batch_id=7)
     get_logger("worker.pipeline.submit").info("batch accepted", size=50)
-    clear_ids()
+    clear_contextvars()
     get_logger("worker.pipeline.submit").info("idle")
     first, second = lines(stream)
     assert first["event"] == "batch accepted"
@@ -58,7 +59,7 @@ def test_a_line_is_json_with_its_ids():
 
 def test_the_standard_library_comes_out_in_the_same_form():
     stream = to_json()
-    bind_ids(lane="default")
+    bind_contextvars(lane="default")
     logging.getLogger("somewhere").warning("cannot reach %s", "redis://:s3cr3t@host:1/0")
     assert lines(stream)[0]["event"] == "cannot reach redis://:***@host:1/0"
     assert lines(stream)[0]["lane"] == "default"
@@ -167,7 +168,7 @@ def test_settings_may_be_logged():
 
 def test_what_every_line_has_comes_first_and_a_traceback_last():
     stream = to_json()
-    bind_ids(lane="default")
+    bind_contextvars(lane="default")
     try:
         int("x")
     except ValueError:

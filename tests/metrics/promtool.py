@@ -1,8 +1,6 @@
 """Prometheus's own programs, from Debian's package."""
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -15,19 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
-
-
-def require_prometheus() -> None:
-    """Without it the tests are skipped; where everything has to be there, they fail."""
-    missing = [name for name in ("prometheus", "promtool") if shutil.which(name) is None]
-    if not missing:
-        return
-    told = f"{' and '.join(missing)} not found: install the Debian packages of .ci/packages.txt"
-    if os.environ.get("CI") == "true":
-        pytest.fail(told)
-    pytest.skip(told)
 
 
 def promtool(*arguments: str | Path, given: str = "") -> str:

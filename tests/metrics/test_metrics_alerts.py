@@ -2,7 +2,8 @@
 
 import pytest
 import yaml
-from promtool import promtool, require_prometheus
+from programs import require
+from promtool import promtool
 from test_metrics_files import ALERTS, rules
 
 LANE = 'lane="a"'
@@ -81,7 +82,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def _prometheus():
-    require_prometheus()
+    require("promtool")
 
 
 def case(name, series, *, fires):

@@ -5,7 +5,8 @@ import time
 
 import pytest
 from model import intent
-from promtool import prometheus, promtool, require_prometheus
+from programs import require
+from promtool import prometheus, promtool
 from test_metrics_files import ALERTS, panels, rules
 from test_metrics_served import environment, get, serving
 
@@ -18,7 +19,7 @@ SCRAPES = 4  # a rate wants two of them
 @pytest.fixture
 def scraped(environment, tmp_path, pipeline):
     """Asks a Prometheus that has seen the pipeline work, and goes on doing so."""
-    require_prometheus()
+    require("prometheus", "promtool")
     with (
         serving(environment, "127.0.0.1:0") as port,
         prometheus(tmp_path, f"127.0.0.1:{port}", ALERTS, f"{EVERY}s") as server,

@@ -77,7 +77,7 @@ class TokenSource:
         self._rejected = ""  # the fingerprint of a token that the remote system refused, whatever its time says
 
     def get(self) -> Token:
-        """The shared token. Raises what authenticating raises, but only once the old token has run out."""
+        """The shared token. Raises what authenticating raises; trouble that may pass, only once the old token has run out."""
         token = self._store.load()
         if token is None or not self._is_good(token):
             return self._replace()
