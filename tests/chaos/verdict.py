@@ -87,7 +87,8 @@ class Verdict:
             if item.state is ItemState.FAILED:
                 self.figures[f"failed with {item.code}"] += 1
                 if refusal:
-                    if refusal not in str(item.reason) and item.code not in HONEST_FAILURES:
+                    # A job that leaves the item out of both lists names no reason for it either.
+                    if refusal not in str(item.reason) and item.code not in {*HONEST_FAILURES, "remote_refused"}:
                         self.broken.append(f"{name}: item {item.item} failed with {item.code}: {item.reason}")
                 elif item.code not in HONEST_FAILURES:
                     self.broken.append(f"{name}: item {item.item} failed with {item.code}: {item.reason}")
