@@ -165,7 +165,7 @@ def test_a_worker_that_dies_gives_its_messages_back_and_lost_ones_are_made_again
     )
     rabbit.purge()
     stack.revive()
-    assert {result.state for result in stack.wait_all(handles, 30)} == {"succeeded"}
+    assert {result.state for result in stack.wait_all(handles, 60)} == {"succeeded"}
     stack.assert_rules_kept()
 
 
