@@ -1,4 +1,5 @@
 import json
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -109,6 +110,13 @@ def test_the_environment_of_the_surrounding_celery_app_does_not_matter(redis_url
         handle = client.enqueue(**content())
         assert redis.llen(QUEUE_INTENTS) == 1
         assert handle.async_result.state == "PENDING"
+        with redis.pubsub(ignore_subscribe_messages=True) as workers:
+            workers.psubscribe("*.celery.pidbox")
+            workers.get_message(timeout=5)
+            handle.async_result.revoke()
+            broadcast = json.loads(workers.get_message(timeout=5)["data"])
+    told = json.loads(b64decode(broadcast["body"]))
+    assert (told["method"], told["arguments"]["task_id"]) == ("revoke", handle.intent_id)
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # Celery's own call
