@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from config.errors import ConfigError
 from config.fields import ENV_PREFIX
 from config.settings import Settings, process_environment, secure_base_url
+from feishu_batch.wording import plainly
 
 RESERVED_NAMES = frozenset({"front"})  # the producers' keys stand under this name
 
@@ -200,9 +201,7 @@ def _lane(name: str, table: dict[str, Any], path: Path, settings: Settings, envi
 
 
 def _sentence(path: Path, name: str, error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    lines = (
-        f"{'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')}".removeprefix(": ") for p in problems
-    )
+    problems = error.errors(include_url=False, include_input=False)
+    lines = (f"{'.'.join(map(str, one['loc']))}: {plainly(one)}".removeprefix(": ") for one in problems)
     where = f"[lanes.{name}] " if name else ""
     return f"{path}: {where}{'; '.join(lines)}."

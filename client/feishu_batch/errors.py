@@ -29,7 +29,7 @@ class ConfigurationError(FeishuBatchError, ValueError):
 
 
 class IntentError(FeishuBatchError, ValueError):
-    """One line per problem: ``work_item_ids.3: Input should be greater than 0``."""
+    """One line per problem: ``work_item_ids.3: must be more than 0``."""
 
 
 class IntentConflict(FeishuBatchError):  # noqa: N818 - part of the public contract; reads as the claim that it is
