@@ -46,6 +46,8 @@ class Handle:
 
     def wait(self, timeout: float) -> Result:
         """The result, whatever it is; WaitTimeout after `timeout` seconds. Redis may be away for a while meanwhile."""
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
         deadline = time.monotonic() + timeout
         pause = _FIRST_PAUSE
         while True:

@@ -17,7 +17,7 @@ from stack import SLOT, wait_until
 
 from config.lanes import load_lanes
 from config.settings import Settings
-from feishu_batch import Result
+from feishu_batch import Result, parse_intent
 from sandbox.process import SandboxProcess
 
 PRODUCERS, OPERATING = "docs/producers.md", "docs/operating.md"
@@ -89,7 +89,7 @@ def test_the_script_runs(stack, capsys):
 
 def test_enqueuing_again_until_it_succeeds(stack):
     page = execute(block_with(PRODUCERS, "python", "enqueue_surely"))
-    assert page.enqueue_surely(page.UpdateIntent(**INTENT)).wait(20).ok
+    assert page.enqueue_surely(parse_intent(INTENT)).wait(20).ok
 
 
 def test_the_celery_example_runs_its_chain(stack):

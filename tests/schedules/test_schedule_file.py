@@ -70,7 +70,10 @@ WRONG = {
     "format of a file": (GOOD.replace("wishes.csv", "wishes.txt"), "the ending of wishes.txt does not tell its format"),
     "timeout of a file": (GOOD + 'timeout = "1m"\n', "timeout and directory belong to a command"),
     "bad timeout": (GOOD.replace('file = "wishes.csv"', 'command = ["x"]\ntimeout = "1"'), "timeout: has to look like"),
-    "bad intent": (GOOD.replace('file = "wishes.csv"', INTENT.replace("UPDATE", "SET")), "intent: update_mode: must be"),
+    "bad intent": (
+        GOOD.replace('file = "wishes.csv"', INTENT.replace("UPDATE", "SET")),
+        "intent: update_mode: must be",
+    ),
     "own id": (GOOD.replace('file = "wishes.csv"', INTENT + 'intent_id = "x"'), "intent: intent_id: leave it out"),
 }
 
