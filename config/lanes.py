@@ -192,12 +192,18 @@ def _tables(path: Path) -> dict[str, Any]:
 def _lane(name: str, table: dict[str, Any], path: Path, settings: Settings, environ: Mapping[str, str]) -> LaneConfig:
     defaults = {"base_url": settings.base_url, "user_key": settings.user_key or ""}
     try:
-        secret = SecretSource.model_validate(table.get("plugin_secret")).read(environ)
+        secret = _source(table.get("plugin_secret")).read(environ)
         return LaneConfig.model_validate({**defaults, **table, "name": name, "plugin_secret": secret})
     except ValidationError as error:
         raise ConfigError(_sentence(path, name, error)) from None
     except ValueError as error:
         raise ConfigError(f"{path}: [lanes.{name}] plugin_secret: {error}.") from None
+
+
+def _source(content: object) -> SecretSource:
+    if not isinstance(content, dict):
+        raise ValueError('has to look like { env = "VARIABLE" } or { file = "/path" }')  # noqa: TRY004 - told as the others are
+    return SecretSource.model_validate(content)
 
 
 def _sentence(path: Path, name: str, error: ValidationError) -> str:

@@ -14,6 +14,7 @@ _A_TEXT, _TRUE_OR_FALSE = "must be a text, in quotes", "must be true or false"
 _A_NUMBER, _A_WHOLE_NUMBER = "must be a number", "must be a whole number"
 _SENTENCES: Final = {
     "missing": "is missing",
+    "extra_forbidden": "is not known",
     "string_type": _A_TEXT,
     "string_unicode": "is not valid Unicode",
     "string_pattern_mismatch": "must be {allowed}",
@@ -28,6 +29,11 @@ _SENTENCES: Final = {
     "finite_number": _A_NUMBER,
     "bool_type": _TRUE_OR_FALSE,
     "bool_parsing": _TRUE_OR_FALSE,
+    "path_type": "must be a path, in quotes",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be {ge} at least",
     "less_than": "must be less than {lt}",
