@@ -186,7 +186,7 @@ def test_a_key_that_is_missing_is_an_intent_error(client):
         client.enqueue(**content(field_key=...))
 
 
-def test_a_timeout_that_is_none_is_told(client):
+def test_a_timeout_that_is_no_number_is_told(client):
     with pytest.raises(TypeError, match="must be a number of seconds, not str"):
         client.handle("i").wait("60")
 
