@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from config.fields import ENV_PREFIX
+from feishu_batch.wording import plainly
 
 Fields = Mapping[str, FieldInfo]
 
@@ -28,12 +29,14 @@ def misspelt(names: Iterable[str], fields: Fields) -> dict[str, str]:
 
 
 def _lines(error: ValidationError, fields: Fields) -> Iterator[str]:
-    for problem in error.errors(include_url=False, include_context=False):
-        message = problem["msg"].removeprefix("Value error, ")
+    for problem in error.errors(include_url=False):
+        message = plainly(problem)
         if not problem["loc"]:  # a rule between two settings: it names them itself
             yield message
             continue
         name = str(problem["loc"][0])
+        if problem["type"] == "float_parsing" and name.endswith("_seconds"):
+            message += " of seconds"
         field = fields.get(name)
         description = f". ({field.description})" if field else ""
         yield f"{variable_name(name)}{_given(field, problem['input'])}: {message}{description}"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from config.errors import ConfigError
 from config.fields import ENV_PREFIX
 from config.settings import Settings, process_environment, secure_base_url
+from feishu_batch.wording import plainly
 
 RESERVED_NAMES = frozenset({"front"})  # the producers' keys stand under this name
 
@@ -191,7 +192,7 @@ def _tables(path: Path) -> dict[str, Any]:
 def _lane(name: str, table: dict[str, Any], path: Path, settings: Settings, environ: Mapping[str, str]) -> LaneConfig:
     defaults = {"base_url": settings.base_url, "user_key": settings.user_key or ""}
     try:
-        secret = SecretSource.model_validate(table.get("plugin_secret")).read(environ)
+        secret = _source(table.get("plugin_secret")).read(environ)
         return LaneConfig.model_validate({**defaults, **table, "name": name, "plugin_secret": secret})
     except ValidationError as error:
         raise ConfigError(_sentence(path, name, error)) from None
@@ -199,10 +200,14 @@ def _lane(name: str, table: dict[str, Any], path: Path, settings: Settings, envi
         raise ConfigError(f"{path}: [lanes.{name}] plugin_secret: {error}.") from None
 
 
+def _source(content: object) -> SecretSource:
+    if not isinstance(content, dict):
+        raise ValueError('has to look like { env = "VARIABLE" } or { file = "/path" }')  # noqa: TRY004 - told as the others are
+    return SecretSource.model_validate(content)
+
+
 def _sentence(path: Path, name: str, error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    lines = (
-        f"{'.'.join(map(str, p['loc']))}: {p['msg'].removeprefix('Value error, ')}".removeprefix(": ") for p in problems
-    )
+    problems = error.errors(include_url=False, include_input=False)
+    lines = (f"{'.'.join(map(str, one['loc']))}: {plainly(one)}".removeprefix(": ") for one in problems)
     where = f"[lanes.{name}] " if name else ""
     return f"{path}: {where}{'; '.join(lines)}."

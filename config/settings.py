@@ -23,7 +23,8 @@ from config.explain import explain, misspelt, variable_name
 from config.fields import ENV_PREFIX, number, seconds
 from config.pace import Pace
 from config.remote_facts import RemoteFacts
-from config.urls import BROKER_SCHEMES, REDIS_SCHEMES, SecretUrl, check_url
+from config.urls import SecretUrl
+from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url
 
 __all__ = [
     "ENV_PREFIX",

@@ -1,14 +1,22 @@
 """This library's own Celery app: it sends hints and reads results, and does not mix with the app around it."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any
 
 from celery import Celery
+from celery.app.control import Control
 from celery.result import AsyncResult
+from kombu.pidbox import Mailbox
 
 from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
 from feishu_batch.redis_urls import SENTINEL, CeleryLink, celery_link
+
+# kombu would reconnect a hundred times.
+_ONE_MORE_TRY: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 logger = logging.getLogger("feishu_batch")
 
@@ -20,7 +28,6 @@ class Broker:
         broker, results = (
             celery_link(url, timeout=timeout, connect_timeout=timeout) for url in (broker_url, result_backend)
         )
-        self._url = broker.url
         self._app = _private_app(broker, results, timeout)
         self._lock = Lock()  # kombu's connections are not made for threads
         self._timeout = timeout
@@ -52,9 +59,7 @@ class Broker:
 
     def _publish(self) -> None:
         if self._producer is None:
-            # The URL is named here because CELERY_BROKER_URL in the environment, which belongs to the app around us,
-            # beats an app's settings. A connection of our own because kombu's pools survive a fork.
-            self._producer = self._app.amqp.Producer(self._app.connection_for_write(self._url), auto_declare=False)
+            self._producer = self._app.amqp.Producer(self._app.connection_for_write(), auto_declare=False)
         self._app.send_task(
             TASK_INTAKE,
             queue=QUEUE_INTENTS,
@@ -70,8 +75,42 @@ class Broker:
             producer.connection.release()
 
 
+class _Mailbox(Mailbox):
+    connection: Any
+
+    @contextmanager
+    def producer_or_acquire(self, producer: Any = None, channel: Any = None) -> Iterator[Any]:
+        bounded = self.connection.Producer(channel, auto_declare=False)
+        bounded.publish = partial(bounded.publish, retry_policy=_ONE_MORE_TRY)  # the usual policy is to try for ever
+        yield producer or bounded
+
+
+class _Control(Control):
+    Mailbox = _Mailbox
+
+
+class _PrivateApp(Celery):
+    """Reaches its broker however it is asked to, for a hint as well as for `AsyncResult.revoke()`.
+
+    The URL is named for each connection because CELERY_BROKER_URL in the environment, which belongs to the app around
+    us, beats an app's settings. And none is of kombu's pools, which all apps of the process share and which survive a fork.
+    """
+
+    control_cls = _Control
+
+    def __init__(self, broker_url: str) -> None:
+        super().__init__("feishu_batch_client", set_as_current=False)
+        self._broker_url = broker_url
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
+        return super().connection_for_write(url or self._broker_url, **options)
+
+    def connection_or_acquire(self, connection: Any = None, pool: bool = False, *_: Any, **__: Any) -> Any:  # noqa: ARG002
+        return super().connection_or_acquire(connection, pool=False)
+
+
 def _private_app(broker: CeleryLink, results: CeleryLink, timeout: float) -> Celery:
-    app = Celery("feishu_batch_client", set_as_current=False)
+    app = _PrivateApp(broker.url)
     app.backend_cls = results.url  # beats CELERY_RESULT_BACKEND in the environment; the setting would not
     app.conf.update(
         accept_content=["json"],
@@ -94,8 +133,6 @@ def _private_app(broker: CeleryLink, results: CeleryLink, timeout: float) -> Cel
 
 
 def _transport_options(broker_url: str, timeout: float) -> dict[str, Any]:
-    # kombu would reconnect a hundred times.
-    bounds: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
     if not broker_url.startswith(("redis", SENTINEL)):
-        return bounds
-    return {**bounds, "socket_timeout": timeout, "socket_connect_timeout": timeout, "retry_on_timeout": False}
+        return _ONE_MORE_TRY
+    return {**_ONE_MORE_TRY, "socket_timeout": timeout, "socket_connect_timeout": timeout, "retry_on_timeout": False}

@@ -15,11 +15,13 @@ from feishu_batch.intents import UpdateIntent
 from feishu_batch.keys import DEFAULT_PREFIX
 from feishu_batch.packing import PackedIntent, chunks
 from feishu_batch.producer import Producer, conflict
+from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url
 from feishu_batch.results import IntentView
 
 DEFAULT_TIMEOUT = 1.0
 # A brace would make another hash tag, and a cluster could no longer run the scripts.
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_ARGUMENT = re.compile("^(redis_url|broker_url|result_backend|key_prefix)")  # every error begins with its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ class FeishuBatch(Producer):
             raise ConfigurationError("key_prefix must be 1 to 64 letters, digits and _ . : -")
         if not timeout > 0:
             raise ConfigurationError("timeout must be more than 0 seconds")
+        for name, url, schemes in (
+            ("redis_url", redis_url, REDIS_SCHEMES),
+            ("broker_url", broker_url, BROKER_SCHEMES),
+            ("result_backend", result_backend, REDIS_SCHEMES),
+        ):
+            _check(name, url, schemes)
         self._redis_url = redis_url
         self._broker_url = broker_url or redis_url
         self._result_backend = result_backend or redis_url
@@ -69,13 +77,16 @@ class FeishuBatch(Producer):
                 "FEISHU_BATCH_REDIS_URL is not set: give it the Redis that the feishu-batch workers use,"
                 " like redis://:password@host:6379/0"
             )
-        return cls(
-            redis_url,
-            broker_url=environ.get("FEISHU_BATCH_BROKER_URL"),
-            result_backend=environ.get("FEISHU_BATCH_RESULT_BACKEND"),
-            key_prefix=environ.get("FEISHU_BATCH_KEY_PREFIX") or DEFAULT_PREFIX,
-            timeout=timeout,
-        )
+        try:
+            return cls(
+                redis_url,
+                broker_url=environ.get("FEISHU_BATCH_BROKER_URL"),
+                result_backend=environ.get("FEISHU_BATCH_RESULT_BACKEND"),
+                key_prefix=environ.get("FEISHU_BATCH_KEY_PREFIX") or DEFAULT_PREFIX,
+                timeout=timeout,
+            )
+        except ConfigurationError as error:
+            raise ConfigurationError(_ARGUMENT.sub(_variable, str(error))) from None
 
     def enqueue_if_newest(self, intents: Sequence[UpdateIntent], newest: int) -> int | None:
         """For whoever decides by what others enqueued, up to the intent of number `newest`, and must not be overtaken.
@@ -125,6 +136,18 @@ class FeishuBatch(Producer):
             Inbox(self._redis_url, self._key_prefix, self._timeout),
             Broker(self._broker_url, self._result_backend, self._timeout),
         )
+
+
+def _check(name: str, url: str | None, schemes: frozenset[str]) -> None:
+    try:
+        if url:
+            check_url(url, schemes)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} {error}") from None
+
+
+def _variable(argument: re.Match[str]) -> str:
+    return f"FEISHU_BATCH_{argument[0].upper()}"
 
 
 def _refuse_taken_ids(inbox: Inbox, parts: Sequence[Sequence[PackedIntent]]) -> None:

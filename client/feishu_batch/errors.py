@@ -13,6 +13,7 @@ FeishuBatchError
 No message contains a URL: a Redis URL carries the password.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -29,7 +30,7 @@ class ConfigurationError(FeishuBatchError, ValueError):
 
 
 class IntentError(FeishuBatchError, ValueError):
-    """One line per problem: ``work_item_ids.3: Input should be greater than 0``."""
+    """One line per problem: ``work_item_ids.3: must be more than 0``."""
 
 
 class IntentConflict(FeishuBatchError):  # noqa: N818 - part of the public contract; reads as the claim that it is
@@ -93,5 +94,7 @@ def _describe_failures(result: Mapping[str, Any]) -> str:
 
 
 def _describe_item(item: str, why: Mapping[str, Any]) -> str:
-    code, reason = why.get("code"), str(why.get("reason") or "")[:_REASON_LENGTH]
-    return f"{item} ({' '.join(part for part in (str(code) if code is not None else '', reason) if part)})"
+    """With the code unless the reason names it, as most of the remote system's do."""
+    code, reason = str(why.get("code") or ""), str(why.get("reason") or "")
+    named = re.search(rf"(?<!\w){re.escape(code)}(?!\w)", reason)
+    return f"{item} ({': '.join(part for part in ('' if named else code, reason[:_REASON_LENGTH]) if part)})"

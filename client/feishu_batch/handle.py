@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 from feishu_batch.errors import ReadError, UnknownIntent, WaitTimeout
@@ -46,6 +47,8 @@ class Handle:
 
     def wait(self, timeout: float) -> Result:
         """The result, whatever it is; WaitTimeout after `timeout` seconds. Redis may be away for a while meanwhile."""
+        if not isinstance(timeout, Real):
+            raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
         deadline = time.monotonic() + timeout
         pause = _FIRST_PAUSE
         while True:

@@ -22,6 +22,7 @@ from pydantic_core import from_json, to_json
 
 from feishu_batch.errors import IntentError
 from feishu_batch.values import INT64_MAX, canonical_value
+from feishu_batch.wording import plainly
 
 MAX_ITEMS = 10_000
 DEFAULT_PRIORITY = 5
@@ -30,6 +31,7 @@ _ID_OPENING = b'{"intent_id":""'
 _SHOWN = ("intent_id", "project_key", "work_item_type_key", "field_key", "update_mode")
 _MAX_SHOWN = 128
 _MAX_PROBLEMS = 10
+_STRANGER = "is no part of an intent"
 _MAX_PROBLEM_LENGTH = 300
 _PROJECT_KEY = re.compile(r"[0-9a-f]{24}")
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -187,13 +189,10 @@ def group_spec(intent: UpdateIntent, default_user_key: str | None = None) -> str
     return to_json(spec).decode()
 
 
-_PLAINLY = {"missing": "is missing", "extra_forbidden": "is no part of an intent"}
-
-
 def _describe(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = error.errors(include_url=False, include_input=False)
     lines = [
-        _describe_problem(problem["loc"], _PLAINLY.get(problem["type"], problem["msg"]))
+        _describe_problem(problem["loc"], _STRANGER if problem["type"] == "extra_forbidden" else plainly(problem))
         for problem in problems[:_MAX_PROBLEMS]
     ]
     if len(problems) > _MAX_PROBLEMS:
@@ -203,7 +202,7 @@ def _describe(error: ValidationError) -> str:
 
 def _describe_problem(loc: tuple[int | str, ...], message: str) -> str:
     where = ".".join(_printable(str(step), 64) for step in loc)
-    what = _printable(message.removeprefix("Value error, "))
+    what = _printable(message)
     return f"{where}: {what}" if where else what
 
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Required, Self, TypedDict, Unpack
 
 from feishu_batch.errors import IntentConflict, IntentError
 from feishu_batch.handle import Handle
@@ -13,9 +13,15 @@ from feishu_batch.packing import PackedIntent
 from feishu_batch.results import IntentView
 
 
-class IntentOptions(TypedDict, total=False):
-    """The optional keys of an intent."""
+class IntentContent(TypedDict, total=False):
+    """What `enqueue` takes. `UpdateIntent` checks it when it runs, so that whatever is missing or wrong is an IntentError."""
 
+    project_key: Required[str]
+    work_item_type_key: Required[str]
+    work_item_ids: Required[Sequence[int]]
+    field_key: Required[str]
+    update_mode: Required[UpdateMode | str]
+    after_field_value: Required[Any]
     intent_id: str
     before_field_value: Any
     user_key: str | None
@@ -29,37 +35,19 @@ class IntentOptions(TypedDict, total=False):
 class Producer(ABC):
     """Annotate with this type what takes either the real client or the fake."""
 
-    def enqueue(
-        self,
-        *,
-        project_key: str,
-        work_item_type_key: str,
-        work_item_ids: Sequence[int],
-        field_key: str,
-        update_mode: UpdateMode | str,
-        after_field_value: Any,
-        **options: Unpack[IntentOptions],
-    ) -> Handle:
+    def enqueue(self, **content: Unpack[IntentContent]) -> Handle:
         """Durable when it returns.
 
         The same `intent_id` again is the same intent. Raises IntentError, IntentConflict, EnqueueError.
         """
-        intent = parse_intent(
-            {
-                "project_key": project_key,
-                "work_item_type_key": work_item_type_key,
-                "work_item_ids": work_item_ids,
-                "field_key": field_key,
-                "update_mode": update_mode,
-                "after_field_value": after_field_value,
-                **options,
-            }
-        )
+        intent = parse_intent(content)
         self._put([PackedIntent.of(intent)])
         return self.handle(intent.intent_id)
 
     def enqueue_many(self, intents: Iterable[UpdateIntent | Mapping[str, Any]]) -> list[Handle]:
         """In the given order. Nothing is written if one of them is not well-formed or its id is taken."""
+        if isinstance(intents, Mapping | str | bytes | UpdateIntent):  # each of them can be iterated over, too
+            raise IntentError(f"enqueue_many takes a list of intents, not a single {type(intents).__name__}")
         packed = [PackedIntent.of(_parse_numbered(position, intent)) for position, intent in enumerate(intents)]
         _refuse_ids_used_twice(packed)
         self._put(packed)

@@ -23,6 +23,8 @@ from redis.sentinel import Sentinel
 
 SENTINEL: Final = "sentinel"
 AMQP: Final = frozenset({"amqp", "amqps"})
+REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix", "redis+socket", SENTINEL})
+BROKER_SCHEMES: Final = REDIS_SCHEMES | AMQP
 SENTINEL_PORT: Final = 26379
 _TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _SENTINEL_PARAMETERS: Final = frozenset({"master", "sentinel_username", "sentinel_password", "tls", *_TLS_FILES})
@@ -52,6 +54,25 @@ class CeleryLink:
     url: str = field(repr=False)
     transport_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     ssl: Mapping[str, Any] | None = None
+
+
+def check_url(url: str, schemes: frozenset[str]) -> None:
+    """Raises ValueError, without any part of the URL, for one that cannot be used."""
+    scheme = url.partition("://")[0]
+    if scheme.endswith("cluster"):
+        raise ValueError(
+            "names a Redis Cluster, on which Celery's messages cannot live; use one primary, or sentinel://"
+        )
+    if scheme not in schemes:
+        amqp = " or amqp://user:password@host:5672/vhost" if schemes >= AMQP else ""
+        raise ValueError(
+            f"has to look like redis://:password@host:6379/0{amqp}"
+            " (or rediss://…, unix:///path, sentinel://host1,host2/0?master=NAME)"
+        )
+    if scheme == SENTINEL:
+        parse_sentinel(url)
+    elif ";" in url or "," in urlsplit(url).netloc.rpartition("@")[2]:
+        raise ValueError("names several hosts; only sentinel://host1,host2/0?master=NAME may")
 
 
 def parse_sentinel(url: str) -> SentinelUrl:

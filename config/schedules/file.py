@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from config.errors import ConfigError
 from config.fields import ENV_PREFIX
 from config.schedules.entries import ScheduleEntry
 from config.settings import Settings
+from feishu_batch.wording import plainly
 
 DEFAULT_FILE: Final = Path("config/schedule.toml")
 MOST_ENTRIES: Final = 200
@@ -88,12 +90,12 @@ def _where(path: Path, place: int, name: object, lines: list[int]) -> str:
 
 
 def _problems(error: ValidationError) -> list[str]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [_problem(".".join(map(str, one["loc"])), one["type"], one["msg"]) for one in found]
+    found = error.errors(include_url=False, include_input=False)
+    return [_problem(".".join(map(str, one["loc"])), one) for one in found]
 
 
-def _problem(where: str, kind: str, message: str) -> str:
-    what = _stranger(where) if kind == "extra_forbidden" else message.removeprefix("Value error, ").rstrip(".")
+def _problem(where: str, problem: Mapping[str, Any]) -> str:
+    what = _stranger(where) if problem["type"] == "extra_forbidden" else plainly(problem).rstrip(".")
     return f"{where}: {what}" if where else what
 
 

@@ -1,4 +1,5 @@
 import json
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -109,6 +110,13 @@ def test_the_environment_of_the_surrounding_celery_app_does_not_matter(redis_url
         handle = client.enqueue(**content())
         assert redis.llen(QUEUE_INTENTS) == 1
         assert handle.async_result.state == "PENDING"
+        with redis.pubsub(ignore_subscribe_messages=True) as workers:
+            workers.psubscribe("*.celery.pidbox")
+            workers.get_message(timeout=5)
+            handle.async_result.revoke()
+            broadcast = json.loads(workers.get_message(timeout=5)["data"])
+    told = json.loads(b64decode(broadcast["body"]))
+    assert (told["method"], told["arguments"]["task_id"]) == ("revoke", handle.intent_id)
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # Celery's own call
@@ -152,6 +160,38 @@ def test_a_missing_setting_is_named(environ):
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "redis://host:port/0"),
+        ("BROKER_URL", "localhost"),
+        ("RESULT_BACKEND", "amqp://host"),
+        ("KEY_PREFIX", "a{b}"),
+    ],
+)
+def test_a_wrong_variable_is_named(name, value):
+    environ = {"FEISHU_BATCH_REDIS_URL": "redis://host", f"FEISHU_BATCH_{name}": value}
+    with pytest.raises(ConfigurationError, match=f"^FEISHU_BATCH_{name} "):
+        FeishuBatch.from_env(environ)
+
+
+@pytest.mark.parametrize("single", [content(), json.dumps(content()), parse_intent(content())])
+def test_one_intent_in_place_of_a_list_is_told(client, single):
+    with pytest.raises(IntentError, match="takes a list of intents, not a single"):
+        client.enqueue_many(single)
+
+
+def test_a_key_that_is_missing_is_an_intent_error(client):
+    with pytest.raises(IntentError, match=r"^field_key: is missing$"):
+        client.enqueue(**content(field_key=...))
+
+
+def test_a_timeout_that_is_no_number_is_told(client):
+    with pytest.raises(TypeError, match="must be a number of seconds, not str"):
+        client.handle("i").wait("60")
+
+
+@pytest.mark.parametrize(
     ("url", "options"),
     [
         ("http://:secret@host", {}),
@@ -160,6 +200,9 @@ def test_a_missing_setting_is_named(environ):
         ("redis://:secret@host/0?socket_timeout=secret", {}),
         ("redis://host", {"key_prefix": "a{b}"}),
         ("redis://host", {"timeout": 0}),
+        ("redis://host", {"broker_url": "https://:secret@host"}),
+        ("redis://host", {"broker_url": "sentinel://:secret@host"}),
+        ("redis://host", {"result_backend": "amqp://:secret@host"}),
     ],
 )
 def test_wrong_settings_are_refused_at_once_without_the_secret(url, options):

@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from celery import Celery
 from celery.backends.base import Backend
 
@@ -15,8 +16,25 @@ RESULT = {
 
 def test_the_first_failed_items_are_named_and_the_others_counted():
     text = str(ItemsFailed.of(RESULT))
-    assert text.startswith("17 of 59 work items were not changed: 1 (20014 reason 1); 2 (20014 reason 2)")
+    assert text.startswith("17 of 59 work items were not changed: 1 (20014: reason 1); 2 (20014: reason 2)")
     assert text.endswith("… and 12 more")
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (
+            {"code": "WorkItemTerminated", "reason": "the job refused it: WorkItemTerminated"},
+            "the job refused it: WorkItemTerminated",
+        ),
+        ({"code": "20050", "reason": "Wrong (code 20050, HTTP 400)"}, "Wrong (code 20050, HTTP 400)"),
+        ({"code": "1", "reason": "one of 10"}, "1: one of 10"),
+        ({"code": "not_stored", "reason": ""}, "not_stored"),
+        ({"code": None, "reason": "no permission"}, "no permission"),
+    ],
+)
+def test_a_code_that_the_reason_names_is_not_said_twice(why, said):
+    assert str(ItemsFailed.of({**RESULT, "counts": {"failed": 1}, "failed": {"7": why}})).endswith(f": 7 ({said})")
 
 
 def test_an_intent_that_ended_without_a_failed_item_says_how():

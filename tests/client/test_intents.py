@@ -129,6 +129,32 @@ def test_a_bad_key_is_named(key, value):
     assert problems(**{key: value}).startswith(f"{key}: ")
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"intent_id": "order 4711"}, "intent_id: must be 1 to 64 letters, digits, _ or -"),
+        ({"work_item_type_key": "user story"}, "work_item_type_key: must be 1 to 64 letters, digits or _"),
+        ({"user_key": "a b"}, "user_key: must be 1 to 128 ASCII characters without spaces"),
+        ({"user_key": 7300000000000000001}, "user_key: must be a text, in quotes"),
+        ({"lane": "Main"}, "lane: must be 1 to 64 lower-case letters, digits, _ or -"),
+        ({"priority": 10}, "priority: must be 9 at most"),
+        ({"priority": -1}, "priority: must be 0 at least"),
+        ({"priority": "high"}, "priority: must be a whole number"),
+        ({"keep_every_change": "yes"}, "keep_every_change: must be true or false"),
+        ({"update_mode": "update"}, "update_mode: must be 'APPEND', 'UPDATE' or 'REPLACE'"),
+        ({"work_item_ids": [0]}, "work_item_ids.0: must be more than 0"),
+        ({"work_item_ids": ["1001"]}, "work_item_ids.0: must be a whole number"),
+        ({"work_item_ids": list(range(1, 10_002))}, "work_item_ids: must have 10000 entries at most"),
+        ({"field_key": ""}, "field_key: must not be empty"),
+        ({"note": "n" * 501}, "note: must have 500 characters at most"),
+        ({"note": "\ud800"}, "note: is not valid Unicode"),
+        ({"stranger": 1}, "stranger: is no part of an intent"),
+    ],
+)
+def test_a_problem_is_told_in_plain_words(changes, said):
+    assert problems(**changes) == said
+
+
 @pytest.mark.parametrize("key", ["project_key", "work_item_type_key", "work_item_ids", "field_key", "update_mode"])
 def test_a_missing_key_is_named(key):
     assert problems(**{key: ...}) == f"{key}: is missing"

@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 from intent_factory import content
+from kombu.exceptions import OperationalError
+from kombu.messaging import Producer
 from redis import Redis
 
 from feishu_batch import EnqueueError, FeishuBatch, IntentConflict, ReadError, WaitTimeout
@@ -182,6 +184,39 @@ def test_an_amqp_broker_that_is_not_there_is_bounded_too(redis_url, prefix, capl
         client.enqueue(**content())
     assert time.monotonic() - began < 2
     assert "secret" not in caplog.text
+
+
+def test_a_revoke_that_cannot_be_sent_is_told_soon_and_without_the_password(own_redis_url):
+    with closing(Redis.from_url(own_redis_url)) as redis, FeishuBatch(own_redis_url) as client:
+        handle = client.handle("i")
+        handle.async_result.revoke()
+        redis.execute_command("CLIENT", "PAUSE", "60000", "ALL")
+        silent = trouble_of_a_revoke(handle)
+    assert "Timeout" in silent
+    with FeishuBatch("redis://127.0.0.1:1/0", broker_url="amqp://u:secret@127.0.0.1:1//") as client:
+        assert "refused" in trouble_of_a_revoke(client.handle("i"))
+
+
+def test_a_broker_that_falls_silent_while_a_revoke_is_sent_costs_a_bounded_wait(own_redis_url, monkeypatch):
+    with closing(Redis.from_url(own_redis_url)) as redis, FeishuBatch(own_redis_url) as client:
+        publish = Producer._publish
+
+        def late(self, *arguments):
+            monkeypatch.setattr(Producer, "_publish", publish)
+            redis.execute_command("CLIENT", "PAUSE", "60000", "ALL")
+            return publish(self, *arguments)
+
+        monkeypatch.setattr(Producer, "_publish", late)
+        assert "Timeout" in trouble_of_a_revoke(client.handle("i"))
+
+
+def trouble_of_a_revoke(handle):
+    began = time.monotonic()
+    with pytest.raises(OperationalError) as caught:
+        handle.async_result.revoke()
+    assert time.monotonic() - began < 4
+    assert "secret" not in str(caught.value)
+    return str(caught.value)
 
 
 def test_reading_from_a_silent_redis_is_bounded():

@@ -133,9 +133,13 @@ def test_the_celery_door_works_for_chains_and_chords(sign):
     assert chord([sign(1024), sign(1025)])(sign(1026)).get(timeout=20)["state"] == "succeeded"
 
 
-def test_a_revoke_of_a_group_reaches_what_waits(stack, sign):
+def test_a_revoke_of_a_group_or_by_a_handle_reaches_what_waits(stack, sign):
     stack.lane.pause("for the test", polling=True)
     try:
+        handle = stack.client.enqueue(**CHANGE, work_item_ids=[1029], after_field_value="never")
+        wait_until(lambda: handle.view().lane, 30, "it is taken in")
+        handle.async_result.revoke()
+        assert handle.wait(20).state == "canceled"
         waiting = group(sign(item) for item in (1027, 1028)).apply_async()
         wait_until(lambda: {one.state for one in waiting} == {"PROGRESS"}, 30, "they are taken in")
         waiting.revoke()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from celery import Celery
+from celery._state import _set_task_join_will_block, task_join_will_block
 from jsonschema import Draft202012Validator
 from pages import BIN, ROOT, block_with, blocks, commands_of, text
 from programs import require
@@ -16,7 +17,7 @@ from stack import SLOT, wait_until
 
 from config.lanes import load_lanes
 from config.settings import Settings
-from feishu_batch import Result
+from feishu_batch import Result, parse_intent
 from sandbox.process import SandboxProcess
 
 PRODUCERS, OPERATING = "docs/producers.md", "docs/operating.md"
@@ -88,16 +89,34 @@ def test_the_script_runs(stack, capsys):
 
 def test_enqueuing_again_until_it_succeeds(stack):
     page = execute(block_with(PRODUCERS, "python", "enqueue_surely"))
-    assert page.enqueue_surely(page.UpdateIntent(**INTENT)).wait(20).ok
+    assert page.enqueue_surely(parse_intent(INTENT)).wait(20).ok
 
 
 def test_the_celery_example_runs_its_chain(stack):
     block = block_with(PRODUCERS, "python", "beat_schedule").replace("redis://localhost:6379/0", stack.server.url)
     page = execute(block)
     assert page.close_in_order(1024, 1025).get(timeout=20)["state"] == "succeeded"
+    stack.redis.delete("backend")
+    page.close_all([1026, 1027])
+    assert wait_until(lambda: stack.redis.lpop("backend"), 20, "the body was sent to the queue that it names")
     entry = page.app.conf.beat_schedule["reset-note"]
     result = page.app.send_task(entry["task"], kwargs=entry["kwargs"], **entry["options"])
     assert result.get(timeout=20)["state"] == "succeeded"
+
+
+def test_the_errback_may_wait_inside_a_task(stack, capsys):
+    block = block_with(PRODUCERS, "python", "beat_schedule").replace("redis://localhost:6379/0", stack.server.url)
+    page = execute(block, __name__="errback")  # another name: the tasks of the test above are registered
+    failed = page.close_all([1013, 1777])
+    message = json.loads(wait_until(lambda: stack.redis.lpop("backend"), 20, "the errback was called"))
+    assert message["headers"]["task"].endswith("complain")
+    was_blocking = task_join_will_block()
+    _set_task_join_will_block(True)  # as in a worker
+    try:
+        page.complain(failed.id)
+    finally:
+        _set_task_join_will_block(was_blocking)
+    assert capsys.readouterr().out.startswith("ChordError(")
 
 
 def test_send_task_names_everything_that_is_needed(stack):

@@ -102,6 +102,15 @@ def test_several_at_once_and_one_that_was_enqueued(paused, app):
             one.get(timeout=10)
 
 
+def test_an_enqueued_intent_is_revoked_by_its_handle(paused):
+    handle = paused.client.enqueue_many([intent([1108])])[0]
+    wait_until(lambda: handle.view().lane, 30, "recorded")
+    handle.async_result.revoke()
+    assert handle.wait(10).state == "canceled"
+    with pytest.raises(TaskRevokedError):
+        handle.async_result.get(timeout=10)
+
+
 def test_a_message_that_still_waits_is_never_taken_in_or_canceled_when_it_is(paused, app):
     paused.signal("intake", signal.SIGSTOP)
     result = sign(app).delay()

@@ -28,4 +28,7 @@ def test_policy_details_survive_pickling():
 
 def test_an_error_tells_its_codes_and_the_log_id():
     assert str(RemoteError("no", **DETAILS)) == "no (code 1, inner 2 in, HTTP 400, log id L)"
+    assert str(RemoteError("no", code=1, inner_code=1, inner_message="no", http_status=400)) == "no (code 1, HTTP 400)"
+    assert str(RemoteError("no", code=1, inner_code=1, inner_message="why")) == "no (code 1, inner why)"
+    assert str(RemoteError("no", code=1, inner_code=2, inner_message="no")) == "no (code 1, inner 2)"
     assert repr(RemoteError("no")) == "RemoteError('no')"

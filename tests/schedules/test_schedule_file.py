@@ -59,7 +59,7 @@ WRONG = {
     "bad cron": (GOOD.replace('every = "15m"', 'cron = "0 25 * * *"'), "cron: '25' is no hour"),
     "bad interval": (GOOD.replace("15m", "15"), 'every: has to look like "30s"'),
     "bad zone": (GOOD + 'timezone = "Asia/Beijing"\n', "timezone: 'Asia/Beijing' is no time zone"),
-    "bad overlap": (GOOD + 'overlap = "pile"\n', "overlap: Input should be 'skip' or 'queue'"),
+    "bad overlap": (GOOD + 'overlap = "pile"\n', "overlap: must be 'skip' or 'queue'"),
     "bad name": (GOOD.replace('"good"', '"Good day"'), 'name: has to look like "nightly-file"'),
     "shell": (
         GOOD.replace('file = "wishes.csv"', 'command = "echo"'),
@@ -70,7 +70,10 @@ WRONG = {
     "format of a file": (GOOD.replace("wishes.csv", "wishes.txt"), "the ending of wishes.txt does not tell its format"),
     "timeout of a file": (GOOD + 'timeout = "1m"\n', "timeout and directory belong to a command"),
     "bad timeout": (GOOD.replace('file = "wishes.csv"', 'command = ["x"]\ntimeout = "1"'), "timeout: has to look like"),
-    "bad intent": (GOOD.replace('file = "wishes.csv"', INTENT.replace("UPDATE", "SET")), "intent: update_mode: Input"),
+    "bad intent": (
+        GOOD.replace('file = "wishes.csv"', INTENT.replace("UPDATE", "SET")),
+        "intent: update_mode: must be",
+    ),
     "own id": (GOOD.replace('file = "wishes.csv"', INTENT + 'intent_id = "x"'), "intent: intent_id: leave it out"),
 }
 
@@ -87,7 +90,7 @@ def test_what_is_wrong_is_one_sentence(load, text, complaint):
 def test_it_names_the_entry_and_its_line(load):
     with pytest.raises(ConfigError, match=re.escape("schedule.toml: schedule 'bad' (line 6): every: has to look like")):
         load(f'# nothing\n{GOOD}[[schedule]]\nname = "bad"\nevery = "x"\nfile = "x.csv"\n')
-    with pytest.raises(ConfigError, match=re.escape("schedule number 2 (line 5): name: Field required")):
+    with pytest.raises(ConfigError, match=re.escape("schedule number 2 (line 5): name: is missing")):
         load(f'{GOOD}[[schedule]]\nevery = "1m"\nfile = "x.csv"\n')
     with pytest.raises(ConfigError, match=re.escape("schedule 'good' (line 5): another entry has this name already")):
         load(GOOD + GOOD)

@@ -62,10 +62,11 @@ class RemoteError(Exception):
         }
 
     def __str__(self) -> str:
-        inner = f"{self.inner_code or ''} {self.inner_message}".strip()
+        code = self.inner_code if self.inner_code != self.code else None
+        message = self.inner_message if self.inner_message != self.message else ""
         notes = {
             "code": self.code,
-            "inner": inner if inner != self.message else "",
+            "inner": f"{code or ''} {message}".strip(),
             "HTTP": self.http_status,
             "log id": self.log_id,
         }
