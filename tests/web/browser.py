@@ -1,13 +1,11 @@
 """A headless Chromium that talks to nobody but the page."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
@@ -26,17 +24,6 @@ FLAGS = [
     "--lang=en-US",
 ]
 PHONE, DESKTOP = (360, 780), (1280, 900)
-
-
-def require_browser() -> None:
-    """Without one the tests are skipped; where everything has to be there, they fail."""
-    missing = [name for name in (BROWSER, DRIVER) if shutil.which(name) is None]
-    if not missing:
-        return
-    told = f"{' and '.join(missing)} not found: install the Debian packages of .ci/packages.txt"
-    if os.environ.get("CI") == "true":
-        pytest.fail(told)
-    pytest.skip(told)
 
 
 @contextmanager

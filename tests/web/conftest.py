@@ -9,7 +9,8 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 sys.path.append(str(Path(__file__).parent))
 
-from browser import chromium, require_browser
+from browser import BROWSER, DRIVER, chromium
+from programs import require
 from serving import PICTURES, SECRET, Served, page_of
 from stack import Stack
 
@@ -37,7 +38,7 @@ def page(running: Stack, tmp_path_factory) -> Iterator[Served]:
 
 @pytest.fixture(scope="package")
 def driver():
-    require_browser()
+    require(BROWSER, DRIVER)
     with chromium() as browser:
         yield browser
 
