@@ -71,10 +71,11 @@ def worked(command, ledger, tmp_path):
         "import": [path, "--wait"],
         "plan": [path],
         "watch": ["--once"],
+        "cancel": [failed],
     }
 
 
-@pytest.mark.parametrize("name", ["status", "watch", "show", "failures", "retry", "import", "plan"])
+@pytest.mark.parametrize("name", ["status", "watch", "show", "failures", "retry", "cancel", "import", "plan"])
 def test_what_reads_the_ledger_prints_what_the_page_says(name, command, worked):
     printed = command(name, *worked.get(name, []), "--json").stdout
     assert conforms(json.loads(printed), SHAPES[name], name) <= {"import.failed"}

@@ -28,7 +28,7 @@ _COMMANDS: Final = {
     "show": "worker.cli.show:show",
     "failures": "worker.cli.failures:failures",
     "retry": "worker.cli.retry:retry",
-    "cancel": "worker.cli.steer:cancel",
+    "cancel": "worker.cli.cancel:cancel",
     "pause": "worker.cli.steer:pause",
     "resume": "worker.cli.steer:resume",
     "schedule": "worker.cli.schedule:schedule",
