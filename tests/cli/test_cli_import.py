@@ -278,6 +278,18 @@ def test_wait_with_json_is_one_document(command, ledger, file):
     assert result.stderr == ""
 
 
+def test_what_failed_before_and_succeeded_by_a_retry_is_no_failure(command, ledger, file):
+    path = file(*GOOD)
+    command("import", path)
+    ledger.do_all({2: "NoPermissionToModify"})
+    command("retry", "--all", "--yes")
+    ledger.do_all()
+    result = command("import", path, "--wait")
+    assert result.exit_code == 0, result.stdout
+    assert "mended     1        failed before, and succeeded since by a retry" in result.stdout
+    assert "failed before  " not in result.stdout
+
+
 def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, file, redis):
     path = file(row("1 2 3"))
     command("import", path)

@@ -65,6 +65,7 @@ def worked(command, ledger, tmp_path):
     command("import", path)
     ledger.do_all({1: "NoPermission"})
     ledger.lane.troubles.note("submit", "refused")
+    command("retry", "--intent", failed, "--yes")
     return {
         "show": [failed],
         "retry": ["--all", "--dry-run"],

@@ -31,6 +31,7 @@ class ImportReport:
     totals: Totals | None = None
     failed: list[FailureGroup] = field(default_factory=list)
     failed_before: list[FailureGroup] = field(default_factory=list)  # of intents that had ended when this run began
+    mended: int = 0  # changes that failed, and succeeded since by a retry
     requests: int = 0
     slot_use: float = 0.0
     seconds: float = 0.0
@@ -50,7 +51,7 @@ class ImportReport:
 
     @property
     def all_is_well(self) -> bool:
-        bad = self.totals.failed + self.totals.canceled + self.totals.expired if self.totals else 0
+        bad = self.totals.failed - self.mended + self.totals.canceled + self.totals.expired if self.totals else 0
         return not (bad or self.rejected_count) and self.is_over
 
 
@@ -70,6 +71,7 @@ def document(report: ImportReport) -> dict[str, Any]:
         "remark": report.remark or None,
         "failed": [_group(group) for group in report.failed],
         "failed_before": [_group(group) for group in report.failed_before],
+        "mended": report.mended,
         "requests": report.requests,
         "slot_use": round(report.slot_use, 3),
         "seconds": round(report.seconds, 1),
@@ -120,6 +122,8 @@ def print_closing(out: Console, report: ImportReport) -> None:
         rows.append(("superseded", totals.superseded, "a later change of the same field overwrites it"))
     rows += [("failed", group.count, _why(group)) for group in report.failed]
     rows += [("failed before", group.count, _why(group)) for group in report.failed_before]
+    if report.mended:
+        rows.append(("mended", report.mended, "failed before, and succeeded since by a retry"))
     rows += [(name, count, "") for name, count in (("canceled", totals.canceled), ("expired", totals.expired)) if count]
     if report.rejected_count:
         rows.append(("rejected", report.rejected_count, "rows that are no intent; see below"))

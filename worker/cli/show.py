@@ -85,6 +85,9 @@ def _print_head(out: Console, detail: IntentDetail) -> None:
         ("requests", detail.requests or None),
     )
     lines += [(name, str(value)) for name, value in optional if value is not None]
+    lines += [("retried as", f"{intent_id}: {state}") for intent_id, state in detail.retried_as[:LISTED]]
+    if more := len(detail.retried_as) - LISTED:
+        lines += [("", f"… and {more} more (--json lists all)")] if more > 0 else []
     for name, value in lines:
         out.print(f"{name:<10} {value}", soft_wrap=True)
 

@@ -9,7 +9,6 @@ from feishu_batch import IntentView
 from feishu_batch.results import IntentState, view_of_record
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.cli.session import Session
-from worker.ledger.lane import Lane
 from worker.ledger.reading import CHUNK, Entry
 from worker.ledger.records import Outcome, OutcomeKind
 
@@ -97,7 +96,7 @@ def _cancel(session: Session, step: Sequence[Wanted]) -> list[Canceled | None]:
     before = _views(session, _taken_in(session, step))
     open_ = {intent_id: view for intent_id, view in before.items() if not view.state.is_final}
     for view in open_.values():
-        _lane(session, str(view.lane)).end_pending(view.number, Outcome(OutcomeKind.CANCELED))
+        session.lane(str(view.lane)).end_pending(view.number, Outcome(OutcomeKind.CANCELED))
     after = _views(session, _entries(session, [Wanted(intent_id) for intent_id in open_]))
     return [_done(before.get(one.intent_id), after.get(one.intent_id)) for one in step]
 
@@ -108,10 +107,6 @@ def _done(before: IntentView | None, after: IntentView | None) -> Canceled | Non
     if after is None:  # it was not open
         return Canceled(before.state)
     return Canceled(None, after.progress.canceled - before.progress.canceled, after.progress.in_flight)
-
-
-def _lane(session: Session, name: str) -> Lane:
-    return session.lanes.get(name) or Lane(session.redis, session.settings.key_prefix, name)
 
 
 def _taken_in(session: Session, step: Sequence[Wanted]) -> dict[str, Entry]:

@@ -9,7 +9,7 @@ from worker.cli.errors import WrongUseError
 from worker.cli.session import Session
 from worker.ledger.history import History
 from worker.operating.again import Again
-from worker.operating.retry_decision import Decision, Why, chosen, decide, new_intent
+from worker.operating.retry_decision import Decision, Failure, Why, chosen, decide, new_intent
 from worker.operating.retrying import Retry
 
 MOST = 100_000  # failed intents that are looked at
@@ -40,8 +40,12 @@ def retry_decisions(session: Session, what: Selection) -> list[Decision]:
 
 def enqueue_again(session: Session, agreed: Sequence[Decision], *, even_if_overtaken: bool = False) -> list[Decision]:
     """What was agreed to, less what may not be retried any more. Returns what was done: what dropped out stands in `left`."""
+
+    def note(failure: Failure, new_id: str) -> None:
+        session.lane(failure.lane).note_retry(failure.number, new_id)
+
     with session.client() as client:
-        return Again(_reader(session), client, even_if_overtaken=even_if_overtaken).enqueue(agreed)
+        return Again(_reader(session), client, note, even_if_overtaken=even_if_overtaken).enqueue(agreed)
 
 
 def _reader(session: Session) -> Retry:
