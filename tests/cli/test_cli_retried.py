@@ -1,6 +1,7 @@
 """What is told of failures that were retried."""
 
 import json
+import threading
 import time
 
 import pytest
@@ -63,3 +64,32 @@ def test_the_page_lists_no_failure_of_which_a_retry_succeeded(command, ledger, f
     ledger.do_all()
     assert seen(1) == 2, "it is not looked at every time"
     assert seen(LOOK_AT_RETRIES) == 0
+
+
+def test_retry_names_the_new_intents_and_waits_for_them(command, ledger, failed):
+    [told] = json.loads(command("retry", "--all", "--dry-run", "--json").stdout)["intents"]
+    late = command("retry", "--all", "--yes", "--wait", "--timeout", "0.1")
+    assert late.exit_code == 1
+    assert f"The new intent: {told['intent_id']}" in late.stdout
+    assert "2 open; not ended in the time that was given" in late.stdout
+
+
+def test_retry_with_wait_says_what_became_of_the_items(command, ledger, failed):
+    enqueue = command("retry", "--reason", "Terminated", "--yes")
+    assert enqueue.exit_code == 0
+    ledger.do_all()
+    worker = threading.Timer(0.3, ledger.do_all)
+    worker.start()
+    result = command("retry", "--all", "--yes", "--wait", "--timeout", "20")
+    worker.join()
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "1 succeeded")
+
+
+def test_a_retry_that_fails_again_is_1_with_wait(command, ledger, failed):
+    worker = threading.Timer(0.3, ledger.do_all, [{3: "NoPermission"}])
+    worker.start()
+    result = command("retry", "--all", "--yes", "--wait", "--json")
+    worker.join()
+    assert result.exit_code == 1
+    counts = json.loads(result.stdout)["counts"]
+    assert (counts["succeeded"], counts["failed"], counts["open"]) == (1, 1, 0)

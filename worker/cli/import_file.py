@@ -12,7 +12,7 @@ from worker.cli.import_report import document, print_rejected
 from worker.cli.import_run import Asked, refuse_if_wrong, run_import
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json
-from worker.cli.progress import Bars, Quiet
+from worker.cli.progress import usual_display
 from worker.cli.session import open_session
 from worker.importing.columns import ImportFileError
 from worker.importing.report_file import check_report
@@ -77,7 +77,7 @@ def import_file(
     out = console()
     with file() as source:
         _check(report, source)
-        asked = Asked(wait, timeout, report, _display(as_json=as_json), console(stderr=True) if as_json else out)
+        asked = Asked(wait, timeout, report, usual_display(as_json=as_json), console(stderr=True) if as_json else out)
         if strict:
             refuse_if_wrong(session, source, report)
         told = run_import(session, source, None if as_json else out, asked)
@@ -95,11 +95,3 @@ def _check(report: Path | None, source: Source) -> None:
         check_report(report, source.name)
     except ImportFileError as error:
         raise WrongUseError(f"{error}. Nothing was enqueued.") from None
-
-
-def _display(*, as_json: bool) -> Callable[[int], Bars | Quiet]:
-    """Bars on a terminal; elsewhere only what needs somebody, and for a program not even that."""
-    shown, aside = console(stderr=as_json), console(stderr=True)
-    if shown.is_terminal:
-        return lambda total: Bars(shown, total)
-    return lambda _: Quiet(None if as_json else aside)

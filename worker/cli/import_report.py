@@ -9,7 +9,7 @@ from worker.cli.output import first_few, some, table
 from worker.importing.put import Put
 from worker.importing.row import Rejected
 from worker.operating.views import FailureGroup
-from worker.operating.watching import Totals
+from worker.operating.watching import Totals, counts_of
 
 LISTED = 1000  # rejected rows that are kept; the rest is only counted
 SHOWN = 20
@@ -66,7 +66,7 @@ def document(report: ImportReport) -> dict[str, Any]:
         "repeated": report.repeated,
         "rejected_count": report.rejected_count,
         "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected],
-        "counts": _counts(report.totals) if report.totals else None,
+        "counts": counts_of(report.totals) if report.totals else None,
         "open": report.totals.total - report.totals.settled if report.totals else None,
         "remark": report.remark or None,
         "failed": [_group(group) for group in report.failed],
@@ -81,11 +81,6 @@ def document(report: ImportReport) -> dict[str, Any]:
 def _group(group: FailureGroup) -> dict[str, Any]:
     items = [{"item": int(item), "intent_id": intent_id} for item, intent_id in group.items]
     return {"code": group.code, "reason": group.reason, "count": group.count, "items": items}
-
-
-def _counts(totals: Totals) -> dict[str, int]:
-    names = ("total", "succeeded", "failed", "superseded", "canceled", "expired")
-    return {name: getattr(totals, name) for name in names}
 
 
 def print_enqueued(out: Console, report: ImportReport) -> None:

@@ -64,6 +64,11 @@ def retried_items(decisions: Sequence[Decision]) -> int:
     return sum(len(one.items) for one in decisions)
 
 
+def new_intents(decisions: Sequence[Decision]) -> list[tuple[str, int]]:
+    """(id, number of items) of what was enqueued."""
+    return [(new_intent(one.failure, one.items).intent_id, len(one.items)) for one in decisions if one.items]
+
+
 def document(decisions: Sequence[Decision], *, dry_run: bool) -> dict[str, Any]:
     """The documented shape of `feishu-batch retry --json`."""
     return {

@@ -39,6 +39,11 @@ class Totals:
         return self.in_flight + self.settled
 
 
+def counts_of(totals: Totals) -> dict[str, int]:
+    names = ("total", "succeeded", "failed", "superseded", "canceled", "expired")
+    return {name: getattr(totals, name) for name in names}
+
+
 class Roster(Protocol):
     """The intents to watch, by their place; it may be on disk."""
 
