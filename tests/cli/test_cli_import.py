@@ -203,9 +203,9 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("plan.csv", "a,b\n1,2\n", "misses project_key"),
+        ("plan.csv", "a,b\n1,2\n", "misses project_key, work_item_type_key, work_item_ids"),
         ("plan.csv", "", "the file is empty"),
-        ("plan.txt", "x", "give --format csv, --format jsonl, --format xlsx"),
+        ("plan.txt", "x", "plan.txt: its ending does not tell the format: give --format csv, jsonl or xlsx"),
         ("plan.csv", "\ufeff" + csv_text(), "there are no rows in it"),
         ("plan.jsonl", "", "there are no rows in it"),
         ("plan.jsonl", "[{}]", "this is a JSON array, and JSON Lines has one JSON object per line"),
@@ -231,6 +231,18 @@ def test_a_file_that_cannot_be_used_is_2_and_one_line(command, tmp_path, name, c
 def test_a_file_that_cannot_be_read_is_2(command, name, path, complaint):
     result = command(name, path, "--format", "csv")
     assert (result.exit_code, result.stderr) == (2, f"feishu-batch: {path}: {complaint}. Nothing was enqueued.\n")
+
+
+def test_a_directory_is_told_before_its_ending(command):
+    assert "this is a directory" in command("import", ".").stderr
+
+
+def test_a_row_that_is_cut_off_names_no_other_line(command, tmp_path):
+    path = tmp_path / "plan.jsonl"
+    path.write_text('{"a": 1}\n{"project_key": "x",\n{nonsense}\n')
+    rejected = json.loads(command("import", path, "--json").stdout)["rejected"]
+    assert rejected[1] == {"line": 2, "reason": "not valid JSON: EOF while parsing a value at its end"}
+    assert rejected[2] == {"line": 3, "reason": "not valid JSON: key must be a string at character 2"}
 
 
 def test_standard_input_needs_a_format(command, ledger):

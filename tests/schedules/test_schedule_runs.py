@@ -83,7 +83,7 @@ def test_a_file_is_imported_with_new_ids_each_time_and_its_end_is_noticed(desk, 
     here = desk(file=str(tmp_path / "wishes.jsonl"))
     run = here.tick()
     assert (run.state, run.intents, run.rejected, run.due) == (RunState.OPEN, 3, 1, NINE + HOUR)
-    assert run.reason.startswith("1 rows rejected; line 2: not valid JSON")
+    assert run.reason.startswith("1 row rejected; line 2: not valid JSON")
     ids = here.store.intents("x", 0, 99)
     assert redis.xlen(f"{prefix}:{{front}}:inbox") == len(set(ids)) == 3
     end_all(redis, prefix, here)

@@ -53,6 +53,8 @@ PATIENCE = 1.0  # seconds
 WRITE_RETRIES = 20  # with the pauses below about as long as a restart of Redis takes
 WRITE_RETRY_PAUSE = 0.25  # seconds
 
+NOT_SENT = "nothing was sent: no slot was to be had, or the lease was lost"
+
 
 class Submitter:
     def __init__(
@@ -273,7 +275,7 @@ class Submitter:
             told = {"field": batch.spec.field_key, "intents": intents_of(batch), **values_of(batch)}
             log.info("batch.accepted", **report, **told, tries=batch.tries, log_id=answer.log_id)
         else:
-            error = said("error", str(answer or ""), batch)
+            error = said("error", str(answer or NOT_SENT), batch)
             report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": error["error"]}
             told = {**error, "intents": intents_of(batch), **values_of(batch)}
             told |= {"answer": word_of(answer)} if answer else {}
