@@ -7,6 +7,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from rows_factory import csv_text, row
 
 from feishu_batch.intents import parse_intent
+from worker.ledger.records import Outcome, OutcomeKind
 
 GOOD = [row(str(item)) for item in range(1, 6)]
 BAD = row("abc")
@@ -275,6 +276,18 @@ def test_wait_ends_with_a_table_by_reason(command, ledger, file):
     assert any(line.startswith("8 work_item_ids") for line in lines)
 
 
+def test_what_was_never_sent_is_told_with_its_items(command, ledger, file):
+    path = file(*GOOD)
+    command("import", path)
+    ledger.take_in()
+    for number, kind in ((1, OutcomeKind.EXPIRED), (2, OutcomeKind.CANCELED), (3, OutcomeKind.EXPIRED)):
+        ledger.lane.end_pending(number, Outcome(kind))
+    ledger.do_all()
+    lines = [" ".join(line.split()) for line in command("import", path, "--wait").stdout.splitlines()]
+    assert "expired 2 its expires_at had passed before it was sent: items 1, 3" in lines
+    assert "canceled 1 it was taken back before it was sent: item 2" in lines
+
+
 def test_wait_with_json_is_one_document(command, ledger, file):
     path = file(*GOOD)
     command("import", path)
@@ -307,8 +320,6 @@ def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, fi
     command("import", path)
     [entry] = ledger.in_inbox()
     intent = parse_intent(entry.payload)
-    from worker.ledger.records import Outcome
-
     ledger.lane.refuse(
         entry.number,
         intent.intent_id,

@@ -31,6 +31,7 @@ class ImportReport:
     totals: Totals | None = None
     failed: list[FailureGroup] = field(default_factory=list)
     failed_before: list[FailureGroup] = field(default_factory=list)  # of intents that had ended when this run began
+    not_sent: list[FailureGroup] = field(default_factory=list)  # canceled and expired
     mended: int = 0  # changes that failed, and succeeded since by a retry
     requests: int = 0
     slot_use: float = 0.0
@@ -119,7 +120,9 @@ def print_closing(out: Console, report: ImportReport) -> None:
     rows += [("failed before", group.count, _why(group)) for group in report.failed_before]
     if report.mended:
         rows.append(("mended", report.mended, "failed before, and succeeded since by a retry"))
-    rows += [(name, count, "") for name, count in (("canceled", totals.canceled), ("expired", totals.expired)) if count]
+    why = {group.code: _why(group) for group in report.not_sent}  # of intents that have ended
+    counts = (("canceled", totals.canceled), ("expired", totals.expired))
+    rows += [(name, count, why.get(name, "")) for name, count in counts if count]
     if report.rejected_count:
         rows.append(("rejected", report.rejected_count, "rows that are no intent; see below"))
     if open_ := totals.total - totals.settled:

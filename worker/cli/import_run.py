@@ -76,6 +76,7 @@ def _follow(
         report.is_over = follower.run(display, stop, asked.timeout)
     report.totals, report.failed = watch.totals(), watch.failures.groups()
     report.failed_before = watch.failed_before.groups()
+    report.not_sent = watch.not_sent.groups()
     report.mended = watch.failures.mended + watch.failed_before.mended
     report.requests, report.slot_use, report.seconds = pace.requests, pace.slot_use, pace.seconds
     report.remark = follower.remark if not report.is_over else ""

@@ -42,6 +42,12 @@ _OF_LETTER = {
 }
 
 
+WHY_NOT_SENT = {
+    ItemState.CANCELED: "it was taken back before it was sent",
+    ItemState.EXPIRED: "its expires_at had passed before it was sent",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ItemView:
     item: int
