@@ -275,7 +275,7 @@ class Submitter:
             told = {"field": batch.spec.field_key, "intents": intents_of(batch), **values_of(batch)}
             log.info("batch.accepted", **report, **told, tries=batch.tries, log_id=answer.log_id)
         else:
-            error = said("error", str(answer or NOT_SENT), batch)
+            error = said("error", str(answer or why_no_request(step)), batch)
             report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": error["error"]}
             told = {**error, "intents": intents_of(batch), **values_of(batch)}
             told |= {"answer": word_of(answer)} if answer else {}
@@ -331,6 +331,11 @@ def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict:
         )
     if strikes > 1:
         slots.hold_off(reservation, back_off(strikes - 1, policy.backoff, policy.backoff_max))
+
+
+def why_no_request(step: Step) -> str:
+    refused = next(iter(step.settled.values()), None)
+    return str(step.fields.get("why") or (refused and refused.reason) or NOT_SENT)
 
 
 def _put_back(batch: Batch) -> Step:
