@@ -13,7 +13,7 @@ from worker.operating.retrying import Retry
 TRIES = (
     50  # in a row that others came first; a look costs milliseconds, so only who enqueues all the time does so often
 )
-# Written down before it is enqueued: as which intent a failure is retried.
+# As which intent a failure is retried, for whoever looks. Afterwards: between the look and the writing no time may be lost.
 Note = Callable[[Failure, str], None]
 
 
@@ -49,12 +49,13 @@ class Again:
 
     def _write(self, step: Sequence[Decision], past: Past) -> bool:
         """False: others came first. What is written here is no later change to be looked at."""
-        intents = [_intent(one) for one in step if one.items]
-        for one, intent in zip([one for one in step if one.items], intents, strict=True):
-            self._note(one.failure, intent.intent_id)
+        chosen = [one for one in step if one.items]
+        intents = [_intent(one) for one in chosen]
         newest = self._client.enqueue_if_newest(intents, past.newest) if intents else past.newest
         if newest is not None:
             past.newest = newest
+            for one, intent in zip(chosen, intents, strict=True):
+                self._note(one.failure, intent.intent_id)
         return newest is not None
 
 

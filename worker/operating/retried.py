@@ -20,7 +20,7 @@ class Retried:
 
 
 def retries_of(record: Mapping[str, str]) -> tuple[str, ...]:
-    """Ids, oldest first; some may never have come to be."""
+    """Ids, oldest first; some may be forgotten."""
     return tuple(filter(None, record.get(RecordField.RETRIED_AS, "").split(",")))
 
 
