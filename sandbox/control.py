@@ -31,6 +31,9 @@ def routes(sandbox: Sandbox) -> list[Route]:
     ]
 
 
+_TOLD_OF_USERS = ("user_key", "name_cn", "name_en", "email")
+
+
 class Control:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -52,7 +55,7 @@ class Control:
                     }
                     for project in world.projects.values()
                 ],
-                "users": [user["user_key"] for user in world.users],
+                "users": [{name: user.get(name) for name in _TOLD_OF_USERS} for user in world.users],
                 "control": [route.path for route in routes(self._sandbox)],
                 "faults": sorted(NAMES),
             },

@@ -59,8 +59,10 @@ class Rule:
             raise FaultError(f"There is no fault {self.name!r}; there are: {', '.join(sorted(NAMES))}.")
         if (self.probability is None) == (self.count is None):
             raise FaultError(f"The fault {self.name} needs either a probability or a count.")
-        if (self.name == "refuse") != (self.code is not None):
-            raise FaultError("A code belongs to the fault refuse, and to no other: batch_update:refuse=3x,code=20050.")
+        if self.name == "refuse" and self.code is None:
+            raise FaultError("The fault refuse needs the code of its answer: batch_update:refuse=3x,code=20050.")
+        if self.name != "refuse" and self.code is not None:
+            raise FaultError(f"A code belongs to the fault refuse, and not to {self.name}.")
 
     def fires(self, rng: random.Random) -> bool:
         if self.probability is not None:

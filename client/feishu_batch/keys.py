@@ -113,6 +113,7 @@ class RecordField:
     REFUSED = "er"  # JSON {"code", "reason"}: the whole intent was refused; every item failed with it
     WISH = "w"  # of one that was refused at intake: JSON {"spec", "lane"}, as its producer wrote it; it has no group
     COMPLETED_AT_MS = "end"
+    RETRIED_AS = "ra"  # comma-separated ids of the intents that retry failed items of it
     TRACE = "tc"  # W3C traceparent of the producer; absent: it was in no trace
 
 

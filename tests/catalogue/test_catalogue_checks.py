@@ -97,6 +97,7 @@ REFUSED = [
     ("main_issue", -5, "bad_value", "id of a work item"),
     ("related_stories", [1002, "0"], "bad_value", "id of a work item"),
     ("timetable", "2030-01-31", "bad_value", "time span"),
+    ("timetable", "2030-02-28/2030-01-31", "bad_value", "ends after its start"),
     ("release_note", {"a": 1}, "bad_value", "a text"),
     ("owner", ["7300000000000000001"], "bad_value", "user key"),
     ("main_issue", "FOO-1", "bad_value", "id of a work item"),

@@ -103,3 +103,26 @@ def test_plan_says_which_rows_could_not_be_checked(run, tmp_path, sandbox):
     sandbox.set_faults("field_all:error_before=1.0")
     shown = run("plan", str(file), "--check")
     assert "4 rows could not be checked" in shown.stdout
+
+
+def test_import_rejects_what_intake_would_refuse_if_it_is_told_to_check(run, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text(ROWS)
+    strict = run("import", str(file), "--strict", "--check")
+    assert (strict.exit_code, "line 4: unknown_field: " in strict.stderr) == (2, True)
+    shown = run("import", str(file), "--check")
+    assert shown.exit_code == 1
+    assert "4 rows of" in shown.stdout
+    assert "3 enqueued, 1 rejected" in shown.stdout
+    again = json.loads(run("import", str(file), "--json").stdout)
+    assert (again["known"], again["enqueued"]) == (3, 1), "nothing else was enqueued, under the same ids"
+
+
+def test_import_says_which_rows_could_not_be_checked(run, tmp_path, sandbox):
+    file = tmp_path / "rows.csv"
+    file.write_text(ROWS.replace("demo,", "5f0c1a2b3c4d5e6f70818283,"))
+    sandbox.set_faults("field_all:error_before=1.0")
+    shown = run("import", str(file), "--check")
+    assert "3 enqueued, 1 rejected" in shown.stdout, shown.output
+    assert "cannot_resolve: " in shown.stdout  # a name that nobody can look up is refused by intake, too
+    assert "4 rows could not be checked" in shown.stderr

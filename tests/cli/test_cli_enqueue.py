@@ -50,7 +50,8 @@ def test_json_may_come_from_standard_input(command, ledger):
     ("args", "complaint"),
     [
         ((*BASE, "--item", "1"), "--after is missing"),
-        ((*BASE, "--after", "x"), "--item: must name at least one"),
+        ((*BASE, "--after", "x"), "--item is missing"),
+        (("enqueue", "--space", "demo"), "--type, --item, --field, --after are missing"),
         ((*BASE, "--item", "0", "--after", "x"), "--item"),
         ((*BASE, "--items", "1,x", "--after", "x"), "--items: "),
         ((*BASE, "--item", "1", "--after", "x", "--mode", "OVERWRITE"), "--mode: "),

@@ -7,6 +7,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from rows_factory import csv_text, row
 
 from feishu_batch.intents import parse_intent
+from worker.ledger.records import Outcome, OutcomeKind
 
 GOOD = [row(str(item)) for item in range(1, 6)]
 BAD = row("abc")
@@ -203,9 +204,9 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("plan.csv", "a,b\n1,2\n", "misses project_key"),
+        ("plan.csv", "a,b\n1,2\n", "misses project_key, work_item_type_key, work_item_ids"),
         ("plan.csv", "", "the file is empty"),
-        ("plan.txt", "x", "give --format csv, --format jsonl, --format xlsx"),
+        ("plan.txt", "x", "plan.txt: its ending does not tell the format: give --format csv, jsonl or xlsx"),
         ("plan.csv", "\ufeff" + csv_text(), "there are no rows in it"),
         ("plan.jsonl", "", "there are no rows in it"),
         ("plan.jsonl", "[{}]", "this is a JSON array, and JSON Lines has one JSON object per line"),
@@ -231,6 +232,18 @@ def test_a_file_that_cannot_be_used_is_2_and_one_line(command, tmp_path, name, c
 def test_a_file_that_cannot_be_read_is_2(command, name, path, complaint):
     result = command(name, path, "--format", "csv")
     assert (result.exit_code, result.stderr) == (2, f"feishu-batch: {path}: {complaint}. Nothing was enqueued.\n")
+
+
+def test_a_directory_is_told_before_its_ending(command):
+    assert "this is a directory" in command("import", ".").stderr
+
+
+def test_a_row_that_is_cut_off_names_no_other_line(command, tmp_path):
+    path = tmp_path / "plan.jsonl"
+    path.write_text('{"a": 1}\n{"project_key": "x",\n{nonsense}\n')
+    rejected = json.loads(command("import", path, "--json").stdout)["rejected"]
+    assert rejected[1] == {"line": 2, "reason": "not valid JSON: EOF while parsing a value at its end"}
+    assert rejected[2] == {"line": 3, "reason": "not valid JSON: key must be a string at character 2"}
 
 
 def test_standard_input_needs_a_format(command, ledger):
@@ -263,6 +276,18 @@ def test_wait_ends_with_a_table_by_reason(command, ledger, file):
     assert any(line.startswith("8 work_item_ids") for line in lines)
 
 
+def test_what_was_never_sent_is_told_with_its_items(command, ledger, file):
+    path = file(*GOOD)
+    command("import", path)
+    ledger.take_in()
+    for number, kind in ((1, OutcomeKind.EXPIRED), (2, OutcomeKind.CANCELED), (3, OutcomeKind.EXPIRED)):
+        ledger.lane.end_pending(number, Outcome(kind))
+    ledger.do_all()
+    lines = [" ".join(line.split()) for line in command("import", path, "--wait").stdout.splitlines()]
+    assert "expired 2 its expires_at had passed before it was sent: items 1, 3" in lines
+    assert "canceled 1 it was taken back before it was sent: item 2" in lines
+
+
 def test_wait_with_json_is_one_document(command, ledger, file):
     path = file(*GOOD)
     command("import", path)
@@ -278,13 +303,23 @@ def test_wait_with_json_is_one_document(command, ledger, file):
     assert result.stderr == ""
 
 
+def test_what_failed_before_and_succeeded_by_a_retry_is_no_failure(command, ledger, file):
+    path = file(*GOOD)
+    command("import", path)
+    ledger.do_all({2: "NoPermissionToModify"})
+    command("retry", "--all", "--yes")
+    ledger.do_all()
+    result = command("import", path, "--wait")
+    assert result.exit_code == 0, result.stdout
+    assert "mended     1        failed before, and succeeded since by a retry" in result.stdout
+    assert "failed before  " not in result.stdout
+
+
 def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, file, redis):
     path = file(row("1 2 3"))
     command("import", path)
     [entry] = ledger.in_inbox()
     intent = parse_intent(entry.payload)
-    from worker.ledger.records import Outcome
-
     ledger.lane.refuse(
         entry.number,
         intent.intent_id,

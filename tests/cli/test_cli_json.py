@@ -65,16 +65,18 @@ def worked(command, ledger, tmp_path):
     command("import", path)
     ledger.do_all({1: "NoPermission"})
     ledger.lane.troubles.note("submit", "refused")
+    command("retry", "--intent", failed, "--yes")
     return {
         "show": [failed],
         "retry": ["--all", "--dry-run"],
         "import": [path, "--wait"],
         "plan": [path],
         "watch": ["--once"],
+        "cancel": [failed],
     }
 
 
-@pytest.mark.parametrize("name", ["status", "watch", "show", "failures", "retry", "import", "plan"])
+@pytest.mark.parametrize("name", ["status", "watch", "show", "failures", "retry", "cancel", "import", "plan"])
 def test_what_reads_the_ledger_prints_what_the_page_says(name, command, worked):
     printed = command(name, *worked.get(name, []), "--json").stdout
     assert conforms(json.loads(printed), SHAPES[name], name) <= {"import.failed"}

@@ -169,7 +169,7 @@ def test_cancel_of_an_ended_intent_changes_nothing(command, ledger):
 
 
 def test_cancel_needs_a_worker_that_takes_the_intent_in(command, monkeypatch):
-    monkeypatch.setattr("worker.operating.steering.TAKEN_IN_WITHIN", 0.2)
+    monkeypatch.setattr("worker.operating.canceling.TAKEN_IN_WITHIN", 0.2)
     result = command("cancel", command.enqueue(1))
     assert result.exit_code == 3
     assert "feishu-batch up" in result.stderr

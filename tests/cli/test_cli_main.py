@@ -1,6 +1,7 @@
 """Help, exit codes, and what is said when something is missing."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -135,3 +136,16 @@ def test_up_guesses_that_the_url_is_that_of_its_own_server(tmp_path):
     assert "It is the embedded server of an earlier `up`: unset FEISHU_BATCH_REDIS_URL" in told.stderr
     assert "s3cr3t" not in told.stderr
     assert "Or unset it" in run("up", FEISHU_BATCH_REDIS_URL="redis://localhost:1/0", **env).stderr
+
+
+def test_a_mistyped_command_is_guessed(command):
+    assert "No such command 'imprt'; did you mean import?" in command("imprt").stderr
+    assert "did you mean" not in command("zzz").stderr
+
+
+def test_a_port_that_is_taken_is_told_by_what_named_it(command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert "set --port to another one" in command("dashboard", "--port", port).stderr
+        command.env["FEISHU_BATCH_DASHBOARD_PORT"] = str(port)
+        assert "set FEISHU_BATCH_DASHBOARD_PORT to another one" in command("dashboard").stderr

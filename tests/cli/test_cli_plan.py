@@ -267,3 +267,14 @@ def test_only_a_plan_against_the_backlog_needs_redis(command, file):
     command.env["FEISHU_BATCH_REDIS_URL"] = "redis://127.0.0.1:1/0"
     assert command("plan", file(row("1"))).exit_code == 0
     assert command("plan", file(row("1")), "--against-backlog").exit_code == 3
+
+
+def test_names_and_keys_are_said_to_be_counted_apart(command, tmp_path):
+    def groups(*fields):
+        path = tmp_path / "named.csv"
+        path.write_text(csv_text(*[row("1", field=field) for field in fields]))
+        text = command("plan", path).stdout
+        return next(line for line in text.splitlines() if line.startswith("groups"))
+
+    assert "--check tells the exact number" in groups("Priority", "priority")
+    assert "--check" not in groups("priority", "owner")

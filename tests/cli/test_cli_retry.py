@@ -57,6 +57,7 @@ def test_the_same_failures_are_retried_once(command, ledger, failed):
         "intents": [
             {"retry_of": failed, "lane": "default", "intent_id": None, "items": [], "left": {"retried": [2, 3]}}
         ],
+        "counts": None,
     }
     ledger.do_all()
     assert retried(command, "--all", "--even-if-overtaken")["items"] == 0

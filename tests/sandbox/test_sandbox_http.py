@@ -261,3 +261,9 @@ def test_a_fault_at_an_endpoint_that_does_not_exist_is_refused():
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     assert done.returncode == 2
     assert "There is no endpoint 'batch_updat'; there are: plugin_token, batch_update" in done.stderr
+
+
+def test_the_people_are_told_by_name_and_address(sandbox):
+    people = {one["user_key"]: one for one in sandbox.about()["users"]}
+    assert people["7300000000000000002"]["name_cn"] == "李雷"
+    assert people["7300000000000000002"]["email"] == "lilei@example.com"

@@ -99,3 +99,10 @@ def test_the_options_of_the_command_reach_the_settings():
     assert options.settings.latency == (0.01, 0.03)
     assert options.settings.job_median == 0
     assert options.settings.faults == [Rule("drop_after", count=1)]
+
+
+def test_a_refusal_without_its_code_says_what_is_missing():
+    with pytest.raises(FaultError, match="refuse needs the code"):
+        parse_rule("batch_update:refuse=1x")
+    with pytest.raises(FaultError, match="not to drop_after"):
+        parse_rule("drop_after=1x,code=20050")

@@ -103,7 +103,7 @@ def test_run_waits_for_the_end(command, store, tmp_path, redis, prefix):
     workers.start()
     waited = command("run", "wishes", "--wait")
     workers.join()
-    assert waited.stdout.endswith("All 2 intents have ended; 1 of them have items that failed.\n")
+    assert waited.stdout.endswith("All 2 intents have ended; 1 of them has items that failed.\n")
     assert waited.exit_code == 1
     assert listed(command)["last_run"]["state"] == "ended"
 

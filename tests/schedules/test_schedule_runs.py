@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from config.schedules import ScheduleEntry
 from feishu_batch import FeishuBatch
@@ -83,7 +84,7 @@ def test_a_file_is_imported_with_new_ids_each_time_and_its_end_is_noticed(desk, 
     here = desk(file=str(tmp_path / "wishes.jsonl"))
     run = here.tick()
     assert (run.state, run.intents, run.rejected, run.due) == (RunState.OPEN, 3, 1, NINE + HOUR)
-    assert run.reason.startswith("1 rows rejected; line 2: not valid JSON")
+    assert run.reason.startswith("1 row rejected; line 2: not valid JSON")
     ids = here.store.intents("x", 0, 99)
     assert redis.xlen(f"{prefix}:{{front}}:inbox") == len(set(ids)) == 3
     end_all(redis, prefix, here)
@@ -91,6 +92,24 @@ def test_a_file_is_imported_with_new_ids_each_time_and_its_end_is_noticed(desk, 
     assert (here.record.run.state, here.record.run.checked, here.record.run.failed) == (RunState.ENDED, 3, 1)
     here.tick()
     assert not set(ids) & set(here.store.intents("x", 0, 99))
+
+
+def test_the_log_tells_times_as_people_write_them_and_no_empty_reason(desk):
+    here = desk(command=python("print(" + repr(WISH % 1) + ")"))
+    here.now += HOUR
+    with capture_logs() as lines:
+        here.looker.look()
+        [line] = await_lines(lines, "schedule.ran")
+    assert line["due"] == "2026-11-24T04:00:00+00:00"
+    assert "reason" not in line
+
+
+def await_lines(lines, event):
+    """It is said a moment after it was written down."""
+    deadline = time.monotonic() + 5
+    while not (found := [one for one in lines if one["event"] == event]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
 
 
 def test_a_run_that_was_cut_off_is_repeated_and_doubles_nothing(desk, redis, prefix):

@@ -127,6 +127,15 @@ def test_failures_are_grouped_and_read_once(stack, snapshots):
     assert "to be refused" not in text  # no field values
 
 
+def test_what_can_never_be_retried_has_no_button(stack, snapshots):
+    put(stack, [1013], value="may be retried").wait(20)
+    put(stack, [1001], lane="nowhere").wait(20)
+    snapshots.look()
+    groups = {one["code"]: one["can_be_retried"] for one in snapshots.look()["failures"]["groups"]}
+    assert groups.pop("no_lane") is False
+    assert set(groups.values()) == {True}
+
+
 def test_failures_of_an_intent_that_goes_on_are_told_of(stack, snapshots):
     before = snapshots.look()["failures"]["total"]
     handle = put(stack, [1013, *range(1100, 2500)], value="its first request ends long before its last")

@@ -155,6 +155,8 @@ def _schedule(taking: Taking, given: Any) -> Any:
     ):  # other keys are answered with success, and not stored
         taking.refuse(wanted, given)
     edges = {edge: _date(taking, given[edge]) for edge in _EDGES if given.get(edge) is not None}
+    if len(edges) == len(_EDGES) and edges[_EDGES[1]] < edges[_EDGES[0]]:
+        taking.refuse("a time span that ends after its start", given)
     return given if all(given[edge] is value for edge, value in edges.items()) else {**given, **edges}
 
 

@@ -30,7 +30,7 @@ def dashboard(port: int | None) -> int:
     if port is not None:
         settings = settings.model_copy(update={"dashboard_port": port})
     try:
-        listener = listen(settings, or_any_port=not chosen)
+        listener = listen(settings, or_any_port=not chosen, named_by="" if port is None else "--port")
     except CannotListenError as error:
         raise UnreachableError(str(error)) from None
     with listener:

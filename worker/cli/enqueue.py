@@ -114,8 +114,7 @@ def _from_options(options: dict[str, Any]) -> UpdateIntent:
     content = {name: value for name, value in options.items() if value not in (None, ())}
     listed = content.pop("items", None)
     ids = list(content.pop("item", ()))
-    if "after" not in content:
-        raise WrongUseError("--after is missing: the wished value; null clears the field")
+    _refuse_missing(content, has_items=bool(ids or listed))
     try:
         content["work_item_ids"] = ids + (item_ids(listed) if listed else [])
         content["after_field_value"] = field_value(content.pop("after"))
@@ -126,6 +125,20 @@ def _from_options(options: dict[str, Any]) -> UpdateIntent:
         raise WrongUseError(f"--items: {error}") from None
     except IntentError as error:
         raise WrongUseError("; ".join(_as_options(problems_of(error, content)))) from None
+
+
+def _refuse_missing(content: dict[str, Any], *, has_items: bool) -> None:
+    given = {
+        "--space": "project_key" in content,
+        "--type": "work_item_type_key" in content,
+        "--item": has_items,
+        "--field": "field_key" in content,
+        "--after": "after" in content,
+    }
+    missing = [option for option, is_given in given.items() if not is_given]
+    if missing:
+        hint = ": the wished value; null clears the field" if missing == ["--after"] else ""
+        raise WrongUseError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing{hint}")
 
 
 def _as_options(problems: list[str]) -> list[str]:

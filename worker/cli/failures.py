@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import click
+from rich.console import Console
 
 from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option, lane_option
@@ -35,7 +36,7 @@ def failures(since: str | None, limit: int, lane: str | None, as_json: bool) -> 
     Example:
       feishu-batch failures --since 24h
 
-    It looks at intents that have ended; `feishu-batch show` lists the items of one intent, also while it is under way.
+    Items of which a retry has succeeded are left out. It looks at intents that have ended; `feishu-batch show` lists the items of one intent, also while it is under way.
     It reads Redis only, and needs no credentials.
 
     Exit codes: 0 shown, whether anything failed or not; 2 wrong use; 3 Redis cannot be reached.
@@ -53,14 +54,21 @@ def failures(since: str | None, limit: int, lane: str | None, as_json: bool) -> 
     for name, report in reports.items():
         if len(reports) > 1:
             out.print(f"lane {name}", style="bold")
-        groups = report.failures.groups()
-        if not groups:
-            out.print("nothing failed")
-            continue
-        out.print(table(("items", "code", "reason", "first items", "first intent"), map(_row, groups)))
-        if report.is_cut:
-            out.print(f"… of the newest {some(report.intents, 'intent')}; give a larger --limit for more")
+        _print(out, report)
     return 0
+
+
+def _print(out: Console, report: FailureReport) -> None:
+    groups, mended = report.failures.groups(), report.failures.mended
+    since = f"{some(mended, 'item')} that failed {'has' if mended == 1 else 'have'} succeeded since, by a retry"
+    if not groups:
+        out.print(f"nothing failed that is open; {since}" if mended else "nothing failed")
+        return
+    out.print(table(("items", "code", "reason", "first items", "first intent"), map(_row, groups)))
+    if mended:
+        out.print(f"Left out: {since}.")
+    if report.is_cut:
+        out.print(f"… of the newest {some(report.intents, 'intent')}; give a larger --limit for more")
 
 
 def seconds_of(text: str) -> float:
@@ -80,6 +88,7 @@ def _report_json(report: FailureReport) -> dict[str, Any]:
         "intents": report.intents,
         "is_cut": report.is_cut,
         "failed": report.failures.count(),
+        "mended": report.failures.mended,
         "groups": [
             {
                 "code": group.code,

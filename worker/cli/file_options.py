@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -18,8 +18,8 @@ from worker.importing.source import Source, opened
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = (
-    click.argument("file", type=click.Path(allow_dash=True)),
+_FILE: Final = click.argument("file", type=click.Path(allow_dash=True))
+_OPTIONS: Final = (
     click.option(
         "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
     ),
@@ -47,10 +47,24 @@ _OPTIONS = (
 
 def file_options(command: F) -> F:
     """The command gets `file`, a context manager that opens the `Source`, in place of these options."""
+    return _decorated(command, _FILE, "Nothing was enqueued.")
 
+
+def imported_file_options(command: F) -> F:
+    """The file may be absent, and `file` is None then."""
+    option = click.option(
+        "--file",
+        type=click.Path(allow_dash=True),
+        metavar="FILE",
+        help="All that an import of this file enqueued; give the other options as they were given to it.",
+    )
+    return _decorated(command, option, "Nothing was canceled.")
+
+
+def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str) -> F:
     @wraps(command)
     def with_file(
-        file: str,
+        file: str | None,
         kind: str | None,
         sheet: str | None,
         encoding: str,
@@ -58,14 +72,24 @@ def file_options(command: F) -> F:
         import_id: str | None,
         **others: Any,
     ) -> Any:
+        if file is None:
+            _refuse_without_file(kind, sheet, zone, import_id)
+            return command(file=None, **others)
         table = Table(sheet, _zone(zone), _encoding(encoding))
-        return command(file=_opener(file, kind, import_id, table), **others)
+        return command(file=_opener(file, kind, import_id, table, otherwise), **others)
 
     decorated: Any = with_file
-    for option in reversed(_OPTIONS):
+    for option in reversed((file_parameter, *_OPTIONS)):
         decorated = option(decorated)
     result: F = decorated
     return result
+
+
+def _refuse_without_file(*given: str | None) -> None:
+    if any(given):
+        raise WrongUseError(
+            "--format, --sheet, --time-zone and --import-id need --file: a row's id rests on its content"
+        )
 
 
 def _zone(name: str | None) -> tzinfo:
@@ -82,7 +106,7 @@ def _encoding(name: str) -> str:
         raise WrongUseError(f"--encoding: {error}") from None
 
 
-def _opener(path: str, kind: str | None, import_id: str | None, table: Table) -> Callable[[], Any]:
+def _opener(path: str, kind: str | None, import_id: str | None, table: Table, otherwise: str) -> Callable[[], Any]:
     @contextmanager
     def open_it() -> Iterator[Source]:
         try:
@@ -90,6 +114,6 @@ def _opener(path: str, kind: str | None, import_id: str | None, table: Table) ->
                 yield source
         except ImportFileError as error:
             name = "standard input" if path == "-" else path
-            raise WrongUseError(f"{name}: {error}. Nothing was enqueued.") from None
+            raise WrongUseError(f"{name}: {error}. {otherwise}") from None
 
     return open_it

@@ -2,18 +2,18 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from redis.exceptions import RedisError
 
-from worker.cli.errors import UnreachableError
+from worker.cli.errors import InterruptedByUserError, UnreachableError
 from worker.cli.progress import Display, Figures
 from worker.cli.session import Session
 from worker.ledger.vitals import vitals
 from worker.operating.views import LaneView, lane_view
-from worker.operating.watching import Watch
+from worker.operating.watching import Listed, Totals, Watch, counts_of
 
 TICK = 0.5  # seconds
 PATIENCE = 60.0  # seconds without an answer of Redis before giving up
@@ -107,3 +107,34 @@ class Follower:
 
 def _views(session: Session) -> list[LaneView]:
     return [lane_view(session.reading, lane) for lane in session.lanes.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    totals: Totals
+    is_over: bool  # False: given up before the end
+
+    @property
+    def is_well(self) -> bool:
+        return self.is_over and self.totals.succeeded + self.totals.superseded == self.totals.total
+
+    def counts(self) -> dict[str, int]:
+        return counts_of(self.totals) | {"open": self.totals.total - self.totals.settled}
+
+    def in_words(self) -> str:
+        told = {name: count for name, count in self.counts().items() if name != "total" and count}
+        more = "" if self.is_over else "; not ended in the time that was given: feishu-batch status"
+        return (", ".join(f"{count} {name}" for name, count in told.items()) or "nothing to wait for") + more
+
+
+def follow(
+    session: Session, intents: Sequence[tuple[str, int]], display: Callable[[int], Display], timeout: float | None
+) -> Followed:
+    """Each an id and its number of items. Ctrl-C leaves the work going."""
+    watch = Watch(session.reading, Listed(intents))
+    try:
+        with display(watch.totals().total) as shown:
+            is_over = Follower(session, watch, Pace.begin(session)).run(shown, threading.Event(), timeout)
+    except KeyboardInterrupt:
+        raise InterruptedByUserError("Stopped waiting; the work goes on: feishu-batch status") from None
+    return Followed(watch.totals(), is_over)

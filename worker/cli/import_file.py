@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from worker.cli.catalogues import open_catalogues
 from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
 from worker.cli.file_options import file_options
 from worker.cli.import_report import document, print_rejected
 from worker.cli.import_run import Asked, refuse_if_wrong, run_import
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json
-from worker.cli.progress import Bars, Quiet
+from worker.cli.plan_names import NameCheck
+from worker.cli.progress import usual_display
 from worker.cli.session import open_session
 from worker.importing.columns import ImportFileError
 from worker.importing.report_file import check_report
@@ -21,7 +24,16 @@ from worker.importing.source import Source
 
 @click.command("import", short_help="Enqueue the rows of a CSV, JSON Lines or XLSX file.")
 @file_options
-@click.option("--strict", is_flag=True, help="Enqueue nothing if any row is wrong.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Enqueue nothing if any row is wrong, as far as the file tells; with --check also its names.",
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Look names up and check values first, as intake will, and reject what it would refuse; needs credentials.",
+)
 @click.option("--wait", is_flag=True, help="Show the progress until all has ended. Ctrl-C leaves the work going.")
 @click.option(
     "--timeout",
@@ -39,6 +51,7 @@ from worker.importing.source import Source
 def import_file(
     file: Callable[[], AbstractContextManager[Source]],
     strict: bool,
+    check: bool,
     wait: bool,
     timeout: float | None,
     report: Path | None,
@@ -66,6 +79,9 @@ def import_file(
     get the same ids, and what was enqueued before is not enqueued again. So an import that was cut off is resumed by running it
     again, and with --report it tells what became of an earlier one.
 
+    Whether names and values fit is seen by intake, after a row was enqueued: then its items fail. --check asks before. Without it,
+    and without --wait, the exit code tells nothing of what will be refused or fail.
+
     Prints how many rows were enqueued; with --wait also what became of each change.
 
     Exit codes: 0 all rows enqueued (with --wait: and done); 1 rows rejected, items failed, or the time ran out; 2 the file cannot
@@ -74,13 +90,24 @@ def import_file(
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")
     session = open_session()
+    names = NameCheck(open_catalogues(session)) if check else None
     out = console()
     with file() as source:
         _check(report, source)
-        asked = Asked(wait, timeout, report, _display(as_json=as_json), console(stderr=True) if as_json else out)
+        asked = Asked(
+            wait,
+            timeout,
+            report,
+            usual_display(as_json=as_json),
+            console(stderr=True) if as_json else out,
+            names.refused if names else None,
+        )
         if strict:
-            refuse_if_wrong(session, source, report)
+            refuse_if_wrong(session, source, report, asked.check)
+            asked = replace(asked, check=None)  # nothing was refused
         told = run_import(session, source, None if as_json else out, asked)
+    if names:
+        names.print_unchecked(console(stderr=True))
     if as_json:
         print_json(out, document(told))
     elif not wait:
@@ -95,11 +122,3 @@ def _check(report: Path | None, source: Source) -> None:
         check_report(report, source.name)
     except ImportFileError as error:
         raise WrongUseError(f"{error}. Nothing was enqueued.") from None
-
-
-def _display(*, as_json: bool) -> Callable[[int], Bars | Quiet]:
-    """Bars on a terminal; elsewhere only what needs somebody, and for a program not even that."""
-    shown, aside = console(stderr=as_json), console(stderr=True)
-    if shown.is_terminal:
-        return lambda total: Bars(shown, total)
-    return lambda _: Quiet(None if as_json else aside)

@@ -9,7 +9,7 @@ from worker.cli.output import first_few, some, table
 from worker.importing.put import Put
 from worker.importing.row import Rejected
 from worker.operating.views import FailureGroup
-from worker.operating.watching import Totals
+from worker.operating.watching import Totals, counts_of
 
 LISTED = 1000  # rejected rows that are kept; the rest is only counted
 SHOWN = 20
@@ -31,6 +31,8 @@ class ImportReport:
     totals: Totals | None = None
     failed: list[FailureGroup] = field(default_factory=list)
     failed_before: list[FailureGroup] = field(default_factory=list)  # of intents that had ended when this run began
+    not_sent: list[FailureGroup] = field(default_factory=list)  # canceled and expired
+    mended: int = 0  # changes that failed, and succeeded since by a retry
     requests: int = 0
     slot_use: float = 0.0
     seconds: float = 0.0
@@ -50,7 +52,7 @@ class ImportReport:
 
     @property
     def all_is_well(self) -> bool:
-        bad = self.totals.failed + self.totals.canceled + self.totals.expired if self.totals else 0
+        bad = self.totals.failed - self.mended + self.totals.canceled + self.totals.expired if self.totals else 0
         return not (bad or self.rejected_count) and self.is_over
 
 
@@ -65,11 +67,12 @@ def document(report: ImportReport) -> dict[str, Any]:
         "repeated": report.repeated,
         "rejected_count": report.rejected_count,
         "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected],
-        "counts": _counts(report.totals) if report.totals else None,
+        "counts": counts_of(report.totals) if report.totals else None,
         "open": report.totals.total - report.totals.settled if report.totals else None,
         "remark": report.remark or None,
         "failed": [_group(group) for group in report.failed],
         "failed_before": [_group(group) for group in report.failed_before],
+        "mended": report.mended,
         "requests": report.requests,
         "slot_use": round(report.slot_use, 3),
         "seconds": round(report.seconds, 1),
@@ -79,11 +82,6 @@ def document(report: ImportReport) -> dict[str, Any]:
 def _group(group: FailureGroup) -> dict[str, Any]:
     items = [{"item": int(item), "intent_id": intent_id} for item, intent_id in group.items]
     return {"code": group.code, "reason": group.reason, "count": group.count, "items": items}
-
-
-def _counts(totals: Totals) -> dict[str, int]:
-    names = ("total", "succeeded", "failed", "superseded", "canceled", "expired")
-    return {name: getattr(totals, name) for name in names}
 
 
 def print_enqueued(out: Console, report: ImportReport) -> None:
@@ -120,7 +118,11 @@ def print_closing(out: Console, report: ImportReport) -> None:
         rows.append(("superseded", totals.superseded, "a later change of the same field overwrites it"))
     rows += [("failed", group.count, _why(group)) for group in report.failed]
     rows += [("failed before", group.count, _why(group)) for group in report.failed_before]
-    rows += [(name, count, "") for name, count in (("canceled", totals.canceled), ("expired", totals.expired)) if count]
+    if report.mended:
+        rows.append(("mended", report.mended, "failed before, and succeeded since by a retry"))
+    why = {group.code: _why(group) for group in report.not_sent}  # of intents that have ended
+    counts = (("canceled", totals.canceled), ("expired", totals.expired))
+    rows += [(name, count, why.get(name, "")) for name, count in counts if count]
     if report.rejected_count:
         rows.append(("rejected", report.rejected_count, "rows that are no intent; see below"))
     if open_ := totals.total - totals.settled:

@@ -18,7 +18,7 @@ from worker.cli.progress import Display, reading_bar
 from worker.cli.session import Session
 from worker.importing.journal import Journal
 from worker.importing.outcomes import Outcome, as_rows, not_enqueued, outcomes
-from worker.importing.put import Put, put_rows, sorted_out
+from worker.importing.put import Check, Put, put_rows, sorted_out
 from worker.importing.report_file import report_at
 from worker.importing.row import Rejected
 from worker.importing.source import Source
@@ -36,6 +36,7 @@ class Asked:
     report: Path | None
     display: Callable[[int], Display]
     aside: Console
+    check: Check | None = None
 
     @property
     def needs_journal(self) -> bool:
@@ -51,7 +52,7 @@ def run_import(
     began_at = next(iter(session.lanes.values())).now()
     with Journal() as journal, _interruption(report):
         with session.client() as client:
-            puts = put_rows(source.rows(), client, lambda ids: _digests(session, ids), journal)
+            puts = put_rows(source.rows(), client, lambda ids: _digests(session, ids), journal, asked.check)
             for put in _counted(puts, report, source, asked.aside):
                 if asked.needs_journal:
                     journal.add(put.notes())
@@ -75,15 +76,17 @@ def _follow(
         report.is_over = follower.run(display, stop, asked.timeout)
     report.totals, report.failed = watch.totals(), watch.failures.groups()
     report.failed_before = watch.failed_before.groups()
+    report.not_sent = watch.not_sent.groups()
+    report.mended = watch.failures.mended + watch.failed_before.mended
     report.requests, report.slot_use, report.seconds = pace.requests, pace.slot_use, pace.seconds
     report.remark = follower.remark if not report.is_over else ""
 
 
-def refuse_if_wrong(session: Session, source: Source, report: Path | None) -> None:
+def refuse_if_wrong(session: Session, source: Source, report: Path | None, check: Check | None) -> None:
     """Raises `WrongUseError` if any row is wrong or its id is taken, here or in the ledger."""
     rows, shown, wrong = 0, list[Rejected](), 0
     with Journal() as journal:
-        for put in sorted_out(source.rows(), lambda ids: _digests(session, ids), journal):
+        for put in sorted_out(source.rows(), lambda ids: _digests(session, ids), journal, check):
             notes = put.notes()
             if report:
                 journal.add(notes)

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from inspect import cleandoc
 from typing import Any, Final, NoReturn
@@ -28,7 +29,7 @@ _COMMANDS: Final = {
     "show": "worker.cli.show:show",
     "failures": "worker.cli.failures:failures",
     "retry": "worker.cli.retry:retry",
-    "cancel": "worker.cli.steer:cancel",
+    "cancel": "worker.cli.cancel:cancel",
     "pause": "worker.cli.steer:pause",
     "resume": "worker.cli.steer:resume",
     "schedule": "worker.cli.schedule:schedule",
@@ -56,6 +57,16 @@ class Commands(click.Group):
         for one in (command, *getattr(command, "commands", {}).values()):
             one.help = _with_layout(one.help or "")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if not (near := get_close_matches(args[0], _COMMANDS, n=1)):
+                raise
+            raise click.UsageError(f"{error.message.rstrip('.')}; did you mean {near[0]}?", ctx) from None
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.help = _with_layout(self.help or "")

@@ -1,5 +1,6 @@
 """`feishu-batch plan`: what a file would cost, before anything is written."""
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -12,6 +13,7 @@ from rich.console import Console
 from config.lanes import routing
 from config.settings import load_settings
 from feishu_batch import UpdateIntent
+from feishu_batch.intents import is_real_project_key
 from worker.cli.catalogues import open_catalogues
 from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.file_options import file_options
@@ -32,6 +34,7 @@ from worker.operating.planning import GroupPlan, LanePlan, Planner
 from worker.operating.views import inbox_view, lane_view
 
 SHOWN = 5  # groups
+_KEY = re.compile(r"[a-z0-9_]+")  # as keys and aliases look; names mostly do not
 
 
 @dataclass(slots=True)
@@ -177,7 +180,7 @@ def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
     lines = [
         ("intents", str(plan_.intents)),
         ("changes", f"{plan_.wishes}: {_shares(plan_)}"),
-        ("groups", str(len(plan_.groups))),
+        ("groups", f"{len(plan_.groups)}{'' if found.names else _perhaps_fewer(plan_)}"),
         (
             "requests",
             f"{requests}; {plan_.full} can be full; {plan_.fill:.0%} of the places taken" if plan_.sent else "0",
@@ -196,6 +199,14 @@ def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
     if len(plan_.groups) > 1:
         out.print()
         out.print(table(("changes", "requests", "of the largest groups: field, mode, value"), map(_row, largest)))
+
+
+def _perhaps_fewer(plan_: LanePlan) -> str:
+    """A field or a space may be called by its key here and by its name there."""
+    specs = [GroupSpec.from_json(group.spec) for group in plan_.groups]
+    if len(specs) < 2 or all(is_real_project_key(one.project_key) and _KEY.fullmatch(one.field_key) for one in specs):  # noqa: PLR2004
+        return ""
+    return ", counting names and keys of the same thing apart; --check tells the exact number"
 
 
 def _shares(plan_: LanePlan) -> str:

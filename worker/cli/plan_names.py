@@ -10,7 +10,7 @@ from worker.catalogue.checks import changed_parts
 from worker.catalogue.gate import CatalogueGate
 from worker.catalogue.models import Refusal
 from worker.cli.catalogues import Catalogues
-from worker.cli.output import as_json, table
+from worker.cli.output import as_json, some, table
 from worker.importing.row import Rejected, Row
 
 SHOWN = 20  # names
@@ -54,11 +54,25 @@ class NameCheck:
             good.append(replace(row, intent=checked))
         return good, refused
 
-    def print_to(self, out: Console) -> None:
+    def refused(self, rows: Sequence[Row]) -> list[Rejected]:
+        """Those that intake would refuse, also for want of a lane."""
+        good, unfit = self.sorted_out(rows)
+        return unfit + [one for row in good if (one := self._without_lane(row))]
+
+    def _without_lane(self, row: Row) -> Rejected | None:
+        try:
+            self.catalogues.configured.route(row.intent.lane, row.intent.project_key)
+        except ValueError as error:
+            return Rejected(row.line, str(error))
+        return None
+
+    def print_unchecked(self, out: Console) -> None:
         if self.unchecked:
-            out.print(
-                f"warning    {len(self.unchecked)} rows could not be checked: {self.unchecked[-1]}", soft_wrap=True
-            )
+            rows = some(len(self.unchecked), "row")
+            out.print(f"warning    {rows} could not be checked: {self.unchecked[-1]}", soft_wrap=True)
+
+    def print_to(self, out: Console) -> None:
+        self.print_unchecked(out)
         if self.meanings:
             rows = ((m.part, m.given, m.sent, m.field_key, count) for m, count in self._listed(SHOWN))
             out.print()

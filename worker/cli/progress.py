@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from worker.cli.output import duration, some
+from worker.cli.output import console, duration, some
 from worker.operating.watching import Totals
 
 LINE_EVERY = 3.0  # seconds
@@ -141,3 +141,11 @@ def reading_bar(console: Console, size: int | None) -> Iterator[Callable[[int, i
     with RichProgress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=size, rows=0)
         yield lambda rows, position: bars.update(task, completed=position, rows=rows)
+
+
+def usual_display(*, as_json: bool) -> Callable[[int], Bars | Quiet]:
+    """Bars on a terminal; elsewhere only what needs somebody, and for a program not even that."""
+    shown, aside = console(stderr=as_json), console(stderr=True)
+    if shown.is_terminal:
+        return lambda total: Bars(shown, total)
+    return lambda _: Quiet(None if as_json else aside)

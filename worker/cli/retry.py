@@ -9,12 +9,22 @@ from rich.console import Console
 
 from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
 from worker.cli.failures import seconds_of
+from worker.cli.following import Followed, follow
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import as_json as json_text
 from worker.cli.output import console, first_few, print_json, some, table
-from worker.cli.session import open_session
+from worker.cli.progress import usual_display
+from worker.cli.session import Session, open_session
 from worker.operating.retry_decision import Decision, Failure, Why
-from worker.operating.steering import Selection, document, enqueue_again, left_alone, retried_items, retry_decisions
+from worker.operating.steering import (
+    Selection,
+    document,
+    enqueue_again,
+    left_alone,
+    new_intents,
+    retried_items,
+    retry_decisions,
+)
 
 SHOWN = 20
 
@@ -32,6 +42,13 @@ SHOWN = 20
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be enqueued, and enqueue nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before enqueueing.")
+@click.option("--wait", is_flag=True, help="Show the progress until all has ended. Ctrl-C leaves the work going.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="With --wait: how long at most; then it ends with 1, and the work goes on.",
+)
 @lane_option
 @json_option
 def retry(
@@ -43,6 +60,8 @@ def retry(
     even_if_overtaken: bool,
     dry_run: bool,
     yes: bool,
+    wait: bool,
+    timeout: float | None,
     lane: str | None,
     as_json: bool,
 ) -> int:
@@ -55,33 +74,53 @@ def retry(
     under way or was applied: the old value must not come after the new one. It is left alone as well if intents that came
     later were forgotten (retention), since nobody can say what they did. What a retry covers already is not enqueued again and does not
     count as left; a retry that failed is a failure like any other, though, and the next run retries it. It asks before it enqueues, unless --yes is given,
-    and looks once more then: what was enqueued meanwhile is not overwritten either, and it says what dropped out.
+    and looks once more then: what was enqueued meanwhile is not overwritten either, and it says what dropped out. It prints the ids
+    of the new intents; with --wait also what became of their items.
 
-    Exit codes: 0 done, also if there was nothing to do; 1 some of the selected items were left, and it says why; 2 wrong use, no such
-    intent, or not confirmed; 3 Redis cannot be reached.
+    Exit codes: 0 done, also if there was nothing to do; 1 some of the selected items were left, and it says why, or with --wait: failed
+    again, or did not end in time; 2 wrong use, no such intent, or not confirmed; 3 Redis cannot be reached.
     """
+    asks = not (yes or dry_run)
     if not (intents or reason or field or since or everything):
         raise WrongUseError("say what to retry: --intent, --reason, --field, --since, or --all")
-    if as_json and not (yes or dry_run):
+    if as_json and asks:
         raise WrongUseError("--json needs --yes or --dry-run; nobody can be asked")
+    if timeout is not None and not wait:
+        raise WrongUseError("--timeout needs --wait")
     session = open_session()
     since_at = time.time() - seconds_of(since) if since else None
     decisions = retry_decisions(session, Selection(intents, reason, field, since_at, lane, even_if_overtaken))
-    out = console()
-    if not as_json:
+    out = None if as_json else console()
+    if out:
         _print(out, decisions)
-    if dry_run:
-        if not as_json and retried_items(decisions):
-            out.print("Nothing was enqueued: --dry-run.")
-    elif retried_items(decisions):
-        if not yes and not _confirmed(decisions):
-            raise WrongUseError("not confirmed; nothing was enqueued")
-        shown, decisions = decisions, enqueue_again(session, decisions, even_if_overtaken=even_if_overtaken)
-        if not as_json:
-            _print_done(out, shown, decisions)
-    if as_json:
-        print_json(out, document(decisions, dry_run=dry_run))
-    return SOME_FAILED if any(why is not Why.RETRIED for one in decisions for why in one.left) else DONE
+    followed = None
+    if retried_items(decisions) and not dry_run:
+        decisions = _enqueue(session, decisions, out, asks=asks, even_if_overtaken=even_if_overtaken)
+        followed = follow(session, new_intents(decisions), usual_display(as_json=as_json), timeout) if wait else None
+    if out is None:
+        print_json(console(), {**document(decisions, dry_run=dry_run), "counts": followed and followed.counts()})
+    else:
+        _print_end(out, followed, is_dry=dry_run and bool(retried_items(decisions)))
+    is_left = any(why is not Why.RETRIED for one in decisions for why in one.left)
+    return SOME_FAILED if is_left or (followed and not followed.is_well) else DONE
+
+
+def _enqueue(
+    session: Session, shown: list[Decision], out: Console | None, *, asks: bool, even_if_overtaken: bool
+) -> list[Decision]:
+    if asks and not _confirmed(shown):
+        raise WrongUseError("not confirmed; nothing was enqueued")
+    done = enqueue_again(session, shown, even_if_overtaken=even_if_overtaken)
+    if out:
+        _print_done(out, shown, done)
+    return done
+
+
+def _print_end(out: Console, followed: Followed | None, *, is_dry: bool) -> None:
+    if is_dry:
+        out.print("Nothing was enqueued: --dry-run.")
+    if followed:
+        out.print(followed.in_words(), soft_wrap=True)
 
 
 def _print_done(out: Console, shown: Sequence[Decision], done: Sequence[Decision]) -> None:
@@ -91,7 +130,10 @@ def _print_done(out: Console, shown: Sequence[Decision], done: Sequence[Decision
             out.print(
                 f"{some(len(dropped), 'item')} dropped out since: {why} (item {first_few(dropped)})", soft_wrap=True
             )
-    out.print(f"Enqueued {some(sum(bool(one.items) for one in done), 'intent')}.")
+    ids = [intent_id for intent_id, _ in new_intents(done)]
+    out.print(f"Enqueued {some(len(ids), 'intent')}.")
+    if ids:
+        out.print(f"The new {'intent' if len(ids) == 1 else 'intents'}: {first_few(ids, SHOWN)}", soft_wrap=True)
 
 
 def _beyond(before: Sequence[int], now: Sequence[int]) -> list[int]:

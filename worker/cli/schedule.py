@@ -14,7 +14,7 @@ from config.schedules import ScheduleEntry, load_schedules, schedule_file
 from config.settings import ENV_PREFIX, Settings, load_settings
 from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
 from worker.cli.options import json_option
-from worker.cli.output import console, iso, print_json, table
+from worker.cli.output import console, iso, print_json, some, table
 from worker.cli.session import Session, open_session
 from worker.connections import producer
 from worker.importing.put import Put
@@ -94,7 +94,7 @@ def run(name: str, wait: bool, even_if_open: bool) -> int:
     _print_run(done)
     if wait and done.state is RunState.OPEN:
         done = _wait(store, name, done)
-        click.echo(f"All {done.intents} intents have ended; {done.failed} of them have items that failed.")
+        click.echo(_ended(done))
     return SOME_FAILED if done.state is RunState.FAILED or done.reason or done.failed else DONE
 
 
@@ -154,11 +154,18 @@ def _say_progress(put: Put, said_at: list[float]) -> None:
         said_at[0] = time.monotonic()
 
 
+def _ended(done: Run) -> str:
+    if done.intents == 1:
+        return f"The intent has ended; {'it has items that failed' if done.failed else 'no item of it failed'}."
+    verb = "has" if done.failed == 1 else "have"
+    return f"All {done.intents} intents have ended; {done.failed} of them {verb} items that failed."
+
+
 def _print_run(done: Run) -> None:
     if done.state is RunState.FAILED:
         click.echo(f"Nothing was enqueued: {done.reason}", err=True)
         return
-    click.echo(f"{done.intents} intents enqueued.")
+    click.echo(f"{some(done.intents, 'intent')} enqueued.")
     if done.reason:
         click.echo(done.reason, err=True)
 

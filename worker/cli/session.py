@@ -35,6 +35,10 @@ class Session:
             raise WrongUseError(f"no lane is named {name!r}; there are: {', '.join(self.lanes)}")
         return [self.lanes[name]]
 
+    def lane(self, name: str) -> Lane:
+        """Also one that the settings do not name any more."""
+        return self.lanes.get(name) or Lane(self.redis, self.settings.key_prefix, name)
+
     def client(self) -> FeishuBatch:
         return producer(self.settings)
 

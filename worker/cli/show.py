@@ -12,6 +12,7 @@ from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option
 from worker.cli.output import console, first_few, print_json, table
 from worker.cli.session import open_session
+from worker.operating.canceling import unknown
 from worker.operating.details import IntentDetail, ItemState, ItemView, document, intent_detail
 
 LISTED = 12  # items on one line
@@ -41,9 +42,7 @@ def show(intent: str, which: str | None, as_json: bool) -> int:
     session = open_session()
     detail = intent_detail(session.reading, intent, session.settings.user_key)
     if detail is None:
-        raise WrongUseError(
-            f"no intent {intent}: it was never enqueued here, or ended so long ago that it was forgotten"
-        )
+        raise WrongUseError(unknown(intent))
     items = _chosen(detail, which)
     out = console()
     if as_json:
@@ -86,6 +85,9 @@ def _print_head(out: Console, detail: IntentDetail) -> None:
         ("requests", detail.requests or None),
     )
     lines += [(name, str(value)) for name, value in optional if value is not None]
+    lines += [("retried as", f"{intent_id}: {state}") for intent_id, state in detail.retried_as[:LISTED]]
+    if more := len(detail.retried_as) - LISTED:
+        lines += [("", f"… and {more} more (--json lists all)")] if more > 0 else []
     for name, value in lines:
         out.print(f"{name:<10} {value}", soft_wrap=True)
 

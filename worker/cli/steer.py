@@ -1,11 +1,10 @@
-"""`feishu-batch pause`, `resume` and `cancel`."""
+"""`feishu-batch pause` and `resume`."""
 
 import click
 
 from worker.cli.errors import DONE
 from worker.cli.options import lane_option
 from worker.cli.session import open_session
-from worker.operating.steering import cancel_intent
 
 
 @click.command("pause", short_help="Send no more requests until resume.")
@@ -41,25 +40,4 @@ def resume(lane: str | None) -> int:
     """
     for one in open_session().chosen_lanes(lane):
         click.echo(f"lane {one.name} goes on" if one.resume() else f"lane {one.name} was not paused")
-    return DONE
-
-
-@click.command("cancel", short_help="End what is still pending of an intent.")
-@click.argument("intent")
-def cancel(intent: str) -> int:
-    """End what is still pending of INTENT (its id); what is already in a request keeps its course.
-
-    Example:
-      feishu-batch cancel 0b6f1f6e-7e3f-4c36-9c0a-1f9f0d6a3a11
-
-    Prints how many items were canceled, and how many are still under way.
-
-    Exit codes: 0 done, also if nothing was left to cancel; 2 there is no such intent; 3 Redis cannot be reached, or no worker
-    takes the intent in.
-    """
-    done = cancel_intent(open_session(), intent)
-    if done.ended:
-        click.echo(f"{intent} has already ended: {done.ended}")
-    else:
-        click.echo(f"{done.items} items canceled, {done.in_flight} in a request that goes on")
     return DONE

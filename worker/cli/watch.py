@@ -18,7 +18,7 @@ from rich.text import Text
 
 from worker.cli.errors import DONE, INTERRUPTED, UnreachableError
 from worker.cli.options import lane_option
-from worker.cli.output import console, duration, iso, table, trouble_json
+from worker.cli.output import console, duration, iso, some, table, trouble_json
 from worker.cli.session import Session, open_session
 from worker.ledger.trouble import Trouble
 from worker.ledger.vitals import vitals
@@ -86,7 +86,7 @@ def watch(every: float | None, once: bool, lane: str | None, as_json: bool) -> i
     told = _json_line if as_json else lines
     if once:
         picture = watcher.look()
-        out.print(_json_line(picture)[0] if as_json else render(picture), soft_wrap=as_json)
+        out.print(_json_line(picture)[0] if as_json else render(picture, hint=""), soft_wrap=as_json)
         return DONE
     try:
         if not as_json and out.is_terminal and sys.stdin.isatty():
@@ -149,8 +149,8 @@ def _quit_within(seconds: float) -> bool:
 # --- what is shown --------------------------------------------------------------------------------------------------
 
 
-def render(picture: Picture) -> RenderableType:
-    parts: list[RenderableType] = [Text(f"inbox {picture.inbox.intents} intents        q ends")]
+def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
+    parts: list[RenderableType] = [Text(f"inbox {some(picture.inbox.intents, 'intent')}{hint}")]
     for one in picture.lanes:
         view = one.view
         parts += ["", Text(_line(view, one.use), style="red" if view.pause else "bold")]

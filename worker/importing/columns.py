@@ -21,7 +21,8 @@ def columns_of(header: Sequence[str]) -> list[str]:
         columns.pop()
     if not columns:
         raise ImportFileError(f"the file is empty; its first line has to name the columns: {', '.join(REQUIRED)}")
-    problems = [f"misses {name}" for name in REQUIRED if name not in columns]
+    missing = ", ".join(name for name in REQUIRED if name not in columns)
+    problems = [f"misses {missing}"] if missing else []
     problems += [f"has the unknown column {name!r}{_hint(name)}" for name in columns if name not in _KNOWN]
     problems += [f"names {name} twice" for name in dict.fromkeys(columns) if columns.count(name) > 1]
     if problems:

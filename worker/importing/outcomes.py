@@ -7,7 +7,7 @@ from feishu_batch.keys import OutcomeLetter, RecordField
 from feishu_batch.results import IntentView, view_of_record
 from worker.importing.journal import Journal, Note, Verdict
 from worker.ledger.reading import Entry, Reading
-from worker.operating.details import ItemState, ItemView, ended_item, intent_detail
+from worker.operating.details import WHY_NOT_SENT, ItemState, ItemView, ended_item, intent_detail
 
 NOT_ENQUEUED = "not enqueued"
 REJECTED = "rejected"
@@ -84,7 +84,7 @@ def _ended(record: Mapping[str, str], letters: Mapping[str, str]) -> _States:
 
 
 def _told(item: ItemView) -> tuple[str, str | None, str | None]:
-    return item.state.value, item.code, item.reason
+    return item.state.value, item.code, item.reason or WHY_NOT_SENT.get(item.state)
 
 
 def _open(

@@ -12,6 +12,8 @@ ROWS_PER_STEP = 500
 
 # Of each intent id the digest of its content, or None for an id that is not taken.
 Digests = Callable[[Sequence[str]], Sequence[str | None]]
+# Those of the rows that would be refused after they were enqueued.
+Check = Callable[[Sequence[Row]], Sequence[Rejected]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +37,38 @@ class Put:
         return sorted(notes, key=lambda note: note.line)
 
 
-def put_rows(rows: Iterable[Row | Rejected], producer: Producer, digests: Digests, journal: Journal) -> Iterator[Put]:
+def put_rows(
+    rows: Iterable[Row | Rejected],
+    producer: Producer,
+    digests: Digests,
+    journal: Journal,
+    check: Check | None = None,
+) -> Iterator[Put]:
     """In the order of the file. Raises `EnqueueError`; to run again is always safe, because the ids stay the same."""
-    for put in sorted_out(rows, digests, journal):
+    for put in sorted_out(rows, digests, journal, check):
         producer.enqueue_many(row.intent for row in put.enqueued)
         yield put
 
 
-def sorted_out(rows: Iterable[Row | Rejected], digests: Digests, journal: Journal) -> Iterator[Put]:
+def sorted_out(
+    rows: Iterable[Row | Rejected], digests: Digests, journal: Journal, check: Check | None = None
+) -> Iterator[Put]:
     """What would be enqueued, a few hundred rows at a time; `digests` is asked before the next ones are read.
 
     The journal keeps the ids that the file gives; the notes are the caller's to add.
     """
     source = iter(rows)
     while step := list(islice(source, ROWS_PER_STEP)):
-        yield _sort_out(step, digests, journal)
+        put = _sort_out(step, digests, journal)
+        if check and put.enqueued:
+            _reject(put, check(put.enqueued))
+        yield put
+
+
+def _reject(put: Put, refused: Sequence[Rejected]) -> None:
+    lines = {row.line for row in refused}
+    put.enqueued[:] = [row for row in put.enqueued if row.line not in lines]
+    put.rejected[:] = sorted([*put.rejected, *refused], key=lambda row: row.line)
 
 
 def _sort_out(step: Sequence[Row | Rejected], digests: Digests, journal: Journal) -> Put:

@@ -18,6 +18,7 @@ from worker.importing.sheet import sheet_rows
 from worker.importing.typed_cells import CHINA
 
 _DELIMITERS: Final = ",;\t"
+_PLACE: Final = re.compile(r" at line (\d+) column (\d+)$")
 _ONE_PER_LINE: Final = "one JSON object per line"
 _UNCLOSED: Final = "a quote is opened here and never closed, so that all that follows is one cell"
 # What some programs put before the header, to tell which separator they use.
@@ -148,12 +149,19 @@ def _json_row(line: int, text: str, import_id: str) -> Row | Rejected:
     return row_of(line, content, import_id)
 
 
+def _place_told(text: str, why: str) -> str:
+    """In a text of one line, its number would only be taken for that of the file."""
+    if "\n" in text.strip():
+        return why
+    return _PLACE.sub(lambda place: " at its end" if place[1] != "1" else f" at character {place[2]}", why)
+
+
 def parse_object(text: str) -> dict[str, Any]:
     """One intent's JSON text. Raises `CellError`."""
     try:
         content = from_json(text, allow_inf_nan=False)
     except ValueError as error:
-        raise CellError(f"not valid JSON: {error}") from None
+        raise CellError(f"not valid JSON: {_place_told(text, str(error))}") from None
     if not isinstance(content, dict):
         raise CellError('an intent is a JSON object, like {"project_key": …}')
     for alias, name in ALIASES.items():

@@ -17,7 +17,8 @@ from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import AS_USUAL, Format, Table, read_rows
 
-_FORMATS = ", ".join(f"--format {form.value}" for form in Format)
+_FORMATS = f"--format {', '.join(list(Format)[:-1])} or {list(Format)[-1]}"
+_DIRECTORY = "this is a directory, not a file"
 _ID_LENGTH = 16
 
 
@@ -62,8 +63,10 @@ def _format(path: str, kind: str | None) -> Format:
     if suffix == ".xls":
         raise ImportFileError("this is a workbook of the old kind: save it as .xlsx")
     if suffix not in FORMAT_OF_ENDING:
-        what = "standard input" if path == "-" else f"the ending of {path}"
-        raise ImportFileError(f"{what} does not tell the format: give {_FORMATS}")
+        if path != "-" and Path(path).is_dir():
+            raise ImportFileError(_DIRECTORY)
+        told = "it has no name that tells the format" if path == "-" else "its ending does not tell the format"
+        raise ImportFileError(f"{told}: give {_FORMATS}")
     return Format(FORMAT_OF_ENDING[suffix])
 
 
@@ -94,7 +97,7 @@ def _open(path: str) -> BinaryIO:
     except FileNotFoundError:
         raise ImportFileError("there is no such file") from None
     except IsADirectoryError:
-        raise ImportFileError("this is a directory, not a file") from None
+        raise ImportFileError(_DIRECTORY) from None
     except OSError as error:
         raise ImportFileError(f"the file cannot be read: {error.strerror}") from None
 

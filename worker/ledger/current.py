@@ -52,6 +52,7 @@ class IntentRow:
     note: str | None
     enqueued_at: float | None  # unix seconds
     ended_at: float | None
+    is_retried: bool  # failed items of it, that is
 
 
 class Current:
@@ -158,4 +159,5 @@ def _row(place: IntentKeys, record: dict[str, str | None]) -> IntentRow:
         note=known.get(RecordField.NOTE),
         enqueued_at=int(enqueued) / 1000 if enqueued else None,
         ended_at=int(ended) / 1000 if ended else None,
+        is_retried=RecordField.RETRIED_AS in known,
     )

@@ -167,6 +167,10 @@ class Lane:
         self._redis.zrem(self.key("expiring"), number)
         return Advanced(stale=False, intents_ended=ended, became_ready=ready)
 
+    def note_retry(self, number: int, new_id: str) -> None:
+        """That failed items of the intent are enqueued once more under this id; nothing where it was forgotten."""
+        self._run("note_retry", number, new_id)
+
     def take_outbox(self, limit: int, again_after: float) -> list[tuple[int, str]]:
         """(number, intent id) of ended intents whose result has to be made known."""
         flat = self._run("take_outbox", limit, _ms(again_after))

@@ -24,6 +24,7 @@ COUNTS = (
     RecordField.REFUSED,
     RecordField.REQUESTS,
     RecordField.COMPLETED_AT_MS,
+    RecordField.RETRIED_AS,
 )
 
 

@@ -1,7 +1,7 @@
 """Enqueue failed items once more, so that nothing that others enqueue meanwhile can be overwritten by an older value."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from feishu_batch import FeishuBatch
@@ -13,14 +13,17 @@ from worker.operating.retrying import Retry
 TRIES = (
     50  # in a row that others came first; a look costs milliseconds, so only who enqueues all the time does so often
 )
+# As which intent a failure is retried, for whoever looks. Afterwards: between the look and the writing no time may be lost.
+Note = Callable[[Failure, str], None]
 
 
 class Again:
     """Each step decides anew, and writes on the condition that nobody enqueued anything since the look that it rests on."""
 
-    def __init__(self, reader: Retry, client: FeishuBatch, *, even_if_overtaken: bool) -> None:
+    def __init__(self, reader: Retry, client: FeishuBatch, note: Note, *, even_if_overtaken: bool) -> None:
         self._reader = reader
         self._client = client
+        self._note = note
         self._even_if_overtaken = even_if_overtaken
 
     def enqueue(self, agreed: Sequence[Decision]) -> list[Decision]:
@@ -46,10 +49,13 @@ class Again:
 
     def _write(self, step: Sequence[Decision], past: Past) -> bool:
         """False: others came first. What is written here is no later change to be looked at."""
-        intents = [_intent(one) for one in step if one.items]
+        chosen = [one for one in step if one.items]
+        intents = [_intent(one) for one in chosen]
         newest = self._client.enqueue_if_newest(intents, past.newest) if intents else past.newest
         if newest is not None:
             past.newest = newest
+            for one, intent in zip(chosen, intents, strict=True):
+                self._note(one.failure, intent.intent_id)
         return newest is not None
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from feishu_batch.intents import group_spec, parse_intent
 from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
-from feishu_batch.results import IntentView, queued_view, view_of_record
+from feishu_batch.results import IntentState, IntentView, queued_view, view_of_record
 from worker.ledger.reading import CellLine, Entry, Reading
 from worker.ledger.records import GroupSpec, Wish
+from worker.operating.retried import Retries, retries_of
 
 _LOOKS = 3
 
@@ -41,6 +42,12 @@ _OF_LETTER = {
 }
 
 
+WHY_NOT_SENT = {
+    ItemState.CANCELED: "it was taken back before it was sent",
+    ItemState.EXPIRED: "its expires_at had passed before it was sent",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ItemView:
     item: int
@@ -63,6 +70,7 @@ class IntentDetail:
     enqueued_at: str | None
     completed_at: str | None
     expires_at: str | None
+    retried_as: tuple[tuple[str, IntentState], ...]  # the intents that retry failed items of it
     items: tuple[ItemView, ...]
 
 
@@ -93,6 +101,7 @@ def _queued(reading: Reading, entry: Entry, default_user_key: str | None) -> Int
         enqueued_at=None,
         completed_at=None,
         expires_at=intent.expires_at.isoformat(timespec="milliseconds") if intent.expires_at else None,
+        retried_as=(),
         items=tuple(ItemView(item, ItemState.QUEUED) for item in intent.work_item_ids),
     )
 
@@ -116,8 +125,14 @@ def _recorded(reading: Reading, intent_id: str, place: IntentKeys) -> IntentDeta
         enqueued_at=_iso(record.get(RecordField.ENQUEUED_AT_MS)),
         completed_at=_iso(record.get(RecordField.COMPLETED_AT_MS)),
         expires_at=_iso(record.get(RecordField.EXPIRES_AT_MS)),
+        retried_as=_retries(reading, record),
         items=items,
     )
+
+
+def _retries(reading: Reading, record: Mapping[str, str]) -> tuple[tuple[str, IntentState], ...]:
+    ids = retries_of(record)
+    return tuple(Retries(reading, ids).states(ids)) if ids else ()
 
 
 def _wished(record: Mapping[str, str]) -> GroupSpec | None:
@@ -212,6 +227,7 @@ def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:
         "enqueued_at": detail.enqueued_at,
         "completed_at": detail.completed_at,
         "expires_at": detail.expires_at,
+        "retried_as": [{"intent_id": intent_id, "state": state.value} for intent_id, state in detail.retried_as],
         "items": [_item_json(item) for item in items],
     }
 

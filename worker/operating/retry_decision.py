@@ -30,6 +30,8 @@ class Why(StrEnum):
 
 
 _INSISTED_ON = frozenset({Why.OVERTAKEN, Why.PERHAPS_OVERTAKEN, Why.FORGOTTEN})
+# Codes of intents that were refused before anybody understood them, so that there is nothing to send again.
+VALUE_NOT_KEPT = frozenset({"no_lane", "not_understood"})
 RETRY_OF = "retry of "  # begins the note of a retry
 ANY_COLUMN = "*"  # of a cell: a wish that calls its field by a name may mean any
 ANY_LANE = "*"  # of a cell: a space by its simple name may turn out to belong to any

@@ -1,63 +1,18 @@
-"""What an operator does to the work: cancel an intent, retry what failed. The command and the status page do it here."""
+"""Retry what failed. The command and the status page do it here."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from feishu_batch import IntentView
-from feishu_batch.results import IntentState
-from worker.cli.errors import UnreachableError, WrongUseError
+from worker.cli.errors import WrongUseError
 from worker.cli.session import Session
 from worker.ledger.history import History
-from worker.ledger.lane import Lane
-from worker.ledger.records import Outcome, OutcomeKind
 from worker.operating.again import Again
-from worker.operating.retry_decision import Decision, Why, chosen, decide, new_intent
+from worker.operating.retry_decision import Decision, Failure, Why, chosen, decide, new_intent
 from worker.operating.retrying import Retry
 
-TAKEN_IN_WITHIN = 10.0  # seconds: a running worker takes an intent out of the inbox much faster
 MOST = 100_000  # failed intents that are looked at
-
-
-@dataclass(frozen=True, slots=True)
-class Canceled:
-    """`ended`: how the intent had ended before, so that there was nothing to cancel."""
-
-    ended: IntentState | None
-    items: int = 0
-    in_flight: int = 0  # in a request that goes on
-
-
-def cancel_intent(session: Session, intent_id: str) -> Canceled:
-    """End what is still pending of it. Raises `WrongUseError` for an unknown one, `UnreachableError` if nobody takes it in."""
-    view = _taken_in(session, intent_id)
-    if view.state.is_final or view.lane is None:
-        return Canceled(view.state)
-    lane = session.lanes.get(view.lane) or Lane(session.redis, session.settings.key_prefix, view.lane)
-    lane.end_pending(view.number, Outcome(OutcomeKind.CANCELED))
-    after = _view(session, intent_id).progress
-    return Canceled(None, after.canceled - view.progress.canceled, after.in_flight)
-
-
-def _taken_in(session: Session, intent_id: str) -> IntentView:
-    """Only a lane can cancel: give the worker a moment to take the intent out of the inbox."""
-    deadline = time.monotonic() + TAKEN_IN_WITHIN
-    while (view := _view(session, intent_id)).lane is None:
-        if time.monotonic() > deadline:
-            raise UnreachableError(
-                f"{intent_id} is still in the inbox, and no worker takes it in: start `feishu-batch up`, then cancel again"
-            )
-        time.sleep(0.1)
-    return view
-
-
-def _view(session: Session, intent_id: str) -> IntentView:
-    with session.client() as client:
-        try:
-            return client.handle(intent_id).view()
-        except LookupError as error:
-            raise WrongUseError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +40,12 @@ def retry_decisions(session: Session, what: Selection) -> list[Decision]:
 
 def enqueue_again(session: Session, agreed: Sequence[Decision], *, even_if_overtaken: bool = False) -> list[Decision]:
     """What was agreed to, less what may not be retried any more. Returns what was done: what dropped out stands in `left`."""
+
+    def note(failure: Failure, new_id: str) -> None:
+        session.lane(failure.lane).note_retry(failure.number, new_id)
+
     with session.client() as client:
-        return Again(_reader(session), client, even_if_overtaken=even_if_overtaken).enqueue(agreed)
+        return Again(_reader(session), client, note, even_if_overtaken=even_if_overtaken).enqueue(agreed)
 
 
 def _reader(session: Session) -> Retry:
@@ -103,6 +62,11 @@ def left_alone(decisions: Sequence[Decision]) -> dict[Why, list[int]]:
 
 def retried_items(decisions: Sequence[Decision]) -> int:
     return sum(len(one.items) for one in decisions)
+
+
+def new_intents(decisions: Sequence[Decision]) -> list[tuple[str, int]]:
+    """(id, number of items) of what was enqueued."""
+    return [(new_intent(one.failure, one.items).intent_id, len(one.items)) for one in decisions if one.items]
 
 
 def document(decisions: Sequence[Decision], *, dry_run: bool) -> dict[str, Any]:

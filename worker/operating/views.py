@@ -12,6 +12,7 @@ from feishu_batch.results import view_of_record
 from worker.ledger.lane import Lane
 from worker.ledger.reading import LaneFigures, Reading
 from worker.ledger.records import LaneCounts
+from worker.operating.retried import Retries, retries_of
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 
 MOST_GROUPS = 2000  # counted one by one; each further ready group counts as one request
@@ -115,6 +116,7 @@ class Failures:
 
     def __init__(self) -> None:
         self._groups: dict[tuple[Any, Any], FailureGroup] = {}
+        self.mended = 0  # items that failed and are not counted, since a retry of them has succeeded
 
     def add(self, intent_id: str, failed: Mapping[str, Mapping[str, Any]]) -> None:
         for item, why in failed.items():
@@ -124,6 +126,7 @@ class Failures:
                 group.items.append((item, intent_id))
 
     def join(self, others: "Failures") -> None:
+        self.mended += others.mended
         for other in others.groups():
             group = self._group(other.code, other.reason)
             group.count += other.count
@@ -163,8 +166,9 @@ def failure_report(reading: Reading, lane: str, since: float, limit: int) -> Fai
 
 
 def collect(reading: Reading, ended: Sequence[tuple[str, IntentKeys, Mapping[str, str]]], failures: Failures) -> None:
-    """Add the failed items of ended intents: (id, place, counters)."""
+    """Add the failed items of ended intents, (id, place, counters), less those of which a retry has succeeded."""
     bad = [entry for entry in ended if int(entry[2].get("fl") or 0)]
+    retries = Retries(reading, (id_ for _, _, record in bad for id_ in retries_of(record)))
     found = []
     for (intent_id, place, record), outcomes in zip(bad, reading.outcomes([place for _, place, _ in bad]), strict=True):
         told = dict(record)
@@ -172,6 +176,8 @@ def collect(reading: Reading, ended: Sequence[tuple[str, IntentKeys, Mapping[str
             told["it"] = ",".join(reading.items(place))
         view = view_of_record(intent_id, place, told, outcomes)
         if view.result:
-            found.append((intent_id, view.result.failed))
-    for intent_id, failed in found:  # only when everything was read: a repeat must not add anything twice
-        failures.add(intent_id, failed)
+            found.append((intent_id, view.result.failed, retries.succeeded(retries_of(record))))
+    for intent_id, failed, mended in found:  # only when everything was read: a repeat must not add anything twice
+        left = {item: why for item, why in failed.items() if item not in mended}
+        failures.add(intent_id, left)
+        failures.mended += len(failed) - len(left)

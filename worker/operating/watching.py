@@ -8,6 +8,7 @@ from typing import Protocol
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import IntentView, view_of_record
 from worker.ledger.reading import Reading
+from worker.operating.details import WHY_NOT_SENT, ended_item
 from worker.operating.views import Failures, collect
 
 _COUNTED = ("accepted", "in_flight", "succeeded", "failed", "superseded", "canceled", "expired")
@@ -37,6 +38,11 @@ class Totals:
     def sent(self) -> int:
         """In a request, or settled. Never fewer than `settled`: what ended without a request needs none any more."""
         return self.in_flight + self.settled
+
+
+def counts_of(totals: Totals) -> dict[str, int]:
+    names = ("total", "succeeded", "failed", "superseded", "canceled", "expired")
+    return {name: getattr(totals, name) for name in names}
 
 
 class Roster(Protocol):
@@ -80,6 +86,7 @@ class Watch:
         self._began_at_ms = began_at * 1000
         self.failures = Failures()
         self.failed_before = Failures()
+        self.not_sent = Failures()  # canceled and expired; `code` says which
         self.forgotten = 0
 
     @property
@@ -103,8 +110,10 @@ class Watch:
         )
         views = {i: view_of_record(i, place, record, {}) for i, (place, record) in records.items()}
         ended = [(i, *records[i]) for i in ids if i in views and views[i].state.is_final]
+        not_sent = self._not_sent(ended)
         collect(self._reading, [one for one in ended if not self._is_old(one[2])], self.failures)
         collect(self._reading, [one for one in ended if self._is_old(one[2])], self.failed_before)
+        self.not_sent.join(not_sent)
         self._next += len(places)
         for place, intent_id in zip(places, ids, strict=True):
             if intent_id in views and self._note(place, views[intent_id]):
@@ -113,6 +122,15 @@ class Watch:
                 self.forgotten += 1  # it ended so long ago that nobody can say how
             else:
                 self._looked_at.append(place)
+
+    def _not_sent(self, ended: Sequence[tuple[str, IntentKeys, Mapping[str, str]]]) -> Failures:
+        cut = [one for one in ended if RecordField.CANCELED in one[2] or RecordField.EXPIRED in one[2]]
+        found = Failures()
+        for (intent_id, _, _), outcomes in zip(cut, self._reading.outcomes([one[1] for one in cut]), strict=True):
+            items = [ended_item(item, outcome) for item, outcome in outcomes.items()]
+            told = {str(i.item): {"code": i.state.value, "reason": WHY_NOT_SENT.get(i.state)} for i in items}
+            found.add(intent_id, {item: why for item, why in told.items() if why["reason"]})
+        return found
 
     def _is_old(self, record: Mapping[str, str]) -> bool:
         return int(record.get(RecordField.COMPLETED_AT_MS) or 0) < self._began_at_ms

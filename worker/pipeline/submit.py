@@ -53,6 +53,8 @@ PATIENCE = 1.0  # seconds
 WRITE_RETRIES = 20  # with the pauses below about as long as a restart of Redis takes
 WRITE_RETRY_PAUSE = 0.25  # seconds
 
+NOT_SENT = "nothing was sent: no slot was to be had, or the lease was lost"
+
 
 class Submitter:
     def __init__(
@@ -273,7 +275,7 @@ class Submitter:
             told = {"field": batch.spec.field_key, "intents": intents_of(batch), **values_of(batch)}
             log.info("batch.accepted", **report, **told, tries=batch.tries, log_id=answer.log_id)
         else:
-            error = said("error", str(answer or ""), batch)
+            error = said("error", str(answer or why_no_request(step)), batch)
             report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": error["error"]}
             told = {**error, "intents": intents_of(batch), **values_of(batch)}
             told |= {"answer": word_of(answer)} if answer else {}
@@ -329,6 +331,11 @@ def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict:
         )
     if strikes > 1:
         slots.hold_off(reservation, back_off(strikes - 1, policy.backoff, policy.backoff_max))
+
+
+def why_no_request(step: Step) -> str:
+    refused = next(iter(step.settled.values()), None)
+    return str(step.fields.get("why") or (refused and refused.reason) or NOT_SENT)
 
 
 def _put_back(batch: Batch) -> Step:

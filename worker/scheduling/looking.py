@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -61,7 +62,9 @@ class Scheduling:
             return ""
         if decision.record.skipped != decision.record.due:
             return "noted"
-        log.warning("schedule.skipped", schedule=entry.name, due=decision.record.due, reason=decision.record.reason)
+        log.warning(
+            "schedule.skipped", schedule=entry.name, due=_iso(decision.record.due), reason=decision.record.reason
+        )
         return "skipped"
 
     def _start(self, entry: ScheduleEntry, text: str | None, decision: Decision, run: Run) -> str:
@@ -103,8 +106,13 @@ class Scheduling:
             log.exception("schedule.not_run", schedule=entry.name)
         else:
             say = log.warning if done.reason else log.info
-            told = {"state": done.state.value, "intents": done.intents, "reason": done.reason or None}
-            say("schedule.ran", schedule=entry.name, due=run.due, **told)
+            told = {"state": done.state.value, "intents": done.intents}
+            told |= {"reason": done.reason} if done.reason else {}
+            say("schedule.ran", schedule=entry.name, due=_iso(run.due), **told)
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def followed(store: Schedules, name: str, text: str | None, record: Record, now: float) -> tuple[str | None, Record]:

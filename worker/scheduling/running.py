@@ -49,7 +49,7 @@ class _Tally:
         return ids
 
     def outcome(self, run: Run, now: float) -> Run:
-        told = f"{self.rejected} rows rejected; " if self.rejected else ""
+        told = f"{self.rejected} {'row' if self.rejected == 1 else 'rows'} rejected; " if self.rejected else ""
         reason = f"{told}{'; '.join(self.reasons)}"[:LONGEST_REASON]
         done = replace(run, intents=self.intents, rejected=self.rejected, reason=reason)
         if self.intents:

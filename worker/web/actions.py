@@ -18,11 +18,11 @@ from feishu_batch.errors import FeishuBatchError
 from worker.cli.errors import CliError, UnreachableError, WrongUseError
 from worker.cli.output import some
 from worker.cli.session import Session
+from worker.operating.canceling import cancel_intent
 from worker.operating.details import IntentDetail, ItemView, document, intent_detail
 from worker.operating.retry_decision import Decision
 from worker.operating.steering import (
     Selection,
-    cancel_intent,
     enqueue_again,
     left_alone,
     retried_items,

@@ -24,8 +24,8 @@ def require_safe(settings: Settings) -> None:
         )
 
 
-def listen(settings: Settings, *, or_any_port: bool) -> socket.socket:
-    """A listening socket. `or_any_port`: a free one if the port is taken. Raises `ConfigError`, `CannotListenError`."""
+def listen(settings: Settings, *, or_any_port: bool, named_by: str = "") -> socket.socket:
+    """A listening socket. `or_any_port`: a free one if the port is taken. `named_by`: what the port was given by. Raises `ConfigError`, `CannotListenError`."""
     require_safe(settings)
     host, port = settings.dashboard_host, settings.dashboard_port
     try:
@@ -33,7 +33,9 @@ def listen(settings: Settings, *, or_any_port: bool) -> socket.socket:
     except OSError as error:
         if not or_any_port or port == 0:
             what = f"The status page cannot listen on {host}:{port} ({error.strerror or error})"
-            raise CannotListenError(f"{what}: set {variable_name('dashboard_port')} to another one, or to 0.") from None
+            raise CannotListenError(
+                f"{what}: set {named_by or variable_name('dashboard_port')} to another one, or to 0."
+            ) from None
     try:
         return _listener(host, 0)
     except OSError as error:

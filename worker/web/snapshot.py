@@ -11,6 +11,7 @@ from worker.ledger.current import Current, IntentRow, OpenBatch, Subject
 from worker.ledger.lane import Lane
 from worker.ledger.trouble import Trouble
 from worker.ledger.vitals import vitals
+from worker.operating.retry_decision import VALUE_NOT_KEPT
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 from worker.web.recent_failures import RecentFailures
@@ -114,6 +115,7 @@ class Snapshots:
                     "code": group.code,
                     "reason": _cut(group.reason),
                     "count": group.count,
+                    "can_be_retried": bool(group.code) and group.code not in VALUE_NOT_KEPT,
                     "items": [{"item": item, "intent": intent} for item, intent in group.items],
                 }
                 for name, group in sorted(groups, key=lambda one: -one[1].count)
@@ -145,6 +147,7 @@ def _intent(row: IntentRow, subjects: dict[tuple[str, str], Subject]) -> Section
         "what": _subject(subjects.get((row.view.lane or "", row.group or ""))),
         "enqueued_at": _rounded(row.enqueued_at),
         "ended_at": _rounded(row.ended_at),
+        "is_retried": row.is_retried,
         **progress,
     }
 

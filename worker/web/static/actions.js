@@ -108,6 +108,7 @@ function intentBody(told) {
     ["Old value", "before_field_value" in group && group.before_field_value !== null ? JSON.stringify(group.before_field_value) : ""],
     ["New value", "after_field_value" in group ? JSON.stringify(group.after_field_value) : ""],
     ["Enqueued", when(told.enqueued_at)], ["Expires", when(told.expires_at)], ["Ended", when(told.completed_at)], ["Requests", told.requests ? n(told.requests) : ""],
+    ["Retried as", told.retried_as.slice(0, 5).map((one) => `${one.intent_id}: ${one.state}`).join(", ")],
   ].filter(([, value]) => value);
   const rows = told.items.map((one) => make("li", "", make("strong", "", `${n(one.count)} ${WORDS[one.state] ?? one.state}`),
     [one.code, one.reason !== one.code ? one.reason : null, one.batch ? `batch ${one.batch}` : null, one.job ? `job ${one.job}` : null].filter(Boolean).map((part) => ` · ${part}`).join(""),

@@ -106,7 +106,7 @@ export function intentRow(first) {
     put(told, row.state === "open" && done ? `${n(done)} of ${n(row.total)} done: ${counts(row)}` : counts(row));
     bar.setAttribute("aria-label", counts(row));
     cancel.hidden = row.state !== "open" || !row.pending;
-    retry.hidden = !row.failed || row.state === "open" || row.what === "";
+    retry.hidden = !row.failed || row.state === "open" || row.what === "" || row.is_retried;
   };
   return node;
 }
@@ -122,7 +122,7 @@ export function failureRow(first) {
     put(code, [group.code || "no code", state.about.several_lanes ? `lane ${group.lane}` : ""].filter(Boolean).join(" · "));
     put(why, group.reason && group.reason !== group.code ? group.reason : "");
     why.hidden = !why.textContent;
-    retry.hidden = !group.code;
+    retry.hidden = !group.can_be_retried;
     retry.setAttribute("aria-label", `Retry what failed with ${group.code} in lane ${group.lane}`);
     const key = `${group.count} ${group.items.map((one) => one.item).join()}`;
     if (items.dataset.items !== key) {

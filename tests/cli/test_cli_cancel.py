@@ -1,0 +1,93 @@
+"""`cancel` of several intents, and of a whole import by its file."""
+
+import json
+
+import pytest
+from rows_factory import csv_text, row
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "plan.csv"
+    path.write_text(csv_text(*[row(str(item)) for item in range(1, 6)]))
+    return path
+
+
+def states(command, *intents):
+    return [command.json("show", intent)["state"] for intent in intents]
+
+
+def test_several_intents_are_canceled_after_a_question(command, ledger):
+    intents = [command.enqueue(item) for item in (1, 2, 3)]
+    ledger.take_in()
+    refused = command("cancel", *intents[:2], input="n\n")
+    assert (refused.exit_code, states(command, *intents)) == (2, ["open"] * 3)
+    done = command("cancel", *intents[:2], input="y\n")
+    assert done.exit_code == 0
+    assert done.stdout.endswith("2 items of 2 intents canceled, 0 in requests that go on\n")
+    assert states(command, *intents) == ["canceled", "canceled", "open"]
+
+
+def test_all_intents_of_an_import_are_canceled_by_its_file(command, ledger, file):
+    other = command.enqueue(77)
+    command("import", file)
+    ledger.take_in()
+    batch = ledger.claim()  # 50 places, so all that was imported, and the other one
+    ledger.settle(batch)
+    command("import", file, "--import-id", "again")
+    ledger.take_in()
+    told = command("cancel", "--file", file, "--import-id", "again", "--yes")
+    assert told.stdout == "5 items of 5 intents canceled, 0 in requests that go on\n"
+    told = command("cancel", "--file", file, "--yes")
+    assert told.stdout == "0 items of 0 intents canceled, 0 in requests that go on, 5 intents had ended before\n"
+    assert states(command, other) == ["succeeded"]
+
+
+def test_more_intents_than_one_step_are_all_canceled(command, ledger, tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text(csv_text(*[row(str(item)) for item in range(1, 1203)]))
+    command("import", path)
+    ledger.take_in()
+    ledger.claim()
+    told = command.json("cancel", "--file", path, "--yes")
+    assert told == {"intents": 1152, "items": 1152, "in_flight": 50, "ended": 0, "unknown": 0}
+
+
+def test_rows_that_were_changed_since_are_not_meant(command, ledger, file):
+    command("import", file)
+    ledger.take_in()
+    file.write_text(file.read_text().replace("option_1", "option_2"))
+    result = command("cancel", "--file", file, "--yes")
+    assert result.exit_code == 2
+    assert "no row of the file was enqueued here" in result.stderr
+
+
+def test_an_unknown_id_among_several_cancels_none(command, ledger):
+    known = command.enqueue(1)
+    ledger.take_in()
+    result = command("cancel", known, "nothing", "--yes")
+    assert (result.exit_code, "no intent nothing" in result.stderr) == (2, True)
+    assert states(command, known) == ["open"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "say what to cancel"),
+        (("some-id", "--file", "plan.csv"), "say what to cancel"),
+        (("some-id", "--import-id", "x"), "need --file"),
+        (("--file", "nowhere.csv"), "there is no such file. Nothing was canceled."),
+    ],
+)
+def test_wrong_use_is_told(command, args, said):
+    result = command("cancel", *args)
+    assert (result.exit_code, said in result.stderr) == (2, True), result.output
+
+
+def test_json_asks_nobody(command, ledger, file):
+    command("import", file)
+    ledger.take_in()
+    assert "--json needs --yes" in command("cancel", "--file", file, "--json").stderr
+    intent = command.enqueue(9)
+    ledger.take_in()
+    assert json.loads(command("cancel", intent, "--json").stdout)["items"] == 1
