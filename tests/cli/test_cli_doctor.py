@@ -122,9 +122,10 @@ def test_a_redis_without_persistence_is_told(doctor):
     assert any("append-only" in check["what"] for check in doctor()["redis"])
 
 
-def test_a_pause_is_told_with_its_reason(doctor, command):
+def test_a_pause_is_told_with_its_reason(doctor, command, ledger):
+    ledger.lane.troubles.note("submit", "the quota is used up")
     command("pause", "--reason", "the quota is used up")
-    [told] = doctor()["lane"]
+    [told] = doctor()["lane"]  # and not that it is tried again
     assert (told["mark"], "the quota is used up" in told["what"]) == ("warn", True)
 
 

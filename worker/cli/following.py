@@ -96,7 +96,7 @@ class Follower:
                 return f"lane {view.lane} is paused: {view.pause['reason']} (then: feishu-batch resume)"
         for lane in self._session.lanes.values():
             for trouble, _ in vitals(self._session.redis, lane.prefix).troubles:
-                return f"lane {lane.name}: {trouble.in_words}"
+                return f"lane {lane.name}: {trouble.in_words()}"
         inbox = self._session.front.inbox_length()
         if inbox != self._inbox:
             self._inbox, self._moved_at = inbox, time.monotonic()
