@@ -8,7 +8,7 @@ from wish import SPACE, wish
 
 from worker.catalogue.asking import Errands
 from worker.catalogue.gate import CatalogueGate, without_catalogue
-from worker.catalogue.models import Refusal, RefusedError, UnavailableError
+from worker.catalogue.models import RETRY, Refusal, RefusedError, UnavailableError
 from worker.ledger.lane import Lane
 
 FIELDS = "field_all"
@@ -155,6 +155,7 @@ def test_a_name_that_cannot_be_sent_is_not_let_through_unchecked(catalogue_of, s
         for answer in (check(intent), without_catalogue(intent)):
             assert answer.code == "cannot_resolve"
             assert "give its key" in answer.reason
+        assert RETRY in check(intent).reason
 
 
 def test_nor_is_a_label_or_an_address_that_nobody_can_look_up(catalogue_of, sandbox):

@@ -6,7 +6,7 @@ from redis import Redis
 
 from config.catalogue import FieldCatalogue
 from config.settings import Settings
-from worker.catalogue.asking import Asker, Errands
+from worker.catalogue.asking import Asker, Errands, OnStopped
 from worker.catalogue.gate import CatalogueGate, Check, without_catalogue
 from worker.catalogue.lane import LaneCatalogue
 from worker.ledger.lane import Lane
@@ -25,13 +25,17 @@ def lane_catalogue(
     redis: Redis,
     *,
     longest_wait: float | None = None,
+    on_stopped: OnStopped = lambda _error: None,
 ) -> LaneCatalogue:
-    """One slot for its three endpoints together: each alone may be asked as often. `longest_wait`: seconds, if not that of intake."""
+    """One slot for its three endpoints together: each alone may be asked as often. `longest_wait`: seconds, if not that of intake.
+
+    `on_stopped` hears of a look-up that was refused for the lane's sake.
+    """
     slots = Slots(redis, lane.key("slot:catalogue"), 1 / settings.read_slots_per_second)
     wait = longest_wait or min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
     return LaneCatalogue(
         remote=remote,
-        asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait),
+        asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait, on_stopped=on_stopped),
         errands=Errands(wait, settings.catalogue_retry_seconds, lane=lane.name),
         settings=settings,
         redis=redis,

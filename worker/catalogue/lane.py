@@ -77,6 +77,7 @@ class LaneCatalogue:
             if not refused.is_name:
                 raise
             reason = f"{refused.refusal.reason}; whether that changed cannot be looked up now ({error})"
+            reason = f"{reason}: {error.way_out('another')}"
             raise RefusedError(Code.CANNOT_RESOLVE, reason, is_name=True) from None
 
     def project_key(self, simple_name: str) -> str | None:
@@ -106,7 +107,8 @@ class LaneCatalogue:
         try:
             found = self._people.get_all(emails)
         except UnavailableError as error:
-            reason = f"whose e-mail address {shown(emails[0])} is cannot be looked up ({error}): give the user key"
+            reason = f"whose e-mail address {shown(emails[0])} is cannot be looked up ({error})"
+            reason = f"{reason}: {error.way_out('the user key')}"
             raise RefusedError(Code.CANNOT_RESOLVE, reason, is_name=True) from None
         missing = [email for email in emails if email not in found]
         if missing:
@@ -129,7 +131,8 @@ class LaneCatalogue:
         key_of: dict[str, str] = {}
         for start in range(0, len(emails), MAX_PEOPLE_PER_QUERY):
             part = emails[start : start + MAX_PEOPLE_PER_QUERY]
-            people = self._asker.ask(partial(self._remote.people, part))
+            # "No such user" may mean one of those that are asked for; what is wrong with the lane shows elsewhere.
+            people = self._asker.ask(partial(self._remote.people, part), may_stop=False)
             key_of |= {person.email.casefold(): person.user_key for person in people}
         return {email: key_of[email.casefold()] for email in emails if email.casefold() in key_of}
 
