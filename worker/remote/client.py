@@ -206,6 +206,11 @@ class RemoteClient:
         reply = self._send(Call("POST", "/open_api/user/query", {"emails": list(emails)}), token=token)
         return _usable(answers.people(reply.data), reply)
 
+    def knows_own_user(self, *, token: Token) -> bool:
+        """Whether the user who acts is there: asks for that one, as that one."""
+        reply = self._send(Call("POST", "/open_api/user/query", {"user_keys": [self._user_key]}), token=token)
+        return any(one.user_key == self._user_key for one in _usable(answers.people(reply.data), reply))
+
     def all_types(self, project_key: str, *, token: Token) -> list[ItemType]:
         call = Call("GET", f"/open_api/{_segment(project_key)}/work_item/all-types")
         reply = self._send(call, token=token)
