@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from worker.catalogue.models import UnavailableError
+from worker.catalogue.models import RefusedError, UnavailableError
 from worker.pacing.slots import Slots
 from worker.remote.errors import BatchRefused, LaneStopped, RateLimited, RemoteError, SpaceRefused, TokenRejected
 from worker.remote.models import Token
@@ -21,6 +21,7 @@ Answer_co = TypeVar("Answer_co", covariant=True)
 
 REASON_LENGTH = 200
 PAUSED_FOR = 2.0  # seconds without look-ups where the lane is paused: after a `resume` nobody is to wait long
+REFUSED_FOR = 10.0  # seconds for which it counts that there is no such thing
 
 OnStopped = Callable[[LaneStopped], None]
 
@@ -103,10 +104,10 @@ class Errands:
         self._lock = threading.Lock()
         self._running: dict[str, threading.Event] = {}
         # name → what was raised, until when (monotonic); "" for the whole lane
-        self._failed: dict[str, tuple[UnavailableError, float]] = {}
+        self._failed: dict[str, tuple[UnavailableError | RefusedError, float]] = {}
 
     def run(self, name: str, errand: Callable[[], None]) -> None:
-        """Have it done and wait a while. Raises `UnavailableError` if it failed, or is not done yet."""
+        """Have it done and wait a while. Raises `UnavailableError` if it failed, or is not done yet; `RefusedError` if it did."""
         done = self._begin(name, errand)
         if not done.wait(self._wait):
             late = UnavailableError(f"no answer within {self._wait:g} s")
@@ -118,7 +119,7 @@ class Errands:
         """Have it done and wait for nothing."""
         try:
             self._begin(name, errand)
-        except UnavailableError:
+        except (UnavailableError, RefusedError):
             return  # not now: what is known goes on serving
 
     def _begin(self, name: str, errand: Callable[[], None]) -> threading.Event:
@@ -143,6 +144,9 @@ class Errands:
     def _trouble_noted(self, name: str) -> Iterator[None]:
         try:
             yield
+        except RefusedError as error:
+            with self._lock:
+                self._failed[name] = (error, self._clock() + min(self._pause, REFUSED_FOR))
         except (SpaceRefused, BatchRefused) as error:  # about this one only
             self._note(UnavailableError(str(error)), name)
         except RemoteError as error:
@@ -168,6 +172,13 @@ class Errands:
                 continue
             error, until = failed
             if self._clock() < until:
-                raise UnavailableError(str(error), is_lane=error.is_lane)
+                raise _anew(error)
             with self._lock:
                 self._failed.pop(which, None)
+
+
+def _anew(error: UnavailableError | RefusedError) -> UnavailableError | RefusedError:
+    """For whoever asks next: an error that is raised again and again keeps every traceback."""
+    if isinstance(error, RefusedError):
+        return RefusedError(error.refusal.code, error.refusal.reason, is_name=error.is_name)
+    return UnavailableError(str(error), is_lane=error.is_lane)

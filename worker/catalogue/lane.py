@@ -15,7 +15,9 @@ from worker.catalogue.asking import Asker, Errands
 from worker.catalogue.checks import Checks
 from worker.catalogue.lookup import Known, Lookup, Shelf
 from worker.catalogue.models import Catalogue, Code, RefusedError, UnavailableError, shown
+from worker.catalogue.naming import type_hint
 from worker.remote.client import MAX_PEOPLE_PER_QUERY, RemoteClient
+from worker.remote.errors import RemoteError, SpaceRefused
 from worker.remote.models import Field
 
 T = TypeVar("T")
@@ -122,10 +124,23 @@ class LaneCatalogue:
         found: dict[str, Fields] = {}
         for name in names:
             project_key, _, type_key = name.partition(" ")
-            fields = self._asker.ask(partial(self._remote.fields, project_key, type_key))
+            try:
+                fields = self._asker.ask(partial(self._remote.fields, project_key, type_key))
+            except SpaceRefused as error:
+                raise self._no_such_type(project_key, type_key) or error from None
             if fields:
                 found[name] = tuple(fields)
         return found
+
+    def _no_such_type(self, project_key: str, type_key: str) -> RefusedError | None:
+        """Two answers have to agree before a type is called wrong: its fields were refused, and the space does not list it."""
+        try:
+            hint = type_hint(type_key, self._asker.ask(partial(self._remote.all_types, project_key)))
+        except (RemoteError, UnavailableError):
+            return None
+        return (
+            RefusedError(Code.UNKNOWN_TYPE, f"the space has no item type {shown(type_key)}. {hint}") if hint else None
+        )
 
     def _fetch_people(self, emails: Sequence[str]) -> Mapping[str, str]:
         key_of: dict[str, str] = {}

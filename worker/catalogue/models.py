@@ -15,6 +15,7 @@ class Code(StrEnum):
     """Why an intent is refused at intake. Every item of it fails with this code."""
 
     UNKNOWN_SPACE = "unknown_space"
+    UNKNOWN_TYPE = "unknown_type"
     UNKNOWN_FIELD = "unknown_field"
     OBSOLETE_FIELD = "obsolete_field"
     CALCULATED_FIELD = "calculated_field"

@@ -7,7 +7,7 @@ from config.errors import ConfigError
 from config.lanes import LaneConfig, Lanes, load_lanes
 from config.settings import Settings
 from feishu_batch.intents import is_real_project_key
-from worker.catalogue.naming import nearest
+from worker.catalogue.naming import type_hint
 from worker.pipeline.blame import ACCESS_CODES
 from worker.processes.health import Check, fail, ok, warn
 from worker.remote.client import RemoteClient
@@ -124,11 +124,7 @@ def _types_there(access: _Access, project_key: str, type_key: str, error: Remote
         types = access.remote.all_types(project_key, token=access.token)
     except RemoteError:
         return _advice(error)
-    keys = tuple(one.type_key for one in types if not one.is_disabled)
-    if not keys or type_key in keys:
-        return _advice(error)
-    near = nearest(type_key, keys)
-    return f"Did you mean {near}?" if near else f"The types of this space are: {', '.join(keys)}."
+    return type_hint(type_key, types) or _advice(error)
 
 
 def _advice(error: RemoteError) -> str:
