@@ -69,6 +69,7 @@ def test_what_cannot_be_reached_or_is_not_there_is_said(run, sandbox):
     away = run(*DEMO)
     assert away.exit_code == 3
     assert "cannot be looked up" in away.stderr
+    assert "catalogue.not_available" not in away.output  # the same in the words of a log
 
 
 def test_a_wrong_type_is_one_clear_line(run):
@@ -118,3 +119,4 @@ def test_plan_says_which_rows_could_not_be_checked(run, tmp_path, sandbox):
     sandbox.set_faults("field_all:error_before=1.0")
     shown = run("plan", str(file), "--check")
     assert "4 rows could not be checked" in shown.stdout
+    assert "catalogue.not_available" not in shown.output

@@ -94,9 +94,19 @@ class Errands:
     """Runs look-ups beside the work, one at a time for each name. After one that nobody answered, none is tried for a while."""
 
     def __init__(
-        self, wait: float, pause: float, clock: Callable[[], float] = time.monotonic, *, lane: str = ""
+        self,
+        wait: float,
+        pause: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        lane: str = "",
+        is_logged: bool = True,
     ) -> None:
-        """`wait`: seconds that `run` waits at most. `pause`: seconds without look-ups after one that failed."""
+        """`wait`: seconds that `run` waits at most. `pause`: seconds without look-ups after one that failed.
+
+        `is_logged`: not for whoever says himself what `run` raises.
+        """
+        self._is_logged = is_logged
         self._lane = lane
         self._wait = wait
         self._pause = pause
@@ -163,6 +173,8 @@ class Errands:
         pause = min(self._pause, PAUSED_FOR) if error.is_lane else self._pause
         with self._lock:
             self._failed[name] = (UnavailableError(reason, is_lane=error.is_lane), self._clock() + pause)
+        if not self._is_logged:
+            return
         # Once for all the intents that are taken unchecked until then: a line for each would be thousands a second.
         log.warning("catalogue.not_available", lane=self._lane, name=name or None, reason=reason, unchecked_for=pause)
 

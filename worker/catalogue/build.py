@@ -26,6 +26,7 @@ def lane_catalogue(
     *,
     longest_wait: float | None = None,
     on_stopped: OnStopped = lambda _error: None,
+    is_logged: bool = True,
 ) -> LaneCatalogue:
     """One slot for its three endpoints together: each alone may be asked as often. `longest_wait`: seconds, if not that of intake.
 
@@ -36,7 +37,7 @@ def lane_catalogue(
     return LaneCatalogue(
         remote=remote,
         asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait, on_stopped=on_stopped),
-        errands=Errands(wait, settings.catalogue_retry_seconds, lane=lane.name),
+        errands=Errands(wait, settings.catalogue_retry_seconds, lane=lane.name, is_logged=is_logged),
         settings=settings,
         redis=redis,
         key=lane.key,
