@@ -53,5 +53,6 @@ def gate(
 
 
 def _why_paused(lane: Lane) -> str | None:
+    """The first sentence; `status` has the others, which say what to do."""
     pause = lane.paused()
-    return str(pause.get("reason") or "by hand") if pause else None
+    return str(pause.get("reason") or "by hand").partition(". ")[0].rstrip(".") if pause else None

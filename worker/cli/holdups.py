@@ -26,7 +26,7 @@ def pause_of(lanes: Iterable[Lane]) -> str:
 
 
 def paused(lane: str, reason: str) -> str:
-    return f"lane {lane} is paused: {reason} (then: feishu-batch resume)"
+    return f"lane {lane} is paused: {reason.rstrip('.')} (then: feishu-batch resume)"
 
 
 def warn_of_pause(lanes: Iterable[Lane]) -> None:

@@ -155,7 +155,8 @@ def render(picture: Picture) -> RenderableType:
         view = one.view
         parts += ["", Text(_line(view, one.use), style="red" if view.pause else "bold")]
         if view.pause:
-            parts.append(Text(f"since {iso(view.pause['since'])}: {view.pause['reason']}; then: feishu-batch resume"))
+            reason = view.pause["reason"].rstrip(".")
+            parts.append(Text(f"since {iso(view.pause['since'])}: {reason}; then: feishu-batch resume"))
         parts += [
             Text(f"{trouble.in_words(view.pause)} (for {duration(age)})", style="red") for trouble, age in one.troubles
         ]
