@@ -9,6 +9,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from config.lost_broker import LostBroker
 from config.settings import Settings
 from config.urls import MASK
 
@@ -47,6 +48,7 @@ def setup_logging(settings: Settings, stream: TextIO | None = None) -> None:
             ],
         )
     )
+    handler.addFilter(LostBroker())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)

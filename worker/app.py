@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from celery import Celery
-from celery.exceptions import CPendingDeprecationWarning
 from celery.local import PromiseProxy
 from celery.platforms import SecurityWarning
 from celery.signals import setup_logging
@@ -21,8 +20,6 @@ from worker.processes.watchdog import Watchdog
 
 # Celery warns of root because a message in pickle could run anything; these workers take JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
-# And at every lost connection of a choice that a later version will make otherwise; it is made here, in celery_options.
-warnings.filterwarnings("ignore", category=CPendingDeprecationWarning, message=r"\s*In Celery 5\.1 we introduced")
 
 app = Celery("feishu_batch", include=["tasks"])
 

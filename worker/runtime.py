@@ -149,7 +149,7 @@ def _lane_runtime(
             retain_succeeded=settings.retain_finished_days * DAY,
             retain_failed=settings.retain_failed_days * DAY,
         ),
-        catalogue=lane_catalogue(lane, remote, tokens, settings, redis),
+        catalogue=lane_catalogue(lane, remote, tokens, settings, redis, on_stopped=blame.look_up_refused),
     )
 
 

@@ -69,6 +69,14 @@ def test_what_cannot_be_reached_or_is_not_there_is_said(run, sandbox):
     away = run(*DEMO)
     assert away.exit_code == 3
     assert "cannot be looked up" in away.stderr
+    assert "catalogue.not_available" not in away.output  # the same in the words of a log
+
+
+def test_a_wrong_type_is_one_clear_line(run):
+    wrong = run("fields", "--space", "demo", "--type", "storry")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert wrong.stderr.strip().endswith("the space has no item type 'storry'. Did you mean story?")
+    assert len(wrong.stderr.strip().splitlines()) == 1
 
 
 ROWS = """project_key,work_item_type_key,work_item_ids,field_key,update_mode,after_field_value
@@ -97,12 +105,21 @@ def test_plan_shows_what_names_mean_and_what_intake_would_refuse(run, tmp_path, 
     assert asked("field_all") == before
 
 
+def test_plan_names_the_nearest_item_type(run, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text(ROWS.replace(",story,1001", ",Story,1001"))
+    shown = run("plan", str(file), "--check")
+    assert "unknown_type: the space has no item type 'Story'. Did you mean story?" in shown.stdout
+    assert "catalogue." not in shown.output
+
+
 def test_plan_says_which_rows_could_not_be_checked(run, tmp_path, sandbox):
     file = tmp_path / "rows.csv"
     file.write_text(ROWS.replace("demo,", "5f0c1a2b3c4d5e6f70818283,"))
     sandbox.set_faults("field_all:error_before=1.0")
     shown = run("plan", str(file), "--check")
     assert "4 rows could not be checked" in shown.stdout
+    assert "catalogue.not_available" not in shown.output
 
 
 def test_import_rejects_what_intake_would_refuse_if_it_is_told_to_check(run, tmp_path):

@@ -1,6 +1,7 @@
 """Intake with the gate before it: real ledger, real sandbox, no workers."""
 
 import json
+import time
 
 import pytest
 from celery import Celery
@@ -9,7 +10,8 @@ from wish import SPACE, wish
 from config.celery_options import celery_options
 from feishu_batch import FeishuBatch
 from feishu_batch.intents import group_spec
-from worker.catalogue.models import Code, Refusal
+from worker.catalogue.asking import PAUSED_FOR
+from worker.catalogue.models import RETRY, Code, Refusal
 from worker.ledger.recording import RECORD_CHUNK, record_calls
 from worker.runtime import build_runtime
 
@@ -81,6 +83,49 @@ def test_without_credentials_for_the_catalogue_intents_pass(runtime_of, client, 
     client.enqueue_many([wish("priority", "P0"), wish("nothing", 1)])
     assert runtime_of().intake.drain() == 2
     assert sorted(s["field_key"] for s in specs(redis, prefix)) == ["nothing", "priority"]
+
+
+def test_a_look_up_that_is_refused_for_the_lanes_own_user_pauses_the_lane(runtime_of, client):
+    """As a submit would: else `status` and `doctor` call a lane well in which every name fails."""
+    handles = client.enqueue_many([wish("Priority", "P0", project_key="demo", work_item_ids=[n]) for n in (1, 2)])
+    runtime = runtime_of(user_key="abc")
+    assert runtime.intake.drain() == 2
+    pause = runtime.lanes["default"].lane.paused()
+    assert "User Not Exist" in pause["reason"]
+    assert "set FEISHU_BATCH_USER_KEY" in pause["reason"]
+    reasons = {why["reason"] for handle in handles for why in handle.wait(1).failed.values()}
+    [reason] = reasons  # one trouble, one text
+    assert "the lane is paused: User Not Exist" in reason
+    assert "The acting user" not in reason  # that stands in `status`, at its full length
+    assert reason.endswith(f"mend the lane (`feishu-batch status` says how), then: {RETRY}")
+    assert "give its key" not in reason
+
+
+@pytest.mark.parametrize(
+    "faults",
+    ["projects_detail:refuse=1.0,code=10404", "field_all:refuse=1.0,code=10301", "user_query:refuse=1.0,code=10023"],
+    ids=["access to a space", "access to a type", "a person who is asked for"],
+)
+def test_a_look_up_that_may_mean_one_space_or_one_person_pauses_nothing(runtime_of, client, sandbox, faults):
+    sandbox.set_faults(faults)
+    client.enqueue_many([wish("owner", "lilei@example.com", project_key="demo"), wish("owner", "lilei@example.com")])
+    runtime = runtime_of()
+    assert runtime.intake.drain() == 2
+    assert runtime.lanes["default"].lane.paused() is None
+    assert sandbox.report()["answers"]  # somebody was asked
+
+
+def test_after_a_resume_names_are_looked_up_again_soon(runtime_of, client, sandbox):
+    sandbox.set_faults("projects_detail:refuse=1.0,code=10302")
+    runtime = runtime_of(catalogue_retry_seconds=600)
+    client.enqueue_many([wish("Priority", "P0", project_key="demo", work_item_ids=[1])])
+    runtime.intake.drain()
+    sandbox.clear_faults()
+    assert runtime.lanes["default"].lane.resume()
+    time.sleep(PAUSED_FOR + 0.1)
+    [handle] = client.enqueue_many([wish("Priority", "P0", project_key="demo", work_item_ids=[2])])
+    runtime.intake.drain()
+    assert handle.view().state == "open"
 
 
 def test_switched_off_nobody_is_asked_and_names_are_refused(runtime_of, client, redis, prefix, asked):

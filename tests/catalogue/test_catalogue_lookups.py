@@ -8,7 +8,7 @@ from wish import SPACE, wish
 
 from worker.catalogue.asking import Errands
 from worker.catalogue.gate import CatalogueGate, without_catalogue
-from worker.catalogue.models import Refusal, RefusedError, UnavailableError
+from worker.catalogue.models import RETRY, Refusal, RefusedError, UnavailableError
 from worker.ledger.lane import Lane
 
 FIELDS = "field_all"
@@ -44,6 +44,35 @@ def test_a_space_a_person_and_a_name_of_three_fields_over_http(catalogue_of):
     assert refused.code == "ambiguous"
     assert "field_000001, field_000002, field_000003" in refused.reason
     assert check(wish("x", "y", project_key="nosuch")).code == "unknown_space"
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [("storry", "Did you mean story?"), ("Story", "Did you mean story?"), ("zzz", "The types of this")],
+)
+def test_a_wrong_item_type_is_refused_with_the_nearest_and_asked_for_once(catalogue_of, asked, given, hint):
+    before = asked(FIELDS), asked("all_types")
+    check = gate_of(catalogue_of(catalogue_retry_seconds=30)).check
+    answers = {check(wish("priority", "P0", work_item_type_key=given, work_item_ids=[n])) for n in range(1, 50)}
+    [refused] = answers
+    assert refused.code == "unknown_type"
+    assert refused.reason.startswith(f"the space has no item type '{given}'. {hint}")
+    assert (asked(FIELDS), asked("all_types")) == (before[0] + 1, before[1] + 1)
+
+
+@pytest.mark.parametrize(
+    "faults", ["all_types:refuse=1.0,code=10301", "all_types:error_before=1.0", "field_all:refuse=1.0,code=10301"]
+)
+def test_a_type_is_not_called_wrong_before_two_answers_agree(catalogue_of, sandbox, faults):
+    sandbox.set_faults(faults)
+    intent = wish("priority", "P0", work_item_type_key="storry")
+    assert gate_of(catalogue_of()).check(intent) is intent
+
+
+def test_a_type_whose_fields_are_refused_but_that_is_there_passes(catalogue_of, sandbox):
+    sandbox.set_faults("field_all:refuse=1.0,code=30014")
+    intent = wish("priority", "P0")
+    assert gate_of(catalogue_of()).check(intent) is intent
 
 
 def test_people_are_asked_for_together_and_kept_without_their_addresses(catalogue_of, asked, redis, prefix):
@@ -155,6 +184,7 @@ def test_a_name_that_cannot_be_sent_is_not_let_through_unchecked(catalogue_of, s
         for answer in (check(intent), without_catalogue(intent)):
             assert answer.code == "cannot_resolve"
             assert "give its key" in answer.reason
+        assert RETRY in check(intent).reason
 
 
 def test_nor_is_a_label_or_an_address_that_nobody_can_look_up(catalogue_of, sandbox):

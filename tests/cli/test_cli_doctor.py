@@ -66,6 +66,24 @@ def test_credentials_space_and_type_are_tried(doctor):
     assert (marks(told["space"]), "type" in told) == (["fail"], False)
 
 
+def test_the_acting_user_is_tried(doctor):
+    [told] = doctor()["user"]
+    assert (told["mark"], "acts as 7300000000000000001" in told["what"]) == ("ok", True)
+    doctor.env["FEISHU_BATCH_USER_KEY"] = "abc"
+    [told] = doctor()["user"]
+    assert told["mark"] == "fail"
+    assert "User Not Exist: abc" in told["what"]
+    assert "set FEISHU_BATCH_USER_KEY" in told["advice"]
+
+
+def test_a_plugin_that_may_not_ask_for_people_is_no_finding(doctor, sandbox):
+    sandbox.set_faults("user_query:refuse=1.0,code=10301")
+    try:
+        assert "user" not in doctor()
+    finally:
+        sandbox.clear_faults()
+
+
 def test_a_space_may_be_called_by_its_simple_name(doctor):
     told = doctor("--space", "demo", "--type", "story")
     assert (marks(told["space"]), marks(told["type"])) == (["ok"], ["ok"])
@@ -122,9 +140,10 @@ def test_a_redis_without_persistence_is_told(doctor):
     assert any("append-only" in check["what"] for check in doctor()["redis"])
 
 
-def test_a_pause_is_told_with_its_reason(doctor, command):
+def test_a_pause_is_told_with_its_reason(doctor, command, ledger):
+    ledger.lane.troubles.note("submit", "the quota is used up")
     command("pause", "--reason", "the quota is used up")
-    [told] = doctor()["lane"]
+    [told] = doctor()["lane"]  # and not that it is tried again
     assert (told["mark"], "the quota is used up" in told["what"]) == ("warn", True)
 
 

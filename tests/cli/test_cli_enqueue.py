@@ -90,6 +90,16 @@ def test_wait_tells_the_end(command, ledger, failed, code):
     assert all(reason in result.stdout for reason in failed.values())
 
 
+@pytest.mark.parametrize("wait", [(), ("--wait", "1.5")], ids=["without waiting", "waiting"])
+def test_a_paused_lane_is_told_once_on_stderr(command, ledger, wait):
+    ledger.lane.pause("the quota is used up", polling=False)
+    told = command(*BASE, "--item", 1, "--after", "x", *wait)
+    assert told.stderr.count("lane default is paused: the quota is used up (then: feishu-batch resume)") == 1
+    assert "paused" not in told.stdout
+    ledger.lane.resume()
+    assert "paused" not in command(*BASE, "--item", 2, "--after", "x").stderr
+
+
 def test_wait_is_bounded(command):
     result = command(*BASE, "--item", 1, "--after", "x", "--wait", "0.1")
     assert result.exit_code == 1

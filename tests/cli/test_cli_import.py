@@ -331,3 +331,11 @@ def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, fi
     result = command("import", path, "--wait")
     assert result.exit_code == 1
     assert "no such lane: items 1, 2, 3" in result.stdout
+
+
+def test_without_waiting_a_paused_lane_is_told_on_stderr(command, ledger, file):
+    ledger.lane.pause("the quota is used up", polling=False)
+    told = command("import", file(*GOOD))
+    assert told.stderr.count("lane default is paused: the quota is used up") == 1
+    again = command("import", file(*GOOD))  # everything is known: nothing of it waits for the lane
+    assert "paused" not in again.stderr

@@ -196,6 +196,10 @@ def test_status_says_that_the_remote_system_cannot_be_reached_until_it_can(comma
     command.enqueue(1)
     ledger.take_in()
     assert "sending has failed for 0 s, it is tried again: the connection was refused" in command("status").stdout
+    ledger.lane.pause("the acting user does not exist", polling=False)
+    paused = command("status").stdout
+    assert "sending failed 0 s ago, and is not tried while the lane is paused: the connection was refused" in paused
+    assert "tried again" not in paused + command("watch", "--once").stdout
     ledger.lane.troubles.note("submit", None)
     assert "TROUBLE" not in command("status").stdout
     assert command.json("status")["lanes"][0]["troubles"] == []

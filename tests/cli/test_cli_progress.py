@@ -170,8 +170,13 @@ def test_an_absence_of_redis_is_borne_for_a_while(monkeypatch):
         def look(self):
             raise RedisConnectionError
 
+        def totals(self):
+            return OPEN
+
+    out = io.StringIO()
     monkeypatch.setattr(following, "TICK", 0.01)
     monkeypatch.setattr(following, "PATIENCE", 0.1)
     follower = following.Follower(session=None, watch=Absent(), pace=Pace(1.0, {}))
     with pytest.raises(UnreachableError, match="the work is safe"):
-        follower.run(Lines(Console(file=io.StringIO())), threading.Event())
+        follower.run(Lines(Console(file=out, width=200)), threading.Event())
+    assert out.getvalue().count("Redis does not answer") == 1

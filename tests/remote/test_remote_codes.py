@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.pipeline.blame import USER_CODES
 from worker.remote.codes import DEFAULT_TABLE, ErrorClass, classify, error_table
 from worker.remote.envelope import Envelope
 from worker.remote.errors import (
@@ -60,6 +61,9 @@ def test_a_plainly_bad_request_is_not_splittable(code):
 def test_every_stopped_lane_says_what_to_do_in_one_sentence(code):
     advice = refusal(code).advice
     assert advice.endswith("resume the lane.")
+    if code in USER_CODES:
+        assert "FEISHU_BATCH_USER_KEY" in advice
+        assert "restart `up`" in advice
     assert advice.count(".") == 1
 
 

@@ -6,7 +6,7 @@ from redis import Redis
 
 from config.catalogue import FieldCatalogue
 from config.settings import Settings
-from worker.catalogue.asking import Asker, Errands
+from worker.catalogue.asking import Asker, Errands, OnStopped
 from worker.catalogue.gate import CatalogueGate, Check, without_catalogue
 from worker.catalogue.lane import LaneCatalogue
 from worker.ledger.lane import Lane
@@ -25,14 +25,19 @@ def lane_catalogue(
     redis: Redis,
     *,
     longest_wait: float | None = None,
+    on_stopped: OnStopped = lambda _error: None,
+    is_logged: bool = True,
 ) -> LaneCatalogue:
-    """One slot for its three endpoints together: each alone may be asked as often. `longest_wait`: seconds, if not that of intake."""
+    """One slot for its three endpoints together: each alone may be asked as often. `longest_wait`: seconds, if not that of intake.
+
+    `on_stopped` hears of a look-up that was refused for the lane's sake.
+    """
     slots = Slots(redis, lane.key("slot:catalogue"), 1 / settings.read_slots_per_second)
     wait = longest_wait or min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
     return LaneCatalogue(
         remote=remote,
-        asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait),
-        errands=Errands(wait, settings.catalogue_retry_seconds, lane=lane.name),
+        asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait, on_stopped=on_stopped),
+        errands=Errands(wait, settings.catalogue_retry_seconds, lane=lane.name, is_logged=is_logged),
         settings=settings,
         redis=redis,
         key=lane.key,
@@ -48,5 +53,6 @@ def gate(
 
 
 def _why_paused(lane: Lane) -> str | None:
+    """The first sentence; `status` has the others, which say what to do."""
     pause = lane.paused()
-    return str(pause.get("reason") or "by hand") if pause else None
+    return str(pause.get("reason") or "by hand").partition(". ")[0].rstrip(".") if pause else None

@@ -44,7 +44,7 @@ class CatalogueGate:
             return lane.checked(intent)
         except UnavailableError as error:
             self._on_unchecked(str(error))
-            return unchecked(intent, str(error))
+            return unchecked(intent, str(error), error.way_out("its key"))
 
     def _lane_of(self, intent: UpdateIntent) -> LaneCatalogue | None:
         """None: no lane takes it, which intake says better."""
@@ -57,17 +57,18 @@ class CatalogueGate:
         """Each credential sees other spaces: they are asked in turn."""
         named = self._lanes.get(intent.lane or "")
         chosen = [named] if named else list(self._lanes.values())
-        reasons = []
+        trouble: UnavailableError | None = None
         for lane in chosen:
             try:
                 key = lane.project_key(intent.project_key)
             except UnavailableError as error:
-                reasons.append(str(error))
+                trouble = trouble or error
                 continue
             if key is not None and is_real_project_key(key):
                 return intent.model_copy(update={"project_key": key})
-        if reasons:
-            raise RefusedError(Code.CANNOT_RESOLVE, _not_looked_up("space", intent.project_key, reasons[0]))
+        if trouble:
+            told = _not_looked_up("space", intent.project_key, str(trouble), trouble.way_out("its key"))
+            raise RefusedError(Code.CANNOT_RESOLVE, told)
         reason = (
             f"no space with the simple name {shown(intent.project_key)} is visible to the plugin; give its project key"
         )
@@ -76,17 +77,17 @@ class CatalogueGate:
 
 def without_catalogue(intent: UpdateIntent) -> UpdateIntent | Refusal:
     """For FEISHU_BATCH_CATALOGUE=off: keys pass, names cannot."""
-    return unchecked(intent, "FEISHU_BATCH_CATALOGUE is off")
+    return unchecked(intent, "FEISHU_BATCH_CATALOGUE is off", "give its key")
 
 
-def unchecked(intent: UpdateIntent, reason: str) -> UpdateIntent | Refusal:
+def unchecked(intent: UpdateIntent, reason: str, way_out: str) -> UpdateIntent | Refusal:
     """A name cannot be sent: in a request a simple name may silently match nothing."""
     if not is_real_project_key(intent.project_key):
-        return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("space", intent.project_key, reason))
+        return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("space", intent.project_key, reason, way_out))
     if not _FIELD_KEY.fullmatch(intent.field_key):
-        return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("field", intent.field_key, reason))
+        return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("field", intent.field_key, reason, way_out))
     return intent
 
 
-def _not_looked_up(what: str, name: str, reason: str) -> str:
-    return f"the {what} {shown(name)} cannot be looked up ({reason}): give its key, or enqueue it again later"
+def _not_looked_up(what: str, name: str, reason: str, way_out: str) -> str:
+    return f"the {what} {shown(name)} cannot be looked up ({reason}): {way_out}"

@@ -15,7 +15,9 @@ from worker.catalogue.asking import Asker, Errands
 from worker.catalogue.checks import Checks
 from worker.catalogue.lookup import Known, Lookup, Shelf
 from worker.catalogue.models import Catalogue, Code, RefusedError, UnavailableError, shown
+from worker.catalogue.naming import type_hint
 from worker.remote.client import MAX_PEOPLE_PER_QUERY, RemoteClient
+from worker.remote.errors import RemoteError, SpaceRefused
 from worker.remote.models import Field
 
 T = TypeVar("T")
@@ -77,6 +79,7 @@ class LaneCatalogue:
             if not refused.is_name:
                 raise
             reason = f"{refused.refusal.reason}; whether that changed cannot be looked up now ({error})"
+            reason = f"{reason}: {error.way_out('another')}"
             raise RefusedError(Code.CANNOT_RESOLVE, reason, is_name=True) from None
 
     def project_key(self, simple_name: str) -> str | None:
@@ -106,7 +109,8 @@ class LaneCatalogue:
         try:
             found = self._people.get_all(emails)
         except UnavailableError as error:
-            reason = f"whose e-mail address {shown(emails[0])} is cannot be looked up ({error}): give the user key"
+            reason = f"whose e-mail address {shown(emails[0])} is cannot be looked up ({error})"
+            reason = f"{reason}: {error.way_out('the user key')}"
             raise RefusedError(Code.CANNOT_RESOLVE, reason, is_name=True) from None
         missing = [email for email in emails if email not in found]
         if missing:
@@ -120,16 +124,30 @@ class LaneCatalogue:
         found: dict[str, Fields] = {}
         for name in names:
             project_key, _, type_key = name.partition(" ")
-            fields = self._asker.ask(partial(self._remote.fields, project_key, type_key))
+            try:
+                fields = self._asker.ask(partial(self._remote.fields, project_key, type_key))
+            except SpaceRefused as error:
+                raise self._no_such_type(project_key, type_key) or error from None
             if fields:
                 found[name] = tuple(fields)
         return found
+
+    def _no_such_type(self, project_key: str, type_key: str) -> RefusedError | None:
+        """Two answers have to agree before a type is called wrong: its fields were refused, and the space does not list it."""
+        try:
+            hint = type_hint(type_key, self._asker.ask(partial(self._remote.all_types, project_key)))
+        except (RemoteError, UnavailableError):
+            return None
+        return (
+            RefusedError(Code.UNKNOWN_TYPE, f"the space has no item type {shown(type_key)}. {hint}") if hint else None
+        )
 
     def _fetch_people(self, emails: Sequence[str]) -> Mapping[str, str]:
         key_of: dict[str, str] = {}
         for start in range(0, len(emails), MAX_PEOPLE_PER_QUERY):
             part = emails[start : start + MAX_PEOPLE_PER_QUERY]
-            people = self._asker.ask(partial(self._remote.people, part))
+            # "No such user" may mean one of those that are asked for; what is wrong with the lane shows elsewhere.
+            people = self._asker.ask(partial(self._remote.people, part), may_stop=False)
             key_of |= {person.email.casefold(): person.user_key for person in people}
         return {email: key_of[email.casefold()] for email in emails if email.casefold() in key_of}
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from worker.remote.models import Field
 
+RETRY = "feishu-batch retry --reason cannot_resolve"
 LONGEST_SHOWN = 60  # characters of what a producer or the remote system wrote
 
 
@@ -14,6 +15,7 @@ class Code(StrEnum):
     """Why an intent is refused at intake. Every item of it fails with this code."""
 
     UNKNOWN_SPACE = "unknown_space"
+    UNKNOWN_TYPE = "unknown_type"
     UNKNOWN_FIELD = "unknown_field"
     OBSOLETE_FIELD = "obsolete_field"
     CALCULATED_FIELD = "calculated_field"
@@ -58,7 +60,17 @@ class RefusedError(Exception):
 
 
 class UnavailableError(Exception):
-    """Nobody can say now. The text is the reason, without an address or a secret."""
+    """Nobody can say now. The text is the reason, without an address or a secret. `is_lane`: it is the lane that stands still."""
+
+    def __init__(self, reason: str, *, is_lane: bool = False) -> None:
+        super().__init__(reason)
+        self.is_lane = is_lane
+
+    def way_out(self, key: str) -> str:
+        """What to do about a name that could not be looked up; `key` is what could be written in its place."""
+        if self.is_lane:
+            return f"mend the lane (`feishu-batch status` says how), then: {RETRY}"
+        return f"give {key}, or when it can be looked up again: {RETRY}"
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Which field, or option, a person means by a word: by key, alias or name; near misses and double meanings are told."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
 from worker.catalogue.models import Catalogue, Code, RefusedError, folded, shown
 from worker.catalogue.types import modes_of
-from worker.remote.models import Field
+from worker.remote.models import Field, ItemType
 
 MOST_COMPARED = 1000  # names; comparing takes some microseconds each
 CLOSE_ENOUGH = 0.6  # difflib's usual measure
@@ -39,6 +39,16 @@ def _hint(catalogue: Catalogue, word: str) -> str:
 def named(field: Field) -> str:
     """For people: its name, with the key."""
     return f"{shown(field.name)} ({field.key})" if field.name and field.name != field.key else f"'{field.key}'"
+
+
+def type_hint(word: str, types: Sequence[ItemType]) -> str | None:
+    """What to write for an item type that is not among those of the space; None if it is, or nobody knows them."""
+    keys = [one.type_key for one in types if not one.is_disabled]
+    if not keys or any(word in (one.type_key, one.api_name) for one in types):
+        return None
+    key_of = {name: one.type_key for one in types for name in (one.type_key, one.api_name, one.name) if name}
+    near = nearest(word, tuple(name for name, key in key_of.items() if key in keys))
+    return f"Did you mean {key_of[near]}?" if near else f"The types of this space are: {', '.join(keys)}."
 
 
 @lru_cache(maxsize=1024)

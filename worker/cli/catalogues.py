@@ -53,5 +53,7 @@ def open_catalogues(session: Session) -> Catalogues:
         store = RedisTokenStore(session.redis, lane.prefix, config.fingerprint)
         tokens = TokenSource(remote, store, renew_early=settings.token_renew_early_seconds)
         wait = settings.http_timeout_seconds
-        lanes[config.name] = lane_catalogue(lane, remote, tokens, settings, session.redis, longest_wait=wait)
+        lanes[config.name] = lane_catalogue(
+            lane, remote, tokens, settings, session.redis, longest_wait=wait, is_logged=False
+        )
     return Catalogues(lanes, configured)

@@ -59,7 +59,7 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
       feishu-batch doctor --space demo --type story
 
     It looks at the settings, the schedules, Redis (version, persistence, eviction, memory, clock), the credentials (by fetching a token, which is not
-    kept), the space and type if they are named, the workers, beat, the inbox, each lane (paused? moving?) and the disk. One line for
+    kept), the acting user, the space and type if they are named, the workers, beat, the inbox, each lane (paused? moving?) and the disk. One line for
     each: ok, warn or fail, with advice. Run it where the workers run, with their settings. It changes nothing.
 
     Exit codes: 0 all is well; 1 something is not; 2 wrong use, or a setting cannot be used; 3 Redis cannot be reached.

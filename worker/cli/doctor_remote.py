@@ -7,9 +7,11 @@ from config.errors import ConfigError
 from config.lanes import LaneConfig, Lanes, load_lanes
 from config.settings import Settings
 from feishu_batch.intents import is_real_project_key
-from worker.catalogue.naming import nearest
+from worker.catalogue.naming import type_hint
+from worker.pipeline.blame import ACCESS_CODES
 from worker.processes.health import Check, fail, ok, warn
 from worker.remote.client import RemoteClient
+from worker.remote.codes import RESTART, THE_USER_KEY
 from worker.remote.errors import LaneStopped, RemoteError
 from worker.remote.models import Project, Token
 from worker.runtime import remote_from
@@ -34,6 +36,8 @@ def check_remote(settings: Settings, lane: str | None, space: str | None, type_k
     for one in lanes.lanes:
         if lane in (None, one.name):
             yield _credential(one, settings, usable)
+            if one.name in usable:
+                yield from _acting_user(one, usable[one.name])
     if space is not None:
         yield from _space(lanes, _askable(lanes, lane, space, usable), space, type_key)
 
@@ -46,6 +50,24 @@ def _credential(lane: LaneConfig, settings: Settings, usable: dict[str, _Access]
     except RemoteError as error:
         return fail("credentials", f"lane {lane.name} got no token from {lane.base_url}: {error}", _advice(error))
     return ok("credentials", f"lane {lane.name} got a token from {lane.base_url}")
+
+
+def _acting_user(lane: LaneConfig, access: _Access) -> Iterator[Check]:
+    """Nothing where nobody can say, since a plugin may lack the permission to ask for people and yet do all its work."""
+    try:
+        is_known = access.remote.knows_own_user(token=access.token)
+    except LaneStopped as error:
+        if error.code not in ACCESS_CODES:
+            yield fail("user", f"lane {lane.name} cannot act as {lane.user_key}: {error}", _advice(error))
+        return
+    except RemoteError:
+        return
+    if is_known:
+        yield ok("user", f"lane {lane.name} acts as {lane.user_key}")
+    else:
+        yield fail(
+            "user", f"lane {lane.name}: nobody has the user key {lane.user_key}", f"Set {THE_USER_KEY}, {RESTART}"
+        )
 
 
 def _askable(lanes: Lanes, lane: str | None, space: str, usable: Mapping[str, _Access]) -> Mapping[str, _Access]:
@@ -102,11 +124,7 @@ def _types_there(access: _Access, project_key: str, type_key: str, error: Remote
         types = access.remote.all_types(project_key, token=access.token)
     except RemoteError:
         return _advice(error)
-    keys = tuple(one.type_key for one in types if not one.is_disabled)
-    if not keys or type_key in keys:
-        return _advice(error)
-    near = nearest(type_key, keys)
-    return f"Did you mean {near}?" if near else f"The types of this space are: {', '.join(keys)}."
+    return type_hint(type_key, types) or _advice(error)
 
 
 def _advice(error: RemoteError) -> str:

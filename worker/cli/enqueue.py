@@ -8,6 +8,7 @@ import click
 from feishu_batch import IntentError, Result, UpdateIntent, WaitTimeout, parse_intent
 from feishu_batch.intents import DEFAULT_PRIORITY
 from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
+from worker.cli.holdups import lanes_of, wait_aloud, warn_of_pause
 from worker.cli.output import console, some, table
 from worker.cli.session import open_session
 from worker.importing.cells import CellError, field_value, item_ids
@@ -79,13 +80,16 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
     2 the intent is not well-formed, nothing was written; 3 Redis cannot be reached.
     """
     intent = _from_text(text, options) if text is not None else _from_options(options)
-    with open_session().client() as client:
+    session = open_session()
+    lanes = lanes_of(session, intent)
+    with session.client() as client:
         [handle] = client.enqueue_many([intent])
         click.echo(intent.intent_id)
         if wait is None:
+            warn_of_pause(lanes)
             return DONE
         try:
-            result = handle.wait(wait)
+            result = wait_aloud(handle, wait, lanes)
         except WaitTimeout:
             click.echo(f"Not ended within {wait:g} s; it goes on: feishu-batch show {intent.intent_id}", err=True)
             return SOME_FAILED

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from worker.catalogue.models import Catalogue, UnavailableError, folded
+from worker.catalogue.models import Catalogue, RefusedError, UnavailableError, folded
 from worker.catalogue.naming import nearest
 from worker.catalogue.options import Node, Options
 from worker.catalogue.types import is_calculated, is_never_writable, modes_of
 from worker.cli.catalogues import open_catalogues
-from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
+from worker.cli.errors import DONE, SOME_FAILED, UnreachableError, WrongUseError
 from worker.cli.options import json_option
 from worker.cli.output import console, duration, iso, print_json, table
 from worker.cli.session import open_session
@@ -47,6 +47,8 @@ def fields(space: str, type_key: str, search: str | None, refresh: bool, lane: s
     asked = catalogues.lane_of(project_key, lane)
     try:
         catalogue, at = asked.fields(project_key, type_key, age=0.0 if refresh else None)
+    except RefusedError as error:
+        raise WrongUseError(error.refusal.reason) from None
     except UnavailableError as error:
         raise UnreachableError(f"the fields of {type_key} cannot be looked up: {error}") from None
     found = [field for field in catalogue.fields if search is None or _mentions(field, search)]

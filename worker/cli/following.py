@@ -9,6 +9,7 @@ from typing import Self
 from redis.exceptions import RedisError
 
 from worker.cli.errors import InterruptedByUserError, UnreachableError
+from worker.cli.holdups import NO_REDIS, paused
 from worker.cli.progress import Display, Figures
 from worker.cli.session import Session
 from worker.ledger.vitals import vitals
@@ -70,6 +71,8 @@ class Follower:
                 display.show(self._figures())
                 answered_at = time.monotonic()
             except RedisError:
+                self.remark = NO_REDIS
+                display.show(self._figures_without_redis())
                 if time.monotonic() - answered_at > PATIENCE:
                     raise UnreachableError(
                         f"Redis has not answered for {PATIENCE:g} s; the work is safe in it."
@@ -90,13 +93,17 @@ class Follower:
         self.remark = self._remark(views)
         return Figures(self._watch.totals(), self._pace.requests, self._pace.slot_use, left, self.remark)
 
+    def _figures_without_redis(self) -> Figures:
+        """What was seen last."""
+        return Figures(self._watch.totals(), self._pace.requests, self._pace.slot_use, 0.0, self.remark)
+
     def _remark(self, views: Sequence[LaneView]) -> str:
         for view in views:
             if view.pause:
-                return f"lane {view.lane} is paused: {view.pause['reason']} (then: feishu-batch resume)"
+                return paused(view.lane, view.pause["reason"])
         for lane in self._session.lanes.values():
             for trouble, _ in vitals(self._session.redis, lane.prefix).troubles:
-                return f"lane {lane.name}: {trouble.in_words}"
+                return f"lane {lane.name}: {trouble.in_words()}"
         inbox = self._session.front.inbox_length()
         if inbox != self._inbox:
             self._inbox, self._moved_at = inbox, time.monotonic()

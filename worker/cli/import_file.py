@@ -10,6 +10,7 @@ import click
 from worker.cli.catalogues import open_catalogues
 from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
 from worker.cli.file_options import file_options
+from worker.cli.holdups import warn_of_pause
 from worker.cli.import_report import document, print_rejected
 from worker.cli.import_run import Asked, refuse_if_wrong, run_import
 from worker.cli.options import json_option
@@ -108,6 +109,8 @@ def import_file(
         told = run_import(session, source, None if as_json else out, asked)
     if names:
         names.print_unchecked(console(stderr=True))
+    if not wait and told.enqueued:
+        warn_of_pause(session.lanes.values())
     if as_json:
         print_json(out, document(told))
     elif not wait:

@@ -60,6 +60,8 @@ def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView, see
         when = f"has failed for {duration(age)}, it is tried again"
         if not counts.owned_cells:
             when = f"failed {duration(age)} ago, and nothing is left to try again"
+        elif not trouble.is_tried_again(view.pause):
+            when = f"failed {duration(age)} ago, and is not tried while the lane is paused"
         line = f"TROUBLE    {DOING[trouble.what]} {when}: {trouble.error}"
         out.print(line, style="red", soft_wrap=True)
     waits = f", one of them for {duration(view.longest_wait)}" if view.longest_wait is not None else ""

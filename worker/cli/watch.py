@@ -155,8 +155,11 @@ def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
         view = one.view
         parts += ["", Text(_line(view, one.use), style="red" if view.pause else "bold")]
         if view.pause:
-            parts.append(Text(f"since {iso(view.pause['since'])}: {view.pause['reason']}; then: feishu-batch resume"))
-        parts += [Text(f"{trouble.in_words} (for {duration(age)})", style="red") for trouble, age in one.troubles]
+            reason = view.pause["reason"].rstrip(".")
+            parts.append(Text(f"since {iso(view.pause['since'])}: {reason}; then: feishu-batch resume"))
+        parts += [
+            Text(f"{trouble.in_words(view.pause)} (for {duration(age)})", style="red") for trouble, age in one.troubles
+        ]
         if view.recent:
             rows = [_batch(view, batch) for batch in view.recent[:BATCHES]]
             parts.append(table(("batch", "fill", "failed", "took", "ago"), rows))
@@ -198,7 +201,7 @@ def lines(picture: Picture | None) -> list[str]:
     told = []
     for look in picture.lanes:
         failed = sum(one.count for one in look.failures)
-        troubles = "".join(f" · {trouble.in_words}" for trouble, _ in look.troubles)
+        troubles = "".join(f" · {trouble.in_words(look.view.pause)}" for trouble, _ in look.troubles)
         inbox = picture.inbox.intents
         told.append(f"{_line(look.view, look.use)} · inbox {inbox} · {failed} failed in the last hour{troubles}")
     return told

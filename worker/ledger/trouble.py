@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,13 @@ class Trouble:
     since: float  # unix seconds, by the Redis clock
     error: str
 
-    @property
-    def in_words(self) -> str:
-        return f"{DOING[self.what]} fails, and is tried again: {self.error}"
+    def is_tried_again(self, pause: Mapping[str, Any] | None) -> bool:
+        """`pause`: as `Lane.paused` tells it. A paused lane sends nothing; it may go on asking for jobs."""
+        return pause is None or (self.what == "poll" and bool(pause.get("polling")))
+
+    def in_words(self, pause: Mapping[str, Any] | None = None) -> str:
+        then = "fails, and is tried again" if self.is_tried_again(pause) else "failed, and is not tried while paused"
+        return f"{DOING[self.what]} {then}: {self.error}"
 
 
 class Troubles:

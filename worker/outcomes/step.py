@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from worker.ledger.records import Batch, BatchState, Outcome
 from worker.pacing.spacing import Verdict
+from worker.remote.codes import RESTART, THE_CREDENTIALS, THE_USER_KEY
 from worker.remote.errors import LaneStopped, RemoteError, TokenRejected
 
 MAX_TOKEN_REJECTIONS = 2  # in a row: renewed once, repeated once; then it is a configuration error
@@ -78,7 +79,7 @@ def after_token_rejected(batch: Batch, error: TokenRejected, then: BatchState, f
     if rejections < (MAX_SAME_TOKEN_REJECTIONS if is_same else MAX_TOKEN_REJECTIONS):
         noted: Fields = {"token_rejections": rejections, "rejected_token": error.fingerprint}
         return Step(then, fields={**fields, **noted}, renew_token=True)
-    advice = "The remote system refuses fresh tokens: check PLUGIN_ID, PLUGIN_SECRET and USER_KEY, then resume."
+    advice = f"The remote system refuses fresh tokens: check {THE_CREDENTIALS} and {THE_USER_KEY}, {RESTART}"
     return Step(then, fields={**fields, "token_rejections": 0}, pause=f"{error} — {advice}")
 
 

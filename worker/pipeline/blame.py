@@ -6,11 +6,15 @@ held against the lane when there is no sign that the lane works elsewhere, and a
 
 from contextlib import suppress
 
+import structlog
 from redis.exceptions import RedisError
 
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch
+from worker.outcomes.step import advice_of
 from worker.remote.errors import LaneStopped, NotExecuted, RemoteError, SpaceRefused
+
+log = structlog.get_logger("feishu_batch.blame")
 
 # Codes about the acting user, and codes about the access to something, be it the space's, the user's or the plugin's
 # (several restatements). ERROR_CLASSES can move a code out of the class that stops the lane; then it never gets here.
@@ -35,6 +39,17 @@ class Blame:
         if error.code in USER_CODES and self._names_a_user(batch):
             return SpaceRefused(f"{error.message}: user {batch.spec.user_key}. {NEXT_STEP}", **error.details)
         return self._access(batch, error) if error.code in ACCESS_CODES else error
+
+    def look_up_refused(self, error: LaneStopped) -> None:
+        """A look-up acts as the lane's own user, whatever intent it is for: the lane pauses as for a submit.
+
+        But not for access, which may be about one space only: there the submits give the evidence.
+        """
+        if error.code in ACCESS_CODES:
+            return
+        self._lane.pause(advice_of(error), polling=False)
+        told = {"reason": str(error), "advice": error.advice}
+        log.error("lane.paused", lane=self._lane.name, while_doing="a look-up", **told)
 
     def accepted(self, batch: Batch) -> None:
         """The lane works, here at least."""

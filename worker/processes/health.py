@@ -140,6 +140,8 @@ def _pause(view: LaneView) -> Check | None:
 
 def _troubles(view: LaneView, seen: Vitals) -> Iterator[Check]:
     for trouble, age in seen.troubles:
+        if not trouble.is_tried_again(view.pause):
+            continue  # the pause says what is wrong, and what to do
         what = f"{view.lane}: {DOING[trouble.what]} has failed for {age:.0f} s: {trouble.error}"
         yield warn("lane", what, "It is tried again, and nothing is lost. Check the base URL, the network and Feishu.")
 

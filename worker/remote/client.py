@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from worker.remote import answers
-from worker.remote.codes import DEFAULT_TABLE, ErrorTable, classify
+from worker.remote.codes import DEFAULT_TABLE, RESTART, THE_CREDENTIALS, ErrorTable, classify
 from worker.remote.envelope import clean, parse
 from worker.remote.errors import (
     BatchRefused,
@@ -43,7 +43,7 @@ MAX_CALLS_PER_QUERY = 30  # ours: looking for missing items must not use up the 
 DEFAULT_TOKEN_LIFETIME = 3600.0  # seconds, if the answer names none; half of the usual 7200
 LONGEST_TOKEN_LIFETIME = 30 * 86400.0  # seconds; more must be a moment or another unit
 ITEM_NOT_FOUND = 30005
-CREDENTIALS_ADVICE = "Check the plugin id, the plugin secret, the token type and the base URL, then resume the lane."
+CREDENTIALS_ADVICE = f"Check the base URL, the token type and {THE_CREDENTIALS}, {RESTART}"
 
 T = TypeVar("T")
 
@@ -205,6 +205,11 @@ class RemoteClient:
         """Those of up to MAX_PEOPLE_PER_QUERY addresses that somebody has."""
         reply = self._send(Call("POST", "/open_api/user/query", {"emails": list(emails)}), token=token)
         return _usable(answers.people(reply.data), reply)
+
+    def knows_own_user(self, *, token: Token) -> bool:
+        """Whether the user who acts is there: asks for that one, as that one."""
+        reply = self._send(Call("POST", "/open_api/user/query", {"user_keys": [self._user_key]}), token=token)
+        return any(one.user_key == self._user_key for one in _usable(answers.people(reply.data), reply))
 
     def all_types(self, project_key: str, *, token: Token) -> list[ItemType]:
         call = Call("GET", f"/open_api/{_segment(project_key)}/work_item/all-types")

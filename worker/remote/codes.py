@@ -43,18 +43,27 @@ class ErrorTable:
 DEFAULT_ADVICE = (
     "Check the plugin's credentials, permissions and quota in the remote system's console, then resume the lane."
 )
-REDIRECT_ADVICE = "The address answers with a redirect: set the base URL to the API's own host, then resume the lane."
+# Settings count from the next start: to resume without one would only repeat the error.
+RESTART = "restart `up` (or the workers), then resume the lane."
+THE_USER_KEY = "FEISHU_BATCH_USER_KEY (with a lanes file: the lane's user_key)"
+THE_CREDENTIALS = (
+    "FEISHU_BATCH_PLUGIN_ID and FEISHU_BATCH_PLUGIN_SECRET (with a lanes file: the lane's plugin_id and plugin_secret)"
+)
+REDIRECT_ADVICE = (
+    "The address answers with a redirect: set FEISHU_BATCH_BASE_URL (with a lanes file: the lane's base_url) "
+    f"to the API's own host, {RESTART}"
+)
 
 _LANE_ADVICE = {
-    10023: "The acting user does not exist: set the user key to one of a user of this tenant, then resume the lane.",
-    10204: "The credentials were refused: check the plugin id and the plugin secret, then resume the lane.",
+    10023: f"The acting user does not exist: set {THE_USER_KEY} to that of a user of this tenant, {RESTART}",
+    10204: f"The credentials were refused: check the plugin id and the plugin secret, {THE_CREDENTIALS}, {RESTART}",
     10301: "Grant the plugin 'work item instances', publish its version and update it in the space; "
     "check that the acting user may use the space, then resume the lane.",
-    10302: "The acting user has left the company: set the user key of somebody who is there, then resume the lane.",
+    10302: f"The acting user has left the company: set {THE_USER_KEY} to that of somebody who is there, {RESTART}",
     10404: "The acting user has no access to the space: let the user join it, then resume the lane.",
-    20039: "No acting user is set: set the user key, then resume the lane.",
-    20042: "The user key is wrong: set the acting user's key (not an e-mail or a name), then resume the lane.",
-    30006: "The acting user was not found: set the user key to one of a user of this tenant, then resume the lane.",
+    20039: f"No acting user is set: set {THE_USER_KEY}, {RESTART}",
+    20042: f"The user key is wrong: set {THE_USER_KEY} to the acting user's key (not an e-mail or a name), {RESTART}",
+    30006: f"The acting user was not found: set {THE_USER_KEY} to that of a user of this tenant, {RESTART}",
     1000051743: DEFAULT_ADVICE,
     1000051942: "The tenant's API quota is used up: buy more or wait for the next period, then resume the lane.",
     99991403: "The API quota of this month is used up: buy more or wait for the next month, then resume the lane.",

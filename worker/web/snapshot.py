@@ -25,6 +25,7 @@ INTENTS: Final = 40
 NEWEST: Final = 60  # numbers that are looked at for intents
 ENDED: Final = 15  # of each kind and lane, as above
 REASONS: Final = 8  # of each lane
+LONGEST_PAUSE: Final = 800  # characters; the advice stands at the end
 LONGEST_TEXT: Final = 300  # characters; of what the remote system or a producer says
 
 
@@ -78,7 +79,7 @@ class Snapshots:
         counts = view.counts
         return {
             "name": view.lane,
-            "pause": {**view.pause, "reason": _cut(view.pause["reason"])} if view.pause else None,
+            "pause": {**view.pause, "reason": _cut(view.pause["reason"], LONGEST_PAUSE)} if view.pause else None,
             "troubles": [
                 {"what": one.what, "since": _rounded(one.since), "error": _cut(one.error)} for one, _ in troubles
             ],
@@ -193,5 +194,5 @@ def _rounded(moment: float | None) -> float | None:
     return None if moment is None else round(moment, 1)
 
 
-def _cut(text: str | None) -> str | None:
-    return text if text is None or len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+def _cut(text: str | None, longest: int = LONGEST_TEXT) -> str | None:
+    return text if text is None or len(text) <= longest else text[: longest - 1] + "…"

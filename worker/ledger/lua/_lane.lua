@@ -49,7 +49,8 @@ end
 -- where it refused the request, a word where a job refused the item.
 local REASON_OF = {outcome_unknown = 'outcome_unknown', not_stored = 'not_stored', crashed = 'crashed', no_lane = 'no_lane',
   not_understood = 'not_understood', refused = 'request_refused', remote_refused = 'item_refused',
-  unknown_space = 'refused_at_intake', unknown_field = 'refused_at_intake', obsolete_field = 'refused_at_intake',
+  unknown_space = 'refused_at_intake', unknown_type = 'refused_at_intake',
+  unknown_field = 'refused_at_intake', obsolete_field = 'refused_at_intake',
   calculated_field = 'refused_at_intake', field_not_writable = 'refused_at_intake', mode_not_allowed = 'refused_at_intake',
   bad_value = 'refused_at_intake', unknown_option = 'refused_at_intake', disabled_option = 'refused_at_intake',
   unknown_person = 'refused_at_intake', ambiguous = 'refused_at_intake', cannot_resolve = 'refused_at_intake'}
