@@ -24,7 +24,7 @@ from redis.sentinel import Sentinel
 SENTINEL: Final = "sentinel"
 AMQP: Final = frozenset({"amqp", "amqps"})
 REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix", "redis+socket", SENTINEL})
-BROKER_SCHEMES: Final = REDIS_SCHEMES | AMQP
+BROKER_SCHEMES: Final = REDIS_SCHEMES | AMQP | {"memory"}  # the last is Celery's own, for an app's tests
 SENTINEL_PORT: Final = 26379
 _TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _SENTINEL_PARAMETERS: Final = frozenset({"master", "sentinel_username", "sentinel_password", "tls", *_TLS_FILES})

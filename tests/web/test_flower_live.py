@@ -99,7 +99,7 @@ def test_an_intent_reads_as_one_and_names_its_id_and_no_value(run):
         assert f"'items': {items}" in task["kwargs"]
         assert "'field_key': 'field_a1b2c3', 'update_mode': 'UPDATE'" in task["kwargs"]
     assert "'state': 'succeeded'" in seen[good]["result"]
-    assert "1042 (NoPermissionToModify" in seen[bad]["exception"]
+    assert "1042 (the remote job refused the item: NoPermissionToModify)" in seen[bad]["exception"]
     assert VALUE not in json.dumps([seen[good], seen[bad]])
 
 
