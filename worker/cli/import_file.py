@@ -13,7 +13,7 @@ from worker.cli.file_options import file_options
 from worker.cli.holdups import warn_of_pause
 from worker.cli.import_report import document, print_rejected
 from worker.cli.import_run import Asked, refuse_if_wrong, run_import
-from worker.cli.options import json_option
+from worker.cli.options import json_option, waiting_options
 from worker.cli.output import console, print_json
 from worker.cli.plan_names import NameCheck
 from worker.cli.progress import usual_display
@@ -35,13 +35,7 @@ from worker.importing.source import Source
     is_flag=True,
     help="Look names up and check values first, as intake will, and reject what it would refuse; needs credentials.",
 )
-@click.option("--wait", is_flag=True, help="Show the progress until all has ended. Ctrl-C leaves the work going.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="With --wait: how long at most; then it ends with 1, and the work goes on.",
-)
+@waiting_options
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),

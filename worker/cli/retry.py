@@ -10,7 +10,7 @@ from rich.console import Console
 from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
 from worker.cli.failures import seconds_of
 from worker.cli.following import Followed, follow
-from worker.cli.options import json_option, lane_option
+from worker.cli.options import json_option, lane_option, waiting_options
 from worker.cli.output import as_json as json_text
 from worker.cli.output import console, first_few, print_json, some, table
 from worker.cli.progress import usual_display
@@ -42,13 +42,7 @@ SHOWN = 20
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be enqueued, and enqueue nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before enqueueing.")
-@click.option("--wait", is_flag=True, help="Show the progress until all has ended. Ctrl-C leaves the work going.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="With --wait: how long at most; then it ends with 1, and the work goes on.",
-)
+@waiting_options
 @lane_option
 @json_option
 def retry(
