@@ -88,7 +88,7 @@ def _utc(value: Any) -> datetime:
         if isinstance(moment, datetime) and moment.utcoffset() is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass
+        pass  # it is refused below, as is what has no offset
     raise ValueError("must be an ISO time with its offset from UTC, such as 2030-01-31T18:00:00+08:00")
 
 
