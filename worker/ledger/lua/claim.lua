@@ -99,7 +99,8 @@ local OVERDUE_TURN = 4 -- at most every so manieth batch
 local PATIENCE = 5 -- times the longest wait, for a group that would have to be sent again
 local OVERDUE_SEEN = 256 -- groups that are looked at; a whole one that waits behind more of the others waits as long as they
 
-local function overdue_group()
+-- The group whose turn it is, which is noted, or nil.
+local function overdue_turn()
   local last_turn = redis.call('GET', P .. 'overdue-had-turn')
   local newest = redis.call('GET', P .. 'batch-sequence') or 0
   if last_turn and newest - last_turn < OVERDUE_TURN - 1 then return nil end
@@ -111,7 +112,10 @@ local function overdue_group()
   local behind = redis.call('HMGET', P .. 'behind-of', unpack(groups))
   local full = redis.call('ZMSCORE', P .. 'full', unpack(groups))
   for i, group in ipairs(groups) do
-    if not behind[i] or full[i] or tonumber(waiting[2 * i]) <= NOW - PATIENCE * longest then return group end
+    if not behind[i] or full[i] or tonumber(waiting[2 * i]) <= NOW - PATIENCE * longest then
+      redis.call('SET', P .. 'overdue-had-turn', text(newest + 1))
+      return group
+    end
   end
 end
 
@@ -120,11 +124,8 @@ local function choose()
   local full, full_rank = head('full')
   local part, part_rank = head('part')
   if not full and not part then return nil end
-  local overdue = overdue_group()
-  if overdue then
-    redis.call('SET', P .. 'overdue-had-turn', text((redis.call('GET', P .. 'batch-sequence') or 0) + 1))
-    return overdue
-  end
+  local overdue = overdue_turn()
+  if overdue then return overdue end
   if full and (not part or math.floor(full_rank / STEP) <= math.floor(part_rank / STEP)) then return full end
   return part
 end
