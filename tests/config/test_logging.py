@@ -6,7 +6,6 @@ import logging
 import re
 
 import pytest
-import structlog
 from celery.worker.consumer.consumer import INVALID_TASK_ERROR, MESSAGE_DECODE_ERROR, UNKNOWN_FORMAT, UNKNOWN_TASK_ERROR
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
@@ -17,16 +16,6 @@ from config.settings import Settings
 class Terminal(io.StringIO):
     def isatty(self):
         return True
-
-
-@pytest.fixture(autouse=True)
-def _logging_is_put_back():
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    clear_contextvars()
-    structlog.reset_defaults()
 
 
 def lines(stream):
