@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from config.errors import ConfigError
 from config.fields import ENV_PREFIX
+from config.proxy import Proxy
 from config.settings import Settings, process_environment, secure_base_url
+from config.urls import SecretUrl
 from feishu_batch.wording import plainly
 
 RESERVED_NAMES = frozenset({"front"})  # the producers' keys stand under this name
@@ -81,6 +83,11 @@ class LaneConfig(BaseModel):
     plugin_token_type: Literal[0, 1] = 0
     user_key: Annotated[str, Field(min_length=1)]
     project_keys: tuple[str, ...] = ()
+    proxy_url: SecretUrl | None = None
+
+    @property
+    def proxy(self) -> Proxy | None:
+        return Proxy.parse(self.proxy_url.get_secret_value()) if self.proxy_url else None
 
     @property
     def fingerprint(self) -> str:
@@ -99,6 +106,13 @@ class LaneConfig(BaseModel):
     @classmethod
     def _secure(cls, url: str) -> str:
         return secure_base_url(url)
+
+    @field_validator("proxy_url")
+    @classmethod
+    def _usable_proxy(cls, url: SecretUrl | None) -> SecretUrl | None:
+        if url is not None:
+            Proxy.parse(url.get_secret_value())
+        return url
 
 
 class Lanes(BaseModel):
@@ -142,6 +156,7 @@ def load_lanes(settings: Settings, environ: Mapping[str, str] | None = None) -> 
             plugin_secret=SecretStr(plugin_secret),
             plugin_token_type=settings.plugin_token_type,
             user_key=user_key,
+            proxy_url=settings.proxy_url,
         )
         return Lanes(lanes=(only,))
     return _from_file(settings.lanes_file, settings, process_environment() if environ is None else environ)
@@ -191,13 +206,29 @@ def _tables(path: Path) -> dict[str, Any]:
 
 def _lane(name: str, table: dict[str, Any], path: Path, settings: Settings, environ: Mapping[str, str]) -> LaneConfig:
     defaults = {"base_url": settings.base_url, "user_key": settings.user_key or ""}
+    key = "plugin_secret"
     try:
-        secret = _source(table.get("plugin_secret")).read(environ)
-        return LaneConfig.model_validate({**defaults, **table, "name": name, "plugin_secret": secret})
+        secret = _source(table.get(key)).read(environ)
+        key = "proxy_url"
+        proxy = _proxy_url(table, settings, environ)
+        given = {**defaults, **table, "name": name, "plugin_secret": secret, "proxy_url": proxy}
+        return LaneConfig.model_validate(given)
     except ValidationError as error:
         raise ConfigError(_sentence(path, name, error)) from None
     except ValueError as error:
-        raise ConfigError(f"{path}: [lanes.{name}] plugin_secret: {error}.") from None
+        raise ConfigError(f"{path}: [lanes.{name}] {key}: {error}.") from None
+
+
+def _proxy_url(table: dict[str, Any], settings: Settings, environ: Mapping[str, str]) -> SecretUrl | None:
+    """Of the lane, else of the settings; an empty one: no proxy. One with a password stands in a variable or a file."""
+    given = table.get("proxy_url")
+    if given is None:
+        return settings.proxy_url
+    if isinstance(given, str):
+        if "@" in given:
+            raise ValueError('with a password it has to stand elsewhere: { env = "VARIABLE" } or { file = "/path" }')
+        return SecretUrl(given) if given else None
+    return SecretUrl(_source(given).read(environ).get_secret_value())
 
 
 def _source(content: object) -> SecretSource:

@@ -22,6 +22,7 @@ from config.errors import ConfigError
 from config.explain import explain, misspelt, variable_name
 from config.fields import ENV_PREFIX, number, seconds
 from config.pace import Pace
+from config.proxy import Proxy
 from config.remote_facts import RemoteFacts
 from config.urls import SecretUrl
 from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url
@@ -54,6 +55,11 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
     )
     ca_file: Path | None = Field(
         None, description="Certificates (PEM) to trust in place of the usual ones, for a private host."
+    )
+    proxy_url: SecretUrl | None = Field(
+        None,
+        description="HTTP proxy on the way to Feishu Project, as in http://user:password@proxy.example:3128. "
+        "HTTPS_PROXY and the like are never used.",
     )
     plugin_id: str | None = Field(None, description="The plugin's id, from its page in Feishu Project.")
     plugin_secret: SecretStr | None = Field(None, description="The plugin's secret, from the same page.")
@@ -150,6 +156,13 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
     @classmethod
     def _secure_base_url(cls, url: str) -> str:
         return secure_base_url(url)
+
+    @field_validator("proxy_url")
+    @classmethod
+    def _proxy(cls, url: SecretUrl | None) -> SecretUrl | None:
+        if url is not None:
+            Proxy.parse(url.get_secret_value())
+        return url
 
     @field_validator("redis_url", "result_backend")
     @classmethod

@@ -9,6 +9,7 @@ from celery import Celery
 from redis import Redis
 
 from config.lanes import LaneConfig, load_lanes
+from config.proxy import ignored_variable
 from config.settings import Settings
 from worker.catalogue.build import gate, lane_catalogue
 from worker.catalogue.lane import LaneCatalogue
@@ -80,7 +81,13 @@ def policy_from(settings: Settings) -> Policy:
 def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
     verify = str(settings.ca_file) if settings.ca_file else True
     return RemoteClient(
-        Transport(lane.base_url, settings.http_timeout_seconds, verify),
+        Transport(
+            lane.base_url,
+            settings.http_timeout_seconds,
+            verify,
+            proxy=lane.proxy,
+            ignored_proxy=ignored_variable(os.environ),
+        ),
         plugin_id=lane.plugin_id,
         plugin_secret=lane.plugin_secret,
         user_key=lane.user_key,

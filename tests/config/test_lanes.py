@@ -93,3 +93,22 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence_without_secrets(t
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read"):
         load_lanes(Settings(lanes_file=tmp_path / "nowhere.toml"))
+
+
+def test_a_lane_takes_the_proxy_of_the_settings_unless_it_names_its_own_or_none(tmp_path):
+    file = tmp_path / "lanes.toml"
+    file.write_text(TWO + 'proxy_url = ""\n', encoding="utf-8")
+    settings = Settings(lanes_file=file, user_key="u", proxy_url="http://us:top-secret@proxy:3128")
+    mobile, web = load_lanes(settings, SECRETS).lanes
+    assert (mobile.proxy.host, web.proxy) == ("proxy", None)
+    file.write_text(TWO + 'proxy_url = { env = "PROXY" }\n', encoding="utf-8")
+    lanes = load_lanes(settings, {**SECRETS, "PROXY": "http://us:top-secret@other:8080"})
+    assert lanes.lanes[1].proxy.host == "other"
+    assert "top-secret" not in repr(lanes)
+
+
+@pytest.mark.parametrize("url", ["http://us:top-secret@proxy:3128", "socks5://proxy:1080", "http://proxy"])
+def test_a_proxy_that_cannot_be_used_is_refused_for_its_lane(tmp_path, url):
+    with pytest.raises(ConfigError, match=r"\[lanes\.web\] proxy_url: ") as caught:
+        lanes_of(tmp_path, TWO + f'proxy_url = "{url}"\n')
+    assert "top-secret" not in str(caught.value)

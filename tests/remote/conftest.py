@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from raw_server import RawServer, Script
@@ -23,8 +24,8 @@ def serve() -> Iterator[Callable[[Script], RawServer]]:
 def connect() -> Iterator[Callable[..., Transport]]:
     opened: list[Transport] = []
 
-    def start(url: str, timeout: float = 5.0) -> Transport:
-        opened.append(Transport(url, timeout))
+    def start(url: str, timeout: float = 5.0, **way: Any) -> Transport:
+        opened.append(Transport(url, timeout, **way))
         return opened[-1]
 
     yield start

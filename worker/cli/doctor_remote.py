@@ -131,5 +131,5 @@ def _advice(error: RemoteError) -> str:
     if isinstance(error, LaneStopped) and error.advice:
         return error.advice
     if error.http_status is None:
-        return "Check FEISHU_BATCH_BASE_URL and the network between this machine and it."
+        return "Check FEISHU_BATCH_BASE_URL, FEISHU_BATCH_PROXY_URL and the network between this machine and Feishu Project."
     return "Check the key, and the permissions of the plugin and of the acting user."

@@ -11,8 +11,10 @@ from pathlib import Path
 import httpcore
 import httpx
 
+from config.proxy import Proxy
 from worker.remote.errors import NotExecuted, OutcomeUnknown, RemoteError, Withheld
 from worker.remote.models import Exchange
+from worker.remote.proxy import TunnelBackend
 from worker.remote.wire import Watch, WatchedBackend, WithheldError
 
 KEEPALIVE_EXPIRY = 4.0  # seconds; below the 5 s after which common servers close an idle connection
@@ -44,15 +46,25 @@ class Transport:
 
     `timeout` is in seconds for the whole exchange, from connecting to the last byte of the body; only the system's
     name look-up is outside of it, and after a slow one nothing is sent. `verify` is True, False or the path of a CA
-    bundle. Raises ValueError for an address that would send credentials in the clear.
+    bundle. `proxy`: the way leads through it. `ignored_proxy` names a variable of the environment that other programs would
+    have taken a proxy from; errors mention it. Raises ValueError for an address that would send credentials in the clear.
     """
 
-    def __init__(self, base_url: str, timeout: float, verify: bool | str = True) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        timeout: float,
+        verify: bool | str = True,
+        *,
+        proxy: Proxy | None = None,
+        ignored_proxy: str | None = None,
+    ) -> None:
         self._base_url = _checked(base_url)
         self._timeout = timeout
         self._watch = Watch()
+        self._way = _Way(proxy, ignored_proxy)
         self._client = httpx.Client(
-            transport=_WatchedTransport(_ssl_context(verify), self._watch),
+            transport=_WatchedTransport(_ssl_context(verify), self._watch, proxy),
             timeout=timeout,
             headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "feishu-batch"},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -83,7 +95,7 @@ class Transport:
         except WithheldError:
             failure = Withheld("the leave to send was over before the first byte")
         except FOREIGN_ERRORS as error:
-            failure = translate(error, self._watch, write=write)
+            failure = translate(error, self._watch, write=write, way=self._way)
         # Raised out here, so that it has no context: the foreign error holds the request and its headers.
         raise failure
 
@@ -115,17 +127,41 @@ class Transport:
         return Answer(response.status_code, body, log_id, exchange)
 
 
-def translate(error: Exception, watch: Watch, *, write: bool) -> RemoteError:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How connections are made, for the sentence about one that could not be."""
+
+    proxy: Proxy | None = None
+    ignored_proxy: str | None = None
+
+    def __str__(self) -> str:
+        return (
+            f"the remote system through the proxy {self.proxy.host}:{self.proxy.port}"
+            if self.proxy
+            else "the remote system"
+        )
+
+    @property
+    def hint(self) -> str:
+        if self.proxy or not self.ignored_proxy:
+            return ""
+        return f" ({self.ignored_proxy} is set, and not used: a proxy is named by FEISHU_BATCH_PROXY_URL)"
+
+
+_DIRECT = _Way()
+
+
+def translate(error: Exception, watch: Watch, *, write: bool, way: _Way = _DIRECT) -> RemoteError:
     """What a foreign error means. Decided by what left on the wire, not by the error's name, which proves nothing."""
     exchange = None if watch.sent_at is None else Exchange(watch.sent_at, time.monotonic())
     policy = OutcomeUnknown if write and watch.may_have_arrived else NotExecuted
-    return policy(_sentence(error, watch), exchange=exchange)
+    return policy(_sentence(error, watch, way), exchange=exchange)
 
 
-def _sentence(error: Exception, watch: Watch) -> str:
+def _sentence(error: Exception, watch: Watch, way: _Way) -> str:
     """Without the error's own text where that may quote a header."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return f"no connection to the remote system: {str(error)[:200] or 'timed out'}"
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        return f"no connection to {way}: {str(error)[:200] or 'timed out'}{way.hint}"
     if isinstance(error, BodyTooLargeError):
         return str(error)
     when = "before the request was sent" if watch.sent_at is None else "while the request was sent"
@@ -146,7 +182,7 @@ def _bounded(response: httpx.Response) -> bytes:
 class _WatchedTransport(httpx.HTTPTransport):
     """httpx's transport and its translation of errors, over a pool whose sockets obey the watch."""
 
-    def __init__(self, ssl_context: ssl.SSLContext, watch: Watch) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext, watch: Watch, proxy: Proxy | None) -> None:
         super().__init__(verify=ssl_context, trust_env=False)
         # httpx has no parameter for the pool's public `network_backend`. Closing the pool that is replaced fails at
         # boot should httpx ever call it otherwise: unwatched sockets would make sent requests look unsent.
@@ -154,7 +190,7 @@ class _WatchedTransport(httpx.HTTPTransport):
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl_context,
             keepalive_expiry=KEEPALIVE_EXPIRY,
-            network_backend=WatchedBackend(watch),
+            network_backend=WatchedBackend(watch, TunnelBackend(proxy, ssl_context) if proxy else None),
         )
 
 

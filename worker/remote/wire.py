@@ -13,6 +13,7 @@ from typing import Any
 import httpcore
 
 CONNECT_SHARE = 1 / 3  # of the time, per address: leaves some for the second address of a host
+TUNNEL_SHARE = 2 / 3  # of the time, for reaching a proxy and for what it does to reach the host
 
 
 class WithheldError(Exception):
@@ -92,8 +93,11 @@ class WatchedStream(httpcore.NetworkStream):
 
 
 class WatchedBackend(httpcore.SyncBackend):
-    def __init__(self, watch: Watch) -> None:
+    """`tunnel` opens the connections, where it is given. A tunnel is whole before the first byte counts as sent."""
+
+    def __init__(self, watch: Watch, tunnel: httpcore.NetworkBackend | None = None) -> None:
         self._watch = watch
+        self._tunnel = tunnel
 
     def connect_tcp(
         self,
@@ -103,8 +107,9 @@ class WatchedBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        share = _at_most(timeout, self._watch.remaining * CONNECT_SHARE)
-        return WatchedStream(super().connect_tcp(host, port, share, local_address, socket_options), self._watch)
+        share = _at_most(timeout, self._watch.remaining * (TUNNEL_SHARE if self._tunnel else CONNECT_SHARE))
+        connect = self._tunnel.connect_tcp if self._tunnel else super().connect_tcp
+        return WatchedStream(connect(host, port, share, local_address, socket_options), self._watch)
 
 
 def _at_most(timeout: float | None, left: float) -> float:
