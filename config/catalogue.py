@@ -38,7 +38,7 @@ class FieldCatalogue(BaseModel):
         "How long intake waits for a look-up before it goes on without; a quarter of LEASE_SECONDS at most.",
     )
     catalogue_retry_seconds: float = seconds(
-        30, 0.1, 3600, "How long no look-up is tried after one that failed; meanwhile intents are taken unchecked."
+        30, 0.1, 3600, "How long no look-up is tried after one that failed; meanwhile keys are taken unchecked."
     )
     time_zone: str = Field(
         "+08:00",

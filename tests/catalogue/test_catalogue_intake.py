@@ -78,11 +78,15 @@ def test_a_name_and_a_key_are_the_same_cell_and_the_same_change(runtime_of, clie
     assert redis.hgetall(f"{prefix}:{{default}}:shared") == {"1:1:1001": "2,3"}
 
 
-def test_without_credentials_for_the_catalogue_intents_pass(runtime_of, client, redis, prefix, sandbox):
+def test_without_permission_for_the_catalogue_what_is_surely_a_key_passes(runtime_of, client, redis, prefix, sandbox):
     sandbox.set_faults("field_all:refuse=1.0,code=10301")
-    client.enqueue_many([wish("priority", "P0"), wish("nothing", 1)])
-    assert runtime_of().intake.drain() == 2
-    assert sorted(s["field_key"] for s in specs(redis, prefix)) == ["nothing", "priority"]
+    handles = client.enqueue_many(
+        [wish("priority", {"value": "option_0"}), wish("field_0a1b2c", 1), wish("stage", 1), wish("priority", "P0")]
+    )
+    assert runtime_of().intake.drain() == 4
+    assert sorted(s["field_key"] for s in specs(redis, prefix)) == ["field_0a1b2c", "priority"]
+    for handle in handles[2:]:
+        assert handle.wait(1).failed["1001"]["code"] == "cannot_resolve"
 
 
 def test_a_look_up_that_is_refused_for_the_lanes_own_user_pauses_the_lane(runtime_of, client):

@@ -65,13 +65,13 @@ def test_a_wrong_item_type_is_refused_with_the_nearest_and_asked_for_once(catalo
 )
 def test_a_type_is_not_called_wrong_before_two_answers_agree(catalogue_of, sandbox, faults):
     sandbox.set_faults(faults)
-    intent = wish("priority", "P0", work_item_type_key="storry")
+    intent = wish("priority", {"value": "option_0"}, work_item_type_key="storry")
     assert gate_of(catalogue_of()).check(intent) is intent
 
 
 def test_a_type_whose_fields_are_refused_but_that_is_there_passes(catalogue_of, sandbox):
     sandbox.set_faults("field_all:refuse=1.0,code=30014")
-    intent = wish("priority", "P0")
+    intent = wish("priority", {"value": "option_0"})
     assert gate_of(catalogue_of()).check(intent) is intent
 
 
@@ -139,13 +139,13 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, "refuse=1.0,code=30001", "refuse=1.0,code=20006"])
-def test_without_an_answer_nobody_is_refused_or_held(catalogue_of, sandbox, fault):
+def test_without_an_answer_no_key_is_refused_or_held(catalogue_of, sandbox, fault):
     sandbox.set_faults(f"field_all:{fault}")
     reasons = []
     check = gate_of(catalogue_of(), reasons).check
     began = time.monotonic()
     for _ in range(200):
-        intent = wish("no_such_field", {"anything": 1})
+        intent = wish("field_0a1b2c", {"anything": 1})
         assert check(intent) is intent
     assert time.monotonic() - began < 2.5
     assert len(reasons) == 200
@@ -155,15 +155,15 @@ def test_without_an_answer_nobody_is_refused_or_held(catalogue_of, sandbox, faul
 def test_once_it_answers_again_intents_are_checked_again(catalogue_of, sandbox):
     sandbox.set_faults("field_all:error_before=1.0")
     check = gate_of(catalogue_of()).check
-    assert check(wish("no_such_field", 1)).field_key == "no_such_field"
+    assert check(wish("field_0a1b2c", 1)).field_key == "field_0a1b2c"
     sandbox.clear_faults()
     time.sleep(0.4)
-    assert check(wish("no_such_field", 1)).code == "unknown_field"
+    assert check(wish("field_0a1b2c", 1)).code == "unknown_field"
 
 
 def test_the_credentials_are_refused_and_the_work_goes_on(catalogue_of, sandbox):
     sandbox.set_faults("plugin_token:refuse=1.0,code=10204")
-    intent = wish("priority", "P0")
+    intent = wish("priority", {"value": "option_0"})
     assert gate_of(catalogue_of()).check(intent) is intent
 
 
@@ -171,10 +171,16 @@ def test_a_lane_that_stands_still_is_not_asked_for(catalogue_of, redis, prefix, 
     Lane(redis, prefix, "default").pause("the quota is used up", polling=False)
     before = asked(FIELDS)
     reasons = []
-    intent = wish("priority", "P0")
+    intent = wish("priority", {"value": "option_0"})
     assert gate_of(catalogue_of(), reasons).check(intent) is intent
     assert "the lane is paused: the quota is used up" in reasons[0]
     assert asked(FIELDS) == before
+
+
+def test_a_lane_that_an_operator_paused_looks_names_up(catalogue_of, redis, prefix):
+    """What is enqueued meanwhile is kept, and names are part of it."""
+    Lane(redis, prefix, "default").pause("maintenance", polling=True)
+    assert gate_of(catalogue_of()).check(wish("Priority", "P0")).after_field_value == {"value": "option_0"}
 
 
 def test_a_name_that_cannot_be_sent_is_not_let_through_unchecked(catalogue_of, sandbox):

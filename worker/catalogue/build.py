@@ -53,6 +53,11 @@ def gate(
 
 
 def _why_paused(lane: Lane) -> str | None:
-    """The first sentence; `status` has the others, which say what to do."""
+    """Of a lane that the remote system refused: an operator's pause keeps changes from being sent, not names from being looked up.
+
+    The first sentence; `status` has the others, which say what to do.
+    """
     pause = lane.paused()
-    return str(pause.get("reason") or "by hand").partition(". ")[0].rstrip(".") if pause else None
+    if pause is None or pause.get("polling"):
+        return None
+    return str(pause.get("reason") or "by hand").partition(". ")[0].rstrip(".")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from feishu_batch.intents import UpdateIntent, is_real_project_key
 from worker.catalogue.lane import LaneCatalogue
 from worker.catalogue.models import Code, Refusal, RefusedError, UnavailableError, shown
+from worker.catalogue.unresolved import is_surely_key, perhaps_name
 
 # What may be a key: all that the remote system's keys are made of. Anything else is a name, and cannot be sent.
 _FIELD_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
+AS_KEY = 'an option as {"value": its id}, a person as the user key, a date in milliseconds'
 
 # As intake sees it: the intent as it goes to the remote system, or why it does not.
 Check = Callable[[UpdateIntent], UpdateIntent | Refusal]
@@ -18,7 +19,7 @@ Check = Callable[[UpdateIntent], UpdateIntent | Refusal]
 class CatalogueGate:
     """`route(lane or None, project_key)` names an intent's lane, or raises ValueError; the first lane answers for all others.
 
-    Nobody is refused for want of knowledge: what can be sent as it is passes unchecked.
+    What is surely a key passes unchecked while nobody can look it up; what may be a name does not.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class CatalogueGate:
             return lane.checked(intent)
         except UnavailableError as error:
             self._on_unchecked(str(error))
-            return unchecked(intent, str(error), error.way_out("its key"))
+            return unchecked(intent, str(error), error.way_out)
 
     def _lane_of(self, intent: UpdateIntent) -> LaneCatalogue | None:
         """None: no lane takes it, which intake says better."""
@@ -76,17 +77,28 @@ class CatalogueGate:
 
 
 def without_catalogue(intent: UpdateIntent) -> UpdateIntent | Refusal:
-    """For FEISHU_BATCH_CATALOGUE=off: keys pass, names cannot."""
-    return unchecked(intent, "FEISHU_BATCH_CATALOGUE is off", "give its key")
+    """For FEISHU_BATCH_CATALOGUE=off: whoever set it gives keys. What cannot be one is refused."""
+    return _refused_name(intent, _FIELD_KEY.fullmatch, "FEISHU_BATCH_CATALOGUE is off", "give its key") or intent
 
 
-def unchecked(intent: UpdateIntent, reason: str, way_out: str) -> UpdateIntent | Refusal:
-    """A name cannot be sent: in a request a simple name may silently match nothing."""
+def unchecked(intent: UpdateIntent, reason: str, way_out: Callable[[str], str]) -> UpdateIntent | Refusal:
+    """Nobody can look anything up. In a request a name may silently match nothing, or be stored as it stands."""
+    if refused := _refused_name(intent, is_surely_key, reason, way_out("its key")):
+        return refused
+    if (word := perhaps_name(intent)) is None:
+        return intent
+    told = f"whether {shown(word)} is a name cannot be looked up ({reason}): {way_out(AS_KEY)}"
+    return Refusal(Code.CANNOT_RESOLVE, told)
+
+
+def _refused_name(
+    intent: UpdateIntent, may_be_key: Callable[[str], object], reason: str, way_out: str
+) -> Refusal | None:
     if not is_real_project_key(intent.project_key):
         return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("space", intent.project_key, reason, way_out))
-    if not _FIELD_KEY.fullmatch(intent.field_key):
+    if not may_be_key(intent.field_key):
         return Refusal(Code.CANNOT_RESOLVE, _not_looked_up("field", intent.field_key, reason, way_out))
-    return intent
+    return None
 
 
 def _not_looked_up(what: str, name: str, reason: str, way_out: str) -> str:
