@@ -1,32 +1,44 @@
-"""A stand-in for the client, for the tests of a backend app: the same checks, no Redis, no worker.
+"""A fake client for the tests of a backend app: the same checks, no Redis, no worker.
 
-fake = FakeFeishuBatch()
-close_stories(fake)
-assert fake.intents[0].field_key == "status"
-fake.complete(fake.intents[0].intent_id, failed={102: "NoPermissionToModify"})
+fake = FakeFeishuBatch(fields={"Priority": ["P0", "P1"], "Title": None})
+raise_priority(fake, 1234)
+assert fake.value(1234, "Priority") == "P0"
+fake.complete(fake.intents[0].intent_id, failed={1234: "NoPermissionToModify"})
+
+With pytest the fixture `fake_feishu_batch` does this by itself, and `FeishuBatch.from_env()` returns the fake.
 """
 
 import json
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from celery import Celery
 from celery.result import EagerResult
 
 from feishu_batch.errors import ItemsFailed, UnknownIntent
+from feishu_batch.fake_fields import Fields, refusal, values_of
 from feishu_batch.intents import UpdateIntent
 from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX, IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.names import TASK_UPDATE_WORK_ITEMS
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import Producer, conflict
 from feishu_batch.results import IntentView, queued_view, view_of_record
 
 
 class FakeFeishuBatch(Producer):
-    """`intents`: what was enqueued, in order, each id once."""
+    """`intents`: what was enqueued, in order, each id once.
 
-    def __init__(self) -> None:
+    `fields` says which fields there are and the labels of their options (None: any value); an intent with another one fails
+    with `unknown_field` or `unknown_option`, as workers would have it. Without `fields`, every field and value is fine.
+    """
+
+    def __init__(self, fields: Fields | None = None) -> None:
+        self.fields = fields
         self.intents: list[UpdateIntent] = []
+        self._outcomes: dict[str, dict[str, str]] = {}
         self._digests: dict[str, str] = {}
         self._views: dict[str, IntentView] = {}
         self._enqueued_at: dict[str, float] = {}
@@ -51,6 +63,50 @@ class FakeFeishuBatch(Producer):
         keys = IntentKeys(DEFAULT_PREFIX, intent.lane or DEFAULT_LANE, self._views[intent_id].number)
         record = _record(len(intent.work_item_ids), outcomes, self._enqueued_at[intent_id])
         self._views[intent_id] = view_of_record(intent_id, keys, record, outcomes)
+        self._outcomes[intent_id] = outcomes
+
+    def value(self, item: int, field: str) -> Any:
+        """What the item holds once everything enqueued is applied, but for items that failed, or were canceled or superseded.
+
+        An option by its label. None where nothing was enqueued, or the field was cleared. `field` as the app named it.
+        """
+        return self.items.get(item, {}).get(field)
+
+    @property
+    def items(self) -> dict[int, dict[str, Any]]:
+        """Item → field → value, as `value` says."""
+        return values_of(self.intents, self._is_applied)
+
+    @contextmanager
+    def celery_task(self, app: Celery) -> Iterator[None]:
+        """Within, `signature(app=app, …)` runs here and now (`task_always_eager`): alone, in chains, groups and chords.
+
+        The task enqueues into this fake and completes its intent, unless it was refused: then it fails with `ItemsFailed`.
+        """
+        before = app.conf.task_always_eager
+
+        @app.task(name=TASK_UPDATE_WORK_ITEMS, bind=True, shared=False)
+        def update_work_items(task: Any, *_results_before: Any, **intent: Any) -> dict[str, Any]:
+            return self._run({"intent_id": task.request.id, **intent})
+
+        app.conf.task_always_eager = True
+        try:
+            yield
+        finally:
+            app.conf.task_always_eager = before
+            app.tasks.pop(TASK_UPDATE_WORK_ITEMS, None)
+
+    def _run(self, intent: Mapping[str, Any]) -> dict[str, Any]:
+        [handle] = self.enqueue_many([intent])
+        if not handle.state.is_final:
+            self.complete(handle.intent_id)
+        content: dict[str, Any] = handle.wait(timeout=0).to_dict()
+        if content["state"] != "succeeded":
+            raise ItemsFailed.of(content)
+        return content
+
+    def _is_applied(self, intent: UpdateIntent, item: int) -> bool:
+        return str(item) not in self._outcomes.get(intent.intent_id, {})
 
     def enqueue_if_newest(self, intents: Sequence[UpdateIntent], newest: int) -> int | None:
         """Numbers count what was enqueued, from 1."""
@@ -81,6 +137,11 @@ class FakeFeishuBatch(Producer):
         self.intents.append(intent)
         self._enqueued_at[intent.intent_id] = time.time()
         self._views[intent.intent_id] = queued_view(intent.intent_id, len(self.intents), len(intent.work_item_ids))
+        refused = None if self.fields is None else refusal(self.fields, intent)
+        if refused:
+            code, reason = refused
+            why = {"code": code, "reason": reason}
+            self.complete(intent.intent_id, failed={item: why for item in intent.work_item_ids})  # noqa: C420 - shared, and not changed
 
     def _view(self, intent_id: str) -> IntentView | None:
         return self._views.get(intent_id)

@@ -1,9 +1,10 @@
 import inspect
 
 import pytest
+from celery import Celery, chain, chord
 from intent_factory import content
 
-from feishu_batch import FeishuBatch, IntentConflict, IntentError, ItemsFailed, UnknownIntent, WaitTimeout
+from feishu_batch import FeishuBatch, IntentConflict, IntentError, ItemsFailed, UnknownIntent, WaitTimeout, signature
 from feishu_batch.testing import FakeFeishuBatch
 
 
@@ -66,3 +67,105 @@ def test_it_has_the_clients_interface():
     for name, method in inspect.getmembers(FeishuBatch, inspect.isfunction):
         if not name.startswith("_"):
             assert inspect.signature(getattr(FakeFeishuBatch, name)) == inspect.signature(method)
+
+
+# --- fields, options and the values that items end with ---------------------------------------------------------------
+
+
+@pytest.fixture
+def knowing():
+    return FakeFeishuBatch(fields={"Priority": ["P0", "P1"], "Tags": ["a", "b", "c"], "Title": None})
+
+
+def wish(fake, field, value, mode="UPDATE", item=1234, **more):
+    return fake.enqueue(
+        **content(work_item_ids=[item], field_key=field, update_mode=mode, after_field_value=value, **more)
+    )
+
+
+def test_it_answers_which_value_an_item_has(knowing):
+    wish(knowing, "Priority", "P1")
+    wish(knowing, "Priority", {"value": "P0"})
+    wish(knowing, "Title", "Shipped")
+    assert knowing.value(1234, "Priority") == "P0"
+    assert knowing.items == {1234: {"Priority": "P0", "Title": "Shipped"}}
+    assert knowing.value(9, "Priority") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "value"),
+    [
+        ([("UPDATE", ["a"]), ("APPEND", ["b", "a"])], ["a", "b"]),
+        ([("APPEND", "a")], ["a"]),
+        ([("UPDATE", ["a", "b"]), ("REPLACE", ["c"], ["a"])], ["b", "c"]),
+        ([("UPDATE", ["a"]), ("REPLACE", ["c"], ["b"])], ["a"]),
+        ([("UPDATE", "a"), ("REPLACE", "c", "a")], "c"),
+        ([("UPDATE", "a"), ("REPLACE", "c", "b")], "a"),
+        ([("UPDATE", ["a"]), ("UPDATE", [])], None),
+        ([("UPDATE", ["a"]), ("UPDATE", None)], None),
+    ],
+)
+def test_each_mode_does_what_it_does_there(knowing, changes, value):
+    for mode, after, *before in changes:
+        wish(knowing, "Tags", after, mode, **({"before_field_value": before[0]} if before else {}))
+    assert knowing.value(1234, "Tags") == value
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code", "hint"),
+    [
+        ("Prioritty", "P0", "unknown_field", "the nearest is 'Priority'"),
+        ("Priority", "P00", "unknown_option", "the nearest is 'P0'"),
+        ("Tags", ["a", "z"], "unknown_option", "no option 'z'"),
+    ],
+)
+def test_a_field_or_an_option_that_is_not_there_fails_as_it_would(knowing, field, value, code, hint):
+    handle = wish(knowing, field, value)
+    result = handle.wait(timeout=0)
+    assert result.state == "failed"
+    assert result.failed["1234"]["code"] == code
+    assert hint in result.failed["1234"]["reason"]
+    assert knowing.items == {}
+
+
+def test_clearing_needs_no_option_and_a_failed_item_keeps_what_it_had(knowing):
+    wish(knowing, "Priority", "P1")
+    cleared = wish(knowing, "Priority", None)
+    knowing.complete(cleared.intent_id, failed={1234: "NoPermissionToModify"})
+    assert knowing.value(1234, "Priority") == "P1"
+
+
+# --- Celery and pytest ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def app():
+    with Celery("backend", broker="memory://", backend="cache+memory://", set_as_current=False) as app:
+        yield app
+
+
+def of(app, field, value):
+    return signature(app=app, **content(work_item_ids=[1234], field_key=field, after_field_value=value))
+
+
+def test_the_celery_task_runs_in_chains_and_chords_without_a_broker(knowing, app):
+    with knowing.celery_task(app):
+        assert of(app, "Priority", "P0").apply_async().get()["state"] == "succeeded"
+        assert chain(of(app, "Priority", "P1"), of(app, "Title", "done")).apply_async().get()["state"] == "succeeded"
+        chord([of(app, "Tags", ["a"]), of(app, "Title", "x")])(of(app, "Priority", "P0")).get()
+    assert knowing.items == {1234: {"Priority": "P0", "Title": "x", "Tags": ["a"]}}
+    assert not app.conf.task_always_eager
+
+
+def test_the_celery_task_fails_as_it_would(knowing, app):
+    with knowing.celery_task(app):
+        failed = of(app, "Priority", "P9").apply_async()
+        with pytest.raises(ItemsFailed, match="P9"):
+            failed.get()
+        assert failed.state == "FAILURE"
+
+
+def test_the_fixture_is_what_the_app_gets(fake_feishu_batch):
+    client = FeishuBatch.from_env()
+    wish(client, "anything", 5)
+    assert fake_feishu_batch.value(1234, "anything") == 5

@@ -147,7 +147,7 @@ def test_a_failure_is_told_as_the_table_says(stack):
 
 
 def test_the_example_of_a_backends_test_passes():
-    execute(block_with(PRODUCERS, "python", "test_rename")).test_rename()
+    execute(block_with(PRODUCERS, "python", "test_raise_priority")).test_raise_priority()
 
 
 def test_every_python_example_is_among_those_that_run():
