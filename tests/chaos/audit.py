@@ -211,8 +211,10 @@ def _intents(now: Snapshot) -> list[str]:
         ended = [name for name in ("ended:succeeded", "ended:failed") if number in now[name]]
         if len(ended) != ("end" in record):
             found.append(f"intent {number} stands in {ended}")
+        if (number in now["failures"]) != (counts["fl"] > 0):
+            found.append(f"intent {number}: {counts['fl']} items failed, and the failures say otherwise")
     known = now.family("intent")
-    for name in ("expiring", "outbox", "ended:succeeded", "ended:failed"):
+    for name in ("expiring", "outbox", "ended:succeeded", "ended:failed", "failures"):
         found += [f"{name} names intent {number}, which is not there" for number in now[name] if number not in known]
     strays = now.family("outcomes").keys() - known.keys()
     return found + [f"outcomes of intent {number}, which is not there" for number in strays]

@@ -1,7 +1,18 @@
 """All that a lane has in Redis, in the words of the model: without moments in time, which no model can foresee."""
 
 COUNTERS = {"fence", "batch-sequence", "group-sequence", "recent", "overdue-had-turn", "pause", "clock", "metrics"}
-SETS = {"since", "expiring", "open-intents", "outbox", "ended:failed", "ended:succeeded", "due", "jobs", "checks"}
+SETS = {
+    "since",
+    "expiring",
+    "open-intents",
+    "outbox",
+    "ended:failed",
+    "failures",
+    "ended:succeeded",
+    "due",
+    "jobs",
+    "checks",
+}
 RANKED = {"full", "part"}
 READ = {
     "hash": lambda pipe, key: pipe.hgetall(key),

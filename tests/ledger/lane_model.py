@@ -294,6 +294,7 @@ class Model:
             "open-intents": {i.number for i in self.intents.values() if not i.has_ended},
             "outbox": set(self.unpublished),
             "ended:failed": set(),
+            "failures": set(),
             "ended:succeeded": set(),
             "due": set(),
             "jobs": set(),
@@ -337,6 +338,8 @@ class Model:
         told = {str(item): letter for item, letter in intent.outcomes.items() if letter != "o"}
         if intent.group:  # one that was refused as a whole has its reason in its record
             keys[f"outcomes:{intent.number}"] = told
+        if "fl" in counts:
+            keys["failures"].add(intent.number)
         if intent.has_ended:
             is_bad = bool({"fl", "cn", "ex"} & set(counts))
             keys["ended:failed" if is_bad else "ended:succeeded"].add(intent.number)

@@ -209,6 +209,7 @@ end
 
 -- An intent's changes settle together, so its age is taken once.
 local function count_outcomes(number, counts)
+  if counts.fl then redis.call('ZADD', P .. 'failures', text(NOW), number) end
   for field, by in pairs(counts) do
     if field ~= 'rq' then count(field, by) end
   end

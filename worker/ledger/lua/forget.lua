@@ -8,6 +8,7 @@ for _, number in ipairs(ARGV) do
   if record[2] then
     redis.call('UNLINK', P .. 'intent:' .. number, P .. 'outcomes:' .. number)
     redis.call('ZREM', P .. 'outbox', number)
+    redis.call('ZREM', P .. 'failures', number)
     if record[1] and redis.call('HINCRBY', P .. 'group:' .. record[1], 'refs', -1) <= 0 then
       redis.call('HDEL', P .. 'groups', redis.call('HGET', P .. 'group:' .. record[1], 'digest'))
       redis.call('DEL', P .. 'group:' .. record[1])
