@@ -143,11 +143,14 @@ def test_the_encoding_of_a_file_may_be_named(command, ledger, tmp_path):
     path = tmp_path / "plan.csv"
     path.write_bytes(csv_text(row("1", after="上线说明"), row("2", after="ascii")).encode("gbk"))
     told = command("import", path)
-    assert told.exit_code == 1
-    assert "--encoding gb18030" in told.stdout
+    assert told.exit_code == 2
+    assert "--encoding gb18030" in told.stderr
+    assert ledger.front.inbox_length() == 0
+    piped = command("import", "-", "--format", "csv", input=path.read_bytes())
+    assert (piped.exit_code, "looks like GB18030" in piped.stderr) == (2, True)
     told = command("import", path, "--encoding", "gb18030")
-    assert "1 enqueued, 1 known" in told.stdout
-    assert parse_intent(ledger.in_inbox()[-1].payload).after_field_value == "上线说明"
+    assert "2 enqueued" in told.stdout
+    assert parse_intent(ledger.in_inbox()[0].payload).after_field_value == "上线说明"
     wrong = command("import", path, "--encoding", "utf-16")
     assert (wrong.exit_code, "CSV UTF-8" in wrong.stderr) == (2, True)
 

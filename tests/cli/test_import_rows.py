@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rows_factory import HEADER, PROJECT, csv_text, row
 
 from worker.importing.columns import ImportFileError
-from worker.importing.lines import LONGEST_LINE, text_encoding
+from worker.importing.encoding import LONGEST_LINE
 from worker.importing.row import Rejected, Row
-from worker.importing.rows import Format, Table, read_rows
+from worker.importing.rows import Format, read_rows
 
 
 def rows_of(data, kind=Format.CSV, import_id="x"):
@@ -40,50 +40,6 @@ def test_columns_come_in_any_order_and_any_case():
     header = ["Update_Mode", "after_field_value", "WORK_ITEM_ID", "field_key", "work_item_type_key", " project_key "]
     [only] = rows_of(csv_text(["UPDATE", "5", "7", "f", "story", PROJECT], header=header))
     assert only.intent.work_item_ids == (7,)
-
-
-@pytest.mark.parametrize(
-    ("header", "complaint"),
-    [
-        (HEADER[:-1], "misses after_field_value"),
-        ((*HEADER, "prioritty"), r"unknown column 'prioritty' \(perhaps priority\)"),
-        ((*HEADER, "work_item_id"), "names work_item_ids twice"),
-        (("", ""), "the file is empty"),
-    ],
-)
-def test_a_wrong_header_is_one_error_before_any_row(header, complaint):
-    with pytest.raises(ImportFileError, match=complaint):
-        rows_of(csv_text(row(), header=header))
-
-
-def test_a_utf_16_file_is_told_so():
-    with pytest.raises(ImportFileError, match="UTF-16"):
-        rows_of(csv_text(row()).encode("utf-16"))
-
-
-def test_a_file_in_another_encoding_is_read_when_it_is_named():
-    data = csv_text(row("1", after="上线说明"), row("2", after="丂丄€")).encode("gb18030")
-    assert all(isinstance(r, Rejected) and "--encoding gb18030" in r.reason for r in rows_of(data))
-    read = list(read_rows(io.BytesIO(data), Format.CSV, "x", Table(encoding="gb18030")))
-    assert [r.intent.after_field_value for r in read] == ["上线说明", "丂丄€"]
-
-
-def test_damage_in_another_encoding_costs_one_row_only():
-    data = csv_text(row("1"), row("2", after="MARK"), row("3")).encode("gb18030").replace(b"MARK", b"\x81\x20\xff")
-    found = list(read_rows(io.BytesIO(data), Format.CSV, "x", Table(encoding="gb18030")))
-    assert items(found) == [(1,), (3,)]
-
-
-def test_the_mark_of_utf_8_says_more_than_what_was_named():
-    data = csv_text(row("1", after="完了")).encode("utf-8-sig")
-    [only] = read_rows(io.BytesIO(data), Format.CSV, "x", Table(encoding="gb18030"))
-    assert only.intent.after_field_value == "完了"
-
-
-@pytest.mark.parametrize("name", ["utf-16", "utf-7x", "base64", "cp037"])
-def test_an_encoding_that_cannot_be_read_by_lines_is_refused(name):
-    with pytest.raises(ValueError, match=name):
-        text_encoding(name)
 
 
 def test_what_stands_before_the_header_is_passed_over_and_lines_count_on():
@@ -119,13 +75,6 @@ def test_wrong_rows_have_their_line_and_reason_and_the_others_go_on():
     assert "'abc' is not a work item id" in rejected[3]
     assert "update_mode" in rejected[4]
     assert "7 cells" in rejected[7]
-
-
-def test_bytes_that_are_no_utf_8_cost_one_row_only():
-    data = csv_text(row("1"), row("2", after="MARK"), row("3")).encode().replace(b"MARK", b"\xff\xfe")
-    found = rows_of(data)
-    assert items(found) == [(1,), (3,)]
-    assert "UTF-8" in found[1].reason
 
 
 def test_an_endless_line_costs_one_row_only():
@@ -174,7 +123,7 @@ def test_a_row_keeps_an_id_of_its_own():
     assert only.intent.intent_id == "mine"
 
 
-WEIRD = st.text(st.sampled_from([*'",;\t\n\r 1a{}[]\\\0é\ufeff']), max_size=12)
+WEIRD = st.text(st.sampled_from([*'",;\t\n\r 1a{}[]\\完\ufeff']), max_size=12)
 
 
 @given(st.lists(st.lists(WEIRD, max_size=8), max_size=6))
@@ -185,9 +134,9 @@ def test_weird_csv_gives_rows_or_reasons(body):
 
 @settings(max_examples=200)
 @given(st.binary(max_size=300))
-def test_any_bytes_after_the_header_give_rows_or_reasons(data):
-    found = rows_of(csv_text().encode() + data)
-    assert all(r.line >= 2 for r in found)
+def test_any_bytes_after_the_header_give_rows_reasons_or_one_error(data):
+    with suppress(ImportFileError):
+        assert all(r.line >= 2 for r in rows_of(csv_text().encode() + data))
 
 
 @given(st.binary(max_size=300), st.sampled_from(list(Format)))

@@ -12,7 +12,7 @@ from config.catalogue import time_zone
 from config.settings import load_settings
 from worker.cli.errors import WrongUseError
 from worker.importing.columns import ImportFileError
-from worker.importing.lines import UTF_8, text_encoding
+from worker.importing.encoding import text_encoding
 from worker.importing.rows import Format, Table
 from worker.importing.source import Source, opened
 
@@ -26,10 +26,8 @@ _OPTIONS: Final = (
     click.option("--sheet", metavar="NAME", help="Of an XLSX workbook. Default: the first that is not hidden."),
     click.option(
         "--encoding",
-        default=UTF_8,
-        show_default=True,
         metavar="NAME",
-        help="Of a text file: gb18030 for Excel's plain CSV.",
+        help="Of a text file: gb18030 for Excel's plain CSV in China. Default: UTF-8; a file that is not, as a whole, is refused.",
     ),
     click.option(
         "--time-zone",
@@ -67,7 +65,7 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str)
         file: str | None,
         kind: str | None,
         sheet: str | None,
-        encoding: str,
+        encoding: str | None,
         zone: str | None,
         import_id: str | None,
         **others: Any,
@@ -99,9 +97,9 @@ def _zone(name: str | None) -> tzinfo:
         raise WrongUseError(f"--time-zone: {name} {error}") from None
 
 
-def _encoding(name: str) -> str:
+def _encoding(name: str | None) -> str | None:
     try:
-        return text_encoding(name)
+        return text_encoding(name) if name else None
     except ValueError as error:
         raise WrongUseError(f"--encoding: {error}") from None
 

@@ -6,18 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
+from itertools import chain
 from typing import Any, BinaryIO, Final
 
 from pydantic_core import from_json
 
 from worker.importing.cells import ALIASES, CellError, intent_of
 from worker.importing.columns import ImportFileError, columns_of
-from worker.importing.lines import LONGEST_LINE, UTF_8, damage_of, read_lines
+from worker.importing.encoding import LONGEST_LINE
+from worker.importing.lines import damage_of, read_lines
 from worker.importing.row import Rejected, Row, row_of
 from worker.importing.sheet import sheet_rows
 from worker.importing.typed_cells import CHINA
 
 _DELIMITERS: Final = ",;\t"
+_BLANK: Final = ' \r\n",;\t'
 _PLACE: Final = re.compile(r" at line (\d+) column (\d+)$")
 _ONE_PER_LINE: Final = "one JSON object per line"
 _UNCLOSED: Final = "a quote is opened here and never closed, so that all that follows is one cell"
@@ -37,7 +40,7 @@ class Table:
 
     sheet: str | None = None
     zone: tzinfo = CHINA
-    encoding: str = UTF_8
+    encoding: str | None = None  # None: what the file shows to be
 
 
 AS_USUAL: Final = Table()
@@ -59,29 +62,29 @@ def read_rows(stream: BinaryIO, kind: Format, import_id: str, table: Table = AS_
 def _csv_rows(lines: Iterator[str], import_id: str) -> Iterator[Row | Rejected]:
     csv.field_size_limit(LONGEST_LINE)
     numbered = enumerate(lines, start=1)
-    number, first = next(((at, line) for at, line in numbered if line.strip()), (1, ""))
+    number, first = next(((at, line) for at, line in numbered if line.strip(_BLANK)), (1, ""))
     delimiter = max(_DELIMITERS, key=first.count)
     if told := _TOLD_DELIMITER.fullmatch(first):
         delimiter = told[1]
         number, first = next(numbered, (number, ""))
-    columns = columns_of(_header_cells(first, delimiter))
-    reader = csv.reader((line for _, line in numbered), delimiter=delimiter, strict=True)
-    return _csv_body(reader, number, columns, import_id)
+    reader = csv.reader(chain([first], (line for _, line in numbered)), delimiter=delimiter, strict=True)
+    return _csv_body(reader, number - 1, columns_of(_header_cells(reader)), import_id)
 
 
-def _header_cells(line: str, delimiter: str) -> list[str]:
-    if damage := damage_of(line):
-        raise ImportFileError(f"the first line {damage}")
+def _header_cells(reader: Iterator[list[str]]) -> list[str]:
     try:
-        return next(csv.reader([line], delimiter=delimiter), [])
+        cells = next(reader, [])
     except csv.Error as error:
         raise ImportFileError(f"the first line is not a CSV row: {error}") from None
+    if damage := next(filter(None, map(damage_of, cells)), None):
+        raise ImportFileError(f"the first line {damage}")
+    return cells
 
 
-def _csv_body(reader: Any, header: int, columns: Sequence[str], import_id: str) -> Iterator[Row | Rejected]:
-    """`header`: its line."""
+def _csv_body(reader: Any, before: int, columns: Sequence[str], import_id: str) -> Iterator[Row | Rejected]:
+    """`before`: how many lines stand above the header."""
     while True:
-        line = header + reader.line_num + 1  # a row may span several lines
+        line = before + reader.line_num + 1  # a row may span several lines
         try:
             cells = next(reader)
         except StopIteration:
