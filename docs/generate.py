@@ -141,7 +141,10 @@ def intent_schema() -> str:
     properties["expires_at"]["anyOf"][0]["pattern"] = RFC_3339
     properties["expires_at"]["description"] = "As in RFC 3339, with its offset from UTC."
     for name in ("before_field_value", "after_field_value"):
-        properties[name]["description"] = "Any JSON up to 64 KiB, at most 32 levels deep, integers of 64 bits."
+        properties[name]["description"] = (
+            "Any JSON up to 64 KiB, at most 32 levels deep, integers of 64 bits. A text, number or date whose meaning the field's"
+            ' type decides may be written as {"$text": "1.10"}, {"$number": "1.10"} or {"$date": "2030-01-31"}.'
+        )
     replace = {"properties": {"update_mode": {"const": "REPLACE"}}}
     present = {"required": ["before_field_value"], "properties": {"before_field_value": {"not": {"type": "null"}}}}
     return _schema_text({**schema, "if": replace, "then": present})

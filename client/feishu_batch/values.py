@@ -1,9 +1,13 @@
 """What may be written into a field: JSON that every part of the way can carry unchanged."""
 
 import math
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
+
+from feishu_batch import written
 
 MAX_VALUE_BYTES = 64 * 1024
 MAX_NESTING = 32
@@ -11,7 +15,8 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
 def canonical_value(value: Any) -> Any:
-    """A copy that holds plain JSON types only, objects with sorted keys; so the caller's object may change later.
+    """A copy that holds plain JSON types only, objects with sorted keys; so the caller's object may change later. A date and a
+    Decimal are in it in the form in which they travel (`feishu_batch.written`).
 
     Raises ValueError that says what cannot be carried, without repeating the value.
     """
@@ -43,6 +48,8 @@ def _copy(value: Any, levels: int, budget: list[int]) -> Any:
             return _checked_int(value)
         case float():
             return _checked_float(value)
+        case date() | Decimal():
+            return written.of_python(value)
     raise ValueError(f"holds a {type(value).__name__[:50]}, which is not JSON")
 
 
@@ -53,6 +60,7 @@ def _copy_container(value: dict[Any, Any] | list[Any], levels: int, budget: list
         return [_copy(element, levels - 1, budget) for element in value]
     if not all(isinstance(key, str) for key in value):
         raise ValueError("holds an object with a key that is not a string")
+    written.check(value)
     return {str.__str__(key): _copy(value[key], levels - 1, budget) for key in sorted(value)}
 
 
