@@ -243,3 +243,39 @@ def test_the_spec_of_a_resolved_intent_is_that_of_one_written_by_key(runtime_of)
     checked = runtime_of().lanes["default"].catalogue.checked(wish("Component", "Login"))
     by_key = {"value": "cmp_acc", "children": {"value": "cmp_acc_login", "children": None}}
     assert group_spec(checked) == group_spec(wish("field_b7c2d8", by_key))
+
+
+def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_later(
+    runtime_of, client, redis, prefix, sandbox
+):
+    from worker.ledger.history import History
+    from worker.ledger.reading import Reading
+    from worker.operating.meanings import Meanings
+    from worker.operating.retry_decision import Why, decide
+    from worker.operating.retrying import Retry
+
+    sandbox.set_faults("field_all:error_before=1.0")
+    runtime = runtime_of()
+    client.enqueue_many(
+        [
+            wish("Priority", {"value": "option_1"}, work_item_ids=[1, 2]),
+            wish("owner", "lilei@example.com", work_item_ids=[1, 2]),
+            wish("priority", {"value": "option_2"}, work_item_ids=[1]),
+            wish("owner", "7300000000000000003", work_item_ids=[2]),
+        ]
+    )
+    runtime.intake.drain()
+    assert [s["after_field_value"] for s in specs(redis, prefix)] == [{"value": "option_2"}, "7300000000000000003"]
+    sandbox.clear_faults()
+    time.sleep(0.4)
+    client.enqueue_many([wish("Release note", "x", work_item_ids=[1, 2])])
+    runtime.intake.drain()  # looks the fields up
+    lane = runtime.lanes["default"].lane
+    meaning = Meanings(redis, {"default": lane.key}).meaning
+    reader = Retry(Reading(redis, prefix), History(redis, prefix, ("default",)), meaning)
+    failures = [failure for number in (1, 2) if (failure := reader.failure("default", number))]
+    decided = [decide(one, reader.past(failures), time.time(), even_if_overtaken=False) for one in failures]
+    assert [(one.items, dict(one.left)) for one in decided] == [
+        ((2,), {Why.OVERTAKEN: (1,)}),
+        ((1,), {Why.OVERTAKEN: (2,)}),
+    ]

@@ -83,10 +83,13 @@ class Command:
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
-    def enqueue(self, *items: int, field="priority", after='{"value": "option_1"}', **options: str) -> str:
+    def enqueue(
+        self, *items: int, field="priority", project_key=PROJECT, after='{"value": "option_1"}', **options: str
+    ) -> str:
         args = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         args += [f"--item={item}" for item in items]
-        result = self("enqueue", "--project-key", PROJECT, "--type", "story", "--field", field, "--after", after, *args)
+        space = ("--project-key", project_key)
+        result = self("enqueue", *space, "--type", "story", "--field", field, "--after", after, *args)
         assert result.exit_code == 0, result.output
         return result.stdout.strip()
 

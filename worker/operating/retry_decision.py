@@ -1,6 +1,5 @@
 """Which failed items are enqueued once more, and as what: not where a later change would be undone. Pure functions."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +9,9 @@ from itertools import product
 from typing import Any
 
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
+from worker.catalogue.unresolved import SYSTEM_FIELDS
 from worker.ledger.records import GroupSpec
+from worker.operating.meanings import keys_only
 
 Cell = tuple[str, str, int]  # lane, column ("<project_key> <field_key>"), item
 
@@ -33,15 +34,15 @@ _INSISTED_ON = frozenset({Why.OVERTAKEN, Why.PERHAPS_OVERTAKEN, Why.FORGOTTEN})
 # Codes of intents that were refused before anybody understood them, so that there is nothing to send again.
 VALUE_NOT_KEPT = frozenset({"no_lane", "not_understood"})
 RETRY_OF = "retry of "  # begins the note of a retry
-ANY_COLUMN = "*"  # of a cell: a wish that calls its field by a name may mean any
+ANY_COLUMN = "*"  # of a cell: a wish that calls its field by a name that nobody knows may mean any
 ANY_LANE = "*"  # of a cell: a space by its simple name may turn out to belong to any
-_CERTAIN_KEY = re.compile(r"field_[0-9a-z]{6}")
+NO_SUCH_FIELD = "30009"  # the code of a request that called its field by what is no key there
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Failed items of one intent. `spec` is None for one that nobody could read. `is_refused`: at intake, so that the spec is
-    as its producer wrote it, and `lane` only the one that keeps its record.
+    as its producer wrote it, and `lane` only the one that keeps its record. `meant`: the spec by keys, where they are known.
     """
 
     number: int
@@ -54,14 +55,24 @@ class Failure:
     expires_at: float | None = None
     is_refused: bool = False
     wished_lane: str | None = None  # of a refused one
+    meant: GroupSpec | None = None
+    codes: frozenset[str] = frozenset()  # that its items failed with
 
     @property
     def column(self) -> str:
         if self.spec is None:
             return ""
-        if self.is_refused and not are_keys(self.spec):
+        if (known := self.meant or (self.spec if self._is_key else None)) is None:
             return ANY_COLUMN
-        return f"{self.spec.project_key} {self.spec.field_key}"
+        return f"{known.project_key} {known.field_key}"
+
+    @property
+    def _is_key(self) -> bool:
+        """Whether its field's word means itself. What was sent as the key of a system field and found was one."""
+        spec = self.spec
+        if spec is None or self.is_refused or NO_SUCH_FIELD in self.codes:
+            return spec is not None and keys_only(spec) is not None
+        return spec.field_key in SYSTEM_FIELDS or keys_only(spec) is not None
 
     @property
     def cell_lane(self) -> str:
@@ -139,13 +150,9 @@ def _why_not(failure: Failure, item: int, past: Past, now: float) -> Why | None:
     return Why.FORGOTTEN if past.forgotten > failure.number else None
 
 
-def are_keys(spec: GroupSpec | UpdateIntent) -> bool:
-    return is_real_project_key(spec.project_key) and _CERTAIN_KEY.fullmatch(spec.field_key) is not None
-
-
 def new_intent(failure: Failure, items: Sequence[int]) -> UpdateIntent:
-    """The same wish for these items. The same failure and items give the same id."""
-    spec = failure.spec
+    """The same wish for these items, by the keys that it was judged by. The same failure and items give the same id."""
+    spec = failure.meant or failure.spec
     if spec is None:
         raise ValueError("an intent that nobody could read has no value to send again")
     source = f"{failure.intent_id}\0{','.join(map(str, items))}"
@@ -170,5 +177,5 @@ def _iso(seconds: float) -> str:
 def chosen(failures: Sequence[Failure], field_key: str | None) -> Iterator[Failure]:
     """Oldest first, so that the new intents of a cell stand in the order of the old ones."""
     for failure in sorted(failures, key=lambda one: one.number):
-        if field_key is None or (failure.spec is not None and failure.spec.field_key == field_key):
+        if field_key is None or field_key in {one.field_key for one in (failure.spec, failure.meant) if one}:
             yield failure

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import parse_intent
 from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
+from worker.catalogue.unresolved import SYSTEM_FIELDS
 from worker.ledger.history import Brief, History
 from worker.ledger.reading import Reading
 from worker.ledger.records import GroupSpec, Wish
-from worker.operating.retry_decision import ANY_COLUMN, ANY_LANE, RETRY_OF, Failure, Past, Touch, are_keys
+from worker.operating.meanings import Meaning, keys_only
+from worker.operating.retry_decision import ANY_COLUMN, ANY_LANE, RETRY_OF, Failure, Past, Touch
 
 MOST_LOOKED_AT = 2_000_000  # later intents; of what failed before them, nobody can say quickly what came after
 # A superseded change is not counted either: the one that took its place is later still, and is looked at itself.
@@ -18,13 +21,22 @@ NEVER_SENT = frozenset({OutcomeLetter.CANCELED, OutcomeLetter.EXPIRED, OutcomeLe
 UNCERTAIN = "outcome_unknown"  # the code of a failure that may have been applied
 
 
-class Retry:
-    """Reads what failed, and what came after it."""
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """`columns`: those that its changes write to; None if its field is called by a word that may mean any."""
 
-    def __init__(self, reading: Reading, history: History) -> None:
+    spec: GroupSpec
+    columns: frozenset[str] | None
+
+
+class Retry:
+    """Reads what failed, and what came after it. `meaning` says which cells words mean, where they may be names."""
+
+    def __init__(self, reading: Reading, history: History, meaning: Meaning = keys_only) -> None:
         self._reading = reading
         self._history = history
-        self._groups: dict[tuple[str, str], tuple[GroupSpec, str] | None] = {}
+        self._meaning = meaning
+        self._groups: dict[tuple[str, str], _Group | None] = {}
 
     def failure(self, lane: str, number: int, code: str | None = None) -> Failure | None:
         """The failed items of a recorded intent, of that code only if one is given; None if there are none."""
@@ -32,19 +44,22 @@ class Retry:
         record = self._reading.record(place)
         if not int(record.get(RecordField.FAILED) or 0):
             return None
-        if not (items := self._failed_items(lane, number, record, code)):
+        if not (failed := self._failed_items(lane, number, record, code)):
             return None
         known = self._group(lane, record.get(RecordField.GROUP))
         wish = Wish.from_json(record[RecordField.WISH]) if RecordField.WISH in record else None
+        spec = wish.spec if wish else known.spec if known else None
         expires = record.get(RecordField.EXPIRES_AT_MS)
         return Failure(
             number=number,
             intent_id=record[RecordField.INTENT_ID],
             lane=lane,
-            spec=wish.spec if wish else known[0] if known else None,
+            spec=spec,
             is_refused=wish is not None,
             wished_lane=wish.lane if wish else None,
-            items=items,
+            meant=self._meant(spec),
+            codes=frozenset(failed.values()),
+            items=tuple(failed),
             priority=int(record.get(RecordField.PRIORITY) or 5),
             keeps=RecordField.KEEP_EVERY_CHANGE in record,
             expires_at=int(expires) / 1000 if expires else None,
@@ -84,9 +99,8 @@ class Retry:
                 intent = parse_intent(payload)
             except IntentError:
                 continue
-            own = (
-                {f"{intent.project_key} {intent.field_key}"} if are_keys(intent) else {column for _, column in columns}
-            )
+            meant = self._meaning(intent)
+            own = {" ".join(meant)} if meant else {column for _, column in columns}
             for lane in {lane for lane, _ in columns}:
                 past.note(past.touched(lane, own, intent.work_item_ids), Touch(number, intent.note, stands=True))
         return numbers
@@ -95,15 +109,16 @@ class Retry:
         if brief.lane is None:
             return None
         place = self._history.place(brief.lane, brief.number)
+        here = {column for lane, column in columns if lane in (brief.lane, ANY_LANE)}
         if (known := self._group(brief.lane, brief.group)) is None:
-            own = {column for lane, column in columns if lane in (brief.lane, ANY_LANE)}
-            return self._note_refused(brief, place, own, past)
-        if not columns & set(product((brief.lane, ANY_LANE), (known[1], ANY_COLUMN))):
+            return self._note_refused(brief, place, here, past)
+        own = here if known.columns is None else known.columns
+        if not columns & set(product((brief.lane, ANY_LANE), (*own, ANY_COLUMN))):
             return None
-        items = [i for i in self._reading.items(place) if past.touched(brief.lane, (known[1],), [int(i)])]
+        items = [i for i in self._reading.items(place) if past.touched(brief.lane, own, [int(i)])]
         for item, outcome in zip(items, self._history.letters(place, items), strict=True):
             touch = Touch(brief.number, brief.note, stands=_stands(outcome))
-            past.note(past.touched(brief.lane, (known[1],), [int(item)]), touch)
+            past.note(past.touched(brief.lane, own, [int(item)]), touch)
         return None
 
     def _note_refused(self, brief: Brief, place: IntentKeys, columns: set[str], past: Past) -> None:
@@ -112,28 +127,41 @@ class Retry:
             items = map(int, self._reading.items(place))
             past.note(past.touched(brief.lane or "", columns, items), Touch(brief.number, brief.note, stands=False))
 
-    def _failed_items(self, lane: str, number: int, record: Mapping[str, str], code: str | None) -> tuple[int, ...]:
+    def _failed_items(self, lane: str, number: int, record: Mapping[str, str], code: str | None) -> dict[int, str]:
+        """Item → the code that it failed with."""
         ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
         if refused := record.get(RecordField.REFUSED):
-            return tuple(map(int, ids)) if code in (None, _code(refused)) else ()
+            told = _code(refused) or ""
+            return dict.fromkeys(map(int, ids), told) if code in (None, told) else {}
         outcomes = self._history.letters(self._history.place(lane, number), ids)
-        return tuple(int(item) for item, told in zip(ids, outcomes, strict=True) if _failed(told, code))
+        pairs = zip(ids, outcomes, strict=True)
+        return {int(item): _code(told[1:]) or "" for item, told in pairs if told and _failed(told, code)}
 
-    def _group(self, lane: str, group: str | None) -> tuple[GroupSpec, str] | None:
-        """Its spec and its column."""
+    def _group(self, lane: str, group: str | None) -> _Group | None:
         if group is None:
             return None
         if (lane, group) not in self._groups:
             text = self._reading.group(lane, group).get("spec")
             spec = GroupSpec.from_json(text) if text else None
-            self._groups[lane, group] = (spec, f"{spec.project_key} {spec.field_key}") if spec else None
+            self._groups[lane, group] = _Group(spec, self._columns(spec)) if spec else None
         return self._groups[lane, group]
 
+    def _columns(self, spec: GroupSpec) -> frozenset[str] | None:
+        """As it was sent; and as it is meant, if it was sent by a name."""
+        sent = f"{spec.project_key} {spec.field_key}"
+        meant = self._meaning(spec)
+        if meant is None:
+            return frozenset({sent}) if spec.field_key in SYSTEM_FIELDS else None
+        return frozenset({sent, " ".join(meant)})
 
-def _failed(outcome: str | None, code: str | None) -> bool:
-    if outcome is None or outcome[0] != OutcomeLetter.FAILED:
-        return False
-    return code in (None, _code(outcome[1:]))
+    def _meant(self, spec: GroupSpec | None) -> GroupSpec | None:
+        if spec is None or (meant := self._meaning(spec)) is None:
+            return None
+        return replace(spec, project_key=meant[0], field_key=meant[1])
+
+
+def _failed(outcome: str, code: str | None) -> bool:
+    return outcome[0] == OutcomeLetter.FAILED and code in (None, _code(outcome[1:]))
 
 
 def _stands(outcome: str | None) -> bool:

@@ -1,0 +1,82 @@
+"""Which cells the words of an intent mean, by what the workers looked up last. Asks the remote system nothing."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from pydantic import TypeAdapter
+from redis import Redis
+
+from feishu_batch.intents import is_real_project_key
+from worker.catalogue.lane import Fields
+from worker.catalogue.lookup import Known, Shelf
+from worker.catalogue.models import Catalogue, RefusedError
+from worker.catalogue.naming import field_called
+from worker.catalogue.unresolved import is_own_key
+
+T = TypeVar("T")
+
+
+class Words(Protocol):
+    """The part of an intent that says where it writes: by keys, or by names."""
+
+    @property
+    def project_key(self) -> str: ...
+    @property
+    def work_item_type_key(self) -> str: ...
+    @property
+    def field_key(self) -> str: ...
+
+
+# (project key, field key) that an intent's words mean; None where nobody can say for sure.
+Meaning = Callable[[Words], tuple[str, str] | None]
+
+
+def keys_only(words: Words) -> tuple[str, str] | None:
+    """Without any knowledge: keys mean themselves."""
+    is_sure = is_real_project_key(words.project_key) and is_own_key(words.field_key)
+    return (words.project_key, words.field_key) if is_sure else None
+
+
+def as_written(words: Words) -> tuple[str, str]:
+    """For FEISHU_BATCH_CATALOGUE=off: all words are sent as they stand."""
+    return words.project_key, words.field_key
+
+
+class Meanings:
+    """`keys`: lane → `Lane.key`. Kept for the life of this object, since thousands of intents use the same words."""
+
+    def __init__(self, redis: Redis, keys: Mapping[str, Callable[[str], str]]) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._fields: dict[str, Catalogue | None] = {}
+        self._spaces: dict[str, str | None] = {}
+
+    def meaning(self, words: Words) -> tuple[str, str] | None:
+        project_key = self._project_key(words.project_key)
+        if project_key is None:
+            return None
+        catalogue = self._catalogue(f"{project_key} {words.work_item_type_key}")
+        if catalogue is not None:
+            try:
+                return project_key, field_called(catalogue, words.field_key).key
+            except RefusedError:  # unknown there, or ambiguous
+                pass
+        return (project_key, words.field_key) if is_own_key(words.field_key) else None
+
+    def _project_key(self, word: str) -> str | None:
+        if is_real_project_key(word):
+            return word
+        if word not in self._spaces:
+            self._spaces[word] = self._shelved(f"space:{word}", TypeAdapter(Known[str]))
+        return self._spaces[word]
+
+    def _catalogue(self, name: str) -> Catalogue | None:
+        if name not in self._fields:
+            fields = self._shelved(f"catalogue:{name}", TypeAdapter(Known[Fields]))
+            self._fields[name] = Catalogue(fields) if fields else None
+        return self._fields[name]
+
+    def _shelved(self, name: str, shape: TypeAdapter[Known[T]]) -> T | None:
+        """The newest of what the lanes know."""
+        found = [Shelf(self._redis, key, shape).get([name]).get(name) for key in self._keys.values()]
+        return max((one for one in found if one), key=lambda one: one.at).value if any(found) else None
