@@ -177,14 +177,15 @@ def _result(intent_id: str, record: Mapping[str, str], outcomes: Mapping[str, st
         intent_id=intent_id,
         state=progress.state(),
         counts=progress.counts(),
-        failed=_failed_items(record, outcomes),
+        failed=failed_items(record, outcomes),
         requests=int(record.get(RecordField.REQUESTS) or 0),
         enqueued_at=_iso(record.get(RecordField.ENQUEUED_AT_MS)),
         completed_at=_iso(record.get(RecordField.COMPLETED_AT_MS)),
     )
 
 
-def _failed_items(record: Mapping[str, str], outcomes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def failed_items(record: Mapping[str, str], outcomes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Item id → code and reason, of an intent that has ended or goes on."""
     if refused := record.get(RecordField.REFUSED):
         reason = _reason(refused)
         return {item: reason for item in record.get(RecordField.ITEMS, "").split(",") if item}

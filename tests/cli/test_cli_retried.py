@@ -7,7 +7,7 @@ import time
 import pytest
 
 from worker.ledger.reading import Reading
-from worker.web.recent_failures import LOOK_AT_RETRIES, RecentFailures
+from worker.operating.recent_failures import LOOK_AT_RETRIES, RecentFailures
 
 
 @pytest.fixture

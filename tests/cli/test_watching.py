@@ -2,7 +2,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from feishu_batch.keys import IntentKeys
-from worker.operating.views import Failures
+from worker.operating.failures import Failures
 from worker.operating.watching import Listed, Watch
 
 
@@ -49,12 +49,12 @@ def refusal(log_id, code="20050"):
 
 def test_failures_are_grouped_by_reason_whichever_request_failed_for_it():
     failures, others = Failures(), Failures()
-    failures.add(
+    failures.add_items(
         "a", {"1": refusal("b9a1"), "2": refusal("b9a1"), "3": {"code": "x", "reason": "only the log (log id 1)"}}
     )
-    others.add("b", {"4": refusal("07c4"), "5": {"code": "x", "reason": "only the log (log id 2)"}})
+    others.add_items("b", {"4": refusal("07c4"), "5": {"code": "x", "reason": "only the log (log id 2)"}})
     assert next(group.reason for group in others.groups()) == refusal("07c4")["reason"]  # all of one request: whole
-    failures.join(others)
+    failures.join_all(others)
     assert [(group.count, group.reason) for group in failures.groups()] == [
         (3, "Value Is Wrong (code 20050)"),
         (2, "only the log"),

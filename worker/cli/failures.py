@@ -11,7 +11,7 @@ from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, first_few, iso, print_json, some, table
 from worker.cli.session import open_session
-from worker.operating.views import FailureGroup, FailureReport, failure_report
+from worker.operating.failures import FailureGroup, FailureReport, failure_report
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SINCE = re.compile(r"(\d{1,6})([smhd])")
@@ -19,24 +19,23 @@ _SINCE = re.compile(r"(\d{1,6})([smhd])")
 
 @click.command("failures", short_help="Show what failed, grouped by reason.")
 @click.option(
-    "--since", metavar="DURATION", help="Only what ended since then: 30m, 12h, 7d. Default: all that is kept."
+    "--since", metavar="DURATION", help="Only what failed since then: 30m, 12h, 7d. Default: all that is kept."
 )
 @click.option(
     "--limit",
-    type=click.IntRange(1, 100_000),
-    default=1000,
-    show_default=True,
-    help="Look at the newest so many intents.",
+    type=click.IntRange(1),
+    help="Look only at the newest so many intents with failed items. Default: all.",
 )
 @lane_option
 @json_option
-def failures(since: str | None, limit: int, lane: str | None, as_json: bool) -> int:
+def failures(since: str | None, limit: int | None, lane: str | None, as_json: bool) -> int:
     """Show the items that failed, grouped by reason, the most frequent reason first.
 
     Example:
       feishu-batch failures --since 24h
 
-    Items of which a retry has succeeded are left out. It looks at intents that have ended; `feishu-batch show` lists the items of one intent, also while it is under way.
+    Items of which a retry has succeeded are left out. Items of intents that are still under way count as soon as they have failed;
+    `feishu-batch show` lists the items of one intent. Canceled and expired items are no failures.
     It reads Redis only, and needs no credentials.
 
     Exit codes: 0 shown, whether anything failed or not; 2 wrong use; 3 Redis cannot be reached.
@@ -61,14 +60,16 @@ def failures(since: str | None, limit: int, lane: str | None, as_json: bool) -> 
 def _print(out: Console, report: FailureReport) -> None:
     groups, mended = report.failures.groups(), report.failures.mended
     since = f"{some(mended, 'item')} that failed {'has' if mended == 1 else 'have'} succeeded since, by a retry"
-    if not groups:
-        out.print(f"nothing failed that is open; {since}" if mended else "nothing failed")
-        return
-    out.print(table(("items", "code", "reason", "first items", "first intent"), map(_row, groups)))
-    if mended:
+    if groups:
+        out.print(table(("items", "code", "reason", "first items", "first intent"), map(_row, groups)))
+    if groups and mended:
         out.print(f"Left out: {since}.")
     if report.is_cut:
-        out.print(f"… of the newest {some(report.intents, 'intent')}; give a larger --limit for more")
+        newest = f"the newest {some(report.intents, 'intent')} with failed items"
+        looked = f"… of {newest}" if groups else f"No failure is open of {newest}: {since}"
+        out.print(f"{looked}; there are more: give a larger --limit, or none", soft_wrap=True)
+    elif not groups:
+        out.print(f"nothing failed that is open; {since}" if mended else "nothing failed")
 
 
 def seconds_of(text: str) -> float:

@@ -8,7 +8,7 @@ from rich.console import Console
 from worker.cli.output import first_few, some, table
 from worker.importing.put import Put
 from worker.importing.row import Rejected
-from worker.operating.views import FailureGroup
+from worker.operating.failures import FailureGroup
 from worker.operating.watching import Totals, counts_of
 
 LISTED = 1000  # rejected rows that are kept; the rest is only counted

@@ -35,7 +35,7 @@ SHOWN = 20
     "--reason", metavar="CODE", help="Only items that failed with this code, as `feishu-batch failures` shows it."
 )
 @click.option("--field", metavar="KEY", help="Only changes of this field.")
-@click.option("--since", metavar="DURATION", help="Only intents that ended since then: 30m, 12h, 7d.")
+@click.option("--since", metavar="DURATION", help="Only intents of which an item failed since then: 30m, 12h, 7d.")
 @click.option("--all", "everything", is_flag=True, help="All that failed and is kept.")
 @click.option(
     "--even-if-overtaken", is_flag=True, help="Also items whose field was changed later: this may undo that change."

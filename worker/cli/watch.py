@@ -22,11 +22,14 @@ from worker.cli.output import console, duration, iso, some, table, trouble_json
 from worker.cli.session import Session, open_session
 from worker.ledger.trouble import Trouble
 from worker.ledger.vitals import vitals
-from worker.operating.views import FailureGroup, InboxView, LaneView, Use, failure_report, inbox_view, lane_view
+from worker.operating.recent_failures import HOUR, RecentFailures, Summary
+from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view
 
 BATCHES, REASONS = 6, 4  # that are shown
-RECENT_FAILURES, LOOKED_AT = 3600.0, 200  # seconds; intents
 PATIENCE = 60.0  # seconds without an answer of Redis
+
+
+NOTHING_FAILED = Summary(since=0.0, groups=(), is_cut=False, is_counting=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class LaneLook:
 
     view: LaneView
     use: float | None = None
-    failures: tuple[FailureGroup, ...] = ()
+    failures: Summary = NOTHING_FAILED
     troubles: tuple[tuple[Trouble, float], ...] = ()
 
 
@@ -49,6 +52,7 @@ class Watcher:
     def __init__(self, session: Session, lane: str | None) -> None:
         self._session = session
         self._lanes = session.chosen_lanes(lane)
+        self._failures = RecentFailures(session.reading, HOUR)
         self._use = {one.name: Use(session.settings.slot_seconds) for one in self._lanes}
 
     def look(self) -> Picture:
@@ -58,9 +62,9 @@ class Watcher:
             view = lane_view(reading, one)
             use = self._use[one.name]
             use.note(view.figures.now, view.figures.slots_taken)
-            report = failure_report(reading, one.name, view.figures.now - RECENT_FAILURES, LOOKED_AT)
+            failures = self._failures.look(one.name, view.figures.now)
             troubles = vitals(self._session.redis, one.prefix).troubles
-            seen.append(LaneLook(view, use.share, tuple(report.failures.groups()[:REASONS]), troubles))
+            seen.append(LaneLook(view, use.share, failures, troubles))
         return Picture(inbox_view(reading), tuple(seen))
 
 
@@ -163,9 +167,15 @@ def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
         if view.recent:
             rows = [_batch(view, batch) for batch in view.recent[:BATCHES]]
             parts.append(table(("batch", "fill", "failed", "took", "ago"), rows))
-        if one.failures:
-            reasons = [(group.count, group.code or "", group.reason or "") for group in one.failures]
+        if one.failures.groups:
+            reasons = [(group.count, group.code or "", group.reason or "") for group in one.failures.groups[:REASONS]]
             parts.append(table(("failed", "code", "reason (last hour)"), reasons))
+        if len(one.failures.groups) > REASONS:
+            parts.append(
+                f"… and {some(len(one.failures.groups) - REASONS, 'more reason')}: feishu-batch failures --since 1h"
+            )
+        if not one.failures.is_whole:
+            parts.append("more intents failed in the last hour than are counted here: feishu-batch failures --since 1h")
     return Group(*parts)
 
 
@@ -190,7 +200,10 @@ def _lane_json(look: LaneLook) -> dict[str, Any]:
         "longest_wait": None if view.longest_wait is None else round(view.longest_wait, 1),
         "requests_left": view.requests_left,
         "open_jobs": view.counts.open_jobs,
-        "failed_last_hour": [{"code": one.code, "reason": one.reason, "count": one.count} for one in look.failures],
+        "failed_last_hour": [
+            {"code": one.code, "reason": one.reason, "count": one.count} for one in look.failures.groups
+        ],
+        "failed_last_hour_is_whole": look.failures.is_whole,
     }
 
 
@@ -200,7 +213,7 @@ def lines(picture: Picture | None) -> list[str]:
         return ["Redis does not answer …"]
     told = []
     for look in picture.lanes:
-        failed = sum(one.count for one in look.failures)
+        failed = f"{'' if look.failures.is_whole else 'at least '}{look.failures.count}"
         troubles = "".join(f" · {trouble.in_words(look.view.pause)}" for trouble, _ in look.troubles)
         inbox = picture.inbox.intents
         told.append(f"{_line(look.view, look.use)} · inbox {inbox} · {failed} failed in the last hour{troubles}")

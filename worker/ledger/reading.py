@@ -10,6 +10,7 @@ from feishu_batch.keys import FrontKeys, IntentKeys, RecordField
 
 T = TypeVar("T")
 CHUNK = 500  # commands or fields per round trip: the server answers others in between
+PAGE = 5000  # numbers that are read at once
 COUNTS = (
     RecordField.INTENT_ID,
     RecordField.TOTAL,
@@ -106,12 +107,24 @@ class Reading:
         text = self._redis.hget(place.record, RecordField.ITEMS)
         return text.split(",") if text else []
 
-    def ended_badly(self, lane: str, since: float, limit: int) -> list[int]:
-        """Numbers of intents that ended since then with an item that did not succeed, newest first."""
-        since_ms = "-inf" if since <= 0 else round(since * 1000)
-        key = f"{self._lane(lane)}ended:failed"
-        found = self._redis.zrange(key, "+inf", since_ms, byscore=True, desc=True, offset=0, num=limit)
-        return [int(number) for number in found]
+    def failed(self, lane: str, since: float) -> Iterator[list[tuple[int, int]]]:
+        """Intents of which an item failed since then, open ones too: (number, when the newest of them failed (ms)), newest first.
+
+        Some thousand at a time. What fails while they are read is left to the next look.
+        """
+        key, since_ms = f"{self._lane(lane)}failures", "-inf" if since <= 0 else round(since * 1000)
+        until, seen = "+inf", set[str]()
+        while True:
+            page = self._redis.zrange(
+                key, until, since_ms, byscore=True, desc=True, offset=0, num=PAGE + len(seen), withscores=True
+            )
+            found = [(number, int(moment)) for number, moment in page if number not in seen]
+            if not found:
+                return
+            yield [(int(number), moment) for number, moment in found]
+            last = found[-1][1]
+            until = str(last)
+            seen = {number for number, moment in page if int(moment) == last}
 
     # --- changes --------------------------------------------------------------------------------------------------
 

@@ -13,8 +13,6 @@ from worker.operating.meanings import Meanings, as_written
 from worker.operating.retry_decision import Decision, Failure, Why, chosen, decide, new_intent
 from worker.operating.retrying import Retry
 
-MOST = 100_000  # failed intents that are looked at
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -98,11 +96,11 @@ def _selected(
 ) -> list[tuple[str, int]]:
     """Lane and number. Without a time, named intents need not have ended."""
     if not intents:
-        return _ended(session, names, since_at or 0.0)
+        return _with_failures(session, names, since_at or 0.0)
     named = _of_intents(session, intents, names)
     if since_at is None:
         return named
-    recent = set(_ended(session, names, since_at))
+    recent = set(_with_failures(session, names, since_at))
     return [place for place in named if place in recent]
 
 
@@ -116,5 +114,6 @@ def _of_intents(session: Session, intents: Sequence[str], names: Sequence[str]) 
     return list(dict.fromkeys(places))
 
 
-def _ended(session: Session, names: Sequence[str], since_at: float) -> list[tuple[str, int]]:
-    return [(name, number) for name in names for number in session.reading.ended_badly(name, since_at, MOST)]
+def _with_failures(session: Session, names: Sequence[str], since_at: float) -> list[tuple[str, int]]:
+    pages = ((name, page) for name in names for page in session.reading.failed(name, since_at))
+    return [(name, number) for name, page in pages for number, _ in page]

@@ -1,24 +1,17 @@
-"""What the ledger looks like at a moment: a lane at a glance, and what failed. Reads only."""
+"""What the ledger looks like at a moment: a lane at a glance. Reads only."""
 
 import json
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from feishu_batch.keys import IntentKeys
-from feishu_batch.results import view_of_record
 from worker.ledger.lane import Lane
 from worker.ledger.reading import LaneFigures, Reading
 from worker.ledger.records import LaneCounts
-from worker.operating.retried import Retries, retries_of
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 
 MOST_GROUPS = 2000  # counted one by one; each further ready group counts as one request
-NAMED_ITEMS = 10  # per reason
 MINUTE = 60.0
-_OF_ONE_REQUEST = re.compile(r", log id [^,)]*| \(log id [^)]*\)")  # of a reason: another one each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,85 +92,3 @@ def lane_view(reading: Reading, lane: Lane) -> LaneView:
     figures = reading.figures(lane.name, MOST_GROUPS)
     recent = tuple(json.loads(text) for text in figures.recent)
     return LaneView(lane.name, lane.paused(), lane.counts(), figures, recent)
-
-
-@dataclass(slots=True)
-class FailureGroup:
-    """Items that failed for the same reason. `items`: the first few, each with its intent's id."""
-
-    code: str | None
-    reason: str | None
-    count: int = 0
-    items: list[tuple[str, str]] = field(default_factory=list)
-
-
-class Failures:
-    """Collects failed items by reason, whichever request failed for it; keeps a bounded number of their names."""
-
-    def __init__(self) -> None:
-        self._groups: dict[tuple[Any, Any], FailureGroup] = {}
-        self.mended = 0  # items that failed and are not counted, since a retry of them has succeeded
-
-    def add(self, intent_id: str, failed: Mapping[str, Mapping[str, Any]]) -> None:
-        for item, why in failed.items():
-            group = self._group(why["code"], why["reason"])
-            group.count += 1
-            if len(group.items) < NAMED_ITEMS:
-                group.items.append((item, intent_id))
-
-    def join(self, others: "Failures") -> None:
-        self.mended += others.mended
-        for other in others.groups():
-            group = self._group(other.code, other.reason)
-            group.count += other.count
-            group.items += other.items[: NAMED_ITEMS - len(group.items)]
-
-    def _group(self, code: str | None, reason: str | None) -> FailureGroup:
-        same = _OF_ONE_REQUEST.sub("", reason) if reason else reason
-        group = self._groups.setdefault((code, same), FailureGroup(code, reason))
-        if group.reason != reason:
-            group.reason = same
-        return group
-
-    def groups(self) -> list[FailureGroup]:
-        """The most frequent reason first."""
-        return sorted(self._groups.values(), key=lambda group: -group.count)
-
-    def count(self) -> int:
-        return sum(group.count for group in self._groups.values())
-
-
-@dataclass(frozen=True, slots=True)
-class FailureReport:
-    intents: int  # that were looked at
-    is_cut: bool  # there are more than the limit
-    failures: Failures
-
-
-def failure_report(reading: Reading, lane: str, since: float, limit: int) -> FailureReport:
-    """Items of the newest `limit` intents that ended badly since then (unix seconds)."""
-    numbers = reading.ended_badly(lane, since, limit + 1)
-    looked_at = [reading.place_of(lane, number) for number in numbers[:limit]]
-    failures = Failures()
-    for place, record in zip(looked_at, reading.counts(looked_at), strict=True):
-        if record:
-            collect(reading, [(record["id"], place, record)], failures)
-    return FailureReport(len(looked_at), len(numbers) > limit, failures)
-
-
-def collect(reading: Reading, ended: Sequence[tuple[str, IntentKeys, Mapping[str, str]]], failures: Failures) -> None:
-    """Add the failed items of ended intents, (id, place, counters), less those of which a retry has succeeded."""
-    bad = [entry for entry in ended if int(entry[2].get("fl") or 0)]
-    retries = Retries(reading, (id_ for _, _, record in bad for id_ in retries_of(record)))
-    found = []
-    for (intent_id, place, record), outcomes in zip(bad, reading.outcomes([place for _, place, _ in bad]), strict=True):
-        told = dict(record)
-        if "er" in told:
-            told["it"] = ",".join(reading.items(place))
-        view = view_of_record(intent_id, place, told, outcomes)
-        if view.result:
-            found.append((intent_id, view.result.failed, retries.succeeded(retries_of(record))))
-    for intent_id, failed, mended in found:  # only when everything was read: a repeat must not add anything twice
-        left = {item: why for item, why in failed.items() if item not in mended}
-        failures.add(intent_id, left)
-        failures.mended += len(failed) - len(left)

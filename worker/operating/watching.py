@@ -9,7 +9,7 @@ from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import IntentView, view_of_record
 from worker.ledger.reading import Reading
 from worker.operating.details import WHY_NOT_SENT, ended_item
-from worker.operating.views import Failures, collect
+from worker.operating.failures import Failures, collect
 
 _COUNTED = ("accepted", "in_flight", "succeeded", "failed", "superseded", "canceled", "expired")
 _NOTHING = (0,) * len(_COUNTED)
@@ -113,7 +113,7 @@ class Watch:
         not_sent = self._not_sent(ended)
         collect(self._reading, [one for one in ended if not self._is_old(one[2])], self.failures)
         collect(self._reading, [one for one in ended if self._is_old(one[2])], self.failed_before)
-        self.not_sent.join(not_sent)
+        self.not_sent.join_all(not_sent)
         self._next += len(places)
         for place, intent_id in zip(places, ids, strict=True):
             if intent_id in views and self._note(place, views[intent_id]):
@@ -129,7 +129,7 @@ class Watch:
         for (intent_id, _, _), outcomes in zip(cut, self._reading.outcomes([one[1] for one in cut]), strict=True):
             items = [ended_item(item, outcome) for item, outcome in outcomes.items()]
             told = {str(i.item): {"code": i.state.value, "reason": WHY_NOT_SENT.get(i.state)} for i in items}
-            found.add(intent_id, {item: why for item, why in told.items() if why["reason"]})
+            found.add_items(intent_id, {item: why for item, why in told.items() if why["reason"]})
         return found
 
     def _is_old(self, record: Mapping[str, str]) -> bool:

@@ -11,10 +11,11 @@ from worker.ledger.current import Current, IntentRow, OpenBatch, Subject
 from worker.ledger.lane import Lane
 from worker.ledger.trouble import Trouble
 from worker.ledger.vitals import vitals
+from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
+from worker.operating.recent_failures import RecentFailures
 from worker.operating.retry_decision import VALUE_NOT_KEPT
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
 from worker.remote.client import MAX_ITEMS_PER_BATCH
-from worker.web.recent_failures import RecentFailures
 
 Section = Any  # JSON
 
@@ -70,7 +71,7 @@ class Snapshots:
             "jobs": [_job(name, one, subjects) for name, found in batches.items() for one in found],
             "recent": {view.lane: [_settled(view.lane, b, subjects) for b in view.recent[:BATCHES]] for view in views},
             "intents": {"rows": [_intent(row, subjects) for row in intents], "not_ended": not_ended},
-            "failures": {**self._failed(self._lanes, now), "going_on": sum(map(_failed_so_far, intents))},
+            "failures": self._failed(self._lanes, now),
         }
 
     def _lane(self, view: LaneView, inbox: InboxView, troubles: tuple[tuple[Trouble, float], ...]) -> Section:
@@ -108,8 +109,9 @@ class Snapshots:
         return {
             "since": min(one.since for one in seen.values()),
             "is_cut": any(one.is_cut for one in seen.values()),
+            "most": FAILED_INTENTS,
             "is_counting": any(one.is_counting for one in seen.values()),
-            "total": sum(group.count for one in seen.values() for group in one.groups),
+            "total": sum(one.count for one in seen.values()),
             "groups": [
                 {
                     "lane": name,
@@ -132,10 +134,6 @@ def _interest(row: IntentRow) -> tuple[int, float, int]:
     if row.view.state is IntentState.OPEN:
         return 1, row.view.number, 0
     return 2, -(row.ended_at or 0.0), -row.view.number
-
-
-def _failed_so_far(row: IntentRow) -> int:
-    return row.view.progress.failed if row.view.state is IntentState.OPEN else 0
 
 
 def _intent(row: IntentRow, subjects: dict[tuple[str, str], Subject]) -> Section:

@@ -30,13 +30,12 @@ function render() {
   $("intents-more").hidden = intents.rows.length <= FEW;
   put($("intents-more"), isLong ? "Show fewer" : `Show ${n(intents.rows.length - FEW)} more`);
   put($("intents-cut"), cut > 0 ? `${n(cut)} more that wait are not listed; find one by its id.` : "");
-  list($("failures"), failures.groups, (group) => `${group.lane} ${group.code} ${group.reason}`, failureRow, "No intent that has ended has failures.");
+  list($("failures"), failures.groups, (group) => `${group.lane} ${group.code} ${group.reason}`, failureRow, nothingFailed(failures));
   put($("failures-aside"), failures.total ? some(failures.total, "item") : "");
   put($("failures-cut"), [
     failures.is_counting ? "Still counting." : "",
-    failures.going_on ? `${some(failures.going_on, "item")} of intents that go on failed already; click on the intent to see why.` : "",
     failures.more ? `${some(failures.more, "more reason")} not listed; see: feishu-batch failures --since 24h` : "",
-    failures.is_cut ? "Only the newest failed intents are counted here." : "",
+    failures.is_cut ? `Only the newest ${n(failures.most)} intents with failures of a lane are counted here; all: feishu-batch failures --since 24h` : "",
   ].filter(Boolean).join(" "));
   list($("jobs"), jobs, (job) => `${job.lane} ${job.batch}`, jobRow, "No job is open.");
   const open = lanes.reduce((sum, lane) => sum + lane.open_jobs + lane.checks + lane.due, 0);
@@ -44,6 +43,11 @@ function render() {
   put($("jobs-cut"), open > jobs.length ? `${n(open - jobs.length)} more are not listed.` : "");
   const last = Object.entries(recent).flatMap(([lane, found]) => found.map((one) => ({ lane, ...one })));
   list($("recent"), last.sort((a, b) => b.at - a.at).slice(0, 10), (one) => `${one.lane} ${one.batch}`, batchRow, "No batch was settled yet.");
+}
+
+function nothingFailed(failures) {
+  if (failures.is_counting) return "Some failed; they are being counted.";
+  return failures.is_cut ? "Of the newest ones, a retry has succeeded." : "Nothing failed, or a retry of it has succeeded.";
 }
 
 function title() {
