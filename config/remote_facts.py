@@ -37,8 +37,9 @@ class RemoteFacts(BaseModel):
         f'{{"10429": "rate_limit"}}. Classes: {", ".join(ErrorClass)}.',
     )
     transient_texts: Words = Field(
-        ("please try again later", "read/write db"),
-        description="Texts that mark an error of class by_text (50006) as not executed. Compared without case.",
+        ("please try again later",),
+        description="Texts that mark an error of class by_text (50006) as not executed. Compared without case. "
+        "On a write, only an answer that proves it is believed: HTTP 2xx or 4xx, without a word of a time-out or the database.",
     )
     missing_item_codes: Codes = Field(
         (30005,), description="Codes by which a read-back says that an item of the call does not exist."

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from sandbox import control, errors, reads, writes
 from sandbox.core import Call, Sandbox
 from sandbox.errors import Reason, RefusedError
-from sandbox.faults import AFTER, BEFORE, Rule
+from sandbox.faults import AFTER, BEFORE, DEFAULT_HANG, DEFAULT_LATENESS, Rule
 
 Handler = Callable[[Sandbox, Call], Any]
 HttpEndpoint = Callable[[Request], Awaitable[Response]]
@@ -114,7 +114,7 @@ def _answer(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
         return prevented
     response = _execute(sandbox, endpoint, call)
     fault = sandbox.faults.draw(endpoint.name, AFTER) if response.status_code == OK else None
-    return _disturbance(sandbox, fault) if fault else response
+    return _disturbance(sandbox, endpoint, fault) if fault else response
 
 
 def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None:
@@ -131,11 +131,14 @@ def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None
         if call.plugin:
             sandbox.door.take_back(endpoint.name, call.plugin, call.at)
         return _count(sandbox, endpoint, errors.RATE_LIMIT)
-    if fault.code is not None:
-        return _count(sandbox, endpoint, errors.by_code(fault.code))
+    if fault.name == "refuse":
+        return _count(sandbox, endpoint, errors.by_code(fault.code or 0, fault.status))
     if fault.name == "try_later":
-        return _count(sandbox, endpoint, errors.TRY_LATER)
-    return _disturbance(sandbox, fault)
+        reason = errors.TRY_LATER
+        return _count(sandbox, endpoint, reason._replace(http_status=fault.status or reason.http_status))
+    if fault.name == "error_late" and endpoint.name == "batch_update":
+        writes.carry_out_later(sandbox, call, DEFAULT_LATENESS if fault.seconds is None else fault.seconds)
+    return _disturbance(sandbox, endpoint, fault)
 
 
 def _execute(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
@@ -161,13 +164,17 @@ def _check_headers(sandbox: Sandbox, call: Call) -> None:
         raise RefusedError(errors.USER_INACTIVE)
 
 
-def _disturbance(sandbox: Sandbox, fault: Rule) -> Response:
+def _disturbance(sandbox: Sandbox, endpoint: Endpoint, fault: Rule) -> Response:
     kind = fault.name.partition("_")[0]
     if kind == "error":
-        return PlainTextResponse("upstream trouble", sandbox.faults.gateway_status(fault))
+        status = sandbox.faults.gateway_status(fault)
+        if fault.code is not None:
+            return _count(sandbox, endpoint, errors.by_code(fault.code, status))
+        return PlainTextResponse("upstream trouble", status)
     if kind == "garbage":
         return Response('{"err_code": 0, "data": {"task_', media_type="application/json")
-    return CutResponse(after=fault.seconds if kind == "hang" else 0.0)
+    longest = DEFAULT_HANG if fault.seconds is None else fault.seconds
+    return CutResponse(after=longest if kind == "hang" else 0.0)
 
 
 def _count(sandbox: Sandbox, endpoint: Endpoint, reason: Reason, message: str = "") -> Response:

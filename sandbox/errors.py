@@ -37,7 +37,7 @@ FIELD_NOT_WRITABLE = Reason(20083, 400, "Field Cannot Be Updated In This Mode")
 ITEM_NOT_FOUND = Reason(30005, 404, "Work Item Not Found")
 
 TOO_MANY_ITEMS = Reason(50006, 400, "ErrOAPIBatchUpdateOverLimit")
-TRY_LATER = Reason(50006, 500, "please try again later")
+TRY_LATER = Reason(50006, 400, "please try again later")
 
 
 class RefusedError(Exception):
@@ -48,8 +48,8 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-def by_code(code: int) -> Reason:
-    return Reason(code, 400, "Refused As Asked For")
+def by_code(code: int, http_status: int | None = None) -> Reason:
+    return Reason(code, http_status or 400, "Refused As Asked For")
 
 
 def refuse_by_code(code: int | None) -> None:

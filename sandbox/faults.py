@@ -9,13 +9,14 @@ from typing import Any
 # Name → what goes wrong. Before the request has any effect:
 BEFORE = {
     "spurious_429": "answered 429 with code 10429, although the request was not too fast",
-    "try_later": "answered 50006 'please try again later'",
+    "try_later": "answered 50006 'please try again later'; ,status=500 chooses the HTTP status",
     "token_loss": "every plugin token that was given out becomes unknown",
     "drop_before": "the connection is cut, nothing was done",
-    "error_before": "answered 502, 503 or 504, nothing was done; ,status=503 chooses",
+    "error_before": "answered 502, 503 or 504, nothing was done; ,status=503 chooses; with ,code=50007 in the API's own form",
     "garbage_before": "answered 200 with half of a JSON text, nothing was done",
     "hang_before": "no answer for 30 s, then the connection is cut, nothing was done; ,seconds=5 chooses",
-    "refuse": "answered with an error code that has to be given: batch_update:refuse=3x,code=20050",
+    "refuse": "answered with an error code that has to be given: batch_update:refuse=3x,code=20050; ,status=400 chooses",
+    "error_late": "as error_before, but a batch_update is carried out later: 10 s, or ,seconds=5",
 }
 # After it had its effect: the client does not get the answer.
 AFTER = {
@@ -35,8 +36,10 @@ JOB = {
 
 NAMES = {**BEFORE, **AFTER, **POLL, **JOB}
 EVERYWHERE = "*"
+WITH_A_CODE = ("refuse", "error_before", "error_after", "error_late")
 GATEWAY_ERRORS = (502, 503, 504)
-DEFAULT_HANG = 30.0
+DEFAULT_HANG = 30.0  # seconds
+DEFAULT_LATENESS = 10.0  # seconds
 
 
 class FaultError(ValueError):
@@ -51,8 +54,8 @@ class Rule:
     count: int | None = None  # for so many requests, then never again
     skip: int = 0  # requests that pass unharmed before a count begins
     code: int | None = None  # of refuse: the error code of the answer
-    status: int | None = None  # of error_*; default: one of 502, 503, 504
-    seconds: float = DEFAULT_HANG  # of hang_*
+    status: int | None = None  # of refuse and try_later, default 400; of error_*, default one of 502, 503, 504
+    seconds: float | None = None  # of hang_* and error_late
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -61,8 +64,8 @@ class Rule:
             raise FaultError(f"The fault {self.name} needs either a probability or a count.")
         if self.name == "refuse" and self.code is None:
             raise FaultError("The fault refuse needs the code of its answer: batch_update:refuse=3x,code=20050.")
-        if self.name != "refuse" and self.code is not None:
-            raise FaultError(f"A code belongs to the fault refuse, and not to {self.name}.")
+        if self.code is not None and self.name not in WITH_A_CODE:
+            raise FaultError(f"A code belongs to one of the faults {', '.join(WITH_A_CODE)}, and not to {self.name}.")
 
     def fires(self, rng: random.Random) -> bool:
         if self.probability is not None:

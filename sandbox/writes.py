@@ -1,5 +1,7 @@
 """The endpoints that matter most: token, batch_update, task_result."""
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from sandbox import errors, values
@@ -36,6 +38,13 @@ def batch_update(sandbox: Sandbox, call: Call) -> dict[str, Any]:
         sandbox.idems.add(idem)
     job = _start_job(sandbox, call, update)
     return {"task_id": job.task_id}
+
+
+def carry_out_later(sandbox: Sandbox, call: Call, seconds: float) -> None:
+    """What a gateway gave up on is at work behind it: the job starts later, nobody was told its name, and a repeat is not known."""
+    unmarked = {**call.headers, "x-idem-uuid": ""}
+    with suppress(RefusedError):
+        batch_update(sandbox, replace(call, at=call.at + seconds, headers=unmarked))
 
 
 def task_result(sandbox: Sandbox, call: Call) -> dict[str, Any]:

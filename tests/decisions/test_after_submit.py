@@ -6,6 +6,8 @@ from factory import accepted, after_seconds, make_batch, make_policy
 from worker.ledger.records import BatchState, Outcome
 from worker.outcomes import after_submit
 from worker.outcomes.after_submit import MAX_REASKS
+from worker.remote.codes import REDIRECT_ADVICE, classify
+from worker.remote.envelope import Envelope
 from worker.remote.errors import (
     BatchRefused,
     IdempotencyClash,
@@ -129,6 +131,13 @@ def test_an_unknown_outcome_is_asked_again_with_the_same_uuid_a_few_times():
         assert (step.then, step.fields["reasks"]) == (BatchState.REASK, asked)
         step = after_reask(OutcomeUnknown("time-out"), reasks=asked)
     assert step.then is BatchState.CHECK
+
+
+@pytest.mark.parametrize("ask", [after_send, after_reask])
+def test_a_redirected_write_may_have_been_done_and_pauses_the_lane_with_the_address_to_put_right(ask):
+    step = ask(classify(Envelope(None, "no API answer"), 302, write=True))
+    assert (step.then, step.fields["stray"], step.settled) == (BatchState.CHECK, 1, {})
+    assert REDIRECT_ADVICE in step.pause
 
 
 # --- a repeat

@@ -66,6 +66,21 @@ def test_an_answer_that_was_lost_does_not_double_the_request(stack, fault):
     assert [touch["value"] for touch in cell["history"]] == ["first", "later"]
 
 
+@pytest.mark.parametrize("answer", ["status=504,code=50007", "status=502,code=10429", "status=503"])
+def test_what_a_gateway_says_was_not_executed_and_is_carried_out_late_ends_under_the_newer_value(stack, answer):
+    late = 0.7 * stack.settings.grace_seconds
+    stack.sandbox.set_faults(f"batch_update:error_late=1x,{answer},seconds={late}")
+    stack.client.enqueue_many([intent([1129], "older")])
+    wait_until(lambda: stack.sandbox.report()["faults"], 30, "the request arrived")
+    [newer] = stack.client.enqueue_many([intent([1129], "newer")])
+    assert newer.wait(20).ok
+    stack.wait_until_idle()
+    time.sleep(late)
+    [cell] = stack.sandbox.cells(item=1129)
+    values = [touch["value"] for touch in cell["history"]]
+    assert (values.count("older"), values[-1]) == (2, "newer")
+
+
 def troubles(stack):
     return vitals(stack.redis, stack.lane.prefix).troubles
 

@@ -1,5 +1,7 @@
 """Every way in which the outcome of a request can be unknown, from the request to the result, on a scripted remote system."""
 
+import threading
+import time
 from itertools import pairwise
 
 import pytest
@@ -75,6 +77,64 @@ def test_an_answer_that_cannot_be_read_is_no_answer(remote, pipeline, answer):
     remote.says("batch_update", (502 if b"html" in answer else 200, answer), CLASH)
     assert run(pipeline).ok
     assert len(set(uuids(remote))) == 1
+
+
+NOT_EXECUTED = {
+    "504, busy": (504, 50007, "busy"),
+    "503, busy": (503, 50005, "busy"),
+    "502, no token": (502, 10022, "Check Token Failed"),
+    "504, too fast": (504, 10429, "API Request Frequency Limit"),
+    "500, later": (500, 50006, "please try again later"),
+    "200, database": (200, 50006, "fail to read/write db"),
+    "400, database": (400, 50006, "RPC Call Error, read/write DB"),
+    "408, bad request": (408, 20006, "Invalid Param"),
+    "499, no access": (499, 10301, "Check Token Perm Failed"),
+    "502, no such space": (502, 1000052062, "Project Key Is Wrong"),
+    "307, no body": (307, None, ""),
+    "303, busy": (303, 50007, "busy"),
+}
+
+
+@pytest.mark.parametrize("repeat", ["is new", "clashes"])
+@pytest.mark.parametrize("answer", NOT_EXECUTED.values(), ids=NOT_EXECUTED)
+def test_a_write_that_is_carried_out_late_never_ends_over_a_newer_value(remote, pipeline, answer, repeat):
+    status, code, message = answer
+    body = b"" if code is None else {"err": {"code": code, "msg": message}, "err_code": code, "err_msg": message}
+    written = []
+    late = threading.Timer(0.6 * GRACE, lambda: written.append("old"))
+    later = []
+
+    def first(body_):
+        assert body_["after_field_value"] == "old"
+        later.extend(pipeline.client.enqueue_many([intent([1], "new")]))
+        late.start()
+        remote.says("batch_update", CLASH if repeat == "clashes" else write)
+        return status, body
+
+    def write(body_):
+        if not late.is_alive() or body_["after_field_value"] == "old":
+            remote.says("batch_update", write)
+        written.append(body_["after_field_value"])
+        return accepted("job")
+
+    def shown(_):
+        remote.says("batch_update", write)
+        return items({1: written[-1] if written else "before"})
+
+    remote.says("batch_update", first)
+    remote.says("query", shown)
+    [older] = pipeline.client.enqueue_many([intent([1], "old")])
+    deadline = time.monotonic() + 10
+    while not later or later[0].result() is None:
+        assert time.monotonic() < deadline, (later and later[0].view(), written)
+        pipeline.turn()
+        if pipeline.lane.lane.paused():
+            assert status < 400  # redirected: somebody has to look
+            pipeline.lane.lane.resume()
+    late.join()
+    assert later[0].result().ok
+    assert older.result() is not None
+    assert written[-1] == "new"
 
 
 def test_a_token_that_is_refused_in_between_makes_a_repeat_worthless(remote, pipeline):

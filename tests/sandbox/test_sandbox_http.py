@@ -166,7 +166,7 @@ def test_gateway_errors_garbage_and_false_limits_can_be_ordered(sandbox, api):
     sandbox.set_faults("spurious_429=1x", "try_later=1x")
     assert submit(api).json()["err_code"] == 10429
     later = submit(api)
-    assert (later.status_code, later.json()["err_msg"]) == (500, "please try again later")
+    assert (later.status_code, later.json()["err_msg"]) == (400, "please try again later")
     assert len(sandbox.report()["batches"]) == 1
     assert sandbox.violations()["total"] == 0
 

@@ -19,6 +19,7 @@ from worker.remote.errors import (
     IdempotencyClash,
     LaneStopped,
     NotExecuted,
+    OutcomeUnknown,
     RateLimited,
     RemoteError,
     SpaceRefused,
@@ -94,6 +95,8 @@ def _with_verdict(batch: Batch, error: RemoteError, policy: Policy) -> Step:
 
 
 def _after_unknown(batch: Batch, error: RemoteError, policy: Policy) -> Step:
+    if isinstance(error, OutcomeUnknown) and error.advice:  # asking again would meet the same
+        return replace(to_read_back(batch, policy, str(error)), slot="strike", pause=advice_of(error))
     asked = batch.number_field("reasks") + 1
     if isinstance(error, IdempotencyClash) or asked > MAX_REASKS:
         step = to_read_back(batch, policy, str(error))

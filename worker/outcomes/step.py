@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from worker.ledger.records import Batch, BatchState, Outcome
 from worker.pacing.spacing import Verdict
 from worker.remote.codes import RESTART, THE_CREDENTIALS, THE_USER_KEY
-from worker.remote.errors import LaneStopped, RemoteError, TokenRejected
+from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, TokenRejected
 
 MAX_TOKEN_REJECTIONS = 2  # in a row: renewed once, repeated once; then it is a configuration error
 # The same token again: its renewal failed or got lost. No proof against the credentials, but it must not go on for ever.
@@ -106,5 +106,5 @@ def why(error: RemoteError) -> dict[str, str | int]:
     return {"why": str(error)[:MAX_REASON]}
 
 
-def advice_of(error: LaneStopped) -> str:
+def advice_of(error: LaneStopped | OutcomeUnknown) -> str:
     return f"{error}. {error.advice}".strip() if error.advice else str(error)

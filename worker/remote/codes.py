@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from config.remote_facts import ErrorClass
+from worker.remote import evidence
 from worker.remote.envelope import Envelope
 from worker.remote.errors import (
     BatchRefused,
@@ -87,9 +88,11 @@ DEFAULT_RULES: Mapping[int, Rule] = MappingProxyType(
     | {code: Rule(ErrorClass.LANE, advice) for code, advice in _LANE_ADVICE.items()}
 )
 
-# Texts of the overloaded code 50006, in lower case (several restatements).
-TRANSIENT_TEXTS = ("please try again later", "read/write db")
+# Texts of the overloaded code 50006, in lower case (several restatements). "read/write db" is another of its harmless kinds
+# by the same restatements; but a database that failed while it wrote proves nothing (`evidence.DOUBTFUL_TEXTS`).
+TRANSIENT_TEXTS = ("please try again later",)
 DEFAULT_TABLE = ErrorTable(DEFAULT_RULES, TRANSIENT_TEXTS)
+CONTRADICTION = "the body of the answer says success and its HTTP status does not"
 OVERSIZE_TEXTS = ("overlimit", "over limit")
 
 _BUILDERS: Mapping[ErrorClass, Callable[..., RemoteError]] = {
@@ -99,7 +102,6 @@ _BUILDERS: Mapping[ErrorClass, Callable[..., RemoteError]] = {
     ErrorClass.SPACE: SpaceRefused,
     ErrorClass.BATCH: BatchRefused,
     ErrorClass.TRANSIENT: NotExecuted,
-    ErrorClass.UNKNOWN: OutcomeUnknown,
 }
 
 
@@ -121,8 +123,12 @@ def classify(
     table: ErrorTable = DEFAULT_TABLE,
     exchange: Exchange | None = None,
 ) -> RemoteError | None:
-    """The error that an answer stands for, or None for success. The body rules; the HTTP status only fills gaps."""
-    if envelope.code == 0:
+    """The error that an answer stands for, or None for success.
+
+    The body rules as far as the status lets it: what a gateway answers is nobody's word, and on a write every claim that
+    nothing was executed needs an answer that proves it (`evidence`).
+    """
+    if envelope.code == 0 and (evidence.may_accept(http_status) if write else not evidence.is_gateways(http_status)):
         return None
     details: dict[str, Any] = {
         "code": envelope.code,
@@ -133,30 +139,60 @@ def classify(
         "exchange": exchange,
     }
     rule = _rule(envelope, http_status, table)
-    return _build(_settled(rule.kind, envelope, table, write=write), rule.advice, envelope.message, details)
+    settle = _of_write if write else _of_read
+    kind = settle(rule.kind, envelope, http_status, table)
+    return _build(kind, rule.advice, envelope.message or CONTRADICTION, details)
 
 
 def _rule(envelope: Envelope, http_status: int, table: ErrorTable) -> Rule:
     if envelope.code is not None and envelope.code in table.rules:
         return table.rules[envelope.code]
+    if envelope.code == 0:
+        return Rule(ErrorClass.UNKNOWN)
     if http_status == HTTPStatus.TOO_MANY_REQUESTS:
         return Rule(ErrorClass.RATE_LIMIT)  # a gateway's; the API's own always carries a code
-    if HTTPStatus.MULTIPLE_CHOICES <= http_status < HTTPStatus.BAD_REQUEST:
+    if evidence.is_redirect(http_status):
         return Rule(ErrorClass.LANE, REDIRECT_ADVICE)
     if not envelope.is_readable or http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Rule(ErrorClass.UNKNOWN)
     return Rule(ErrorClass.ITEM)
 
 
-def _settled(kind: ErrorClass, envelope: Envelope, table: ErrorTable, *, write: bool) -> ErrorClass:
-    """The class once text and direction are taken into account. A read cannot leave anything half done."""
+def _of_read(kind: ErrorClass, envelope: Envelope, http_status: int, table: ErrorTable) -> ErrorClass:
+    """A read cannot leave anything half done: what is unknown of a write is only transient here."""
     if kind is ErrorClass.BY_TEXT:
-        kind = _by_text(f"{envelope.message} {envelope.inner_message}".lower(), table)
-    if kind is ErrorClass.TRANSIENT_READ:
-        return ErrorClass.BATCH if write else ErrorClass.TRANSIENT
-    if kind is ErrorClass.UNKNOWN and not write:
+        kind = _by_text(_texts(envelope), table)
+    if kind is ErrorClass.RATE_LIMIT:
+        return kind
+    if kind in (ErrorClass.TRANSIENT_READ, ErrorClass.UNKNOWN) or evidence.is_gateways(http_status):
         return ErrorClass.TRANSIENT
     return kind
+
+
+def _of_write(kind: ErrorClass, envelope: Envelope, http_status: int, table: ErrorTable) -> ErrorClass:
+    kind = _claimed(kind, envelope, table)
+    if kind in (ErrorClass.CLASH, ErrorClass.UNKNOWN):  # they do not claim that nothing was executed
+        return kind
+    inner = table.rules.get(envelope.inner_code or 0)
+    if inner is not None and _claimed(inner.kind, envelope, table) in (ErrorClass.CLASH, ErrorClass.UNKNOWN):
+        return _claimed(inner.kind, envelope, table)
+    if not evidence.may_refuse(http_status) or evidence.names_a_job(envelope):
+        return ErrorClass.UNKNOWN
+    has_rule = envelope.code in table.rules
+    if (kind is ErrorClass.TRANSIENT or not has_rule) and evidence.is_doubtful(_texts(envelope), table.transient_texts):
+        return ErrorClass.UNKNOWN
+    return kind
+
+
+def _claimed(kind: ErrorClass, envelope: Envelope, table: ErrorTable) -> ErrorClass:
+    """What the body says of a write."""
+    if kind is ErrorClass.BY_TEXT:
+        return _by_text(_texts(envelope), table)
+    return ErrorClass.BATCH if kind is ErrorClass.TRANSIENT_READ else kind
+
+
+def _texts(envelope: Envelope) -> str:
+    return f"{envelope.message} {envelope.inner_message}".lower()
 
 
 def _by_text(text: str, table: ErrorTable) -> ErrorClass:
@@ -172,4 +208,7 @@ def _build(kind: ErrorClass, advice: str, message: str, details: dict[str, Any])
         return LaneStopped(message, advice=advice or DEFAULT_ADVICE, **details)
     if kind is ErrorClass.ITEM:
         return BatchRefused(message, splittable=True, **details)
+    if kind is ErrorClass.UNKNOWN:
+        is_redirect = evidence.is_redirect(details["http_status"])
+        return OutcomeUnknown(message, advice=REDIRECT_ADVICE if is_redirect else "", **details)
     return _BUILDERS[kind](message, **details)

@@ -7,7 +7,7 @@ RemoteError
  ├ LaneStopped       credentials, permission or quota; pause the lane, keep every intent, show `advice`
  ├ SpaceRefused      this space or item type; fail its intents, the queue goes on
  ├ BatchRefused      a permanently bad request; `splittable`: one item may be at fault, so halve the batch and find it
- ├ NotExecuted       transient and certainly not executed; back off and retry
+ ├ NotExecuted       transient and certainly not executed (`worker.remote.evidence`), or a read; back off and retry
  ├ Withheld          ours, not the remote system's: not a byte left, because the leave to send was over; put it back
  └ OutcomeUnknown    may have been applied; find out before sending again
 
@@ -118,7 +118,11 @@ class Withheld(RemoteError):
 
 
 class OutcomeUnknown(RemoteError):
-    pass
+    """`advice`, where there is one: the lane has to pause as well, and this is what to do about it."""
+
+    def __init__(self, message: str, *, advice: str = "", **details: Any) -> None:
+        super().__init__(message, **details)
+        self.advice = advice
 
 
 ACCEPTED = "accepted"
