@@ -32,6 +32,7 @@ class Settings:
     seed: int = 0
     faults: Sequence[Rule] = ()
     missing_items_fail_query: bool = False
+    leaves_out_empty_fields: bool = False
 
 
 @dataclass(frozen=True)

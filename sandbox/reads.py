@@ -115,11 +115,13 @@ def _strings(body: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _told_item(sandbox: Sandbox, project: Project, item: Item, wanted: list[str]) -> dict[str, Any]:
-    """A field that never had a value is left out; a cleared one is null."""
+    """A field that never had a value is left out; a cleared one is null, or left out as well."""
     fields = []
     for field in project.fields_of(item.type_key):
         value = sandbox.present(project, item, field.key)
-        is_known = value is not None or (project.key, item.id, field.key) in sandbox.cells.values
+        is_known = value is not None or (
+            not sandbox.settings.leaves_out_empty_fields and (project.key, item.id, field.key) in sandbox.cells.values
+        )
         if is_known and (not wanted or field.key in wanted):
             shown = values.dressed(field, value)
             fields.append({"field_key": field.key, "field_type_key": field.type_as_told, "field_value": shown})

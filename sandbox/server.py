@@ -129,6 +129,7 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         seed=asked.seed,
         faults=[_rule(text) for text in asked.fault],
         missing_items_fail_query=asked.missing == "fail",
+        leaves_out_empty_fields=asked.cleared == "absent",
     )
     return Options(asked.host, asked.port, asked.exit_with_parent, load_world(asked.world), settings)
 
@@ -150,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--job-median", type=float, default=1.0, help="median of the seconds a job takes")
     add("--job-sigma", type=float, default=0.5, help="spread of a job's time (sigma of the log-normal distribution)")
     add("--missing", choices=("absent", "fail"), default="absent", help="what a query does about missing items")
+    add("--cleared", choices=("null", "absent"), default="null", help="how a query shows a field that was cleared")
     add(
         "--fault",
         action="append",

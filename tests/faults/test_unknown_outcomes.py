@@ -9,6 +9,8 @@ from model import intent
 from pipeline import SHORT, Pipeline
 from scripted_remote import DROP, StandIn, accepted, items, job, refused
 
+from sandbox.process import SandboxProcess
+
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 GRACE = SHORT["grace_seconds"]
 CLASH = refused(10430, "API Request Idempotent Limit")
@@ -249,6 +251,74 @@ def test_items_in_neither_list_are_read_back_and_only_what_does_not_show_is_sent
     remote.says("query", items({2: "new", 3: "old"}))
     assert run(pipeline, [1, 2, 3]).counts == {"succeeded": 3, "failed": 0}
     assert [one.body["work_item_ids"] for one in remote.requests("batch_update")] == [[1, 2, 3], [3]]
+
+
+# --- a field that the answer leaves out ---------------------------------------------------------------------------
+
+LEFT_OUT = {"err_code": 0, "data": [{"id": 1, "fields": []}]}
+EMPTY = items({1: None})
+
+
+@pytest.mark.parametrize(("mode", "value"), [("UPDATE", None), ("APPEND", []), ("REPLACE", None)])
+def test_a_lost_clear_is_sent_again_where_the_answer_leaves_the_field_out(remote, pipeline, mode, value):
+    remote.says("batch_update", DROP, CLASH, accepted("job-2"))
+    remote.says("query", LEFT_OUT)
+    more = {"update_mode": mode, **({"before_field_value": "old"} if mode == "REPLACE" else {})}
+    [handle] = pipeline.client.enqueue_many([intent([1], value, **more)])
+    assert pipeline.finish(handle)[0].ok
+    assert len(set(uuids(remote))) == 2, "the job of the second one has said that it is done"
+
+
+def test_a_clear_that_is_lost_each_time_ends_as_unknown(remote, pipeline):
+    remote.says("batch_update", DROP, CLASH, DROP, CLASH)
+    remote.says("query", LEFT_OUT)
+    [handle] = pipeline.client.enqueue_many([intent([1], None)])
+    assert pipeline.finish(handle)[0].failed["1"]["code"] == "outcome_unknown"
+    assert len(set(uuids(remote))) == SHORT["max_attempts"]
+
+
+def test_a_lost_clear_is_proven_by_a_field_that_is_there_and_empty(remote, pipeline):
+    remote.says("batch_update", DROP, CLASH)
+    remote.says("query", EMPTY)
+    [handle] = pipeline.client.enqueue_many([intent([1], None)])
+    assert pipeline.finish(handle)[0].ok
+    assert len(set(uuids(remote))) == 1
+
+
+def test_a_lost_clear_in_a_sandbox_that_leaves_out_empty_fields_is_sent_again(redis_url, prefix):
+    with SandboxProcess(
+        cleared="absent", window=0.02, job_median=0.02, faults=["batch_update:drop_after=1x"]
+    ) as sandbox:
+        pipeline = Pipeline(
+            redis_url.replace("/0", "/3"), prefix, sandbox.base_url, plugin_secret="any", catalogue="off"
+        )
+        [handle] = pipeline.client.enqueue_many([intent([1001], None)])
+        [result] = pipeline.finish(handle)
+        answers = sandbox.report()["endpoints"]
+    assert result.ok
+    [update] = [one for one in answers if one["endpoint"] == "batch_update"]
+    assert len(update["accepted"]) == 3, "the lost one, its repeat with the same UUID, and one that was sent anew"
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [({"after_field_value": None}, None), ({"after_field_value": "new"}, "not_stored")]
+)
+def test_a_verified_clear_is_not_denied_by_a_field_that_is_left_out(remote, redis_url, prefix, content, code):
+    remote.says("query", LEFT_OUT)
+    verifying = Pipeline(redis_url.replace("/0", "/3"), prefix, remote.base_url, verify="all")
+    [handle] = verifying.client.enqueue_many([intent([1], content["after_field_value"])])
+    [result] = verifying.finish(handle)
+    assert result.failed.get("1", {}).get("code") == code
+
+
+@pytest.mark.parametrize("verify", ["unknown", "all"])
+def test_a_replace_that_found_nothing_to_replace_has_succeeded_whether_it_is_verified_or_not(
+    remote, redis_url, prefix, verify
+):
+    remote.says("query", items({1: "another"}))
+    pipeline = Pipeline(redis_url.replace("/0", "/3"), prefix, remote.base_url, verify=verify)
+    [handle] = pipeline.client.enqueue_many([intent([1], "new", update_mode="REPLACE", before_field_value="old")])
+    assert pipeline.finish(handle)[0].ok
 
 
 # --- verification --------------------------------------------------------------------------------------------------

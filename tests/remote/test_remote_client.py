@@ -195,7 +195,7 @@ def query(remote, ids):
 def test_items_are_read_back_with_values_and_types():
     remote, calls = client(existing())
     item = query(remote, [5])[0]
-    assert (item.id, item.fields, item.types) == (5, {"f": 1}, {"f": "multi_select"})
+    assert (item.id, item.fields, item.types) == (5, {"f": 1, "name": "n"}, {"f": "multi_select", "name": "text"})
     assert calls[0]["path"] == "/open_api/p%20k/work_item/t%2Fy/query"
     assert calls[0]["body"] == {"work_item_ids": [5], "fields": ["f"]}
 

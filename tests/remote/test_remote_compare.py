@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.remote.compare import KIND_BY_TYPE, shows
+from worker.remote.compare import ABSENT, KIND_BY_TYPE, shows
 
 A, B, C = ({"value": letter, "label": letter.upper()} for letter in "abc")
 TREE = {"value": "a", "children": {"value": "b", "children": None}}
@@ -49,7 +49,18 @@ JSON = st.recursive(
         ("work_item_related_select", 12, None, False),
         ("work_item_related_select", None, 0, True),
         ("work_item_related_multi_select", [1, 2], [{"id": 2}, 1], True),
-        ("text", "x\n", "x", True),
+        ("text", "x", "x", True),
+        ("text", "x\n", "x", None),
+        ("text", " x", "x", None),
+        ("text", "a\r\nb", "a\nb", None),
+        ("text", "a b", "ab", None),
+        ("text", "x", "y", False),
+        ("text", "x", "X", False),
+        ("text", "", " ", None),
+        ("text", " ", "", None),
+        ("text", "  ", None, None),
+        ("email", "a@b.c ", "a@b.c", None),
+        ("user", "7000000000000000001 ", "7000000000000000001", None),
         ("text", "", None, True),
         ("text", "x", {"doc": 1}, None),
         ("link_cloud_doc", ["https://a"], ["https://a"], True),
@@ -84,10 +95,38 @@ def test_an_addition_shows_when_all_of_it_is_there(stored, expected):
         ([A], [A], [A], True),
         ([A], None, [C], True),
         ([A], None, [A], False),
+        ([A], [B], [C], None),  # it had nothing to take away
+        ([A], [B], None, None),
+        ([A], [B], ABSENT, None),
+        ([A], None, ABSENT, None),
+        ([A], [B], [A, C], False),
     ],
 )
 def test_a_replacement_shows_when_the_new_is_there_and_the_old_is_gone(before, after, stored, expected):
     assert shows("multi_select", "REPLACE", before, after, stored) is expected
+
+
+EMPTY = [None, "", [], {}]
+WANTED = {"select": A, "multi_select": [A], "tree_select": TREE, "text": "x", "number": 3, "bool": False, "user": "u1"}
+
+
+@pytest.mark.parametrize("mode", ["UPDATE", "APPEND", "REPLACE"])
+@pytest.mark.parametrize("after", [*EMPTY, *WANTED.values()], ids=repr)
+@pytest.mark.parametrize("kind", [None, *KIND_BY_TYPE])
+def test_a_field_that_is_left_out_proves_nothing(kind, mode, after):
+    assert shows(kind, mode, [A], after, ABSENT) is not True
+
+
+@pytest.mark.parametrize("after", EMPTY, ids=repr)
+@pytest.mark.parametrize("kind", [None, *KIND_BY_TYPE])
+def test_a_clear_is_proven_by_an_empty_field_and_not_denied_by_one_that_is_left_out(kind, after):
+    assert shows(kind, "UPDATE", None, after, None) is True
+    assert shows(kind, "UPDATE", None, after, ABSENT) is None
+
+
+@pytest.mark.parametrize(("kind", "after"), WANTED.items())
+def test_a_value_is_not_shown_by_a_field_that_is_left_out(kind, after):
+    assert shows(kind, "UPDATE", None, after, ABSENT) is False
 
 
 @settings(deadline=None)

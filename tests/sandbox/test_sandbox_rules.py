@@ -278,6 +278,14 @@ def test_a_query_shows_values_with_labels_and_leaves_out_what_is_missing():
     assert shown == {"priority": {"value": "option_2", "label": "P2"}, "field_3f6a90": None}
 
 
+def test_a_query_can_leave_out_what_was_cleared():
+    sandbox = a_sandbox(leaves_out_empty_fields=True)
+    result(sandbox, submit(sandbox, update([1001], "field_3f6a90", None)))
+    asked = {"work_item_ids": [1001], "fields": ["priority", "field_3f6a90"]}
+    [told] = reads.query_items(sandbox, call(asked, path={"project_key": "demo", "type_key": "story"}))
+    assert [f["field_key"] for f in told["fields"]] == ["priority"]
+
+
 def test_a_query_for_missing_items_can_fail_as_a_whole():
     sandbox = a_sandbox(missing_items_fail_query=True)
     asked = {"work_item_ids": [1001, 999999]}

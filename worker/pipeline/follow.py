@@ -20,7 +20,7 @@ from worker.pipeline.progress import ProgressReports
 from worker.pipeline.submit import settle_slot, trouble_of, write_step
 from worker.pipeline.telling import said
 from worker.remote.client import RemoteClient
-from worker.remote.compare import shows
+from worker.remote.compare import ABSENT, shows
 from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, word_of
 from worker.remote.models import JobReport, Token
 from worker.remote.tokens import TokenSource
@@ -227,7 +227,7 @@ class Follower:
                 spec.update_mode,
                 spec.before_field_value,
                 spec.after_field_value,
-                item.fields.get(spec.field_key),
+                item.fields.get(spec.field_key, ABSENT),
             )
             for item in found
         }

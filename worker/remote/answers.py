@@ -98,12 +98,15 @@ def _work_item(row: object) -> WorkItem | None:
         return None
     listed = _mapping(row).get("fields")
     cells = [cell for cell in listed if isinstance(cell, Mapping)] if isinstance(listed, list) else []
-    named = {_text(cell.get("field_key")): cell for cell in cells}
+    named = {_text(cell.get("field_key")): cell for cell in cells if "field_value" in cell}
+    name = _text(_mapping(row).get("name"))
+    if name:  # stands beside the fields
+        named.setdefault("name", {"field_value": name, "field_type_key": "text"})
     return WorkItem(
         id=number,
-        fields={key: cell.get("field_value") for key, cell in named.items() if key},
+        fields={key: cell["field_value"] for key, cell in named.items() if key},
         types={key: normalised_type(cell.get("field_type_key")) for key, cell in named.items() if key},
-        name=_text(_mapping(row).get("name")),
+        name=name,
     )
 
 

@@ -2,16 +2,21 @@
 
 Both sides are broken down to a set of *atoms*: an option to the path of its values, a person to a key, a date or an id
 to a number. Lists become sets, and every form of emptiness the empty set. Then the three modes are set arithmetic.
+
+A field that an answer leaves out may be empty, or hidden from the user who reads: it never proves that a change was applied, a clear
+neither. Texts are equal to the letter; no change of a text by the remote system has been measured. One that differs in white space only
+is not taken as the wanted one, and not as another one either: the remote system may have trimmed it.
 """
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from worker.remote.answers import normalised_type
 
 DAY_MS = 86_400_000
+ABSENT: Final = object()  # in place of a value: the item was read, and this field was not in the answer
 EMPTY = ("", ())  # what a reader makes of an empty value in disguise, as {"value": ""}
 Atom = Hashable
 Atoms = frozenset[Atom]
@@ -48,15 +53,19 @@ KIND_BY_TYPE: Mapping[str, Kind] = {
 def shows(field_type_key: str | None, mode: str, before: Any, after: Any, stored: Any) -> bool | None:
     """True: applied. False: not applied (yet). None: this kind of value cannot be compared.
 
-    `stored` is None if the item was read without the field. Without a known type, the values' own shapes decide.
+    `stored` is `ABSENT` if the item was read without the field. Without a known type, the values' own shapes decide.
     """
+    told = None if stored is ABSENT else stored
     try:
-        kind = KIND_BY_TYPE.get(normalised_type(field_type_key)) or _kind_of([after, before, stored])
-        wanted, gone, there = (_atoms(kind, value) for value in (after, before, stored))
+        kind = KIND_BY_TYPE.get(normalised_type(field_type_key)) or _kind_of([after, before, told])
+        wanted, gone, there = (_atoms(kind, value) for value in (after, before, told))
     except (IncomparableError, RecursionError):
         return None
-    applied = _applied(mode, gone, wanted, there)
-    return applied if applied or _may_deny(kind, wanted, there) else None
+    if _applied(mode, gone, wanted, there):
+        return None if stored is ABSENT else True
+    if mode == "REPLACE" and not gone & there:
+        return None  # nothing is there that it was to take away, so it changes nothing, applied or not
+    return False if _may_deny(kind, wanted, there) else None
 
 
 def _applied(mode: str, gone: Atoms, wanted: Atoms, there: Atoms) -> bool:
@@ -73,7 +82,13 @@ def _may_deny(kind: Kind, wanted: Atoms, there: Atoms) -> bool:
         return bool(wanted) and not there
     if kind is Kind.DAY:
         return not any(_close(left, right) for left in wanted for right in there)
+    if kind is Kind.TEXT:
+        return _without_spaces(wanted) != _without_spaces(there)
     return True
+
+
+def _without_spaces(atoms: Atoms) -> Atoms:
+    return frozenset(text for atom in atoms if (text := "".join(str(atom).split())))
 
 
 def _close(left: Atom, right: Atom) -> bool:
@@ -169,7 +184,7 @@ def _text(leaf: Any) -> Atom:
         leaf = _member(leaf, "user_key")
     if not isinstance(leaf, str | int | float):
         raise IncomparableError
-    return str(leaf).replace("\r\n", "\n").strip()
+    return str(leaf)
 
 
 def _opaque(leaf: Any) -> Atom:
