@@ -19,7 +19,7 @@ SECRETS = {
     "FEISHU_BATCH_DASHBOARD_TOKEN": "t0ken-of-16-and-more",
     "FLOWER_PASSWORD": "fl0wer",
 }
-PROFILES = ("live", "sandbox", "demo")
+PROFILES = ("live", "sandbox", "demo", "monitoring")
 # What is fixed in a container and has to be free here.
 PORTS = ("6379", "8650", "8651", "8765", "5555")
 UNWRITABLE = Path("/proc")  # for everybody, root included

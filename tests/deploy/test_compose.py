@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import yaml
 from compose_file import ROOT, SECRETS, Containers, compose_config, services
 from programs import require
 from stack import wait_until
@@ -17,6 +18,7 @@ from config.settings import Settings
 from feishu_batch import FeishuBatch
 
 OURS = ("submit", "poll", "intake", "beat", "dashboard", "flower")
+MONITORING = ("prometheus", "grafana")
 CREDENTIALS = {"FEISHU_BATCH_PLUGIN_ID", "FEISHU_BATCH_PLUGIN_SECRET"}
 INTENT = {
     "project_key": "5f0c1a2b3c4d5e6f70818283",
@@ -30,7 +32,7 @@ INTENT = {
 def written(tmp_path_factory):
     """As an operator with an account has it."""
     require("docker-compose")
-    credentials = dict.fromkeys((*CREDENTIALS, "FEISHU_BATCH_USER_KEY"), "secret")
+    credentials = {**dict.fromkeys(CREDENTIALS, "secret"), "FEISHU_BATCH_USER_KEY": "7300000000000000001"}
     return services(tmp_path_factory.mktemp("config"), {**SECRETS, **credentials})
 
 
@@ -52,10 +54,11 @@ def test_the_example_environment_and_the_three_secrets_are_enough(tmp_path):
 def test_nothing_is_open_to_others(written):
     published = {port for service in written.values() for port in service.get("ports", [])}
     assert {str(port).rpartition(":")[0].partition(":")[0] for port in published} == {"127.0.0.1"}
-    assert {name for name, service in written.items() if service.get("ports")} == {"dashboard", "flower", "sandbox"}
+    open_here = {"dashboard", "flower", "sandbox", "prometheus", "grafana"}
+    assert {name for name, service in written.items() if service.get("ports")} == open_here
 
 
-@pytest.mark.parametrize("name", ["redis", *OURS, "sandbox", "sandbox-workers", "demo"])
+@pytest.mark.parametrize("name", ["redis", *OURS, *MONITORING, "sandbox", "sandbox-workers", "demo"])
 def test_every_container_is_confined(written, name):
     service = written[name]
     assert service["read_only"]
@@ -64,7 +67,7 @@ def test_every_container_is_confined(written, name):
     assert "privileged" not in service
 
 
-@pytest.mark.parametrize("name", ["redis", *OURS, "sandbox", "sandbox-workers"])
+@pytest.mark.parametrize("name", ["redis", *OURS, *MONITORING, "sandbox", "sandbox-workers"])
 def test_every_service_has_a_health_check_and_is_restarted(written, name):
     assert written[name]["healthcheck"]["test"]
     assert written[name]["restart"] == "unless-stopped"
@@ -81,13 +84,24 @@ def test_there_is_one_submit_worker(written):
     assert written["submit"]["command"] == ["feishu-batch", "run", "submit"]
 
 
-def test_credentials_go_to_those_who_need_them(written):
-    having = {
-        name
-        for name, service in written.items()
-        if any(service.get("environment", {}).get(variable) == "secret" for variable in CREDENTIALS)
-    }
-    assert having == {"submit", "poll", "intake"}
+def holders(written, secret):
+    """The services in whose environment it stands, alone or inside a URL."""
+    return {name for name, one in written.items() if any(secret in str(v) for v in one.get("environment", {}).values())}
+
+
+def test_each_service_is_given_its_own_secrets_only(written):
+    assert holders(written, "secret") - {"sandbox-workers"} == {"submit", "poll", "intake"}
+    assert holders(written, SECRETS["FLOWER_PASSWORD"]) == {"flower"}
+    assert holders(written, SECRETS["FEISHU_BATCH_DASHBOARD_TOKEN"]) == {"dashboard", "prometheus", "sandbox-workers"}
+    assert holders(written, SECRETS["REDIS_PASSWORD"]) == {"redis", *OURS, "sandbox-workers"}
+    variables = {name for name in OURS if written[name]["environment"].get("REDIS_PASSWORD")}
+    assert variables == set()
+
+
+def test_an_app_finds_redis_by_a_network_and_a_name_that_stay(tmp_path, written):
+    assert written["redis"]["networks"]["ledger"]["aliases"] == ["feishu-batch-redis"]
+    told = yaml.safe_load(compose_config(tmp_path, SECRETS).stdout)
+    assert told["networks"]["ledger"] == {"internal": True, "name": "feishu-batch-ledger"}
 
 
 def test_with_an_external_redis_everybody_gets_out_to_it(tmp_path):
@@ -121,8 +135,8 @@ def test_every_variable_of_ours_is_a_setting():
 
 
 def test_no_registry_but_the_default_one_is_named(written):
-    images = {service["image"] for service in written.values()}
-    assert images == {"feishu-batch:local", next(image for image in images if image.startswith("redis:"))}
+    images = {service["image"].partition(":")[0] for service in written.values()}
+    assert images == {"feishu-batch", "redis", "prom/prometheus", "grafana/grafana"}
 
 
 # --- as processes of this machine -----------------------------------------------------------------------------------
@@ -183,6 +197,25 @@ def test_the_pages_want_their_passwords(live):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"http://127.0.0.1:{live.port(port)}{path}", timeout=10)
         assert refused.value.code in {401, 403}
+
+
+def test_prometheus_is_answered_by_the_name_and_the_token_that_it_is_given(live, written):
+    config = yaml.safe_load((ROOT / "deploy/compose/monitoring/prometheus.yml").read_text())
+    [job] = config["scrape_configs"]
+    [target] = job["static_configs"][0]["targets"]
+    token = written["prometheus"]["environment"]["DASHBOARD_TOKEN"]
+    assert "/tmp/token" in written["prometheus"]["command"][0]
+    assert job["authorization"] == {"credentials_file": "/tmp/token"}
+    headers = {"Host": target, "Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"http://127.0.0.1:{live.port('8650')}/metrics", headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert b"feishu_batch_open_intents" in answer.read()
+
+
+def test_what_is_mounted_for_monitoring_is_there():
+    mounted = re.findall(r"^ *- \./(deploy/[^:]+):", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    assert len(mounted) == 4
+    assert [path for path in mounted if not (ROOT / path).exists()] == []
 
 
 def test_no_secret_is_an_argument(live):

@@ -188,6 +188,12 @@ class Stack:
         for name in names:
             self._processes.pop(name).wait()
 
+    def end(self, name: str, timeout: float) -> int:
+        """As an orchestrator does: SIGTERM, and the time to finish. The exit code."""
+        process = self._processes.pop(name)
+        process.terminate()
+        return process.wait(timeout)
+
     def restart(self, *names: str) -> None:
         self.kill(*names)
         self.start(*names)

@@ -36,8 +36,14 @@ CASES = {
         },
     ),
     "FeishuBatchBacklogGrowsOld": (
-        {f"feishu_batch_oldest_intent_age_seconds{{{LANE}}}": "3000+30x240"},
-        {f"feishu_batch_oldest_intent_age_seconds{{{LANE}}}": "7200-10x240"},  # old, and it gets better
+        {
+            f"feishu_batch_oldest_intent_age_seconds{{{LANE}}}": "3000+30x240",
+            f"feishu_batch_pending_changes{{{LANE}}}": "10+10x240",
+        },
+        {  # a sync that is enqueued within an hour and worked off in the next two
+            f"feishu_batch_oldest_intent_age_seconds{{{LANE}}}": "0+30x240",
+            f"feishu_batch_pending_changes{{{LANE}}}": "0+100x120 12000-50x240",
+        },
     ),
     "FeishuBatchRejectedByLimit": (
         {f'feishu_batch_answers_total{{{LANE},endpoint="submit",answer="rate_limited"}}': "0+1x240"},
