@@ -267,10 +267,13 @@ def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_lat
     runtime.intake.drain()
     assert [s["after_field_value"] for s in specs(redis, prefix)] == [{"value": "option_2"}, "7300000000000000003"]
     sandbox.clear_faults()
-    time.sleep(0.4)
-    client.enqueue_many([wish("Release note", "x", work_item_ids=[1, 2])])
-    runtime.intake.drain()  # looks the fields up
     lane = runtime.lanes["default"].lane
+    for number in range(50):  # until some intake looks the fields up
+        if redis.exists(lane.key(f"catalogue:{SPACE} story")):
+            break
+        time.sleep(0.2)
+        client.enqueue_many([wish("Release note", str(number), work_item_ids=[1, 2])])
+        runtime.intake.drain()
     meaning = Meanings(redis, {"default": lane.key}).meaning
     reader = Retry(Reading(redis, prefix), History(redis, prefix, ("default",)), meaning)
     failures = [failure for number in (1, 2) if (failure := reader.failure("default", number))]
