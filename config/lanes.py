@@ -7,6 +7,7 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -95,6 +96,11 @@ class LaneConfig(BaseModel):
         credential = (self.base_url, self.plugin_id, self.plugin_secret.get_secret_value(), str(self.plugin_token_type))
         return blake2b("\0".join(credential).encode(), digest_size=8).hexdigest()
 
+    @property
+    def plugin(self) -> str:
+        """Names whose limit it is, as a hash: the remote system counts the requests of a plugin, whoever acts and with which secret."""
+        return plugin_hash(self.base_url, self.plugin_id)
+
     @field_validator("name")
     @classmethod
     def _not_reserved(cls, name: str) -> str:
@@ -143,6 +149,17 @@ class Lanes(BaseModel):
     def route(self, lane: str | None, project_key: str) -> str:
         """The lane of an intent. Raises ValueError where none fits."""
         return self._routing.route(lane, project_key)
+
+    def sharing(self, name: str) -> tuple[str, ...]:
+        """All lanes with the plugin of this one, itself among them, by name: they share its slots and its token."""
+        plugin_of = {lane.name: lane.plugin for lane in self.lanes}
+        return tuple(sorted(one for one, plugin in plugin_of.items() if plugin == plugin_of[name]))
+
+
+def plugin_hash(base_url: str, plugin_id: str) -> str:
+    parts = urlsplit(base_url)
+    port = parts.port or {"http": 80}.get(parts.scheme, 443)
+    return blake2b(f"{parts.hostname}:{port}\0{plugin_id}".encode(), digest_size=8).hexdigest()
 
 
 def load_lanes(settings: Settings, environ: Mapping[str, str] | None = None) -> Lanes:

@@ -18,7 +18,7 @@ from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
 from worker.outcomes import Policy
-from worker.pacing.slots import Slots
+from worker.pacing.shared import Pacer
 from worker.pipeline.blame import Blame
 from worker.pipeline.follow import HOLD, Follower
 from worker.pipeline.hints import IntakeHints, LaneHints
@@ -105,7 +105,10 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
     hints = IntakeHints(app, front)
     configured = load_lanes(settings)
     tracing = tracing_of(settings, os.environ)
-    lanes = {lane.name: _lane_runtime(lane, settings, app, redis, front, tracing) for lane in configured.lanes}
+    lanes = {
+        lane.name: _lane_runtime(lane, configured.sharing(lane.name), settings, app, redis, front, tracing)
+        for lane in configured.lanes
+    }
     return Runtime(
         settings=settings,
         redis=redis,
@@ -130,14 +133,23 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
 
 
 def _lane_runtime(
-    config: LaneConfig, settings: Settings, app: Celery, redis: Redis, front: Front, tracing: Tracing
+    config: LaneConfig,
+    sharing: tuple[str, ...],
+    settings: Settings,
+    app: Celery,
+    redis: Redis,
+    front: Front,
+    tracing: Tracing,
 ) -> LaneRuntime:
     traces = tracing.of_lane(redis, settings.key_prefix, config.name)
     lane = Lane(redis, settings.key_prefix, config.name)
     hints = LaneHints(app, lane)
     remote = remote_from(config, settings)
+    pacer = Pacer(redis, lane, sharing, settings.key_prefix)
     tokens = TokenSource(
-        remote, RedisTokenStore(redis, lane.prefix, config.fingerprint), renew_early=settings.token_renew_early_seconds
+        remote,
+        RedisTokenStore(redis, pacer.token_prefix, config.fingerprint),
+        renew_early=settings.token_renew_early_seconds,
     )
     publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints, traces)
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
@@ -145,8 +157,8 @@ def _lane_runtime(
     return LaneRuntime(
         lane=lane,
         hints=hints,
-        submitter=_submitter(lane, hints, remote, tokens, settings, redis, blame, traces),
-        follower=_follower(lane, hints, remote, tokens, settings, redis, progress, blame, traces),
+        submitter=_submitter(lane, hints, remote, tokens, settings, pacer, blame, traces),
+        follower=_follower(lane, hints, remote, tokens, settings, pacer, progress, blame, traces),
         publisher=publisher,
         progress=progress,
         sweep=LaneSweep(
@@ -156,7 +168,7 @@ def _lane_runtime(
             retain_succeeded=settings.retain_finished_days * DAY,
             retain_failed=settings.retain_failed_days * DAY,
         ),
-        catalogue=lane_catalogue(lane, remote, tokens, settings, redis, on_stopped=blame.look_up_refused),
+        catalogue=lane_catalogue(lane, remote, tokens, settings, redis, pacer, on_stopped=blame.look_up_refused),
     )
 
 
@@ -166,13 +178,13 @@ def _submitter(
     remote: RemoteClient,
     tokens: TokenSource,
     settings: Settings,
-    redis: Redis,
+    pacer: Pacer,
     blame: Blame,
     traces: Traces,
 ) -> Submitter:
     return Submitter(
         lane=lane,
-        slots=Slots(redis, lane.key("slot:submit"), settings.slot_seconds),
+        slots=pacer.slots("submit", settings.slot_seconds),
         remote=remote,
         tokens=tokens,
         hints=hints,
@@ -193,17 +205,15 @@ def _follower(
     remote: RemoteClient,
     tokens: TokenSource,
     settings: Settings,
-    redis: Redis,
+    pacer: Pacer,
     progress: ProgressReports,
     blame: Blame,
     traces: Traces,
 ) -> Follower:
     return Follower(
         lane=lane,
-        poll_slots=Slots(
-            redis, lane.key("slot:poll"), settings.effective_poll_slot_seconds, hold=min(HOLD, settings.lease_seconds)
-        ),
-        read_slots=Slots(redis, lane.key("slot:read"), 1 / settings.read_slots_per_second),
+        poll_slots=pacer.slots("poll", settings.effective_poll_slot_seconds, hold=min(HOLD, settings.lease_seconds)),
+        read_slots=pacer.slots("read", 1 / settings.read_slots_per_second),
         remote=remote,
         tokens=tokens,
         hints=hints,

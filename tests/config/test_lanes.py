@@ -112,3 +112,17 @@ def test_a_proxy_that_cannot_be_used_is_refused_for_its_lane(tmp_path, url):
     with pytest.raises(ConfigError, match=r"\[lanes\.web\] proxy_url: ") as caught:
         lanes_of(tmp_path, TWO + f'proxy_url = "{url}"\n')
     assert "top-secret" not in str(caught.value)
+
+
+def test_lanes_of_one_plugin_and_host_share_its_slots_whoever_acts_and_with_which_secret(tmp_path):
+    table = 'base_url = "{}"\nplugin_id = "{}"\nplugin_secret = {{ env = "SECRET" }}\nuser_key = "{}"\n'
+    places = [
+        ("zeta", "https://project.feishu.cn", "one", "u1"),
+        ("alpha", "https://PROJECT.feishu.cn:443/open_api", "one", "u2"),
+        ("other", "https://project.feishu.cn", "two", "u1"),
+        ("abroad", "https://project.larksuite.com", "one", "u1"),
+    ]
+    file = tmp_path / "lanes.toml"
+    file.write_text("".join(f"[lanes.{name}]\n{table.format(*rest)}" for name, *rest in places))
+    lanes = load_lanes(Settings(lanes_file=file), {"SECRET": "s"})
+    assert [lanes.sharing(name) for name in lanes.names] == [("alpha", "zeta")] * 2 + [("other",), ("abroad",)]

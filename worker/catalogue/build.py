@@ -10,7 +10,7 @@ from worker.catalogue.asking import Asker, Errands, OnStopped
 from worker.catalogue.gate import CatalogueGate, Check, without_catalogue
 from worker.catalogue.lane import LaneCatalogue
 from worker.ledger.lane import Lane
-from worker.pacing.slots import Slots
+from worker.pacing.shared import Pacer
 from worker.remote.client import RemoteClient
 from worker.remote.tokens import TokenSource
 
@@ -23,6 +23,7 @@ def lane_catalogue(
     tokens: TokenSource,
     settings: Settings,
     redis: Redis,
+    pacer: Pacer | None = None,
     *,
     longest_wait: float | None = None,
     on_stopped: OnStopped = lambda _error: None,
@@ -30,9 +31,11 @@ def lane_catalogue(
 ) -> LaneCatalogue:
     """One slot for its three endpoints together: each alone may be asked as often. `longest_wait`: seconds, if not that of intake.
 
+    `pacer`: for a lane that shares its plugin with others.
+
     `on_stopped` hears of a look-up that was refused for the lane's sake.
     """
-    slots = Slots(redis, lane.key("slot:catalogue"), 1 / settings.read_slots_per_second)
+    slots = (pacer or Pacer.of_one(redis, lane)).slots("catalogue", 1 / settings.read_slots_per_second)
     wait = longest_wait or min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
     return LaneCatalogue(
         remote=remote,

@@ -11,6 +11,7 @@ from worker.catalogue.models import UnavailableError, shown
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.cli.session import Session
 from worker.ledger.token_store import RedisTokenStore
+from worker.pacing.shared import Pacer
 from worker.remote.tokens import TokenSource
 from worker.runtime import remote_from
 
@@ -50,10 +51,11 @@ def open_catalogues(session: Session) -> Catalogues:
     for config in configured.lanes:
         lane = session.lanes[config.name]
         remote = remote_from(config, settings)
-        store = RedisTokenStore(session.redis, lane.prefix, config.fingerprint)
+        pacer = Pacer(session.redis, lane, configured.sharing(config.name), settings.key_prefix)
+        store = RedisTokenStore(session.redis, pacer.token_prefix, config.fingerprint)
         tokens = TokenSource(remote, store, renew_early=settings.token_renew_early_seconds)
         wait = settings.http_timeout_seconds
         lanes[config.name] = lane_catalogue(
-            lane, remote, tokens, settings, session.redis, longest_wait=wait, is_logged=False
+            lane, remote, tokens, settings, session.redis, pacer, longest_wait=wait, is_logged=False
         )
     return Catalogues(lanes, configured)

@@ -32,6 +32,7 @@ def check_remote(settings: Settings, lane: str | None, space: str | None, type_k
     except ConfigError as error:
         yield warn("credentials", f"not looked at: {error}", "Run this with the settings of the workers.")
         return
+    yield from _shared_plugins(lanes)
     usable: dict[str, _Access] = {}
     for one in lanes.lanes:
         if lane in (None, one.name):
@@ -40,6 +41,12 @@ def check_remote(settings: Settings, lane: str | None, space: str | None, type_k
                 yield from _acting_user(one, usable[one.name])
     if space is not None:
         yield from _space(lanes, _askable(lanes, lane, space, usable), space, type_key)
+
+
+def _shared_plugins(lanes: Lanes) -> Iterator[Check]:
+    for names in sorted({lanes.sharing(lane.name) for lane in lanes.lanes}):
+        if len(names) > 1:
+            yield ok("plugin", f"the lanes {', '.join(names)} use one plugin: they share its slots and its token")
 
 
 def _credential(lane: LaneConfig, settings: Settings, usable: dict[str, _Access]) -> Check:

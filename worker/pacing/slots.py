@@ -26,6 +26,8 @@ class Reservation:
 class Slots:
     """Leave to send one request at a time. The spacing is learned here; when the next slot opens is decided in Redis."""
 
+    sharers = 1  # lanes that take turns with it
+
     def __init__(self, redis: Redis, key: str, slot: float, *, hold: float | None = None) -> None:
         """`hold`: seconds for which a reservation that nobody settles keeps the slot shut, beyond the spacing."""
         self._redis: Any = redis

@@ -191,7 +191,7 @@ class Submitter:
         """The answer, or None when nothing was sent: no slot was to be had, or the lease was lost."""
         beat = partial(self._lane.extend_lease, batch.fence, self._lease)
         with Heartbeat(beat, interval=self._heartbeat, lease=self._lease) as lease:
-            leave = Leave(self._slots, lease, ahead=LONGEST_WAIT * self._slots.spacing.slot)
+            leave = Leave(self._slots, lease, ahead=LONGEST_WAIT * self._slots.spacing.slot * self._slots.sharers)
             if not leave.take():
                 return None
             answer = self._request(batch, token, leave)
