@@ -12,6 +12,7 @@ from rows_factory import HEADER, PROJECT, csv_text, row
 from worker.importing.columns import ImportFileError
 from worker.importing.encoding import LONGEST_LINE
 from worker.importing.row import Rejected, Row
+from worker.importing.row_ids import each_with_its_id
 from worker.importing.rows import Format, read_rows
 
 
@@ -112,9 +113,9 @@ def test_json_lines_are_intents():
 
 def test_the_same_file_gives_the_same_ids_and_equal_rows_have_ids_of_their_own():
     text = csv_text(row("1"), row("1"), row("2"))
-    ids = [r.intent.intent_id for r in rows_of(text)]
+    ids = [r.intent.intent_id for r in each_with_its_id(rows_of(text))]
     assert len(set(ids)) == 3
-    assert ids == [r.intent.intent_id for r in rows_of(text)]
+    assert ids == [r.intent.intent_id for r in each_with_its_id(rows_of(text))]
     assert not set(ids) & {r.intent.intent_id for r in rows_of(text, import_id="another")}
 
 

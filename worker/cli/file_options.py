@@ -38,7 +38,7 @@ _OPTIONS: Final = (
     click.option(
         "--import-id",
         metavar="NAME",
-        help="What the rows' ids are derived from. Default: the file's content. A new name: do it all again.",
+        help="Key for the rows' ids. Default: a hash of the file. Use a new one to import the same file again.",
     ),
 )
 

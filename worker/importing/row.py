@@ -16,7 +16,7 @@ _SHOWN: Final = 60  # characters of a value in a message
 class Row:
     line: int
     intent: UpdateIntent
-    names_itself: bool = False  # the file gives the intent's id; otherwise it is derived, and no other row has it
+    names_itself: bool = False  # the file gives the intent's id; otherwise it is derived (row_ids.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,19 @@ class Rejected:
     reason: str
 
 
-def derived_id(import_id: str, line: int, intent: UpdateIntent) -> str:
-    """The same file, line and content is the same intent, however often the file is imported."""
-    name = f"{import_id}\0{line}\0{intent.digest()}"
+def hashed(name: str) -> str:
     return "import-" + blake2b(name.encode(), digest_size=_ID_BYTES).hexdigest()
 
 
 def row_of(line: int, content: Mapping[str, Any], import_id: str) -> Row | Rejected:
-    """From an intent's JSON shape."""
+    """From an intent's JSON shape. The same import and content is the same intent, in whatever line it stands."""
     try:
         intent = parse_intent(content)
     except IntentError as error:
         return Rejected(line, "; ".join(problems_of(error, content)))
     if "intent_id" in content:
         return Row(line, intent, names_itself=True)
-    return Row(line, intent.model_copy(update={"intent_id": derived_id(import_id, line, intent)}))
+    return Row(line, intent.model_copy(update={"intent_id": hashed(f"{import_id}\0{intent.digest()}")}))
 
 
 def problems_of(error: IntentError, content: Any) -> list[str]:

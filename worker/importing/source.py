@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 from config.file_formats import FORMAT_OF_ENDING
 from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
+from worker.importing.row_ids import each_with_its_id
 from worker.importing.rows import AS_USUAL, Format, Table, read_rows
 
 _FORMATS = f"--format {', '.join(list(Format)[:-1])} or {list(Format)[-1]}"
@@ -38,7 +39,7 @@ class Source:
         first = next(rows, None)
         if first is None:
             raise ImportFileError("there are no rows in it, so there is nothing to do")
-        return chain([first], rows)
+        return each_with_its_id(chain([first], rows))
 
     def position(self) -> int | None:
         """How many bytes are read; None where that says nothing."""

@@ -18,6 +18,7 @@ from worker.importing.columns import ImportFileError
 from worker.importing.journal import Journal
 from worker.importing.put import Put, put_rows
 from worker.importing.row import Rejected, Row
+from worker.importing.row_ids import each_with_its_id
 from worker.importing.rows import AS_USUAL, Format, Table, read_rows
 from worker.importing.source import opened
 from worker.scheduling.command import CommandError, output_of
@@ -126,7 +127,7 @@ def rows_of(entry: ScheduleEntry, due: float, table: Table = AS_USUAL) -> Iterat
             yield source.rows()
     else:
         with output_of(entry.command or (), entry.directory or Path.cwd(), entry.timeout_seconds) as output:
-            yield read_rows(output, Format.JSONL, run_id)
+            yield each_with_its_id(read_rows(output, Format.JSONL, run_id))
 
 
 def _only_row(entry: ScheduleEntry, run_id: str) -> Row:
