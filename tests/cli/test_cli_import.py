@@ -57,7 +57,7 @@ def test_wrong_rows_are_rejected_and_the_rest_goes_on(command, ledger, file):
     result = command("import", file(GOOD[0], BAD, GOOD[1]))
     assert result.exit_code == 1
     assert "2 enqueued, 1 rejected" in result.stdout
-    assert "3     work_item_ids: 'abc' is not a work item id" in result.stdout
+    assert "1     3      work_item_ids: 'abc' is not a work item id" in result.stdout
     assert ledger.front.inbox_length() == 2
 
 
@@ -100,11 +100,13 @@ def test_strict_refuses_an_id_that_the_ledger_has_for_another_content(command, l
     assert ledger.front.inbox_length() == 1
 
 
-def test_strict_counts_all_wrong_rows_and_lists_the_first(command, file):
-    result = command("import", "--strict", file(GOOD[0], *[BAD] * 8))
-    assert "8 of 9 rows are wrong" in result.stderr
-    assert len(result.stderr.splitlines()) == 1 + 5 + 1
-    assert "and 3 more (--report FILE lists all)" in result.stderr
+def test_strict_counts_all_wrong_rows_and_lists_their_reasons(command, file):
+    other = row("7", mode="OVERWRITE")
+    result = command("import", "--strict", file(GOOD[0], *[BAD] * 8, other))
+    assert "9 of 10 rows are wrong" in result.stderr
+    frequent, rare = result.stderr.splitlines()[1:]
+    assert frequent.startswith("  lines 3, 4, 5, 6, 7 … and 3 more: work_item_ids")
+    assert rare.startswith("  line 11: update_mode")
 
 
 def test_rejected_rows_are_listed_in_the_order_of_the_file(command, tmp_path):
@@ -276,7 +278,7 @@ def test_wait_ends_with_a_table_by_reason(command, ledger, file):
     assert "failed before 2 the remote said NoPermissionToModify: items 2, 3" in lines
     assert "failed before 1 the remote said WorkItemTerminated: item 4" in lines
     assert any("`feishu-batch retry`" in line for line in lines)
-    assert any(line.startswith("8 work_item_ids") for line in lines)
+    assert any(line.startswith("1 8 work_item_ids") for line in lines)
 
 
 def test_what_was_never_sent_is_told_with_its_items(command, ledger, file):

@@ -9,10 +9,13 @@ from worker.cli.output import first_few, some, table
 from worker.importing.put import Put
 from worker.importing.row import Rejected
 from worker.operating.failures import FailureGroup
+from worker.operating.reasons import ReasonGroup, ReasonGroups
 from worker.operating.watching import Totals, counts_of
 
-LISTED = 1000  # rejected rows that are kept; the rest is only counted
-SHOWN = 20
+LISTED = 1000  # rejected rows that are kept one by one; the rest is only counted
+SHOWN = 50  # reasons
+VARIANTS = 3  # of a reason, which differ in the values only
+LINES = 5  # of a reason
 _BEFORE = "What failed in an earlier run is not sent again by this one: correct the row, or use `feishu-batch retry`"
 
 
@@ -28,6 +31,7 @@ class ImportReport:
     repeated: int = 0  # rows that say what an earlier row of the file says, under the same id
     rejected_count: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    why_rejected: ReasonGroups[int] = field(default_factory=lambda: ReasonGroups(VARIANTS))  # with their lines
     totals: Totals | None = None
     failed: list[FailureGroup] = field(default_factory=list)
     failed_before: list[FailureGroup] = field(default_factory=list)  # of intents that had ended when this run began
@@ -49,6 +53,8 @@ class ImportReport:
     def reject(self, rows: list[Rejected]) -> None:
         self.rejected_count += len(rows)
         self.rejected += rows[: LISTED - len(self.rejected)]
+        for row in rows:
+            self.why_rejected.add(None, row.reason, row.line)
 
     @property
     def all_is_well(self) -> bool:
@@ -65,8 +71,7 @@ def document(report: ImportReport) -> dict[str, Any]:
         "enqueued": report.enqueued,
         "known": report.known,
         "repeated": report.repeated,
-        "rejected_count": report.rejected_count,
-        "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected],
+        **rejected_json(report),
         "counts": counts_of(report.totals) if report.totals else None,
         "open": report.totals.total - report.totals.settled if report.totals else None,
         "remark": report.remark or None,
@@ -76,6 +81,17 @@ def document(report: ImportReport) -> dict[str, Any]:
         "requests": report.requests,
         "slot_use": round(report.slot_use, 3),
         "seconds": round(report.seconds, 1),
+    }
+
+
+def rejected_json(report: ImportReport) -> dict[str, Any]:
+    return {
+        "rejected_count": report.rejected_count,
+        "rejected_groups": [
+            {"reason": group.reason, "count": group.count, "lines": sorted(group.items)}
+            for group in report.why_rejected.groups()
+        ],
+        "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected],
     }
 
 
@@ -102,10 +118,20 @@ def others(report: ImportReport) -> str:
 def print_rejected(out: Console, report: ImportReport) -> None:
     if not report.rejected_count:
         return
-    rows = [(row.line, row.reason) for row in report.rejected[:SHOWN]]
-    out.print(table(("line", "why the row was rejected"), rows))
-    if report.rejected_count > SHOWN:
-        out.print(f"… and {report.rejected_count - SHOWN} more (--json lists {LISTED})")
+    groups = report.why_rejected.groups()
+    rows = [(group.count, lines_of(group), group.reason) for group in groups[:SHOWN]]
+    out.print(table(("rows", "lines", "why they were rejected"), rows))
+    if len(groups) > SHOWN:
+        left = groups[SHOWN:]
+        rest = some(sum(group.count for group in left), "row")
+        out.print(f"… and {rest} for {some(len(left), 'more reason')} (--json lists them)")
+
+
+def lines_of(group: ReasonGroup[int]) -> str:
+    """The first few, and how many more."""
+    listed = sorted(group.items)[:LINES]
+    more = f" … and {group.count - len(listed)} more" if group.count > len(listed) else ""
+    return ", ".join(map(str, listed)) + more
 
 
 def print_closing(out: Console, report: ImportReport) -> None:

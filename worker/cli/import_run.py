@@ -12,7 +12,7 @@ from rich.console import Console
 from feishu_batch import EnqueueError
 from worker.cli.errors import InterruptedByUserError, UnreachableError, WrongUseError
 from worker.cli.following import Follower, Pace
-from worker.cli.import_report import ImportReport, print_closing, print_enqueued
+from worker.cli.import_report import SHOWN, ImportReport, lines_of, print_closing, print_enqueued
 from worker.cli.output import some
 from worker.cli.progress import Display, reading_bar
 from worker.cli.session import Session
@@ -20,11 +20,8 @@ from worker.importing.journal import Journal
 from worker.importing.outcomes import Outcome, as_rows, not_enqueued, outcomes
 from worker.importing.put import Check, Put, put_rows, sorted_out
 from worker.importing.report_file import report_at
-from worker.importing.row import Rejected
 from worker.importing.source import Source
 from worker.operating.watching import Watch
-
-STRICT_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +81,26 @@ def _follow(
 
 def refuse_if_wrong(session: Session, source: Source, report: Path | None, check: Check | None) -> None:
     """Raises `WrongUseError` if any row is wrong or its id is taken, here or in the ledger."""
-    rows, shown, wrong = 0, list[Rejected](), 0
+    seen = ImportReport(source.name, source.import_id)
     with Journal() as journal:
         for put in sorted_out(source.rows(), lambda ids: _digests(session, ids), journal, check):
-            notes = put.notes()
+            seen.count(put)
             if report:
-                journal.add(notes)
-            rows += len(notes)
-            wrong += len(put.rejected)
-            shown += put.rejected[: STRICT_SHOWN - len(shown)]
-        if not wrong:
+                journal.add(put.notes())
+        if not seen.rejected_count:
             return
         if report:
             _write(report, not_enqueued(journal))
-    lines = [f"  line {row.line}: {row.reason}" for row in shown]
-    if wrong > len(shown):
-        lines.append(f"  … and {wrong - len(shown)} more{'' if report else ' (--report FILE lists all)'}")
-    head = f"{source.name}: {wrong} of {some(rows, 'row')} {'is' if wrong == 1 else 'are'} wrong; nothing was enqueued:"
+    wrong = seen.rejected_count
+    head = f"{source.name}: {wrong} of {some(seen.rows, 'row')} {'is' if wrong == 1 else 'are'} wrong; nothing was enqueued:"
+    groups = seen.why_rejected.groups()
+    lines = [
+        f"  {'line' if group.count == 1 else 'lines'} {lines_of(group)}: {group.reason}" for group in groups[:SHOWN]
+    ]
+    if len(groups) > SHOWN:
+        lines.append(
+            f"  … and {some(len(groups) - SHOWN, 'more reason')}{'' if report else ' (--report FILE lists all)'}"
+        )
     raise WrongUseError("\n".join([head, *lines]))
 
 

@@ -17,7 +17,7 @@ from feishu_batch.intents import is_real_project_key
 from worker.cli.catalogues import open_catalogues
 from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.file_options import file_options
-from worker.cli.import_report import LISTED, ImportReport, others, print_rejected
+from worker.cli.import_report import ImportReport, others, print_rejected, rejected_json
 from worker.cli.options import json_option
 from worker.cli.output import as_json as json_text
 from worker.cli.output import console, duration, print_json, some, table
@@ -241,8 +241,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "enqueued": report.enqueued,
         "known": report.known,
         "repeated": report.repeated,
-        "rejected_count": report.rejected_count,
-        "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected[:LISTED]],
+        **rejected_json(report),
         "doubtful_count": found.doubtful_count,
         "doubtful": [{"line": row.line, "value": row.intent.after_field_value} for row in found.doubtful],
         **(found.names.document() if found.names else {}),

@@ -6,7 +6,9 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 NAMED: Final = 10  # examples that are kept of each reason
-VARIANTS: Final = 10  # reasons that differ in their values only and are kept apart; further ones are counted together
+VARIANTS: Final = (
+    10  # reasons that differ in their values only and are kept apart, as a rule; further ones are counted together
+)
 MOST_KINDS: Final = 1000
 OTHER: Final = "other reasons"
 _OF_ONE_REQUEST: Final = re.compile(r", log id [^,)]*| \(log id [^)]*\)")  # another one each time
@@ -28,7 +30,8 @@ class ReasonGroups(Generic[T]):
     first ones are kept as they are, and the rest as one whose reason shows ``…`` in place of the values.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, variants: int = VARIANTS) -> None:
+        self._most = variants
         self._groups: dict[tuple[str | None, str | None], ReasonGroup[T]] = {}
         self._variants: dict[tuple[str | None, str | None], int] = {}  # by kind
 
@@ -61,7 +64,7 @@ class ReasonGroups(Generic[T]):
         kind = (code, without_values(same))
         if kind not in self._variants and len(self._variants) >= MOST_KINDS:
             return self._groups.setdefault((None, OTHER), ReasonGroup(None, OTHER))
-        if self._variants.get(kind, 0) >= VARIANTS:
+        if self._variants.get(kind, 0) >= self._most:
             return self._groups.setdefault(kind, ReasonGroup(*kind))
         self._variants[kind] = self._variants.get(kind, 0) + 1
         return self._groups.setdefault((code, same), ReasonGroup(code, reason))
