@@ -1,14 +1,19 @@
-"""The stack of the end-to-end tests, with a proxy before Redis, a supervisor, and short timings."""
+"""The stack of the end-to-end tests, with a proxy before Redis, an HTTP proxy before the remote system, a supervisor, and short timings."""
 
 import contextlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any, Self
 
 from proxy import Proxy
 from stack import WORKERS, Stack
+
+sys.path.append(str(Path(__file__).parents[1] / "remote"))
+
+from tunnel import TunnelServer
 
 from config.routing import QueueName
 from feishu_batch import FeishuBatch
@@ -43,6 +48,8 @@ class ChaosStack(Stack):
     def __init__(self, directory: Path, *, sandbox: dict[str, Any] | None = None, **settings: Any) -> None:
         super().__init__(directory, sandbox=sandbox, **{**CHAOS, **settings})
         self.proxy = Proxy(self.server._port)
+        self._tunnels = TunnelServer()
+        self.http_proxy = Proxy(self._tunnels.port)
         self.held: set[str] = set()  # stopped on purpose
         self.server_is_frozen = False
         self.deaths = 0
@@ -50,7 +57,10 @@ class ChaosStack(Stack):
         self._again_at: dict[str, float] = {}
 
     def __enter__(self) -> Self:
+        self._exit.callback(self._tunnels.close)
         self._exit.enter_context(self.proxy)
+        self._exit.enter_context(self.http_proxy)
+        self._settings["proxy_url"] = f"http://127.0.0.1:{self.http_proxy.port}"
         self._settings["redis_url"] = f"redis://127.0.0.1:{self.proxy.port}/0"
         return super().__enter__()
 
@@ -152,6 +162,7 @@ class ChaosStack(Stack):
         if self.server._process is None:
             self.server.start()
         self.proxy.refuse(False)
+        self.http_proxy.refuse(False)
         self.sandbox.clear_faults()
         for name in [name for name in self._processes if name not in WORKERS]:
             self.kill(name)

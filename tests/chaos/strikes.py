@@ -91,23 +91,26 @@ def _freeze_server(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
     return f"for {seconds:.1f} s", (seconds, stack.thaw_server)
 
 
-def _cut(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
-    return f"{stack.proxy.cut()} of them", None
+def _cut(proxy: str) -> Strike:
+    return lambda stack, _rng: (f"{getattr(stack, proxy).cut()} of them", None)
 
 
-def _half_open(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
-    return f"{stack.proxy.kill_quietly()} of them", None
+def _half_open(proxy: str) -> Strike:
+    return lambda stack, _rng: (f"{getattr(stack, proxy).kill_quietly()} of them", None)
 
 
-def _mute(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
-    return f"{stack.proxy.mute(rng.uniform(0.02, 0.4))} of them", None
+def _mute(proxy: str) -> Strike:
+    return lambda stack, rng: (f"{getattr(stack, proxy).mute(rng.uniform(0.02, 0.4))} of them", None)
 
 
-def _refuse(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
-    seconds = rng.uniform(0.3, 1.5)
-    stack.proxy.refuse(True)
-    stack.proxy.cut()
-    return f"for {seconds:.1f} s", (seconds, lambda: stack.proxy.refuse(False))
+def _refuse(proxy: str) -> Strike:
+    def strike(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+        seconds = rng.uniform(0.3, 1.5)
+        getattr(stack, proxy).refuse(True)
+        getattr(stack, proxy).cut()
+        return f"for {seconds:.1f} s", (seconds, lambda: getattr(stack, proxy).refuse(False))
+
+    return strike
 
 
 def _forget_messages(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
@@ -143,10 +146,14 @@ LOCAL: dict[str, Strike] = {
     "second beat": _twin("beat"),
     "redis killed": _kill_server,
     "redis frozen": _freeze_server,
-    "connections cut": _cut,
-    "connections half-open": _half_open,
-    "answers of redis lost": _mute,
-    "connections refused": _refuse,
+    "connections cut": _cut("proxy"),
+    "connections half-open": _half_open("proxy"),
+    "answers of redis lost": _mute("proxy"),
+    "connections refused": _refuse("proxy"),
+    "tunnels of the http proxy cut": _cut("http_proxy"),
+    "tunnels of the http proxy half-open": _half_open("http_proxy"),
+    "answers through the http proxy lost": _mute("http_proxy"),
+    "http proxy refuses": _refuse("http_proxy"),
     "all messages deleted": _forget_messages,
 }
 FAULTS: dict[str, Strike] = {**LOCAL, **{f"remote {rule}": _remote(rule) for rule in REMOTE}}

@@ -21,7 +21,8 @@ class RawServer:
 
     def __post_init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self.open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
