@@ -1,10 +1,12 @@
 """The HTTP face: latency, the door, faults, envelopes."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from http.client import OK
 from typing import Any
 
@@ -120,7 +122,7 @@ def _answer(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
 def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None:
     # A token that nobody was given belongs to no plugin, so there is no window to count it in.
     if call.plugin and not sandbox.door.knock(endpoint.name, call.plugin, call.at):
-        return _count(sandbox, endpoint, errors.RATE_LIMIT)
+        return _rejected(sandbox, endpoint, call)
     fault = sandbox.faults.draw(endpoint.name, BEFORE)
     if fault is None:
         return None
@@ -130,7 +132,8 @@ def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None
     if fault.name == "spurious_429":
         if call.plugin:
             sandbox.door.take_back(endpoint.name, call.plugin, call.at)
-        return _count(sandbox, endpoint, errors.RATE_LIMIT)
+            sandbox.door.close(endpoint.name, call.plugin, call.at)
+        return _rejected(sandbox, endpoint, call)
     if fault.name == "refuse":
         return _count(sandbox, endpoint, errors.by_code(fault.code or 0, fault.status))
     if fault.name == "try_later":
@@ -139,6 +142,16 @@ def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None
     if fault.name == "error_late" and endpoint.name == "batch_update":
         writes.carry_out_later(sandbox, call, DEFAULT_LATENESS if fault.seconds is None else fault.seconds)
     return _disturbance(sandbox, endpoint, fault)
+
+
+def _rejected(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
+    response = _count(sandbox, endpoint, errors.RATE_LIMIT)
+    wait = math.ceil(sandbox.door.opens_in(endpoint.name, call.plugin, call.at))
+    if sandbox.settings.retry_after == "seconds":
+        response.headers["Retry-After"] = str(wait)
+    elif sandbox.settings.retry_after == "date":
+        response.headers["Retry-After"] = formatdate(time.time() + wait, usegmt=True)
+    return response
 
 
 def _execute(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:

@@ -16,6 +16,7 @@ from sandbox.limits import Door
 from sandbox.tokens import Tokens
 from sandbox.world import Item, Project, World
 
+RETRY_AFTER = ("no", "seconds", "date")
 SCENE_NOT_FOUND = "WorkItemNotFound"
 SCENE_OPTION_DISABLED = "OptionDisabled"
 
@@ -33,6 +34,8 @@ class Settings:
     faults: Sequence[Rule] = ()
     missing_items_fail_query: bool = False
     leaves_out_empty_fields: bool = False
+    penalty: float = 0.0  # how long a rejection by the rate limit lasts; each one begins it anew
+    retry_after: str = "no"  # in what form a rejection says how long: no | seconds | date
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Sandbox:
         # One source of chance for each purpose: more of one kind does not change the others.
         self.rng_latency = self._rng("latency")
         self.rng_jobs = self._rng("jobs")
-        self.door = Door(self.settings.window)
+        self.door = Door(self.settings.window, self.settings.penalty)
         self.tokens = Tokens(self.world.plugins, self.settings.expire_time, self._rng("tokens"))
         self.faults = Faults(self.settings.faults, self._rng("faults"))
         self.jobs = JobBook(self._land)

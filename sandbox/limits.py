@@ -21,12 +21,16 @@ def fits(accepted: Iterable[float], at: float, window: float, limit: int) -> boo
 
 @dataclass
 class Log:
-    """The visits of one visitor. Only accepted ones occupy the window, so that a rejection does not prolong itself."""
+    """The visits of one visitor. Only accepted ones occupy the window, so that a rejection does not prolong itself.
+
+    A penalty does just that: until `closed_until` everything is rejected.
+    """
 
     limit: int
     accepted: list[float] = field(default_factory=list)
     rejected: list[float] = field(default_factory=list)
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=64))
+    closed_until: float = 0.0
 
     def minimal_gap(self) -> float | None:
         ordered = sorted(self.accepted)
@@ -34,19 +38,29 @@ class Log:
 
 
 class Door:
-    def __init__(self, window: float) -> None:
+    def __init__(self, window: float, penalty: float = 0.0) -> None:
+        """`penalty`: for so many seconds after a rejection everything is rejected, and each rejection begins them anew."""
         self.window = window
+        self.penalty = penalty
         self.logs: dict[Visitor, Log] = {}
 
     def knock(self, endpoint: str, plugin: str, at: float) -> bool:
         """Record an arrival and tell whether it may come in."""
         log = self._log(endpoint, plugin)
-        if not fits(log.recent, at, self.window, log.limit):
+        if at < log.closed_until or not fits(log.recent, at, self.window, log.limit):
+            self.close(endpoint, plugin, at)
             log.rejected.append(at)
             return False
         log.accepted.append(at)
         log.recent.append(at)
         return True
+
+    def close(self, endpoint: str, plugin: str, at: float) -> None:
+        self._log(endpoint, plugin).closed_until = at + self.penalty
+
+    def opens_in(self, endpoint: str, plugin: str, at: float) -> float:
+        """Seconds after which a rejected visitor may come again."""
+        return max(self.window, self._log(endpoint, plugin).closed_until - at)
 
     def take_back(self, endpoint: str, plugin: str, at: float) -> None:
         """The arrival was answered with a rate limit for no reason of the client's: it does not occupy the window."""

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from sandbox.app import ENDPOINTS, create_app
-from sandbox.core import Sandbox, Settings
+from sandbox.core import RETRY_AFTER, Sandbox, Settings
 from sandbox.faults import EVERYWHERE, NAMES, FaultError, Rule, parse_rule
 from sandbox.world import DEMO_WORLD, World, WorldError, load_world
 
@@ -130,6 +130,8 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         faults=[_rule(text) for text in asked.fault],
         missing_items_fail_query=asked.missing == "fail",
         leaves_out_empty_fields=asked.cleared == "absent",
+        penalty=asked.penalty,
+        retry_after=asked.retry_after,
     )
     return Options(asked.host, asked.port, asked.exit_with_parent, load_world(asked.world), settings)
 
@@ -146,6 +148,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=0, help="0: any free port; it is printed")
     add("--world", type=Path, default=DEMO_WORLD, help="JSON file with projects, fields, people and items")
     add("--window", type=float, default=1.0, help="seconds of the sliding window of the rate limits")
+    add("--penalty", type=float, default=0.0, help="seconds for which a rejection lasts, each one beginning it anew")
+    add("--retry-after", choices=RETRY_AFTER, default="no", help="how a rejection says when to come again")
     add("--latency", type=_latency, default=(0.0, 0.0), metavar="MIN:MAX", help="seconds, each way")
     add("--expire-time", type=float, default=7200, help="seconds a token is valid for")
     add("--job-median", type=float, default=1.0, help="median of the seconds a job takes")

@@ -14,9 +14,12 @@ class Route:
     slot: float = 1.0
     seed: int = 1
     limit: bool = True
+    penalty: float = 0.0  # seconds of silence that end a refusal; each refusal begins them anew
     arrivals: list[float] = field(default_factory=list)
     now: float = 0.0
     refused: int = 0
+    in_a_row: int = 0
+    closed_until: float = 0.0
 
     def __post_init__(self):
         self.random = random.Random(self.seed)
@@ -29,6 +32,9 @@ class Route:
             arrival = departure + self.random.uniform(*there)
             answered = arrival + self.random.uniform(*back)
             too_early = bool(self.arrivals) and arrival - self.arrivals[-1] < self.slot
+            too_early |= arrival < self.closed_until
+            if too_early and self.penalty:
+                self.closed_until = arrival + self.penalty
             self.arrivals.append(arrival)
             self._learn(departure, answered, refused=self.limit and too_early, lost=self.random.random() < lost)
         return self
@@ -39,11 +45,14 @@ class Route:
             return
         if refused:
             self.refused += 1
+            self.in_a_row += 1
             self.spacing.rejected()
         else:
+            self.in_a_row = 0
             self.spacing.accepted()
         self.spacing.learn(answered - departure)
-        self.now = max(answered, answered + self.spacing.delay_after_answer())
+        pause = self.spacing.pause_after_refusals(self.in_a_row, 60.0)
+        self.now = answered + max(0.0, pause, self.spacing.delay_after_answer())
 
     @property
     def gaps(self):

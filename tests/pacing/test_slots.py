@@ -130,6 +130,16 @@ def test_strikes_in_a_row_are_counted_for_the_lane_until_an_answer_comes(redis, 
     assert strike() == 1
 
 
+def test_refusals_in_a_row_are_counted_for_the_lane_until_a_request_is_accepted(redis, key, slots):
+    def refused(mine):
+        reservation = mine.take(ahead=1)
+        return mine.settle(reservation, answered_at=time.monotonic(), round_trip=0.001, verdict="rejected")
+
+    assert [refused(slots), refused(Slots(redis, key, SLOT)), refused(slots)] == [1, 2, 3]
+    assert accept(slots, slots.take(ahead=1)) == 0
+    assert refused(slots) == 1
+
+
 def test_a_server_clock_that_is_set_back_does_not_shut_the_slot(redis, key, slots):
     """As if the entry had been made by a clock that was a day ahead."""
     slots.reserve(ahead=0)

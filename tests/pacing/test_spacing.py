@@ -75,15 +75,39 @@ def test_the_estimate_is_never_above_the_shortest_round_trip_of_the_window(round
 @given(st.lists(st.booleans(), max_size=100))
 def test_a_refusal_widens_the_spacing_and_acceptances_narrow_it_within_bounds(refusals):
     spacing = Spacing(1.0)
-    for refused in refusals:
+    for refused, was_refused in zip(refusals, [False, *refusals], strict=False):
         before = spacing.penalty
         if refused:
             spacing.rejected()
-            assert spacing.penalty > before or spacing.penalty == MAX_PENALTY
+            assert spacing.penalty > before or was_refused or spacing.penalty == MAX_PENALTY
         else:
             spacing.accepted()
             assert spacing.penalty <= before
         assert 0 <= spacing.penalty <= MAX_PENALTY
+
+
+@pytest.mark.parametrize(
+    ("penalty", "most_refused", "longest"), [(2, 3, 6), (5, 4, 18), (10, 5, 35), (30, 6, 68), (60, 7, 130)]
+)
+def test_a_limiter_that_counts_what_it_refuses_is_escaped_and_the_pace_is_the_old_one_again(
+    penalty, most_refused, longest
+):
+    route = Route(penalty=penalty).send(30, FAST, FAST)
+    assert route.refused == 0
+    route.closed_until = route.now + penalty  # for whatever reason
+    began = route.now
+    while not route.refused or route.in_a_row:
+        route.send(1, FAST, FAST)
+    assert route.refused <= most_refused
+    assert route.now - began <= longest
+    began, refused = route.now, route.refused
+    route.send(30, FAST, FAST)
+    assert (route.refused, route.now - began < 31) == (refused, True)
+
+
+def test_one_refusal_alone_costs_no_pause():
+    spacing = Spacing(0.5)
+    assert [spacing.pause_after_refusals(n, 20.0) for n in (0, 1, 2, 3, 4, 9, 999)] == [0, 0, 1, 2, 4, 20, 20]
 
 
 def test_after_fifty_acceptances_nothing_is_left_of_a_refusal():

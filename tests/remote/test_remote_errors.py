@@ -12,6 +12,7 @@ DETAILS = {
     "log_id": "L",
     "http_status": 400,
     "exchange": Exchange(1, 2),
+    "retry_after": 3.0,
 }
 
 

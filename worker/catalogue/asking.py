@@ -80,8 +80,9 @@ class Asker:
             raise UnavailableError("no slot became free in time")
         try:
             answer = question(token=token)
-        except RateLimited:
+        except RateLimited as error:
             self._slots.settle(reservation, verdict="rejected")
+            self._slots.hold_off(reservation, error.retry_after)
             raise
         except BaseException:
             self._slots.settle(reservation, verdict="neutral")

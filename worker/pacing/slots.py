@@ -86,7 +86,7 @@ class Slots:
         round_trip: float | None = None,
         answer: str = "",
     ) -> int:
-        """The request is over; say when the next slot opens. Returns how many strikes there were in a row.
+        """The request is over; say when the next slot opens. Returns how many strikes and refusals there were in a row.
 
         `sent_at` and `answered_at` are monotonic; `round_trip` None means that no answer came. `answer`: one of few words, to
         be counted.
@@ -126,7 +126,7 @@ class Slots:
         credit: float = 0.0,
         answer: str = "",
     ) -> int:
-        strikes = {"strike": "strike", "neutral": "keep"}.get(verdict, "reset")
+        strikes = {"strike": "strike", "rejected": "strike", "neutral": "keep"}.get(verdict, "reset")
         args: list[str | int] = [
             reservation.id,
             _us(delay),

@@ -29,6 +29,7 @@ FIRST_PENALTY = 0.01  # seconds of extra spacing after a refusal by the rate lim
 PENALTY_GROWTH = 3.0
 PENALTY_DECAY = 0.9  # per accepted request
 MAX_PENALTY = 0.5
+REFUSED_TWICE = 2  # a refusal alone is jitter; with the second in a row the limiter may count what it refuses, too
 
 # What an answer says about the pace: taken; refused by the rate limit; the other side is in trouble; nothing.
 Verdict = Literal["accepted", "rejected", "strike", "neutral"]
@@ -42,6 +43,7 @@ class Spacing:
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     lags: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     penalty: float = 0.0
+    was_rejected: bool = False
 
     def learn_lag(self, lag: float) -> None:
         """How long after the earliest moment a request of a busy lane really left."""
@@ -71,7 +73,20 @@ class Spacing:
         return self.slot + MARGIN + self.penalty
 
     def rejected(self) -> None:
-        self.penalty = min(MAX_PENALTY, max(FIRST_PENALTY, self.penalty * PENALTY_GROWTH))
+        """The first refusal of a row says that the spacing was too narrow; those after it may be the limiter's penalty."""
+        if not self.was_rejected:
+            self.penalty = min(MAX_PENALTY, max(FIRST_PENALTY, self.penalty * PENALTY_GROWTH))
+        self.was_rejected = True
 
     def accepted(self) -> None:
+        self.was_rejected = False
         self.penalty = self.penalty * PENALTY_DECAY if self.penalty > MARGIN / 10 else 0.0
+
+    def pause_after_refusals(self, in_a_row: int, longest: float) -> float:
+        """How long to be silent: 2 slots after the second refusal in a row, then twice as long each time, up to `longest`.
+
+        A limiter that begins its penalty anew with each request that it refuses is left only by a silence longer than that.
+        """
+        if in_a_row < REFUSED_TWICE:
+            return 0.0
+        return min(longest, self.slot * 2.0 ** min(in_a_row - 1, 30))

@@ -21,7 +21,7 @@ from worker.pipeline.submit import settle_slot, trouble_of, write_step
 from worker.pipeline.telling import said
 from worker.remote.client import RemoteClient
 from worker.remote.compare import ABSENT, shows
-from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, word_of
+from worker.remote.errors import BatchRefused, LaneStopped, RateLimited, RemoteError, word_of
 from worker.remote.models import JobReport, Token
 from worker.remote.tokens import TokenSource
 from worker.tracing import NO_TRACES, Traces
@@ -183,8 +183,11 @@ class Follower:
         if token is None or reservation is None:
             step = Step(BatchState.CHECK, delay=self._policy.backoff)
         else:
-            step = self._look(batch, token)
-            self._read_slots.settle(reservation, verdict="accepted")
+            step, error = self._look(batch, token)
+            if isinstance(error, RateLimited):
+                settle_slot(self._read_slots, reservation, error, "rejected", self._policy)
+            else:
+                self._read_slots.settle(reservation, verdict="accepted")
         self._apply(batch, BatchState.CHECK, step, token)
         self._traces.read_back(batch, began, len(step.settled), step.then)
         is_news = step.settled or step.then is not BatchState.CHECK
@@ -196,19 +199,18 @@ class Follower:
         )
         return {"batch": batch.number, "state": str(step.then), "settled": len(step.settled)}
 
-    def _look(self, batch: Batch, token: Token) -> Step:
+    def _look(self, batch: Batch, token: Token) -> tuple[Step, RemoteError | None]:
         try:
-            return after_read_back(batch, self._shown(batch, token), self._policy)
+            return after_read_back(batch, self._shown(batch, token), self._policy), None
         except RemoteError as error:
             log.warning("read_back.failed", answer=word_of(error), **said("error", str(error), batch))
             others_work = is_not_served(error) and self._lane.troubles.none()
-            return after_read_back_failed(
-                batch, self._blame.judged(batch, error), self._policy, others_work=others_work
-            )
+            judged = self._blame.judged(batch, error)
+            return after_read_back_failed(batch, judged, self._policy, others_work=others_work), error
         except Exception as error:  # whatever broke here breaks again: the batch ends as if nothing could be compared
             log.exception("read_back.crashed")
             crash = BatchRefused(f"the worker failed while reading back ({type(error).__name__})")
-            return after_read_back_failed(batch, crash, self._policy)
+            return after_read_back_failed(batch, crash, self._policy), None
 
     def _shown(self, batch: Batch, token: Token) -> Mapping[int, bool | None]:
         spec = batch.spec

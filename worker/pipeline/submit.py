@@ -36,7 +36,9 @@ from worker.remote.errors import (
     BatchRefused,
     IdempotencyClash,
     LaneStopped,
+    NotExecuted,
     OutcomeUnknown,
+    RateLimited,
     RemoteError,
     SpaceRefused,
     Withheld,
@@ -315,7 +317,10 @@ def _has_left(answer: Accepted | RemoteError | None) -> bool:
 
 
 def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict: Verdict, policy: Policy) -> None:
-    """Say when the next request may leave. One failure alone does not slow the lane down; several in a row do."""
+    """Say when the next request may leave.
+
+    One failure alone does not slow the lane down; several in a row do, and so does an answer that asks for it.
+    """
     exchange = getattr(answer, "exchange", None)
     if exchange is None:  # nothing was sent
         strikes = slots.settle(reservation, verdict="strike", answer=word_of(answer))
@@ -329,8 +334,17 @@ def settle_slot(slots: Slots, reservation: Reservation, answer: object, verdict:
             round_trip=exchange.duration if answered else None,
             answer=word_of(answer),
         )
-    if strikes > 1:
-        slots.hold_off(reservation, back_off(strikes - 1, policy.backoff, policy.backoff_max))
+    if verdict == "rejected":
+        pause = slots.spacing.pause_after_refusals(strikes, policy.backoff_max)
+    else:
+        pause = back_off(strikes - 1, policy.backoff, policy.backoff_max)
+    if (pause := max(pause, asked_pause(answer))) > 0:
+        slots.hold_off(reservation, pause)
+
+
+def asked_pause(answer: object) -> float:
+    """Seconds for which the remote system asks to be left alone, where it says so of its state and not of one request."""
+    return answer.retry_after if isinstance(answer, RateLimited | NotExecuted | OutcomeUnknown) else 0.0
 
 
 def why_no_request(step: Step) -> str:

@@ -228,7 +228,14 @@ class RemoteClient:
         )
         envelope = parse(answer.body, secrets=self._secrets)
         envelope = replace(envelope, log_id=envelope.log_id or clean(self._secrets.hidden(answer.log_id)))
-        error = classify(envelope, answer.status, write=call.write, table=self._table, exchange=answer.exchange)
+        error = classify(
+            envelope,
+            answer.status,
+            write=call.write,
+            table=self._table,
+            exchange=answer.exchange,
+            retry_after=answer.retry_after,
+        )
         if isinstance(error, TokenRejected) and token is not None:
             error.fingerprint = token.fingerprint
         if error is not None:

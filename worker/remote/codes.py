@@ -122,6 +122,7 @@ def classify(
     write: bool,
     table: ErrorTable = DEFAULT_TABLE,
     exchange: Exchange | None = None,
+    retry_after: float = 0.0,
 ) -> RemoteError | None:
     """The error that an answer stands for, or None for success.
 
@@ -137,6 +138,7 @@ def classify(
         "log_id": envelope.log_id,
         "http_status": http_status,
         "exchange": exchange,
+        "retry_after": retry_after,
     }
     rule = _rule(envelope, http_status, table)
     settle = _of_write if write else _of_read

@@ -26,7 +26,8 @@ from worker.remote.models import Exchange
 class RemoteError(Exception):
     """`code` and `message` are the outer ones of the answer, `inner_*` those of its `err` object.
 
-    `exchange` is None when not a byte was sent. `http_status` is None when no answer came.
+    `exchange` is None when not a byte was sent. `http_status` is None when no answer came. `retry_after`: for how many
+    seconds the answer asks to be left alone, 0 where it does not.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class RemoteError(Exception):
         log_id: str = "",
         http_status: int | None = None,
         exchange: Exchange | None = None,
+        retry_after: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -48,6 +50,7 @@ class RemoteError(Exception):
         self.log_id = log_id
         self.http_status = http_status
         self.exchange = exchange
+        self.retry_after = retry_after
 
     @property
     def details(self) -> dict[str, Any]:
@@ -59,6 +62,7 @@ class RemoteError(Exception):
             "log_id": self.log_id,
             "http_status": self.http_status,
             "exchange": self.exchange,
+            "retry_after": self.retry_after,
         }
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from worker.remote.models import Token
 RENEW_EARLY = 300.0  # seconds
 LOCK_WAIT = 10.0  # seconds; how long to wait for whoever is renewing when there is no valid token to go on with
 PAUSE_BETWEEN_LOG_INS = 0.5  # seconds, after one that failed while there is no token at all
+LONGEST_PAUSE = 60.0  # seconds between log-ins that the rate limit refuses one after the other
 PAUSE_AFTER_FAILURE = 15.0  # seconds between tries to renew while the old token still works
 
 
@@ -74,6 +75,7 @@ class TokenSource:
         self._not_before = 0.0
         self._log_in_from = 0.0
         self._log_in_error = ""
+        self._refused_log_ins = 0  # by the rate limit, in a row
         self._rejected = ""  # the fingerprint of a token that the remote system refused, whatever its time says
 
     def get(self) -> Token:
@@ -106,8 +108,8 @@ class TokenSource:
                 return current
             try:
                 return self._authenticate()
-            except (NotExecuted, RateLimited):
-                self._not_before = self._clock() + PAUSE_AFTER_FAILURE
+            except (NotExecuted, RateLimited) as error:
+                self._not_before = self._clock() + max(PAUSE_AFTER_FAILURE, error.retry_after)
                 return token
 
     def _replace(self) -> Token:
@@ -128,8 +130,11 @@ class TokenSource:
             token = self._authenticate()
         except RemoteError as error:
             self._log_in_error = str(error)
+            self._refused_log_ins = self._refused_log_ins + 1 if isinstance(error, RateLimited) else 0
+            pause = min(LONGEST_PAUSE, PAUSE_BETWEEN_LOG_INS * 2.0 ** min(self._refused_log_ins, 10))
+            self._log_in_from = self._clock() + max(pause, error.retry_after)
             raise
-        self._log_in_from = 0.0
+        self._log_in_from, self._refused_log_ins = 0.0, 0
         return token
 
     def _authenticate(self) -> Token:

@@ -15,6 +15,7 @@ from config.proxy import Proxy
 from worker.remote.errors import NotExecuted, OutcomeUnknown, RemoteError, Withheld
 from worker.remote.models import Exchange
 from worker.remote.proxy import TunnelBackend
+from worker.remote.retry_after import retry_after
 from worker.remote.wire import Watch, WatchedBackend, WithheldError
 
 KEEPALIVE_EXPIRY = 4.0  # seconds; below the 5 s after which common servers close an idle connection
@@ -39,6 +40,7 @@ class Answer:
     body: bytes
     log_id: str
     exchange: Exchange
+    retry_after: float = 0.0  # seconds for which it asks to be left alone
 
 
 class Transport:
@@ -124,7 +126,8 @@ class Transport:
         sent_at = self._watch.sent_at
         exchange = Exchange(answered_at if sent_at is None else sent_at, answered_at)
         log_id = response.headers.get("x-tt-logid") or response.headers.get("x-request-id") or ""
-        return Answer(response.status_code, body, log_id, exchange)
+        wait = retry_after(response.headers.get("retry-after"), response.headers.get("date"), time.time())
+        return Answer(response.status_code, body, log_id, exchange, wait)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,36 @@
+"""A limiter that begins its penalty anew with each request that it refuses, on the sandbox: it is left, and soon forgotten."""
+
+import time
+from itertools import pairwise
+
+import pytest
+from model import intent
+from pipeline import Pipeline
+
+from sandbox.process import SandboxProcess
+
+pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
+SLOT = 0.1
+PENALTY = 8 * SLOT
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "most_refused", "longest"), [("no", 4, 3.2), ("seconds", 0, 1.6), ("date", 0, 2.8)]
+)
+def test_a_penalty_that_each_refused_request_prolongs_is_left(redis_url, prefix, retry_after, most_refused, longest):
+    with SandboxProcess(window=SLOT, job_median=0.05, penalty=PENALTY, retry_after=retry_after) as sandbox:
+        pace = {"slot_seconds": SLOT, "poll_slot_seconds": SLOT, "backoff_max_seconds": 60}
+        pipeline = Pipeline(redis_url.replace("/0", "/3"), prefix, sandbox.base_url, catalogue="off", **pace)
+        pipeline.finish(*pipeline.client.enqueue_many([intent([1101], "before")]))
+        sandbox.set_faults("batch_update:spurious_429=1x")
+        handles = pipeline.client.enqueue_many([intent([item], f"value {item}") for item in range(1101, 1121)])
+        pipeline.runtime.intake.drain()
+        deadline = time.monotonic() + 20
+        while pipeline.lane.submitter.run()["state"] != "idle":
+            assert time.monotonic() < deadline
+        assert all(result.ok for result in pipeline.finish(*handles))
+        visits = next(one for one in sandbox.report()["endpoints"] if one["endpoint"] == "batch_update")
+    accepted = visits["accepted"]
+    assert len(visits["rejected"]) <= most_refused  # the first, which was refused for no reason, is not among them
+    assert max(later - earlier for earlier, later in pairwise(accepted[1:])) <= longest
+    assert accepted[-1] - accepted[-16] <= 15 * 1.5 * SLOT  # at the old pace again
