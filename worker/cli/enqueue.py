@@ -9,11 +9,13 @@ from feishu_batch import IntentError, Result, UpdateIntent, WaitTimeout, parse_i
 from feishu_batch.intents import DEFAULT_PRIORITY
 from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
 from worker.cli.holdups import lanes_of, wait_aloud, warn_of_pause
+from worker.cli.known_before import looking_back, print_since_then, when
 from worker.cli.output import console, some, table
-from worker.cli.session import open_session
+from worker.cli.session import Session, open_session
 from worker.importing.cells import CellError, field_value, item_ids
 from worker.importing.row import problems_of
 from worker.importing.rows import parse_object
+from worker.operating.since_then import Known, SinceThen
 
 LONG_WAIT = 600.0
 SHOWN = 20
@@ -76,18 +78,25 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
 
     Prints the intent's id, as soon as the intent is safely written; with --wait also what became of its items.
 
-    Exit codes: 0 enqueued (with --wait: every item done); 1 an item failed, or not all ended in time (the intent goes on);
+    The same --intent-id again sends nothing, and it says so: when it was enqueued, and which later intent changed the same items since.
+
+    Exit codes: 0 enqueued (with --wait: every item done); 1 an item failed, not all ended in time (the intent goes on), or the intent was
+    enqueued before and its items hold something else by now;
     2 the intent is not well-formed, nothing was written; 3 Redis cannot be reached.
     """
     intent = _from_text(text, options) if text is not None else _from_options(options)
     session = open_session()
     lanes = lanes_of(session, intent)
+    before = _before(session, intent)
     with session.client() as client:
         [handle] = client.enqueue_many([intent])
         click.echo(intent.intent_id)
+        if before:
+            _tell_before(session, before)
+        outcome = DONE if before is None or before.stands else SOME_FAILED
         if wait is None:
             warn_of_pause(lanes)
-            return DONE
+            return outcome
         try:
             result = wait_aloud(handle, wait, lanes)
         except WaitTimeout:
@@ -96,7 +105,25 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
         except KeyboardInterrupt:
             raise InterruptedByUserError(f"Stopped waiting; it goes on: feishu-batch show {intent.intent_id}") from None
     _print_result(result)
-    return DONE if result.ok else SOME_FAILED
+    return outcome if result.ok else SOME_FAILED
+
+
+def _before(session: Session, intent: UpdateIntent) -> SinceThen | None:
+    """What came of it if it was enqueued before, under this id."""
+    [entry] = session.reading.entries([intent.intent_id])
+    if entry is None:
+        return None
+    with looking_back(session) as back:
+        back.add([Known(1, intent.intent_id, intent.work_item_ids)])
+        return back.since_then()
+
+
+def _tell_before(session: Session, found: SinceThen) -> None:
+    """On stderr: whoever takes the id from stdout goes on."""
+    out = console(stderr=True)
+    again = "to send it again all the same, leave --intent-id out or give a new one"
+    out.print(f"Nothing was sent: this intent was enqueued before{when(session, found)}; {again}.", soft_wrap=True)
+    print_since_then(out, session, found, "item")
 
 
 def _from_text(text: str, options: dict[str, Any]) -> UpdateIntent:

@@ -72,14 +72,16 @@ def import_file(
 
     A wrong row is rejected with its line number and the others go on. The same file imported twice is one import: its rows
     get the same ids, and what was enqueued before is not enqueued again. So an import that was cut off is resumed by running it
-    again, and with --report it tells what became of an earlier one.
+    again, and with --report it tells what became of an earlier one. It says first how many rows were imported before, when, and which
+    later intents gave the same fields another value since; a new --import-id sends them again.
 
     Whether names and values fit is seen by intake, after a row was enqueued: then its items fail. --check asks before. Without it,
     and without --wait, the exit code tells nothing of what will be refused or fail.
 
     Prints how many rows were enqueued; with --wait also what became of each change.
 
-    Exit codes: 0 all rows enqueued (with --wait: and done); 1 rows rejected, items failed, or the time ran out; 2 the file cannot
+    Exit codes: 0 all rows enqueued (with --wait: and done); 1 rows rejected, items failed, the time ran out, or what was imported before
+    does not stand any more (failed, canceled, expired, changed by a later intent, or nobody can say); 2 the file cannot
     be used, or --strict found a wrong row: nothing was enqueued; 3 Redis cannot be reached.
     """
     if timeout is not None and not wait:

@@ -5,11 +5,15 @@ from typing import Any
 
 from rich.console import Console
 
+from worker.cli.known_before import document as since_then_json
+from worker.cli.known_before import print_since_then, when
 from worker.cli.output import first_few, some, table
+from worker.cli.session import Session
 from worker.importing.put import Put
 from worker.importing.row import Rejected
 from worker.operating.failures import FailureGroup
 from worker.operating.reasons import ReasonGroup, ReasonGroups
+from worker.operating.since_then import SinceThen
 from worker.operating.watching import Totals, counts_of
 
 LISTED = 1000  # rejected rows that are kept one by one; the rest is only counted
@@ -28,6 +32,8 @@ class ImportReport:
     rows: int = 0
     enqueued: int = 0
     known: int = 0  # rows that an earlier run had enqueued
+    before: SinceThen | None = None  # about the known rows
+    give_their_ids: bool = False  # known rows have their ids from the file
     repeated: int = 0  # rows that say what an earlier row of the file says, under the same id
     rejected_count: int = 0
     rejected: list[Rejected] = field(default_factory=list)
@@ -46,6 +52,7 @@ class ImportReport:
     def count(self, put: Put) -> None:
         self.enqueued += len(put.enqueued)
         self.known += len(put.known)
+        self.give_their_ids = self.give_their_ids or any(row.names_itself for row in put.known)
         self.repeated += len(put.repeated)
         self.reject(put.rejected)
         self.rows += len(put.enqueued) + len(put.known) + len(put.repeated) + len(put.rejected)
@@ -59,7 +66,7 @@ class ImportReport:
     @property
     def all_is_well(self) -> bool:
         bad = self.totals.failed - self.mended + self.totals.canceled + self.totals.expired if self.totals else 0
-        return not (bad or self.rejected_count) and self.is_over
+        return not (bad or self.rejected_count) and self.is_over and (self.before is None or self.before.stands)
 
 
 def document(report: ImportReport) -> dict[str, Any]:
@@ -70,6 +77,7 @@ def document(report: ImportReport) -> dict[str, Any]:
         "rows": report.rows,
         "enqueued": report.enqueued,
         "known": report.known,
+        "before": since_then_json(report.before) if report.before else None,
         "repeated": report.repeated,
         **rejected_json(report),
         "counts": counts_of(report.totals) if report.totals else None,
@@ -98,6 +106,28 @@ def rejected_json(report: ImportReport) -> dict[str, Any]:
 def _group(group: FailureGroup) -> dict[str, Any]:
     items = [{"item": int(item), "intent_id": intent_id} for item, intent_id in group.items]
     return {"code": group.code, "reason": group.reason, "count": group.count, "items": items}
+
+
+def print_known(out: Console, session: Session, report: ImportReport, *, is_plan: bool = False) -> None:
+    """First of all: what is not sent, why, what came over it since, and how to send it all the same."""
+    found = report.before
+    if found is None:
+        return
+    whole = "Nothing would be sent" if is_plan else "Nothing was sent"
+    at = when(session, found)
+    if report.known == report.rows:
+        rows = "its only row was" if report.rows == 1 else f"all {report.rows} rows were"
+        out.print(f"{whole}: {rows} imported before{at}.", style="bold", soft_wrap=True)
+    else:
+        verb = "was" if report.known == 1 else "were"
+        told = "" if report.enqueued else f"{whole}: "
+        rows = f"{report.known} of {some(report.rows, 'row')} {verb} imported before{at}"
+        out.print(f"{told}{rows}{', and' if told else ','} not sent again.", style="bold", soft_wrap=True)
+    print_since_then(out, session, found, "line")
+    again = "give them other ids in the column intent_id" if report.give_their_ids else "use a new --import-id"
+    it = "it" if report.known == 1 else "them"
+    out.print(f"To send {it} again all the same, {again}.", soft_wrap=True)
+    out.print()
 
 
 def print_enqueued(out: Console, report: ImportReport) -> None:

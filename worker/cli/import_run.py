@@ -12,7 +12,8 @@ from rich.console import Console
 from feishu_batch import EnqueueError
 from worker.cli.errors import InterruptedByUserError, UnreachableError, WrongUseError
 from worker.cli.following import Follower, Pace
-from worker.cli.import_report import SHOWN, ImportReport, lines_of, print_closing, print_enqueued
+from worker.cli.import_report import SHOWN, ImportReport, lines_of, print_closing, print_enqueued, print_known
+from worker.cli.known_before import looking_back
 from worker.cli.output import some
 from worker.cli.progress import Display, reading_bar
 from worker.cli.session import Session
@@ -21,6 +22,7 @@ from worker.importing.outcomes import Outcome, as_rows, not_enqueued, outcomes
 from worker.importing.put import Check, Put, put_rows, sorted_out
 from worker.importing.report_file import report_at
 from worker.importing.source import Source
+from worker.operating.since_then import Known
 from worker.operating.watching import Watch
 
 
@@ -48,12 +50,15 @@ def run_import(
     pace = Pace.begin(session)
     began_at = next(iter(session.lanes.values())).now()
     with Journal() as journal, _interruption(report):
-        with session.client() as client:
+        with session.client() as client, looking_back(session) as back:
             puts = put_rows(source.rows(), client, lambda ids: _digests(session, ids), journal, asked.check)
             for put in _counted(puts, report, source, asked.aside):
+                back.add([Known(row.line, row.intent.intent_id, row.intent.work_item_ids) for row in put.known])
                 if asked.needs_journal:
                     journal.add(put.notes())
+            report.before = back.since_then() if report.known else None
         if out:
+            print_known(out, session, report)
             print_enqueued(out, report)
         if asked.wait:
             watch = Watch(session.reading, journal.roster(), began_at)

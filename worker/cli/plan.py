@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,20 +17,23 @@ from feishu_batch.intents import is_real_project_key
 from worker.cli.catalogues import open_catalogues
 from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.file_options import file_options
-from worker.cli.import_report import ImportReport, others, print_rejected, rejected_json
+from worker.cli.import_report import ImportReport, others, print_known, print_rejected, rejected_json
+from worker.cli.known_before import document as since_then_json
+from worker.cli.known_before import looking_back
 from worker.cli.options import json_option
 from worker.cli.output import as_json as json_text
 from worker.cli.output import console, duration, print_json, some, table
 from worker.cli.plan_names import NameCheck
 from worker.cli.session import Session, open_session
 from worker.importing.journal import Journal
-from worker.importing.put import sorted_out
+from worker.importing.put import Put, sorted_out
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import Format
 from worker.importing.source import Source
 from worker.ledger.backlog import LaneBacklog
 from worker.ledger.records import GroupSpec
 from worker.operating.planning import GroupPlan, LanePlan, Planner
+from worker.operating.since_then import Known
 from worker.operating.views import inbox_view, lane_view
 
 SHOWN = 5  # groups
@@ -83,7 +86,7 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
     and its half-full requests take some of the changes along. With --check fields, options, people and spaces are looked up in
     Feishu Project: it shows what each name means, and lists the rows that would be refused for it.
 
-    Exit codes: 0 every row is good; 1 rows are wrong or would be refused; 2 the file cannot be used; 3 Redis cannot be reached.
+    Exit codes: 0 every row is good; 1 rows are wrong, would be refused, or were imported before and do not stand any more; 2 the file cannot be used; 3 Redis cannot be reached.
     """
     opened = open_session() if against_backlog or check else None
     session = opened if against_backlog else None
@@ -92,7 +95,7 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
         found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id))
         found.names = NameCheck(open_catalogues(opened)) if opened and check else None
         planner = Planner(routing(settings).route, time.time(), _backlog_of(session) if session else None)
-        _read(source, planner, found, session, journal)
+        _read(source, planner, found, opened, journal)
     found.lanes = planner.plans()
     if session:
         _look_at_backlog(session, found)
@@ -100,8 +103,9 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
     if as_json:
         print_json(out, document(found))
     else:
-        _print(out, found, against_backlog=against_backlog)
-    return SOME_FAILED if found.report.rejected_count else DONE
+        _print(out, found, opened, against_backlog=against_backlog)
+    stands = found.report.before is None or found.report.before.stands
+    return SOME_FAILED if found.report.rejected_count or not stands else DONE
 
 
 def _backlog_of(session: Session) -> Any:
@@ -117,14 +121,24 @@ def _read(source: Source, planner: Planner, found: FilePlan, session: Session | 
             return [None] * len(ids)
         return [entry.digest if entry else None for entry in session.reading.entries(ids)]
 
-    for put in sorted_out(source.rows(), digests, journal):
-        report.count(put)
-        refused = _plan_rows(planner, put.enqueued, found.names)
-        report.enqueued -= len(refused)
-        report.reject(refused)
-        report.rejected.sort(key=lambda row: row.line)
-        if source.format is not Format.JSONL:  # there, what is a text says so
-            found.doubt(put.enqueued)
+    with looking_back(session) if session else nullcontext() as back:
+        for put in sorted_out(source.rows(), digests, journal):
+            if back:
+                back.add([Known(row.line, row.intent.intent_id, row.intent.work_item_ids) for row in put.known])
+            _take(put, planner, found, source)
+        if back and report.known:
+            report.before = back.since_then()
+
+
+def _take(put: Put, planner: Planner, found: FilePlan, source: Source) -> None:
+    report = found.report
+    report.count(put)
+    refused = _plan_rows(planner, put.enqueued, found.names)
+    report.enqueued -= len(refused)
+    report.reject(refused)
+    report.rejected.sort(key=lambda row: row.line)
+    if source.format is not Format.JSONL:  # there, what is a text says so
+        found.doubt(put.enqueued)
 
 
 def _looks_like_json(value: object) -> bool:
@@ -144,11 +158,15 @@ def _look_at_backlog(session: Session, found: FilePlan) -> None:
         found.waiting[lane.name] = lane_view(session.reading, lane).requests_left
 
 
-def _print(out: Console, found: FilePlan, *, against_backlog: bool) -> None:
+def _print(out: Console, found: FilePlan, session: Session | None, *, against_backlog: bool) -> None:
     report = found.report
+    if session:
+        print_known(out, session, report, is_plan=True)
     out.print(
         f"rows       {report.rows} of {report.name}: {report.enqueued} to be enqueued{others(report)}", soft_wrap=True
     )
+    if session is None:
+        out.print("known      not asked for; --against-backlog tells which rows were imported before")
     for plan_ in found.lanes:
         if len(found.lanes) > 1:
             out.print(f"\nlane {plan_.lane}", style="bold")
@@ -240,6 +258,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "rows": report.rows,
         "enqueued": report.enqueued,
         "known": report.known,
+        "before": since_then_json(report.before) if report.before else None,
         "repeated": report.repeated,
         **rejected_json(report),
         "doubtful_count": found.doubtful_count,

@@ -26,7 +26,7 @@ class Brief:
 class History:
     def __init__(self, redis: Redis, prefix: str, lanes: Sequence[str]) -> None:
         self._redis: Any = redis
-        self._prefix, self._lanes = prefix, lanes
+        self._prefix, self.lanes = prefix, lanes
         self._front = FrontKeys(prefix)
 
     def newest(self) -> int:
@@ -48,12 +48,12 @@ class History:
     def _part(self, numbers: Sequence[int]) -> Iterator[Brief]:
         pipe = self._redis.pipeline(transaction=False)
         for number in numbers:
-            for lane in self._lanes:
+            for lane in self.lanes:
                 place = self.place(lane, number)
                 pipe.hmget(place.record, RecordField.INTENT_ID, RecordField.GROUP, RecordField.NOTE)
         answers = iter(pipe.execute())
         for number in numbers:
-            rows = [(lane, *next(answers)) for lane in self._lanes]
+            rows = [(lane, *next(answers)) for lane in self.lanes]
             known = next((row for row in rows if row[1] is not None), None)
             yield Brief(number, known[0], known[2], known[3]) if known else Brief(number)
 

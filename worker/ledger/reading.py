@@ -85,12 +85,16 @@ class Reading:
 
     def counts(self, places: Sequence[IntentKeys]) -> list[dict[str, str]]:
         """The counters of each intent's record, empty for one that was forgotten. Absent fields are left out."""
+        return self.fields(places, COUNTS)
+
+    def fields(self, places: Sequence[IntentKeys], names: Sequence[str]) -> list[dict[str, str]]:
+        """These fields of each intent's record, less the absent ones; empty for one that was forgotten."""
         found: list[dict[str, str]] = []
         for part in _chunks(places):
             pipe = self._redis.pipeline(transaction=False)
             for place in part:
-                pipe.hmget(place.record, COUNTS)
-            found += [_present(zip(COUNTS, row, strict=True)) for row in pipe.execute()]
+                pipe.hmget(place.record, names)
+            found += [_present(zip(names, row, strict=True)) for row in pipe.execute()]
         return found
 
     def outcomes(self, places: Sequence[IntentKeys]) -> list[dict[str, str]]:

@@ -117,7 +117,7 @@ class Retry:
             return None
         items = [i for i in self._reading.items(place) if past.touched(brief.lane, own, [int(i)])]
         for item, outcome in zip(items, self._history.letters(place, items), strict=True):
-            touch = Touch(brief.number, brief.note, stands=_stands(outcome))
+            touch = Touch(brief.number, brief.note, stands=stands(outcome))
             past.note(past.touched(brief.lane, own, [int(item)]), touch)
         return None
 
@@ -164,7 +164,8 @@ def _failed(outcome: str, code: str | None) -> bool:
     return outcome[0] == OutcomeLetter.FAILED and code in (None, _code(outcome[1:]))
 
 
-def _stands(outcome: str | None) -> bool:
+def stands(outcome: str | None) -> bool:
+    """Whether a change waits, is under way, or was applied, or may have been. `outcome`: as the ledger has it."""
     if outcome is None:
         return True
     if outcome[0] in NEVER_SENT:

@@ -9,7 +9,7 @@ from worker.cli.errors import WrongUseError
 from worker.cli.session import Session
 from worker.ledger.history import History
 from worker.operating.again import Again
-from worker.operating.meanings import Meanings, as_written
+from worker.operating.meanings import Meaning, Meanings, as_written
 from worker.operating.retry_decision import Decision, Failure, Why, chosen, decide, new_intent
 from worker.operating.retrying import Retry
 
@@ -48,9 +48,17 @@ def enqueue_again(session: Session, agreed: Sequence[Decision], *, even_if_overt
 
 
 def _reader(session: Session) -> Retry:
-    history = History(session.redis, session.settings.key_prefix, tuple(session.lanes))
-    known = Meanings(session.redis, {name: lane.key for name, lane in session.lanes.items()})
-    return Retry(session.reading, history, as_written if session.settings.catalogue == "off" else known.meaning)
+    return Retry(session.reading, history_of(session), meaning_of(session))
+
+
+def history_of(session: Session) -> History:
+    return History(session.redis, session.settings.key_prefix, tuple(session.lanes))
+
+
+def meaning_of(session: Session) -> Meaning:
+    if session.settings.catalogue == "off":
+        return as_written
+    return Meanings(session.redis, {name: lane.key for name, lane in session.lanes.items()}).meaning
 
 
 def left_alone(decisions: Sequence[Decision]) -> dict[Why, list[int]]:

@@ -1,0 +1,58 @@
+"""Cells that intents wrote to, on disk: a million of them would not be bounded in memory."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+_SCHEMA: Final = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE cells (col INTEGER, item INTEGER, number INTEGER, line INTEGER, write INTEGER, PRIMARY KEY (col, item)) WITHOUT ROWID;
+"""
+_PUT: Final = (
+    "INSERT INTO cells VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+    " number = excluded.number, line = excluded.line, write = excluded.write WHERE excluded.number > number"
+)
+_GET: Final = "SELECT line, write FROM cells WHERE col = ? AND item = ? AND number < ?"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCell:
+    """`line`: of the file whose row wrote to it last; `write`: what that row wrote, as a small number."""
+
+    item: int
+    line: int
+    write: int
+
+
+class KnownCells:
+    """By (column, item); of several writes to a cell, the one of the newest intent counts. For one thread."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("")  # a nameless file that is deleted when it is closed
+        self._db.executescript(_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def put(self, column: int, items: Iterable[int], number: int, line: int, write: int) -> None:
+        self._db.executemany(_PUT, ((column, item, number, line, write) for item in items))
+
+    def older(self, column: int, items: Sequence[int], number: int) -> list[KnownCell]:
+        """Those of the items whose write is older than that intent."""
+        rows = ((item, self._db.execute(_GET, (column, item, number)).fetchone()) for item in items)
+        return [KnownCell(item, *row) for item, row in rows if row]
+
+    def remove(self, column: int, items: Iterable[int]) -> None:
+        self._db.executemany("DELETE FROM cells WHERE col = ? AND item = ?", ((column, item) for item in items))
+
+    @property
+    def is_empty(self) -> bool:
+        return self._db.execute("SELECT 1 FROM cells LIMIT 1").fetchone() is None
