@@ -107,7 +107,7 @@ PUBLISH = [
     *_around("intake", "Front.release", BY_CELERY),
     *_around("intake", "Lane.confirm_published", BY_CELERY),
     *_around("intake", "LaneSweep.run"),
-    *_around("intake", "Lane.end_pending", EXPIRING),
+    *_around("intake", "Lane.end_stopped", EXPIRING),
 ]
 ALL = [*INTAKE, *SUBMIT, *POLL, *PUBLISH]
 

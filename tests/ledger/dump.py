@@ -4,6 +4,7 @@ COUNTERS = {"fence", "batch-sequence", "group-sequence", "recent", "overdue-had-
 SETS = {
     "since",
     "expiring",
+    "stopping",
     "open-intents",
     "outbox",
     "ended:failed",

@@ -9,6 +9,7 @@ LATER = 2**47
 FIELD_OF = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
 ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 MOST_SHARERS = 16  # of one change
+MOST_DEAD = 500  # changes that one claim meets
 OVERDUE_TURN, PATIENCE, OVERDUE_SEEN = 4, 5, 256
 
 
@@ -21,6 +22,8 @@ class Model:
         self.lease = None  # (owner, batch, has run out)
         self.paused = False
         self.overdue_had_turn = -OVERDUE_TURN  # the newest batch that was composed for its group's long wait
+        self.now = 10**12  # unix ms, roughly: moments at which intents expire are far from each other
+        self.stopping = []  # numbers of stopped intents of which not every item was looked at
         self.unpublished = set()
         self.sends = {}  # cell → numbers in the order in which they were sent
 
@@ -44,9 +47,17 @@ class Model:
             self.groups[wish.digest] = self.group_sequence
             self.columns.setdefault(wish.column, len(self.columns) + 1)
         wish.group = self.groups[wish.digest]
-        wish.stop = "c" if wish.canceled else ""
-        wish.may_expire = wish.expires is not None and not wish.canceled
+        wish.stop = "c" if wish.canceled else "e" if self._is_late(wish) else ""
+        wish.may_expire = wish.expires is not None and not wish.stop
         self.intents[wish.number] = wish
+
+    def _is_late(self, intent):
+        return intent.expires is not None and intent.expires <= self.now
+
+    def _fate(self, number):
+        """The letter that the waiting changes of this intent are to get, if any."""
+        intent = self.intents[number]
+        return intent.stop or ("e" if self._is_late(intent) else "")
 
     def _meet(self, intent, item):
         where = (self.columns[intent.column], item)
@@ -91,6 +102,8 @@ class Model:
         if intent.has_ended:
             self.unpublished.add(number)
             intent.may_expire = False
+            if number in self.stopping:
+                self.stopping.remove(number)
 
     # --- choosing
 
@@ -98,8 +111,8 @@ class Model:
         """Group → its ready changes as (rank, item, number), best first."""
         groups = {}
         for (_, item), cell in self.cells.items():
-            if cell.batch is None:
-                owner = cell.line[0]
+            owner = cell.line[0]
+            if cell.batch is None and not owner.passed_over:
                 priority = max(self.intents[number].priority for number in owner.everyone)
                 rank = (9 - priority) * PRIORITY_STEP + owner.number
                 groups.setdefault(self.intents[owner.number].group, []).append((rank, str(item), owner.number))
@@ -152,9 +165,6 @@ class Model:
             self._count_request(self.batches[number])
             self._put(self.batches[number], "reask", is_due=True)
             self.lease = None
-        expiring = [i for i in self.intents.values() if i.may_expire and i.expires < 10**12]
-        if expiring:
-            return "expire", min(expiring, key=lambda intent: intent.expires).number
         due = [b.number for b in self.batches.values() if b.state in {"resend", "reask"} and b.is_due]
         if due:
             batch = self.batches[got if got in due else due[0]]
@@ -167,11 +177,44 @@ class Model:
             if group is None:
                 return "idle"
             batch = self._compose(group)
+            if batch is None:
+                return "again"
         self._hand_out(batch, owner, has_run_out)
         return "batch", batch.number
 
+    def _take_living(self, group):
+        """(item, number) of the best changes of the group that live. Who shares one of them and is dead ends."""
+        taken, popped, dead = [], set(), 0
+        while len(taken) < self.batch_items and dead < MOST_DEAD:
+            ready = [change for change in self.ready().get(group, []) if change[1] not in popped]
+            best = ready[: self.batch_items - len(taken)]
+            if not best:
+                break
+            for _, text, number in best:
+                where = (self.columns[self.intents[number].column], int(text))
+                if self._fate(number):
+                    self._pass_over(where, number)
+                    dead += 1
+                    continue
+                for sharer in list(self.cells[where].line[0].sharers):
+                    if self._fate(sharer):
+                        self._end_at(where, sharer, self._fate(sharer))
+                popped.add(text)
+                taken.append((int(text), number))
+        return taken
+
+    def _pass_over(self, where, number):
+        owner = self.cells[where].line[0]
+        if owner.sharers:
+            self._end_at(where, number, self._fate(number))
+        else:
+            owner.passed_over = True
+            self.stop(number, "e")
+
     def _compose(self, group):
-        changes = [(int(item), number) for _, item, number in self.ready()[group][: self.batch_items]]
+        changes = self._take_living(group)
+        if not changes:
+            return None
         column = self.columns[self.intents[changes[0][1]].column]
         self.batch_sequence += 1
         batch = Batch(self.batch_sequence, group, column, changes, size=len(changes))
@@ -241,29 +284,70 @@ class Model:
 
     # --- ending
 
-    def end_pending(self, number, letter):
+    def stop(self, number, letter):
+        """Nothing more of it is sent that no batch holds."""
         intent = self.intents.get(number)
-        if intent is None or not intent.group:
-            return
-        intent.stop = letter
-        intent.may_expire = False
+        if intent is None or not intent.group or intent.has_ended or intent.stop:
+            return False
+        intent.stop, intent.may_expire = letter, False
+        self.stopping.append(number)
+        return True
+
+    def end_stopped(self, most):
+        """Look at a part of the items of stopped and expired intents. Returns whether some are left."""
+        while most > 0 and (number := self._next_stopped()):
+            most -= self._end_part(number, most) + 1
+        return bool(self._next_stopped(stop=False))
+
+    def _next_stopped(self, stop=True):
+        late = [intent for intent in self.intents.values() if intent.may_expire and self._is_late(intent)]
+        if self.stopping or not late:
+            return self.stopping[0] if self.stopping else None
+        number = min(late, key=lambda intent: (intent.expires, str(intent.number))).number
+        if stop:
+            self.stop(number, "e")
+        return number
+
+    def end_all(self, number):
+        intent = self.intents.get(number)
+        if intent and intent.stop and not intent.has_ended:
+            self._end_part(number, 10**6)
+
+    def _end_part(self, number, most):
+        """Returns how many items were looked at."""
+        intent = self.intents[number]
         column = self.columns[intent.column]
-        for item in intent.items:
-            cell = self.cells.get((column, item))
-            if cell and self._leave(cell, number):
-                self._settle(number, item, letter)
-                if not cell.line:
-                    del self.cells[column, item]
+        looked = 0
+        for item in intent.items[intent.looked_at :]:
+            if looked == most:
+                break
+            looked += 1
+            intent.looked_at += 1
+            self._end_at((column, item), number, intent.stop)
+        if looked < most:
+            intent.looked_at = 0
+            if number in self.stopping:
+                self.stopping.remove(number)
+        return looked
+
+    def _end_at(self, where, number, letter):
+        cell = self.cells.get(where)
+        if cell and self._leave(cell, number):
+            if not cell.line:
+                del self.cells[where]
+            self._settle(number, where[1], letter)
 
     def _leave(self, cell, number):
         """Whether there was a pending change of ours. If others share it, it is theirs now."""
         for change in cell.line[1 if cell.batch else 0 :]:
             if number in change.sharers:
                 change.sharers.remove(number)
+                change.passed_over = False
                 return True
             if number == change.number:
                 if change.sharers:
                     change.number = change.sharers.pop(0)
+                    change.passed_over = False
                 else:
                     cell.line.remove(change)
                 return True
@@ -291,6 +375,7 @@ class Model:
             "since": set(),
             "behind-of": {str(group): str(count) for group, count in self.behind().items()},
             "expiring": {i.number for i in self.intents.values() if i.may_expire},
+            "stopping": set(self.stopping),
             "open-intents": {i.number for i in self.intents.values() if not i.has_ended},
             "outbox": set(self.unpublished),
             "ended:failed": set(),

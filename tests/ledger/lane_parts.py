@@ -21,6 +21,7 @@ class Intent:
     requests: int = 0
     outcomes: dict[int, str] = field(default_factory=dict)
     stop: str = ""
+    looked_at: int = 0  # items, when it was stopped
     may_expire: bool = False
 
     @property
@@ -34,6 +35,7 @@ class Change:
 
     number: int
     sharers: list[int] = field(default_factory=list)
+    passed_over: bool = False  # dead, and met by a claim: not ready any more
 
     @property
     def everyone(self):

@@ -20,10 +20,11 @@ from worker.ledger import lane as lane_module
 from worker.ledger import recording
 from worker.ledger.lane import Lane
 from worker.ledger.recording import NewIntent
-from worker.ledger.records import Batch, BatchState, ExpiredIntent, NoBatch, Outcome, OutcomeKind
+from worker.ledger.records import Batch, BatchState, NoBatch, Outcome, OutcomeKind
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "0"))
-FAR, PAST = 10**13, 10**6  # unix ms
+EPOCH = 10**6  # ms: far more than the steps of a history take
+FAR, PAST, SOON = 10**13, 10**6, EPOCH // 2  # unix ms; SOON counts from the present epoch
 LONG = 10**6  # seconds
 LETTERS = st.sampled_from("offs")
 
@@ -63,7 +64,7 @@ class LedgerMachine(RuleBasedStateMachine):
         field, mode, value = group
         digest = f"{field}{mode}{value}"
         number = len(self.wishes) + 1
-        expires = expires and expires + number
+        expires = self.model.now + SOON + number if expires == SOON else expires and expires + number
         wish = Intent(number, digest, mode, f"p {field}", items, priority, keep, expires, canceled)
         self.wishes.append(wish)
         return wish
@@ -96,7 +97,7 @@ class LedgerMachine(RuleBasedStateMachine):
         data=st.data(),
         priority=st.sampled_from([5, 5, 5, 0, 9]),
         keep=st.sampled_from([False, False, False, True]),
-        expires=st.sampled_from([None, None, None, PAST, FAR]),
+        expires=st.sampled_from([None, None, None, PAST, SOON, SOON, FAR]),
         half=st.sampled_from([False, False, False, True]),
         canceled=st.sampled_from([False, False, False, False, True]),
     )
@@ -152,7 +153,28 @@ class LedgerMachine(RuleBasedStateMachine):
     def cancel(self, index):
         number = self.any_of(list(self.model.intents), index)
         self.lane.end_pending(number, Outcome(OutcomeKind.CANCELED))
-        self.model.end_pending(number, "c")
+        self.model.stop(number, "c")
+        self.model.end_all(number)
+
+    @precondition(lambda self: self.model.intents)
+    @rule(chosen=st.lists(indices, min_size=1, max_size=3))
+    def stop(self, chosen):
+        numbers = list(dict.fromkeys(self.any_of(list(self.model.intents), index) for index in chosen))
+        for number in numbers:  # one by one: those of one step stand in the order of their digits
+            assert self.lane.stop([number], OutcomeKind.CANCELED) == self.model.stop(number, "c")
+
+    @rule(most=st.sampled_from([1, 2, 3, 100]))
+    def end_stopped(self, most):
+        before = {intent.number for intent in self.model.intents.values() if intent.has_ended}
+        _, ended, _, more = self.lane._run("end_stopped", most)
+        assert bool(more) == self.model.end_stopped(most)
+        after = {intent.number for intent in self.model.intents.values() if intent.has_ended}
+        assert ended == len(after - before)
+
+    @rule()
+    def time_passes(self):
+        self.redis.incrby(self.lane.key("clock"), EPOCH)
+        self.model.now += EPOCH
 
     # --- sender
 
@@ -173,10 +195,6 @@ class LedgerMachine(RuleBasedStateMachine):
         right = self.model.claim(owner, lease == 0, max_open, waits, max_wait * 1000, number)
         if isinstance(got, NoBatch):
             assert str(got.why) == right
-        elif isinstance(got, ExpiredIntent):
-            assert right == ("expire", got.number)
-            self.lane.end_pending(got.number, Outcome(OutcomeKind.EXPIRED))
-            self.model.end_pending(got.number, "e")
         else:
             assert right == ("batch", got.number)
             self.take_claimed(got)
@@ -324,7 +342,8 @@ class LedgerMachine(RuleBasedStateMachine):
         }
         assert sum(int(by) for name, by in told.items() if name.startswith("fl:")) == ended["f"]
         ready = sum(len(changes) for changes in self.model.ready().values())
-        assert len(self.model.cells) - len(held) == ready
+        passed_over = sum(cell.line[0].passed_over for cell in self.model.cells.values())
+        assert len(self.model.cells) - len(held) - passed_over == ready
 
     @invariant()
     def no_cell_is_in_two_batches_and_each_sees_its_changes_in_order(self):
@@ -352,6 +371,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 break
             if self.model.lease:
                 self.heartbeat(True)
+            self.end_stopped(100)
             self.claim(str(owner), LONG, 10_000, LONG)
             if self.model.lease:
                 self.answer("o" * 200, BatchState.RESEND, True, left=True)

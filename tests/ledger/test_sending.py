@@ -1,11 +1,13 @@
 """Claiming, the lease, and what a batch may still do after it went to somebody else."""
 
+import time
+
 import pytest
 from dump import dump
 from lane_kit import LONG, accept, changes, claim, claim_and_accept, claim_and_settle, new_intent, settle
 
-from worker.ledger.lane import BATCH_ITEMS
-from worker.ledger.records import BatchState, ExpiredIntent, NoBatch, Outcome, OutcomeKind, Standstill
+from worker.ledger.lane import BATCH_ITEMS, END_CHUNK
+from worker.ledger.records import BatchState, NoBatch, Outcome, OutcomeKind, Standstill
 from worker.ledger.scripts import script_text
 
 PAST_MS = 1000
@@ -194,14 +196,73 @@ def test_who_finds_nothing_is_told_when_something_is_due_again(lane):
     assert 4 < claim(lane).retry_after <= 5
 
 
-def test_an_expired_intent_is_ended_before_anything_is_composed(lane, record_of):
-    lane.record([new_intent(1, [1], expires_at_ms=PAST_MS), new_intent(2, [1], "w", mode="APPEND")])
-    assert claim(lane) == ExpiredIntent(1)
-    assert lane.expired(10) == [1]
-    assert lane.end_pending(1, Outcome(OutcomeKind.EXPIRED)).intents_ended == 1
-    assert lane.expired(10) == []
+# --- canceled and expired
+
+
+def in_a_moment(lane):
+    return round(lane.now() * 1000) + 20
+
+
+def test_what_had_expired_before_it_came_ends_at_once_and_nothing_gives_way_to_it(lane, record_of):
+    lane.record(
+        [new_intent(1), new_intent(2, value="late", expires_at_ms=PAST_MS), new_intent(3, expires_at_ms=PAST_MS)]
+    )
+    assert [record_of(number).get("ex") for number in (1, 2, 3)] == [None, "1", "1"]
+    batch = claim(lane)
+    assert (batch.intents, batch.spec.after_field_value) == ((1,), "v")
+    assert settle(lane, batch).intents_ended == 1
+
+
+def test_what_expired_is_not_sent(lane, record_of):
+    lane.record([new_intent(1, expires_at_ms=in_a_moment(lane)), new_intent(2, value="w", mode="APPEND")])
+    time.sleep(0.03)
+    assert claim(lane).why is Standstill.AGAIN
+    assert claim(lane).why is Standstill.IDLE
+    assert lane.end_stopped().became_ready
     assert (record_of(1)["ex"], record_of(1)["opn"]) == ("1", "0")
     assert claim(lane).intents == (2,)
+
+
+def test_nothing_more_of_a_stopped_intent_is_sent_although_none_of_it_has_ended(lane, record_of):
+    lane.record([new_intent(1, range(1, 200)), new_intent(2, range(200, 203))])
+    assert lane.stop([1, 2, 99], OutcomeKind.CANCELED) == 2
+    assert lane.stop([1], OutcomeKind.CANCELED) == 0
+    lane.record([new_intent(3, [7, 300])])  # shares a change of the first, and takes it over
+    batch = claim(lane)
+    assert sorted(batch.items) == [7, 300]
+    assert (batch.intents, batch.are_dead) == ((3, 3), True)
+    assert record_of(1)["cn"] == "1"
+    assert claim(lane, "B").why is Standstill.HELD
+    accept(lane, batch)
+    assert claim(lane).why is Standstill.IDLE
+
+
+def test_a_held_lane_composes_nothing_and_goes_on_by_itself(lane):
+    lane.record([new_intent(1)])
+    lane.hold(0.05)
+    assert 0 < claim(lane).retry_after <= 0.05
+    time.sleep(0.06)
+    assert claim(lane).intents == (1,)
+
+
+def test_a_canceled_sharer_takes_no_part_in_what_is_sent(lane, record_of):
+    lane.record([new_intent(1), new_intent(2), new_intent(3)])
+    lane.stop([2], OutcomeKind.CANCELED)
+    assert claim_and_settle(lane).intents == (1,)
+    assert [record_of(number).get("ok") for number in (1, 2, 3)] == ["1", None, "1"]
+    assert record_of(2)["cn"] == "1"
+
+
+def test_the_rest_of_stopped_intents_is_ended_a_bounded_part_at_a_time(lane, record_of):
+    lane.record([new_intent(1, range(1, 1000)), *(new_intent(number, [number + 1000]) for number in range(2, 200))])
+    lane.stop(range(1, 200), OutcomeKind.CANCELED)
+    steps = 0
+    while lane.end_stopped().more:
+        steps += 1
+    assert steps >= 1000 // END_CHUNK
+    assert lane.counts().owned_cells == 0
+    assert {record_of(number)["cn"] for number in range(2, 200)} == {"1"}
+    assert record_of(1)["cn"] == "999"
 
 
 # --- splitting

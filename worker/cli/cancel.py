@@ -15,6 +15,8 @@ from worker.importing.row import Row
 from worker.importing.source import Source
 from worker.operating.canceling import Tally, Wanted, cancel_intent, cancel_intents, look_at, unknown
 
+NO_ROW = "no row of the file was enqueued here as it stands there now, with this --import-id"
+
 
 @click.command("cancel", short_help="End what is still pending of intents.")
 @click.argument("intents", nargs=-1, metavar="[INTENT]...")
@@ -66,21 +68,30 @@ def _one(session: Session, intent: str) -> str:
 def _many(
     session: Session, wanted: Callable[[], Iterator[Wanted]], named: list[str], *, yes: bool, as_json: bool
 ) -> Tally:
-    found = look_at(session, wanted())
-    if found.unknown and named:  # a wrong id is a mistake; a row that was rejected has none
-        raise WrongUseError(unknown(_first_unknown(session, named)))
-    if not (found.intents or found.ended):
-        raise WrongUseError("no row of the file was enqueued here as it stands there now, with this --import-id")
-    if found.intents and not yes and len(named) != 1:
-        if as_json:
-            raise WrongUseError("--json needs --yes; nobody can be asked")
-        if not _confirmed(found.intents):
-            raise WrongUseError("not confirmed; nothing was canceled")
-    return cancel_intents(session, wanted())
+    """Where nobody has to be asked, the file is not read twice: each second counts until nothing more is sent."""
+    if named and (
+        strange := _first_unknown(session, named)
+    ):  # a wrong id is a mistake; a row that was rejected has none
+        raise WrongUseError(unknown(strange))
+    if not yes and len(named) != 1:
+        _ask(look_at(session, wanted()), as_json=as_json)
+    told = cancel_intents(session, wanted())
+    if not told.known:
+        raise WrongUseError(NO_ROW)
+    return told
 
 
-def _first_unknown(session: Session, named: list[str]) -> str:
-    return next(one for one, entry in zip(named, session.reading.entries(named), strict=True) if entry is None)
+def _ask(found: Tally, *, as_json: bool) -> None:
+    if not found.known:
+        raise WrongUseError(NO_ROW)
+    if found.intents and as_json:
+        raise WrongUseError("--json needs --yes; nobody can be asked")
+    if found.intents and not _confirmed(found.intents):
+        raise WrongUseError("not confirmed; nothing was canceled")
+
+
+def _first_unknown(session: Session, named: list[str]) -> str | None:
+    return next((one for one, entry in zip(named, session.reading.entries(named), strict=True) if entry is None), None)
 
 
 def _confirmed(intents: int) -> bool:

@@ -13,11 +13,12 @@ from worker.ledger.records import (
     Advanced,
     Batch,
     BatchState,
-    ExpiredIntent,
+    EndedPart,
     LaneCounts,
     Look,
     NoBatch,
     Outcome,
+    OutcomeKind,
     Standstill,
 )
 from worker.ledger.scripts import Scripts
@@ -25,7 +26,8 @@ from worker.ledger.trouble import Troubles
 
 SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that it is old
 # Bounds of single calls, so that none holds the server for more than a few milliseconds.
-END_CHUNK = 25  # items whose pending changes end: each may have to look along its cell's line, and hand over to sharers
+STOP_CHUNK = 300  # intents that are marked
+END_CHUNK = 200  # looks at items and intents
 FORGET_INTENTS = 50
 FORGET_ITEMS = 10_000  # of the intents of one call; a single intent may have as many
 NO_WISH: Mapping[str, str] = {}
@@ -92,16 +94,14 @@ class Lane:
         idem_uuid: str,
         token_fingerprint: str,
         slot: float = 1.0,
-    ) -> Batch | NoBatch | ExpiredIntent:
+    ) -> Batch | NoBatch:
         """Take the lease and a batch, and write the coming request down. `slot`: what is no idle time between two requests."""
         args = (owner, _ms(lease), max_open, _ms(max_wait), idem_uuid, token_fingerprint, _ms(slot))
         answer = self._run("claim", *args)
         kind, rest = answer[0], answer[1:]
         if kind == "batch":
-            number, spec, more = rest[:3]
-            return Batch.from_answer(number, spec, rest[3:], more_ready=bool(int(more)))
-        if kind == "expire":
-            return ExpiredIntent(int(rest[0]))
+            number, spec, more, are_dead = rest[:4]
+            return Batch.from_answer(number, spec, rest[4:], more_ready=bool(int(more)), are_dead=bool(int(are_dead)))
         why = Standstill(kind)
         knows_when = why in {Standstill.HELD, Standstill.IDLE} and int(rest[0]) >= 0
         return NoBatch(why, int(rest[0]) / 1000 if knows_when else None)
@@ -156,16 +156,41 @@ class Lane:
 
     # --- ending ---------------------------------------------------------------------------------------------------
 
+    def stop(self, numbers: Sequence[int], kind: OutcomeKind) -> int:
+        """Mark intents as canceled: nothing of them is sent that is in no request yet. Returns how many were marked now."""
+        pipe = self._redis.pipeline(transaction=False)
+        for start in range(0, len(numbers), STOP_CHUNK):
+            self._run("stop", kind.value, *numbers[start : start + STOP_CHUNK], client=pipe)
+        return sum(pipe.execute())
+
+    def hold(self, seconds: float) -> None:
+        """No request is composed for so long, unless `release` comes before: for who marks a long list of intents."""
+        self._redis.set(self.key("hold"), "1", px=_ms(seconds))
+
+    def release(self) -> None:
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hset(self.key("metrics"), "resumed", _ms(self.now()))
+        pipe.delete(self.key("hold"))
+        pipe.execute()
+
+    def end_stopped(self) -> EndedPart:
+        """End a part of what waits of canceled and expired intents, in one step."""
+        _, ended, ready, more = self._run("end_stopped", END_CHUNK)
+        return EndedPart(ended, bool(ready), bool(more))
+
+    def end_all(self, numbers: Sequence[int]) -> Advanced:
+        """End whatever waits of intents that were stopped, in as many steps as it takes."""
+        done = ended = 0
+        became_ready = False
+        while done < len(numbers):
+            step, intents, ready, _ = self._run("end_stopped", END_CHUNK, *numbers[done : done + END_CHUNK])
+            done, ended, became_ready = done + step, ended + intents, became_ready or bool(ready)
+        return Advanced(stale=False, intents_ended=ended, became_ready=became_ready)
+
     def end_pending(self, number: int, outcome: Outcome) -> Advanced:
-        """End whatever is still pending of an intent, in bounded chunks; what a batch holds keeps its own course."""
-        items = (self._redis.hget(self.key(f"intent:{number}"), "it") or "").split(",")
-        ended, ready = 0, False
-        for start in range(0, len(items), END_CHUNK):
-            chunk = items[start : start + END_CHUNK]
-            _, intents, became_ready = self._run("end_pending", number, outcome.kind.value, *chunk)
-            ended, ready = ended + intents, ready or bool(became_ready)
-        self._redis.zrem(self.key("expiring"), number)
-        return Advanced(stale=False, intents_ended=ended, became_ready=ready)
+        """End whatever is still pending of an intent; what a batch holds keeps its own course."""
+        self.stop([number], outcome.kind)
+        return self.end_all([number])
 
     def note_retry(self, number: int, new_id: str) -> None:
         """That failed items of the intent are enqueued once more under this id; nothing where it was forgotten."""
@@ -291,11 +316,6 @@ class Lane:
     def has_due(self) -> bool:
         """Whether a batch waits to be sent again soon."""
         return bool(self._redis.zcount(self.key("due"), "-inf", _ms(self.now() + 1.0)))
-
-    def expired(self, limit: int) -> list[int]:
-        """Numbers of intents whose time is over."""
-        numbers = self._redis.zrange(self.key("expiring"), "-inf", _ms(self.now()), byscore=True, offset=0, num=limit)
-        return [int(number) for number in numbers]
 
     def now(self) -> float:
         """The Redis clock, unix seconds."""

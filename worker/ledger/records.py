@@ -98,6 +98,7 @@ class Batch:
     claimed_at_ms: int
     fence: int  # of the lane's sends: the number of the last one of this batch
     more_ready: bool = False
+    are_dead: bool = False  # canceled or expired intents are to be ended
     fields: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -141,6 +142,7 @@ class Standstill(StrEnum):
     HELD = "held"  # somebody else is sending
     FULL = "full"  # enough jobs are open; they have to be followed first
     IDLE = "idle"
+    AGAIN = "again"  # what was ready of a group was canceled or expired: it is ended, and the claim can be repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +152,12 @@ class NoBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpiredIntent:
-    """An intent whose time is over has to be ended before the next batch is composed."""
+class EndedPart:
+    """A bounded part of what canceled and expired intents leave to be ended."""
 
-    number: int
+    intents_ended: int
+    became_ready: bool
+    more: bool  # some is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ class Look:
     """What there is to do in a lane that no hint may have told of."""
 
     counts: LaneCounts
-    expired: bool  # intents whose time is over
+    stopped: bool  # intents that were canceled or have expired, and are still to be ended
     unpublished: bool  # ends that are due to be made known
     forget_succeeded: bool  # ended intents that were kept long enough
     forget_failed: bool

@@ -1,8 +1,11 @@
-"""End what still waits of intents; what is in a request keeps its course. The commands and the status page do it here."""
+"""Cancel intents. First nothing more of them is sent, then what waits is ended; what is in a request keeps its course.
+
+The commands and the status page do it here. Should this end half-way, the workers end what was marked.
+"""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from feishu_batch import IntentView
@@ -10,8 +13,10 @@ from feishu_batch.results import IntentState, view_of_record
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.cli.session import Session
 from worker.ledger.reading import CHUNK, Entry
-from worker.ledger.records import Outcome, OutcomeKind
+from worker.ledger.records import OutcomeKind
 
+HOLD = 3.0  # seconds: how long a lane that lost us stands still
+LONGEST_HOLD = 10.0  # seconds: then others' work goes on, and what is not marked by then may be sent meanwhile
 TAKEN_IN_WITHIN = 10.0  # seconds without one that leaves the inbox: a running worker takes them out much faster
 
 
@@ -42,10 +47,11 @@ class Tally:
     ended: int = 0  # intents that had ended before
     unknown: int = 0
 
-    def count(self, done: Canceled | None) -> None:
-        if done is None:
-            self.unknown += 1
-            return
+    @property
+    def known(self) -> bool:
+        return bool(self.intents or self.in_flight or self.ended)
+
+    def count(self, done: Canceled) -> None:
         self.ended += done.ended is not None
         self.intents += done.items > 0
         self.items += done.items
@@ -53,20 +59,36 @@ class Tally:
 
 
 def cancel_intent(session: Session, intent_id: str) -> Canceled:
-    """Raises `WrongUseError` for an unknown one, `UnreachableError` if nobody takes it in."""
-    [done] = _cancel(session, [Wanted(intent_id)])
-    if done is None:
+    """Raises `WrongUseError` for an unknown one, `UnreachableError` if it is in the inbox and no worker records it."""
+    stopped = _Stopped()
+    _stop(session, [Wanted(intent_id)], stopped)
+    if stopped.tally.unknown:
         raise WrongUseError(unknown(intent_id))
+    [done] = _end(session, stopped) or [Canceled(stopped.ended_as)]
     return done
 
 
 def cancel_intents(session: Session, wanted: Iterable[Wanted]) -> Tally:
-    """A few hundred at a time. Raises `UnreachableError` if nobody takes them in; to run again is always safe."""
-    tally = Tally()
-    for step in _steps(wanted):
-        for done in _cancel(session, step):
-            tally.count(done)
-    return tally
+    """Raises `UnreachableError` if some are in the inbox and no worker records them; to run again is always safe.
+
+    While a long list is being marked, a few thousand intents a second, the lanes concerned compose no request.
+    """
+    stopped = _Stopped()
+    held: set[str] = set()
+    began = time.monotonic()
+    try:
+        for step in _steps(wanted):
+            lanes = _stop(session, step, stopped)
+            if len(step) == CHUNK and time.monotonic() - began < LONGEST_HOLD:
+                held |= lanes
+                for lane in held:
+                    session.lane(lane).hold(HOLD)
+    finally:
+        for lane in held:
+            session.lane(lane).release()
+    for done in _end(session, stopped):
+        stopped.tally.count(done)
+    return stopped.tally
 
 
 def look_at(session: Session, wanted: Iterable[Wanted]) -> Tally:
@@ -91,32 +113,68 @@ def _steps(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
         yield step
 
 
-def _cancel(session: Session, step: Sequence[Wanted]) -> list[Canceled | None]:
-    """In the same order; None for an unknown one."""
-    before = _views(session, _taken_in(session, step))
-    open_ = {intent_id: view for intent_id, view in before.items() if not view.state.is_final}
-    for view in open_.values():
-        session.lane(str(view.lane)).end_pending(view.number, Outcome(OutcomeKind.CANCELED))
-    after = _views(session, _entries(session, [Wanted(intent_id) for intent_id in open_]))
-    return [_done(before.get(one.intent_id), after.get(one.intent_id)) for one in step]
+@dataclass(slots=True)
+class _Stopped:
+    """Intents of which nothing more is sent."""
+
+    tally: Tally = field(default_factory=Tally)
+    canceled_before: dict[str, int] = field(default_factory=dict)  # items, of those that a lane holds
+    noted: list[str] = field(default_factory=list)  # were in the inbox: who records one of these cancels it
+    ended_as: IntentState | None = None  # the last one that had ended before
 
 
-def _done(before: IntentView | None, after: IntentView | None) -> Canceled | None:
-    if before is None:
-        return None
-    if after is None:  # it was not open
-        return Canceled(before.state)
-    return Canceled(None, after.progress.canceled - before.progress.canceled, after.progress.in_flight)
+def _stop(session: Session, step: Sequence[Wanted], stopped: _Stopped) -> set[str]:
+    """Returns the lanes concerned. In this order: an intent is noted, or recorded, or both; so it is canceled, whoever is first."""
+    known = _entries(session, step)
+    stopped.tally.unknown += len(step) - len(known)
+    queued = [intent_id for intent_id, entry in known.items() if entry.lane is None]
+    if queued:
+        session.front.note_revoked(queued)
+        stopped.noted += queued
+        known = _entries(session, step)
+    numbers: dict[str, list[int]] = {}
+    for intent_id, view in _views(session, known).items():
+        if view.state.is_final and intent_id not in queued:
+            stopped.ended_as = view.state
+            stopped.tally.ended += 1
+            continue
+        stopped.canceled_before[intent_id] = 0 if intent_id in queued else view.progress.canceled
+        numbers.setdefault(str(view.lane), []).append(view.number)
+    for lane, some in numbers.items():
+        session.lane(lane).stop(some, OutcomeKind.CANCELED)
+    return set(numbers)
 
 
-def _taken_in(session: Session, step: Sequence[Wanted]) -> dict[str, Entry]:
-    """Only a lane can cancel: give the worker a moment to take the intents out of the inbox."""
+def _end(session: Session, stopped: _Stopped) -> list[Canceled]:
+    """End what waits of them, a few hundred at a time."""
+    if stopped.noted:
+        _wait_for_intake(session, stopped.noted)
+        session.front.forget_revoked(stopped.noted)
+        stopped.canceled_before |= dict.fromkeys(stopped.noted, 0)
+    done: list[Canceled] = []
+    for step in _steps(map(Wanted, stopped.canceled_before)):
+        numbers: dict[str, list[int]] = {}
+        known = _entries(session, step)
+        for entry in known.values():
+            numbers.setdefault(str(entry.lane), []).append(entry.number)
+        for lane, some in numbers.items():
+            session.lane(lane).end_all(some)
+        for intent_id, view in _views(session, known).items():
+            items = view.progress.canceled - stopped.canceled_before[intent_id]
+            ended = view.state if view.state.is_final and not items else None  # in the meantime, by itself
+            done.append(Canceled(ended, items, view.progress.in_flight))
+    return done
+
+
+def _wait_for_intake(session: Session, ids: Sequence[str]) -> None:
+    """Give the worker a moment to take the intents out of the inbox; it cancels them where they are noted."""
     before, moved_at = -1, time.monotonic()
-    while True:
-        entries = _entries(session, step)
-        left = [intent_id for intent_id, entry in entries.items() if entry.lane is None]
-        if not left:
-            return entries
+    while left := [
+        intent_id
+        for step in _steps(map(Wanted, ids))
+        for intent_id, entry in _entries(session, step).items()
+        if entry.lane is None
+    ]:
         if (length := session.front.inbox_length()) != before:
             before, moved_at = length, time.monotonic()
         if time.monotonic() - moved_at > TAKEN_IN_WITHIN:

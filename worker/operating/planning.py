@@ -35,7 +35,6 @@ class _Change:
     group: Group
     is_update: bool
     keeps: bool
-    lives: bool  # somebody who wants it has not expired
     wishes: int = 1  # of ours; none for a change of the backlog that only others want
     sharers: int = 0  # besides whoever wished it first, ours and others'
     is_first: bool = True  # nothing of the backlog comes before this line
@@ -110,7 +109,7 @@ class LanePlan:
 
 @dataclass(slots=True)
 class LanePlanner:
-    """Takes the intents of one lane in their order. `now`: unix seconds; an intent that expired before is recorded, not sent."""
+    """Takes the intents of one lane in their order. `now`: unix seconds; one that expired before ends and meets no other."""
 
     lane: str
     now: float
@@ -120,15 +119,19 @@ class LanePlanner:
     _held: set[Cell] = field(default_factory=set)  # the backlog has a change there that stays before ours
     _intents: int = 0
     _wishes: int = 0
+    _expired: int = 0
     _superseded: int = 0
     _superseded_before: int = 0
 
     def add(self, intents: Sequence[UpdateIntent]) -> None:
         self._ask({cell for intent in intents for cell in _cells(intent)} - self._asked)
         for intent in intents:
-            spec = group_spec(intent)
             self._intents += 1
             self._wishes += len(intent.work_item_ids)
+            if intent.expires_at is not None and intent.expires_at.timestamp() <= self.now:
+                self._expired += len(intent.work_item_ids)
+                continue
+            spec = group_spec(intent)
             for cell in _cells(intent):
                 self._meet(cell, self._change(intent, spec))
 
@@ -136,14 +139,14 @@ class LanePlanner:
         changes = [change for line in self._lines.values() for change in line]
         ours = [change for change in changes if change.is_ours]
         shared_before = sum(change.wishes for change in changes if not change.is_ours)
-        longest = max((sum(c.is_ours and c.lives for c in line) for line in self._lines.values()), default=0)
+        longest = max((sum(c.is_ours for c in line) for line in self._lines.values()), default=0)
         return LanePlan(
             lane=self.lane,
             intents=self._intents,
             wishes=self._wishes,
             superseded=self._superseded,
-            shared=sum(change.wishes - 1 for change in ours if change.lives) + shared_before,
-            expired=sum(change.wishes for change in ours if not change.lives),
+            shared=sum(change.wishes - 1 for change in ours) + shared_before,
+            expired=self._expired,
             superseded_before=self._superseded_before,
             shared_before=shared_before,
             longest_line=longest,
@@ -153,8 +156,7 @@ class LanePlanner:
     def _groups(self) -> tuple[GroupPlan, ...]:
         counts: dict[Group, list[int]] = {}
         for line in self._lines.values():
-            alive = [change for change in line if change.lives]
-            for place, change in enumerate(alive):
+            for place, change in enumerate(line):
                 if change.is_ours:
                     counts.setdefault(change.group, [0, 0])[place > 0 or not change.is_first] += 1
         waiting = self.backlog.ready(list(counts))
@@ -175,16 +177,13 @@ class LanePlanner:
     def _note(self, cell: Cell, tail: Tail) -> None:
         if tail.group is None:
             return self._held.add(cell)
-        change = _Change(
-            tail.group, tail.mode == UpdateMode.UPDATE, tail.keeps, lives=True, wishes=0, sharers=tail.sharers
-        )
+        change = _Change(tail.group, tail.mode == UpdateMode.UPDATE, tail.keeps, wishes=0, sharers=tail.sharers)
         change.is_first, change.is_ours = tail.is_owner, False
         self._lines[cell] = [change]
         return None
 
     def _change(self, intent: UpdateIntent, spec: Group) -> _Change:
-        lives = intent.expires_at is None or intent.expires_at.timestamp() > self.now
-        return _Change(spec, intent.update_mode is UpdateMode.UPDATE, intent.keep_every_change, lives)
+        return _Change(spec, intent.update_mode is UpdateMode.UPDATE, intent.keep_every_change)
 
     def _meet(self, cell: Cell, new: _Change) -> None:
         """As `meet` in record.lua."""
@@ -192,7 +191,7 @@ class LanePlanner:
         newest = line[-1] if line else None
         if newest and not new.keeps and not newest.keeps:
             if newest.group == new.group:
-                return self._share(newest, new) if newest.sharers < MOST_SHARERS else self._wait(cell, line, new)
+                return self._share(newest) if newest.sharers < MOST_SHARERS else self._wait(cell, line, new)
             if new.is_update and newest.is_update:
                 return self._supersede(line, newest, new)
         return self._wait(cell, line, new)
@@ -201,10 +200,9 @@ class LanePlanner:
         new.is_first = line[0].is_first if line else cell not in self._held
         line.append(new)
 
-    def _share(self, older: _Change, new: _Change) -> None:
+    def _share(self, older: _Change) -> None:
         older.wishes += 1
         older.sharers += 1
-        older.lives = older.lives or new.lives
 
     def _supersede(self, line: list[_Change], older: _Change, new: _Change) -> None:
         self._superseded += older.wishes

@@ -1,4 +1,7 @@
-"""Make known what became of ended intents: release the parked Celery task, or store the result under the intent's id."""
+"""Publish what became of ended intents: release the parked Celery task, or store the result under the intent's id.
+
+Canceled and expired intents are ended here as well, in small steps beside the sending, so that their results follow at once.
+"""
 
 import json
 import time
@@ -23,6 +26,7 @@ log = structlog.get_logger("feishu_batch.publish")
 
 PER_ROUND = 20
 LONGEST_RUN = 0.5  # seconds
+LONGEST_ENDING = 0.2  # seconds of it
 # A worker that died with ends in its hands: they come back so many seconds after it took them. One that is slow gives up what
 # it has not begun by half of that, so that at most the one in its hands is made known twice.
 AGAIN_AFTER = 4.0
@@ -51,8 +55,10 @@ class Publisher:
         self._traces = traces
 
     def run(self) -> int:
-        """Publish what the outbox holds, for a bounded time. Returns how many."""
+        """End what was stopped and publish what the outbox holds, for a bounded time. Returns how many were published."""
         deadline = time.monotonic() + LONGEST_RUN
+        if self._end_stopped(time.monotonic() + LONGEST_ENDING):
+            self._hints.publish()
         published = 0
         while taken := self._lane.take_outbox(PER_ROUND, AGAIN_AFTER):
             self._confirm(self._publish_in_time(taken))
@@ -62,6 +68,15 @@ class Publisher:
                 self._hints.publish()
                 break
         return published
+
+    def _end_stopped(self, deadline: float) -> bool:
+        """Whether some of it is left."""
+        while True:
+            part = self._lane.end_stopped()
+            if part.became_ready:
+                self._hints.submit()
+            if not part.more or time.monotonic() > deadline:
+                return part.more
 
     def store(self, intent_id: str) -> None:
         """Store the result of an ended intent, whatever stands in its place. Calls nobody back."""

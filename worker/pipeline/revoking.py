@@ -41,6 +41,9 @@ class Revoking:
         self._front.note_revoked(ids)
         known = self._front.locate_all(ids)
         recorded = {intent_id: (number, lane) for intent_id, (number, lane) in known.items() if lane is not None}
+        for name in {lane for _, lane in recorded.values()}:  # first nothing more of them leaves
+            numbers = [number for number, lane in recorded.values() if lane == name]
+            Lane(self._redis, self._prefix, name).stop(numbers, OutcomeKind.CANCELED)
         for intent_id, (number, lane) in recorded.items():
             self._cancel(intent_id, number, lane)
         self._front.forget_revoked(recorded)

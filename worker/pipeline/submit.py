@@ -16,10 +16,7 @@ from worker.ledger.records import (
     Advanced,
     Batch,
     BatchState,
-    ExpiredIntent,
     NoBatch,
-    Outcome,
-    OutcomeKind,
     Standstill,
 )
 from worker.outcomes import Policy, Step, after_submit, to_read_back
@@ -146,9 +143,8 @@ class Submitter:
                 token_fingerprint=token.fingerprint,
                 slot=self._slots.spacing.slot,
             )
-            if not isinstance(claimed, ExpiredIntent):
+            if not (isinstance(claimed, NoBatch) and claimed.why is Standstill.AGAIN):
                 return claimed
-            self._lane.end_pending(claimed.number, Outcome(OutcomeKind.EXPIRED))
             self._hints.publish()
 
     def _wait_for_due(self, nothing: NoBatch) -> None:
@@ -256,7 +252,7 @@ class Submitter:
             self._hints.poll(batch=batch.number, job=step.fields["task"])
         if step.then is BatchState.CHECK:
             self._hints.read_back(batch=batch.number)
-        self._hints.publish_if(advanced.intents_ended > 0)
+        self._hints.publish_if(advanced.intents_ended > 0 or batch.are_dead)
         if not step.pause and (batch.more_ready or advanced.became_ready or self._lane.has_due()):
             self._hints.submit()
 

@@ -7,13 +7,11 @@ import structlog
 
 from worker.ledger.front import Front
 from worker.ledger.lane import Lane
-from worker.ledger.records import Outcome, OutcomeKind
 from worker.pipeline.hints import IntakeHints, LaneHints
 
 log = structlog.get_logger("feishu_batch.sweep")
 
 FORGET_PER_SWEEP = 500
-EXPIRE_PER_SWEEP = 100
 
 
 class Sweep:
@@ -45,8 +43,6 @@ class LaneSweep:
 
     def run(self) -> dict[str, int]:
         look = self._lane.look(self._keep_succeeded, self._keep_failed)
-        if look.expired:
-            self._end_expired()
         counts = look.counts
         if counts.ready_groups or counts.due_batches or counts.sending:
             self._hints.submit()
@@ -54,7 +50,7 @@ class LaneSweep:
             self._hints.poll()
         if counts.checks:
             self._hints.read_back()
-        self._hints.publish_if(look.unpublished)
+        self._hints.publish_if(look.unpublished or look.stopped)
         forgotten = self._forget("succeeded", self._keep_succeeded) if look.forget_succeeded else 0
         forgotten += self._forget("failed", self._keep_failed) if look.forget_failed else 0
         return {
@@ -62,12 +58,6 @@ class LaneSweep:
             "open_jobs": counts.open_jobs,
             "forgotten": forgotten,
         }
-
-    def _end_expired(self) -> None:
-        """A lane that sends claims nothing late; a paused one has us."""
-        for number in self._lane.expired(EXPIRE_PER_SWEEP):
-            self._lane.end_pending(number, Outcome(OutcomeKind.EXPIRED))
-        self._hints.publish()
 
     def _forget(self, list_name: str, older_than: float) -> int:
         """The front's entry goes first: should this stop half-way, the next sweep finds the record again."""

@@ -156,12 +156,20 @@ end
 local function end_intent(number)
   local record = P .. 'intent:' .. number
   redis.call('HSET', record, 'end', text(NOW))
-  local bad = redis.call('HMGET', record, 'fl', 'cn', 'ex', 'x')
+  local bad = redis.call('HMGET', record, 'fl', 'cn', 'ex', 'x', 'stop')
   local list = (bad[1] or bad[2] or bad[3]) and 'ended:failed' or 'ended:succeeded'
   redis.call('ZADD', P .. list, text(NOW), number)
   redis.call('ZADD', P .. 'outbox', text(NOW), number)
   redis.call('ZREM', P .. 'open-intents', number)
   if bad[4] then redis.call('ZREM', P .. 'expiring', number) end
+  if bad[5] then redis.call('ZREM', P .. 'stopping', number) end
+end
+
+-- From here on nothing of this intent is sent that no batch holds.
+local function mark_stopped(number, letter)
+  redis.call('HSET', P .. 'intent:' .. number, 'stop', letter)
+  redis.call('ZADD', P .. 'stopping', text(NOW), number)
+  redis.call('ZREM', P .. 'expiring', number)
 end
 
 -- Below zero: they stood there before anybody counted, in a ledger of an earlier version.

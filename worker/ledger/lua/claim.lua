@@ -3,12 +3,17 @@
 -- KEYS  1 lane prefix
 -- ARGV  1 owner of the lease  2 lease (ms)  3 bound on unfinished batches  4 longest wait of a group (ms)
 --       5 idempotency UUID for a fresh send  6 fingerprint of the token  7 a slot (ms)
--- Returns {'paused', reason} | {'held', ms until the lease ends} | {'full'} | {'expire', intent number}
+-- Returns {'paused', reason} | {'held', ms until the lease ends} | {'full'}
 --       | {'idle', ms until a batch is due again, or -1}
---       | {'batch', batch, spec, more work is ready (0|1), field, value, …}
--- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell.
+--       | {'again'}: what was ready of the group was all canceled or expired, and is out of the way
+--       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents are to be ended (0|1), field, value, …}
+-- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell;
+--             what was canceled, or has expired, before it is claimed is not sent.
+local LOOK_AGAIN = 250 -- ms
 local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
+local held_for = redis.call('PTTL', P .. 'hold') -- while a long list of intents is being marked as canceled
+if held_for > 0 then return {'idle', math.min(held_for, LOOK_AGAIN)} end
 
 local lease = redis.call('HMGET', P .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
@@ -25,9 +30,6 @@ if lease[1] then
   end
   redis.call('DEL', P .. 'lease')
 end
-
-local expiring = redis.call('ZRANGE', P .. 'expiring', 0, 0, 'WITHSCORES')
-if expiring[1] and tonumber(expiring[2]) <= NOW then return {'expire', expiring[1]} end
 
 local function head(zset)
   local entry = redis.call('ZRANGE', P .. zset, 0, 0, 'WITHSCORES')
@@ -53,7 +55,7 @@ local function count_slot(since)
   count('idle', math.max(0, NOW - from - tonumber(ARGV[7])))
 end
 
-local function hand_out(batch, items)
+local function hand_out(batch, items, are_dead)
   local fence = redis.call('INCR', P .. 'fence')
   redis.call('HSET', P .. 'lease', 'owner', ARGV[1], 'until', text(NOW + tonumber(ARGV[2])), 'batch', batch, 'fence', text(fence))
   redis.call('ZREM', P .. 'due', batch)
@@ -64,7 +66,7 @@ local function hand_out(batch, items)
   local more = (redis.call('EXISTS', P .. 'full', P .. 'part') > 0) and 1 or 0
   redis.call('HDEL', P .. 'metrics', 'full', 'room', 'work')
   redis.call('HSET', P .. 'metrics', 'handed', text(NOW), unpack(more == 1 and {'work', text(NOW)} or {}))
-  local answer = {'batch', batch, spec, more, 'now', text(NOW)}
+  local answer = {'batch', batch, spec, more, are_dead and 1 or 0, 'now', text(NOW)}
   for _, value in ipairs(redis.call('HGETALL', record)) do answer[#answer + 1] = value end
   return answer
 end
@@ -133,16 +135,61 @@ end
 local group = choose()
 if not group then return {'idle', until_due} end
 
+local MOST_DEAD = 500 -- changes that one claim meets, so that it does not hold the server for long
+
+-- Those who share a change that is about to be sent, and were canceled or have expired, take no part in it.
+local function drop_dead_sharers(number, cell, item)
+  for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
+    if fate(sharer) and leave_share(sharer, cell, number) then note(sharer, item, fate(sharer), '') end
+  end
+end
+
+-- A dead change is only taken out of the ready ones here: the cell stays its own until end_stopped.lua ends it. Where others
+-- share it, it is ended at once, so that they are not kept waiting.
+local function pass_over(number, cell, item)
+  if redis.call('HEXISTS', P .. 'shared', number .. ':' .. cell) == 1 then
+    leave_owned(number, group, cell, item)
+    note(number, item, fate(number), '')
+  elseif not is_stopped[number] then
+    mark_stopped(number, fate(number))
+    is_stopped[number] = true
+  end
+end
+
+-- The best changes of the group that live, a batch at most, as a list of {item, number}.
+local function take_living(column, are_dead)
+  local taken, dead = {}, 0
+  repeat
+    local popped = redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS - #taken)
+    for i = 1, #popped, 2 do
+      local item, number = popped[i], text(tonumber(popped[i + 1]) % STEP)
+      local cell = column .. ':' .. item
+      if are_dead and fate(number) then
+        pass_over(number, cell, item)
+        dead = dead + 1
+      else
+        if are_dead then drop_dead_sharers(number, cell, item) end
+        taken[#taken + 1] = {item, number}
+      end
+    end
+  until not are_dead or #popped == 0 or #taken == BATCH_ITEMS or dead >= MOST_DEAD
+  return taken
+end
+
+local column = redis.call('HGET', P .. 'group:' .. group, 'col')
+local are_dead = some_are_dead()
+local items, held = take_living(column, are_dead), {}
+touched[group] = true
+if #items == 0 then
+  write_collected()
+  return {'again'}
+end
+
 count_slot(nil)
 local batch = text(redis.call('INCR', P .. 'batch-sequence'))
-local column = redis.call('HGET', P .. 'group:' .. group, 'col')
-local popped = redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS)
-local items, held = {}, {}
-for i = 1, #popped, 2 do
-  local item, number = popped[i], text(tonumber(popped[i + 1]) % STEP)
-  items[#items + 1] = {item, number}
-  held[#held + 1] = column .. ':' .. item
-  held[#held + 1] = number .. '@' .. batch
+for _, pair in ipairs(items) do
+  held[#held + 1] = column .. ':' .. pair[1]
+  held[#held + 1] = pair[2] .. '@' .. batch
 end
 each_wish(column, items, function(number) add_to(number, 'snt', 1) end)
 observe('fill', #items, 1)
@@ -151,6 +198,5 @@ redis.call('HSET', P .. 'cells', unpack(held))
 redis.call('HSET', P .. 'batch:' .. batch, 'g', group, 'col', column, 'items', pack_items(items), 'idem', ARGV[5], 'token', ARGV[6],
   'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#items))
 redis.call('ZREM', P .. 'since', group)
-touched[group] = true
 write_collected()
-return hand_out(batch, items)
+return hand_out(batch, items, are_dead)

@@ -102,7 +102,8 @@ local function begin(row)
     return read(row, group_begun(known[4])), known[3]
   end
   if row[11] ~= '0' then return nil end
-  local intent, stop = read(row, group_at(row[3])), row[14] and 'c' or nil
+  local is_late = row[6] ~= '' and tonumber(row[6]) <= NOW -- before it came: nothing gives way to it
+  local intent, stop = read(row, group_at(row[3])), row[14] and 'c' or is_late and 'e' or nil
   new_record(intent, stop)
   return intent, stop
 end
@@ -121,7 +122,7 @@ local function share(intent, cell, item, older, is_behind)
   local sharers = redis.call('HGET', P .. 'shared', name)
   redis.call('HSET', P .. 'shared', name, sharers and (sharers .. ',' .. intent.number) or intent.number)
   if is_behind then return end
-  redis.call('ZADD', P .. 'ready:' .. intent.group, 'LT', rank_of(older, intent.priority), item)
+  redis.call('ZADD', P .. 'ready:' .. intent.group, 'XX', 'LT', rank_of(older, intent.priority), item)
   touched[intent.group] = true
 end
 

@@ -1,0 +1,98 @@
+-- How a change that still waits leaves its cell: its intent was canceled, or has expired. For the scripts that end changes.
+-- The line of a cell stands in the order of the numbers: a few looks find a place in it, however long it is.
+
+-- The outcome letter that the waiting changes of this intent are to get, or false while it lives.
+local fate_of, is_stopped = {}, {}
+local function fate(number)
+  if fate_of[number] == nil then
+    local kept = redis.call('HMGET', P .. 'intent:' .. number, 'stop', 'x')
+    is_stopped[number] = kept[1] and true
+    fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= NOW and 'e')
+  end
+  return fate_of[number]
+end
+
+local function some_are_dead()
+  if redis.call('EXISTS', P .. 'stopping') == 1 then return true end
+  local next_one = redis.call('ZRANGE', P .. 'expiring', 0, 0, 'WITHSCORES')
+  return next_one[1] and tonumber(next_one[2]) <= NOW
+end
+
+local function without(sharers, one)
+  local rest = {}
+  for sharer in string.gmatch(sharers, '%d+') do
+    if sharer ~= one then rest[#rest + 1] = sharer end
+  end
+  return table.concat(rest, ',')
+end
+
+local function set_sharers(holder, cell, sharers)
+  local name = holder .. ':' .. cell
+  if sharers == '' then redis.call('HDEL', P .. 'shared', name) else redis.call('HSET', P .. 'shared', name, sharers) end
+end
+
+-- The number that takes over a shared change, or nil.
+local function heir(number, cell)
+  local sharers = take_sharers(number, cell)
+  if not sharers then return nil end
+  local first = string.match(sharers, '%d+')
+  set_sharers(first, cell, without(sharers, first))
+  return first
+end
+
+local function leave_share(number, cell, holder)
+  local sharers = redis.call('HGET', P .. 'shared', holder .. ':' .. cell)
+  if not sharers or not string.find(',' .. sharers .. ',', ',' .. number .. ',', 1, true) then return false end
+  set_sharers(holder, cell, without(sharers, number))
+  return true
+end
+
+local function leave_owned(number, group, cell, item)
+  local other = heir(number, cell)
+  redis.call('ZREM', P .. 'ready:' .. group, item)
+  touched[group] = true
+  if not other then return pass_on(cell, item) end
+  redis.call('HSET', P .. 'cells', cell, other)
+  make_ready(other, cell, item)
+end
+
+-- The place of the first change in the line that is not older than this number; its length if all are.
+local function place_in_line(behind, number, length)
+  local low, high = 0, length
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if tonumber(redis.call('LINDEX', behind, middle)) < tonumber(number) then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+local function leave_line(number, group, cell, behind, place)
+  local other = heir(number, cell)
+  if other then return redis.call('LSET', behind, place, other) end
+  redis.call('LREM', behind, 1, number)
+  step_back(group, -1)
+end
+
+-- Take what still waits of an intent's change out of its cell. A change that others share is handed to the first of them.
+-- Returns whether there was anything, and what it cost, in units of one short look.
+local function leave(number, group, cell, item)
+  local owner = redis.call('HGET', P .. 'cells', cell)
+  if not owner then return false, 1 end
+  if owner == number then
+    leave_owned(number, group, cell, item)
+    return true, 1
+  end
+  local behind = P .. 'behind:' .. cell
+  local length = redis.call('LLEN', behind)
+  local cost = 1 + math.floor(length / 500)
+  local place = place_in_line(behind, number, length)
+  if place < length and redis.call('LINDEX', behind, place) == number then
+    leave_line(number, group, cell, behind, place)
+    return true, cost
+  end
+  -- Whom it shares a change with is older than it is, and nobody between them is.
+  if place > 0 then return leave_share(number, cell, redis.call('LINDEX', behind, place - 1)), cost end
+  if string.find(owner, '@', 1, true) or not leave_share(number, cell, owner) then return false, cost end
+  make_ready(owner, cell, item) -- it may be less urgent without us
+  return true, cost
+end

@@ -1,0 +1,67 @@
+-- End a bounded part of what still waits of intents that are canceled or expired. What a batch holds is left to the batch.
+-- KEYS  1 lane prefix
+-- ARGV  1 how many changes at most, roughly  2… numbers of intents that were stopped; none: those whose turn it is
+-- Returns {intents of the argument that are done with, intents ended, changes became ready (0|1), more is left (0|1)}
+-- Invariant: an intent that was stopped stands in `stopping` until each of its items was looked at.
+local left = tonumber(ARGV[1])
+local TURNS = 100 -- intents that are looked up at once
+local column_of = {}
+
+local function column(group)
+  if not column_of[group] then column_of[group] = redis.call('HGET', P .. 'group:' .. group, 'col') end
+  return column_of[group]
+end
+
+-- Returns whether every item was looked at.
+local function end_part(number)
+  local record = P .. 'intent:' .. number
+  local kept = redis.call('HMGET', record, 'g', 'it', 'stop', 'at', 'end')
+  if not kept[1] or not kept[3] or kept[5] then
+    redis.call('ZREM', P .. 'stopping', number)
+    return true
+  end
+  local in_column = column(kept[1]) .. ':'
+  local list, from = kept[2], tonumber(kept[4] or 1)
+  while left > 0 do
+    local first, last = string.find(list, '%d+', from)
+    if not first then
+      if kept[4] then redis.call('HDEL', record, 'at') end
+      redis.call('ZREM', P .. 'stopping', number)
+      return true
+    end
+    local item = string.sub(list, first, last)
+    local had_one, cost = leave(number, kept[1], in_column .. item, item)
+    if had_one then note(number, item, kept[3], '') end
+    left, from = left - cost, last + 1
+  end
+  redis.call('HSET', record, 'at', text(from))
+  return false
+end
+
+-- Some that were stopped, or whose time is over, which are stopped by it.
+local function next_ones()
+  local stopped = redis.call('ZRANGE', P .. 'stopping', 0, TURNS - 1)
+  if #stopped > 0 then return stopped end
+  local expired = redis.call('ZRANGE', P .. 'expiring', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, TURNS)
+  for _, number in ipairs(expired) do mark_stopped(number, 'e') end
+  return expired
+end
+
+-- Returns how many of these were done with.
+local function end_these(numbers)
+  local done = 0
+  while left > 0 and done < #numbers and end_part(numbers[done + 1]) do done, left = done + 1, left - 1 end
+  return done
+end
+
+local done = 0
+if #ARGV > 1 then
+  done = end_these({unpack(ARGV, 2)})
+else
+  repeat
+    local numbers = next_ones()
+    end_these(numbers)
+  until left <= 0 or #numbers == 0
+end
+local ended = write_collected()
+return {done, ended, next(touched) and 1 or 0, some_are_dead() and 1 or 0}
