@@ -54,18 +54,28 @@ def accepted(task_id="job-1"):
     return Accepted(task_id, "log", EXCHANGE)
 
 
-def report(word="SUCCESS", succeeded=None, failed=None, success_total=None, error_total=None, scenes=()):
+def report(
+    word="SUCCESS",
+    succeeded=None,
+    failed=None,
+    success_total=None,
+    error_total=None,
+    scenes=(),
+    total=None,
+    garbled=False,
+):
     return JobReport(
         task_id="job-1",
         status=JobStatus(word) if word in set(JobStatus) else JobStatus.UNKNOWN,
-        total=None,
+        total=total,
         success_total=success_total,
         error_total=error_total,
-        succeeded=None if succeeded is None else frozenset(succeeded),
-        failed=None if failed is None else frozenset(failed),
+        succeeded=None if succeeded is None else tuple(succeeded),
+        failed=None if failed is None else tuple(failed),
         scenes=tuple(scenes),
         exchange=EXCHANGE,
         word=word,
+        is_garbled=garbled,
     )
 
 

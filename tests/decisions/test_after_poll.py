@@ -29,7 +29,7 @@ def letters(step):
 # --- while it runs
 
 
-@pytest.mark.parametrize("word", ["RUNNING", "IDLE", "", "SOMETHING_NEW", "success"])
+@pytest.mark.parametrize("word", ["RUNNING", "IDLE", "", "SOMETHING_NEW", "running"])
 def test_a_job_that_is_not_known_to_have_ended_is_looked_at_again(word):
     step = poll(report(word, succeeded=[1, 2, 3]))
     assert (step.then, step.delay, step.settled) == (BatchState.OPEN, 7, {})
@@ -89,17 +89,61 @@ def test_the_lists_count_not_the_word(word):
 
 
 def test_an_item_in_neither_list_is_read_back():
-    step = poll(report("SUCCESS", succeeded=[1, 2], failed=[], success_total=3))
+    step = poll(report("SUCCESS", succeeded=[1, 2], failed=[], success_total=2, total=3))
     assert (letters(step), step.then, step.fields["unproven"]) == ({1: "o", 2: "o"}, BatchState.CHECK, "3")
 
 
-def test_an_item_in_both_lists_is_read_back():
-    step = poll(report("SUCCESS", succeeded=[1, 2], failed=[2, 3]))
-    assert (letters(step), step.fields["unproven"]) == ({1: "o", 3: "f"}, "2")
+@pytest.mark.parametrize("word", ["success", "Success", " SUCCESS ", "Failed", "canceled"])
+def test_a_final_word_ends_a_job_however_it_is_written(word):
+    assert letters(poll(report(word, succeeded=[1, 2], failed=[3]))) == {1: "o", 2: "o", 3: "f"}
 
 
-def test_items_that_are_not_ours_are_ignored():
-    assert letters(poll(report("SUCCESS", succeeded=[1, 2, 3, 99], failed=[98]))) == {1: "o", 2: "o", 3: "o"}
+@pytest.mark.parametrize("word", ["not_exist", "Not-Exist", "NOT EXIST"])
+def test_a_job_is_missing_however_that_is_written(word):
+    assert poll(report(word)).fields["missing_looks"] == 1
+
+
+# What contradicts itself, and why: nothing of it is believed, and every item is read back.
+CONTRADICTIONS = {
+    "FAILED, all by the counter, in no list": {
+        "word": "FAILED", "succeeded": [], "failed": [], "success_total": 3, "total": 3,
+    },
+    "FAILED, all by the counter, without lists": {"word": "FAILED", "success_total": 3},
+    "FAILED, all in the success list": {"word": "FAILED", "succeeded": [1, 2, 3], "failed": []},
+    "SUCCESS, all errors by the counter, all in the success list": {
+        "succeeded": [1, 2, 3], "failed": [], "success_total": 0, "error_total": 3,
+    },
+    "SUCCESS, all errors by the counter": {"succeeded": [1, 2, 3], "error_total": 3},
+    "SUCCESS, all in the fail list": {"succeeded": [], "failed": [1, 2, 3], "error_total": 3},
+    "foreign ids in the fail list": {"word": "FAILED", "failed": [101, 102, 103], "error_total": 3},
+    "foreign ids beside ours": {"succeeded": [1, 2, 3, 99], "failed": []},
+    "a foreign failure": {"succeeded": [1, 2, 3], "failed": [98]},
+    "an item in both lists": {"succeeded": [1, 2], "failed": [2, 3]},
+    "an item twice": {"succeeded": [1, 2, 3, 3], "failed": []},
+    "the counter counts an item twice": {"succeeded": [1, 1, 2], "failed": [], "success_total": 3},
+    "success_total is more than listed": {"succeeded": [1, 2], "failed": [], "success_total": 3},
+    "success_total is less than listed": {"succeeded": [1, 2, 3], "failed": [], "success_total": 2},
+    "error_total is more than listed": {"succeeded": [1, 2, 3], "failed": [], "error_total": 1},
+    "empty lists and a counter": {"succeeded": [], "failed": [], "success_total": 3},
+    "total of another batch": {"succeeded": [1, 2, 3], "failed": [], "total": 50},
+    "more than were sent": {"success_total": 3, "error_total": 3},
+    "a negative counter": {"succeeded": [1, 2, 3], "failed": [], "error_total": -1},
+    "a negative counter alone": {"success_total": 3, "error_total": -3},
+    "what cannot be read": {"succeeded": [1, 2, 3], "failed": None, "garbled": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("told", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_an_answer_that_contradicts_itself_proves_nothing_and_every_item_is_read_back(told):
+    step = poll(report(**{"word": "SUCCESS", **told}))
+    assert (step.settled, step.then, step.delay) == ({}, BatchState.CHECK, 0)
+    assert step.fields["unproven"] == "1,2,3"
+
+
+def test_what_only_failures_are_told_of_is_not_sent_again_if_the_cells_do_not_show_it():
+    for told in ({"word": "SUCCESS", "failed": [1, 2, 3]}, {"word": "FAILED", "failed": [101], "error_total": 1}):
+        assert Outcome.from_detail(poll(report(**told)).fields["verdict"]).code == "remote_refused"
+    assert "verdict" not in poll(report("SUCCESS", succeeded=[1, 2, 3], error_total=3)).fields
 
 
 @pytest.mark.parametrize(
@@ -107,19 +151,24 @@ def test_items_that_are_not_ours_are_ignored():
     [
         ({"success_total": 3}, "ooo"),
         ({"success_total": 3, "error_total": 0}, "ooo"),
-        ({"success_total": 0, "error_total": 3}, "fff"),
         ({"success_total": 2, "error_total": 1}, ""),
         ({"success_total": 50}, ""),
         ({}, ""),
         ({"failed": [3], "success_total": 2, "error_total": 1}, "oof"),
         ({"succeeded": [1, 2], "success_total": 2, "error_total": 1}, "oof"),
-        ({"failed": [3], "success_total": 2, "error_total": 2}, "  f"),
+        ({"failed": [3], "success_total": 2}, "oof"),
+        ({"failed": [3], "success_total": 2, "error_total": 2}, ""),
+        ({"failed": [3], "success_total": 1, "error_total": 1}, "  f"),
     ],
     ids=str,
 )
 def test_counters_speak_for_missing_lists_where_they_leave_one_way_to_add_up(told, expected):
     right = {item: letter for item, letter in zip((1, 2, 3), expected, strict=False) if letter != " "}
     assert letters(poll(report("SUCCESS", **told))) == right
+
+
+def test_a_counter_of_failures_speaks_for_a_missing_list_as_well():
+    assert letters(poll(report("FAILED", success_total=0, error_total=3))) == {1: "f", 2: "f", 3: "f"}
 
 
 def test_counters_of_a_batch_that_was_sent_again_in_part_are_those_of_the_part():
@@ -181,4 +230,7 @@ def test_polls_that_the_api_refuses_for_too_long_are_given_up_but_an_outage_is_w
     late = after_seconds(3601)
     assert poll(NotExecuted("busy", code=50005), now=late).then is BatchState.CHECK
     assert poll(NotExecuted("no route"), now=late).then is BatchState.OPEN
-    assert poll(NotExecuted("not found", http_status=404), now=late).then is BatchState.CHECK
+    for status in (200, 404, 429, 500, 502):
+        assert poll(NotExecuted("no API answer", http_status=status), now=late).then is BatchState.CHECK
+    limited = poll(RateLimited("slow down", code=10429), now=late)
+    assert (limited.then, limited.slot) == (BatchState.CHECK, "rejected")

@@ -10,6 +10,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 DROP = object()  # the connection ends without an answer
+ANY = "of the job that is asked for"
 TEXT_FIELD = "field_a1b2c3"
 
 
@@ -40,7 +41,7 @@ def accepted(task_id: str) -> dict[str, Any]:
 def job(word: str, done: Any = None, failed: Any = None, **more: Any) -> dict[str, Any]:
     lists = {"success_sub_task_list": done, "fail_sub_task_list": failed}
     told = {name: [str(item) for item in items] for name, items in lists.items() if items is not None}
-    return ok({"task_id": "any", "task_status": word, **told, **more})
+    return ok({"task_id": ANY, "task_status": word, **told, **more})
 
 
 def items(values: dict[int, Any]) -> dict[str, Any]:
@@ -119,4 +120,13 @@ class StandIn:
             self.tokens += 1
             return {"error": {"code": 0, "msg": "success"}, "data": {"token": f"p-{self.tokens}", "expire_time": 7200}}
         answer = script.popleft() if len(script) > 1 else script[0]
-        return answer(body) if callable(answer) else answer
+        answer = answer(body) if callable(answer) else answer
+        return about(body["task_id"][0], answer) if endpoint == "task_result" else answer
+
+
+def about(task_id: str, answer: Any) -> Any:
+    """The name that `job` left open."""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if isinstance(data, dict) and data.get("task_id") == ANY:
+        return {**answer, "data": {**data, "task_id": task_id}}
+    return answer

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from model import intent
 from pipeline import SHORT, Pipeline
-from scripted_remote import DROP, StandIn, accepted, items, job, refused
+from scripted_remote import DROP, StandIn, accepted, items, job, ok, refused
 
 from sandbox.process import SandboxProcess
 
@@ -222,7 +222,15 @@ def test_a_job_that_is_not_known_for_a_while_is_looked_for_again(remote, pipelin
 
 @pytest.mark.parametrize(
     "answer",
-    [job("NOT_EXIST"), job("RUNNING"), job("A_WORD_THAT_NOBODY_KNOWS"), refused(20006), (502, b"gateway")],
+    [
+        *(job(word) for word in ("NOT_EXIST", "not_exist", "RUNNING", "A_WORD_THAT_NOBODY_KNOWS", "")),
+        *(refused(20006), refused(10429), (502, b"gateway")),
+        *((200, b"<html>"), (200, b""), (404, b"no such page"), (429, b"slow down"), (500, b"oops")),
+        *(ok(None), ok([]), ok({}), ok("done"), ok({"task_id": "of another batch", "task_status": "SUCCESS"})),
+        {"error": {"code": 0, "msg": "success"}, "data": {"token": "p-9"}},
+        {"code": 0, "message": "ok"},
+    ],
+    ids=str,
 )
 def test_a_job_that_is_never_known_or_never_ends_is_given_up_and_the_cell_tells(remote, pipeline, answer):
     remote.says("task_result", answer)
@@ -230,6 +238,42 @@ def test_a_job_that_is_never_known_or_never_ends_is_given_up_and_the_cell_tells(
         remote.says("task_result", *[answer] * 5, job("SUCCESS", [1], []))  # a gateway in trouble is waited for
     assert run(pipeline).ok
     assert len(uuids(remote)) == 1
+
+
+CONTRADICTIONS = [
+    job("FAILED", [], [], success_total=2, error_total=0, total=2),
+    job("SUCCESS", [1, 2], [], success_total=0, error_total=2),
+    job("FAILED", [], [101, 102], error_total=2),
+    job("SUCCESS", [1, 2, 3], []),
+    job("SUCCESS", [1, 1], [], success_total=2),
+]
+
+
+@pytest.mark.parametrize("answer", CONTRADICTIONS, ids=str)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_job_whose_answer_contradicts_itself_proves_nothing_and_the_cells_tell(remote, pipeline, answer, is_there):
+    remote.says("task_result", answer)
+    remote.says("query", items(dict.fromkeys((1, 2), "new" if is_there else "old")))
+    result = run(pipeline, [1, 2])
+    assert result.counts == ({"succeeded": 2, "failed": 0} if is_there else {"succeeded": 0, "failed": 2})
+    assert remote.requests("query")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        job("SUCCESS", [1, 2], [], success_total=2, error_total=0, total=2),
+        job("success", [1, 2], [], success_total="2", error_total="0", total="2"),
+        job("Success", [1, 2]),
+        job("SUCCESS", success_total=2),
+    ],
+    ids=str,
+)
+def test_a_job_whose_answer_agrees_costs_no_look_at_its_items(remote, pipeline, answer):
+    remote.says("task_result", answer)
+    assert run(pipeline, [1, 2]).ok
+    assert not remote.requests("query")
+    assert len(remote.requests("task_result")) == 1
 
 
 def test_a_job_that_vanished_without_a_trace_is_replaced(remote, pipeline):

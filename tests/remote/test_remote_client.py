@@ -154,17 +154,47 @@ def report(data):
 def test_a_job_report_reads_lists_counters_and_scenes():
     found, call = report({
         "task_id": "J 1", "task_status": "FAILED", "total": 3, "success_total": "1", "error_total": 1,
-        "success_sub_task_list": ["1"], "fail_sub_task_list": ["2", "x"], "error_scenes": ["WorkItemTerminated"],
+        "success_sub_task_list": ["1"], "fail_sub_task_list": [2], "error_scenes": ["WorkItemTerminated"],
     })  # fmt: skip
     assert (found.status, found.total, found.success_total, found.error_total) == (JobStatus.FAILED, 3, 1, 1)
-    assert (found.succeeded, found.failed, found.scenes) == ({1}, {2}, ("WorkItemTerminated",))
+    assert (found.succeeded, found.failed, found.scenes) == ((1,), (2,), ("WorkItemTerminated",))
     assert found.is_final
+    assert not found.is_garbled
     assert (call["method"], call["params"], call["write"]) == ("GET", {"task_id": "J 1"}, False)
 
 
 def test_a_bare_job_report_has_none_for_what_is_missing():
     found, _ = report({"task_status": "success", "success_sub_task_list": [], "fail_sub_task_list": None})
-    assert (found.status, found.total, found.succeeded, found.failed) == (JobStatus.SUCCESS, None, frozenset(), None)
+    assert (found.status, found.total, found.succeeded, found.failed) == (JobStatus.SUCCESS, None, (), None)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"fail_sub_task_list": ["2", "x"]},
+        {"success_sub_task_list": "1,2"},
+        {"success_sub_task_list": {"1": True}},
+        {"success_sub_task_list": [None]},
+        {"success_total": "three"},
+        {"total": 1.5},
+        {"error_total": []},
+    ],
+)
+def test_what_cannot_be_read_of_a_job_report_is_not_taken_for_missing(told):
+    assert report({"task_status": "SUCCESS", **told})[0].is_garbled
+
+
+def test_an_id_that_is_listed_twice_stays_so():
+    assert report({"task_status": "SUCCESS", "success_sub_task_list": ["1", 1, "2"]})[0].succeeded == (1, 1, 2)
+
+
+def test_a_report_about_another_job_is_none():
+    for told in ("J 1", "WORK-J 1", "", None):
+        assert report({"task_status": "SUCCESS", "task_id": told})[0].task_id == "J 1"
+    with pytest.raises(NotExecuted):
+        report({"task_status": "SUCCESS", "task_id": "J 2"})
+    remote, _ = client(ok({"task_id": "73", "task_status": "SUCCESS"}))
+    assert remote.task_result("WORK_ITEM_BATCH_UPDATE-73", token=TOKEN).task_id == "WORK_ITEM_BATCH_UPDATE-73"
 
 
 def test_a_new_status_word_is_unknown_and_kept():

@@ -1,9 +1,9 @@
 """What follows from the answer to a poll."""
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
+from worker.outcomes.agreement import proven, tells_failures_only
 from worker.outcomes.step import (
     MAX_REASON,
     Fields,
@@ -12,8 +12,6 @@ from worker.outcomes.step import (
     advice_of,
     after_token_rejected,
     age_of,
-    is_not_served,
-    is_unreachable,
     to_read_back,
     why,
 )
@@ -33,15 +31,17 @@ def after_poll(
     """`next_poll`: in how long to look again if the job still runs. `verify`: read back what the job says it did."""
     if isinstance(answer, JobReport):
         return _after_report(batch, answer, policy, next_poll, verify=verify)
+    is_late = age_of(batch) > policy.job_timeout
     if isinstance(answer, RateLimited):
-        return Step(BatchState.OPEN, slot="rejected")
+        return replace(_given_up(batch, policy, str(answer)) if is_late else Step(BatchState.OPEN), slot="rejected")
     if isinstance(answer, TokenRejected):
         return after_token_rejected(batch, answer, BatchState.OPEN, why(answer))
     if isinstance(answer, LaneStopped):
         return Step(BatchState.OPEN, pause=advice_of(answer))
     if isinstance(answer, SpaceRefused | BatchRefused):
         return _after_not_exist(batch, policy, next_poll, str(answer))
-    if age_of(batch) > policy.job_timeout and (is_not_served(answer) or not is_unreachable(answer)):
+    # Whatever is answered, a gateway's trouble too, comes to an end: the read-back then waits for as long as that lasts.
+    if is_late and (answer.code is not None or answer.http_status is not None):
         return _given_up(batch, policy, str(answer))
     failures = batch.number_field("poll_failures") + 1
     delay = back_off(failures, policy.backoff, policy.backoff_max)
@@ -49,9 +49,9 @@ def after_poll(
 
 
 def _after_report(batch: Batch, report: JobReport, policy: Policy, next_poll: float, *, verify: bool) -> Step:
-    if report.word in policy.final_words:
+    if policy.is_final(report.word):
         return _after_end(batch, report, policy, verify=verify)
-    if report.word in policy.not_exist_words:
+    if policy.is_missing(report.word):
         return _after_not_exist(batch, policy, next_poll, f"the remote system does not know job {report.task_id}")
     if age_of(batch) > policy.job_timeout:
         return _given_up(batch, policy, f"job {report.task_id} did not end within {policy.job_timeout:g} s")
@@ -75,39 +75,21 @@ def _after_not_exist(batch: Batch, policy: Policy, next_poll: float, reason: str
 
 
 def _after_end(batch: Batch, report: JobReport, policy: Policy, *, verify: bool) -> Step:
-    """Judge by the lists and counters; the status word does not say which items worked."""
+    """What word, counters and lists agree in has its outcome; the rest is read back."""
     if batch.kind == BatchState.REASK:
         # This is the job of a repeat. The first request's job may still be running: the cells stay closed, then tell.
         return to_read_back(batch, policy, "asked twice: waiting for a stray first job")
     failed_outcome = _job_failure(report)
-    done, failed = _told_items(batch, report)
-    settled = dict.fromkeys(failed, failed_outcome)
+    told = proven(batch.items, report)
+    settled = dict.fromkeys(sorted(told.failed), failed_outcome)
     if not verify:
-        settled |= dict.fromkeys(done, SUCCEEDED)
-    unproven = [item for item in batch.items if item not in done and item not in failed]
+        settled |= dict.fromkeys(sorted(told.succeeded), SUCCEEDED)
+    unproven = [item for item in batch.items if item not in told.succeeded | told.failed]
     fields: dict[str, str | int] = {"verifying": 1, "unproven": ",".join(map(str, unproven)), "looks": 0}
-    fields["why"] = f"job {report.word}: read back"
-    if report.word == "FAILED":
+    fields["why"] = f"job {report.word}: {told.doubt or 'read back'}"[:MAX_REASON]
+    if report.word.upper() == "FAILED" or (told.doubt and tells_failures_only(report)):
         fields["verdict"] = failed_outcome.detail()
     return Step(BatchState.CHECK, settled=settled, fields={**_ANSWERED, **fields})
-
-
-def _told_items(batch: Batch, report: JobReport) -> tuple[Collection[int], Collection[int]]:
-    """(succeeded, failed) as far as the report tells. An item in both lists is told nothing about.
-
-    Counters speak for a list that is missing, where they leave one way to add up; never against one that is there.
-    """
-    items = set(batch.items)
-    done, failed = items & (report.succeeded or set()), items & (report.failed or set())
-    rest = items - done - failed
-    silent = not done and not failed
-    done_by_count = report.success_total == len(rest) and (report.error_total or 0) == len(failed)
-    if rest and done_by_count and (silent or report.succeeded is None):
-        return rest, failed
-    failed_by_count = report.error_total == len(rest) and (report.success_total or 0) == len(done)
-    if rest and failed_by_count and (silent or report.failed is None):
-        return done, rest
-    return done - failed, failed - done
 
 
 def _job_failure(report: JobReport) -> Outcome:

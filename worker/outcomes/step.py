@@ -11,6 +11,7 @@ from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, Token
 MAX_TOKEN_REJECTIONS = 2  # in a row: renewed once, repeated once; then it is a configuration error
 # The same token again: its renewal failed or got lost. No proof against the credentials, but it must not go on for ever.
 MAX_SAME_TOKEN_REJECTIONS = 8
+_SUCCESSES = range(200, 300)  # HTTP
 _CLIENT_ERRORS = range(400, 500)  # HTTP
 _MAY_PASS = (408, 425, 429)  # a gateway says of these itself that the same call may work in a moment
 MAX_REASON = 500  # characters of a remote message that are kept per item
@@ -49,6 +50,17 @@ class Policy:
     job_timeout: float
     final_words: frozenset[str]
     not_exist_words: frozenset[str]
+
+    def is_final(self, word: str) -> bool:
+        return _plain(word) in map(_plain, self.final_words)
+
+    def is_missing(self, word: str) -> bool:
+        return _plain(word) in map(_plain, self.not_exist_words)
+
+
+def _plain(word: str) -> str:
+    """However a status word is written: `Success`, `NOT-EXIST`."""
+    return word.strip().upper().replace("-", "_").replace(" ", "_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +101,11 @@ def age_of(batch: Batch) -> float:
 
 
 def is_unreachable(error: RemoteError) -> bool:
-    """The API itself said nothing: the network, or a gateway in front of it. That is no fault of a batch, and no batch pays for it."""
-    return error.code is None
+    """The API itself said nothing: the network, or a gateway in front of it. That is no fault of a batch, and no batch pays for it.
+
+    A web page with HTTP 200 is neither: whoever answers so is there, and may do so for ever.
+    """
+    return error.code is None and (error.http_status is None or error.http_status not in _SUCCESSES)
 
 
 def is_not_served(error: RemoteError) -> bool:

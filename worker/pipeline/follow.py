@@ -107,7 +107,7 @@ class Follower:
             step = _counted(step, batch)
         advanced = self._apply(batch, BatchState.OPEN, step, token)
         self._traces.polled(batch, began, answer, step.then)
-        if isinstance(answer, JobReport) and answer.word in self._policy.final_words:
+        if isinstance(answer, JobReport) and self._policy.is_final(answer.word):
             self._learn(batch)
             self._log_end(batch, answer, step)
         elif isinstance(answer, RemoteError):

@@ -27,22 +27,24 @@ def token(data: object) -> tuple[str, float | None]:
 
 
 def job_report(asked_for: str, data: object, exchange: Exchange, log_id: str) -> JobReport | None:
-    if not isinstance(data, Mapping):
+    """None: the answer is not about this job, or no report at all."""
+    if not isinstance(data, Mapping) or not _is_about(asked_for, task_id(data)):
         return None
+    counters = {name: to_int(data.get(name)) for name in ("total", "success_total", "error_total")}
+    lists = {name: _ids(data.get(name)) for name in ("success_sub_task_list", "fail_sub_task_list")}
     word = _text(data.get("task_status")).strip()
     known = word.upper() in set(JobStatus)
     return JobReport(
         task_id=asked_for,
         status=JobStatus(word.upper()) if known else JobStatus.UNKNOWN,
-        total=to_int(data.get("total")),
-        success_total=to_int(data.get("success_total")),
-        error_total=to_int(data.get("error_total")),
-        succeeded=_ids(data.get("success_sub_task_list")),
-        failed=_ids(data.get("fail_sub_task_list")),
+        **counters,
+        succeeded=lists["success_sub_task_list"],
+        failed=lists["fail_sub_task_list"],
         scenes=_scenes(data.get("error_scenes")),
         exchange=exchange,
         word=clean(word),
         log_id=log_id,
+        is_garbled=any(value is None and data.get(name) is not None for name, value in (counters | lists).items()),
     )
 
 
@@ -140,11 +142,17 @@ def _options(rows: object, levels: int) -> tuple[Option, ...]:
     )
 
 
-def _ids(values: object) -> frozenset[int] | None:
-    """None if the list is missing: "no item" and "not told" ask for different things."""
+def _is_about(asked_for: str, told: str) -> bool:
+    """Some answers leave the job's name out, or its prefix: `WORK_ITEM_BATCH_UPDATE-123` is `123`."""
+    return told in ("", asked_for) or asked_for.endswith(f"-{told}") or told.endswith(f"-{asked_for}")
+
+
+def _ids(values: object) -> tuple[int, ...] | None:
+    """None if the list is missing, or holds what is no id: "no item" and "not told" ask for different things."""
     if not isinstance(values, list):
         return None
-    return frozenset(number for number in map(to_int, values) if number is not None)
+    numbers = tuple(map(to_int, values))
+    return None if None in numbers else tuple(number for number in numbers if number is not None)
 
 
 def _scenes(values: object) -> tuple[str, ...]:

@@ -267,7 +267,9 @@ class RemoteClient:
 
 def _usable(result: T | None, reply: Reply) -> T:
     if result is None:
-        raise NotExecuted("the answer does not have the shape of this endpoint", **_details(reply))
+        raise NotExecuted(
+            "the answer does not have the shape of this endpoint, or is about another job", **_details(reply)
+        )
     return result
 
 

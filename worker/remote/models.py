@@ -90,8 +90,8 @@ class JobStatus(StrEnum):
 class JobReport:
     """One look at a job. `None` for a list or a counter means that the answer did not contain it.
 
-    The status word does not say which items worked: judge by the two lists. `scenes` are the remote reasons,
-    verbatim and not tied to items. `word` is the status word as it came.
+    The lists are as they came, an id that stands twice included. `is_garbled`: a counter, or an entry of a list, was there
+    and could not be read. `scenes` are the remote reasons, verbatim and not tied to items. `word` is the status word as it came.
     """
 
     task_id: str
@@ -99,12 +99,13 @@ class JobReport:
     total: int | None
     success_total: int | None
     error_total: int | None
-    succeeded: frozenset[int] | None
-    failed: frozenset[int] | None
+    succeeded: tuple[int, ...] | None
+    failed: tuple[int, ...] | None
     scenes: tuple[str, ...]
     exchange: Exchange
     word: str = ""
     log_id: str = ""
+    is_garbled: bool = False
 
     @property
     def progress(self) -> float:
