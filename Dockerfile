@@ -12,8 +12,6 @@ COPY config/ config/
 COPY worker/ worker/
 COPY tasks/ tasks/
 COPY sandbox/ sandbox/
-# The plan that `feishu-batch demo` imports; outside of the repository it looks for it beside its own file.
-COPY examples/sprint.csv worker/cli/sprint.csv
 # For traces as well: --build-arg EXTRAS=flower,otel
 ARG EXTRAS=flower
 RUN /opt/feishu-batch/bin/pip install --constraint constraints.txt ./client ".[${EXTRAS}]"

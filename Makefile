@@ -4,13 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint typecheck imports unit clean help chaos chaos-times bench
+.PHONY: help setup demo test lint format typecheck imports unit coverage chaos chaos-times bench clean
 
 help:
-	@echo "make demo   watch 653 rows (706 field changes) go from a file to a stand-in for Feishu Project and back"
-	@echo "make test   linters, types and every test"
-	@echo "make bench  every benchmark, into bench/results; QUICK=1 for a short run, ONLY=pacing for one"
-	@echo "make chaos  random work under random faults; SEED=7 MINUTES=10 say which and for how long"
+	@echo "make setup       the virtual environment in .venv; every other target makes it, too"
+	@echo "make demo        watch 653 rows (706 field changes) go from a file to a simulator of Feishu Project and back"
+	@echo "make test        linters, types and every test; ONLY=tests/cli or ONLY='tests/cli -k import' for some tests alone"
+	@echo "make lint        ruff; make typecheck: mypy; make imports: the import contracts; make unit: the tests alone"
+	@echo "make format      ruff's formatter, and what its linter can mend by itself"
+	@echo "make coverage    the tests with coverage, of the processes they start as well; report in .coverage-html"
+	@echo "make bench       every benchmark, into bench/results; QUICK=1 for a short run, ONLY=pacing for one"
+	@echo "make chaos       random work under random faults, then a kill at every step; SEED=7 MINUTES=10"
+	@echo "make chaos-times how long each fault stops the work"
+	@echo "make clean       removes the environments and every cache"
 
 $(STAMP): pyproject.toml client/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "feishu-batch needs Python 3.11 or later; $$($(PYTHON) --version) was found. Name another with: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -19,12 +25,18 @@ $(STAMP): pyproject.toml client/pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ./client -e '.[dev]'
 	@touch $@
 
+setup: $(STAMP)
+
 demo: $(STAMP)
 	@$(BIN)/feishu-batch demo
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format .
 
 typecheck: $(STAMP)
 	@$(BIN)/mypy
@@ -35,10 +47,16 @@ imports: $(STAMP)
 # Side by side, a file at a time: most tests wait for something. A test that fails is run once more, as another program on
 # the same cores can starve real processes past a limit; the summary names each one as RERUN, and failing twice is failing.
 TEST_PROCESSES ?= 3
+ONLY ?=
 unit: $(STAMP)
-	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --reruns 1 -raR
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --reruns 1 -raR $(ONLY)
 
-test: lint typecheck imports unit
+test: $(if $(ONLY),,lint typecheck imports) unit
+
+coverage: $(STAMP)
+	@rm -rf .coverage .coverage.* .coverage-html
+	@$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --reruns 1 -q $(ONLY)
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report --skip-covered --sort=cover
 
 # One seed after the other, then a kill at every step. What a failing seed leaves is in .feishu-batch/chaos.
 SEED ?=
@@ -53,9 +71,9 @@ chaos-times: $(STAMP)
 
 # What docs/performance.md says, measured here: about 20 minutes. Another program on the same cores shows in the figures.
 QUICK ?=
-ONLY ?= pacing throughput batches latency enqueue bulk packing polling claim ending memory commands idle lanes import_memory plots
+BENCHES = pacing throughput batches latency enqueue bulk packing polling claim ending memory commands idle lanes import_memory plots
 BENCH_PYTHON = $(if $(filter plots idle,$*),bench/.venv-$*/bin/python,$(BIN)/python)
-bench: $(ONLY:%=bench-%)
+bench: $(patsubst %,bench-%,$(or $(ONLY),$(BENCHES)))
 
 bench-%: $(STAMP)
 	@echo "== $*"
@@ -71,4 +89,4 @@ bench/.venv-%/.installed: bench/requirements-%.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) bench/.venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) bench/.venv-* .coverage .coverage.* .coverage-html .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -33,7 +33,8 @@ class SandboxProcess:
         **options: float | str | None,
     ) -> None:
         arguments = {"world": world, "latency": f"{latency[0]}:{latency[1]}" if latency else None, **options}
-        self._command = [sys.executable, "-m", "sandbox", "--exit-with-parent"]
+        # -P: a folder `sandbox` in the working directory is somebody else's.
+        self._command = [sys.executable, "-P", "-m", "sandbox", "--exit-with-parent"]
         for name, value in arguments.items():
             if value is not None:
                 self._command += [f"--{name.replace('_', '-')}", str(value)]

@@ -4,6 +4,7 @@ import logging
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,15 @@ def _logging_is_put_back() -> Iterator[None]:
     root.handlers[:], root.level = handlers, level
     clear_contextvars()
     structlog.reset_defaults()
+
+
+def pytest_report_header() -> list[str]:
+    """Said before the tests run, not only among those that were skipped."""
+    sys.path.append(str(Path(__file__).parent / "e2e"))
+    from programs import INSTALL, missing
+
+    absent = missing()
+    return [f"LEFT OUT: the tests that want {', '.join(absent)}. To have them run: {INSTALL}"] if absent else []
 
 
 def free_port() -> int:

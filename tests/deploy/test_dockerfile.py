@@ -10,6 +10,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
+
+from feishu_batch import __version__
 
 ROOT = Path(__file__).parents[2]
 TEXT = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
@@ -75,12 +78,17 @@ def test_it_has_labels():
     assert labels == ["title", "description", "version", "revision"]
 
 
-def test_its_version_is_that_of_the_packages():
-    versions = {
-        tomllib.loads((ROOT / name).read_text())["project"]["version"]
-        for name in ("pyproject.toml", "client/pyproject.toml")
+def test_there_is_one_version():
+    places = {
+        "Dockerfile": next(one.partition("=")[2] for one in said(FINAL, "ARG") if one.startswith("VERSION")),
+        "kustomization.yaml": yaml.safe_load((ROOT / "deploy/kubernetes/kustomization.yaml").read_text())["images"][0][
+            "newTag"
+        ],
+        "CHANGELOG.md": re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1],
     }
-    assert versions == {argument.partition("=")[2] for argument in said(FINAL, "ARG") if argument.startswith("VERSION")}
+    assert places == dict.fromkeys(places, __version__)
+    for name in ("pyproject.toml", "client/pyproject.toml"):
+        assert tomllib.loads((ROOT / name).read_text())["project"]["dynamic"] == ["version"]
 
 
 def test_the_context_holds_what_is_copied_and_no_more():

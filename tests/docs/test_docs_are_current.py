@@ -109,7 +109,7 @@ def test_the_schema_has_every_key():
 
 
 def test_the_commands_of_the_processes_are_those_of_up():
-    shown = [command for command in commands_of("docs/operating.md") if command.startswith("python -m celery")]
+    shown = [command for command in commands_of("docs/operating.md") if command.startswith("python -P -m celery")]
     children = worker_children(
         Settings(redis_url="redis://h/0", data_dir=Path("/var/lib/feishu-batch")), sys.executable
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from feishu_batch import __version__
 from feishu_batch.keys import FrontKeys
 
 CLIENT = Path(__file__).parents[2] / "client"
@@ -95,7 +96,7 @@ def test_a_backend_app_keeps_its_own_modules_and_can_enqueue(backend, redis_url,
         "tasks": "the backend",
         "config": "the backend",
         "state": "queued",
-        "version": "0.1.0",
+        "version": __version__,
         "ours": [],
         "heavy": [],
     }

@@ -13,7 +13,7 @@ from rich.console import Console
 from config.settings import ENV_PREFIX, Settings
 from sandbox.process import SandboxProcess
 from worker.cli.demo_check import complaints
-from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
+from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError
 from worker.cli.import_report import ImportReport
 from worker.cli.import_run import Asked, run_import
 from worker.cli.output import console
@@ -28,8 +28,7 @@ JOB_SECONDS = 0.6  # median of what a job takes in the sandbox
 STOP_SECONDS = 15.0
 LOG_TAIL = 15  # lines
 CLEANED_UP = "interrupted; the demonstration has cleaned up after itself"
-# In the repository; in an installed package, beside this file.
-PLACES = (Path(__file__).parents[2] / "examples" / "sprint.csv", Path(__file__).with_name("sprint.csv"))
+PLAN = Path(__file__).with_name("sprint.csv")  # examples/sprint.csv in the repository is a link to it
 
 
 @click.command("demo", short_help="See everything work, in under a minute, without any account.")
@@ -45,9 +44,8 @@ def demo() -> int:
 
     Exit codes: 0 everything went as it should; 1 it did not, and it says what; 3 a component cannot be run here; 130 Ctrl-C.
     """
-    plan = _plan()
     try:
-        return _show(plan, console())
+        return _show(PLAN, console())
     except KeyboardInterrupt:
         raise InterruptedByUserError(CLEANED_UP) from None
 
@@ -132,13 +130,6 @@ def _settings(base_url: str, data_dir: Path) -> Settings:
         user_key="7300000000000000001",
         data_dir=data_dir,
     )
-
-
-def _plan() -> Path:
-    for place in PLACES:
-        if place.is_file():
-            return place
-    raise WrongUseError(f"the demonstration's file was not found; looked for {' and '.join(map(str, PLACES))}")
 
 
 @contextmanager

@@ -32,7 +32,8 @@ def worker_children(settings: Settings, python: str, instance: str | None = None
     """
     instance = instance or str(os.getpid())
     data_dir = settings.data_dir.absolute()
-    celery = (python, "-m", "celery", "-A", "worker.app", "--quiet")
+    # -P: folders of the working directory that are named like ours are somebody else's.
+    celery = (python, "-P", "-m", "celery", "-A", "worker.app", "--quiet")
     level = f"--loglevel={settings.log_level}"
     lanes = min(_MOST_THREADS, len(lane_names(settings)))
     workers = {

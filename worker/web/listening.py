@@ -57,7 +57,7 @@ def dashboard_child(settings: Settings, python: str, listener: socket.socket) ->
     secrets = {variable_name(name): "" for name in ("plugin_id", "plugin_secret")}
     return Child(
         name="dashboard",
-        argv=(python, "-m", "worker.web", str(listener.fileno())),
+        argv=(python, "-P", "-m", "worker.web", str(listener.fileno())),
         env={**as_environment(settings), **secrets},
         cwd=settings.data_dir.absolute(),
         pass_fds=(listener.fileno(),),
