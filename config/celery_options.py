@@ -10,7 +10,8 @@ from config.lanes import lane_names
 from config.routing import QueueName, TaskName, task_queues, task_routes
 from config.schedule import beat_schedule
 from config.settings import Settings
-from feishu_batch.redis_urls import AMQP, CeleryLink, celery_link
+from feishu_batch.redis_pools import CeleryLink, celery_link
+from feishu_batch.redis_urls import AMQP
 
 DAY: Final = 86400.0
 # Shorter than this, a slow step's message would be handed out a second time while it runs.
@@ -46,17 +47,11 @@ def _second_belt(settings: Settings) -> dict[str, dict[str, str]]:
 
 
 def broker_link(settings: Settings) -> CeleryLink:
-    return _link(settings, settings.effective_broker_url)
-
-
-def _link(settings: Settings, url: str) -> CeleryLink:
-    return celery_link(
-        url, timeout=settings.redis_timeout_seconds, connect_timeout=settings.redis_connect_timeout_seconds
-    )
+    return celery_link(settings.effective_broker_url)
 
 
 def _stores(settings: Settings) -> dict[str, Any]:
-    broker, results = broker_link(settings), _link(settings, settings.effective_result_backend)
+    broker, results = broker_link(settings), celery_link(settings.effective_result_backend)
     return {
         # Hints and results share the ledger's Redis unless the operator separates them.
         "broker_url": broker.url,
@@ -161,7 +156,7 @@ def _worker() -> dict[str, Any]:
 
 
 def _results(settings: Settings) -> dict[str, Any]:
-    results = _link(settings, settings.effective_result_backend)
+    results = celery_link(settings.effective_result_backend)
     return {
         # JSON only, as for messages.
         "result_serializer": "json",

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.catalogue import FieldCatalogue
@@ -25,7 +25,7 @@ from config.pace import Pace
 from config.proxy import Proxy
 from config.remote_facts import RemoteFacts
 from config.urls import SecretUrl
-from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url
+from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url, with_password_file
 
 __all__ = [
     "ENV_PREFIX",
@@ -73,6 +73,10 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
     redis_url: SecretUrl | None = Field(
         None,
         description="Redis of the ledger, and of messages and results too. Absent: an embedded server with its files under DATA_DIR.",
+    )
+    redis_password_file: Path | None = Field(
+        None,
+        description="File with the password of REDIS_URL, which then has none itself. It is read anew at each connect.",
     )
     broker_url: SecretUrl | None = Field(
         None, description="Redis or RabbitMQ (amqp://…) of Celery's messages. Default: REDIS_URL."
@@ -178,6 +182,20 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
             check_url(url.get_secret_value(), BROKER_SCHEMES)
         return url
 
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.redis_password_file is None:
+            return self
+        if self.redis_url is None:
+            raise ValueError(
+                f"{ENV_PREFIX}REDIS_PASSWORD_FILE is set, and {ENV_PREFIX}REDIS_URL, whose password it holds, is not"
+            )
+        try:
+            with_password_file(self.redis_url.get_secret_value(), str(self.redis_password_file))
+        except ValueError as error:
+            raise ValueError(f"{ENV_PREFIX}REDIS_URL {error}: {ENV_PREFIX}REDIS_PASSWORD_FILE is set") from None
+        return self
+
     @property
     def effective_redis_url(self) -> str:
         """With its password: for the connection only, never for a log line or an error."""
@@ -186,7 +204,8 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
                 f"No Redis: {ENV_PREFIX}REDIS_URL is not set and no embedded server runs with its files in {self.data_dir}. "
                 f"Start one with `feishu-batch up`, or set {ENV_PREFIX}REDIS_URL."
             )
-        return self.redis_url.get_secret_value()
+        url = self.redis_url.get_secret_value()
+        return with_password_file(url, str(self.redis_password_file.absolute())) if self.redis_password_file else url
 
     @property
     def effective_broker_url(self) -> str:

@@ -20,7 +20,8 @@ def masked_url(url: str) -> str:
     netloc = parts.netloc
     if "@" in netloc:
         user, colon, _ = netloc.rpartition("@")[0].partition(":")
-        netloc = f"{user}{colon and ':' + MASK}@{netloc.rpartition('@')[2]}"
+        # A name without a password behind it may be a password that was written without its colon.
+        netloc = f"{user if colon else MASK}{colon and ':' + MASK}@{netloc.rpartition('@')[2]}"
     query = "&".join(_masked_parameter(parameter) for parameter in parts.query.split("&")) if parts.query else ""
     return urlunsplit(parts._replace(netloc=netloc, query=query))
 

@@ -16,12 +16,15 @@ from config.celery_options import celery_options
 from config.logging import is_json
 from config.logging import setup_logging as set_up_logs
 from config.settings import load_settings
+from feishu_batch.celery_redis import use_for_messages, use_for_results
 from worker.processes.watchdog import Watchdog
 
 # Celery warns of root because a message in pickle could run anything; these workers take JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("feishu_batch", include=["tasks"])
+use_for_messages()
+use_for_results(app)
 
 
 def _options() -> dict[str, Any]:

@@ -12,8 +12,11 @@ from celery.app.control import Control
 from celery.result import AsyncResult
 from kombu.pidbox import Mailbox
 
+from feishu_batch.celery_redis import UNIX_TRANSPORT, transport_for, use_for_results
 from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
-from feishu_batch.redis_urls import SENTINEL, CeleryLink, celery_link
+from feishu_batch.redis_connections import time_left
+from feishu_batch.redis_pools import CeleryLink, celery_link
+from feishu_batch.redis_urls import SENTINEL
 
 # kombu would reconnect a hundred times.
 _ONE_MORE_TRY: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
@@ -25,9 +28,7 @@ class Broker:
     """Connects when first used. Threads may share it; processes may not."""
 
     def __init__(self, broker_url: str, result_backend: str, timeout: float) -> None:
-        broker, results = (
-            celery_link(url, timeout=timeout, connect_timeout=timeout) for url in (broker_url, result_backend)
-        )
+        broker, results = celery_link(broker_url), celery_link(result_backend)
         self._app = _private_app(broker, results, timeout)
         self._lock = Lock()  # kombu's connections are not made for threads
         self._timeout = timeout
@@ -35,7 +36,7 @@ class Broker:
 
     def send_hint(self) -> None:
         """Tell the intake worker to look into the inbox. Never raises: the worker's sweep looks there anyway."""
-        if not self._lock.acquire(timeout=self._timeout):
+        if not self._lock.acquire(timeout=time_left(self._timeout)):
             logger.warning("the hint to the worker was skipped: another thread still waits for the broker")
             return
         try:
@@ -103,7 +104,10 @@ class _PrivateApp(Celery):
         self._broker_url = broker_url
 
     def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
-        return super().connection_for_write(url or self._broker_url, **options)
+        url = url or self._broker_url
+        if url.startswith("redis+"):  # kombu would take its own transport by this part of the URL
+            return super().connection_for_write(url.removeprefix("redis+"), transport=UNIX_TRANSPORT, **options)
+        return super().connection_for_write(url, **{"transport": transport_for(url), **options})
 
     def connection_or_acquire(self, connection: Any = None, pool: bool = False, *_: Any, **__: Any) -> Any:  # noqa: ARG002
         return super().connection_or_acquire(connection, pool=False)
@@ -111,6 +115,7 @@ class _PrivateApp(Celery):
 
 def _private_app(broker: CeleryLink, results: CeleryLink, timeout: float) -> Celery:
     app = _PrivateApp(broker.url)
+    use_for_results(app)
     app.backend_cls = results.url  # beats CELERY_RESULT_BACKEND in the environment; the setting would not
     app.conf.update(
         accept_content=["json"],

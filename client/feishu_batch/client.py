@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from celery.result import AsyncResult
@@ -15,7 +16,8 @@ from feishu_batch.intents import UpdateIntent
 from feishu_batch.keys import DEFAULT_PREFIX
 from feishu_batch.packing import PackedIntent, chunks
 from feishu_batch.producer import Producer, conflict
-from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url
+from feishu_batch.redis_connections import call_within
+from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url, with_password_file
 from feishu_batch.results import IntentView
 
 DEFAULT_TIMEOUT = 1.0
@@ -38,7 +40,9 @@ class _Links:
 class FeishuBatch(Producer):
     """Connects when first used, so it may be made at import time; threads may share it, and it survives a fork.
 
-    `timeout` (seconds) bounds every single wait for an answer of Redis or of the broker.
+    `timeout` (seconds) bounds every single wait for an answer of Redis or of the broker, and twice as much a whole call: to
+    connect, TLS, log-in, a second try and the hint to the worker included. (`enqueue_many`: for each 500 intents or 1 MiB.)
+    `redis_password_file` holds the password in place of `redis_url`, and is read anew whenever a connection begins.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class FeishuBatch(Producer):
         result_backend: str | None = None,
         key_prefix: str = DEFAULT_PREFIX,
         timeout: float = DEFAULT_TIMEOUT,
+        redis_password_file: str | os.PathLike[str] | None = None,
     ) -> None:
         if not _KEY_PREFIX.fullmatch(key_prefix):
             raise ConfigurationError("key_prefix must be 1 to 64 letters, digits and _ . : -")
@@ -60,6 +65,8 @@ class FeishuBatch(Producer):
             ("result_backend", result_backend, REDIS_SCHEMES),
         ):
             _check(name, url, schemes)
+        if redis_password_file:
+            redis_url = _with_file(redis_url, str(Path(redis_password_file).absolute()))
         self._redis_url = redis_url
         self._broker_url = broker_url or redis_url
         self._result_backend = result_backend or redis_url
@@ -69,7 +76,7 @@ class FeishuBatch(Producer):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
-        """From FEISHU_BATCH_REDIS_URL, and …_BROKER_URL, …_RESULT_BACKEND, …_KEY_PREFIX where they are not the usual."""
+        """From FEISHU_BATCH_REDIS_URL, and …_REDIS_PASSWORD_FILE, …_BROKER_URL, …_RESULT_BACKEND, …_KEY_PREFIX where they are set."""
         environ = os.environ if environ is None else environ
         redis_url = environ.get("FEISHU_BATCH_REDIS_URL")
         if not redis_url:
@@ -84,6 +91,7 @@ class FeishuBatch(Producer):
                 result_backend=environ.get("FEISHU_BATCH_RESULT_BACKEND"),
                 key_prefix=environ.get("FEISHU_BATCH_KEY_PREFIX") or DEFAULT_PREFIX,
                 timeout=timeout,
+                redis_password_file=environ.get("FEISHU_BATCH_REDIS_PASSWORD_FILE") or None,
             )
         except ConfigurationError as error:
             raise ConfigurationError(_ARGUMENT.sub(_variable, str(error))) from None
@@ -96,12 +104,13 @@ class FeishuBatch(Producer):
         """
         [part] = chunks([PackedIntent.of(intent) for intent in intents])
         links = self._linked()
-        written = links.inbox.write_if_newest(part, newest)
-        if written is None:
-            return None
-        wants_hint, last = written
-        if wants_hint:
-            links.broker.send_hint()
+        with call_within(links.inbox.longest_call):
+            written = links.inbox.write_if_newest(part, newest)
+            if written is None:
+                return None
+            wants_hint, last = written
+            if wants_hint:
+                links.broker.send_hint()
         return last
 
     def close(self) -> None:
@@ -146,6 +155,13 @@ def _check(name: str, url: str | None, schemes: frozenset[str]) -> None:
         raise ConfigurationError(f"{name} {error}") from None
 
 
+def _with_file(redis_url: str, file: str) -> str:
+    try:
+        return with_password_file(redis_url, file)
+    except ValueError as error:
+        raise ConfigurationError(f"redis_url {error}: redis_password_file is given") from None
+
+
 def _variable(argument: re.Match[str]) -> str:
     return f"FEISHU_BATCH_{argument[0].upper()}"
 
@@ -159,15 +175,16 @@ def _refuse_taken_ids(inbox: Inbox, parts: Sequence[Sequence[PackedIntent]]) -> 
 
 
 def _put_part(links: _Links, part: Sequence[PackedIntent], intents: Sequence[PackedIntent], written: int) -> int:
-    try:
-        wants_hint = links.inbox.write(part)
-    except IntentConflict as error:
-        raise IntentConflict(f"{error}{_already(written, len(intents))}") from None
-    except EnqueueError as error:
-        ids = [intent.intent_id for intent in intents]
-        raise EnqueueError(_with_advice(error, written, ids), error.outcome_unknown, written, ids) from None
-    if wants_hint:
-        links.broker.send_hint()
+    with call_within(links.inbox.longest_call):
+        try:
+            wants_hint = links.inbox.write(part)
+        except IntentConflict as error:
+            raise IntentConflict(f"{error}{_already(written, len(intents))}") from None
+        except EnqueueError as error:
+            ids = [intent.intent_id for intent in intents]
+            raise EnqueueError(_with_advice(error, written, ids), error.outcome_unknown, written, ids) from None
+        if wants_hint:
+            links.broker.send_hint()
     return len(part)
 
 

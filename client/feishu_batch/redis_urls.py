@@ -1,176 +1,249 @@
 """One spelling of a server's URL for everybody: redis-py, Celery and kombu each want another one.
 
-    redis://user:password@host:6379/0                   rediss://… with TLS; ?ssl_ca_certs=/path names whom to trust
+    redis://user:password@host:6379/0                   rediss://… with TLS
     unix:///run/redis.sock?db=0
     sentinel://user:password@host1:26379,host2:26379/0?master=NAME
-        &sentinel_username=…&sentinel_password=…        for the sentinels themselves
-        &tls=true&ssl_ca_certs=/path                    TLS to the sentinels and to the server
-    amqp://user:password@host:5672/vhost                RabbitMQ, for messages only; amqps://… with TLS, ssl_ca_certs as above
+        &sentinel_username=…&sentinel_password=…        for the sentinels themselves; &tls=true for TLS to all of them
+    amqp://user:password@host:5672/vhost                RabbitMQ, for messages only; amqps://… with TLS
 
-No error of this module repeats a URL: it may hold a password.
+    ?password_file=/path                                the password stands in a file, which is read at each connect;
+                                                        &sentinel_password_file=… likewise
+    ?ssl_ca_certs=/path &ssl_certfile=… &ssl_keyfile=…  with TLS: whom to trust, and who we are
+    &ssl_cert_reqs=required|optional|none               as Celery spells them, too; &ssl_check_hostname=false
+
+No error of this module repeats any part of a URL: it may hold a password, and where a character of it was not encoded,
+the password may look like any other part.
 """
 
-import ssl
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
-
-from redis import ConnectionPool
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from redis.sentinel import Sentinel
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote
 
 SENTINEL: Final = "sentinel"
 AMQP: Final = frozenset({"amqp", "amqps"})
 REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix", "redis+socket", SENTINEL})
 BROKER_SCHEMES: Final = REDIS_SCHEMES | AMQP | {"memory"}  # the last is Celery's own, for an app's tests
-SENTINEL_PORT: Final = 26379
-_TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-_SENTINEL_PARAMETERS: Final = frozenset({"master", "sentinel_username", "sentinel_password", "tls", *_TLS_FILES})
+PORTS: Final = {"redis": 6379, "rediss": 6379, SENTINEL: 26379, "amqp": 5672, "amqps": 5671}
+TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_TLS_WORDS: Final = ("ssl_cert_reqs", "ssl_check_hostname")
+_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "redis": ("db", "username", "password", "password_file"),
+    "rediss": ("db", "username", "password", "password_file", *TLS_FILES, *_TLS_WORDS),
+    "unix": ("db", "virtual_host", "username", "password", "password_file"),
+    SENTINEL: (
+        *("master", "sentinel_username", "sentinel_password", "sentinel_password_file", "password_file", "tls"),
+        *(*TLS_FILES, *_TLS_WORDS),
+    ),
+    "amqp": (),
+    "amqps": (*TLS_FILES,),
+}
+_CERT_REQS: Final = {f"{prefix}{word}": word for word in ("required", "optional", "none") for prefix in ("", "cert_")}
+_TRUE, _FALSE = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
+_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?", re.DOTALL)
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%25[\w.-]+)?\]|[^\[\]:@,;\s]+)(?::([0-9]+))?")
+_ENCODE: Final = (
+    "has a character in its user or password that means something in a URL: percent-encode it there"
+    " (/ is %2F, ? is %3F, # is %23, @ is %40, % is %25, : is %3A, [ is %5B)"
+)
 _EXAMPLE: Final = "write it like sentinel://:password@host1:26379,host2:26379/0?master=NAME"
 
 
 @dataclass(frozen=True, slots=True)
-class SentinelUrl:
-    hosts: tuple[tuple[str, int], ...]
-    master: str
-    db: int
-    login: Mapping[str, str] = field(repr=False)  # username and password of the server, where given
-    sentinel_login: Mapping[str, str] = field(repr=False)  # of the sentinels
-    tls: Mapping[str, str] | None  # redis-py's names of the files; None: no TLS
+class ServerUrl:
+    """A URL taken apart; what is percent-encoded in it is not here."""
 
-    def sentinel_options(self, timeout: float, connect_timeout: float) -> dict[str, Any]:
-        """Keyword arguments of a connection to a sentinel. It is tried once: the next one may know as well."""
-        tls = {} if self.tls is None else {"ssl": True, **self.tls}
-        waits = {"socket_timeout": timeout, "socket_connect_timeout": connect_timeout}
-        return {**waits, "retry": Retry(NoBackoff(), 0), **self.sentinel_login, **tls}
-
-
-@dataclass(frozen=True, slots=True)
-class CeleryLink:
-    """A URL in Celery's spelling, and what has no place in it."""
-
-    url: str = field(repr=False)
-    transport_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    ssl: Mapping[str, Any] | None = None
+    scheme: str  # one of `PORTS`, "unix" or "memory"
+    hosts: tuple[tuple[str, int], ...] = ()  # several for Sentinel only, none for a Unix socket
+    path: str = ""  # of a Unix socket, or the virtual host as it was written
+    db: int = 0
+    login: Mapping[str, str] = field(default_factory=dict, repr=False)  # username and password, where given
+    password_file: str | None = None
+    tls: Mapping[str, str | bool] | None = None  # redis-py's words; None: no TLS
+    master: str = ""
+    sentinel_login: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sentinel_password_file: str | None = None
 
 
 def check_url(url: str, schemes: frozenset[str]) -> None:
     """Raises ValueError, without any part of the URL, for one that cannot be used."""
-    scheme = url.partition("://")[0]
+    scheme = url.partition("://")[0].lower()
     if scheme.endswith("cluster"):
         raise ValueError(
             "names a Redis Cluster, on which Celery's messages cannot live; use one primary, or sentinel://"
         )
-    if scheme not in schemes:
+    if scheme not in schemes or "://" not in url:
         amqp = " or amqp://user:password@host:5672/vhost" if schemes >= AMQP else ""
         raise ValueError(
             f"has to look like redis://:password@host:6379/0{amqp}"
             " (or rediss://…, unix:///path, sentinel://host1,host2/0?master=NAME)"
         )
-    if scheme == SENTINEL:
-        parse_sentinel(url)
-    elif ";" in url or "," in urlsplit(url).netloc.rpartition("@")[2]:
+    parse_url(url)
+
+
+def parse_url(url: str) -> ServerUrl:
+    """Raises ValueError with a sentence that repeats nothing of the URL."""
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise ValueError(
+            "has a space, a line end or a character that cannot be seen: percent-encode it (a space is %20)"
+        )
+    if re.search(r"%(?![0-9A-Fa-f]{2})", url):
+        raise ValueError(f"{_ENCODE}; a % is always followed by two digits of that kind")
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise ValueError("has to look like redis://:password@host:6379/0")
+    scheme, authority, path, query, fragment = (part or "" for part in found.groups())
+    scheme = {"redis+socket": "unix"}.get(scheme.lower(), scheme.lower())
+    if scheme == "memory":
+        return ServerUrl(scheme)
+    behind = path + query + fragment
+    if fragment or ("@" in behind and (authority or scheme != "unix" or "@" in query)):
+        raise ValueError(_ENCODE)
+    userinfo, _, hosts = authority.rpartition("@")
+    given = _parameters(scheme, query)
+    return ServerUrl(
+        scheme=scheme,
+        hosts=_hosts(scheme, hosts),
+        path=_path(scheme, unquote(path) if scheme == "unix" else path),
+        db=_database(scheme, path, given),
+        login=_login(userinfo, given),
+        password_file=_file(given, "password_file"),
+        tls=_tls(scheme, given),
+        master=_master(scheme, given),
+        sentinel_login=_named(given.get("sentinel_username", ""), given.get("sentinel_password", "")),
+        sentinel_password_file=_file(given, "sentinel_password_file"),
+    )
+
+
+def with_password_file(url: str, file: str) -> str:
+    """The URL with its password in a file. Raises ValueError where it has one in itself, or is none of Redis."""
+    where = parse_url(url)
+    if where.scheme in AMQP or where.scheme == "memory":
+        raise ValueError("has no password in a file: only a URL of Redis may")
+    if "password" in where.login or where.password_file:
+        raise ValueError("has a password already; one of the two has to go")
+    return f"{url}{'&' if '?' in url else '?'}password_file={quote(file)}"
+
+
+def host_and_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+def _parameters(scheme: str, query: str) -> dict[str, str]:
+    pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)  # a + is a +, and no space
+    known = _PARAMETERS.get(scheme, ())
+    given = dict(pairs)
+    if given.keys() - set(known) or len(given) < len(pairs) or (query and not pairs):
+        names = f"only these, each once: {', '.join(known)}" if known else "none"
+        if any(name in TLS_FILES or name in _TLS_WORDS for name in given):
+            names += ". TLS is asked for by rediss://, amqps:// or, with Sentinel, tls=true"
+        raise ValueError(f"has parameters after its ? that it cannot have. Of {scheme}:// they are {names}")
+    return given
+
+
+def _hosts(scheme: str, text: str) -> tuple[tuple[str, int], ...]:
+    if scheme == "unix":
+        if text:
+            raise ValueError("names a host and a Unix socket: write it like unix:///run/redis.sock?db=0")
+        return ()
+    if scheme not in PORTS:
+        raise ValueError("has to look like redis://:password@host:6379/0")
+    hosts = text.split(",") if text else []
+    if not hosts:
+        raise ValueError("names no host: write it like redis://:password@host:6379/0")
+    if scheme != SENTINEL and (len(hosts) > 1 or ";" in text):
         raise ValueError("names several hosts; only sentinel://host1,host2/0?master=NAME may")
+    return tuple(_address(scheme, host) for host in hosts)
 
 
-def parse_sentinel(url: str) -> SentinelUrl:
-    """Raises ValueError with a sentence that says what is missing."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    if unknown := sorted(query.keys() - _SENTINEL_PARAMETERS):
-        raise ValueError(f"a sentinel URL has no parameter {unknown[0]!r}; {_EXAMPLE}")
-    login, _, hosts = parts.netloc.rpartition("@")
-    database = parts.path.strip("/") or "0"
-    if not query.get("master") or not hosts or not database.isdigit():
-        raise ValueError(f"a sentinel URL names its hosts, a database number and master=NAME; {_EXAMPLE}")
-    user, _, password = login.partition(":")
-    names = {"username": unquote(user), "password": unquote(password)}
-    own = {"username": query.get("sentinel_username", ""), "password": query.get("sentinel_password", "")}
-    return SentinelUrl(
-        hosts=tuple(_address(host) for host in hosts.split(",")),
-        master=query["master"],
-        db=int(database),
-        login={name: value for name, value in names.items() if value},
-        sentinel_login={name: value for name, value in own.items() if value},
-        tls={name: query[name] for name in _TLS_FILES if name in query} if _is_true(query.get("tls")) else None,
+def _address(scheme: str, text: str) -> tuple[str, int]:
+    found = _HOST.fullmatch(text)
+    port = int(found[2] or PORTS[scheme]) if found and len(found[2] or "") <= len("65535") else 0
+    if found is None or not 1 <= port <= 65535:  # noqa: PLR2004 - the highest port there is
+        raise ValueError(
+            f"has a host or a port that cannot be one: a port is a number from 1 to 65535, an IPv6 address stands in"
+            f" brackets like [::1]:{PORTS[scheme]}"
+            + ("; a sentinel URL separates its hosts by commas" if scheme == SENTINEL else f"; or it {_ENCODE}")
+        )
+    return unquote(found[1].strip("[]")), port
+
+
+def _path(scheme: str, path: str) -> str:
+    if scheme == "unix":
+        if not path.strip("/"):
+            raise ValueError("names no Unix socket: write it like unix:///run/redis.sock?db=0")
+        return path
+    return path if scheme in AMQP else ""
+
+
+def _database(scheme: str, path: str, given: Mapping[str, str]) -> int:
+    if scheme in AMQP:
+        return 0
+    in_query = given.get("db", given.get("virtual_host", "")).strip("/")
+    in_path = "" if scheme == "unix" else unquote(path).removeprefix("/")
+    for text in (in_query, in_path):
+        if text and not re.fullmatch("[0-9]{1,5}", text):
+            raise ValueError("names a database that is no number: it ends with one, like redis://:password@host:6379/0")
+    if in_query and in_path and int(in_query) != int(in_path):
+        raise ValueError("names two databases, one after the host and one after the ?")
+    return int(in_query or in_path or 0)
+
+
+def _login(userinfo: str, given: Mapping[str, str]) -> Mapping[str, str]:
+    """What stands before the @ counts, as in redis-py."""
+    user, colon, password = userinfo.partition(":")
+    login = _named(
+        unquote(user) or given.get("username", ""), unquote(password) if colon else given.get("password", "")
     )
+    if "password_file" in given and "password" in login:
+        raise ValueError("has a password and a file with a password: only one of them can be meant")
+    if "username" in login and "password" not in login and "password_file" not in given:
+        raise ValueError(
+            "has something before the @ that is a user without a password: write redis://user:password@host,"
+            " or redis://:password@host where there is no user"
+        )
+    return login
 
 
-def pool_of(url: str, *, socket_timeout: float, socket_connect_timeout: float, **options: Any) -> ConnectionPool:
-    """redis-py's connections to the server that the URL means; with Sentinel, to whichever is the master at the moment.
-
-    Raises ValueError for what is no such URL.
-    """
-    waits = {"socket_timeout": socket_timeout, "socket_connect_timeout": socket_connect_timeout}
-    if urlsplit(url).scheme != SENTINEL:
-        return ConnectionPool.from_url(url_for_redis(url), **waits, **options)
-    where = parse_sentinel(url)
-    tls = {} if where.tls is None else {"ssl": True, **where.tls}
-    sentinel_class: Any = Sentinel  # redis-py has no types for it
-    sentinel = sentinel_class(
-        where.hosts,
-        sentinel_kwargs=where.sentinel_options(socket_timeout, socket_connect_timeout),
-    )
-    client = sentinel.master_for(where.master, db=where.db, **where.login, **tls, **waits, **options)
-    pool: ConnectionPool = client.connection_pool
-    return pool
+def _named(username: str, password: str) -> dict[str, str]:
+    return {name: value for name, value in (("username", username), ("password", password)) if value}
 
 
-def celery_link(url: str, *, timeout: float, connect_timeout: float) -> CeleryLink:
-    """For a broker or a result backend. Raises ValueError as `parse_sentinel` does."""
-    parts = urlsplit(url)
-    if parts.scheme == SENTINEL:
-        return _sentinel_link(parse_sentinel(url), timeout, connect_timeout)
-    if parts.scheme == "rediss" and "ssl_cert_reqs=" not in parts.query:
-        # Without the word Celery refuses the URL and kombu does not look at the certificate.
-        return CeleryLink(f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required")
-    if parts.scheme == "amqps":
-        return _amqps_link(parts)
-    return CeleryLink(url_for_celery(url))
+def _file(given: Mapping[str, str], name: str) -> str | None:
+    if name in given and not given[name]:
+        raise ValueError(f"has a {name} without a path")
+    return given.get(name)
 
 
-def _sentinel_link(where: SentinelUrl, timeout: float, connect_timeout: float) -> CeleryLink:
-    login = f"{quote(where.login.get('username', ''), safe='')}:{quote(where.login.get('password', ''), safe='')}@"
-    urls = [f"sentinel://{login if where.login else ''}{host}:{port}/{where.db}" for host, port in where.hosts]
-    options = {"master_name": where.master, "sentinel_kwargs": where.sentinel_options(timeout, connect_timeout)}
-    tls = None if where.tls is None else {"ssl_cert_reqs": "required", **where.tls}
-    return CeleryLink(";".join(urls), options, tls)
+def _master(scheme: str, given: Mapping[str, str]) -> str:
+    if scheme == SENTINEL and not given.get("master"):
+        raise ValueError(f"is a sentinel URL without master=NAME; {_EXAMPLE}")
+    return given.get("master", "")
 
 
-def _amqps_link(parts: SplitResult) -> CeleryLink:
-    """Without the name of the server py-amqp accepts anybody's valid certificate."""
-    query = dict(parse_qsl(parts.query))
-    files = {name.removeprefix("ssl_"): query.pop(name) for name in _TLS_FILES if name in query}
-    rest = parts._replace(query=urlencode(query)).geturl()
-    return CeleryLink(rest, ssl={"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": parts.hostname, **files})
+def _tls(scheme: str, given: Mapping[str, str]) -> Mapping[str, str | bool] | None:
+    words = {name: given[name] for name in (*TLS_FILES, *_TLS_WORDS) if name in given}
+    if scheme not in ("rediss", "amqps") and not (scheme == SENTINEL and _truth(given, "tls")):
+        if words:
+            raise ValueError("has parameters of TLS without tls=true")
+        return None
+    found: dict[str, str | bool] = {name: words[name] for name in TLS_FILES if name in words}
+    reqs = words.get("ssl_cert_reqs", "required").lower()
+    if reqs not in _CERT_REQS:
+        raise ValueError("has an ssl_cert_reqs that is none of required, optional and none")
+    if not all(found.values()):
+        raise ValueError("has a file for TLS without a path")
+    if "ssl_check_hostname" in words:
+        found["ssl_check_hostname"] = _truth(words, "ssl_check_hostname")
+    return {**found, "ssl_cert_reqs": _CERT_REQS[reqs]}
 
 
-def url_for_celery(url: str) -> str:
-    """``unix:///run/r.sock?db=1`` (redis-py) as Celery and kombu spell it; every other URL as it is."""
-    parts = urlsplit(url)
-    return _respelled(parts, "redis+socket", {"db": "virtual_host"}) if parts.scheme == "unix" else url
-
-
-def url_for_redis(url: str) -> str:
-    """``redis+socket:///run/r.sock?virtual_host=1`` (Celery) as redis-py spells it; every other URL as it is."""
-    parts = urlsplit(url)
-    return _respelled(parts, "unix", {"virtual_host": "db"}) if parts.scheme == "redis+socket" else url
-
-
-def _respelled(parts: SplitResult, scheme: str, renamed: Mapping[str, str]) -> str:
-    query = urlencode([(renamed.get(name, name), value) for name, value in parse_qsl(parts.query)])
-    # Not urlunsplit: it drops the empty host of a scheme that it does not know, and with it two slashes.
-    return f"{scheme}://{parts.netloc}{parts.path}" + (f"?{query}" if query else "")
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.strip().rpartition(":") if ":" in text else (text.strip(), "", str(SENTINEL_PORT))
-    if not host or not port.isdigit():
-        raise ValueError(f"a sentinel URL separates its hosts by commas; {_EXAMPLE}")
-    return host, int(port)
-
-
-def _is_true(text: str | None) -> bool:
-    return (text or "").lower() in {"1", "true", "yes"}
+def _truth(given: Mapping[str, str], name: str) -> bool:
+    text = given.get(name, "false").lower()
+    if text not in _TRUE | _FALSE:
+        raise ValueError(f"has a {name} that is neither true nor false")
+    return text in _TRUE

@@ -69,6 +69,11 @@ class Proxy:
         self._refuses = is_so
         return len(self._links)
 
+    def lead_to(self, target: int) -> int:
+        """New connections go to another port; those that there are stay where they are."""
+        self._target = target
+        return len(self._links)
+
     # --- the inside ---------------------------------------------------------------------------------------------------
 
     def _each(self, strike: Callable[[_Link], None]) -> int:

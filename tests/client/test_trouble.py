@@ -99,7 +99,12 @@ def test_a_connection_that_is_cut_leaves_the_outcome_unknown():
         (b"-MISCONF Errors writing to the AOF file\r\n", "MISCONF"),
         (b"-NOREPLICAS Not enough good replicas to write.\r\n", "NOREPLICAS"),
         (b"-NOPERM this user has no permissions\r\n", "needs scripts"),
-        (b"-NOAUTH Authentication required.\r\n", "user or password"),
+        (b"-NOAUTH Authentication required.\r\n", "asks for a password"),
+        (b"-WRONGPASS invalid username-password pair or user is disabled.\r\n", "user or password"),
+        (b"-ERR max number of clients reached\r\n", "maxclients"),
+        (b"-DENIED Redis is running in protected mode because protected mode is enabled ...\r\n", "protected mode"),
+        (b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n", "lost its primary"),
+        (b"-CLUSTERDOWN The cluster is down\r\n", "Redis Cluster"),
     ],
 )
 def test_a_refusal_of_redis_means_that_nothing_was_written(reply, advice):

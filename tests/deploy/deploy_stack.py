@@ -11,7 +11,7 @@ from stack import WORKERS, Stack
 
 from feishu_batch import FeishuBatch, ReadError
 from feishu_batch.handle import Handle
-from feishu_batch.redis_urls import pool_of
+from feishu_batch.redis_pools import pool_of
 from worker.connections import control_app
 
 

@@ -15,7 +15,7 @@ from stack import wait_until
 
 from feishu_batch import FeishuBatch, signature
 from feishu_batch.errors import EnqueueError
-from feishu_batch.redis_urls import pool_of
+from feishu_batch.redis_pools import pool_of
 from worker.connections import connect
 from worker.ledger.lane import Lane
 from worker.ledger.reading import Reading

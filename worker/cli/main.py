@@ -110,8 +110,16 @@ def _say(error: BaseException) -> int:
     code = _exit_code_of(error)
     if code is None:
         raise error
-    click.echo(f"feishu-batch: {error}", err=True)
+    click.echo(f"feishu-batch: {_in_words(error)}", err=True)
     return code
+
+
+def _in_words(error: BaseException) -> str:
+    from redis.exceptions import RedisError  # noqa: PLC0415 - as below
+
+    from feishu_batch.redis_trouble import explain  # noqa: PLC0415 - as below
+
+    return (isinstance(error, RedisError) and explain(error, "FEISHU_BATCH_REDIS_URL")) or str(error)
 
 
 def _exit_code_of(error: BaseException) -> int | None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from redis import Redis
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.lanes import lane_names
 from config.settings import ENV_PREFIX, Settings, load_settings
 from config.urls import masked_url
 from feishu_batch import FeishuBatch
+from feishu_batch.redis_trouble import explain, first_line
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.connections import connect, producer
 from worker.ledger.front import Front
@@ -90,10 +92,15 @@ def refuse_unusable(settings: Settings, found: Sequence[Finding]) -> None:
 
 
 def _trouble(error: RedisError) -> str:
-    if isinstance(error, AuthenticationError):
+    why = explain(error, f"{ENV_PREFIX}REDIS_URL")
+    if type(error) is AuthenticationError and why and "user or password" in why:
         return "refuses the user or password"
     if isinstance(error, BusyLoadingError):
         return "is still loading its data"
+    if why:
+        return f"cannot be used: {why}"
     if isinstance(error, ResponseError):
-        return f"refuses commands ({str(error).splitlines()[0][:120]})"
-    return "cannot be reached"
+        return f"refuses commands ({first_line(error)})"
+    if isinstance(error, RedisTimeoutError):
+        return "does not answer in time"
+    return f"cannot be reached ({first_line(error)})"

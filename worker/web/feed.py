@@ -10,6 +10,8 @@ import structlog
 from anyio.to_thread import run_sync
 from redis.exceptions import RedisError
 
+from feishu_batch.redis_trouble import explain
+
 log = structlog.get_logger("feishu_batch.web")
 
 EVERY: Final = 1.0  # seconds between looks
@@ -75,9 +77,8 @@ class Feed:
         try:
             return {**self._look(), "trouble": None}
         except (RedisError, OSError) as error:
-            return {
-                "trouble": f"Redis does not answer ({type(error).__name__}). Nothing is lost; this page goes on when it does."
-            }
+            why = explain(error, "FEISHU_BATCH_REDIS_URL") or f"Redis does not answer ({type(error).__name__})"
+            return {"trouble": f"{why}. Nothing is lost; this page goes on when it does."}
         except Exception:
             log.exception("page.look_failed")
             return {"trouble": "The ledger could not be read; the log of the status page says why."}

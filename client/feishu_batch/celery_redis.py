@@ -1,0 +1,168 @@
+"""Redis as Celery uses it, for messages and for results, with the connections of `redis_connections`.
+
+kombu and Celery make their connections by classes of their own choice; here they are given ours, and the two things that
+their URLs have no place for: a password in a file, and all sentinels.
+"""
+
+import time
+from queue import Empty
+from typing import Any, Final
+
+from celery import Celery
+from celery.backends.redis import RedisBackend
+from celery.backends.redis import SentinelBackend as CelerysSentinelBackend
+from kombu.transport import TRANSPORT_ALIASES, redis
+from redis import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.sentinel import SentinelManagedConnection
+
+from feishu_batch import redis_connections as kinds
+from feishu_batch.password_file import FilePassword
+from feishu_batch.redis_connections import ElsewhereError
+from feishu_batch.redis_pools import sentinel_pool
+
+BACKENDS: Final = {
+    "redis": f"{__name__}:Backend",
+    "rediss": f"{__name__}:Backend",
+    "sentinel": f"{__name__}:SentinelBackend",
+}
+TRANSPORTS: Final = {
+    "redis": f"{__name__}:Transport",
+    "rediss": f"{__name__}:Transport",
+    "sentinel": f"{__name__}:SentinelTransport",
+}
+UNIX_TRANSPORT: Final = f"{__name__}:UnixTransport"
+SENTINEL_OPTIONS: Final = ("sentinels", "sentinel_kwargs", "sentinel_password_file")
+PAUSE: Final = 0.2  # seconds before the place that was wrong is asked again
+
+
+def use_for_results(app: Celery) -> None:
+    """Of this app only: the process may have others, which are not ours."""
+    app.loader.override_backends = {**app.loader.override_backends, **BACKENDS}
+
+
+def use_for_messages() -> None:
+    """In this whole process, which therefore has to be one of ours: kombu knows transports by the scheme of a URL."""
+    TRANSPORT_ALIASES.update(TRANSPORTS)
+
+
+def transport_for(url: str) -> str | None:
+    """For a connection to a broker in a process that is not ours. None: kombu's own."""
+    return TRANSPORTS.get(url.partition("://")[0])
+
+
+def _with_login(parameters: dict[str, Any], password_file: str | None) -> dict[str, Any]:
+    if not password_file:
+        return parameters
+    user = parameters.get("username") or ""
+    rest = {name: value for name, value in parameters.items() if name not in ("username", "password")}
+    return {**rest, "credential_provider": FilePassword(password_file, user)}
+
+
+class _Leaving:
+    """Mixed into kombu's channels, before them."""
+
+    password_file: str | None = None
+
+    def _connparams(self: Any, asynchronous: bool = False) -> dict[str, Any]:
+        parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return _with_login(parameters, self.password_file)
+
+    def _brpop_read(self: Any, **options: Any) -> Any:
+        """However it ends: the next round of the worker's loop opens the connection anew, if it is closed."""
+        connection = self.client.connection
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]
+        except ElsewhereError:
+            time.sleep(PAUSE)
+            raise Empty from None
+        finally:
+            if connection is not None:
+                connection.leave_if_old()
+
+    def leave_old_broadcasts(self: Any) -> None:
+        client = self.__dict__.get("subclient")  # kombu makes it at its first use
+        connection = getattr(client, "connection", None)
+        if connection is not None and connection.leave_if_old():
+            client.health_check_response_counter = 0  # the answers to its pings went with it
+
+
+class Poller(redis.MultiChannelPoller):
+    def maybe_check_subclient_health(self) -> None:
+        for channel in self._channels:
+            channel.leave_old_broadcasts()
+        super().maybe_check_subclient_health()
+
+
+class Channel(_Leaving, redis.Channel):
+    connection_class = kinds.TcpConnection
+    connection_class_ssl = kinds.TlsConnection
+    from_transport_options = (*redis.Channel.from_transport_options, "password_file")
+
+
+class Transport(redis.Transport):
+    Channel = Channel
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cycle = Poller()
+
+
+class UnixTransport(Transport):
+    """Of a URL like socket:///path, which the channel takes apart."""
+
+    can_parse_url = True
+
+
+class SentinelChannel(_Leaving, redis.SentinelChannel):
+    connection_class = kinds.MasterConnection
+    connection_class_ssl = kinds.MasterTlsConnection
+    from_transport_options = (*redis.SentinelChannel.from_transport_options, "password_file", *SENTINEL_OPTIONS)
+    sentinels: Any = ()
+    sentinel_password_file: str | None = None
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
+        options = {name: getattr(self, name) for name in ("master_name", *SENTINEL_OPTIONS)}
+        pool = sentinel_pool(self._connparams(asynchronous), options, self.connection.client.ssl or None)
+        # kombu closes them together with the pool
+        name = "_async_sentinel_manager" if asynchronous else "_sentinel_manager"
+        setattr(self, name, pool.sentinel_manager)
+        return pool
+
+
+class SentinelTransport(redis.SentinelTransport):
+    Channel = SentinelChannel
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.cycle = Poller()
+
+
+class _Backend:
+    """Mixed into Celery's backends, before them."""
+
+    def _params_from_url(self: Any, url: str, defaults: Any) -> dict[str, Any]:
+        parameters: dict[str, Any] = super()._params_from_url(url, defaults)  # type: ignore[misc]
+        kind = parameters.get("connection_class", self.plain_kind)
+        return _with_login(
+            {**parameters, "connection_class": self.kinds.get(kind, kind)}, self._transport_options.get("password_file")
+        )
+
+
+class Backend(_Backend, RedisBackend):
+    plain_kind = Connection
+    kinds: Final = {
+        Connection: kinds.TcpConnection,
+        SSLConnection: kinds.TlsConnection,
+        UnixDomainSocketConnection: kinds.UnixConnection,
+    }
+
+
+class SentinelBackend(_Backend, CelerysSentinelBackend):
+    plain_kind = SentinelManagedConnection
+    kinds: Final = {
+        SentinelManagedConnection: kinds.MasterConnection,
+        CelerysSentinelBackend.connection_class_ssl: kinds.MasterTlsConnection,
+    }
+
+    def _get_pool(self, **parameters: Any) -> Any:
+        return sentinel_pool(parameters, self._transport_options, self.app.conf.redis_backend_use_ssl or None)
