@@ -11,7 +11,8 @@ from typing import Any, Final
 from celery import Celery
 from celery.backends.redis import RedisBackend
 from celery.backends.redis import SentinelBackend as CelerysSentinelBackend
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import redis as kombus_redis
 from redis import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.sentinel import SentinelManagedConnection
 
@@ -19,6 +20,8 @@ from feishu_batch import redis_connections as kinds
 from feishu_batch.password_file import FilePassword
 from feishu_batch.redis_connections import ElsewhereError
 from feishu_batch.redis_pools import sentinel_pool
+
+kombus: Any = kombus_redis  # hardly typed
 
 BACKENDS: Final = {
     "redis": f"{__name__}:Backend",
@@ -86,20 +89,20 @@ class _Leaving:
             client.health_check_response_counter = 0  # the answers to its pings went with it
 
 
-class Poller(redis.MultiChannelPoller):
+class Poller(kombus.MultiChannelPoller):
     def maybe_check_subclient_health(self) -> None:
         for channel in self._channels:
             channel.leave_old_broadcasts()
         super().maybe_check_subclient_health()
 
 
-class Channel(_Leaving, redis.Channel):
+class Channel(_Leaving, kombus.Channel):
     connection_class = kinds.TcpConnection
     connection_class_ssl = kinds.TlsConnection
-    from_transport_options = (*redis.Channel.from_transport_options, "password_file")
+    from_transport_options = (*kombus.Channel.from_transport_options, "password_file")
 
 
-class Transport(redis.Transport):
+class Transport(kombus.Transport):
     Channel = Channel
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -113,10 +116,10 @@ class UnixTransport(Transport):
     can_parse_url = True
 
 
-class SentinelChannel(_Leaving, redis.SentinelChannel):
+class SentinelChannel(_Leaving, kombus.SentinelChannel):
     connection_class = kinds.MasterConnection
     connection_class_ssl = kinds.MasterTlsConnection
-    from_transport_options = (*redis.SentinelChannel.from_transport_options, "password_file", *SENTINEL_OPTIONS)
+    from_transport_options = (*kombus.SentinelChannel.from_transport_options, "password_file", *SENTINEL_OPTIONS)
     sentinels: Any = ()
     sentinel_password_file: str | None = None
 
@@ -129,7 +132,7 @@ class SentinelChannel(_Leaving, redis.SentinelChannel):
         return pool
 
 
-class SentinelTransport(redis.SentinelTransport):
+class SentinelTransport(kombus.SentinelTransport):
     Channel = SentinelChannel
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -13,7 +13,7 @@ class PasswordFileError(AuthenticationError):
     """The file cannot be used. Its text names the file and never holds what stands in it."""
 
 
-class FilePassword(CredentialProvider):  # type: ignore[misc]  # redis-py has no types for it
+class FilePassword(CredentialProvider):
     """What redis-py, kombu and Celery ask for user and password when they connect."""
 
     def __init__(self, file: str, username: str = "") -> None:

@@ -31,10 +31,10 @@ _KINDS: Final[Mapping[str, Any]] = {
 class _Waiting:
     """Mixed into redis-py's pools, before them: waits for a connection, where theirs would refuse the 101st caller."""
 
-    def __init__(self, *arguments: Any, patience: float, **options: Any) -> None:
+    def __init__(self: Any, *arguments: Any, patience: float, **options: Any) -> None:
         self._places = BoundedSemaphore(MOST_CONNECTIONS)
         self._patience = patience
-        super().__init__(*arguments, max_connections=MOST_CONNECTIONS, **options)
+        super().__init__(*arguments, max_connections=MOST_CONNECTIONS, **options)  # type: ignore[misc,call-arg]
 
     def get_connection(self: Any, *arguments: Any, **options: Any) -> Any:
         if not self._places.acquire(timeout=time_left(self._patience)):
@@ -182,7 +182,8 @@ def sentinel_pool(parameters: Mapping[str, Any], options: Mapping[str, Any], tls
         sentinel_password_file=options["sentinel_password_file"],
     )
     own = {name: value for name, value in parameters.items() if name not in ("host", "port", "hosts")}
-    return SentinelConnectionPool(where.master, sentinel_of(where, parameters), **own)
+    pool_class: Any = SentinelConnectionPool  # redis-py has no types for it
+    return pool_class(where.master, sentinel_of(where, parameters), **own)
 
 
 def _amqp_link(where: ServerUrl) -> CeleryLink:

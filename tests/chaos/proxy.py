@@ -30,6 +30,7 @@ class Proxy:
         self._target = target
         self._links: set[_Link] = set()
         self._refuses = False
+        self._slowness = (0.0, CHUNK)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
@@ -74,6 +75,11 @@ class Proxy:
         self._target = target
         return len(self._links)
 
+    def answer_slowly(self, pause: float, size: int = CHUNK) -> int:
+        """Every `size` bytes of an answer are kept back for `pause` seconds."""
+        self._slowness = (pause, size)
+        return len(self._links)
+
     # --- the inside ---------------------------------------------------------------------------------------------------
 
     def _each(self, strike: Callable[[_Link], None]) -> int:
@@ -100,7 +106,7 @@ class Proxy:
         self._links.add(link)
         pumps = [
             asyncio.ensure_future(self._pump(reader, up, lambda: link.is_dead)),
-            asyncio.ensure_future(self._pump(up_reader, down, lambda: link.is_dead or link.is_mute)),
+            asyncio.ensure_future(self._pump(up_reader, down, lambda: link.is_dead or link.is_mute, is_answer=True)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -116,13 +122,22 @@ class Proxy:
                 pump.cancel()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, swallows: Callable[[], bool]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        swallows: Callable[[], bool],
+        *,
+        is_answer: bool = False,
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
-                if not swallows():
-                    writer.write(data)
+                while data and not swallows():
+                    pause, size = self._slowness if is_answer else (0.0, CHUNK)
+                    if pause:
+                        await asyncio.sleep(pause)
+                    writer.write(data[:size])
                     await writer.drain()
+                    data = data[size:]
 
     async def _end(self) -> None:
         self._server.close()

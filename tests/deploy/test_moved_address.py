@@ -1,11 +1,16 @@
 """The one address of Redis leads to another server, and no connection is closed."""
 
+import contextlib
 import time
 
 import pytest
 from deploy_stack import DeployStack
 from moving import Pair
+from redis import RedisError
 from stack import wait_until
+
+from feishu_batch import FeishuBatchError
+from worker.ledger.vitals import vitals
 
 CHANGE = {
     "project_key": "5f0c1a2b3c4d5e6f70818283",
@@ -13,7 +18,8 @@ CHANGE = {
     "field_key": "field_a1b2c3",
     "update_mode": "UPDATE",
 }
-BAR = 10.0  # seconds within which everything works again
+BAR = 10.0  # seconds
+BUSY = 3  # so many times the bar on a machine that does other things as well; docs/reliability.md has what was measured
 
 
 class MovingStack(DeployStack):
@@ -24,6 +30,9 @@ class MovingStack(DeployStack):
         self._producer_url = self._admin_url = self.server.url
         return super()._new_settings()
 
+    def at_the_primary(self, *command):
+        return self.server.ask(self.server.primary, *command)
+
 
 @pytest.fixture
 def stack(tmp_path):
@@ -32,52 +41,49 @@ def stack(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["change_places", "leave_behind"])
-def test_everything_works_again_after_the_address_moved(stack, how):
+def test_producers_and_all_processes_work_again_after_the_address_moved(stack, how):
     first = stack.client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="before")
     assert first.wait(30).state == "succeeded"
-    pids = {name: process.pid for name, process in stack._processes.items()}
+    stack.wait_until_idle()
+    pids = stack.pids()
 
     getattr(stack.server, how)()
-    began = time.monotonic()
-    told = {}
-    until(told, "producer", lambda: surely(stack), began)
-    handle = stack.client.enqueue(**CHANGE, work_item_ids=[1022], after_field_value="after")
-    until(told, "applied", lambda: handle.result(), began)
-    until(told, "beat", lambda: has_swept(stack, began), began)
-    print(how, {name: round(at, 1) for name, at in told.items()}, "restarted:", restarted(stack, pids))
-    assert handle.result().state == "succeeded"
-    assert max(told.values()) < 3 * BAR
+    moved = time.monotonic()
+    after = {
+        "producer": when(stack, moved, lambda: enqueue_at_the_primary(stack)),
+        "intake, submit, poll": when(stack, moved, lambda: applied_by_the_new_primary(stack)),
+        "celery's result": when(stack, moved, lambda: stack.client.handle("x1").async_result.state == "SUCCESS"),
+        "beat": when(stack, moved, lambda: has_swept_since(stack, moved)),
+    }
+    print(f"{how}: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in after.items()))
+    print("started anew:", [name for name, pid in stack.pids().items() if pid != pids[name]])
+    assert max(after.values()) < BUSY * BAR
+    stack.assert_rules_kept()
 
 
-def surely(stack):
-    try:
-        handle = stack.client.enqueue_many(
-            [{**CHANGE, "intent_id": "x1", "work_item_ids": [1023], "after_field_value": "1"}]
-        )
-    except Exception as e:
-        print(e)
-        return False
-    return stack.server.ask(stack.server.primary, "HGET", f"{stack.settings.key_prefix}:{{front}}:ids", "x1")
+def when(stack, moved, is_so):
+    """Seconds after the move at which it was so."""
 
-
-def until(told, name, is_so, began):
-    def look():
-        try:
+    def seen():
+        stack.revive()
+        with contextlib.suppress(RedisError, FeishuBatchError):
             return is_so()
-        except Exception as e:
-            print("?", name, e)
-            return False
 
-    wait_until(look, 60, name)
-    told[name] = time.monotonic() - began
+    wait_until(seen, 2 * BUSY * BAR, "it works again")
+    return time.monotonic() - moved
 
 
-def has_swept(stack, began):
-    from worker.ledger.vitals import vitals
+def enqueue_at_the_primary(stack):
+    """Acknowledged by a server that was left behind is lost; producers cannot know, so it is enqueued again."""
+    stack.client.enqueue(**CHANGE, work_item_ids=[1023], after_field_value="after", intent_id="x1")
+    return stack.at_the_primary("HGET", f"{stack.settings.key_prefix}:{{front}}:ids", "x1")
 
+
+def applied_by_the_new_primary(stack):
+    entry = stack.at_the_primary("HGET", f"{stack.settings.key_prefix}:{{front}}:ids", "x1")
+    return entry and stack.client.handle("x1").state == "succeeded"
+
+
+def has_swept_since(stack, moved):
     swept = vitals(stack.redis, stack.lane.prefix).swept
-    return swept is not None and swept > time.time() - (time.monotonic() - began)
-
-
-def restarted(stack, pids):
-    return [name for name, process in stack._processes.items() if process.pid != pids[name]]
+    return swept is not None and swept < time.monotonic() - moved

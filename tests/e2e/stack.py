@@ -213,6 +213,9 @@ class Stack:
             self.revive()
             time.sleep(0.1)
 
+    def pids(self) -> dict[str, int]:
+        return {name: process.pid for name, process in self._processes.items()}
+
     def logs(self) -> Iterator[tuple[str, str]]:
         for log in sorted(self.directory.glob("*.log")):
             yield log.name, log.read_text(errors="replace")[-LOG_TAIL:]
