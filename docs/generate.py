@@ -45,7 +45,7 @@ Every setting of the workers and of the command is a variable in the environment
 the environment wins. An empty variable counts as absent. A wrong value stops the start with a sentence that names the variable.
 Durations are seconds. Lists are written `A,B` or as JSON, objects as JSON.
 
-Producers read four of them only: `FEISHU_BATCH_REDIS_URL`, `FEISHU_BATCH_BROKER_URL`, `FEISHU_BATCH_RESULT_BACKEND`,
+Producers read five of them only: `FEISHU_BATCH_REDIS_URL`, `FEISHU_BATCH_REDIS_PASSWORD_FILE`, `FEISHU_BATCH_BROKER_URL`, `FEISHU_BATCH_RESULT_BACKEND`,
 `FEISHU_BATCH_KEY_PREFIX`. Several credentials: see [the lanes file](operating.md#several-credentials-the-lanes-file).
 
 <!-- Written by docs/generate.py. -->
