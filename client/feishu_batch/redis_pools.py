@@ -34,7 +34,7 @@ class _Waiting:
     def __init__(self: Any, *arguments: Any, patience: float, **options: Any) -> None:
         self._places = BoundedSemaphore(MOST_CONNECTIONS)
         self._patience = patience
-        super().__init__(*arguments, max_connections=MOST_CONNECTIONS, **options)  # type: ignore[misc,call-arg]
+        super().__init__(*arguments, max_connections=MOST_CONNECTIONS, **options)  # type: ignore[call-arg]
 
     def get_connection(self: Any, *arguments: Any, **options: Any) -> Any:
         if not self._places.acquire(timeout=time_left(self._patience)):
