@@ -216,8 +216,8 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
         ("plan.jsonl", "", "there are no rows in it"),
         ("plan.jsonl", "[{}]", "this is a JSON array, and JSON Lines has one JSON object per line"),
         ("plan.jsonl", "{\n}", "this JSON object spans lines, and JSON Lines has one JSON object per line"),
-        ("plan.xlsx", "x", "is damaged, or no XLSX workbook"),
-        ("plan.xls", "x", "save it as .xlsx"),
+        ("plan.xlsx", "x", "this is a text file and no workbook: give --format csv or jsonl"),
+        ("plan.xls", "x", "this is a text file and no workbook: give --format csv or jsonl"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_2_and_one_line(command, tmp_path, name, content, complaint):

@@ -11,7 +11,8 @@ from worker.importing import encoding as encoding_module
 from worker.importing.columns import ImportFileError
 from worker.importing.encoding import LONGEST_LINE, text_encoding
 from worker.importing.row import Row
-from worker.importing.rows import Format, Table, read_rows
+from worker.importing.rows import Format, read_rows
+from worker.importing.table import Table
 
 
 def values(data, encoding=None, kind=Format.CSV):

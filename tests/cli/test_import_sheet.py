@@ -14,10 +14,11 @@ import pytest
 from rows_factory import HEADER, PROJECT
 
 from config.catalogue import time_zone
-from worker.importing import sheet
+from worker.importing import workbook as workbook_module
 from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
-from worker.importing.rows import Format, Table, read_rows
+from worker.importing.rows import Format, read_rows
+from worker.importing.table import Table
 
 
 def workbook(*rows, header=HEADER, title="Plan", others=()):
@@ -178,6 +179,8 @@ def repacked(change):
     return out
 
 
+STRICT = b'<workbook xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main"><sheets/></workbook>'
+STRICT_SHEET = b'<worksheet xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main"/>'
 LAUGHS = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><worksheet>&b;</worksheet>'
 SHEET = "xl/worksheets/sheet1.xml"
 
@@ -190,7 +193,9 @@ SHEET = "xl/worksheets/sheet1.xml"
         (lambda: repacked({SHEET: b"<worksheet><sheetData><row"}), "is damaged, or no XLSX workbook"),
         (lambda: repacked({SHEET: LAUGHS}), "defines XML entities"),
         (lambda: repacked({"xl/bomb.xml": b"\0" * 100_000_000}), "would unpack to 100,"),
-        (lambda: repacked({"[Content_Types].xml": b"<x/>"}), "no sheet|damaged"),
+        (lambda: repacked({"_rels/.rels": b"<x/>"}), "is damaged, or no XLSX workbook"),
+        (lambda: repacked({"xl/workbook.xml": b"<x/>"}), "no sheet with rows"),
+        (lambda: repacked({SHEET: STRICT_SHEET, "xl/workbook.xml": STRICT}), "Strict Open XML.* the usual kind"),
     ],
 )
 def test_what_is_no_workbook_is_one_clear_error_at_once(stream, complaint):
@@ -210,18 +215,24 @@ def test_a_changed_byte_is_found_before_the_first_row():
 
 
 def test_texts_that_would_fill_the_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(sheet, "MOST_TEXT_BYTES", 100)
+    monkeypatch.setattr(workbook_module, "MOST_TEXT_BYTES", 100)
     with pytest.raises(ImportFileError, match="too many different texts"):
         rows_of(repacked({"xl/sharedStrings.xml": b"<sst>" + b" " * 100 + b"</sst>"}))
 
 
-def test_a_cell_that_openpyxl_cannot_read_ends_the_rows_with_a_reason():
+def test_a_cell_that_cannot_be_read_costs_its_row_only():
     text = zipfile.ZipFile(workbook(cells(1, "x"), cells(2, "y"), cells(3, "z"))).read(SHEET)
     changed = text.replace(b"<v>2</v>", b"<v>two</v>", 1)
     assert changed != text
     found = rows_of(repacked({SHEET: changed}))
-    assert isinstance(found[-1], Rejected)
-    assert "cannot be read" in found[-1].reason
+    assert [type(one) for one in found] == [Row, Rejected, Row]
+    assert found[1].reason == "work_item_ids: cannot be read: 'two' is no number"
+
+
+def test_a_row_without_a_number_is_one_error():
+    text = zipfile.ZipFile(workbook(cells(1, "x"), cells(2, "y"), cells(3, "z"))).read(SHEET)
+    with pytest.raises(ImportFileError, match="sheet 'Plan': cannot be read"):
+        rows_of(repacked({SHEET: text.replace(b'<row r="3"', b'<row r="three"', 1)}))
 
 
 def test_a_workbook_is_imported_and_known_again(command, ledger, tmp_path):

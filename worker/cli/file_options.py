@@ -13,8 +13,9 @@ from config.settings import load_settings
 from worker.cli.errors import WrongUseError
 from worker.importing.columns import ImportFileError
 from worker.importing.encoding import text_encoding
-from worker.importing.rows import Format, Table
+from worker.importing.rows import Format
 from worker.importing.source import Source, opened
+from worker.importing.table import Empty, Hidden, Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +35,18 @@ _OPTIONS: Final = (
         "zone",
         metavar="ZONE",
         help="In which the dates of an XLSX workbook are: an offset, or a name like Europe/Berlin. Default: FEISHU_BATCH_TIME_ZONE.",
+    ),
+    click.option(
+        "--hidden",
+        type=click.Choice([one.value for one in Hidden]),
+        help="What becomes of hidden rows of an XLSX workbook, as a filter leaves them. Default: a file that has some is refused.",
+    ),
+    click.option(
+        "--empty",
+        type=click.Choice([one.value for one in Empty]),
+        default=Empty.CLEAR.value,
+        show_default=True,
+        help="What a row means whose after_field_value is empty: clear the field, skip the row, or reject it.",
     ),
     click.option(
         "--import-id",
@@ -67,13 +80,16 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str)
         sheet: str | None,
         encoding: str | None,
         zone: str | None,
+        hidden: str | None,
+        empty: str,
         import_id: str | None,
         **others: Any,
     ) -> Any:
         if file is None:
-            _refuse_without_file(kind, sheet, zone, import_id)
+            _refuse_without_file(kind, sheet, encoding, zone, hidden, import_id)
             return command(file=None, **others)
-        table = Table(sheet, _zone(zone), _encoding(encoding))
+        chosen = Hidden(hidden) if hidden else None
+        table = Table(sheet, _zone(zone), _encoding(encoding), chosen, Empty(empty))
         return command(file=_opener(file, kind, import_id, table, otherwise), **others)
 
     decorated: Any = with_file
@@ -86,7 +102,8 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str)
 def _refuse_without_file(*given: str | None) -> None:
     if any(given):
         raise WrongUseError(
-            "--format, --sheet, --time-zone and --import-id need --file: a row's id rests on its content"
+            "--format, --sheet, --encoding, --time-zone, --hidden and --import-id need --file:"
+            " a row's id rests on its content"
         )
 
 

@@ -66,7 +66,7 @@ def import_file(
     A line of a JSON Lines file is an object with the same names.
 
     work_item_ids is one id, or several with spaces, commas or semicolons between them. An empty after_field_value clears the
-    field; so does null. CSV: UTF-8, or what --encoding names; separated by comma, semicolon or tab; a value that is JSON is taken as JSON (5, true,
+    field; so does null. How many rows do so is told, and --empty skips or rejects them. CSV: UTF-8, or what --encoding names; separated by comma, semicolon or tab; a value that is JSON is taken as JSON (5, true,
     {"value": "option_1"}, ["a"]; "5" in quotes is a text), anything else as text. XLSX: numbers, booleans and dates are what
     they are, a date as milliseconds; formulas count by their value; text is taken as in CSV, but digits in a text cell stay text.
 

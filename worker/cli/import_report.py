@@ -5,12 +5,15 @@ from typing import Any
 
 from rich.console import Console
 
+from worker.cli import file_notes
 from worker.cli.known_before import document as since_then_json
 from worker.cli.known_before import print_since_then, when
 from worker.cli.output import first_few, some, table
 from worker.cli.session import Session
+from worker.importing.clears import Clears
 from worker.importing.put import Put
 from worker.importing.row import Rejected
+from worker.importing.table import Noticed
 from worker.operating.failures import FailureGroup
 from worker.operating.reasons import ReasonGroup, ReasonGroups
 from worker.operating.since_then import SinceThen
@@ -38,6 +41,8 @@ class ImportReport:
     rejected_count: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     why_rejected: ReasonGroups[int] = field(default_factory=lambda: ReasonGroups(VARIANTS))  # with their lines
+    clears: Clears = field(default_factory=Clears)
+    noticed: Noticed = field(default_factory=Noticed)  # about the file
     totals: Totals | None = None
     failed: list[FailureGroup] = field(default_factory=list)
     failed_before: list[FailureGroup] = field(default_factory=list)  # of intents that had ended when this run began
@@ -80,6 +85,7 @@ def document(report: ImportReport) -> dict[str, Any]:
         "before": since_then_json(report.before) if report.before else None,
         "repeated": report.repeated,
         **rejected_json(report),
+        **file_notes.document(report.noticed, report.clears),
         "counts": counts_of(report.totals) if report.totals else None,
         "open": report.totals.total - report.totals.settled if report.totals else None,
         "remark": report.remark or None,
@@ -133,6 +139,7 @@ def print_known(out: Console, session: Session, report: ImportReport, *, is_plan
 def print_enqueued(out: Console, report: ImportReport) -> None:
     rows = some(report.rows, "row")
     out.print(f"{rows} of {report.name}: {report.enqueued} enqueued{others(report)}", soft_wrap=True)
+    file_notes.print_rows(out, report.noticed, report.clears, will=False)
 
 
 def others(report: ImportReport) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from feishu_batch import EnqueueError
 from worker.cli.errors import InterruptedByUserError, UnreachableError, WrongUseError
+from worker.cli.file_notes import print_sheet
 from worker.cli.following import Follower, Pace
 from worker.cli.import_report import SHOWN, ImportReport, lines_of, print_closing, print_enqueued, print_known
 from worker.cli.known_before import looking_back
@@ -46,12 +47,15 @@ def run_import(
     session: Session, source: Source, out: Console | None, asked: Asked, stop: threading.Event | None = None
 ) -> ImportReport:
     """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early. No `out`: no word."""
-    report = ImportReport(source.name, source.import_id)
+    report = ImportReport(source.name, source.import_id, noticed=source.noticed)
     pace = Pace.begin(session)
     began_at = next(iter(session.lanes.values())).now()
     with Journal() as journal, _interruption(report):
         with session.client() as client, looking_back(session) as back:
-            puts = put_rows(source.rows(), client, lambda ids: _digests(session, ids), journal, asked.check)
+            rows = source.rows()
+            if out:
+                print_sheet(out, source.noticed)
+            puts = put_rows(rows, client, lambda ids: _digests(session, ids), journal, asked.check)
             for put in _counted(puts, report, source, asked.aside):
                 back.add([Known(row.line, row.intent.intent_id, row.intent.work_item_ids) for row in put.known])
                 if asked.needs_journal:
@@ -124,6 +128,7 @@ def _counted(puts: Iterable[Put], report: ImportReport, source: Source, aside: C
     with reading_bar(aside, size) as show:
         for put in puts:
             report.count(put)
+            report.clears.add(put.enqueued)
             show(report.rows, source.position())
             yield put
 

@@ -14,6 +14,7 @@ from config.lanes import routing
 from config.settings import load_settings
 from feishu_batch import UpdateIntent
 from feishu_batch.intents import is_real_project_key
+from worker.cli import file_notes
 from worker.cli.catalogues import open_catalogues
 from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.file_options import file_options
@@ -92,7 +93,7 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
     session = opened if against_backlog else None
     settings = opened.settings if opened else load_settings()
     with file() as source, Journal() as journal:
-        found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id))
+        found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id, noticed=source.noticed))
         found.names = NameCheck(open_catalogues(opened)) if opened and check else None
         planner = Planner(routing(settings).route, time.time(), _backlog_of(session) if session else None)
         _read(source, planner, found, opened, journal)
@@ -134,6 +135,8 @@ def _take(put: Put, planner: Planner, found: FilePlan, source: Source) -> None:
     report = found.report
     report.count(put)
     refused = _plan_rows(planner, put.enqueued, found.names)
+    wrong = {row.line for row in refused}
+    report.clears.add(row for row in put.enqueued if row.line not in wrong)
     report.enqueued -= len(refused)
     report.reject(refused)
     report.rejected.sort(key=lambda row: row.line)
@@ -167,6 +170,8 @@ def _print(out: Console, found: FilePlan, session: Session | None, *, against_ba
     )
     if session is None:
         out.print("known      not asked for; --against-backlog tells which rows were imported before")
+    file_notes.print_sheet(out, report.noticed)
+    file_notes.print_rows(out, report.noticed, report.clears, will=True)
     for plan_ in found.lanes:
         if len(found.lanes) > 1:
             out.print(f"\nlane {plan_.lane}", style="bold")
@@ -261,6 +266,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "before": since_then_json(report.before) if report.before else None,
         "repeated": report.repeated,
         **rejected_json(report),
+        **file_notes.document(report.noticed, report.clears),
         "doubtful_count": found.doubtful_count,
         "doubtful": [{"line": row.line, "value": row.intent.after_field_value} for row in found.doubtful],
         **(found.names.document() if found.names else {}),

@@ -2,9 +2,8 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from enum import StrEnum
 from itertools import chain
 from typing import Any, BinaryIO, Final
@@ -17,13 +16,15 @@ from worker.importing.encoding import LONGEST_LINE
 from worker.importing.lines import damage_of, read_lines
 from worker.importing.row import Rejected, Row, row_of
 from worker.importing.sheet import sheet_rows
-from worker.importing.typed_cells import CHINA
+from worker.importing.table import AS_USUAL, Empty, Noticed, Table, is_skipped, looks_empty
 
 _DELIMITERS: Final = ",;\t"
 _BLANK: Final = ' \r\n",;\t'
 _PLACE: Final = re.compile(r" at line (\d+) column (\d+)$")
 _ONE_PER_LINE: Final = "one JSON object per line"
 _UNCLOSED: Final = "a quote is opened here and never closed, so that all that follows is one cell"
+_KEPT_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')
+_ABSENT: Final = object()
 # What some programs put before the header, to tell which separator they use.
 _TOLD_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
@@ -34,46 +35,48 @@ class Format(StrEnum):
     XLSX = "xlsx"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """How a file is to be understood. `sheet` and `zone` are about workbooks, `encoding` about all others; no `sheet`: the first."""
+def read_rows(
+    stream: BinaryIO, kind: Format, import_id: str, table: Table = AS_USUAL, noticed: Noticed | None = None
+) -> Iterator[Row | Rejected]:
+    """Lines are counted from 1, the header included. `noticed` is filled on the way.
 
-    sheet: str | None = None
-    zone: tzinfo = CHINA
-    encoding: str | None = None  # None: what the file shows to be
-
-
-AS_USUAL: Final = Table()
-
-
-def read_rows(stream: BinaryIO, kind: Format, import_id: str, table: Table = AS_USUAL) -> Iterator[Row | Rejected]:
-    """Lines are counted from 1, the header included. Raises `ImportFileError` before the first row, or never."""
+    Raises `ImportFileError` before the first row, or never.
+    """
+    noticed = noticed or Noticed()
     if kind is Format.XLSX:
-        return sheet_rows(stream, table.sheet, table.zone, import_id)
+        return sheet_rows(stream, table, import_id, noticed)
     if table.sheet is not None:
         raise ImportFileError("has no sheets; leave --sheet out")
-    lines = read_lines(stream, table.encoding)
-    return _csv_rows(lines, import_id) if kind is Format.CSV else _json_rows(lines, import_id)
+    reading = _Reading(read_lines(stream, table.encoding), import_id, table.empty, noticed)
+    return _csv_rows(reading) if kind is Format.CSV else _json_rows(reading)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    lines: Iterator[str]
+    import_id: str
+    empty: Empty
+    noticed: Noticed
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------
 
 
-def _csv_rows(lines: Iterator[str], import_id: str) -> Iterator[Row | Rejected]:
+def _csv_rows(reading: _Reading) -> Iterator[Row | Rejected]:
     csv.field_size_limit(LONGEST_LINE)
-    numbered = enumerate(lines, start=1)
+    numbered = enumerate(reading.lines, start=1)
     number, first = next(((at, line) for at, line in numbered if line.strip(_BLANK)), (1, ""))
     delimiter = max(_DELIMITERS, key=first.count)
     if told := _TOLD_DELIMITER.fullmatch(first):
         delimiter = told[1]
         number, first = next(numbered, (number, ""))
-    reader = csv.reader(chain([first], (line for _, line in numbered)), delimiter=delimiter, strict=True)
-    return _csv_body(reader, number - 1, columns_of(_header_cells(reader)), import_id)
+    table = csv.reader(chain([first], (line for _, line in numbered)), delimiter=delimiter, strict=True)
+    return _csv_body(table, number - 1, columns_of(_header_cells(table)), reading)
 
 
-def _header_cells(reader: Iterator[list[str]]) -> list[str]:
+def _header_cells(table: Iterator[list[str]]) -> list[str]:
     try:
-        cells = next(reader, [])
+        cells = next(table, [])
     except csv.Error as error:
         raise ImportFileError(f"the first line is not a CSV row: {error}") from None
     if damage := next(filter(None, map(damage_of, cells)), None):
@@ -81,22 +84,22 @@ def _header_cells(reader: Iterator[list[str]]) -> list[str]:
     return cells
 
 
-def _csv_body(reader: Any, before: int, columns: Sequence[str], import_id: str) -> Iterator[Row | Rejected]:
+def _csv_body(table: Any, before: int, columns: Sequence[str], reading: _Reading) -> Iterator[Row | Rejected]:
     """`before`: how many lines stand above the header."""
     while True:
-        line = before + reader.line_num + 1  # a row may span several lines
+        line = before + table.line_num + 1  # a row may span several lines
         try:
-            cells = next(reader)
+            cells = next(table)
         except StopIteration:
             return
         except csv.Error as error:
             yield Rejected(line, f"not a CSV row: {_UNCLOSED if 'end of data' in str(error) else error}")
             continue
-        if any(cell.strip() for cell in cells):
-            yield _csv_row(line, columns, cells, import_id)
+        if not all(map(looks_empty, cells)) and (row := _csv_row(line, columns, cells, reading)):
+            yield row
 
 
-def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], import_id: str) -> Row | Rejected:
+def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], reading: _Reading) -> Row | Rejected | None:
     if damage := next(filter(None, map(damage_of, cells)), None):
         return Rejected(line, damage)
     if len(cells) > len(columns):
@@ -111,22 +114,34 @@ def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], import_id:
             f"ends after {len(cells)} of {len(columns)} cells, before after_field_value;"
             " to clear the field, leave that cell empty but keep its separator",
         )
-    padded = [*cells, *[""] * (len(columns) - len(cells))]
+    padded = [*map(_plain, cells), *[""] * (len(columns) - len(cells))]
+    named = dict(zip(columns, padded, strict=True))
     try:
-        return row_of(line, intent_of(dict(zip(columns, padded, strict=True))), import_id)
+        if not named["after_field_value"] and is_skipped(line, reading.empty, reading.noticed):
+            return None
+        return row_of(line, intent_of(named), reading.import_id)
     except CellError as error:
         return Rejected(line, str(error))
+
+
+def _plain(cell: str) -> str:
+    """``="0012"`` is how people keep a spreadsheet program from taking a text for a number: it means 0012."""
+    if looks_empty(cell):
+        return ""
+    found = _KEPT_TEXT.fullmatch(cell.strip()) if cell.lstrip().startswith('="') else None
+    return found[1].replace('""', '"') if found else cell
 
 
 # --- JSON Lines -----------------------------------------------------------------------------------------------------
 
 
-def _json_rows(lines: Iterator[str], import_id: str) -> Iterator[Row | Rejected]:
-    numbered = ((number, text) for number, text in enumerate(lines, start=1) if text.strip())
+def _json_rows(reading: _Reading) -> Iterator[Row | Rejected]:
+    numbered = ((number, text) for number, text in enumerate(reading.lines, start=1) if text.strip())
     for at, (number, text) in enumerate(numbered):
         if at == 0:
             _refuse_other_json(text)
-        yield _json_row(number, text, import_id)
+        if row := _json_row(number, text, reading):
+            yield row
 
 
 def _refuse_other_json(first: str) -> None:
@@ -142,14 +157,22 @@ def _refuse_other_json(first: str) -> None:
         )
 
 
-def _json_row(line: int, text: str, import_id: str) -> Row | Rejected:
+def _json_row(line: int, text: str, reading: _Reading) -> Row | Rejected | None:
     if damage := damage_of(text):
         return Rejected(line, damage)
     try:
         content = parse_object(text)
+        if _is_empty(content) and is_skipped(line, reading.empty, reading.noticed):
+            return None
     except CellError as error:
         return Rejected(line, str(error))
-    return row_of(line, content, import_id)
+    return row_of(line, content, reading.import_id)
+
+
+def _is_empty(content: Mapping[str, Any]) -> bool:
+    """As a table would have it: null, or a text without a character that can be seen."""
+    value = content.get("after_field_value", _ABSENT)
+    return value is None or (isinstance(value, str) and looks_empty(value))
 
 
 def _place_told(text: str, why: str) -> str:

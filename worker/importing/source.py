@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import file_digest
 from itertools import chain
 from pathlib import Path
@@ -14,13 +14,17 @@ from typing import Any, BinaryIO, cast
 
 from config.file_formats import FORMAT_OF_ENDING
 from worker.importing.columns import ImportFileError
+from worker.importing.other_kinds import kind_instead
 from worker.importing.row import Rejected, Row
 from worker.importing.row_ids import each_with_its_id
-from worker.importing.rows import AS_USUAL, Format, Table, read_rows
+from worker.importing.rows import Format, read_rows
+from worker.importing.table import AS_USUAL, Noticed, Table
 
 _FORMATS = f"--format {', '.join(list(Format)[:-1])} or {list(Format)[-1]}"
 _DIRECTORY = "this is a directory, not a file"
 _ID_LENGTH = 16
+_OLD_NAME = "its name is that of another kind of workbook: give --format xlsx if it is one, or save it as .xlsx"
+_NOT_READ = (".xls", ".xlsb", ".xlt", ".et", ".ods", ".numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,18 @@ class Source:
     import_id: str
     size: int  # bytes
     table: Table = AS_USUAL
+    noticed: Noticed = field(default_factory=Noticed)
 
     def rows(self) -> Iterator[Row | Rejected]:
         """From the first on, also the second time. Raises `ImportFileError` before the first row, or never."""
-        self.stream.seek(0)
-        rows = read_rows(self.stream, self.format, self.import_id, self.table)
+        self.noticed.restart()
+        if instead := kind_instead(self.stream, is_workbook=self.format is Format.XLSX):
+            raise ImportFileError(instead)
+        rows = read_rows(self.stream, self.format, self.import_id, self.table, self.noticed)
         first = next(rows, None)
         if first is None:
+            if self.noticed.left_out:
+                return iter(())
             raise ImportFileError("there are no rows in it, so there is nothing to do")
         return each_with_its_id(chain([first], rows))
 
@@ -51,18 +60,21 @@ def opened(path: str, kind: str | None, import_id: str | None, table: Table = AS
     """`path` may be ``-``: standard input. A pipe is kept in a temporary file while it is worked on."""
     form = _format(path, kind)
     with _stream(path) as stream:
+        if form is None:
+            raise ImportFileError(kind_instead(stream, is_workbook=True) or _OLD_NAME)
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
         name = "standard input" if path == "-" else path
         yield Source(name, stream, form, import_id or _digest(stream), size, table)
 
 
-def _format(path: str, kind: str | None) -> Format:
+def _format(path: str, kind: str | None) -> Format | None:
+    """None: a name that no file has which can be read."""
     if kind:
         return Format(kind)
     suffix = Path(path).suffix.lower()
-    if suffix == ".xls":
-        raise ImportFileError("this is a workbook of the old kind: save it as .xlsx")
+    if suffix in _NOT_READ:
+        return None
     if suffix not in FORMAT_OF_ENDING:
         if path != "-" and Path(path).is_dir():
             raise ImportFileError(_DIRECTORY)

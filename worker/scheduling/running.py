@@ -19,8 +19,9 @@ from worker.importing.journal import Journal
 from worker.importing.put import Put, put_rows
 from worker.importing.row import Rejected, Row
 from worker.importing.row_ids import each_with_its_id
-from worker.importing.rows import AS_USUAL, Format, Table, read_rows
+from worker.importing.rows import Format, read_rows
 from worker.importing.source import opened
+from worker.importing.table import AS_USUAL, Table
 from worker.scheduling.command import CommandError, output_of
 from worker.scheduling.records import Record, Run, RunState, record_of
 from worker.scheduling.store import HOLD, Schedules

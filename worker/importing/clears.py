@@ -1,0 +1,36 @@
+"""Which rows empty a field: told apart from all others, because an empty cell may be a mistake."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from worker.importing.row import Row
+from worker.importing.table import Lines, looks_empty
+
+MOST_FIELDS: Final = 100  # that are told apart
+_OTHERS: Final = "…"
+
+
+@dataclass(slots=True)
+class Clears:
+    by_field: dict[str, Lines] = field(default_factory=dict)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            if is_empty_value(row.intent.after_field_value):
+                name = row.intent.field_key
+                if name not in self.by_field and len(self.by_field) >= MOST_FIELDS:
+                    name = _OTHERS
+                self.by_field.setdefault(name, Lines()).add(row.line)
+
+    @property
+    def count(self) -> int:
+        return sum(lines.count for lines in self.by_field.values())
+
+    def document(self) -> list[dict[str, Any]]:
+        return [{"field": name, "rows": lines.count, "lines": lines.first} for name, lines in self.by_field.items()]
+
+
+def is_empty_value(value: Any) -> bool:
+    """Whether writing it empties a field of any type."""
+    return value in (None, [], {}) or (isinstance(value, str) and looks_empty(value))
