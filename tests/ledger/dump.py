@@ -1,6 +1,16 @@
 """All that a lane has in Redis, in the words of the model: without moments in time, which no model can foresee."""
 
-COUNTERS = {"fence", "batch-sequence", "group-sequence", "recent", "overdue-had-turn", "pause", "clock", "metrics"}
+COUNTERS = {
+    "fence",
+    "batch-sequence",
+    "group-sequence",
+    "recent",
+    "overdue-had-turn",
+    "pause",
+    "clock",
+    "ticks",
+    "metrics",
+}
 SETS = {
     "since",
     "expiring",

@@ -258,7 +258,7 @@ def test_what_comes_after_a_failed_call_is_not_recorded_before_it(lane, redis, m
     monkeypatch.setattr("worker.ledger.lane.record_calls", lambda _: ["{", *others])
     with pytest.raises(ResponseError):
         lane.record([])
-    assert redis.keys(f"{lane.prefix}*") == []
+    assert redis.keys(f"{lane.prefix}*") == [lane.key("clock")]
     monkeypatch.setattr("worker.ledger.lane.record_calls", lambda _: [first, *others])
     lane.record([])
     assert redis.llen(lane.key("behind:1:1")) == 598

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from redis import Redis
 
 from feishu_batch.keys import FrontKeys, IntentKeys, RecordField
+from worker.ledger.clock import CLOCK_FIELDS, read_clock
 
 T = TypeVar("T")
 CHUNK = 500  # commands or fields per round trip: the server answers others in between
@@ -180,17 +181,18 @@ class Reading:
         """At most so many ready groups are counted one by one."""
         prefix = self._lane(lane)
         pipe = self._redis.pipeline(transaction=False)
-        pipe.time()
+        pipe.time().hmget(f"{prefix}clock", CLOCK_FIELDS)
         for zset in ("full", "part"):
             pipe.zcard(prefix + zset).zrange(prefix + zset, 0, most_groups - 1)
         pipe.zrange(f"{prefix}since", 0, 0, withscores=True).hget(f"{prefix}slot:submit", "id")
         pipe.lrange(f"{prefix}recent", 0, -1)
-        (seconds, micros), full, full_groups, part, part_groups, since, slots, recent = pipe.execute()
+        time, clock, full, full_groups, part, part_groups, since, slots, recent = pipe.execute()
+        now, wall = read_clock(time, clock)
         return LaneFigures(
-            now=seconds + micros / 1e6,
+            now=wall,
             ready=self._ready_counts(prefix, [*full_groups, *part_groups][:most_groups]),
             ready_groups=full + part,
-            waiting_since=since[0][1] / 1000 if since else None,
+            waiting_since=since[0][1] / 1000 - (now - wall) if since else None,
             slots_taken=int(slots or 0),
             recent=tuple(recent),
         )

@@ -8,12 +8,10 @@ local FIELD_OF = {o = 'ok', f = 'fl', s = 'sp', c = 'cn', e = 'ex'} -- outcome l
 
 local function text(number) return string.format('%.0f', number) end
 
-local function now_ms()
-  local clock = redis.call('TIME')
-  return clock[1] * 1000 + math.floor(clock[2] / 1000)
-end
-
-local NOW = now_ms()
+-- NOW is the ledger's clock (_clock.lua): for what is due, lasts or has waited. WALL is the server's: for moments that came from
+-- outside, or that people look at. Both in ms.
+local ledger_us, wall_us = read_clock()
+local NOW, WALL = math.floor(ledger_us / 1000), math.floor(wall_us / 1000)
 local touched, tally, outcomes = {}, {}, {}
 local stepped_back = {} -- group → how many more of its changes wait behind others than before this step
 
@@ -155,10 +153,10 @@ end
 
 local function end_intent(number)
   local record = P .. 'intent:' .. number
-  redis.call('HSET', record, 'end', text(NOW))
+  redis.call('HSET', record, 'end', text(WALL))
   local bad = redis.call('HMGET', record, 'fl', 'cn', 'ex', 'x', 'stop')
   local list = (bad[1] or bad[2] or bad[3]) and 'ended:failed' or 'ended:succeeded'
-  redis.call('ZADD', P .. list, text(NOW), number)
+  redis.call('ZADD', P .. list, text(WALL), number)
   redis.call('ZADD', P .. 'outbox', text(NOW), number)
   redis.call('ZREM', P .. 'open-intents', number)
   if bad[4] then redis.call('ZREM', P .. 'expiring', number) end
@@ -217,13 +215,13 @@ end
 
 -- An intent's changes settle together, so its age is taken once.
 local function count_outcomes(number, counts)
-  if counts.fl then redis.call('ZADD', P .. 'failures', text(NOW), number) end
+  if counts.fl then redis.call('ZADD', P .. 'failures', text(WALL), number) end
   for field, by in pairs(counts) do
     if field ~= 'rq' then count(field, by) end
   end
   if not counts.ok then return end
   local enqueued_at = tonumber(redis.call('HGET', P .. 'intent:' .. number, 't') or 0)
-  if enqueued_at > 0 then observe('applied', math.max(0, NOW - enqueued_at), counts.ok) end
+  if enqueued_at > 0 then observe('applied', math.max(0, WALL - enqueued_at), counts.ok) end
 end
 
 -- Write what note(), conclude(), make_ready() and count() collected. Returns how many intents ended.

@@ -7,7 +7,7 @@ local function fate(number)
   if fate_of[number] == nil then
     local kept = redis.call('HMGET', P .. 'intent:' .. number, 'stop', 'x')
     is_stopped[number] = kept[1] and true
-    fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= NOW and 'e')
+    fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= WALL and 'e')
   end
   return fate_of[number]
 end
@@ -15,7 +15,7 @@ end
 local function some_are_dead()
   if redis.call('EXISTS', P .. 'stopping') == 1 then return true end
   local next_one = redis.call('ZRANGE', P .. 'expiring', 0, 0, 'WITHSCORES')
-  return next_one[1] and tonumber(next_one[2]) <= NOW
+  return next_one[1] and tonumber(next_one[2]) <= WALL
 end
 
 local function without(sharers, one)

@@ -42,7 +42,7 @@ end
 local function next_ones()
   local stopped = redis.call('ZRANGE', P .. 'stopping', 0, TURNS - 1)
   if #stopped > 0 then return stopped end
-  local expired = redis.call('ZRANGE', P .. 'expiring', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, TURNS)
+  local expired = redis.call('ZRANGE', P .. 'expiring', '-inf', text(WALL), 'BYSCORE', 'LIMIT', 0, TURNS)
   for _, number in ipairs(expired) do mark_stopped(number, 'e') end
   return expired
 end
