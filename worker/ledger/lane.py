@@ -11,6 +11,7 @@ from worker.ledger.clock import CLOCK_FIELDS, read_clock
 from worker.ledger.front import HINT_MS
 from worker.ledger.recording import RECORD_CHUNK, NewIntent, record_calls
 from worker.ledger.records import (
+    Access,
     Advanced,
     Batch,
     BatchState,
@@ -280,12 +281,15 @@ class Lane:
         detail, left = self._redis.pipeline(transaction=False).get(key).pttl(key).execute()
         return Outcome.from_detail(detail) if detail and left <= _ms(seconds) else None
 
-    def note_refused(self, place: str, enough: int, memory: float) -> int:
-        """A place (space and user) refused access: how often in a row, or -1 if the lane was accepted elsewhere meanwhile."""
-        return int(self._run("note_access", place, "refused", enough, _ms(memory)))
+    def note_refused(self, place: str, enough: int, memory: float) -> Access:
+        """A place, `<project_key> <user_key>`, refused access. `memory`: seconds for which refusals count."""
+        refusals, others, here, elsewhere = self._run("note_access", place, "refused", enough, _ms(memory), 0)
+        return Access(int(refusals), bool(others), bool(here), str(elsewhere) or None)
 
-    def note_accepted(self, place: str, memory: float) -> None:
-        self._run("note_access", place, "accepted", 0, _ms(memory))
+    def note_accepted(self, place: str, memory: float, *, as_itself: bool = False) -> None:
+        """`memory`: seconds for which it counts that the lane's own user was accepted there (`as_itself`)."""
+        word = "accepted as itself" if as_itself else "accepted"
+        self._run("note_access", place, word, 0, 0, _ms(memory))
 
     def want_hint(self, kind: str) -> bool:
         return bool(self._scripts.get("want_hint")(keys=[self.key(f"hint:{kind}")], args=[HINT_MS]))
