@@ -367,7 +367,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     self.redis.zadd(self.lane.key(zset), {str(batch.number): 0}, xx=True)
                 batch.is_due = True
         for owner in range(10_000):
-            if not (self.model.cells or self.model.lease):
+            if not (self.model.cells or self.model.lease or self.model.overwritten):
                 break
             if self.model.lease:
                 self.heartbeat(True)

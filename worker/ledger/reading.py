@@ -1,6 +1,6 @@
 """Reads of the ledger for people who look at it. Nothing here writes, and no step of the work depends on it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -156,6 +156,23 @@ class Reading:
             answers = self._redis.hmget(f"{self._lane(lane)}shared", part)
             found |= {name: frozenset(text.split(",")) for name, text in zip(part, answers, strict=True) if text}
         return found
+
+    def gave_way(self, place: IntentKeys, column: str, holders: Mapping[str, str]) -> set[str]:
+        """`holders`: item → a change of its cell. Items of which the intent's change, or one that it shares, gave way to that."""
+        own: set[str] = set()
+        shared: dict[str, str] = {}  # name of the change that it may share → item
+        for part in _chunks(list(holders.items())):
+            pipe = self._redis.pipeline(transaction=False)
+            for item, holder in part:
+                stack = f"{self._lane(place.lane)}under:{holder}:{column}:{item}"
+                pipe.zrange(stack, place.number, "-inf", byscore=True, desc=True, offset=0, num=1)
+            for (item, _), found in zip(part, pipe.execute(), strict=True):
+                if found and int(found[0]) == place.number:
+                    own.add(item)
+                elif found:
+                    shared[f"{found[0]}:{column}:{item}"] = item
+        sharers = self.sharers(place.lane, list(shared))
+        return own | {item for name, item in shared.items() if str(place.number) in sharers.get(name, ())}
 
     def jobs_of(self, lane: str, batches: Iterable[str]) -> dict[str, tuple[str, str | None]]:
         """Batch → (its state, the job's id once it is accepted)."""

@@ -146,9 +146,9 @@ local function drop_dead_sharers(number, cell, item)
 end
 
 -- A dead change is only taken out of the ready ones here: the cell stays its own until end_stopped.lua ends it. Where others
--- share it, it is ended at once, so that they are not kept waiting.
+-- share it, or gave way to it, it is ended at once, so that they are not kept waiting.
 local function pass_over(number, cell, item)
-  if redis.call('HEXISTS', P .. 'shared', number .. ':' .. cell) == 1 then
+  if redis.call('HEXISTS', P .. 'shared', number .. ':' .. cell) == 1 or redis.call('EXISTS', under(number, cell)) == 1 then
     leave_owned(number, group, cell, item)
     note(number, item, fate(number), '')
   elseif not is_stopped[number] then
