@@ -297,7 +297,9 @@ def test_a_whole_chain_that_is_canceled_leaves_the_first_to_be_sent(lane, record
 
 
 def test_nothing_succeeds_where_what_took_its_place_failed(lane, record_of):
-    lane.record([new_intent(1, value="a"), new_intent(2, value="a"), new_intent(3, value="b"), new_intent(4, value="c")])
+    lane.record(
+        [new_intent(1, value="a"), new_intent(2, value="a"), new_intent(3, value="b"), new_intent(4, value="c")]
+    )
     settle(lane, claim(lane), outcome=REFUSED)
     assert [counts_of(record_of, number) for number in (1, 2, 3, 4)] == [{"fl": 1}] * 4
     [told] = lane._redis.hvals(lane.key("outcomes:2"))
