@@ -265,6 +265,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "known": report.known,
         "before": since_then_json(report.before) if report.before else None,
         "repeated": report.repeated,
+        "left_out": report.left_out,
         **rejected_json(report),
         **file_notes.document(report.noticed, report.clears),
         "doubtful_count": found.doubtful_count,
