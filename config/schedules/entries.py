@@ -17,6 +17,7 @@ DEFAULT_TIMEOUT: Final = "5m"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _TIMEOUT: Final = re.compile(r"([1-9][0-9]{0,3})([smh])")
 _TIMEOUT_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
+_OF_FILE: Final = ("format", "sheet", "encoding", "hidden", "empty")
 _WORKS: Final = ("intent", "file", "command")
 
 
@@ -46,6 +47,10 @@ class ScheduleEntry(BaseModel):
     intent: UpdateIntent | None = None
     file: Path | None = None
     format: Literal["csv", "jsonl", "xlsx"] | None = None
+    sheet: str | None = None
+    encoding: str | None = None
+    hidden: Literal["include", "skip", "reject"] | None = None
+    empty: Literal["clear", "skip", "reject"] | None = None
     command: tuple[str, ...] | None = None
     directory: Path | None = None  # where the command runs; the file of schedules' own
     timeout: str = DEFAULT_TIMEOUT  # of the command
@@ -124,8 +129,9 @@ class ScheduleEntry(BaseModel):
         if len(given) != 1:
             told = f"has {' and '.join(given)}; " if given else ""
             raise ValueError(f"{told}needs exactly one of [schedule.intent], file and command")
-        if self.format and not self.file:
-            raise ValueError("format belongs to a file; a command prints JSON Lines")
+        of_file = [name for name in _OF_FILE if getattr(self, name)]
+        if of_file and not self.file:
+            raise ValueError(f"{of_file[0]} belongs to a file; a command prints JSON Lines")
         if self.file and not self.format and self.file.suffix.lower() not in FORMAT_OF_ENDING:
             raise ValueError(f'the ending of {self.file} does not tell its format; give format = "csv", jsonl or xlsx')
         if (self.timeout != DEFAULT_TIMEOUT or self.directory) and not self.command:

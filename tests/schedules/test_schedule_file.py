@@ -67,6 +67,10 @@ WRONG = {
     ),
     "empty command": (GOOD.replace('file = "wishes.csv"', "command = []"), "command: is a list"),
     "number as argument": (GOOD.replace('file = "wishes.csv"', 'command = ["x", 1]'), "command: is a list"),
+    "sheet without a file": (
+        GOOD.replace('file = "wishes.csv"', 'command = ["x"]\nsheet = "Plan"'),
+        "sheet belongs to a file",
+    ),
     "format of a file": (GOOD.replace("wishes.csv", "wishes.txt"), "the ending of wishes.txt does not tell its format"),
     "timeout of a file": (GOOD + 'timeout = "1m"\n', "timeout and directory belong to a command"),
     "bad timeout": (GOOD.replace('file = "wishes.csv"', 'command = ["x"]\ntimeout = "1"'), "timeout: has to look like"),

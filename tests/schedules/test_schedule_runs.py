@@ -94,6 +94,25 @@ def test_a_file_is_imported_with_new_ids_each_time_and_its_end_is_noticed(desk, 
     assert not set(ids) & set(here.store.intents("x", 0, 99))
 
 
+def test_a_file_is_read_as_its_entry_says_and_what_is_not_certain_is_refused(desk, tmp_path):
+    header = "project_key,work_item_type_key,work_item_ids,field_key,update_mode,after_field_value\n"
+    line = "5f0c1a2b3c4d5e6f70818283,story,%d,priority,UPDATE,%s\n"
+    path = tmp_path / "wishes.csv"
+    path.write_bytes((header + line % (1, "上线") + line % (2, "")).encode("gbk"))
+    refused = desk(file=str(path)).tick()
+    assert (refused.state, refused.intents) == (RunState.FAILED, 0)
+    assert "looks like GB18030" in refused.reason
+
+
+def test_a_file_in_gbk_with_empty_cells_is_read_as_its_entry_says(desk, tmp_path):
+    header = "project_key,work_item_type_key,work_item_ids,field_key,update_mode,after_field_value\n"
+    line = "5f0c1a2b3c4d5e6f70818283,story,%d,priority,UPDATE,%s\n"
+    path = tmp_path / "wishes.csv"
+    path.write_bytes((header + line % (1, "上线") + line % (2, "")).encode("gbk"))
+    run = desk(file=str(path), encoding="gbk", empty="skip").tick()
+    assert (run.state, run.intents, run.rejected) == (RunState.OPEN, 1, 0)
+
+
 def test_the_log_tells_times_as_people_write_them_and_no_empty_reason(desk):
     here = desk(command=python("print(" + repr(WISH % 1) + ")"))
     here.now += HOUR

@@ -15,13 +15,14 @@ from config.schedules import ScheduleEntry
 from feishu_batch import Producer
 from worker.heartbeat import Heartbeat
 from worker.importing.columns import ImportFileError
+from worker.importing.encoding import text_encoding
 from worker.importing.journal import Journal
 from worker.importing.put import Put, put_rows
 from worker.importing.row import Rejected, Row
 from worker.importing.row_ids import each_with_its_id
 from worker.importing.rows import Format, read_rows
 from worker.importing.source import opened
-from worker.importing.table import AS_USUAL, Table
+from worker.importing.table import AS_USUAL, Empty, Hidden, Table
 from worker.scheduling.command import CommandError, output_of
 from worker.scheduling.records import Record, Run, RunState, record_of
 from worker.scheduling.store import HOLD, Schedules
@@ -124,11 +125,22 @@ def rows_of(entry: ScheduleEntry, due: float, table: Table = AS_USUAL) -> Iterat
     if entry.intent is not None:
         yield iter([_only_row(entry, run_id)])
     elif entry.file is not None:
-        with opened(str(entry.file), entry.format, run_id, table) as source:
+        with opened(str(entry.file), entry.format, run_id, _table_of(entry, table)) as source:
             yield source.rows()
     else:
         with output_of(entry.command or (), entry.directory or Path.cwd(), entry.timeout_seconds) as output:
             yield each_with_its_id(read_rows(output, Format.JSONL, run_id))
+
+
+def _table_of(entry: ScheduleEntry, table: Table) -> Table:
+    """As `import` takes it from its options. Raises `ImportFileError`."""
+    try:
+        encoding = text_encoding(entry.encoding) if entry.encoding else None
+    except ValueError as error:
+        raise ImportFileError(f"encoding: {error}") from None
+    hidden = Hidden(entry.hidden) if entry.hidden else None
+    empty = Empty(entry.empty) if entry.empty else table.empty
+    return replace(table, sheet=entry.sheet, encoding=encoding, hidden=hidden, empty=empty)
 
 
 def _only_row(entry: ScheduleEntry, run_id: str) -> Row:
