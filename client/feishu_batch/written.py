@@ -10,7 +10,7 @@ key that begins with ``$`` (`Written.to_json`, `Written.of`):
     {"$date": "2026-01-31"}                   a day; or a moment, 2026-01-31T18:00:00+08:00
     {"$time": "03:30:00"}                     a time of day, which no field takes
 
-A text that begins with a letter, and that JSON does not know, means the same as a JSON string and travels as one. The workers make
+A text that nobody could take for JSON means the same as a JSON string and travels as one. The workers make
 of it what the field takes, or refuse it; the remote system never gets such an object.
 """
 
@@ -24,6 +24,7 @@ from typing import Any, Final, Self
 
 SHOWN: Final = "shown"
 _JSON_WORDS: Final = frozenset({"true", "false", "null", "NaN", "Infinity"})
+_JSON_STARTS: Final = frozenset('{["-0123456789')
 _DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 MOST_DIGITS: Final = 400  # of a number: a float has 309 before its point
 
@@ -64,7 +65,7 @@ class Written:
 
     def to_json(self) -> Any:
         """The form in which it travels."""
-        if self.kind is Kind.TEXT and _is_plain(self.text):
+        if self.kind is Kind.TEXT and self.shown is None and _is_plain(self.text):
             return self.text
         told = {f"${self.kind}": self.text}
         return told if self.shown in (None, self.text) else {**told, SHOWN: self.shown}
@@ -74,8 +75,8 @@ _KINDS: Final[Mapping[str, Kind]] = {f"${kind}": kind for kind in Kind if kind i
 
 
 def _is_plain(text: str) -> bool:
-    start = text.lstrip()[:1]
-    return start.isalpha() and text.strip() not in _JSON_WORDS
+    word = text.strip()
+    return word != "" and word[0] not in _JSON_STARTS and word not in _JSON_WORDS
 
 
 def of_python(value: date | Decimal) -> dict[str, Any]:

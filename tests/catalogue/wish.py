@@ -6,7 +6,7 @@ from typing import Any
 from feishu_batch.intents import UpdateIntent
 from sandbox.world import load_world
 from worker.catalogue.checks import Checks
-from worker.catalogue.models import Catalogue, RefusedError
+from worker.catalogue.models import Catalogue, Code, RefusedError
 from worker.remote import answers
 
 SPACE = "5f0c1a2b3c4d5e6f70818283"
@@ -38,8 +38,15 @@ def demo_catalogue() -> Catalogue:
     return Catalogue(tuple(fields))
 
 
+def keys_of(words: list[str]) -> dict[str, str]:
+    keys = {word: KEY_OF.get(word, word if word in KEY_OF.values() else None) for word in words}
+    if missing := next((word for word, key in keys.items() if key is None), None):
+        raise RefusedError(Code.UNKNOWN_PERSON, f"nobody has {missing!r}", is_name=True)
+    return keys
+
+
 def checks(catalogue: Catalogue | None = None) -> Checks:
-    return Checks(catalogue or demo_catalogue(), lambda emails: {email: KEY_OF[email] for email in emails}, CHINA)
+    return Checks(catalogue or demo_catalogue(), keys_of, CHINA)
 
 
 def verdict(intent: UpdateIntent, by: Checks | None = None) -> tuple[str, Any]:

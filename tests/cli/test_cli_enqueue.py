@@ -7,6 +7,7 @@ import time
 import pytest
 
 from feishu_batch.intents import parse_intent
+from feishu_batch.written import untagged
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 BASE = ("enqueue", "--project-key", PROJECT, "--type", "story", "--field", "f")
@@ -26,14 +27,16 @@ def test_all_options_reach_the_intent(command, ledger):
     assert (result.exit_code, result.stdout) == (0, "mine\n")
     intent = written(ledger)
     assert intent.work_item_ids == (1, 2, 3, 4)
-    assert (intent.before_field_value, intent.after_field_value) == ({"value": "a"}, {"value": "b"})
+    assert untagged([intent.before_field_value, intent.after_field_value]) == ['{"value": "a"}', '{"value": "b"}']
     assert (intent.priority, intent.user_key, intent.lane, intent.note) == (7, "u", "default", "n")
     assert intent.keep_every_change
     assert intent.expires_at.isoformat() == "2030-01-31T10:00:00+00:00"
 
 
-@pytest.mark.parametrize(("after", "value"), [("plain", "plain"), ("5", 5), ('"5"', "5"), ("", None), ("null", None)])
-def test_the_value_is_json_or_text(command, ledger, after, value):
+@pytest.mark.parametrize(
+    ("after", "value"), [("plain", "plain"), ("5", {"$text": "5"}), ('"5"', "5"), ("", None), ("null", None)]
+)
+def test_the_value_travels_as_it_was_written(command, ledger, after, value):
     assert command(*BASE, "--item", 1, "--after", after).exit_code == 0
     assert written(ledger).after_field_value == value
 
@@ -54,6 +57,10 @@ def test_json_may_come_from_standard_input(command, ledger):
         (("enqueue", "--space", "demo"), "--type, --item, --field, --after are missing"),
         ((*BASE, "--item", "0", "--after", "x"), "--item"),
         ((*BASE, "--items", "1,x", "--after", "x"), "--items: "),
+        ((*BASE, "--items", "1,120", "--after", "x"), "1120"),
+        ((*BASE, "--items", "https://x.example/demo/issue/detail/1", "--after", "x"), "about issue, and work_item"),
+        ((*BASE, "--item", "1", "--after", "#REF!"), "--after: '#REF!' is an error of a spreadsheet"),
+        ((*BASE, "--item", "1", "--after", "None"), "--after: 'None' is what a program writes for no value"),
         ((*BASE, "--item", "1", "--after", "x", "--mode", "OVERWRITE"), "--mode: "),
         (("enqueue", "--json", "{"), "--json: not valid JSON"),
         (("enqueue", "--json", "{}"), "project_key"),

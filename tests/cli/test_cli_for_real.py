@@ -96,7 +96,7 @@ def test_up_does_the_work_of_a_file_and_leaves_no_process(environ, tmp_path):
         csv_text(
             *[row(str(item)) for item in range(1101, 1161)],
             row("1042"),
-            row("1061 1062", "owner", after="x"),
+            row("1061 1062", "owner", after="7300000000000000002"),
             row("bad"),
         )
     )

@@ -9,11 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows_factory import HEADER, PROJECT, csv_text, row
 
+from feishu_batch.written import untagged
 from worker.importing.columns import ImportFileError
 from worker.importing.encoding import LONGEST_LINE
 from worker.importing.row import Rejected, Row
 from worker.importing.row_ids import each_with_its_id
-from worker.importing.rows import Format, read_rows
+from worker.importing.rows import Format, Table, read_rows
+from worker.writing.failures import failure_in
+
+WISH = {
+    "project_key": PROJECT,
+    "work_item_type_key": "story",
+    "work_item_ids": [1],
+    "field_key": "f",
+    "update_mode": "UPDATE",
+}
 
 
 def rows_of(data, kind=Format.CSV, import_id="x"):
@@ -148,9 +158,33 @@ def test_any_bytes_give_rows_reasons_or_one_error(data, kind):
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
 def test_texts_survive_the_way_through_csv(texts):
-    values = [text for text in texts if text.strip() and "\r" not in text]
-    found = rows_of(csv_text(*[row("1", after=json.dumps(text)) for text in values]))
-    assert [r.intent.after_field_value for r in found] == values
+    values = [text for text in texts if text.strip() and not {"\r", "\0"} & {*text} and not failure_in(text)]
+    data = io.BytesIO(csv_text(*[row("1", after=text) for text in values]).encode())
+    found = list(read_rows(data, Format.CSV, "x", Table(encoding="utf-8")))
+    assert [untagged(r.intent.after_field_value) for r in found] == values
+
+
+def test_the_same_table_is_refused_alike_as_csv_and_as_json_lines():
+    wrong = ["#N/A", "#REF!", "########", "NaN", "None", "null"]
+    csv = rows_of(csv_text(*[row("1", after=text) for text in wrong]))
+    texts = [json.dumps({**WISH, "after_field_value": text}) for text in wrong]
+    jsonl = rows_of("\n".join(texts), Format.JSONL)
+    assert all(isinstance(one, Rejected) and "after_field_value" in one.reason for one in [*csv, *jsonl])
+    [meant] = rows_of(json.dumps({**WISH, "after_field_value": {"$text": "#N/A"}}), Format.JSONL)
+    assert meant.intent.after_field_value == {"$text": "#N/A"}
+
+
+@pytest.mark.parametrize("number", ["12345678901234567.25", "9007199254740993.0", "[1, 12345678901234567.25]"])
+def test_a_number_of_a_json_line_that_would_lose_digits_is_rejected(number):
+    text = json.dumps({**WISH, "after_field_value": 0}).replace(": 0}", f": {number}}}")
+    [only] = rows_of(text, Format.JSONL)
+    assert "more digits" in only.reason
+
+
+def test_ranges_are_counted():
+    found = rows_of(csv_text(row("1001-1020, 7"), row("7"), row("1001-99999")))
+    assert [one.ranged for one in found[:2]] == [20, 0]
+    assert "10,000 are the most" in found[2].reason
 
 
 def test_a_row_that_ends_before_its_value_is_rejected_and_clears_nothing():

@@ -9,8 +9,9 @@ from feishu_batch.values import canonical_value
 from worker.catalogue.models import Catalogue, Code, RefusedError
 from worker.catalogue.naming import field_called, named
 from worker.catalogue.options import Options
+from worker.catalogue.taking import People, Taking
 from worker.catalogue.types import is_calculated, is_never_writable, modes_of
-from worker.catalogue.values import People, Taking, taken
+from worker.catalogue.values import taken
 from worker.remote.models import Field
 
 MOST_REMEMBERED = 1000  # names of fields

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 
 from feishu_batch.intents import UpdateIntent, is_real_project_key
+from worker.catalogue.alone import UnclearError, intent_read_alone
 from worker.catalogue.lane import LaneCatalogue
 from worker.catalogue.models import Code, Refusal, RefusedError, UnavailableError, shown
-from worker.catalogue.unresolved import is_surely_key, perhaps_name
+from worker.catalogue.unresolved import SYSTEM_FIELDS, is_surely_key, perhaps_name
 
 # What may be a key: all that the remote system's keys are made of. Anything else is a name, and cannot be sent.
 _FIELD_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -78,17 +79,30 @@ class CatalogueGate:
 
 def without_catalogue(intent: UpdateIntent) -> UpdateIntent | Refusal:
     """For FEISHU_BATCH_CATALOGUE=off: whoever set it gives keys. What cannot be one is refused."""
-    return _refused_name(intent, _FIELD_KEY.fullmatch, "FEISHU_BATCH_CATALOGUE is off", "give its key") or intent
+    reason = "FEISHU_BATCH_CATALOGUE is off"
+    if refused := _refused_name(intent, _FIELD_KEY.fullmatch, reason, "give its key"):
+        return refused
+    return _alone(intent, reason, "give it as JSON, in a JSON Lines file or from a program")
 
 
 def unchecked(intent: UpdateIntent, reason: str, way_out: Callable[[str], str]) -> UpdateIntent | Refusal:
     """Nobody can look anything up. In a request a name may silently match nothing, or be stored as it stands."""
     if refused := _refused_name(intent, is_surely_key, reason, way_out("its key")):
         return refused
-    if (word := perhaps_name(intent)) is None:
-        return intent
+    read = _alone(intent, reason, way_out("it as JSON"))
+    if isinstance(read, Refusal) or (word := perhaps_name(read)) is None:
+        return read
     told = f"whether {shown(word)} is a name cannot be looked up ({reason}): {way_out(AS_KEY)}"
     return Refusal(Code.CANNOT_RESOLVE, told)
+
+
+def _alone(intent: UpdateIntent, reason: str, way_out: str) -> UpdateIntent | Refusal:
+    """What was written, where its meaning does not depend on the field's type."""
+    try:
+        return intent_read_alone(intent, SYSTEM_FIELDS.get(intent.field_key))
+    except UnclearError as error:
+        told = f"the type of the field cannot be looked up ({reason}), and {error}: {way_out}"
+        return Refusal(Code.CANNOT_RESOLVE, told)
 
 
 def _refused_name(

@@ -1,6 +1,6 @@
-"""What one lane's credential can look up: the fields of an item type, people by their addresses, spaces by their simple names."""
+"""What one lane's credential can look up: the fields of an item type, people by their addresses and keys, spaces by their simple names."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -16,9 +16,11 @@ from worker.catalogue.checks import Checks
 from worker.catalogue.lookup import Known, Lookup, Shelf
 from worker.catalogue.models import Catalogue, Code, RefusedError, UnavailableError, shown
 from worker.catalogue.naming import type_hint
+from worker.catalogue.unresolved import is_surely_user_key
 from worker.remote.client import MAX_PEOPLE_PER_QUERY, RemoteClient
 from worker.remote.errors import RemoteError, SpaceRefused
 from worker.remote.models import Field
+from worker.writing.people import may_be_rounded
 
 T = TypeVar("T")
 
@@ -105,17 +107,21 @@ class LaneCatalogue:
             self._checks[name] = kept
         return kept.checks
 
-    def _keys_of(self, emails: Sequence[str]) -> Mapping[str, str]:
+    def _keys_of(self, words: Sequence[str]) -> Mapping[str, str]:
+        """Of e-mail addresses and user keys. While nobody can look it up, what is surely a key passes."""
         try:
-            found = self._people.get_all(emails)
+            found = self._people.get_all(words)
         except UnavailableError as error:
-            reason = f"whose e-mail address {shown(emails[0])} is cannot be looked up ({error})"
-            reason = f"{reason}: {error.way_out('the user key')}"
+            if (doubtful := next((word for word in words if not is_surely_user_key(word)), None)) is None:
+                return {word: word for word in words}
+            what = (
+                f"whose e-mail address {shown(doubtful)} is" if "@" in doubtful else f"whose key {shown(doubtful)} is"
+            )
+            reason = f"{what} cannot be looked up ({error}): {error.way_out('the user key')}"
             raise RefusedError(Code.CANNOT_RESOLVE, reason, is_name=True) from None
-        missing = [email for email in emails if email not in found]
-        if missing:
-            raise RefusedError(Code.UNKNOWN_PERSON, f"nobody has the e-mail address {shown(missing[0])}", is_name=True)
-        return {email: found[email].value for email in emails}
+        if missing := next((word for word in words if word not in found), None):
+            raise RefusedError(Code.UNKNOWN_PERSON, _nobody(missing), is_name=True)
+        return {word: found[word].value for word in words}
 
     # --- asking the remote system ---------------------------------------------------------------------------------
 
@@ -142,14 +148,18 @@ class LaneCatalogue:
             RefusedError(Code.UNKNOWN_TYPE, f"the space has no item type {shown(type_key)}. {hint}") if hint else None
         )
 
-    def _fetch_people(self, emails: Sequence[str]) -> Mapping[str, str]:
+    def _fetch_people(self, words: Sequence[str]) -> Mapping[str, str]:
+        emails, keys = [word for word in words if "@" in word], [word for word in words if "@" not in word]
         key_of: dict[str, str] = {}
-        for start in range(0, len(emails), MAX_PEOPLE_PER_QUERY):
-            part = emails[start : start + MAX_PEOPLE_PER_QUERY]
-            # "No such user" may mean one of those that are asked for; what is wrong with the lane shows elsewhere.
+        # "No such user" may mean one of those that are asked for; what is wrong with the lane shows elsewhere.
+        for part in _parts(emails):
             people = self._asker.ask(partial(self._remote.people, part), may_stop=False)
             key_of |= {person.email.casefold(): person.user_key for person in people}
-        return {email: key_of[email.casefold()] for email in emails if email.casefold() in key_of}
+        found = {email: key_of[email.casefold()] for email in emails if email.casefold() in key_of}
+        for part in _parts(keys):
+            people = self._asker.ask(partial(self._remote.people_of_keys, part), may_stop=False)
+            found |= {person.user_key: person.user_key for person in people if person.user_key in part}
+        return found
 
     def _fetch_spaces(self, names: Sequence[str]) -> Mapping[str, str]:
         projects = self._asker.ask(partial(self._remote.projects_detail, (), list(names)))
@@ -177,6 +187,22 @@ def _told(known: Known[Fields] | None) -> Known[Fields]:
     if known is None:
         raise UnavailableError(NOTHING_TOLD)
     return known
+
+
+def _parts(words: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(words), MAX_PEOPLE_PER_QUERY):
+        yield words[start : start + MAX_PEOPLE_PER_QUERY]
+
+
+def _nobody(word: str) -> str:
+    if "@" in word:
+        return f"nobody has the e-mail address {shown(word)}"
+    rounded = (
+        " It ends as a number that a spreadsheet has rounded: format the column as text."
+        if may_be_rounded(word)
+        else ""
+    )
+    return f"nobody has the user key {shown(word)}; give the user key or the e-mail address.{rounded}"
 
 
 def _type_name(project_key: str, type_key: str) -> str:

@@ -6,8 +6,10 @@ from enum import StrEnum
 from functools import cached_property
 
 from worker.remote.models import Field
+from worker.writing.characters import one_line
 
 RETRY = "feishu-batch retry --reason cannot_resolve"
+AS_TEXT = "a spreadsheet may have made it of something else: format the column as text, and enter it again"
 LONGEST_SHOWN = 60  # characters of what a producer or the remote system wrote
 
 
@@ -108,8 +110,8 @@ class Catalogue:
 
 
 def folded(word: str) -> str:
-    """Without case and with single spaces: how people compare names."""
-    return " ".join(word.split()).casefold()
+    """Without case, with single blanks, and without what nobody sees: how people compare names."""
+    return one_line(word).casefold()
 
 
 def shown(value: object) -> str:

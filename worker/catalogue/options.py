@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from worker.catalogue.models import Code, RefusedError, folded, shown
+from feishu_batch.written import Kind, Written
+from worker.catalogue.models import AS_TEXT, Code, RefusedError, folded, shown
 from worker.catalogue.naming import listed, named, nearest
 from worker.remote.models import Field, Option
 
-_STEP = re.compile(r"\s*[/>]\s*")  # between the levels of a tree, as people write a path
+_STEP = re.compile(r"\s*[/>／＞]\s*")  # between the levels of a tree, as people write a path
+_QUOTES = ('""', "“”")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Options:
         """For select and radio, and each member of multi_select. The same object if it has the API's shape already."""
         if isinstance(given, Mapping) and isinstance(given.get("value"), str):
             self._judge(given["value"], is_target=is_target)
+            self._refuse_contradiction(given, self.by_value.get(given["value"]))
             return given
         return {"value": self._meant(given, is_target=is_target).option.value}
 
@@ -91,6 +94,7 @@ class Options:
         step: Any = given
         while isinstance(step, Mapping) and isinstance(step.get("value"), str):
             self._judge(step["value"], is_target=is_target)
+            self._refuse_contradiction(step, self.by_value.get(step["value"]))
             step = step.get("children")
         if step not in (None, "", []):
             reason = (
@@ -112,6 +116,17 @@ class Options:
             reason = f"option {shown(node.label)} of {named(self.field)} is disabled; enabled are: {self._enabled()}"
             raise RefusedError(Code.DISABLED_OPTION, reason)
 
+    def _refuse_contradiction(self, given: Mapping[str, Any], node: Node | None) -> None:
+        """A label may be out of date, or in another language; but not that of another option."""
+        label = given.get("label")
+        if node is None or not isinstance(label, str) or node in (called := self.called(label)):
+            return
+        if other := next((one for one in called if folded(one.option.label) == folded(label)), None):
+            told = (
+                f"{shown(label)} is the label of {other.option.value}, and {node.option.value} is {shown(node.label)}"
+            )
+            raise RefusedError(Code.BAD_VALUE, f"{named(self.field)}: {told}: give one of the two")
+
     def _meant(self, given: Any, *, is_target: bool) -> Node:
         word = self._word(given)
         if not self.field.options:
@@ -119,23 +134,49 @@ class Options:
                 f"the options of {named(self.field)} are not known, so {shown(word)} cannot be looked up: give its id"
             )
             raise RefusedError(Code.CANNOT_RESOLVE, reason)
-        found = self.called(word) or self.called("/".join(_STEP.split(word)))
+        found = self._found(word)
         # A disabled namesake of an option that is in use confuses nobody.
         meant = [node for node in found if not node.is_disabled] or found
         if not meant:
             raise self._unknown(word, is_name=True)
         if len(meant) > 1:
-            candidates = listed(f"{shown(node.label)} ({node.option.value})" for node in meant)
-            told = f"{len(meant)} options of {named(self.field)} are called {shown(word)}"
-            raise RefusedError(Code.AMBIGUOUS, f"{told}: {candidates}; use the id", is_name=True)
+            raise self._ambiguous(meant, f"options of {named(self.field)} are called {shown(word)}")
+        if _is_number(given):
+            self._refuse_twins(word, meant[0])
+        if isinstance(given, Mapping) and isinstance(given.get("option_id"), str):
+            self._refuse_contradiction(given, meant[0])
         if is_target:
             self._refuse_disabled(meant[0])
         return meant[0]
 
+    def _found(self, word: str) -> list[Node]:
+        """By the word as it stands first; a label may have quotes or a slash itself."""
+        bare = word.strip()
+        bare = bare[1:-1] if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES else bare
+        return self.called(word) or self.called(bare) or self.called("/".join(_STEP.split(bare)))
+
+    def _refuse_twins(self, word: str, meant: Node) -> None:
+        """Of a number nobody can say how it was written: 1.10 became 1.1."""
+        twins = [node for node in self.nodes if node is not meant and _is_same(node.option.label, word)]
+        if twins:
+            raise self._ambiguous([meant, *twins], f"options of {named(self.field)} are the number {word}")
+
+    def _ambiguous(self, nodes: Sequence[Node], what: str) -> RefusedError:
+        candidates = listed(f"{shown(node.label)} ({node.option.value})" for node in nodes)
+        return RefusedError(
+            Code.AMBIGUOUS, f"{len(nodes)} {what}: {candidates}; use the id, or the label as a text", is_name=True
+        )
+
     def _word(self, given: Any) -> str:
-        if isinstance(given, Mapping):
-            given = next((given[key] for key in ("label", "option_id") if isinstance(given.get(key), str)), None)
-        if isinstance(given, bool):  # a cell of a file that says true
+        written = Written.of(given)
+        if written is not None and written.kind in (Kind.DATE, Kind.TIME):
+            told = f"{named(self.field)} takes an option, not the {written.kind} {shown(written.as_seen)}"
+            raise RefusedError(Code.BAD_VALUE, f"{told}: {AS_TEXT}")
+        if written is not None:
+            given = written.as_seen
+        elif isinstance(given, Mapping):
+            given = next((given[key] for key in ("option_id", "label") if isinstance(given.get(key), str)), None)
+        if isinstance(given, bool):
             given = str(given).lower()
         if isinstance(given, str | int | float) and str(given).strip():
             return str(given)
@@ -155,6 +196,20 @@ class Options:
 
     def _enabled(self) -> str:
         return listed(shown(node.label) for node in self.nodes if not node.is_disabled) or "none"
+
+
+def _is_number(given: Any) -> bool:
+    written = Written.of(given)
+    if written is not None:
+        return written.kind is Kind.NUMBER and written.shown is None
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+def _is_same(label: str, number: str) -> bool:
+    try:
+        return label.strip() != number and float(label) == float(number)
+    except ValueError:
+        return False
 
 
 def _nodes(options: tuple[Option, ...], above: tuple[Option, ...]) -> Iterator[Node]:

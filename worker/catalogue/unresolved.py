@@ -9,6 +9,7 @@ from typing import Any
 
 from feishu_batch.intents import UpdateIntent, UpdateMode
 from worker.catalogue.types import TEXT_TYPES
+from worker.writing.people import may_be_rounded
 
 # Keys of every item type, with their types. Any other field has a key like field_a1b2c3; a word may be a name or an alias.
 SYSTEM_FIELDS: Mapping[str, str] = {
@@ -35,6 +36,11 @@ def is_own_key(field: str) -> bool:
     return _FIELD_KEY.fullmatch(field) is not None
 
 
+def is_surely_user_key(word: str) -> bool:
+    """Not one that a spreadsheet may have rounded: it would be somebody else's, or nobody's."""
+    return _USER_KEY.fullmatch(word) is not None and not may_be_rounded(word)
+
+
 def perhaps_name(intent: UpdateIntent) -> str | None:
     """The first part of its values that is a name, or may be one where nothing tells it from a text."""
     field_type = SYSTEM_FIELDS.get(intent.field_key)
@@ -55,7 +61,7 @@ def _is_address(text: str) -> bool:
 
 
 def _is_no_user_key(text: str) -> bool:
-    return not _USER_KEY.fullmatch(text.strip())
+    return not is_surely_user_key(text.strip())
 
 
 def _is_any(_text: str) -> bool:

@@ -1,59 +1,34 @@
-"""A value as a person writes it, in the shape that the API takes for the field's type.
+"""What was written, in the shape that the API takes for the field's type: one place for files, commands, programs and schedules.
 
-What has the API's shape already is passed on untouched; what can only mean one thing is converted; what certainly cannot work is
-refused. Shapes of types that the official page does not describe are not judged.
+What a program gave in the API's shape is passed on untouched; what can only mean one thing is converted; what certainly cannot
+work, or may mean two things, is refused. Shapes of types that the official page does not describe are not judged.
 """
 
 import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
-from typing import Any, NoReturn
+from decimal import Decimal
+from typing import Any
 
 from feishu_batch.values import INT64_MAX
-from worker.catalogue.models import Code, RefusedError, shown
+from feishu_batch.written import Kind, Written, holds_written
+from worker.catalogue import moments, persons
+from worker.catalogue.alone import UnclearError, read_alone
+from worker.catalogue.models import AS_TEXT, Code, RefusedError
 from worker.catalogue.naming import named
-from worker.catalogue.options import Options
-from worker.remote.models import Field
-
-# The user key of each of these e-mail addresses. Raises `UnavailableError`, and `RefusedError` for one that nobody has.
-People = Callable[[list[str]], Mapping[str, str]]
+from worker.catalogue.taking import Taking, structured, with_json
+from worker.writing.characters import plain
+from worker.writing.ids import IdError, ids_in, one_id
+from worker.writing.numbers import NumberError, exact, is_same_number, number_in
 
 _LIST = re.compile(r"[,;，；、\n]")
-_INTEGER = re.compile(r"[0-9]{1,19}")
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_ADDRESSES = re.compile(r"[\s,;，；、]+(?=https?://)|[\n;；、]+")
+_MOST_DIGITS = 15  # of a number that is what somebody typed into a spreadsheet, and not what it computed
 _TRUTH = {
     **dict.fromkeys(("true", "yes", "是", "1"), True),
     **dict.fromkeys(("false", "no", "否", "0"), False),
 }
-_WRITTEN_DATE = re.compile(
-    r"(?P<year>[0-9]{4})\s?(?:[/.-]|年)\s?(?P<month>[0-9]{1,2})\s?(?:[/.-]|月)\s?(?P<day>[0-9]{1,2})\s?日?"
-    r"(?:[ T]\s*(?P<hour>[0-9]{1,2}):(?P<rest>[0-9]{2}(?::[0-9]{2})?))?"
-)
-_SECONDS = range(946_684_800, 4_102_444_800)  # of the years 2000 to 2099
-_DAYS, _DAY = range(19000101, 21000000), r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
-_EDGES = ("start_time", "end_time")
-
-
-@dataclass(frozen=True, slots=True)
-class Taking:
-    """One field, and what its values are understood by. `is_target`: whether it is the value that items get."""
-
-    field: Field
-    options: Options
-    people: People
-    zone: tzinfo
-    is_target: bool = True
-
-    def refuse(self, wanted: str, given: Any) -> NoReturn:
-        got = (
-            f", not {shown(_as_written(given))}" if isinstance(given, str | int | float) else f", not a {_kind(given)}"
-        )
-        raise RefusedError(
-            Code.BAD_VALUE, f"{named(self.field)} is of type {self.field.type_key}, which takes {wanted}{got}"
-        )
 
 
 def is_empty(value: Any) -> bool:
@@ -63,124 +38,147 @@ def is_empty(value: Any) -> bool:
 
 def taken(taking: Taking, given: Any) -> Any:
     """Raises `RefusedError`, and `UnavailableError` where people have to be looked up."""
+    if is_empty(given):
+        return given
     take = _BY_TYPE.get(taking.field.type_key)
-    return given if take is None or is_empty(given) else take(taking, given)
+    return take(taking, given) if take else _undescribed(taking, given)
+
+
+def _undescribed(taking: Taking, given: Any) -> Any:
+    if not holds_written(given):
+        return given
+    try:
+        return read_alone(given)
+    except UnclearError as error:
+        told = f"what {named(taking.field)} of type {taking.field.type_key} takes is not known, and {error}"
+        raise RefusedError(Code.BAD_VALUE, f"{told}: give it as JSON, in a JSON Lines file or from a program") from None
+
+
+# --- texts ------------------------------------------------------------------------------------------------------------
 
 
 def _text(taking: Taking, given: Any) -> Any:
+    written = Written.of(given)
+    if written is not None:
+        return _WRITTEN_TEXT.get(written.kind, _no_text)(taking, written)
     if isinstance(given, str):
         return given
     if isinstance(given, int) and not isinstance(given, bool):
-        return str(given)  # a cell of a file that holds digits only
-    return taking.refuse("a text (put it in quotes)", given)
+        return str(given)
+    return taking.refuse("a text", given, "a program gives it in quotes")
+
+
+def _letter_by_letter(taking: Taking, written: Written) -> str:
+    """Quotes around a number were once how a file said that it is a text; they may also be meant."""
+    text = written.text.strip()
+    if text[:1] == '"' == text[-1:] and _is_json_literal(text[1:-1]):
+        reason = f"write {text[1:-1]}, which is kept as it stands; or with its quotes in a JSON Lines file"
+        taking.refuse("a text", written.to_json(), reason)
+    return written.text
+
+
+def _is_json_literal(text: str) -> bool:
+    try:
+        return not isinstance(json.loads(text), str)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _text_of_number(taking: Taking, written: Written) -> str:
+    digits = written.text.lstrip("-").replace(".", "").lstrip("0")
+    if written.shown is None and "." in written.text and len(digits) > _MOST_DIGITS:
+        taking.refuse("a text", written.to_json(), "it was computed, and has more digits than are shown: round it")
+    return written.as_seen
+
+
+def _no_text(taking: Taking, written: Written) -> str:
+    return taking.refuse("a text", written.to_json(), AS_TEXT)
+
+
+_WRITTEN_TEXT: Mapping[Kind, Callable[[Taking, Written], str]] = {
+    Kind.TEXT: _letter_by_letter,
+    Kind.NUMBER: _text_of_number,
+    Kind.BOOLEAN: lambda _taking, written: written.as_seen,
+}
 
 
 def _rich_text(taking: Taking, given: Any) -> Any:
-    return given if isinstance(given, dict | list) else _text(taking, given)
+    is_shape = isinstance(given, dict | list) and not holds_written(given)
+    return given if is_shape else _text(taking, given)
 
 
 def _urls(taking: Taking, given: Any) -> Any:
-    if isinstance(given, str):
-        return [given]
-    if isinstance(given, list) and all(isinstance(one, str) for one in given):
-        return given
+    value = with_json(given)
+    if isinstance(value, str):
+        value = [part for part in _ADDRESSES.split(value.strip()) if part]
+    if isinstance(value, list) and all(isinstance(one, str) and one for one in value):
+        if value is not given and (odd := next((one for one in value if len(one.split()) > 1), None)):
+            taking.refuse("a list of addresses", odd)
+        return value
     return taking.refuse("a list of addresses", given)
 
 
+# --- numbers and truth ------------------------------------------------------------------------------------------------
+
+
 def _number(taking: Taking, given: Any) -> Any:
-    if isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given):
-        return given
-    if isinstance(given, str) and _NUMBER.fullmatch(given.strip()):
-        text = given.strip()
-        number = float(text) if "." in text else int(text)
-        if abs(number) <= INT64_MAX:
-            return number
+    value = with_json(given)
+    written = Written.of(value)
+    try:
+        if isinstance(value, str):
+            return number_in(value)
+        if written is not None and written.kind is Kind.NUMBER:
+            return _stored(taking, written)
+    except NumberError as error:
+        taking.refuse("a number", given, str(error))
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return value
     return taking.refuse("a number", given)
 
 
+def _stored(taking: Taking, written: Written) -> int | float:
+    if written.shown is not None and not is_same_number(written.text, written.shown):
+        taking.refuse("a number", written.to_json(), f"the cell holds {written.text}: write the one that is meant")
+    return exact(Decimal(written.text))
+
+
 def _bool(taking: Taking, given: Any) -> Any:
-    if isinstance(given, bool):
-        return given
-    word = str(given).strip().lower() if isinstance(given, str | int) else ""
+    value = with_json(given)
+    if isinstance(value, bool):
+        return value
+    written = Written.of(value)
+    if written is not None and written.kind in (Kind.BOOLEAN, Kind.NUMBER):
+        value = written.as_seen
+    word = plain(str(value)).strip().lower() if isinstance(value, str | int) else ""
     if word in _TRUTH:
         return _TRUTH[word]
     return taking.refuse("true or false", given)
 
 
-def _date(taking: Taking, given: Any) -> Any:
-    if isinstance(given, int) and not isinstance(given, bool) and not _is_no_millisecond(given):
-        return given
-    if isinstance(given, str):
-        text = given.strip()
-        if re.fullmatch(r"-?[0-9]{11,15}", text):
-            return int(text)
-        if (moment := _moment(text, taking.zone)) is not None:
-            return moment
-    return taking.refuse("a date like 2030-01-31 or 2030-01-31T18:00:00+08:00, or unix milliseconds", given)
-
-
-def _is_no_millisecond(number: int) -> bool:
-    """Seconds, or a day like 20300131: as milliseconds both would be early in 1970, and stored without a word."""
-    return number in _SECONDS or (number in _DAYS and re.fullmatch(_DAY, str(number)) is not None)
-
-
-def _moment(text: str, zone: tzinfo) -> int | None:
-    """Unix milliseconds of an ISO date or time; one without an offset is meant in `zone`."""
-    try:
-        moment = datetime.fromisoformat(_iso(text))
-        aware = moment if moment.utcoffset() is not None else moment.replace(tzinfo=zone)
-        return round(aware.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _iso(text: str) -> str:
-    """What begins with the year says so without doubt; spreadsheets leave zeros out: ``2030/1/31 8:05``, ``2030年1月31日``."""
-    found = _WRITTEN_DATE.fullmatch(text)
-    if found is None:
-        return text
-    day = f"{found['year']}-{int(found['month']):02}-{int(found['day']):02}"
-    return f"{day}T{int(found['hour']):02}:{found['rest']}" if found["hour"] else day
-
-
-def _schedule(taking: Taking, given: Any) -> Any:
-    wanted = 'a time span like {"start_time": …, "end_time": …} or 2030-01-31/2030-02-28'
-    if isinstance(given, str):
-        ends = given.split("/") if given.count("/") == 1 else re.split(r"\s+(?:to|–|-|~|至)\s+|~", given)
-        if len(ends) != len(_EDGES):
-            taking.refuse(wanted, given)
-        given = dict(zip(_EDGES, ends, strict=True))
-    if not isinstance(given, Mapping) or not given.keys() & set(
-        _EDGES
-    ):  # other keys are answered with success, and not stored
-        taking.refuse(wanted, given)
-    edges = {edge: _date(taking, given[edge]) for edge in _EDGES if given.get(edge) is not None}
-    if len(edges) == len(_EDGES) and edges[_EDGES[1]] < edges[_EDGES[0]]:
-        taking.refuse("a time span that ends after its start", given)
-    return given if all(given[edge] is value for edge, value in edges.items()) else {**given, **edges}
+# --- options and work items -------------------------------------------------------------------------------------------
 
 
 def _option(taking: Taking, given: Any) -> Any:
-    return taking.options.flat(given, is_target=taking.is_target)
+    return taking.options.flat(structured(given), is_target=taking.is_target)
 
 
 def _tree(taking: Taking, given: Any) -> Any:
-    return taking.options.tree(given, is_target=taking.is_target)
+    return taking.options.tree(structured(given), is_target=taking.is_target)
 
 
-def _each(one: Callable[[Taking, Any], Any]) -> Callable[[Taking, Any], Any]:
-    """For fields with several values: a list, a text with commas between them, or a single one."""
+def _each_option(one: Callable[[Taking, Any], Any]) -> Callable[[Taking, Any], Any]:
+    """For fields with several options: a list, a text with commas between them, or a single one."""
 
     def each(taking: Taking, given: Any) -> Any:
-        if isinstance(given, list):
-            converted = [one(taking, member) for member in given]
-            return given if all(new is old for new, old in zip(converted, given, strict=True)) else converted
-        if not isinstance(given, str):
-            return [one(taking, given)]
+        value = structured(given)
+        if isinstance(value, list):
+            converted = [one(taking, member) for member in value]
+            same = value is given and all(new is old for new, old in zip(converted, value, strict=True))
+            return given if same else converted
         try:
-            return [one(taking, given)]  # a name may have a comma itself
+            return [one(taking, value)]  # a name may have a comma itself
         except RefusedError:
-            parts = [part.strip() for part in _LIST.split(given) if part.strip()]
+            parts = _parts(value)
             if len(parts) < 2:  # noqa: PLR2004 - there was nothing to be split
                 raise
             return [one(taking, part) for part in parts]
@@ -188,53 +186,46 @@ def _each(one: Callable[[Taking, Any], Any]) -> Callable[[Taking, Any], Any]:
     return each
 
 
-def _person(taking: Taking, given: Any) -> Any:
-    if isinstance(given, str) and _may_be_person(given):
-        return _people(taking, [given])[0]
-    if isinstance(given, int) and not isinstance(given, bool):
-        return str(given)  # a cell of a file that holds digits only
-    return taking.refuse("a user key or an e-mail address", given)
-
-
-def _persons(taking: Taking, given: Any) -> Any:
-    words = [part.strip() for part in _LIST.split(given) if part.strip()] if isinstance(given, str) else given
-    words = words if isinstance(words, list) else [words]
-    if not all(isinstance(word, str | int) and not isinstance(word, bool) for word in words):
-        taking.refuse("user keys or e-mail addresses", given)
-    if (name := next((word for word in words if isinstance(word, str) and not _may_be_person(word)), None)) is not None:
-        taking.refuse("user keys or e-mail addresses", name)
-    keys = _people(taking, [str(word) for word in words])
-    return given if keys == given else keys
-
-
-def _may_be_person(word: str) -> bool:
-    """Nobody can be looked up by name, and no user key has a space or a letter beyond ASCII."""
-    return "@" in word or (word.isascii() and len(word.split()) == 1)
-
-
-def _people(taking: Taking, words: list[str]) -> list[str]:
-    """User keys have no @; all addresses are asked for at once."""
-    addresses = [word.strip() for word in words if "@" in word]
-    if not addresses:
-        return words
-    keys = taking.people(addresses)
-    return [keys[word.strip()] if "@" in word else word for word in words]
+def _parts(value: Any) -> list[str]:
+    if not isinstance(value, str) or value.strip()[:1] in ("[", "("):
+        return []
+    return [part.strip() for part in _LIST.split(value) if part.strip()]
 
 
 def _item(taking: Taking, given: Any) -> Any:
-    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
-        return given
-    if isinstance(given, str) and _INTEGER.fullmatch(given.strip()) and 0 < int(given) <= INT64_MAX:
-        return int(given)
-    return taking.refuse("the id of a work item", given)
+    return _items_of(taking, given, "the id of a work item", is_one=True)[0]
 
 
-def _as_written(given: str | float) -> str:
-    return json.dumps(given) if isinstance(given, bool) else str(given)
+def _items(taking: Taking, given: Any) -> Any:
+    value = with_json(given)
+    if not isinstance(value, list):
+        return _items_of(taking, value, "ids of work items")
+    converted = [item for one in value for item in _items_of(taking, one, "ids of work items", is_one=True)]
+    return given if converted == given and value is given else converted
 
 
-def _kind(given: Any) -> str:
-    return {dict: "JSON object", list: "list", bool: "truth value"}.get(type(given), "value of that kind")
+def _items_of(taking: Taking, given: Any, wanted: str, *, is_one: bool = False) -> list[int]:
+    value = with_json(given)
+    written = Written.of(value)
+    if written is not None and written.kind is Kind.NUMBER:
+        value = _same_id(taking, written, wanted)
+    try:
+        if isinstance(value, str) and value.strip():
+            ids = [one_id(value)] if is_one else ids_in(value).ids
+        else:
+            ids = [value] if isinstance(value, int) and not isinstance(value, bool) else []
+    except IdError as error:
+        taking.refuse(wanted, given, str(error))
+    if not ids or not all(0 < one <= INT64_MAX for one in ids):
+        taking.refuse(wanted, given)
+    return ids
+
+
+def _same_id(taking: Taking, written: Written, wanted: str) -> str:
+    """A number of a workbook, if the sheet shows the same, with digit groups at most."""
+    if written.shown is not None and re.sub(r"[,\s'’]", "", written.shown).removeprefix("#") != written.text:
+        taking.refuse(wanted, written.to_json(), f"the cell holds {written.text}: write the one that is meant")
+    return written.text
 
 
 _BY_TYPE: Mapping[str, Callable[[Taking, Any], Any]] = {
@@ -243,16 +234,16 @@ _BY_TYPE: Mapping[str, Callable[[Taking, Any], Any]] = {
     "link_cloud_doc": _urls,
     "number": _number,
     "bool": _bool,
-    "date": _date,
-    "precise_date": _date,
-    "schedule": _schedule,
+    "date": moments.date,
+    "precise_date": moments.precise_date,
+    "schedule": moments.schedule,
     "select": _option,
     "radio": _option,
-    "multi_select": _each(_option),
+    "multi_select": _each_option(_option),
     "tree_select": _tree,
-    "tree_multi_select": _each(_tree),
-    "user": _person,
-    "multi_user": _persons,
+    "tree_multi_select": _each_option(_tree),
+    "user": persons.person,
+    "multi_user": persons.persons,
     "work_item_related_select": _item,
-    "work_item_related_multi_select": _each(_item),
+    "work_item_related_multi_select": _items,
 }

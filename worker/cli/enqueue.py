@@ -1,6 +1,8 @@
 """`feishu-batch enqueue`: one intent."""
 
+import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -12,10 +14,12 @@ from worker.cli.holdups import lanes_of, wait_aloud, warn_of_pause
 from worker.cli.known_before import looking_back, print_since_then, when
 from worker.cli.output import console, some, table
 from worker.cli.session import Session, open_session
-from worker.importing.cells import CellError, field_value, item_ids
+from worker.importing.cells import CellError, field_value, item_ids, refuse_other_place
 from worker.importing.row import problems_of
 from worker.importing.rows import parse_object
 from worker.operating.since_then import Known, SinceThen
+from worker.writing.characters import one_line
+from worker.writing.ids import Ids
 
 LONG_WAIT = 600.0
 SHOWN = 20
@@ -147,15 +151,29 @@ def _from_options(options: dict[str, Any]) -> UpdateIntent:
     ids = list(content.pop("item", ()))
     _refuse_missing(content, has_items=bool(ids or listed))
     try:
-        content["work_item_ids"] = ids + (item_ids(listed) if listed else [])
-        content["after_field_value"] = field_value(content.pop("after"))
-        if "before" in content:
-            content["before_field_value"] = field_value(content.pop("before"))
+        found = item_ids(listed) if listed else Ids()
+        content["work_item_ids"] = ids + found.ids
+        refuse_other_place(found, content)
+        content["field_key"] = one_line(content["field_key"])
+        for option, name in (("after", "after_field_value"), ("before", "before_field_value")):
+            if option in content:
+                content[name] = _value(f"--{option}", content.pop(option))
         return parse_intent(content)
     except CellError as error:
-        raise WrongUseError(f"--items: {error}") from None
+        raise WrongUseError(str(error).replace("work_item_ids", "--items", 1)) from None
     except IntentError as error:
         raise WrongUseError("; ".join(_as_options(problems_of(error, content)))) from None
+
+
+def _value(option: str, given: str) -> Any:
+    """A null and a text in JSON's quotes are meant so: nobody writes either into a shell by accident."""
+    word = given.strip()
+    if word == "null":
+        return None
+    if word[:1] == '"':
+        with suppress(ValueError):
+            return json.loads(word)
+    return field_value(option, given)
 
 
 def _refuse_missing(content: dict[str, Any], *, has_items: bool) -> None:

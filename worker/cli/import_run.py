@@ -21,9 +21,8 @@ from worker.cli.session import Session
 from worker.importing.journal import Journal
 from worker.importing.outcomes import Outcome, as_rows, not_enqueued, outcomes
 from worker.importing.put import Check, Put, put_rows, sorted_out
-from worker.importing.report_file import write_report
+from worker.importing.report_file import report_at
 from worker.importing.source import Source
-from worker.operating.meanings import Meanings
 from worker.operating.since_then import Known
 from worker.operating.watching import Watch
 
@@ -50,7 +49,7 @@ def run_import(
     """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early. No `out`: no word."""
     report = ImportReport(source.name, source.import_id, noticed=source.noticed)
     pace = Pace.begin(session)
-    began_at = next(iter(session.lanes.values())).wall()
+    began_at = next(iter(session.lanes.values())).now()
     with Journal() as journal, _interruption(report):
         with session.client() as client, looking_back(session) as back:
             rows = source.rows()
@@ -71,7 +70,7 @@ def run_import(
             if out and not (stop and stop.is_set()):
                 print_closing(out, report)
         if asked.report:
-            _write(asked.report, outcomes(journal, session.reading, session.settings.user_key), session)
+            _write(asked.report, outcomes(journal, session.reading, session.settings.user_key))
     return report
 
 
@@ -100,7 +99,7 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
         if not seen.rejected_count:
             return
         if report:
-            _write(report, not_enqueued(journal), session)
+            _write(report, not_enqueued(journal))
     wrong = seen.rejected_count
     head = f"{source.name}: {wrong} of {some(seen.rows, 'row')} {'is' if wrong == 1 else 'are'} wrong; nothing was enqueued:"
     groups = seen.why_rejected.groups()
@@ -114,9 +113,10 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
     raise WrongUseError("\n".join([head, *lines]))
 
 
-def _write(path: Path, found: Iterable[Outcome], session: Session) -> None:
-    known = Meanings(session.redis, {name: lane.key for name, lane in session.lanes.items()})
-    write_report(path, as_rows(found, known.field_name))
+def _write(path: Path, found: Iterable[Outcome]) -> None:
+    with report_at(path) as write:
+        for row in as_rows(found):
+            write(row)
 
 
 def _digests(session: Session, ids: Iterable[str]) -> list[str | None]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from feishu_batch.written import untagged
 from worker.ledger.trouble import Trouble
 
 # A file or a pipe has no width of its own; folding lines at rich's 80 columns would only hinder grep.
@@ -54,8 +55,8 @@ def some(count: int, noun: str, plural: str = "") -> str:
 
 
 def as_json(value: object, most: int = 60) -> str:
-    """A field's value as it stands in a file, cut to so many characters."""
-    text = json.dumps(value, ensure_ascii=False)
+    """A field's value as its producer wrote it, cut to so many characters."""
+    text = json.dumps(untagged(value), ensure_ascii=False)
     return text if len(text) <= most else text[:most] + "…"
 
 

@@ -1,10 +1,11 @@
 """`feishu-batch plan`: what a file would cost, before anything is written."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import click
@@ -14,6 +15,8 @@ from config.lanes import routing
 from config.settings import load_settings
 from feishu_batch import UpdateIntent
 from feishu_batch.intents import is_real_project_key
+from feishu_batch.written import untagged
+from worker.catalogue.alone import UnclearError, intent_read_alone
 from worker.cli import file_notes
 from worker.cli.catalogues import open_catalogues
 from worker.cli.errors import DONE, SOME_FAILED
@@ -145,14 +148,31 @@ def _take(put: Put, planner: Planner, found: FilePlan, source: Source) -> None:
 
 
 def _looks_like_json(value: object) -> bool:
-    return isinstance(value, str) and value.lstrip()[:1] in ("{", "[")
+    text = untagged(value)
+    return isinstance(text, str) and text.lstrip()[:1] in ("{", "[") and not _is_json(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _plan_rows(planner: Planner, rows: Sequence[Row], names: NameCheck | None) -> list[Rejected]:
-    rows, unfit = names.sorted_out(rows) if names else (rows, [])
+    rows, unfit = names.sorted_out(rows) if names else (list(map(_read_alone, rows)), [])
     lines: dict[str, int] = {row.intent.intent_id: row.line for row in rows}
     refused: list[tuple[UpdateIntent, str]] = planner.add(row.intent for row in rows)
     return [*unfit, *(Rejected(lines[intent.intent_id], reason) for intent, reason in refused)]
+
+
+def _read_alone(row: Row) -> Row:
+    """As it would be sent if nobody could look anything up, so that it agrees with what waits of it."""
+    try:
+        return replace(row, intent=intent_read_alone(row.intent))
+    except UnclearError:
+        return row
 
 
 def _look_at_backlog(session: Session, found: FilePlan) -> None:
@@ -265,11 +285,10 @@ def document(found: FilePlan) -> dict[str, Any]:
         "known": report.known,
         "before": since_then_json(report.before) if report.before else None,
         "repeated": report.repeated,
-        "left_out": report.left_out,
         **rejected_json(report),
         **file_notes.document(report.noticed, report.clears),
         "doubtful_count": found.doubtful_count,
-        "doubtful": [{"line": row.line, "value": row.intent.after_field_value} for row in found.doubtful],
+        "doubtful": [{"line": row.line, "value": untagged(row.intent.after_field_value)} for row in found.doubtful],
         **(found.names.document() if found.names else {}),
         "inbox": found.inbox,
         "lanes": [_lane_json(found, plan_) for plan_ in found.lanes],

@@ -8,6 +8,7 @@ from itertools import groupby
 import click
 from rich.console import Console
 
+from feishu_batch.written import untagged
 from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option
 from worker.cli.output import console, first_few, print_json, table
@@ -106,4 +107,4 @@ def _print_together(out: Console, items: Sequence[ItemView]) -> None:
 
 
 def _value(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(untagged(value), ensure_ascii=False)

@@ -1,11 +1,19 @@
-"""What a cell of a CSV file means. Pure functions; each raises `CellError` with a reason for the person who made the file."""
+"""What stands in the cells of a row, as an intent. Pure functions; each raises `CellError` with a reason for the person who made
+the file. A value stays as it was written: what it means is decided where the field's type is known (`worker.catalogue.values`).
+"""
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
 
-from feishu_batch.values import INT64_MAX
+from feishu_batch.intents import is_real_project_key
+from feishu_batch.written import Kind, Written
+from worker.writing.characters import one_line
+from worker.writing.failures import failure_in
+from worker.writing.ids import IdError, Ids, ids_in
 
 REQUIRED: Final = (
     "project_key",
@@ -26,8 +34,7 @@ OPTIONAL: Final = (
     "intent_id",
 )
 ALIASES: Final = {"work_item_id": "work_item_ids"}
-_SEPARATORS: Final = re.compile(r"[\s,;]+")
-_INTEGER: Final = re.compile(r"([0-9]{1,20})|([0-9]{1,15})\.0+")  # 1001.0: a program took the column for numbers
+VALUES: Final = ("before_field_value", "after_field_value")
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 _SHOWN: Final = 40
 
@@ -36,47 +43,94 @@ class CellError(ValueError):
     """The cell cannot be read; the text names the column."""
 
 
-def field_value(cell: str) -> Any:
-    """JSON where it is JSON (``5``, ``true``, ``{"value": "x"}``, ``"5"``), otherwise plain text; empty clears the field."""
-    if not cell.strip():
+@dataclass(frozen=True, slots=True)
+class Content:
+    """`intent`: the intent's JSON shape. `ranged`: how many of its items were written as ranges."""
+
+    intent: Mapping[str, Any]
+    ranged: int = 0
+
+
+def field_value(name: str, cell: str | Written | None) -> Any:
+    """The form in which what was written travels; an empty cell clears the field. `name`: of the column, or of the option."""
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
         return None
-    try:
-        value = json.loads(cell, parse_constant=_refuse_constant)
-        return (
-            cell.strip() if isinstance(value, int) and abs(value) > INT64_MAX else value
-        )  # digits, but no number here
-    except ValueError:
-        return cell
-    except RecursionError:
-        raise CellError("the value is nested too deeply") from None
+    written = Written(Kind.TEXT, cell) if isinstance(cell, str) else cell
+    if written.kind is Kind.ERROR:
+        raise CellError(f"{name}: the cell shows the error {written.text}")
+    if written.kind is Kind.TEXT and (failed := failure_in(written.text)):
+        raise CellError(f"{name}: {_shown(written.text)} is {failed}. {_CLEAR}{_IF_MEANT}")
+    return written.to_json()
 
 
-def item_ids(cell: str) -> list[int]:
-    """One id, or several with spaces, commas or semicolons between them; ``[1, 2]`` as well."""
-    words = [word for word in _SEPARATORS.split(cell.strip().removeprefix("[").removesuffix("]")) if word]
-    if not words:
+_CLEAR: Final = "To clear the field, give an empty value. "
+_IF_MEANT: Final = (
+    'If it is meant: a text as {"$text": "…"} in a JSON Lines file, an option as {"label": "…"} or {"value": its id}'
+)
+
+
+def refuse_failure(content: Mapping[str, Any]) -> None:
+    """In a JSON text a program may say that it means an error text, and a file that was a table before does not."""
+    for name in VALUES:
+        value = content.get(name)
+        if isinstance(value, str) and (failed := failure_in(value)):
+            raise CellError(f"{name}: {_shown(value)} is {failed}. To clear the field, give null. {_IF_MEANT}")
+
+
+_LONG_FRACTION: Final = re.compile(r"[0-9]{9}[0-9.]{8}")
+
+
+def refuse_lost_digits(text: str) -> None:
+    """A JSON text may have a number with more digits than a float keeps."""
+    if _LONG_FRACTION.search(text):
+        json.loads(text, parse_float=_refuse_if_lost)
+
+
+def _refuse_if_lost(digits: str) -> float:
+    if Decimal(repr(float(digits))) != Decimal(digits):
+        raise CellError(f"the number {_shown(digits)} has more digits than JSON keeps; give it as a text")
+    return float(digits)
+
+
+def item_ids(cell: str) -> Ids:
+    """One id or several, as `worker.writing.ids` reads them."""
+    if not cell.strip():
         raise CellError("work_item_ids: the cell is empty")
-    return [_item_id(word) for word in words]
+    try:
+        found = ids_in(cell)
+    except IdError as error:
+        raise CellError(f"work_item_ids: {error}") from None
+    if not found.ids:
+        raise CellError("work_item_ids: the cell is empty")
+    return found
 
 
-def intent_of(row: Mapping[str, str]) -> dict[str, Any]:
-    """The intent's JSON shape from a row's cells by column name. Empty cells are absent, except that of the target value."""
-    intent: dict[str, Any] = {
-        "work_item_ids": item_ids(row["work_item_ids"]),
-        "after_field_value": field_value(row["after_field_value"]),
-    }
-    for name, cell in row.items():
-        if name not in intent and cell.strip():
-            intent[name] = _READERS.get(name, str.strip)(cell)
-    return intent
+def intent_of(row: Mapping[str, str]) -> Content:
+    """From a row's cells by column name. Empty cells are absent, except that of the target value."""
+    ids = item_ids(row["work_item_ids"])
+    intent: dict[str, Any] = {"work_item_ids": ids.ids, **texts_of(row)}
+    for name in VALUES:
+        if name in row and ((value := field_value(name, row[name])) is not None or name == "after_field_value"):
+            intent[name] = value
+    refuse_other_place(ids, intent)
+    return Content(intent, ids.ranged)
 
 
-def _item_id(word: str) -> int:
-    found = _INTEGER.fullmatch(word)
-    if not found:
-        hint = " (a spreadsheet has rounded it: format the column as text)" if re.search(r"\d[.eE]", word) else ""
-        raise CellError(f"work_item_ids: {_shown(word)} is not a work item id{hint}")
-    return int(found[1] or found[2])
+def texts_of(row: Mapping[str, str]) -> dict[str, Any]:
+    """Of the columns whose cells are texts, or have rules for them."""
+    names = (name for name in row if name not in (*VALUES, "work_item_ids") and row[name].strip())
+    return {name: _READERS.get(name, str.strip)(row[name]) for name in names}
+
+
+def refuse_other_place(ids: Ids, intent: Mapping[str, Any]) -> None:
+    """A link names its space and type, perhaps by other names than the row does; what looks alike and differs contradicts it."""
+    for space, type_key in ids.places:
+        for name, told, given in (
+            ("project_key", space, str(intent.get("project_key", ""))),
+            ("work_item_type_key", type_key, str(intent.get("work_item_type_key", ""))),
+        ):
+            if given and is_real_project_key(told) == is_real_project_key(given) and told != given:
+                raise CellError(f"work_item_ids: the link is about {told}, and {name} is {given}")
 
 
 def _mode(cell: str) -> str:
@@ -101,13 +155,11 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "update_mode": _mode,
     "priority": _priority,
     "keep_every_change": _truth,
-    "before_field_value": field_value,
+    "project_key": one_line,
+    "work_item_type_key": one_line,
+    "field_key": one_line,
 }
 
 
 def _shown(word: str) -> str:
     return repr(word if len(word) <= _SHOWN else word[:_SHOWN] + "…")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

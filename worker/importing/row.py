@@ -7,7 +7,8 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from feishu_batch import IntentError, UpdateIntent, parse_intent
-from worker.importing.report_columns import STATE, own_part
+from feishu_batch.written import untagged
+from worker.importing.cells import Content
 
 _ID_BYTES: Final = 16
 _SHOWN: Final = 60  # characters of a value in a message
@@ -18,34 +19,29 @@ class Row:
     line: int
     intent: UpdateIntent
     names_itself: bool = False  # the file gives the intent's id; otherwise it is derived (row_ids.py)
+    ranged: int = 0  # how many of the items were written as ranges
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """`written`: its cells by column, as far as they could be told apart. `is_left_out`: a row of a report that needs no import."""
-
     line: int
     reason: str
-    written: Mapping[str, Any] | None = None
-    is_left_out: bool = False
 
 
 def hashed(name: str) -> str:
     return "import-" + blake2b(name.encode(), digest_size=_ID_BYTES).hexdigest()
 
 
-def row_of(line: int, content: Mapping[str, Any], import_id: str) -> Row | Rejected:
+def row_of(line: int, given: Content | Mapping[str, Any], import_id: str) -> Row | Rejected:
     """From an intent's JSON shape. The same import and content is the same intent, in whatever line it stands."""
-    own = own_part(content)
-    if own is None:
-        return Rejected(line, f"{STATE} {content[STATE]}", is_left_out=True)
+    content, ranged = (given.intent, given.ranged) if isinstance(given, Content) else (given, 0)
     try:
-        intent = parse_intent(own)
+        intent = parse_intent(content)
     except IntentError as error:
-        return Rejected(line, "; ".join(problems_of(error, own)), dict(own))
-    if "intent_id" in own:
-        return Row(line, intent, names_itself=True)
-    return Row(line, intent.model_copy(update={"intent_id": hashed(f"{import_id}\0{intent.digest()}")}))
+        return Rejected(line, "; ".join(problems_of(error, content)))
+    if "intent_id" in content:
+        return Row(line, intent, names_itself=True, ranged=ranged)
+    return Row(line, intent.model_copy(update={"intent_id": hashed(f"{import_id}\0{intent.digest()}")}), ranged=ranged)
 
 
 def problems_of(error: IntentError, content: Any) -> list[str]:
@@ -62,6 +58,7 @@ def _with_value(problem: str, content: Any) -> str:
             value = value[int(step) if isinstance(value, list) else step]
         except (KeyError, IndexError, TypeError, ValueError):
             return problem
+    value = untagged(value)
     if isinstance(value, dict | list):
         return problem
     told = json.dumps(value, ensure_ascii=False, default=str)

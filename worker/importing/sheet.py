@@ -1,17 +1,13 @@
 """The rows of an XLSX workbook's sheet, one by one. Its table of texts is in memory, its rows are not."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from feishu_batch.written import Kind, Written
+from feishu_batch.written import Written
 from worker.importing.cells import CellError
 from worker.importing.columns import ImportFileError, columns_of
 from worker.importing.layout import Layout, Merges, accept, layout_of
-from worker.importing.report_columns import VALUES
 from worker.importing.row import Rejected, Row, row_of
 from worker.importing.sheet_cells import written_of
 from worker.importing.sheet_xml import RawRow, SheetReader, letter_of
@@ -106,30 +102,20 @@ class _Reading:
     def _row(self, raw: RawRow) -> Row | Rejected | None:
         line = raw.number
         if raw.is_hidden and self.table.hidden is Hidden.REJECT:
-            return Rejected(line, _HIDDEN, self._as_seen(raw))
+            return Rejected(line, _HIDDEN)
         try:
             took = self.merges.fill(raw, self.header)
             cells = self._cells(raw)
             if cells["after_field_value"] is None and is_skipped(line, self.table.empty, self.noticed):
                 return None
-            made = row_of(line, typed_intent_of(_as_python(cells), self.table.zone), self.import_id)
+            made = row_of(line, typed_intent_of(cells, self.table.zone), self.import_id)
         except CellError as error:
-            return Rejected(line, str(error), self._as_seen(raw))
+            return Rejected(line, str(error))
         if took:
             self.noticed.merged.add(line)
         if raw.is_hidden:
             self.noticed.hidden_read.add(line)
         return made
-
-    def _as_seen(self, raw: RawRow) -> dict[str, Any]:
-        """For the report of a row that is rejected; a cell that cannot be read is left out."""
-        found: dict[str, Any] = {}
-        for at, name in enumerate(self.columns):
-            with suppress(CellError):
-                if cell := written_of(raw.cells.get(at), self.book, self.table.zone):
-                    is_value = name in VALUES and cell.kind is not Kind.ERROR
-                    found[name] = cell.to_json() if is_value else cell.as_seen
-        return found
 
     def _cells(self, raw: RawRow) -> dict[str, Written | None]:
         found = {}
@@ -142,26 +128,3 @@ class _Reading:
             if at >= len(self.columns) and not cell.is_blank:
                 raise CellError(f"has a value in column {letter_of(at)}, which has no name in the header")
         return found
-
-
-def _as_python(cells: dict[str, Written | None]) -> dict[str, Any]:
-    return {name: _value(name, cell) for name, cell in cells.items()}
-
-
-def _value(name: str, cell: Written | None) -> Any:
-    if cell is None:
-        return None
-    match cell.kind:
-        case Kind.ERROR:
-            raise CellError(f"{name}: the cell shows the error {cell.text}")
-        case Kind.TIME:
-            raise CellError(f"{name}: {cell.text} is no value of a field; write it as text")
-        case Kind.NUMBER:
-            number = Decimal(cell.text)
-            return int(number) if number == int(number) else float(number)
-        case Kind.BOOLEAN:
-            return cell.text == "TRUE"
-        case Kind.DATE:
-            moment = datetime.fromisoformat(cell.text)
-            return moment if moment.tzinfo is None else moment.replace(tzinfo=None)
-    return cell.text

@@ -1,10 +1,15 @@
-"""What a cell of a spreadsheet means: unlike text, it has a type. Pure functions; each raises `CellError`."""
+"""What stands in the cells of a workbook's row, as an intent: a number, a date and a truth value stay what they are. Pure functions;
+each raises `CellError`.
+"""
 
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 from typing import Any, Final
 
-from worker.importing.cells import CellError, field_value, intent_of, item_ids
+from feishu_batch.written import Kind, Written
+from worker.importing.cells import VALUES, CellError, Content, field_value, item_ids, refuse_other_place, texts_of
+from worker.writing.ids import Ids
 
 CHINA: Final = timezone(timedelta(hours=8))  # where Feishu Project counts its days; there is no summer time
 # Spreadsheets keep 15 digits of a number; the ids of users have 19.
@@ -12,84 +17,63 @@ _EXACT: Final = 10**15
 _ROUNDED: Final = "the number has more digits than a spreadsheet keeps: format the column as text and enter it again"
 
 
-def typed_intent_of(row: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
-    """The intent's JSON shape from a row's cells by column name; empty cells are None."""
-    texts = {name: _text(name, cell, zone) for name, cell in row.items() if name not in _TYPED}
-    # The typed ones below take the place of these; the text rules only see that they are there.
-    intent = intent_of({**texts, "work_item_ids": "1", "after_field_value": ""})
-    intent["work_item_ids"] = _ids(row["work_item_ids"])
-    for name in ("after_field_value", "before_field_value"):
-        if name in row:
-            intent[name] = value_of(name, row[name], zone)
-    if intent.get("before_field_value") is None:
-        intent.pop("before_field_value", None)
-    return intent
+def typed_intent_of(row: Mapping[str, Written | None], zone: tzinfo) -> Content:
+    """From a row's cells by column name: each a `Written`, or None if it is empty. A date without an offset is meant in `zone`."""
+    cells = {name: _checked(name, cell, zone) for name, cell in row.items()}
+    texts = {name: _text(name, cell) for name, cell in cells.items() if name not in (*VALUES, "work_item_ids")}
+    ids = _ids(cells["work_item_ids"])
+    intent: dict[str, Any] = {"work_item_ids": ids.ids, **texts_of(texts)}
+    for name in VALUES:
+        if name in cells and ((value := field_value(name, cells[name])) is not None or name == "after_field_value"):
+            intent[name] = value
+    refuse_other_place(ids, intent)
+    return Content(intent, ids.ranged)
 
 
-_TYPED: Final = frozenset({"work_item_ids", "after_field_value", "before_field_value"})
-
-
-def value_of(name: str, cell: Any, zone: tzinfo) -> Any:
-    """Numbers, booleans and dates are what they are, dates as the remote system wants them: milliseconds since 1970.
-
-    A text that is a JSON object, list, quoted text or null is taken as JSON; other text, also of digits, stays text.
-    """
-    if isinstance(cell, str):
-        value = field_value(cell)
-        return cell if isinstance(value, bool | int | float) else value
-    return _convert(name, cell, zone)
-
-
-def _convert(name: str, cell: Any, zone: tzinfo) -> Any:
-    for kind, convert in _CONVERSIONS:
-        if isinstance(cell, kind):
-            return convert(name, cell, zone)
-    raise CellError(f"{name}: {cell} is no value of a field; write it as text")
-
-
-def _number(name: str, number: float, _zone: tzinfo) -> float:
-    if abs(number) >= _EXACT:
+def _checked(name: str, cell: Written | None, zone: tzinfo) -> Written | None:
+    if cell is None or (cell.kind is Kind.TEXT and not cell.text.strip()):
+        return None
+    if cell.kind is Kind.ERROR:
+        raise CellError(f"{name}: the cell shows the error {cell.text}")
+    if cell.kind is Kind.NUMBER and abs(Decimal(cell.text)) >= _EXACT:
         raise CellError(f"{name}: {_ROUNDED}")
-    return int(number) if number == int(number) else number
+    return _in_zone(cell, zone) if cell.kind is Kind.DATE else cell
 
 
-def _milliseconds(_name: str, moment: datetime, zone: tzinfo) -> int:
-    return round(moment.replace(tzinfo=zone).timestamp() * 1000)
+def _in_zone(cell: Written, zone: tzinfo) -> Written:
+    moment = datetime.fromisoformat(cell.text)
+    if moment.utcoffset() is not None:
+        return cell
+    return Written(Kind.DATE, moment.replace(tzinfo=zone).isoformat(), cell.as_seen)
 
 
-def _midnight(name: str, day: date, zone: tzinfo) -> int:
-    return _milliseconds(name, datetime.combine(day, time()), zone)
+def _ids(cell: Written | None) -> Ids:
+    if cell is None:
+        raise CellError("work_item_ids: the cell is empty")
+    if cell.kind is Kind.NUMBER and not cell.text.isdigit():
+        raise CellError(f"work_item_ids: {cell.as_seen} is not a work item id")
+    if cell.kind not in (Kind.NUMBER, Kind.TEXT):
+        raise CellError(f"work_item_ids: the {_CALLED[cell.kind]} {cell.as_seen} is no id; format the column as text")
+    if cell.kind is Kind.NUMBER and _without_groups(cell.as_seen) != cell.text:
+        raise CellError(
+            f"work_item_ids: the cell holds {cell.text} and shows {cell.shown}: write the one that is meant"
+        )
+    return item_ids(cell.text)
 
 
-# In this order: a bool is an int, and a datetime is a date.
-_CONVERSIONS: Final[tuple[tuple[Any, Callable[[str, Any, tzinfo], Any]], ...]] = (
-    (type(None), lambda *_: None),
-    (bool, lambda _name, cell, _zone: cell),
-    (int | float, _number),
-    (datetime, _milliseconds),
-    (date, _midnight),
-)
+_CALLED: Final = {Kind.DATE: "date", Kind.TIME: "time", Kind.BOOLEAN: "truth value"}
 
 
-def _ids(cell: Any) -> list[int]:
-    if isinstance(cell, str):
-        return item_ids(cell)
-    number = None if isinstance(cell, bool) else cell
-    if number is None:
-        raise CellError("work_item_ids: the cell is empty" if cell is None else f"work_item_ids: {cell} is no id")
-    if isinstance(number, int | float) and _number("work_item_ids", number, CHINA) == int(number):
-        return [int(number)]
-    raise CellError(f"work_item_ids: {cell} is not a work item id")
+def _without_groups(shown: str) -> str:
+    return "".join(one for one in shown if one not in ",'’" and not one.isspace()).removeprefix("#")
 
 
-def _text(name: str, cell: Any, zone: tzinfo) -> str:
+def _text(name: str, cell: Written | None) -> str:
     """For the columns that are texts or have rules for them."""
     if cell is None:
         return ""
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if isinstance(cell, datetime) and name == "expires_at":
-        return cell.replace(tzinfo=zone).isoformat()
-    if isinstance(cell, int | float):
-        return str(_number(name, cell, zone))
-    return str(cell)
+    if cell.kind is Kind.BOOLEAN:
+        return cell.text.lower()
+    if cell.kind is Kind.DATE and name == "expires_at":
+        return cell.text
+    return cell.text if cell.kind is Kind.NUMBER and name == "priority" else cell.as_seen

@@ -7,11 +7,9 @@ from typing import Any, cast
 
 from redis import Redis
 
-from worker.ledger.clock import CLOCK_FIELDS, read_clock
 from worker.ledger.front import HINT_MS
 from worker.ledger.recording import RECORD_CHUNK, NewIntent, record_calls
 from worker.ledger.records import (
-    Access,
     Advanced,
     Batch,
     BatchState,
@@ -167,7 +165,7 @@ class Lane:
 
     def hold(self, seconds: float) -> None:
         """No request is composed for so long, unless `release` comes before: for who marks a long list of intents."""
-        self._redis.set(self.key("hold"), _ms(seconds), px=_ms(seconds))
+        self._redis.set(self.key("hold"), "1", px=_ms(seconds))
 
     def release(self) -> None:
         pipe = self._redis.pipeline(transaction=True)
@@ -223,7 +221,7 @@ class Lane:
 
     def forgettable(self, list_name: str, older_than: float, limit: int) -> list[tuple[int, str | None]]:
         """(number, intent id) of ended intents in `list_name` (succeeded | failed) older than so many seconds."""
-        until = self.wall() - older_than
+        until = self.now() - older_than
         numbers = self._redis.zrange(
             self.key(f"ended:{list_name}"), "-inf", _ms(until), byscore=True, offset=0, num=limit
         )
@@ -275,28 +273,23 @@ class Lane:
         """Remember for a while that the remote refuses this space and type, so that no more requests are spent on it."""
         self._redis.set(self.key(f"refused:{space}"), outcome.detail(), px=_ms(seconds))
 
-    def space_refusal(self, space: str, seconds: float) -> Outcome | None:
-        """`seconds`: for how long it was to be remembered. Where more is left, the server's clock was set back."""
-        key = self.key(f"refused:{space}")
-        detail, left = self._redis.pipeline(transaction=False).get(key).pttl(key).execute()
-        return Outcome.from_detail(detail) if detail and left <= _ms(seconds) else None
+    def space_refusal(self, space: str) -> Outcome | None:
+        detail = self._redis.get(self.key(f"refused:{space}"))
+        return Outcome.from_detail(detail) if detail else None
 
-    def note_refused(self, place: str, enough: int, memory: float) -> Access:
-        """A place, `<project_key> <user_key>`, refused access. `memory`: seconds for which refusals count."""
-        refusals, others, here, elsewhere = self._run("note_access", place, "refused", enough, _ms(memory), 0)
-        return Access(int(refusals), bool(others), bool(here), str(elsewhere) or None)
+    def note_refused(self, place: str, enough: int, memory: float) -> int:
+        """A place (space and user) refused access: how often in a row, or -1 if the lane was accepted elsewhere meanwhile."""
+        return int(self._run("note_access", place, "refused", enough, _ms(memory)))
 
-    def note_accepted(self, place: str, memory: float, *, as_itself: bool = False) -> None:
-        """`memory`: seconds for which it counts that the lane's own user was accepted there (`as_itself`)."""
-        word = "accepted as itself" if as_itself else "accepted"
-        self._run("note_access", place, word, 0, 0, _ms(memory))
+    def note_accepted(self, place: str, memory: float) -> None:
+        self._run("note_access", place, "accepted", 0, _ms(memory))
 
     def want_hint(self, kind: str) -> bool:
-        return bool(self._scripts.get("want_hint")(keys=[self.key(f"hint:{kind}")], args=[HINT_MS]))
+        return bool(self._redis.set(self.key(f"hint:{kind}"), "1", nx=True, px=HINT_MS))
 
     def hold_hint(self, kind: str, seconds: float) -> None:
         """Whoever took the hint looks in so many seconds: until then no other is wanted."""
-        self._redis.set(self.key(f"hint:{kind}"), _ms(seconds), px=_ms(seconds))
+        self._redis.set(self.key(f"hint:{kind}"), "1", px=_ms(seconds))
 
     def clear_hint(self, kind: str) -> None:
         self._redis.delete(self.key(f"hint:{kind}"))
@@ -325,17 +318,9 @@ class Lane:
         return bool(self._redis.zcount(self.key("due"), "-inf", _ms(self.now() + 1.0)))
 
     def now(self) -> float:
-        """The ledger's clock, unix seconds: for what is due, lasts or has waited (lua/_clock.lua)."""
-        return self._clocks()[0]
-
-    def wall(self) -> float:
-        """The Redis clock, unix seconds: for moments that came from outside, or that people look at."""
-        return self._clocks()[1]
-
-    def _clocks(self) -> tuple[float, float]:
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.time().hmget(self.key("clock"), CLOCK_FIELDS)
-        return read_clock(*pipe.execute())
+        """The Redis clock, unix seconds."""
+        seconds, micros = self._redis.time()
+        return float(seconds) + float(micros) / 1e6
 
 
 def _ms(seconds: float) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from feishu_batch.intents import group_spec, parse_intent
 from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
 from feishu_batch.results import IntentState, IntentView, queued_view, view_of_record
+from feishu_batch.written import untagged
 from worker.ledger.reading import CellLine, Entry, Reading
 from worker.ledger.records import GroupSpec, Wish
 from worker.operating.retried import Retries, retries_of
@@ -21,7 +22,6 @@ class ItemState(StrEnum):
     QUEUED = "queued"  # in the inbox
     PENDING = "pending"  # may be sent
     BEHIND = "behind"  # an older change of the same cell comes first
-    GIVING_WAY = "giving way"  # a later change took its place: superseded once that one is written
     IN_FLIGHT = "in flight"  # in a request that is being sent or followed
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -34,7 +34,7 @@ class ItemState(StrEnum):
         return self in _OPEN
 
 
-_OPEN = frozenset({ItemState.QUEUED, ItemState.PENDING, ItemState.BEHIND, ItemState.GIVING_WAY, ItemState.IN_FLIGHT})
+_OPEN = frozenset({ItemState.QUEUED, ItemState.PENDING, ItemState.BEHIND, ItemState.IN_FLIGHT})
 _OF_LETTER = {
     OutcomeLetter.FAILED: ItemState.FAILED,
     OutcomeLetter.SUPERSEDED: ItemState.SUPERSEDED,
@@ -177,20 +177,12 @@ def _open_items(reading: Reading, place: IntentKeys, ids: Sequence[str], column:
     names = [f"{holder}:{column}:{item}" for item, line in lines.items() for holder in _holders(line)]
     sharers = reading.sharers(place.lane, names)
     found = {item: _standing(str(place.number), column, item, line, sharers) for item, line in lines.items()}
-    replaced_by = {item: _next_holder(place.number, lines[item]) for item, standing in found.items() if not standing}
-    gave_way = reading.gave_way(place, column, {item: holder for item, holder in replaced_by.items() if holder})
-    found |= dict.fromkeys(gave_way, (ItemState.GIVING_WAY, None))
     jobs = reading.jobs_of(place.lane, {batch for _, batch in filter(None, found.values()) if batch})
     return {item: _open_view(item, *standing, jobs) for item, standing in found.items() if standing}
 
 
 def _holders(line: CellLine) -> Iterable[str]:
     return ((line.owner or "").partition("@")[0], *line.behind)
-
-
-def _next_holder(number: int, line: CellLine) -> str | None:
-    """Whom a change of this intent would have given way to: the first younger one."""
-    return next((holder for holder in _holders(line) if int(holder) > number), None)
 
 
 def _standing(
@@ -242,7 +234,8 @@ def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:
 
 
 def _group_json(group: GroupSpec | None) -> dict[str, Any] | None:
-    return {name: getattr(group, name) for name in GroupSpec.__slots__} if group else None
+    """Of an intent that was refused, the values as its producer wrote them."""
+    return {name: untagged(getattr(group, name)) for name in GroupSpec.__slots__} if group else None
 
 
 def _item_json(item: ItemView) -> dict[str, Any]:

@@ -180,7 +180,7 @@ class Submitter:
             if batch.token_fingerprint == token.fingerprint or self._uuid_survives_token:
                 return None
             return to_read_back(batch, self._policy, "outcome unknown, and the token changed since")
-        refusal = self._lane.space_refusal(space_of(batch), self._policy.backoff_max)
+        refusal = self._lane.space_refusal(space_of(batch))
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal)) if refusal else None
 
     # --- the request ----------------------------------------------------------------------------------------------

@@ -203,18 +203,24 @@ class RemoteClient:
 
     def people(self, emails: Sequence[str], *, token: Token) -> list[Person]:
         """Those of up to MAX_PEOPLE_PER_QUERY addresses that somebody has."""
-        reply = self._send(Call("POST", "/open_api/user/query", {"emails": list(emails)}), token=token)
-        return _usable(answers.people(reply.data), reply)
+        return self._people({"emails": list(emails)}, token)
+
+    def people_of_keys(self, user_keys: Sequence[str], *, token: Token) -> list[Person]:
+        """Those of up to MAX_PEOPLE_PER_QUERY keys that somebody has."""
+        return self._people({"user_keys": list(user_keys)}, token)
 
     def knows_own_user(self, *, token: Token) -> bool:
         """Whether the user who acts is there: asks for that one, as that one."""
-        reply = self._send(Call("POST", "/open_api/user/query", {"user_keys": [self._user_key]}), token=token)
-        return any(one.user_key == self._user_key for one in _usable(answers.people(reply.data), reply))
+        return any(one.user_key == self._user_key for one in self.people_of_keys([self._user_key], token=token))
 
     def all_types(self, project_key: str, *, token: Token) -> list[ItemType]:
         call = Call("GET", f"/open_api/{_segment(project_key)}/work_item/all-types")
         reply = self._send(call, token=token)
         return _usable(answers.item_types(reply.data), reply)
+
+    def _people(self, asked: Mapping[str, list[str]], token: Token) -> list[Person]:
+        reply = self._send(Call("POST", "/open_api/user/query", asked), token=token)
+        return _usable(answers.people(reply.data), reply)
 
     def _send(self, call: Call, *, token: Token | None, user_key: str | None = None) -> Reply:
         answer = self._transport.exchange(

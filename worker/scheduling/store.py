@@ -39,13 +39,7 @@ class Schedules:
         return lock
 
     def is_held(self, name: str) -> bool:
-        key = f"{self._prefix}:running:{name}"
-        left = int(self._redis.pttl(key))  # milliseconds; negative: nobody holds it
-        if (
-            left > HOLD * 1000
-        ):  # the server's clock was set back: the lock of a worker that died would hold for as much longer
-            self._redis.pexpire(key, round(HOLD * 1000))
-        return left > 0
+        return bool(self._redis.exists(f"{self._prefix}:running:{name}"))
 
     # --- the intents of the newest run ----------------------------------------------------------------------------
 
