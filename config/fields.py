@@ -1,9 +1,10 @@
 """How settings are declared and read: durations with bounds, lists and objects that fit into one variable."""
 
 import json
+import re
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 ENV_PREFIX: Final = "FEISHU_BATCH_"
@@ -16,6 +17,23 @@ def seconds(default: float | None, low: float, high: float, description: str) ->
 
 def number(default: float, low: float, high: float, description: str) -> Any:
     return Field(default, ge=low, le=high, description=f"{description} {low:g} to {high:g}.")
+
+
+def one_word(word: str) -> str:
+    """What goes into a header. Raises ValueError for what cannot: else each single intent would fail of it."""
+    word = word.strip()
+    if not re.fullmatch(r"[!-~]{1,128}", word):
+        raise ValueError(
+            "must be one word of letters, digits and signs, without blanks or line breaks, 128 characters at most"
+        )
+    return word
+
+
+def printable(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value().strip()
+    if not text or not text.isprintable():
+        raise ValueError("must have no line breaks or other control characters, and not be empty")
+    return SecretStr(text)
 
 
 def _as_list(value: Any) -> Any:

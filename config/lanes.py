@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from config.errors import ConfigError
-from config.fields import ENV_PREFIX
+from config.fields import ENV_PREFIX, one_word, printable
 from config.proxy import Proxy
 from config.settings import Settings, process_environment, secure_base_url
 from config.urls import SecretUrl
@@ -107,6 +107,16 @@ class LaneConfig(BaseModel):
         if name in RESERVED_NAMES:
             raise ValueError("is reserved; choose another name")
         return name
+
+    @field_validator("plugin_id", "user_key")
+    @classmethod
+    def _one_word(cls, word: str) -> str:
+        return one_word(word)
+
+    @field_validator("plugin_secret")
+    @classmethod
+    def _printable_secret(cls, secret: SecretStr) -> SecretStr:
+        return printable(secret)
 
     @field_validator("base_url")
     @classmethod

@@ -20,8 +20,9 @@ from config.catalogue import FieldCatalogue
 from config.dashboard import Dashboard
 from config.errors import ConfigError
 from config.explain import explain, misspelt, variable_name
-from config.fields import ENV_PREFIX, number, seconds
+from config.fields import ENV_PREFIX, number, one_word, printable, seconds
 from config.pace import Pace
+from config.platform import is_of_platform
 from config.proxy import Proxy
 from config.remote_facts import RemoteFacts
 from config.urls import SecretUrl
@@ -156,6 +157,16 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
             raise ValueError("is reserved; choose another name")
         return lane
 
+    @field_validator("plugin_id", "user_key")
+    @classmethod
+    def _one_word(cls, word: str | None) -> str | None:
+        return None if word is None else one_word(word)
+
+    @field_validator("plugin_secret")
+    @classmethod
+    def _printable_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        return None if secret is None else printable(secret)
+
     @field_validator("base_url")
     @classmethod
     def _secure_base_url(cls, url: str) -> str:
@@ -266,12 +277,14 @@ def _as_text(value: Any) -> str | None:
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Variables with our prefix that no setting has, each with the nearest real name ("" if none): typing errors, probably."""
-    return misspelt(environ, Settings.model_fields)
+    return misspelt((name for name, value in environ.items() if not is_of_platform(name, value)), Settings.model_fields)
 
 
 def _values(environ: Mapping[str, str]) -> dict[str, Any]:
     source = EnvSettingsSource(Settings)
-    source.env_vars = {name.lower(): value for name, value in environ.items() if value != ""}
+    own = {name: value for name, value in environ.items() if not is_of_platform(name, value)}
+    # A line end comes along from a file or a secret store, and belongs to no value.
+    source.env_vars = {name.lower(): value.strip() for name, value in own.items() if value.strip()}
     return source()
 
 

@@ -77,7 +77,9 @@ class FeishuBatch(Producer):
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
         """From FEISHU_BATCH_REDIS_URL, and …_REDIS_PASSWORD_FILE, …_BROKER_URL, …_RESULT_BACKEND, …_KEY_PREFIX where they are set."""
-        environ = os.environ if environ is None else environ
+        given = os.environ if environ is None else environ
+        # A line end comes along from a file or a secret store, and belongs to no value.
+        environ = {name: value.strip() for name, value in given.items() if name.startswith("FEISHU_BATCH_")}
         redis_url = environ.get("FEISHU_BATCH_REDIS_URL")
         if not redis_url:
             raise ConfigurationError(
@@ -87,8 +89,8 @@ class FeishuBatch(Producer):
         try:
             return cls(
                 redis_url,
-                broker_url=environ.get("FEISHU_BATCH_BROKER_URL"),
-                result_backend=environ.get("FEISHU_BATCH_RESULT_BACKEND"),
+                broker_url=environ.get("FEISHU_BATCH_BROKER_URL") or None,
+                result_backend=environ.get("FEISHU_BATCH_RESULT_BACKEND") or None,
                 key_prefix=environ.get("FEISHU_BATCH_KEY_PREFIX") or DEFAULT_PREFIX,
                 timeout=timeout,
                 redis_password_file=environ.get("FEISHU_BATCH_REDIS_PASSWORD_FILE") or None,

@@ -159,10 +159,15 @@ def cli(ctx: click.Context) -> None:
 
 
 def _warn_of_strangers() -> None:
+    from config.platform import of_platform  # noqa: PLC0415 - as in _exit_code_of
     from config.settings import process_environment, unknown_variables  # noqa: PLC0415 - as in _exit_code_of
 
     with suppress(OSError, ValueError):  # of a file .env that cannot be read; the command says so itself
-        for name, nearest in unknown_variables(process_environment()).items():
+        environ = process_environment()
+        if names := of_platform(environ):
+            more = f" and {len(names) - 1} more like it" if len(names) > 1 else ""
+            click.echo(f"note: {names[0]}{more} ignored: set by the container platform, not by you", err=True)
+        for name, nearest in unknown_variables(environ).items():
             guess = f"; did you mean {nearest}?" if nearest else ""
             click.echo(f"warning: {name} is not a setting and is ignored{guess}", err=True)
 

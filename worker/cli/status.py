@@ -1,24 +1,30 @@
 """`feishu-batch status`: the lanes at a glance."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 from rich.console import Console
 
 from worker.cli.options import json_option, lane_option
+from worker.cli.output import as_json as value_json
 from worker.cli.output import console, duration, iso, print_json, some, table, trouble_json
 from worker.cli.session import open_session
 from worker.ledger.trouble import DOING
 from worker.ledger.vitals import Vitals, vitals
+from worker.operating.unfinished import Unfinished, unfinished
 from worker.operating.views import InboxView, LaneView, Left, inbox_view, lane_view, what_is_left
 
 SHOWN = 5  # recent batches
 
 
 @click.command("status", short_help="Show what waits, what is under way, what stands still.")
+@click.option(
+    "--intents", "with_intents", is_flag=True, help="Also list the intents that have not ended, with their ids."
+)
 @lane_option
 @json_option
-def status(lane: str | None, as_json: bool) -> int:
+def status(with_intents: bool, lane: str | None, as_json: bool) -> int:
     """Show what waits, what is under way, and whether anything stands still.
 
     Example:
@@ -27,7 +33,8 @@ def status(lane: str | None, as_json: bool) -> int:
     Prints the inbox (intents that no worker has taken in yet) and for each lane: whether it is paused, and why; the groups of
     changes that may be sent now; open jobs; the last batches with how full they were and how long they took; and at least how
     long the rest takes at one request of 50 changes per slot. Where the latest call of the remote system failed, it tells the error and
-    since when. It reads Redis only, and needs no credentials.
+    since when. With --intents it lists what has not ended, oldest first: when it was enqueued, its id, items and change. It reads Redis only,
+    and needs no credentials.
 
     Exit codes: 0 shown; 2 wrong use; 3 Redis cannot be reached.
     """
@@ -38,16 +45,45 @@ def status(lane: str | None, as_json: bool) -> int:
     seen = {one.name: vitals(session.redis, one.prefix) for one in chosen}
     slot = session.settings.slot_seconds
     out = console()
+    names = [one.name for one in chosen]
+    waiting = list(unfinished(session.redis, session.settings.key_prefix, names)) if with_intents else []
     if as_json:
-        print_json(
-            out, {"inbox": _inbox_json(inbox), "lanes": [_lane_json(view, slot, seen[view.lane]) for view in lanes]}
-        )
+        told = {"inbox": _inbox_json(inbox), "lanes": [_lane_json(view, slot, seen[view.lane]) for view in lanes]}
+        print_json(out, {**told, "intents": [_intent_json(one) for one in waiting]} if with_intents else told)
         return 0
     oldest = f", the oldest for {duration(inbox.oldest_wait)}" if inbox.oldest_wait is not None else ""
     out.print(f"inbox      {some(inbox.intents, 'intent')} not taken in yet{oldest}")
     for view in lanes:
         _print_lane(out, view, slot, inbox, seen[view.lane])
+    if with_intents:
+        _print_intents(out, waiting)
     return 0
+
+
+def _print_intents(out: Console, waiting: Sequence[Unfinished]) -> None:
+    out.print(f"\n{some(len(waiting), 'intent')} not ended", style="bold")
+    rows = [(iso(one.enqueued_at), one.intent_id, f"{one.open}/{one.items}", _change(one)) for one in waiting]
+    if rows:
+        out.print(table(("enqueued", "intent", "open", "change"), rows))
+
+
+def _change(one: Unfinished) -> str:
+    value = value_json(one.spec.get("after_field_value"), 40)
+    return f"{one.spec.get('field_key', '')} {one.spec.get('update_mode', '')} {value}"
+
+
+def _intent_json(one: Unfinished) -> dict[str, Any]:
+    return {
+        "intent_id": one.intent_id,
+        "lane": one.lane,
+        "enqueued_at": iso(one.enqueued_at),
+        "items": one.items,
+        "open": one.open,
+        "field_key": one.spec.get("field_key"),
+        "update_mode": one.spec.get("update_mode"),
+        "after_field_value": one.spec.get("after_field_value"),
+        "note": one.note,
+    }
 
 
 def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView, seen: Vitals) -> None:

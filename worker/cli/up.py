@@ -18,6 +18,7 @@ from worker.cli.announcing import Announcer
 from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
 from worker.cli.session import check_redis, refuse_unusable
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
+from worker.cli.standstill import pause_before_start
 from worker.connections import connect
 from worker.processes.child import Child
 from worker.processes.embedded_files import url_file
@@ -30,7 +31,10 @@ READY_WITHIN = 120.0  # seconds; a large append-only file takes a while to be re
 
 
 @click.command("up", short_help="Run everything on this machine.")
-def up() -> int:
+@click.option(
+    "--paused", is_flag=True, help="Send nothing until `feishu-batch resume`: after a restore, or to look first."
+)
+def up(*, paused: bool) -> int:
     """Run everything on this machine: submit, poll and intake workers, beat, the status page, and Redis if none is named.
 
     Example:
@@ -40,6 +44,9 @@ def up() -> int:
     Without FEISHU_BATCH_REDIS_URL it runs a server of its own, which keeps its files in FEISHU_BATCH_DATA_DIR (.feishu-batch); the
     other commands find it there. It stays in the foreground until Ctrl-C or SIGTERM, then lets what is being sent finish (at most
     30 s) and leaves no process behind. A second Ctrl-C hurries. Nothing is lost either way: the next `up` goes on.
+
+    With --paused every lane stands still before the first worker runs, as after `feishu-batch pause`: intents are taken in, open jobs are
+    followed to their end, and nothing is sent until `feishu-batch resume`. So a restored ledger can be looked at.
 
     Prints what runs where, and a line when the workers are ready; the workers' logs go to stderr.
 
@@ -54,6 +61,9 @@ def up() -> int:
         _check_redis(settings, say)
     if settings.dashboard_enabled:
         require_safe(settings)
+    if paused:
+        names = pause_before_start(settings)
+        say("up.paused", f"paused until `feishu-batch resume`: {', '.join(names)}")
     with termination_as_interrupt(), prepared(settings) as stack, _status_page(stack.settings, say) as page:
         for lane in lanes.lanes:
             say("up.lane", f"lane {lane.name}: {lane.base_url} as user {lane.user_key}", lane=lane.name)

@@ -23,6 +23,7 @@ from worker.ledger.records import (
 )
 from worker.ledger.scripts import Scripts
 from worker.ledger.trouble import Troubles
+from worker.ledger.withdrawn import Withdrawn
 
 SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that it is old
 # Bounds of single calls, so that none holds the server for more than a few milliseconds.
@@ -251,6 +252,10 @@ class Lane:
             yield part
 
     # --- state of the lane ----------------------------------------------------------------------------------------
+
+    def withdrawn(self, batch: Batch) -> tuple[int, ...]:
+        """Items of the batch that were canceled since it was composed."""
+        return Withdrawn(self._redis, self.prefix).items(batch)
 
     def pause(self, reason: str, *, polling: bool) -> None:
         """Stand still until `resume`. `polling`: whether open jobs may still be followed."""

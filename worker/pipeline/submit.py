@@ -173,13 +173,19 @@ class Submitter:
         return self._report(batch, step, answer, advanced)
 
     def _without_request(self, batch: Batch, token: Token) -> Step | None:
-        """Batches that need no request: their space is known to be refused, or a repeat would no longer be one."""
+        """Batches that need no request: their space is known to be refused, a repeat would no longer be one, or it was canceled
+        before it would be sent again: of a request whose outcome is unknown the cells tell.
+        """
         if batch.kind == BatchState.REASK:
+            if set(self._lane.withdrawn(batch)) == set(batch.items):
+                return to_read_back(batch, self._policy, "outcome unknown, and canceled since")
             if batch.number_field("reasks") > MAX_REASKS:
                 return to_read_back(batch, self._policy, "several workers ended while they sent it")
             if batch.token_fingerprint == token.fingerprint or self._uuid_survives_token:
                 return None
             return to_read_back(batch, self._policy, "outcome unknown, and the token changed since")
+        if batch.kind == BatchState.RESEND and (given_up := self._lane.withdrawn(batch)):
+            return Step(BatchState.RESEND, settled=dict.fromkeys(given_up, Outcome(OutcomeKind.CANCELED)))
         refusal = self._lane.space_refusal(space_of(batch))
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal)) if refusal else None
 
