@@ -283,14 +283,15 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
 def _values(environ: Mapping[str, str]) -> dict[str, Any]:
     source = EnvSettingsSource(Settings)
     own = {name: value for name, value in environ.items() if not is_of_platform(name, value)}
-    # A line end comes along from a file or a secret store, and belongs to no value.
-    source.env_vars = {name.lower(): value.strip() for name, value in own.items() if value.strip()}
+    # A line end comes along from a file or a secret store, and belongs to no value. A URL with one is refused: it may be a password's.
+    cut = {name.lower(): value if "://" in value else value.strip() for name, value in own.items()}
+    source.env_vars = {name: value for name, value in cut.items() if value}
     return source()
 
 
 def secure_base_url(url: str) -> str:
     """Without the path prefix that every call has anyway. Raises ValueError for what would send a secret in the clear."""
-    url = url.rstrip("/").removesuffix("/open_api")
+    url = url.strip().rstrip("/").removesuffix("/open_api")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or "@" in parts.netloc:
         raise ValueError("has to look like https://project.feishu.cn")

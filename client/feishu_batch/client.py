@@ -79,7 +79,8 @@ class FeishuBatch(Producer):
         """From FEISHU_BATCH_REDIS_URL, and …_REDIS_PASSWORD_FILE, …_BROKER_URL, …_RESULT_BACKEND, …_KEY_PREFIX where they are set."""
         given = os.environ if environ is None else environ
         # A line end comes along from a file or a secret store, and belongs to no value.
-        environ = {name: value.strip() for name, value in given.items() if name.startswith("FEISHU_BATCH_")}
+        own = {name: value for name, value in given.items() if name.startswith("FEISHU_BATCH_")}
+        environ = {name: value if "://" in value else value.strip() for name, value in own.items()}
         redis_url = environ.get("FEISHU_BATCH_REDIS_URL")
         if not redis_url:
             raise ConfigurationError(

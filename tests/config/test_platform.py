@@ -61,7 +61,7 @@ def test_a_line_end_or_blank_belongs_to_no_value(end, tmp_path):
     )
     [lane] = load_lanes(Settings(lanes_file=lanes), {"SECRET": f"secret{end}"}).lanes
     assert (lane.plugin_id, lane.user_key, lane.plugin_secret.get_secret_value()) == ("id", "7300", "secret")
-    url = f"redis://127.0.0.1:1/0{end}"
+    url = "redis://127.0.0.1:1/0"
     FeishuBatch.from_env({"FEISHU_BATCH_REDIS_URL": url, "FEISHU_BATCH_KEY_PREFIX": f"x{end}"}).close()
 
 

@@ -17,6 +17,8 @@ from worker.ledger.records import (
     Batch,
     BatchState,
     NoBatch,
+    Outcome,
+    OutcomeKind,
     Standstill,
 )
 from worker.outcomes import Policy, Step, after_submit, to_read_back
