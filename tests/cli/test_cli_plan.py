@@ -273,3 +273,9 @@ def test_names_and_keys_are_said_to_be_counted_apart(command, tmp_path):
 
     assert "--check tells the exact number" in groups("Priority", "priority")
     assert "--check" not in groups("priority", "owner")
+
+
+def test_ranges_are_told_with_what_they_stand_for(command, file):
+    path = file(row("1001-1020, 7"), row("1030-1031"), row("9"))
+    assert "ranges     2 rows, 22 items" in command("plan", path).stdout
+    assert command.json("plan", path)["ranges"] == {"rows": 2, "items": 22}

@@ -78,7 +78,8 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
           --field Priority --after P0 --wait
       feishu-batch enqueue --json - < intent.json
 
-    A value that is JSON is taken as JSON (5, true, {"value": "option_1"}; "5" in quotes is a text), anything else as text.
+    A value is kept as it stands until the field's type is known: 1.10 is a number for a field of numbers, and a label or a text for
+    others. Objects and lists may be JSON ({"value": "option_1"}); "5" in quotes is the text 5, and null clears the field.
 
     Prints the intent's id, as soon as the intent is safely written; with --wait also what became of its items.
 

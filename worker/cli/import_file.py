@@ -65,10 +65,14 @@ def import_file(
       expires_at, keep_every_change, note, intent_id
     A line of a JSON Lines file is an object with the same names.
 
-    work_item_ids is one id, or several with spaces, commas or semicolons between them. An empty after_field_value clears the
-    field; so does null. How many rows do so is told, and --empty skips or rejects them. CSV: UTF-8, or what --encoding names; separated by comma, semicolon or tab; a value that is JSON is taken as JSON (5, true,
-    {"value": "option_1"}, ["a"]; "5" in quotes is a text), anything else as text. XLSX: numbers, booleans and dates are what
-    they are, a date as milliseconds; formulas count by their value; text is taken as in CSV, but digits in a text cell stay text.
+    work_item_ids is one id, or several with commas, semicolons, spaces or line breaks between them; #1001, a range 1001-1020, or a
+    link to the item. What may be one number with digit groups (1,120) is rejected. An empty after_field_value clears the field; how
+    many rows do so is told, and --empty skips or rejects them. CSV: UTF-8, or what --encoding names; separated by comma, semicolon
+    or tab. XLSX: formulas count by their value.
+
+    A cell is kept as it stands until the field's type is known: 1.10 is a number for a field of numbers, and a label or a text for
+    others. Objects and lists may be JSON: {"value": "option_1"}, ["a"]. An error (#REF!) or a word for nothing (NaN, None, null) is
+    rejected in every format; a JSON line may say that it means the text: {"$text": "None"}.
 
     A wrong row is rejected with its line number and the others go on. The same file imported twice is one import: its rows
     get the same ids, and what was enqueued before is not enqueued again. So an import that was cut off is resumed by running it

@@ -52,8 +52,15 @@ class FilePlan:
     waiting: dict[str, int] = field(default_factory=dict)  # lane → requests that its backlog needs
     inbox: int = 0  # intents that no lane has, so nobody knows what they cost
     names: NameCheck | None = None  # with --check
+    ranged_rows: int = 0
+    ranged_items: int = 0
     doubtful_count: int = 0
     doubtful: list[Row] = field(default_factory=list)  # whose value looks like JSON and is none; the first few
+
+    def count_ranges(self, rows: Iterable[Row]) -> None:
+        ranged = [row.ranged for row in rows if row.ranged]
+        self.ranged_rows += len(ranged)
+        self.ranged_items += sum(ranged)
 
     def doubt(self, rows: Iterable[Row]) -> None:
         doubtful = [row for row in rows if _looks_like_json(row.intent.after_field_value)]
@@ -143,6 +150,7 @@ def _take(put: Put, planner: Planner, found: FilePlan, source: Source) -> None:
     report.enqueued -= len(refused)
     report.reject(refused)
     report.rejected.sort(key=lambda row: row.line)
+    found.count_ranges(put.enqueued)
     if source.format is not Format.JSONL:  # there, what is a text says so
         found.doubt(put.enqueued)
 
@@ -198,6 +206,8 @@ def _print(out: Console, found: FilePlan, session: Session | None, *, against_ba
         _print_lane(out, found, plan_)
     if against_backlog and found.inbox:
         out.print(f"inbox      {some(found.inbox, 'intent')} not taken in yet; what that costs is not in the figures")
+    if found.ranged_rows:
+        out.print(f"ranges     {some(found.ranged_rows, 'row')}, {some(found.ranged_items, 'item')}")
     _print_doubtful(out, found)
     if found.names:
         found.names.print_to(out)
@@ -287,6 +297,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "repeated": report.repeated,
         **rejected_json(report),
         **file_notes.document(report.noticed, report.clears),
+        "ranges": {"rows": found.ranged_rows, "items": found.ranged_items},
         "doubtful_count": found.doubtful_count,
         "doubtful": [{"line": row.line, "value": untagged(row.intent.after_field_value)} for row in found.doubtful],
         **(found.names.document() if found.names else {}),

@@ -10,7 +10,7 @@ from worker.catalogue.checks import changed_parts
 from worker.catalogue.gate import CatalogueGate
 from worker.catalogue.models import Refusal
 from worker.cli.catalogues import Catalogues
-from worker.cli.output import as_json, some, table
+from worker.cli.output import as_json, first_few, some, table
 from worker.importing.row import Rejected, Row
 
 SHOWN = 20  # names
@@ -36,6 +36,7 @@ class NameCheck:
     catalogues: Catalogues
     meanings: dict[Meaning, int] = field(default_factory=dict)  # how many rows say so
     unchecked: list[str] = field(default_factory=list)  # why rows could not be checked
+    unchecked_lines: list[int] = field(default_factory=list)  # the first of them
 
     def sorted_out(self, rows: Sequence[Row]) -> tuple[list[Row], list[Rejected]]:
         """The rows as they would be sent, and those that would be refused."""
@@ -43,7 +44,10 @@ class NameCheck:
         good: list[Row] = []
         refused: list[Rejected] = []
         for row in rows:
+            before = len(self.unchecked)
             checked = gate.check(row.intent)
+            if len(self.unchecked) > before and len(self.unchecked_lines) < SHOWN:
+                self.unchecked_lines.append(row.line)
             if isinstance(checked, Refusal):
                 refused.append(Rejected(row.line, f"{checked.code}: {checked.reason}"))
                 continue
@@ -69,7 +73,9 @@ class NameCheck:
     def print_unchecked(self, out: Console) -> None:
         if self.unchecked:
             rows = some(len(self.unchecked), "row")
-            out.print(f"warning    {rows} could not be checked: {self.unchecked[-1]}", soft_wrap=True)
+            lines = first_few(self.unchecked_lines)
+            told = f"{rows} could not be checked, and read without the field's type (lines {lines})"
+            out.print(f"warning    {told}: {self.unchecked[-1]}", soft_wrap=True)
 
     def print_to(self, out: Console) -> None:
         self.print_unchecked(out)
@@ -85,7 +91,7 @@ class NameCheck:
             {"part": m.part, "given": m.given, "sent": m.sent, "field_key": m.field_key or None, "rows": count}
             for m, count in self._listed(LISTED)
         ]
-        return {"names": listed, "unchecked_count": len(self.unchecked)}
+        return {"names": listed, "unchecked_count": len(self.unchecked), "unchecked_lines": self.unchecked_lines}
 
     def _listed(self, most: int) -> Iterable[tuple[Meaning, int]]:
         order = list(_PARTS.values())
