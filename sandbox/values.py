@@ -215,6 +215,11 @@ def _schedule(value: Any) -> dict[str, int]:
     return {edge: _int64(value.get(edge)) for edge in ("start_time", "end_time")}
 
 
+def _moment_or_span(value: Any) -> Any:
+    """Official pages disagree which of the two it is."""
+    return _schedule(value) if isinstance(value, dict) else _int64(value)
+
+
 def _option(value: Any) -> Any:
     if isinstance(value, str) or (isinstance(value, dict) and "value" not in value):
         return Special.IGNORED
@@ -248,7 +253,7 @@ _SHAPES: Mapping[str, Callable[[Any], Any]] = {
     "number": _number,
     "bool": _bool,
     "date": _int64,
-    "precise_date": _int64,
+    "precise_date": _moment_or_span,
     "schedule": _schedule,
     "select": _option,
     "radio": _option,
