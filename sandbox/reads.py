@@ -88,7 +88,7 @@ def project_details(sandbox: Sandbox, call: Call) -> dict[str, Any]:
     return {
         project.key: {"project_key": project.key, "simple_name": project.simple_name, "name": project.name}
         for project in sandbox.world.projects.values()
-        if project.key in keys or project.simple_name in simple_names
+        if project.closed is None and (project.key in keys or project.simple_name in simple_names)
     }
 
 

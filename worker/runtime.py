@@ -24,6 +24,7 @@ from worker.pipeline.follow import HOLD, Follower
 from worker.pipeline.hints import IntakeHints, LaneHints
 from worker.pipeline.intake import Intake, LaneDoor
 from worker.pipeline.parking import Parking, ParkingLane
+from worker.pipeline.probe import Probe
 from worker.pipeline.progress import ProgressReports, announce
 from worker.pipeline.publish import Publisher
 from worker.pipeline.submit import Submitter
@@ -153,7 +154,8 @@ def _lane_runtime(
     )
     publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints, traces)
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
-    blame = Blame(lane, config.user_key)
+    read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
+    blame = Blame(lane, config.user_key, Probe(remote, tokens, read_slots))
     return LaneRuntime(
         lane=lane,
         hints=hints,

@@ -29,7 +29,9 @@ def stack(shared_fault_stack: FaultStack) -> Iterator[FaultStack]:
     stack.sandbox.clear_faults()
     stack.lane.resume()
     stack.supervise_until(stack.is_idle, 20, f"nothing is left to do; {stack.lane.counts()}")
-    stack.redis.delete(stack.lane.key("suspects"), *stack.redis.keys(f"{stack.lane.prefix}refused:*"))
+    stack.redis.delete(
+        stack.lane.key("suspects"), stack.lane.key("accepted"), *stack.redis.keys(f"{stack.lane.prefix}refused:*")
+    )
     stack.sandbox.reset()
 
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 DROP = object()  # the connection ends without an answer
 ANY = "of the job that is asked for"
+ENDPOINTS = ("plugin_token", "batch_update", "task_result", "user/query", "projects/detail", "query")
 TEXT_FIELD = "field_a1b2c3"
 
 
@@ -111,12 +112,12 @@ class StandIn:
         self._thread.join()
 
     def answer(self, path: str, headers: dict[str, str], body: Any) -> Any:
-        endpoint = next(name for name in ("plugin_token", "batch_update", "task_result", "query") if name in path)
+        endpoint = next(name for name in ENDPOINTS if name in path)
         self.seen.append(
             Seen(endpoint, time.monotonic(), {name.lower(): value for name, value in headers.items()}, body)
         )
-        script = self.script[endpoint]
-        if endpoint == "plugin_token" and not script:
+        script = self.script[endpoint] or [(404, b"not scripted")]
+        if endpoint == "plugin_token" and not self.script[endpoint]:
             self.tokens += 1
             return {"error": {"code": 0, "msg": "success"}, "data": {"token": f"p-{self.tokens}", "expire_time": 7200}}
         answer = script.popleft() if len(script) > 1 else script[0]

@@ -90,15 +90,19 @@ def test_a_space_without_access_fails_its_intents_once_the_lane_was_accepted_els
     assert stack.lane.paused() is None
 
 
-def test_a_lane_with_nothing_else_to_do_pauses_for_such_a_space_and_resume_goes_past_it(stack):
+def test_a_lane_with_nothing_else_to_do_fails_such_a_space_by_itself_and_goes_on(stack):
+    assert enqueue(stack, intent([1001]))[0].wait(15).ok
     [closed] = enqueue(stack, intent([1001], project_key=CLOSED))
-    pause = wait_until(stack.lane.paused, 30, "the lane is paused")
-    assert CLOSED in pause["reason"]
-    assert "cancel" in pause["reason"]
+    [why] = failed(closed).values()
+    assert (why["code"], CLOSED in why["reason"]) == ("10404", True)
     assert refusals(stack, 10404) == 5
-    [good] = enqueue(stack, intent(NEIGHBOURS))
-    stack.lane.resume()
-    assert good.wait(15).ok
+    assert stack.lane.paused() is None
+    assert enqueue(stack, intent(NEIGHBOURS))[0].wait(15).ok
+
+
+def test_a_lane_that_was_never_accepted_fails_a_space_that_it_does_not_see(stack):
+    stack.redis.delete(stack.lane.key("accepted"))
+    [closed] = enqueue(stack, intent([1001], project_key=CLOSED))
     assert failed(closed)[1001]["code"] == "10404"
     assert stack.lane.paused() is None
 

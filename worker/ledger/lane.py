@@ -10,6 +10,7 @@ from redis import Redis
 from worker.ledger.front import HINT_MS
 from worker.ledger.recording import RECORD_CHUNK, NewIntent, record_calls
 from worker.ledger.records import (
+    Access,
     Advanced,
     Batch,
     BatchState,
@@ -282,12 +283,15 @@ class Lane:
         detail = self._redis.get(self.key(f"refused:{space}"))
         return Outcome.from_detail(detail) if detail else None
 
-    def note_refused(self, place: str, enough: int, memory: float) -> int:
-        """A place (space and user) refused access: how often in a row, or -1 if the lane was accepted elsewhere meanwhile."""
-        return int(self._run("note_access", place, "refused", enough, _ms(memory)))
+    def note_refused(self, place: str, enough: int, memory: float) -> Access:
+        """A place, `<project_key> <user_key>`, refused access. `memory`: seconds for which refusals count."""
+        refusals, others, here, elsewhere = self._run("note_access", place, "refused", enough, _ms(memory), 0)
+        return Access(int(refusals), bool(others), bool(here), str(elsewhere) or None)
 
-    def note_accepted(self, place: str, memory: float) -> None:
-        self._run("note_access", place, "accepted", 0, _ms(memory))
+    def note_accepted(self, place: str, memory: float, *, as_itself: bool = False) -> None:
+        """`memory`: seconds for which it counts that the lane's own user was accepted there (`as_itself`)."""
+        word = "accepted as itself" if as_itself else "accepted"
+        self._run("note_access", place, word, 0, 0, _ms(memory))
 
     def want_hint(self, kind: str) -> bool:
         return bool(self._redis.set(self.key(f"hint:{kind}"), "1", nx=True, px=HINT_MS))

@@ -161,6 +161,20 @@ class EndedPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Evidence about a place, a space and a user, that refused access.
+
+    `refusals` in a row; -1: the lane was accepted elsewhere since the first of them. `others`: another place is refused as
+    well. `worked_here`: the lane's own user was accepted in this very place before. `worked_at`: the last other one, or None.
+    """
+
+    refusals: int
+    others: bool = False
+    worked_here: bool = False
+    worked_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Advanced:
     """What a step did. `stale`: somebody else moved the batch before; nothing was changed."""
 

@@ -85,10 +85,16 @@ def to_read_back(batch: Batch, policy: Policy, why: str) -> Step:
     return Step(BatchState.CHECK, delay=wait, fields={"why": why[:MAX_REASON], "stray": 1, "looks": 0})
 
 
-def after_token_rejected(batch: Batch, error: TokenRejected, then: BatchState, fields: Fields) -> Step:
-    rejections = batch.number_field("token_rejections") + 1
+def is_last_rejection(batch: Batch, error: TokenRejected) -> bool:
+    """Whether the token was renewed for this batch already: then it is no use to do so again."""
     is_same = bool(error.fingerprint) and error.fingerprint == batch.fields.get("rejected_token")
-    if rejections < (MAX_SAME_TOKEN_REJECTIONS if is_same else MAX_TOKEN_REJECTIONS):
+    most = MAX_SAME_TOKEN_REJECTIONS if is_same else MAX_TOKEN_REJECTIONS
+    return batch.number_field("token_rejections") + 1 >= most
+
+
+def after_token_rejected(batch: Batch, error: TokenRejected, then: BatchState, fields: Fields) -> Step:
+    if not is_last_rejection(batch, error):
+        rejections = batch.number_field("token_rejections") + 1
         noted: Fields = {"token_rejections": rejections, "rejected_token": error.fingerprint}
         return Step(then, fields={**fields, **noted}, renew_token=True)
     advice = f"The remote system refuses fresh tokens: check {THE_CREDENTIALS} and {THE_USER_KEY}, {RESTART}"

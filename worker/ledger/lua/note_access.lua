@@ -1,18 +1,35 @@
 -- Collect evidence on whose fault a refused access is: the lane's as a whole, or that of one user in one space.
 -- KEYS  1 lane prefix
--- ARGV  1 place: '<project_key> <user_key>'  2 'refused' | 'accepted'  3 how many refusals are enough
---       4 for how long evidence counts (ms)
--- Returns how often the place was refused in a row (counting begins anew once it is enough)
---      or -1: since it was refused first, the lane was accepted elsewhere; 0: this place is not refused any more.
+-- ARGV  1 place: '<project_key> <user_key>'  2 'refused' | 'accepted' | 'accepted as itself' (by the lane's own user)
+--       3 how many refusals are enough  4 for how long refusals count (ms)  5 for how long acceptances do (ms)
+-- Returns {how often the place was refused in a row (counting begins anew once it is enough)
+--       or -1: since it was refused first, the lane was accepted elsewhere; 0: this place is not refused any more,
+--       whether another place is refused as well (0|1), whether the lane's own user was ever accepted here (0|1),
+--       the newest place where it was accepted elsewhere, or ''}
 -- Invariant: only what was accepted after the first refusal clears the lane; a permission that is withdrawn refuses all places.
-local suspects = P .. 'suspects'
-if ARGV[2] == 'accepted' then
+local suspects, worked = P .. 'suspects', P .. 'accepted'
+local KEPT = 50 -- places
+if ARGV[2] ~= 'refused' then
   redis.call('HDEL', suspects, ARGV[1])
   for _, place in ipairs(redis.call('HKEYS', suspects)) do redis.call('HSET', suspects, place, '-1') end
-  return 0
+  if ARGV[2] == 'accepted as itself' then
+    redis.call('ZADD', worked, NOW, ARGV[1])
+    redis.call('ZREMRANGEBYRANK', worked, 0, -KEPT - 1)
+    redis.call('PEXPIRE', worked, ARGV[5])
+  end
+  return {0, 0, 0, ''}
 end
-if redis.call('HGET', suspects, ARGV[1]) == '-1' then return -1 end
+if redis.call('HGET', suspects, ARGV[1]) == '-1' then return {-1, 0, 0, ''} end
 local refusals = redis.call('HINCRBY', suspects, ARGV[1], 1)
-if refusals >= tonumber(ARGV[3]) then redis.call('HDEL', suspects, ARGV[1]) end
+if refusals >= tonumber(ARGV[3]) then redis.call('HSET', suspects, ARGV[1], '0') end
 redis.call('PEXPIRE', suspects, ARGV[4])
-return refusals
+local others = 0
+local kept = redis.call('HGETALL', suspects)
+for i = 1, #kept, 2 do
+  if kept[i] ~= ARGV[1] and kept[i + 1] ~= '-1' then others = 1 end
+end
+local here, elsewhere = 0, ''
+for _, place in ipairs(redis.call('ZREVRANGE', worked, 0, -1)) do
+  if place == ARGV[1] then here = 1 elseif elsewhere == '' then elsewhere = place end
+end
+return {refusals, others, here, elsewhere}
