@@ -34,7 +34,7 @@ SINGLE = {name for part, name in NAMED if part == "lane" and "<" not in name}
 FAMILIES = {name.partition(":")[0] for part, name in NAMED if part == "lane" and "<" in name}
 PLACE_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 COUNTERS = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
-EXPIRING = {"hint", "refused", "token", "token-lock", "swept-at", "suspects", "accepted"}
+EXPIRING = {"hint", "refused", "token", "token-lock", "swept-at", "suspects", "accepted", "unlisted"}
 
 
 @dataclass(frozen=True)

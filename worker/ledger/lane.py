@@ -293,6 +293,15 @@ class Lane:
         word = "accepted as itself" if as_itself else "accepted"
         self._run("note_access", place, word, 0, 0, _ms(memory))
 
+    def note_unlisted(self, kind: str, code: int, memory: float) -> int:
+        """A request of this kind was refused with a code that stands in no list: how many in a row with the same one."""
+        key = self.key(f"unlisted:{kind}")
+        row, _ = self._redis.pipeline(transaction=True).hincrby(key, str(code), 1).pexpire(key, _ms(memory)).execute()
+        return int(row)
+
+    def forget_unlisted(self, kind: str) -> None:
+        self._redis.delete(self.key(f"unlisted:{kind}"))
+
     def want_hint(self, kind: str) -> bool:
         return bool(self._redis.set(self.key(f"hint:{kind}"), "1", nx=True, px=HINT_MS))
 

@@ -13,7 +13,7 @@ from worker.ledger.lane import Lane
 from worker.ledger.records import Access, Batch
 from worker.outcomes.step import advice_of, is_last_rejection
 from worker.pipeline.probe import Finding, Probe
-from worker.remote.errors import LaneStopped, NotExecuted, RemoteError, SpaceRefused, TokenRejected
+from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RemoteError, SpaceRefused, TokenRejected
 
 log = structlog.get_logger("feishu_batch.blame")
 
@@ -22,6 +22,9 @@ log = structlog.get_logger("feishu_batch.blame")
 USER_CODES = frozenset({10023, 10302, 20039, 20042, 30006})
 ACCESS_CODES = frozenset({10301, 10404})
 ENOUGH_REFUSALS = 5  # of one place in a row, with nothing accepted elsewhere meanwhile: then it is the lane
+# Of one kind of request with one code, in a row: a batch of 50 and its halves, quarters and eighths. A bad item among good
+# ones never comes so far, because its neighbours are accepted.
+ENOUGH_UNLISTED = 15
 REFUSALS_COUNT = 3600.0  # seconds
 ACCEPTANCES_COUNT = 7 * 86400.0  # seconds; a lane may be idle over a holiday
 NEXT_STEP = "Name a user who is there and may use the space, or none to act as the lane's own."
@@ -45,6 +48,20 @@ class Blame:
             return SpaceRefused(f"{error.message}: user {batch.spec.user_key}. {NEXT_STEP}", **error.details)
         return self._access(batch, error) if error.code in ACCESS_CODES else error
 
+    def recognised(self, batch: Batch, error: RemoteError) -> RemoteError:
+        """A code that stands in no list may be one item's fault, until so many refusals in a row say that it is everybody's."""
+        if not isinstance(error, BatchRefused) or not error.splittable or error.is_listed or error.code is None:
+            return error
+        try:
+            row = self._lane.note_unlisted(kind_of(batch), error.code, REFUSALS_COUNT)
+        except RedisError:  # no evidence; the next refusal will be noted
+            return error
+        if row < ENOUGH_UNLISTED:
+            return error
+        reason = f"{error.message} (the same code for {row} requests in a row, so it is no single item's fault; "
+        reason += f'if it is, set FEISHU_BATCH_ERROR_CLASSES to {{"{error.code}": "item"}})'
+        return BatchRefused(reason, is_listed=False, **error.details)
+
     def look_up_refused(self, error: LaneStopped) -> None:
         """A look-up acts as the lane's own user, whatever intent it is for: the lane pauses as for a submit.
 
@@ -59,6 +76,7 @@ class Blame:
     def accepted(self, batch: Batch) -> None:
         """The lane works, here at least."""
         with suppress(RedisError):  # evidence only; the next acceptance is as good
+            self._lane.forget_unlisted(kind_of(batch))
             self._lane.note_accepted(self._place(batch), ACCEPTANCES_COUNT, as_itself=not self._names_a_user(batch))
 
     def _token(self, batch: Batch, error: TokenRejected) -> RemoteError:
@@ -97,6 +115,13 @@ class Blame:
 
     def _place(self, batch: Batch) -> str:
         return f"{batch.spec.project_key} {self._user_of(batch)}"
+
+
+def kind_of(batch: Batch) -> str:
+    """Requests that differ in their items and value only."""
+    spec = batch.spec
+    user = spec.user_key or "-"
+    return f"{spec.project_key} {spec.work_item_type_key} {user} {spec.field_key} {spec.update_mode}"
 
 
 def is_the_places(access: Access, finding: Finding, *, names_a_user: bool) -> bool:

@@ -162,7 +162,7 @@ class Submitter:
         if step is None:
             answer = self._send(batch, token)
             if isinstance(answer, RemoteError):
-                answer = self._blame.judged(batch, answer)
+                answer = self._blame.recognised(batch, self._blame.judged(batch, answer))
             if answer is not None:  # as it was judged: what is an intent's fault is no trouble with the remote system
                 self._lane.troubles.note("submit", trouble_of(answer))
             if answer is None:

@@ -143,7 +143,10 @@ def classify(
     rule = _rule(envelope, http_status, table)
     settle = _of_write if write else _of_read
     kind = settle(rule.kind, envelope, http_status, table)
-    return _build(kind, rule.advice, envelope.message or CONTRADICTION, details)
+    error = _build(kind, rule.advice, envelope.message or CONTRADICTION, details)
+    if isinstance(error, BatchRefused):
+        error.is_listed = envelope.code in table.rules
+    return error
 
 
 def _rule(envelope: Envelope, http_status: int, table: ErrorTable) -> Rule:

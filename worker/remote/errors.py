@@ -108,9 +108,12 @@ class SpaceRefused(RemoteError):
 
 
 class BatchRefused(RemoteError):
-    def __init__(self, message: str, *, splittable: bool = False, **details: Any) -> None:
+    """`is_listed`: whether the table of codes says so; else it is a guess that one item may be at fault."""
+
+    def __init__(self, message: str, *, splittable: bool = False, is_listed: bool = True, **details: Any) -> None:
         super().__init__(message, **details)
         self.splittable = splittable
+        self.is_listed = is_listed
 
 
 class NotExecuted(RemoteError):
