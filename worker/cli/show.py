@@ -8,8 +8,10 @@ from itertools import groupby
 import click
 from rich.console import Console
 
+from config.settings import Settings
 from feishu_batch.written import untagged
 from worker.cli.errors import WrongUseError
+from worker.cli.moments import moment_of
 from worker.cli.options import json_option
 from worker.cli.output import console, first_few, print_json, table
 from worker.cli.session import open_session
@@ -49,7 +51,7 @@ def show(intent: str, which: str | None, as_json: bool) -> int:
     if as_json:
         print_json(out, document(detail, detail.items if which is None else items))
         return 0
-    _print_head(out, detail)
+    _print_head(out, detail, session.settings)
     if which is None:
         _print_together(out, items)
     else:
@@ -66,7 +68,7 @@ def _chosen(detail: IntentDetail, which: str | None) -> list[ItemView]:
     return {"all": list(detail.items), "failed": failed, "open": still_open}[which]
 
 
-def _print_head(out: Console, detail: IntentDetail) -> None:
+def _print_head(out: Console, detail: IntentDetail, settings: Settings) -> None:
     states = Counter(item.state for item in detail.items)
     counts = ", ".join(f"{states[state]} {state}" for state in ItemState if states[state])
     lines = [("intent", detail.view.intent_id), ("state", detail.view.state), ("items", counts)]
@@ -80,9 +82,9 @@ def _print_head(out: Console, detail: IntentDetail) -> None:
         ("lane", detail.view.lane),
         ("priority", detail.priority if detail.priority != 5 else None),  # noqa: PLR2004 - the default says nothing
         ("note", detail.note),
-        ("enqueued", detail.enqueued_at),
-        ("expires", detail.expires_at),
-        ("completed", detail.completed_at),
+        ("enqueued", moment_of(settings, detail.enqueued_at)),
+        ("expires", moment_of(settings, detail.expires_at)),
+        ("completed", moment_of(settings, detail.completed_at)),
         ("requests", detail.requests or None),
     )
     lines += [(name, str(value)) for name, value in optional if value is not None]

@@ -6,6 +6,8 @@ from typing import Any
 import click
 from rich.console import Console
 
+from config.settings import Settings
+from worker.cli.moments import moment
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import as_json as value_json
 from worker.cli.output import console, duration, iso, print_json, some, table, trouble_json
@@ -54,15 +56,17 @@ def status(with_intents: bool, lane: str | None, as_json: bool) -> int:
     oldest = f", the oldest for {duration(inbox.oldest_wait)}" if inbox.oldest_wait is not None else ""
     out.print(f"inbox      {some(inbox.intents, 'intent')} not taken in yet{oldest}")
     for view in lanes:
-        _print_lane(out, view, slot, inbox, seen[view.lane])
+        _print_lane(out, view, session.settings, inbox, seen[view.lane])
     if with_intents:
-        _print_intents(out, waiting)
+        _print_intents(out, waiting, session.settings)
     return 0
 
 
-def _print_intents(out: Console, waiting: Sequence[Unfinished]) -> None:
+def _print_intents(out: Console, waiting: Sequence[Unfinished], settings: Settings) -> None:
     out.print(f"\n{some(len(waiting), 'intent')} not ended", style="bold")
-    rows = [(iso(one.enqueued_at), one.intent_id, f"{one.open}/{one.items}", _change(one)) for one in waiting]
+    rows = [
+        (moment(settings, one.enqueued_at), one.intent_id, f"{one.open}/{one.items}", _change(one)) for one in waiting
+    ]
     if rows:
         out.print(table(("enqueued", "intent", "open", "change"), rows))
 
@@ -86,11 +90,12 @@ def _intent_json(one: Unfinished) -> dict[str, Any]:
     }
 
 
-def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView, seen: Vitals) -> None:
+def _print_lane(out: Console, view: LaneView, settings: Settings, inbox: InboxView, seen: Vitals) -> None:
     counts = view.counts
     out.print(f"\nlane {view.lane}", style="bold")
     if view.pause:
-        out.print(f"PAUSED     since {iso(view.pause['since'])}: {view.pause['reason']}", style="red", soft_wrap=True)
+        since = moment(settings, view.pause["since"])
+        out.print(f"PAUSED     since {since}: {view.pause['reason']}", style="red", soft_wrap=True)
         out.print("           when it is mended: feishu-batch resume")
     for trouble, age in seen.troubles:
         when = f"has failed for {duration(age)}, it is tried again"
@@ -108,7 +113,7 @@ def _print_lane(out: Console, view: LaneView, slot: float, inbox: InboxView, see
         f"open       {some(counts.open_jobs, 'job')}, {checks} to be read back, {counts.due_batches} to be sent again"
     )
     out.print(f"cells      {counts.owned_cells} with a change that waits or is under way")
-    out.print(f"time left  {_time_left(view, slot, inbox)}")
+    out.print(f"time left  {_time_left(view, settings.slot_seconds, inbox)}")
     if view.recent:
         rows = [_recent_row(batch) for batch in view.recent[:SHOWN]]
         out.print(table(("batch", "items", "failed", "took", "polls", "tries", "job"), rows))

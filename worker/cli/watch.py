@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from worker.cli.errors import DONE, INTERRUPTED, UnreachableError
+from worker.cli.moments import moment
 from worker.cli.options import lane_option
 from worker.cli.output import console, duration, iso, some, table, trouble_json
 from worker.cli.session import Session, open_session
@@ -40,6 +41,7 @@ class LaneLook:
     use: float | None = None
     failures: Summary = NOTHING_FAILED
     troubles: tuple[tuple[Trouble, float], ...] = ()
+    paused_since: str = ""  # for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Watcher:
             use.note(view.figures.now, view.figures.slots_taken)
             failures = self._failures.look(one.name, view.figures.now)
             troubles = vitals(self._session.redis, one.prefix).troubles
-            seen.append(LaneLook(view, use.share, failures, troubles))
+            since = moment(self._session.settings, view.pause["since"]) if view.pause else ""
+            seen.append(LaneLook(view, use.share, failures, troubles, since))
         return Picture(inbox_view(reading), tuple(seen))
 
 
@@ -160,7 +163,7 @@ def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
         parts += ["", Text(_line(view, one.use), style="red" if view.pause else "bold")]
         if view.pause:
             reason = view.pause["reason"].rstrip(".")
-            parts.append(Text(f"since {iso(view.pause['since'])}: {reason}; then: feishu-batch resume"))
+            parts.append(Text(f"since {one.paused_since}: {reason}; then: feishu-batch resume"))
         parts += [
             Text(f"{trouble.in_words(view.pause)} (for {duration(age)})", style="red") for trouble, age in one.troubles
         ]
