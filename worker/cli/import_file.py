@@ -40,7 +40,7 @@ from worker.importing.source import Source
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write what became of every item of every row to this .csv or .jsonl file, at the end and all at once.",
+    help="Write what became of every item of every row to this .csv, .jsonl or .xlsx file, at the end and all at once.",
 )
 @json_option
 def import_file(

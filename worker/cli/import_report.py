@@ -38,6 +38,7 @@ class ImportReport:
     before: SinceThen | None = None  # about the known rows
     give_their_ids: bool = False  # known rows have their ids from the file
     repeated: int = 0  # rows that say what an earlier row of the file says, under the same id
+    left_out: int = 0  # rows of an earlier report that need no import
     rejected_count: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     why_rejected: ReasonGroups[int] = field(default_factory=lambda: ReasonGroups(VARIANTS))  # with their lines
@@ -59,8 +60,9 @@ class ImportReport:
         self.known += len(put.known)
         self.give_their_ids = self.give_their_ids or any(row.names_itself for row in put.known)
         self.repeated += len(put.repeated)
+        self.left_out += len(put.left_out)
         self.reject(put.rejected)
-        self.rows += len(put.enqueued) + len(put.known) + len(put.repeated) + len(put.rejected)
+        self.rows += len(put.enqueued) + len(put.known) + len(put.repeated) + len(put.left_out) + len(put.rejected)
 
     def reject(self, rows: list[Rejected]) -> None:
         self.rejected_count += len(rows)
@@ -84,6 +86,7 @@ def document(report: ImportReport) -> dict[str, Any]:
         "known": report.known,
         "before": since_then_json(report.before) if report.before else None,
         "repeated": report.repeated,
+        "left_out": report.left_out,
         **rejected_json(report),
         **file_notes.document(report.noticed, report.clears),
         "counts": counts_of(report.totals) if report.totals else None,
@@ -147,6 +150,7 @@ def others(report: ImportReport) -> str:
     told = (
         (report.known, "known from an earlier run and not doubled"),
         (report.repeated, "the same as an earlier row"),
+        (report.left_out, "left out, since the report says that they succeeded, are under way or were superseded"),
         (report.rejected_count, "rejected"),
     )
     return "".join(f", {count} {what}" for count, what in told if count)

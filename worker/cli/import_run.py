@@ -21,8 +21,9 @@ from worker.cli.session import Session
 from worker.importing.journal import Journal
 from worker.importing.outcomes import Outcome, as_rows, not_enqueued, outcomes
 from worker.importing.put import Check, Put, put_rows, sorted_out
-from worker.importing.report_file import report_at
+from worker.importing.report_file import write_report
 from worker.importing.source import Source
+from worker.operating.meanings import Meanings
 from worker.operating.since_then import Known
 from worker.operating.watching import Watch
 
@@ -70,7 +71,7 @@ def run_import(
             if out and not (stop and stop.is_set()):
                 print_closing(out, report)
         if asked.report:
-            _write(asked.report, outcomes(journal, session.reading, session.settings.user_key))
+            _write(asked.report, outcomes(journal, session.reading, session.settings.user_key), session)
     return report
 
 
@@ -99,7 +100,7 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
         if not seen.rejected_count:
             return
         if report:
-            _write(report, not_enqueued(journal))
+            _write(report, not_enqueued(journal), session)
     wrong = seen.rejected_count
     head = f"{source.name}: {wrong} of {some(seen.rows, 'row')} {'is' if wrong == 1 else 'are'} wrong; nothing was enqueued:"
     groups = seen.why_rejected.groups()
@@ -113,10 +114,9 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
     raise WrongUseError("\n".join([head, *lines]))
 
 
-def _write(path: Path, found: Iterable[Outcome]) -> None:
-    with report_at(path) as write:
-        for row in as_rows(found):
-            write(row)
+def _write(path: Path, found: Iterable[Outcome], session: Session) -> None:
+    known = Meanings(session.redis, {name: lane.key for name, lane in session.lanes.items()})
+    write_report(path, as_rows(found, known.field_name))
 
 
 def _digests(session: Session, ids: Iterable[str]) -> list[str | None]:

@@ -295,6 +295,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "known": report.known,
         "before": since_then_json(report.before) if report.before else None,
         "repeated": report.repeated,
+        "left_out": report.left_out,
         **rejected_json(report),
         **file_notes.document(report.noticed, report.clears),
         "ranges": {"rows": found.ranged_rows, "items": found.ranged_items},

@@ -7,8 +7,10 @@ from difflib import get_close_matches
 from typing import Final
 
 from worker.importing.cells import ALIASES, OPTIONAL, REQUIRED
+from worker.importing.report_columns import OF_REPORT
 
 _KNOWN: Final = (*REQUIRED, *OPTIONAL)
+_TAKEN: Final = frozenset({*_KNOWN, *OF_REPORT})
 _CLOSE_ENOUGH: Final = 0.5  # of difflib: the names are few, and a wrong hint costs little
 _MOST_NAMED: Final = 100  # unknown columns in one message
 _SHOWN: Final = 40  # characters of a name
@@ -77,7 +79,7 @@ def _missing(columns: Sequence[str]) -> list[str]:
 
 def _unknown(header: Sequence[str], columns: Sequence[str]) -> list[str]:
     unknown = [
-        f"{_shown(written)}{_hint(name)}" for written, name in zip(header, columns, strict=False) if name not in _KNOWN
+        f"{_shown(written)}{_hint(name)}" for written, name in zip(header, columns, strict=False) if name not in _TAKEN
     ]
     if not unknown:
         return []
@@ -88,7 +90,7 @@ def _unknown(header: Sequence[str], columns: Sequence[str]) -> list[str]:
 
 def _twice(header: Sequence[str], columns: Sequence[str]) -> list[str]:
     told = []
-    for name in dict.fromkeys(name for name in columns if name in _KNOWN and columns.count(name) > 1):
+    for name in dict.fromkeys(name for name in columns if name in _TAKEN and columns.count(name) > 1):
         written = [_shown(one) for one, meant in zip(header, columns, strict=False) if meant == name]
         told.append(f"names {name} twice ({' and '.join(written[:3])})")
     return told

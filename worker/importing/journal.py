@@ -13,7 +13,7 @@ _SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -8000;
-CREATE TABLE rows (number INTEGER PRIMARY KEY, line INTEGER, verdict TEXT, intent_id TEXT, items TEXT, reason TEXT);
+CREATE TABLE rows (number INTEGER PRIMARY KEY, line INTEGER, verdict TEXT, intent_id TEXT, items TEXT, reason TEXT, content TEXT);
 CREATE TABLE named (intent_id TEXT PRIMARY KEY, digest TEXT, line INTEGER) WITHOUT ROWID;
 """
 CHUNK = 500  # rows
@@ -32,13 +32,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A row's line and what was made of it; a rejected row has a reason and neither id nor items."""
+    """A row's line and what was made of it; a rejected row has a reason and neither id nor items. `content`: JSON of what it says."""
 
     line: int
     verdict: Verdict
     intent_id: str = ""
     items: tuple[int, ...] = ()
     reason: str = ""
+    content: str = "{}"
 
 
 class Journal:
@@ -71,14 +72,15 @@ class Journal:
     # --- rows -----------------------------------------------------------------------------------------------------
 
     def add(self, notes: Iterable[Note]) -> None:
-        rows = ((n.line, n.verdict, n.intent_id, ",".join(map(str, n.items)), n.reason) for n in notes)
-        self._db.executemany("INSERT INTO rows (line, verdict, intent_id, items, reason) VALUES (?, ?, ?, ?, ?)", rows)
+        rows = ((n.line, n.verdict, n.intent_id, ",".join(map(str, n.items)), n.reason, n.content) for n in notes)
+        columns = "line, verdict, intent_id, items, reason, content"
+        self._db.executemany(f"INSERT INTO rows ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608 - of ours
 
     def steps(self) -> Iterator[list[Note]]:
         """All notes in the order of the file, some hundred at a time."""
-        rows = self._db.execute("SELECT line, verdict, intent_id, items, reason FROM rows ORDER BY number")
+        rows = self._db.execute("SELECT line, verdict, intent_id, items, reason, content FROM rows ORDER BY number")
         while step := list(islice(rows, CHUNK)):
-            yield [Note(line, Verdict(v), id_, _items(items), reason) for line, v, id_, items, reason in step]
+            yield [Note(line, Verdict(v), id_, _items(items), *rest) for line, v, id_, items, *rest in step]
 
     def roster(self) -> "JournalRoster":
         return JournalRoster(self._db)

@@ -1,7 +1,9 @@
 """What became of every row of an import, item by item, from its journal and the ledger."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from feishu_batch.keys import OutcomeLetter, RecordField
 from feishu_batch.results import IntentView, view_of_record
@@ -17,7 +19,7 @@ _GONE = "it ended so long ago that nobody can say how"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A line of the report. A rejected row has neither intent nor item."""
+    """A line of the report. A rejected row has neither intent nor item. `content`: what the row says, by column."""
 
     line: int
     intent_id: str | None
@@ -25,6 +27,7 @@ class Outcome:
     state: str  # of the item: an `ItemState`, or one of the three above
     code: str | None = None
     reason: str | None = None
+    content: Mapping[str, Any] = field(default_factory=dict)
 
 
 def outcomes(journal: Journal, reading: Reading, default_user_key: str | None) -> Iterator[Outcome]:
@@ -42,7 +45,8 @@ def not_enqueued(journal: Journal) -> Iterator[Outcome]:
             if note.verdict is Verdict.REJECTED:
                 yield from _rejected(note)
             else:
-                yield from (Outcome(note.line, note.intent_id, item, NOT_ENQUEUED) for item in note.items)
+                content = json.loads(note.content)
+                yield from (Outcome(note.line, note.intent_id, i, NOT_ENQUEUED, content=content) for i in note.items)
 
 
 # Item → (state, code, reason); what is missing is told by the state that stands under None.
@@ -50,12 +54,13 @@ _States = Mapping[int | None, tuple[str, str | None, str | None]]
 
 
 def _rejected(note: Note) -> Iterator[Outcome]:
-    yield Outcome(note.line, None, None, REJECTED, reason=note.reason)
+    yield Outcome(note.line, None, None, REJECTED, reason=note.reason, content=json.loads(note.content))
 
 
 def _lines(note: Note, states: _States) -> Iterator[Outcome]:
+    content = json.loads(note.content)
     for item in note.items:
-        yield Outcome(note.line, note.intent_id, item, *(states.get(item) or states[None]))
+        yield Outcome(note.line, note.intent_id, item, *(states.get(item) or states[None]), content)
 
 
 def _found(reading: Reading, ids: Sequence[str], default_user_key: str | None) -> dict[str, _States]:
@@ -102,5 +107,14 @@ def _open(
     return {item.item: _told(item) for item in detail.items}
 
 
-def as_rows(found: Iterable[Outcome]) -> Iterator[dict[str, object]]:
-    return ({name: getattr(one, name) for name in Outcome.__slots__} for one in found)
+def as_rows(
+    found: Iterable[Outcome], field_name: Callable[[Mapping[str, Any]], str | None]
+) -> Iterator[dict[str, Any]]:
+    """As a report has them, by column. `field_name`: what the field of a row is called, as far as anybody knows."""
+    for one in found:
+        row: dict[str, Any] = {"line": one.line, "state": one.state, "code": one.code, "reason": one.reason}
+        row |= {"field_name": field_name(one.content), **one.content}
+        if one.item is not None:
+            row |= {"work_item_ids": [one.item], "item": one.item}
+        row["intent_id"] = one.intent_id
+        yield row

@@ -1,5 +1,6 @@
 """Rows into the inbox, a few hundred at a time, each id once."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,17 +25,23 @@ class Put:
     known: list[Row] = field(default_factory=list)  # an earlier run enqueued them
     repeated: list[Row] = field(default_factory=list)  # an earlier row of this file is the same intent
     rejected: list[Rejected] = field(default_factory=list)
+    left_out: list[Rejected] = field(default_factory=list)  # rows of a report that need no import
 
     def notes(self) -> list[Note]:
         """In the order of the file."""
         good = ((Verdict.ENQUEUED, self.enqueued), (Verdict.KNOWN, self.known), (Verdict.REPEATED, self.repeated))
         notes = [
-            Note(row.line, verdict, row.intent.intent_id, row.intent.work_item_ids)
+            Note(row.line, verdict, row.intent.intent_id, row.intent.work_item_ids, content=row.intent.to_json())
             for verdict, rows in good
             for row in rows
         ]
-        notes += [Note(row.line, Verdict.REJECTED, reason=row.reason) for row in self.rejected]
+        notes += [_rejected(row) for row in self.rejected]
         return sorted(notes, key=lambda note: note.line)
+
+
+def _rejected(row: Rejected) -> Note:
+    content = json.dumps(row.written or {}, default=str)
+    return Note(row.line, Verdict.REJECTED, reason=row.reason, content=content)
 
 
 def put_rows(
@@ -78,7 +85,7 @@ def _sort_out(step: Sequence[Row | Rejected], digests: Digests, journal: Journal
     taken = dict(zip(ids, digests(ids), strict=True)) if ids else {}
     for row in step:
         if isinstance(row, Rejected):
-            put.rejected.append(row)
+            (put.left_out if row.is_left_out else put.rejected).append(row)
         else:
             _place(put, row, taken[row.intent.intent_id], journal)
     return put

@@ -9,6 +9,7 @@ from typing import Any, Final
 from feishu_batch import IntentError, UpdateIntent, parse_intent
 from feishu_batch.written import untagged
 from worker.importing.cells import Content
+from worker.importing.report_columns import STATE, own_part
 
 _ID_BYTES: Final = 16
 _SHOWN: Final = 60  # characters of a value in a message
@@ -24,8 +25,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
+    """`written`: its cells by column, as far as they could be told apart. `is_left_out`: a row of a report that needs no import."""
+
     line: int
     reason: str
+    written: Mapping[str, Any] | None = None
+    is_left_out: bool = False
 
 
 def hashed(name: str) -> str:
@@ -35,11 +40,14 @@ def hashed(name: str) -> str:
 def row_of(line: int, given: Content | Mapping[str, Any], import_id: str) -> Row | Rejected:
     """From an intent's JSON shape. The same import and content is the same intent, in whatever line it stands."""
     content, ranged = (given.intent, given.ranged) if isinstance(given, Content) else (given, 0)
+    own = own_part(content)
+    if own is None:
+        return Rejected(line, f"{STATE} {content[STATE]}", is_left_out=True)
     try:
-        intent = parse_intent(content)
+        intent = parse_intent(own)
     except IntentError as error:
-        return Rejected(line, "; ".join(problems_of(error, content)))
-    if "intent_id" in content:
+        return Rejected(line, "; ".join(problems_of(error, own)), dict(own))
+    if "intent_id" in own:
         return Row(line, intent, names_itself=True, ranged=ranged)
     return Row(line, intent.model_copy(update={"intent_id": hashed(f"{import_id}\0{intent.digest()}")}), ranged=ranged)
 

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 from typing import Any, BinaryIO, Final
@@ -14,6 +14,7 @@ from worker.importing.cells import ALIASES, CellError, intent_of, refuse_failure
 from worker.importing.columns import ImportFileError, columns_of
 from worker.importing.encoding import LONGEST_LINE
 from worker.importing.lines import damage_of, read_lines
+from worker.importing.report_columns import is_report, unguarded
 from worker.importing.row import Rejected, Row, row_of
 from worker.importing.sheet import sheet_rows
 from worker.importing.table import AS_USUAL, Empty, Noticed, Table, is_skipped, looks_empty
@@ -97,7 +98,15 @@ def _csv_body(table: Any, before: int, columns: Sequence[str], reading: _Reading
             yield Rejected(line, f"not a CSV row: {_UNCLOSED if 'end of data' in str(error) else error}")
             continue
         if not all(map(looks_empty, cells)) and (row := _csv_row(line, columns, cells, reading)):
-            yield row
+            yield _with_cells(row, columns, cells)
+
+
+def _with_cells(row: Row | Rejected, columns: Sequence[str], cells: Sequence[str]) -> Row | Rejected:
+    """A rejected row goes into the report as it stands, if it can be told which cell is which."""
+    if isinstance(row, Row) or len(cells) > len(columns) or any(map(damage_of, cells)):
+        return row
+    meant = map(unguarded, cells) if is_report(columns) else cells
+    return replace(row, written=dict(zip(columns, meant, strict=False)))
 
 
 def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], reading: _Reading) -> Row | Rejected | None:
@@ -115,7 +124,8 @@ def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], reading: _
             f"ends after {len(cells)} of {len(columns)} cells, before after_field_value;"
             " to clear the field, leave that cell empty but keep its separator",
         )
-    padded = [*map(_plain, cells), *[""] * (len(columns) - len(cells))]
+    plain = _reported if is_report(columns) else _plain
+    padded = [*map(plain, cells), *[""] * (len(columns) - len(cells))]
     named = dict(zip(columns, padded, strict=True))
     try:
         if not named["after_field_value"] and is_skipped(line, reading.empty, reading.noticed):
@@ -131,6 +141,12 @@ def _plain(cell: str) -> str:
         return ""
     found = _KEPT_TEXT.fullmatch(cell.strip()) if cell.lstrip().startswith('="') else None
     return found[1].replace('""', '"') if found else cell
+
+
+def _reported(cell: str) -> str:
+    """What a report guards is a text to the letter."""
+    own = unguarded(cell)
+    return own if own != cell else _plain(cell)
 
 
 # --- JSON Lines -----------------------------------------------------------------------------------------------------

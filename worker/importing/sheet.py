@@ -1,13 +1,15 @@
 """The rows of an XLSX workbook's sheet, one by one. Its table of texts is in memory, its rows are not."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from feishu_batch.written import Written
+from feishu_batch.written import Kind, Written
 from worker.importing.cells import CellError
 from worker.importing.columns import ImportFileError, columns_of
 from worker.importing.layout import Layout, Merges, accept, layout_of
+from worker.importing.report_columns import VALUES
 from worker.importing.row import Rejected, Row, row_of
 from worker.importing.sheet_cells import written_of
 from worker.importing.sheet_xml import RawRow, SheetReader, letter_of
@@ -102,7 +104,7 @@ class _Reading:
     def _row(self, raw: RawRow) -> Row | Rejected | None:
         line = raw.number
         if raw.is_hidden and self.table.hidden is Hidden.REJECT:
-            return Rejected(line, _HIDDEN)
+            return Rejected(line, _HIDDEN, self._as_seen(raw))
         try:
             took = self.merges.fill(raw, self.header)
             cells = self._cells(raw)
@@ -110,12 +112,22 @@ class _Reading:
                 return None
             made = row_of(line, typed_intent_of(cells, self.table.zone), self.import_id)
         except CellError as error:
-            return Rejected(line, str(error))
+            return Rejected(line, str(error), self._as_seen(raw))
         if took:
             self.noticed.merged.add(line)
         if raw.is_hidden:
             self.noticed.hidden_read.add(line)
         return made
+
+    def _as_seen(self, raw: RawRow) -> dict[str, Any]:
+        """For the report of a row that is rejected; a cell that cannot be read is left out."""
+        found: dict[str, Any] = {}
+        for at, name in enumerate(self.columns):
+            with suppress(CellError):
+                if cell := written_of(raw.cells.get(at), self.book, self.table.zone):
+                    is_value = name in VALUES and cell.kind is not Kind.ERROR
+                    found[name] = cell.to_json() if is_value else cell.as_seen
+        return found
 
     def _cells(self, raw: RawRow) -> dict[str, Written | None]:
         found = {}

@@ -63,6 +63,19 @@ class Meanings:
                 pass
         return (project_key, words.field_key) if is_own_key(words.field_key) else None
 
+    def field_name(self, content: Mapping[str, object]) -> str | None:
+        """What people call the field of an intent's JSON shape, or of a row's cells; None where nobody has looked it up."""
+        words = [content.get(name) for name in ("project_key", "work_item_type_key", "field_key")]
+        space, type_key, word = (one if isinstance(one, str) else "" for one in words)
+        project_key = self._project_key(space) if space else None
+        catalogue = self._catalogue(f"{project_key} {type_key}") if project_key else None
+        if catalogue is None:
+            return None
+        try:
+            return field_called(catalogue, word).name
+        except RefusedError:
+            return None
+
     def _project_key(self, word: str) -> str | None:
         if is_real_project_key(word):
             return word

@@ -1,0 +1,60 @@
+"""A report as a workbook. Texts are texts there: no formula comes of them, and no number."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+MOST_ROWS: Final = 1_048_576  # of a sheet, the header included
+LONGEST_TEXT: Final = 32_767  # characters of a cell
+WIDTHS: Final = {"reason": 60, "field_name": 20, "project_key": 26, "after_field_value": 30, "before_field_value": 20}
+_TITLE: Final = "report"
+# What XML cannot hold, and what would be taken for such an escape.
+_ESCAPED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+
+Cell = str | int | float | bool | None
+
+
+def write_workbook(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 - 13 MB that few commands need
+
+    book = openpyxl.Workbook(write_only=True)
+    sheet, left = _sheet(book, columns), MOST_ROWS - 1
+    for row in rows:
+        if left == 0:
+            sheet, left = _sheet(book, columns), MOST_ROWS - 1
+        sheet.append([_typed(sheet, cell) for cell in row])
+        left -= 1
+    book.save(path)
+
+
+def _sheet(book: Any, columns: Sequence[str]) -> Any:
+    from openpyxl.styles import Font  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+    from openpyxl.utils import get_column_letter  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    number = len(book.worksheets) + 1
+    sheet = book.create_sheet(_TITLE if number == 1 else f"{_TITLE} {number}")
+    sheet.freeze_panes = "A2"
+    for at, name in enumerate(columns, start=1):
+        sheet.column_dimensions[get_column_letter(at)].width = WIDTHS.get(name, 14)
+    header = [_typed(sheet, name) for name in columns]
+    for cell in header:
+        cell.font = Font(bold=True)
+    sheet.append(header)
+    return sheet
+
+
+def _typed(sheet: Any, value: Cell) -> Any:
+    from openpyxl.cell import WriteOnlyCell  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+
+    if not isinstance(value, str):
+        return value
+    text = _ESCAPED.sub(lambda found: f"_x{ord(found[0]):04X}_", value)
+    if len(text) > LONGEST_TEXT:  # cut, it would be another value: an import refuses a cell that shows an error
+        cell = WriteOnlyCell(sheet, "#VALUE!")
+        cell.data_type = "e"
+        return cell
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"  # also what begins like a formula
+    cell.number_format = "@"  # what is typed over it stays a text, with its zeros
+    return cell
