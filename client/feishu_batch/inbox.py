@@ -19,7 +19,7 @@ from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from feishu_batch.redis_connections import call_within, failed_on_a_used_one, proves_that_nothing_was_done, time_left
 from feishu_batch.redis_pools import producer_pool
-from feishu_batch.redis_trouble import explain, first_line
+from feishu_batch.redis_trouble import explain, first_line, reason_of
 from feishu_batch.redis_urls import host_and_port
 from feishu_batch.results import IntentView, read_intent
 from feishu_batch.tracing import current_traceparent
@@ -164,7 +164,7 @@ class Inbox:
             is_over = time_left(self._timeout) <= 0
             return f"Redis at {self._address()} did not answer within {self.longest_call if is_over else self._timeout:g} s"
         if isinstance(error, refusals.ConnectionError):
-            return f"Redis at {self._address()} cannot be reached or closed the connection ({first_line(error)})"
+            return f"Redis at {self._address()} cannot be reached or closed the connection ({reason_of(error)})"
         return f"Redis at {self._address()} refused: {first_line(error)}"
 
     def _address(self) -> str:

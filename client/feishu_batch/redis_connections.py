@@ -102,6 +102,12 @@ class _Careful:
             sock = super()._connect()  # type: ignore[misc]
         except (ssl.SSLError, FileNotFoundError, PermissionError, IsADirectoryError) as error:
             raise TlsError(_why_no_tls(error)) from None
+        except TimeoutError as error:
+            if "handshake" not in str(error):
+                raise
+            raise TlsError(
+                "nothing answered the handshake in time; a server without TLS at this port does that: write redis:// for it"
+            ) from None
         self._connected_at, self._is_untouched, self.has_served = time.monotonic(), True, False
         return _Socket(sock, self._socket_timeout)
 

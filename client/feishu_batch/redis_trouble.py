@@ -7,7 +7,7 @@ from redis import exceptions as refusals
 from redis.sentinel import MasterNotFoundError
 
 from feishu_batch.password_file import PasswordFileError
-from feishu_batch.redis_connections import TOO_MANY_CLIENTS, TlsError
+from feishu_batch.redis_connections import TOO_MANY_CLIENTS, TlsError, failed_on_a_used_one
 
 _NO_CLUSTER: Final = "this is a node of a Redis Cluster, which is not supported: point {url} at a single primary"
 _KINDS: Final[dict[type[Exception], str]] = {
@@ -31,7 +31,7 @@ _TEXTS: Final[tuple[tuple[str, str], ...]] = (
     ("without any password configured", "Redis has no password for this user, but {url} gives one: leave it out"),
     ("no password is set", "Redis has no password, but {url} gives one: leave it out"),
     ("authentication required", "Redis asks for a password, and {url} gives none"),
-    ("called before you authenticated", "Redis asks for a password, and {url} gives none"),
+    ("client already authenticated", "Redis asks for a password, and {url} gives none"),
 )
 _LONGEST: Final = 200  # characters of a foreign text that are repeated
 
@@ -52,6 +52,14 @@ def explain(error: Exception, url: str) -> str | None:
     if isinstance(error, refusals.AuthenticationError):
         return f"Redis refused the user or password of {url}"
     return None
+
+
+def reason_of(error: Exception) -> str:
+    """Of a connection that failed, for brackets behind "cannot be reached"."""
+    text = first_line(error)
+    if any(part in text.lower() for part in ("closed by server", "reset by peer")) and not failed_on_a_used_one(error):
+        return f"{text.rstrip('.')}; write rediss:// if it wants TLS"
+    return text
 
 
 def first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from config.lanes import lane_names
 from config.settings import ENV_PREFIX, Settings, load_settings
 from config.urls import masked_url
 from feishu_batch import FeishuBatch
-from feishu_batch.redis_trouble import explain, first_line
+from feishu_batch.redis_trouble import explain, first_line, reason_of
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.connections import connect, producer
 from worker.ledger.front import Front
@@ -103,4 +103,4 @@ def _trouble(error: RedisError) -> str:
         return f"refuses commands ({first_line(error)})"
     if isinstance(error, RedisTimeoutError):
         return "does not answer in time"
-    return f"cannot be reached ({first_line(error)})"
+    return f"cannot be reached ({reason_of(error)})"
