@@ -31,6 +31,7 @@ _TEXTS: Final[tuple[tuple[str, str], ...]] = (
     ("without any password configured", "Redis has no password for this user, but {url} gives one: leave it out"),
     ("no password is set", "Redis has no password, but {url} gives one: leave it out"),
     ("authentication required", "Redis asks for a password, and {url} gives none"),
+    ("unauthenticated multibulk length", "Redis asks for a password, and {url} gives none"),  # of a long command
     ("client already authenticated", "Redis asks for a password, and {url} gives none"),
 )
 _LONGEST: Final = 200  # characters of a foreign text that are repeated
