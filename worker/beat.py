@@ -4,6 +4,7 @@ RedBeat by itself waits for its lock without an end, ends with the first error o
 crontab. So the lock is taken here, in every tick; an error is waited out; and an entry's times come from the settings.
 """
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from worker.connections import connect
 
 log = structlog.get_logger("feishu_batch.beat")
 
+CLOCK_SET: Final = 1.0  # seconds by which this machine's clock and its steady one part, and more: somebody set it
 A_MOMENT: Final = 0.01  # seconds: the lock's end is counted in milliseconds, by another clock
 
 
@@ -56,6 +58,8 @@ class Entry(RedBeatSchedulerEntry):  # type: ignore[misc]  # as above
         given = app.conf.beat_schedule.get(entry.name, {}).get("schedule")
         if isinstance(given, Moments):
             entry.schedule = given
+        elif entry.last_run_at and entry.last_run_at > entry.default_now() + timedelta(seconds=CLOCK_SET):
+            entry.last_run_at = None  # before this machine's clock was set back: due now
         return entry
 
     @property
@@ -86,8 +90,10 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
         self.max_interval = beat_look_seconds(settings)
         name = f"{app.redbeat_conf.key_prefix}:lock"
         self.lock = self._redis.lock(name, timeout=beat_lock_seconds(settings), thread_local=False)
+        self._lock_holds = beat_lock_seconds(settings)
         self._was_mine = False
         self._stands_by = False
+        self._clock_ahead = _clock_ahead()
 
     def setup_schedule(self) -> None:
         """Not at the start: Redis may come later, and only the beat that ticks says what there is to tick."""
@@ -96,6 +102,7 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
         """Seconds until the next call."""
         try:
             if self._is_mine():
+                self._look_at_the_clock()
                 wait: float = super().tick(*arguments, **options)
                 return wait
             return self._until_the_lock_may_be_free()
@@ -105,8 +112,20 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
 
     def _until_the_lock_may_be_free(self) -> float:
         """Seconds: by then its beat has ended in order, as it may at any time, or has been dead for as long as the lock holds."""
-        holds_for = max(0, int(self._redis.pttl(self.lock.name)))  # milliseconds
-        return float(min(self.max_interval, holds_for / 1000 + A_MOMENT))
+        holds_for = max(0, int(self._redis.pttl(self.lock.name))) / 1000
+        if (
+            holds_for > self._lock_holds
+        ):  # Redis's clock was set back: the lock of a beat that died would hold for as much longer
+            self._redis.pexpire(self.lock.name, round(self._lock_holds * 1000))
+        return float(min(self.max_interval, holds_for + A_MOMENT))
+
+    def _look_at_the_clock(self) -> None:
+        """What RedBeat has written down of when entries are due is of no use once this machine's clock was set."""
+        ahead = _clock_ahead()
+        if abs(ahead - self._clock_ahead) > CLOCK_SET:
+            log.warning("beat.clock_was_set", seconds=round(ahead - self._clock_ahead, 1))
+            super().setup_schedule()
+            self._clock_ahead = ahead
 
     def close(self) -> None:
         """Lets the next beat tick at once; it need not wait until the lock runs out."""
@@ -129,6 +148,10 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
             log.info("beat.stands_by")
         self._stands_by = not self._was_mine
         return self._was_mine
+
+
+def _clock_ahead() -> float:
+    return time.time() - time.monotonic()
 
 
 def _scheduled(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ class IntentState(StrEnum):
 
     QUEUED = "queued"  # in the inbox
     OPEN = "open"  # recorded, not ended
-    SUCCEEDED = "succeeded"  # every item applied, or superseded by a later change
+    SUCCEEDED = "succeeded"  # every item applied, or superseded by a later change that was applied
     FAILED = "failed"  # no item applied, some failed
     PARTIAL = "partial"  # some items applied, some not
     CANCELED = "canceled"

@@ -143,7 +143,10 @@ def _cells(now: Snapshot) -> list[str]:
     for name in now["shared"]:
         holder, _, cell = name.partition(":")
         line = now.lane.get(f"behind:{cell}", [])
-        if now["cells"].get(cell, "").partition("@")[0] != holder and holder not in line:
+        gave_way = [
+            number for stack, numbers in now.family("under").items() if stack.endswith(f":{cell}") for number in numbers
+        ]
+        if now["cells"].get(cell, "").partition("@")[0] != holder and holder not in [*line, *gave_way]:
             found.append(f"a share of {holder} at cell {cell}, where it does not stand")
     return found
 
@@ -163,7 +166,7 @@ def _cell(now: Snapshot, cell: str, owner: str) -> list[str]:
     if batch:
         if (item, number) not in _held_by(now.lane.get(f"batch:{batch}", {"items": "0:0"})):
             found.append(f"cell {cell} is held by batch {batch}, which does not have it")
-    elif item not in now.lane.get(f"ready:{intent['g']}", {}):
+    elif number not in now["stopping"] and item not in now.lane.get(f"ready:{intent['g']}", {}):
         found.append(f"cell {cell}: its owner {number} is not ready, and in no batch")
     return found
 
@@ -252,6 +255,8 @@ def _leftovers(now: Snapshot) -> list[str]:
             "since",
             "behind-of",
             "expiring",
+            "stopping",
+            "overwritten",
             "due",
             "jobs",
             "checks",
@@ -262,7 +267,9 @@ def _leftovers(now: Snapshot) -> list[str]:
         if now[name]
     ]
     found += [
-        f"{name} is not empty: {sorted(now.family(name))}" for name in ("batch", "behind", "ready") if now.family(name)
+        f"{name} is not empty: {sorted(now.family(name))}"
+        for name in ("batch", "behind", "ready", "under")
+        if now.family(name)
     ]
     found += [
         f"intent id {intent_id} has no lane: {entry}"

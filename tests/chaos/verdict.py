@@ -16,7 +16,7 @@ from worker.ledger.reading import Reading
 from worker.operating.details import IntentDetail, ItemState, intent_detail
 
 # What a change of an item that refuses nothing may fail with: the bounds of endurance, all of which say so.
-HONEST_FAILURES = {"outcome_unknown", "not_stored"}
+HONEST_FAILURES = {"outcome_unknown", "not_stored", "replacement_failed"}
 # The sandbox stamps arrivals in a process that shares two cores with a dozen others. What is looked for here is a second
 # sender, whose requests come at any moment of the slot; a millisecond is the business of tests/pacing. Seconds.
 GUARD = 0.01

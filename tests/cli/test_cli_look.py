@@ -103,12 +103,19 @@ def test_show_tells_the_place_of_a_shared_change(command, ledger):
 
 
 def test_show_tells_superseded_and_canceled_items(command, ledger):
-    old = command.enqueue(1)
+    old, sharer = command.enqueue(1, 2), command.enqueue(1)
     new = command.enqueue(1, after='{"value": "option_2"}')
+    canceled = command.enqueue(1, after='{"value": "option_3"}')
     ledger.take_in()
-    assert states(command, old) == {1: "superseded"}
-    command("cancel", new)
-    assert states(command, new) == {1: "canceled"}
+    assert states(command, old) == {1: "giving way", 2: "pending"}
+    assert states(command, sharer) == states(command, new) == {1: "giving way"}
+    command("cancel", canceled)
+    assert states(command, canceled) == {1: "canceled"}
+    assert states(command, new) == {1: "pending"}
+    while ledger.lane.has_ready():
+        ledger.settle(ledger.claim())
+    assert states(command, old) == {1: "superseded", 2: "succeeded"}
+    assert (states(command, sharer), states(command, new)) == ({1: "superseded"}, {1: "succeeded"})
 
 
 def test_show_lists_what_is_asked_for(command, ledger):

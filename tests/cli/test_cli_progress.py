@@ -127,7 +127,7 @@ def test_sent_is_never_less_than_settled_whatever_is_shared_or_superseded(ledger
         look()
         ledger.settle(batch)
         look()
-    assert seen == [(1, 1), (3, 1), (3, 3), (4, 3), (4, 4)]
+    assert seen == [(0, 0), (2, 0), (2, 2), (3, 2), (4, 4)]
 
 
 def test_a_shared_change_in_a_request_is_pending_for_nobody(ledger, command):

@@ -74,13 +74,16 @@ class Server:
         self._directory = directory
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] | None = None  # as this process's
         self.url = f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
         options += ["--appendonly", "yes", "--appendfsync", "always"]
         with (self._directory / "server.log").open("ab") as log:
-            self._process = subprocess.Popen([get_binary_path(), *options], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [get_binary_path(), *options], stdout=log, stderr=log, env=self.environment
+            )
         wait_until(self._answers, 30, "the server answers")
 
     def _answers(self) -> bool:

@@ -1,6 +1,16 @@
 """All that a lane has in Redis, in the words of the model: without moments in time, which no model can foresee."""
 
-COUNTERS = {"fence", "batch-sequence", "group-sequence", "recent", "overdue-had-turn", "pause", "clock", "metrics"}
+COUNTERS = {
+    "fence",
+    "batch-sequence",
+    "group-sequence",
+    "recent",
+    "overdue-had-turn",
+    "pause",
+    "clock",
+    "ticks",
+    "metrics",
+}
 SETS = {
     "since",
     "expiring",
@@ -42,6 +52,10 @@ def _normal(name, content):
         return {int(member) for member, _ in content}
     if name in RANKED or kind == "ready":
         return {member: int(score) for member, score in content}
+    if kind == "under":
+        return [int(member) for member, _ in content]
+    if name == "overwritten":
+        return [entry.partition(" ")[0] for entry in content]
     if name in {"groups", "columns"}:
         return {member: int(number) for member, number in content.items()}
     if kind == "behind":

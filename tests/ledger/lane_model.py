@@ -9,6 +9,7 @@ LATER = 2**47
 FIELD_OF = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
 ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 MOST_SHARERS = 16  # of one change
+MOST_OVERWRITTEN = 2  # changes that end at once with what took their place (100 in the product)
 MOST_DEAD = 500  # changes that one claim meets
 OVERDUE_TURN, PATIENCE, OVERDUE_SEEN = 4, 5, 256
 
@@ -24,6 +25,7 @@ class Model:
         self.overdue_had_turn = -OVERDUE_TURN  # the newest batch that was composed for its group's long wait
         self.now = 10**12  # unix ms, roughly: moments at which intents expire are far from each other
         self.stopping = []  # numbers of stopped intents of which not every item was looked at
+        self.overwritten = []  # (number, where, letter, changes): what gave way to a change that has ended
         self.unpublished = set()
         self.sends = {}  # cell → numbers in the order in which they were sent
 
@@ -79,9 +81,7 @@ class Model:
                     self.batches[cell.batch].blocks = True
                 return None
             if intent.mode == older.mode == "UPDATE":
-                for number in newest.everyone:
-                    self._settle(number, item, "s")
-                cell.line[-1] = Change(intent.number)
+                cell.line[-1] = Change(intent.number, under=[*newest.under, Change(newest.number, newest.sharers)])
                 return None
         cell.line.append(Change(intent.number))
         if cell.batch:
@@ -205,7 +205,7 @@ class Model:
 
     def _pass_over(self, where, number):
         owner = self.cells[where].line[0]
-        if owner.sharers:
+        if owner.sharers or owner.under:
             self._end_at(where, number, self._fate(number))
         else:
             owner.passed_over = True
@@ -250,15 +250,17 @@ class Model:
             self.lease = None
         if left:
             self._count_request(batch)
+        at_once = MOST_OVERWRITTEN
         for item, _ in list(batch.changes):
             if item in outcomes:
-                self._let_go(batch, item, outcomes[item])
+                at_once -= self._let_go(batch, item, outcomes[item], at_once)
         if batch.changes:
             self._put(batch, then, is_due)
         else:
             del self.batches[number]
 
-    def _let_go(self, batch, item, letter):
+    def _let_go(self, batch, item, letter, at_once):
+        """Returns how many changes ended that had given way to this one."""
         cell = self.cells[batch.column, item]
         change = cell.line.pop(0)
         cell.batch = None
@@ -268,6 +270,17 @@ class Model:
             self._settle(number, item, letter)
         if not cell.line:
             del self.cells[batch.column, item]
+        letter = "f" if letter == "f" else "s"
+        if len(change.under) > at_once:
+            self.overwritten.append((change.number, (batch.column, item), letter, change.under))
+            return 0
+        self._overwrite(change.under, item, letter)
+        return len(change.under)
+
+    def _overwrite(self, changes, item, letter):
+        for change in changes:
+            for number in change.everyone:
+                self._settle(number, item, letter)
 
     def split(self, number):
         whole = self.batches.pop(number)
@@ -295,9 +308,17 @@ class Model:
 
     def end_stopped(self, most):
         """Look at a part of the items of stopped and expired intents. Returns whether some are left."""
+        while most > 0 and self.overwritten:
+            _, where, letter, changes = self.overwritten[0]
+            now = changes[:most]
+            self._overwrite(now, where[1], letter)
+            most -= len(now)
+            del changes[: len(now)]
+            if not changes:
+                self.overwritten.pop(0)
         while most > 0 and (number := self._next_stopped()):
             most -= self._end_part(number, most) + 1
-        return bool(self._next_stopped(stop=False))
+        return bool(self.overwritten or self._next_stopped(stop=False))
 
     def _next_stopped(self, stop=True):
         late = [intent for intent in self.intents.values() if intent.may_expire and self._is_late(intent)]
@@ -338,7 +359,7 @@ class Model:
             self._settle(number, where[1], letter)
 
     def _leave(self, cell, number):
-        """Whether there was a pending change of ours. If others share it, it is theirs now."""
+        """Whether there was a pending change of ours. If others share it, it is theirs now; or it was another's before."""
         for change in cell.line[1 if cell.batch else 0 :]:
             if number in change.sharers:
                 change.sharers.remove(number)
@@ -348,8 +369,24 @@ class Model:
                 if change.sharers:
                     change.number = change.sharers.pop(0)
                     change.passed_over = False
+                elif change.under:
+                    back = change.under.pop()
+                    cell.line[cell.line.index(change)] = Change(back.number, back.sharers, under=change.under)
                 else:
                     cell.line.remove(change)
+                return True
+        return any(self._leave_stack(change.under, number) for change in cell.line)
+
+    def _leave_stack(self, under, number):
+        for change in under:
+            if number in change.sharers:
+                change.sharers.remove(number)
+                return True
+            if number == change.number:
+                if change.sharers:
+                    change.number = change.sharers.pop(0)
+                else:
+                    under.remove(change)
                 return True
         return False
 
@@ -385,15 +422,7 @@ class Model:
             "jobs": set(),
             "checks": set(),
         }
-        for (column, item), cell in self.cells.items():
-            where = f"{column}:{item}"
-            owner = cell.line[0].number
-            keys["cells"][where] = f"{owner}@{cell.batch}" if cell.batch else str(owner)
-            if cell.line[1:]:
-                keys[f"behind:{where}"] = [change.number for change in cell.line[1:]]
-            for change in cell.line:
-                if change.sharers:
-                    keys["shared"][f"{change.number}:{where}"] = ",".join(map(str, change.sharers))
+        self._dump_cells(keys)
         for group, changes in self.ready().items():
             keys[f"ready:{group}"] = {item: rank for rank, item, _ in changes}
             is_full = len(changes) >= self.batch_items
@@ -409,6 +438,27 @@ class Model:
         if self.lease:
             keys["lease"] = {"owner": self.lease[0], "batch": self.lease[1]}
         return {name: value for name, value in keys.items() if value}
+
+    def _dump_cells(self, keys):
+        for (column, item), cell in self.cells.items():
+            where = f"{column}:{item}"
+            owner = cell.line[0].number
+            keys["cells"][where] = f"{owner}@{cell.batch}" if cell.batch else str(owner)
+            if cell.line[1:]:
+                keys[f"behind:{where}"] = [change.number for change in cell.line[1:]]
+            for change in cell.line:
+                self._dump_change(change.number, change.under, where, keys)
+                if change.sharers:
+                    keys["shared"][f"{change.number}:{where}"] = ",".join(map(str, change.sharers))
+        keys["overwritten"] = [f"{number}:{c}:{i}" for number, (c, i), _, _ in self.overwritten]
+        for number, (column, item), _, changes in self.overwritten:
+            self._dump_change(number, changes, f"{column}:{item}", keys)
+
+    def _dump_change(self, holder, under, where, keys):
+        keys[f"under:{holder}:{where}"] = [change.number for change in under]
+        for change in under:
+            if change.sharers:
+                keys["shared"][f"{change.number}:{where}"] = ",".join(map(str, change.sharers))
 
     def _dump_intent(self, intent, keys):
         counts = Counter(FIELD_OF[letter] for letter in intent.outcomes.values())

@@ -173,7 +173,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def time_passes(self):
-        self.redis.incrby(self.lane.key("clock"), EPOCH)
+        self.redis.incrby(self.lane.key("ticks"), EPOCH)
         self.model.now += EPOCH
 
     # --- sender
@@ -186,7 +186,7 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def claim(self, owner, lease, max_open, max_wait):
         waiting = self.since()
-        now_ms = 10**12 + int(self.redis.get(self.lane.key("clock")) or 0) + 1
+        now_ms = 10**12 + int(self.redis.get(self.lane.key("ticks")) or 0) + 1
         waits = {int(group): now_ms - since for group, since in waiting.items()}
         got = self.lane.claim(
             owner=owner, lease=lease, max_open=max_open, max_wait=max_wait, idem_uuid="u", token_fingerprint="t"
@@ -367,7 +367,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     self.redis.zadd(self.lane.key(zset), {str(batch.number): 0}, xx=True)
                 batch.is_due = True
         for owner in range(10_000):
-            if not (self.model.cells or self.model.lease):
+            if not (self.model.cells or self.model.lease or self.model.overwritten):
                 break
             if self.model.lease:
                 self.heartbeat(True)

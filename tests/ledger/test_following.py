@@ -258,7 +258,7 @@ def test_what_comes_after_a_failed_call_is_not_recorded_before_it(lane, redis, m
     monkeypatch.setattr("worker.ledger.lane.record_calls", lambda _: ["{", *others])
     with pytest.raises(ResponseError):
         lane.record([])
-    assert redis.keys(f"{lane.prefix}*") == []
+    assert redis.keys(f"{lane.prefix}*") == [lane.key("clock")]
     monkeypatch.setattr("worker.ledger.lane.record_calls", lambda _: [first, *others])
     lane.record([])
     assert redis.llen(lane.key("behind:1:1")) == 598
@@ -266,3 +266,69 @@ def test_what_comes_after_a_failed_call_is_not_recorded_before_it(lane, redis, m
 
 def record_first_chunk_only(lane, intent):
     lane._run("record", next(iter(record_calls([intent]))))
+
+
+# --- what gives way
+
+
+EXPIRED = Outcome(OutcomeKind.EXPIRED)
+REFUSED = Outcome.failed("20014", "no such option")
+
+
+def counts_of(record_of, number):
+    return {name: int(record_of(number)[name]) for name in ("ok", "fl", "sp", "cn", "ex") if name in record_of(number)}
+
+
+@pytest.mark.parametrize("why", [CANCELED, EXPIRED], ids=str)
+def test_what_gave_way_takes_its_place_back_from_a_change_that_ends_unsent(lane, record_of, why):
+    lane.record([new_intent(1, value="a"), new_intent(2, value="b"), new_intent(3, value="c")])
+    lane.end_pending(3, why)
+    batch = claim_and_settle(lane)
+    assert (batch.intents, batch.spec.after_field_value) == ((2,), "b")
+    assert [counts_of(record_of, number) for number in (1, 2)] == [{"sp": 1}, {"ok": 1}]
+
+
+def test_a_whole_chain_that_is_canceled_leaves_the_first_to_be_sent(lane, record_of):
+    lane.record([new_intent(number, value=f"v{number}") for number in range(1, 6)])
+    lane.stop([2, 3, 4, 5], OutcomeKind.CANCELED)
+    lane.end_all([4, 5, 2, 3])
+    assert claim_and_settle(lane).intents == (1,)
+    assert counts_of(record_of, 1) == {"ok": 1}
+
+
+def test_nothing_succeeds_where_what_took_its_place_failed(lane, record_of):
+    lane.record(
+        [new_intent(1, value="a"), new_intent(2, value="a"), new_intent(3, value="b"), new_intent(4, value="c")]
+    )
+    settle(lane, claim(lane), outcome=REFUSED)
+    assert [counts_of(record_of, number) for number in (1, 2, 3, 4)] == [{"fl": 1}] * 4
+    [told] = lane._redis.hvals(lane.key("outcomes:2"))
+    assert json.loads(told[1:]) == {
+        "code": "replacement_failed",
+        "reason": "not written: a later change took its place, and failed: no such option",
+    }
+
+
+def test_a_change_that_gave_way_can_be_canceled_while_its_replacement_is_under_way(lane, record_of):
+    lane.record([new_intent(1, value="a"), new_intent(2, value="a"), new_intent(3, value="b")])
+    batch = claim(lane)
+    lane.end_pending(1, CANCELED)
+    settle(lane, batch)
+    assert [counts_of(record_of, number) for number in (1, 2, 3)] == [{"cn": 1}, {"sp": 1}, {"ok": 1}]
+
+
+def test_in_a_line_it_takes_its_place_back_as_well(lane):
+    lane.record([new_intent(1, mode="APPEND"), new_intent(2, value="b"), new_intent(3, value="c")])
+    lane.record([new_intent(4, mode="APPEND", value="d")])
+    lane.end_pending(3, CANCELED)
+    assert [claim_and_settle(lane).intents for _ in range(3)] == [(1,), (2,), (4,)]
+
+
+def test_a_cell_that_thousands_overwrote_is_settled_in_bounded_steps(lane, record_of):
+    lane.record([new_intent(number, value=f"v{number}") for number in range(1, 1001)])
+    assert claim_and_settle(lane).intents == (1000,)
+    assert counts_of(record_of, 1) == {}
+    while lane.end_stopped().more:
+        pass
+    assert {number for number in range(1, 1000) if counts_of(record_of, number) != {"sp": 1}} == set()
+    assert not list(lane._redis.scan_iter(match=lane.key("under:*")))

@@ -69,7 +69,16 @@ def test_an_intent_that_was_settled_leaves_nothing_but_counters_and_columns(redi
     lane.confirm_published([1, 2, 3])
     lane.forget([1, 2, 3])
     left = {key.removeprefix(lane.prefix) for key in redis.keys(f"{lane.prefix}*")}
-    assert left <= {"columns", "fence", "batch-sequence", "group-sequence", "recent", "overdue-had-turn", "metrics"}
+    assert left <= {
+        "columns",
+        "fence",
+        "batch-sequence",
+        "group-sequence",
+        "recent",
+        "overdue-had-turn",
+        "metrics",
+        "clock",
+    }
 
 
 def test_numbers_beyond_a_million_millions_stay_exact(lane, record_of):

@@ -313,6 +313,6 @@ def test_a_pause_does_not_take_the_lease_from_anybody(lane):
 def test_the_refusal_of_a_space_is_remembered_for_a_while(lane, redis):
     refusal = Outcome.failed("30001", "no such space")
     lane.refuse_space("p story", refusal, 30)
-    assert lane.space_refusal("p story") == refusal
-    assert lane.space_refusal("p issue") is None
+    assert lane.space_refusal("p story", 60) == refusal
+    assert lane.space_refusal("p issue", 60) is None
     assert 29_000 < redis.pttl(lane.key("refused:p story")) <= 30_000

@@ -25,7 +25,7 @@ class Setup:
         self.store = MemoryTokenStore()
 
     def source(self, **options):
-        return TokenSource(self.remote, self.store, clock=lambda: self.now, **options)
+        return TokenSource(self.remote, self.store, clock=lambda: self.now, steady=lambda: self.now, **options)
 
 
 def value(token):

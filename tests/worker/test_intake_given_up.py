@@ -74,7 +74,7 @@ def test_what_is_recorded_goes_on_and_what_is_not_fails_with_the_reason(two_lane
     assert site.record(1) == {}  # nothing of it in the default lane
     assert "nx" not in site.record(1, "other")
     view, result = result_of(site, "large")
-    assert (result, view.progress.pending, view.progress.failed) == (None, RECORD_CHUNK - 1, ITEMS - RECORD_CHUNK)
+    assert (result, view.progress.pending, view.progress.failed) == (None, RECORD_CHUNK, ITEMS - RECORD_CHUNK)
     send_everything(site.lanes["other"])
     view, result = result_of(site, "large")
     assert result.counts == {"succeeded": RECORD_CHUNK - 1, "failed": ITEMS - RECORD_CHUNK, "superseded": 1}

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 KEPT_FOR = 7 * 86_400  # seconds in Redis; the longest that something may serve while the remote system cannot be asked
 MOST_REMEMBERED = 10_000  # per process and kind
+CLOCKS_APART = 60.0  # seconds in which a moment may lie ahead: another machine noted it
 REDIS_AGAIN = 1.0  # seconds between two looks into Redis for something that is getting old
 
 
@@ -87,7 +88,7 @@ class Lookup(Generic[T]):
     def get(self, name: str) -> Known[T] | None:
         """What is known, however old; None if there is no such thing. Raises `UnavailableError`."""
         known = self._memory.get(name)
-        if known is not None and self._clock() - known.at < self._fresh:
+        if known is not None and self._age(name) < self._fresh:
             return known
         return self.get_all([name]).get(name)
 
@@ -96,7 +97,7 @@ class Lookup(Generic[T]):
         self._look_into_redis([name for name in names if self._age(name) >= self._fresh], REDIS_AGAIN)
         now = self._clock()
         old = [name for name in names if name in self._memory and self._age(name) >= self._fresh]
-        missing = [n for n in names if n not in self._memory and now - self._missed.get(n, 0.0) >= self._absent]
+        missing = [n for n in names if n not in self._memory and _since(self._missed.get(n), now) >= self._absent]
         if missing:
             self._errands.run(*self._errand(missing))
         elif old:
@@ -113,7 +114,7 @@ class Lookup(Generic[T]):
 
     def _age(self, name: str) -> float:
         known = self._memory.get(name)
-        return self._clock() - known.at if known else float("inf")
+        return _since(known.at if known else None, self._clock())
 
     def _errand(self, names: Sequence[str]) -> tuple[str, Callable[[], None]]:
         # The names may be people's addresses, which no log line has to show.
@@ -132,15 +133,20 @@ class Lookup(Generic[T]):
     def _look_into_redis(self, names: Sequence[str], again: float) -> None:
         """For what another process has looked up, if it is newer than ours."""
         now = self._clock()
-        due = [name for name in names if now - self._looked.get(name, 0.0) >= again]
+        due = [name for name in names if _since(self._looked.get(name), now) >= again]
         if not due:
             return
         found = self._shelf.get(due)
         self._looked |= dict.fromkeys(due, now)
-        self._remember({name: known for name, known in found.items() if now - known.at < self._age(name)})
+        self._remember({name: known for name, known in found.items() if _since(known.at, now) < self._age(name)})
 
     def _remember(self, found: Mapping[str, Known[T]]) -> None:
         for kept in (self._memory, self._missed, self._looked):
             if len(kept) > MOST_REMEMBERED:
                 kept.clear()
         self._memory |= found
+
+
+def _since(at: float | None, now: float) -> float:
+    """Seconds. What lies ahead was noted before the clock was set back: how old it is nobody knows."""
+    return now - at if at is not None and at <= now + CLOCKS_APART else float("inf")

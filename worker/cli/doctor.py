@@ -85,7 +85,7 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
     settings = session.settings
     lanes = session.chosen_lanes(lane)
     yield from check_redis(inspect(session.redis))
-    yield check_clock(time.time(), lanes[0].now())
+    yield check_clock(time.time(), lanes[0].wall())
     yield from _workers(settings)
     seen = {one.name: vitals(session.redis, one.prefix) for one in lanes}
     yield from check_beat(seen, settings.sweep_seconds)

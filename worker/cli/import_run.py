@@ -50,7 +50,7 @@ def run_import(
     """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early. No `out`: no word."""
     report = ImportReport(source.name, source.import_id, noticed=source.noticed)
     pace = Pace.begin(session)
-    began_at = next(iter(session.lanes.values())).now()
+    began_at = next(iter(session.lanes.values())).wall()
     with Journal() as journal, _interruption(report):
         with session.client() as client, looking_back(session) as back:
             rows = source.rows()

@@ -8,6 +8,7 @@ from redis import Redis
 
 from feishu_batch.keys import FrontKeys, IntentKeys, RecordField
 from feishu_batch.results import IntentView, view_of_record
+from worker.ledger.clock import CLOCK_FIELDS, read_clock
 from worker.ledger.reading import COUNTS
 from worker.ledger.records import GroupSpec
 
@@ -68,14 +69,19 @@ class Current:
         pipe.hget(self._key(lane, "lease"), "batch")
         for zset in ("due", "checks", "jobs"):
             pipe.zrange(self._key(lane, zset), 0, limit - 1, withscores=True)
-        sending, *waiting = pipe.execute()
+        pipe.time().hmget(self._key(lane, "clock"), CLOCK_FIELDS)
+        sending, *waiting, time, clock = pipe.execute()
+        now, wall = read_clock(time, clock)
+        ahead = now - wall
         next_at: dict[str, float | None] = {sending: None} if sending else {}
-        next_at |= {batch: score / 1000 for found in waiting for batch, score in found}
+        next_at |= {batch: score / 1000 - ahead for found in waiting for batch, score in found}
         pipe = self._redis.pipeline(transaction=False)
         for batch in next_at:
             pipe.hmget(self._key(lane, f"batch:{batch}"), _BATCH)
         rows = zip(next_at.items(), pipe.execute(), strict=True)
-        return [_open_batch(batch, at, dict(zip(_BATCH, row, strict=True))) for (batch, at), row in rows if row[1]]
+        return [
+            _open_batch(batch, at, ahead, dict(zip(_BATCH, row, strict=True))) for (batch, at), row in rows if row[1]
+        ]
 
     def newest(self, limit: int) -> list[tuple[str, int]]:
         """(lane, number) of the last so many numbers that were given, in whichever lane they may be; newest first."""
@@ -131,7 +137,7 @@ class Current:
         return f"{self._prefix}:{{{lane}}}:{name}"
 
 
-def _open_batch(batch: str, next_at: float | None, record: dict[str, str | None]) -> OpenBatch:
+def _open_batch(batch: str, next_at: float | None, ahead: float, record: dict[str, str | None]) -> OpenBatch:
     changes = [change for change in (record["items"] or "").split(",") if change]
     return OpenBatch(
         number=int(batch),
@@ -139,7 +145,7 @@ def _open_batch(batch: str, next_at: float | None, record: dict[str, str | None]
         group=record["g"] or "",
         items=len(changes),
         size=int(record["size"] or 0),
-        claimed_at=int(record["at"] or 0) / 1000,
+        claimed_at=int(record["at"] or 0) / 1000 - ahead,
         next_at=next_at,
         tries=int(record["tries"] or 1),
         polls=int(record["polls"] or 0),

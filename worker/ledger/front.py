@@ -187,7 +187,7 @@ class Front:
 
     def want_hint(self) -> bool:
         """Whether a hint should be sent; at most one is outstanding."""
-        return bool(self._redis.set(self.keys.hint, "1", nx=True, px=HINT_MS))
+        return bool(self._scripts.get("want_hint")(keys=[self.keys.hint], args=[HINT_MS]))
 
 
 def _entry(position: str, flat: Sequence[str]) -> InboxEntry:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from redis import Redis
 
+from worker.ledger.clock import CLOCK_FIELDS, read_clock
 from worker.ledger.front import HINT_MS
 from worker.ledger.recording import RECORD_CHUNK, NewIntent, record_calls
 from worker.ledger.records import (
@@ -167,7 +168,7 @@ class Lane:
 
     def hold(self, seconds: float) -> None:
         """No request is composed for so long, unless `release` comes before: for who marks a long list of intents."""
-        self._redis.set(self.key("hold"), "1", px=_ms(seconds))
+        self._redis.set(self.key("hold"), _ms(seconds), px=_ms(seconds))
 
     def release(self) -> None:
         pipe = self._redis.pipeline(transaction=True)
@@ -223,7 +224,7 @@ class Lane:
 
     def forgettable(self, list_name: str, older_than: float, limit: int) -> list[tuple[int, str | None]]:
         """(number, intent id) of ended intents in `list_name` (succeeded | failed) older than so many seconds."""
-        until = self.now() - older_than
+        until = self.wall() - older_than
         numbers = self._redis.zrange(
             self.key(f"ended:{list_name}"), "-inf", _ms(until), byscore=True, offset=0, num=limit
         )
@@ -279,9 +280,11 @@ class Lane:
         """Remember for a while that the remote refuses this space and type, so that no more requests are spent on it."""
         self._redis.set(self.key(f"refused:{space}"), outcome.detail(), px=_ms(seconds))
 
-    def space_refusal(self, space: str) -> Outcome | None:
-        detail = self._redis.get(self.key(f"refused:{space}"))
-        return Outcome.from_detail(detail) if detail else None
+    def space_refusal(self, space: str, seconds: float) -> Outcome | None:
+        """`seconds`: for how long it was to be remembered. Where more is left, the server's clock was set back."""
+        key = self.key(f"refused:{space}")
+        detail, left = self._redis.pipeline(transaction=False).get(key).pttl(key).execute()
+        return Outcome.from_detail(detail) if detail and left <= _ms(seconds) else None
 
     def note_refused(self, place: str, enough: int, memory: float) -> Access:
         """A place, `<project_key> <user_key>`, refused access. `memory`: seconds for which refusals count."""
@@ -303,11 +306,11 @@ class Lane:
         self._redis.delete(self.key(f"unlisted:{kind}"))
 
     def want_hint(self, kind: str) -> bool:
-        return bool(self._redis.set(self.key(f"hint:{kind}"), "1", nx=True, px=HINT_MS))
+        return bool(self._scripts.get("want_hint")(keys=[self.key(f"hint:{kind}")], args=[HINT_MS]))
 
     def hold_hint(self, kind: str, seconds: float) -> None:
         """Whoever took the hint looks in so many seconds: until then no other is wanted."""
-        self._redis.set(self.key(f"hint:{kind}"), "1", px=_ms(seconds))
+        self._redis.set(self.key(f"hint:{kind}"), _ms(seconds), px=_ms(seconds))
 
     def clear_hint(self, kind: str) -> None:
         self._redis.delete(self.key(f"hint:{kind}"))
@@ -336,9 +339,17 @@ class Lane:
         return bool(self._redis.zcount(self.key("due"), "-inf", _ms(self.now() + 1.0)))
 
     def now(self) -> float:
-        """The Redis clock, unix seconds."""
-        seconds, micros = self._redis.time()
-        return float(seconds) + float(micros) / 1e6
+        """The ledger's clock, unix seconds: for what is due, lasts or has waited (lua/_clock.lua)."""
+        return self._clocks()[0]
+
+    def wall(self) -> float:
+        """The Redis clock, unix seconds: for moments that came from outside, or that people look at."""
+        return self._clocks()[1]
+
+    def _clocks(self) -> tuple[float, float]:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.time().hmget(self.key("clock"), CLOCK_FIELDS)
+        return read_clock(*pipe.execute())
 
 
 def _ms(seconds: float) -> int:

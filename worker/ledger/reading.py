@@ -1,12 +1,13 @@
 """Reads of the ledger for people who look at it. Nothing here writes, and no step of the work depends on it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from redis import Redis
 
 from feishu_batch.keys import FrontKeys, IntentKeys, RecordField
+from worker.ledger.clock import CLOCK_FIELDS, read_clock
 
 T = TypeVar("T")
 CHUNK = 500  # commands or fields per round trip: the server answers others in between
@@ -156,6 +157,23 @@ class Reading:
             found |= {name: frozenset(text.split(",")) for name, text in zip(part, answers, strict=True) if text}
         return found
 
+    def gave_way(self, place: IntentKeys, column: str, holders: Mapping[str, str]) -> set[str]:
+        """`holders`: item → a change of its cell. Items of which the intent's change, or one that it shares, gave way to that."""
+        own: set[str] = set()
+        shared: dict[str, str] = {}  # name of the change that it may share → item
+        for part in _chunks(list(holders.items())):
+            pipe = self._redis.pipeline(transaction=False)
+            for item, holder in part:
+                stack = f"{self._lane(place.lane)}under:{holder}:{column}:{item}"
+                pipe.zrange(stack, place.number, "-inf", byscore=True, desc=True, offset=0, num=1)
+            for (item, _), found in zip(part, pipe.execute(), strict=True):
+                if found and int(found[0]) == place.number:
+                    own.add(item)
+                elif found:
+                    shared[f"{found[0]}:{column}:{item}"] = item
+        sharers = self.sharers(place.lane, list(shared))
+        return own | {item for name, item in shared.items() if str(place.number) in sharers.get(name, ())}
+
     def jobs_of(self, lane: str, batches: Iterable[str]) -> dict[str, tuple[str, str | None]]:
         """Batch → (its state, the job's id once it is accepted)."""
         found: dict[str, tuple[str, str | None]] = {}
@@ -180,17 +198,18 @@ class Reading:
         """At most so many ready groups are counted one by one."""
         prefix = self._lane(lane)
         pipe = self._redis.pipeline(transaction=False)
-        pipe.time()
+        pipe.time().hmget(f"{prefix}clock", CLOCK_FIELDS)
         for zset in ("full", "part"):
             pipe.zcard(prefix + zset).zrange(prefix + zset, 0, most_groups - 1)
         pipe.zrange(f"{prefix}since", 0, 0, withscores=True).hget(f"{prefix}slot:submit", "id")
         pipe.lrange(f"{prefix}recent", 0, -1)
-        (seconds, micros), full, full_groups, part, part_groups, since, slots, recent = pipe.execute()
+        time, clock, full, full_groups, part, part_groups, since, slots, recent = pipe.execute()
+        now, wall = read_clock(time, clock)
         return LaneFigures(
-            now=seconds + micros / 1e6,
+            now=wall,
             ready=self._ready_counts(prefix, [*full_groups, *part_groups][:most_groups]),
             ready_groups=full + part,
-            waiting_since=since[0][1] / 1000 if since else None,
+            waiting_since=since[0][1] / 1000 - (now - wall) if since else None,
             slots_taken=int(slots or 0),
             recent=tuple(recent),
         )

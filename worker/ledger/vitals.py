@@ -5,12 +5,13 @@ from typing import Any
 
 from redis import Redis
 
+from worker.ledger.clock import CLOCK_FIELDS, read_clock
 from worker.ledger.trouble import Trouble, troubles_of
 
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """Ages and overdue times in seconds by Redis's clock; None: there is nothing to tell an age of."""
+    """Ages and overdue times in seconds by the ledger's clock; None: there is nothing to tell an age of."""
 
     sent: float | None  # since the last submit slot was taken or given back
     backing_off: float  # until the next submit slot may be taken
@@ -27,12 +28,14 @@ def vitals(redis: Redis, prefix: str) -> Vitals:
     """`prefix`: the lane's."""
     client: Any = redis
     pipe = client.pipeline(transaction=False)
-    pipe.time().hmget(f"{prefix}slot:submit", "next", "at", "strikes").hget(f"{prefix}lease", "until")
+    pipe.time().hmget(f"{prefix}clock", CLOCK_FIELDS).hmget(f"{prefix}slot:submit", "next", "at", "strikes").hget(
+        f"{prefix}lease", "until"
+    )
     for zset in ("jobs", "checks", "outbox"):
         pipe.zrange(f"{prefix}{zset}", 0, 0, withscores=True)
     pipe.get(f"{prefix}swept-at").hgetall(f"{prefix}trouble")
-    (seconds, micros), (next_at, at, strikes), lease, jobs, checks, outbox, swept, trouble = pipe.execute()
-    now = seconds + micros / 1e6
+    time, clock, (next_at, at, strikes), lease, jobs, checks, outbox, swept, trouble = pipe.execute()
+    now, wall = read_clock(time, clock)
     return Vitals(
         sent=now - int(at) / 1e6 if at else None,
         backing_off=max(0.0, int(next_at) / 1e6 - now) if next_at else 0.0,
@@ -42,7 +45,7 @@ def vitals(redis: Redis, prefix: str) -> Vitals:
         check_overdue=_overdue(now, checks),
         outbox_overdue=_overdue(now, outbox),
         swept=max(0.0, now - float(swept)) if swept else None,
-        troubles=tuple((one, max(0.0, now - one.since)) for one in troubles_of(trouble)),
+        troubles=tuple((one, max(0.0, wall - one.since)) for one in troubles_of(trouble)),
     )
 
 

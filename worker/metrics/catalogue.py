@@ -15,6 +15,7 @@ REASONS = (
     "request_refused",  # the whole request, with an error code
     "outcome_unknown",
     "not_stored",
+    "replacement_failed",  # a later change took its place and failed
     "no_lane",
     "not_understood",
     "crashed",

@@ -7,6 +7,7 @@ from typing import Any
 from redis import Redis
 
 from feishu_batch.keys import FrontKeys
+from worker.ledger.clock import CLOCK_FIELDS, read_clock
 
 SLOTS = {"submit": "slot:submit", "poll": "slot:poll"}  # by endpoint
 OVERDUE = ("jobs", "checks", "outbox")
@@ -16,9 +17,10 @@ _FIRST = ("since", "open-intents", "due", *OVERDUE)
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """Times are unix seconds by Redis's clock. `sizes` and `first` (lowest score, in seconds) are those of sorted sets."""
+    """Times are unix seconds by the ledger's clock; `wall` by Redis's, by which open intents were enqueued. `sizes` and `first` (lowest score, in seconds) are those of sorted sets."""
 
     now: float
+    wall: float
     slot: float  # seconds, of the settings
     max_open: int  # of the settings
     counted: Mapping[str, str]  # the hash of metrics
@@ -40,7 +42,8 @@ class LaneState:
     def age(self, name: str) -> float:
         """Of the first entry of a sorted set; 0 when there is none, or when its time is still to come."""
         first = self.first[name]
-        return 0.0 if first is None else max(0.0, self.now - first)
+        now = self.wall if name == "open-intents" else self.now
+        return 0.0 if first is None else max(0.0, now - first)
 
     @property
     def ready_groups(self) -> int:
@@ -86,7 +89,7 @@ def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: in
 
     client: Any = redis
     pipe = client.pipeline(transaction=False)
-    pipe.time().hgetall(key("metrics"))
+    pipe.time().hmget(key("clock"), CLOCK_FIELDS).hgetall(key("metrics"))
     for slot_key in SLOTS.values():
         pipe.hgetall(key(slot_key))
     for name in _COUNTED:
@@ -95,9 +98,10 @@ def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: in
         pipe.zrange(key(name), 0, 0, withscores=True)
     pipe.hlen(key("cells")).exists(key("lease")).exists(key("pause")).get(key("swept-at"))
     answers = iter(pipe.execute())
-    seconds, micros = next(answers)
+    now, wall = read_clock(next(answers), next(answers))
     return LaneState(
-        now=seconds + micros / 1e6,
+        now=now,
+        wall=wall,
         slot=slot,
         max_open=max_open,
         counted=next(answers),

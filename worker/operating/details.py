@@ -22,6 +22,7 @@ class ItemState(StrEnum):
     QUEUED = "queued"  # in the inbox
     PENDING = "pending"  # may be sent
     BEHIND = "behind"  # an older change of the same cell comes first
+    GIVING_WAY = "giving way"  # a later change took its place: superseded once that one is written
     IN_FLIGHT = "in flight"  # in a request that is being sent or followed
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -34,7 +35,7 @@ class ItemState(StrEnum):
         return self in _OPEN
 
 
-_OPEN = frozenset({ItemState.QUEUED, ItemState.PENDING, ItemState.BEHIND, ItemState.IN_FLIGHT})
+_OPEN = frozenset({ItemState.QUEUED, ItemState.PENDING, ItemState.BEHIND, ItemState.GIVING_WAY, ItemState.IN_FLIGHT})
 _OF_LETTER = {
     OutcomeLetter.FAILED: ItemState.FAILED,
     OutcomeLetter.SUPERSEDED: ItemState.SUPERSEDED,
@@ -177,12 +178,20 @@ def _open_items(reading: Reading, place: IntentKeys, ids: Sequence[str], column:
     names = [f"{holder}:{column}:{item}" for item, line in lines.items() for holder in _holders(line)]
     sharers = reading.sharers(place.lane, names)
     found = {item: _standing(str(place.number), column, item, line, sharers) for item, line in lines.items()}
+    replaced_by = {item: _next_holder(place.number, lines[item]) for item, standing in found.items() if not standing}
+    gave_way = reading.gave_way(place, column, {item: holder for item, holder in replaced_by.items() if holder})
+    found |= dict.fromkeys(gave_way, (ItemState.GIVING_WAY, None))
     jobs = reading.jobs_of(place.lane, {batch for _, batch in filter(None, found.values()) if batch})
     return {item: _open_view(item, *standing, jobs) for item, standing in found.items() if standing}
 
 
 def _holders(line: CellLine) -> Iterable[str]:
     return ((line.owner or "").partition("@")[0], *line.behind)
+
+
+def _next_holder(number: int, line: CellLine) -> str | None:
+    """Whom a change of this intent would have given way to: the first younger one."""
+    return next((holder for holder in _holders(line) if int(holder) > number), None)
 
 
 def _standing(

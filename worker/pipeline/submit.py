@@ -188,7 +188,7 @@ class Submitter:
             return to_read_back(batch, self._policy, "outcome unknown, and the token changed since")
         if batch.kind == BatchState.RESEND and (given_up := self._lane.withdrawn(batch)):
             return Step(BatchState.RESEND, settled=dict.fromkeys(given_up, Outcome(OutcomeKind.CANCELED)))
-        refusal = self._lane.space_refusal(space_of(batch))
+        refusal = self._lane.space_refusal(space_of(batch), self._policy.backoff_max)
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal)) if refusal else None
 
     # --- the request ----------------------------------------------------------------------------------------------

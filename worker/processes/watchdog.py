@@ -1,7 +1,8 @@
-"""Ends a worker that is alive but consumes nothing, so that whoever supervises it starts a new one.
+"""Ends a worker that is alive but gets nowhere, so that whoever supervises it starts a new one.
 
 A consumer can lose its connection half-open, or its last prefetch credit to an acknowledgement that failed: it answers
 pings and takes no message, for ever. What counts is progress: messages wait, nothing runs, nothing was started for a while.
+Nor is it progress if every step that it starts ends with an error of the ledger's connections.
 """
 
 import os
@@ -15,9 +16,11 @@ from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
-from celery.signals import task_postrun, task_prerun
+from celery.signals import task_failure, task_postrun, task_prerun, task_success
 from celery.worker import state
 from kombu.exceptions import ChannelError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import load_settings
 from worker.processes.beacon import ROLE_OF_QUEUE, Beacon, beacon_file, light
@@ -54,6 +57,44 @@ class StallClock:
         return 0.0 if self.stalled_since is None else now - self.stalled_since
 
 
+@dataclass(slots=True)
+class LedgerClock:
+    """For how long the ledger has refused all that was asked of it: from the first to the latest step that failed so.
+
+    Not until now: a worker that is asked nothing is idle. Times in seconds of any steady clock.
+    """
+
+    first: float | None = None
+    latest: float = 0.0
+
+    def note(self, now: float, error: BaseException | None) -> None:
+        """That a step ended: with this error, or well."""
+        if not isinstance(error, RedisConnectionError | RedisTimeoutError):
+            self.first = None
+            return
+        self.first = now if self.first is None else self.first
+        self.latest = now
+
+    @property
+    def refused_for(self) -> float:
+        return 0.0 if self.first is None else self.latest - self.first
+
+
+class LedgerSteps:
+    """Notes how the tasks of this process end."""
+
+    def __init__(self) -> None:
+        self.clock = LedgerClock()
+        task_success.connect(self._ended_well, weak=False)
+        task_failure.connect(self._failed, weak=False)
+
+    def _ended_well(self, **_: Any) -> None:
+        self.clock.note(time.monotonic(), None)
+
+    def _failed(self, exception: BaseException | None = None, **_: Any) -> None:
+        self.clock.note(time.monotonic(), exception)
+
+
 class ProgressCount:
     """Counts the tasks that this process started and ended."""
 
@@ -73,6 +114,7 @@ class Watchdog(bootsteps.StartStopStep):
         super().__init__(parent, **options)
         self._ended = threading.Event()
         self._progress = ProgressCount()
+        self._steps = LedgerSteps()
 
     def start(self, parent: Any) -> None:
         queues = list(parent.app.amqp.queues.consume_from)
@@ -98,7 +140,13 @@ class Watchdog(bootsteps.StartStopStep):
             busy = bool(state.active_requests)
             # When the broker cannot be asked, nobody could consume.
             stalled = clock.has_stalled(now, waiting=waiting or 0, busy=busy, progress=self._progress.value)
-            _tell(files, Beacon(time.time(), every, clock.stalled_for(now), now - broker_seen, clock.patience))
+            refused = self._steps.clock.refused_for
+            stalled_for = max(clock.stalled_for(now), refused)
+            _tell(files, Beacon(time.time(), every, stalled_for, now - broker_seen, clock.patience))
+            if refused >= clock.patience:
+                log.error("worker.ledger_refuses", seconds=round(refused), advice="it ends itself to be restarted")
+                end_process()
+                return
             if stalled:
                 log.error("worker.stalled", queues=queues, waiting=waiting, advice="it ends itself to be restarted")
                 end_process()

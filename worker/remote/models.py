@@ -13,6 +13,7 @@ NEVER_WRITABLE_TYPES = frozenset(
     {"signal", "multi_signal", "file", "multi_file", "vote_boolean", "vote_option", "vote_option_multi"}
 )
 CALCULATED = "Calculate"
+CLOCKS_APART = 60.0  # seconds by which two machines may be, before a clock counts as set
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,5 +200,9 @@ class Token:
         return now < self.expires_at
 
     def is_due(self, now: float, renew_early: float) -> bool:
-        """Whether it should be renewed: early, but never more than half its life early (or it would never rest)."""
-        return now >= self.expires_at - min(renew_early, self.lifetime / 2)
+        """Whether it should be renewed: early, but never more than half its life early (or it would never rest).
+
+        More left than it was granted: the clock was set back since, and nobody can say how much is left.
+        """
+        left = self.expires_at - now
+        return left <= min(renew_early, self.lifetime / 2) or left > self.lifetime + CLOCKS_APART

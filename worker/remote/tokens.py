@@ -64,16 +64,18 @@ class TokenSource:
         remote_auth: Authenticator,
         store: TokenStore,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         renew_early: float = RENEW_EARLY,
         lock_wait: float = LOCK_WAIT,
     ) -> None:
         self._remote_auth = remote_auth
         self._store = store
         self._clock = clock
+        self._steady = steady  # pauses must not grow when somebody sets the clock back
         self._renew_early = renew_early
         self._lock_wait = lock_wait
-        self._not_before = 0.0
-        self._log_in_from = 0.0
+        self._not_before = float("-inf")
+        self._log_in_from = float("-inf")
         self._log_in_error = ""
         self._refused_log_ins = 0  # by the rate limit, in a row
         self._rejected = ""  # the fingerprint of a token that the remote system refused, whatever its time says
@@ -83,7 +85,7 @@ class TokenSource:
         token = self._store.load()
         if token is None or not self._is_good(token):
             return self._replace()
-        if token.is_due(self._clock(), self._renew_early) and self._clock() >= self._not_before:
+        if token.is_due(self._clock(), self._renew_early) and self._steady() >= self._not_before:
             return self._renew_ahead(token)
         return token
 
@@ -109,7 +111,7 @@ class TokenSource:
             try:
                 return self._authenticate()
             except (NotExecuted, RateLimited) as error:
-                self._not_before = self._clock() + max(PAUSE_AFTER_FAILURE, error.retry_after)
+                self._not_before = self._steady() + max(PAUSE_AFTER_FAILURE, error.retry_after)
                 return token
 
     def _replace(self) -> Token:
@@ -123,18 +125,18 @@ class TokenSource:
 
     def _log_in(self) -> Token:
         """Whoever has no token asks again and again: a log-in that fails is not repeated faster than this."""
-        if self._clock() < self._log_in_from:
+        if self._steady() < self._log_in_from:
             raise NotExecuted(f"the log-in failed a moment ago, it is tried again soon: {self._log_in_error}")
-        self._log_in_from = self._clock() + PAUSE_BETWEEN_LOG_INS
+        self._log_in_from = self._steady() + PAUSE_BETWEEN_LOG_INS
         try:
             token = self._authenticate()
         except RemoteError as error:
             self._log_in_error = str(error)
             self._refused_log_ins = self._refused_log_ins + 1 if isinstance(error, RateLimited) else 0
             pause = min(LONGEST_PAUSE, PAUSE_BETWEEN_LOG_INS * 2.0 ** min(self._refused_log_ins, 10))
-            self._log_in_from = self._clock() + max(pause, error.retry_after)
+            self._log_in_from = self._steady() + max(pause, error.retry_after)
             raise
-        self._log_in_from, self._refused_log_ins = 0.0, 0
+        self._log_in_from, self._refused_log_ins = float("-inf"), 0
         return token
 
     def _authenticate(self) -> Token:

@@ -39,7 +39,13 @@ class Schedules:
         return lock
 
     def is_held(self, name: str) -> bool:
-        return bool(self._redis.exists(f"{self._prefix}:running:{name}"))
+        key = f"{self._prefix}:running:{name}"
+        left = int(self._redis.pttl(key))  # milliseconds; negative: nobody holds it
+        if (
+            left > HOLD * 1000
+        ):  # the server's clock was set back: the lock of a worker that died would hold for as much longer
+            self._redis.pexpire(key, round(HOLD * 1000))
+        return left > 0
 
     # --- the intents of the newest run ----------------------------------------------------------------------------
 

@@ -8,12 +8,10 @@ local FIELD_OF = {o = 'ok', f = 'fl', s = 'sp', c = 'cn', e = 'ex'} -- outcome l
 
 local function text(number) return string.format('%.0f', number) end
 
-local function now_ms()
-  local clock = redis.call('TIME')
-  return clock[1] * 1000 + math.floor(clock[2] / 1000)
-end
-
-local NOW = now_ms()
+-- NOW is the ledger's clock (_clock.lua): for what is due, lasts or has waited. WALL is the server's: for moments that came from
+-- outside, or that people look at. Both in ms.
+local ledger_us, wall_us = read_clock()
+local NOW, WALL = math.floor(ledger_us / 1000), math.floor(wall_us / 1000)
 local touched, tally, outcomes = {}, {}, {}
 local stepped_back = {} -- group → how many more of its changes wait behind others than before this step
 
@@ -53,7 +51,7 @@ local REASON_OF = {outcome_unknown = 'outcome_unknown', not_stored = 'not_stored
   unknown_field = 'refused_at_intake', obsolete_field = 'refused_at_intake',
   calculated_field = 'refused_at_intake', field_not_writable = 'refused_at_intake', mode_not_allowed = 'refused_at_intake',
   bad_value = 'refused_at_intake', unknown_option = 'refused_at_intake', disabled_option = 'refused_at_intake',
-  unknown_person = 'refused_at_intake', ambiguous = 'refused_at_intake', cannot_resolve = 'refused_at_intake'}
+  replacement_failed = 'replacement_failed', unknown_person = 'refused_at_intake', ambiguous = 'refused_at_intake', cannot_resolve = 'refused_at_intake'}
 local reasons = {}
 
 local function reason_of(detail)
@@ -116,16 +114,54 @@ local function take_sharers(number, cell)
   return sharers
 end
 
--- A change has its outcome: its own intent's and that of every intent that shares it. `held`: by a batch, until now.
-local function conclude(number, cell, item, letter, detail, held)
-  local function one(of)
-    note(of, item, letter, detail)
-    if held then add_to(of, 'snt', -1) end
-  end
-  one(number)
+local function each_of(number, cell, visit)
+  visit(number)
   local sharers = take_sharers(number, cell)
   if not sharers then return end
-  for sharer in string.gmatch(sharers, '%d+') do one(sharer) end
+  for sharer in string.gmatch(sharers, '%d+') do visit(sharer) end
+end
+
+-- The changes that gave way to this one, and wait to learn whether it is written.
+local function under(number, cell) return P .. 'under:' .. number .. ':' .. cell end
+
+local replacement_failed = {} -- detail of a failure → that of the changes that gave way to what failed
+
+local function detail_below(letter, detail)
+  if letter ~= 'f' then return '' end
+  if not replacement_failed[detail] then
+    local known, why = pcall(cjson.decode, detail)
+    local reason = known and type(why) == 'table' and type(why.reason) == 'string' and why.reason or 'no reason is known'
+    replacement_failed[detail] = '{"code":"replacement_failed","reason":'
+      .. cjson.encode('not written: a later change took its place, and failed: ' .. reason) .. '}'
+  end
+  return replacement_failed[detail]
+end
+
+-- Oldest first. What gave way is superseded only by what was written; otherwise it fails as well: later it cannot be sent.
+local function end_overwritten(number, cell, item, letter, detail, most)
+  local popped = redis.call('ZPOPMIN', under(number, cell), most)
+  local of_theirs, why = letter == 'f' and 'f' or 's', detail_below(letter, detail)
+  for i = 1, #popped, 2 do
+    each_of(popped[i], cell, function(of) note(of, item, of_theirs, why) end)
+  end
+  return #popped / 2
+end
+
+local MOST_OVERWRITTEN = 100 -- changes that end at once with those that took their place; more are left to end_stopped.lua
+local overwritten = 0
+
+-- A change has its outcome: its own intent's and that of every intent that shares it. `held`: by a batch, until now.
+local function conclude(number, cell, item, letter, detail, held)
+  each_of(number, cell, function(of)
+    note(of, item, letter, detail)
+    if held then add_to(of, 'snt', -1) end
+  end)
+  local below = redis.call('ZCARD', under(number, cell))
+  if below == 0 then return end
+  if overwritten + below > MOST_OVERWRITTEN then
+    return redis.call('RPUSH', P .. 'overwritten', number .. ':' .. cell .. ' ' .. letter .. detail)
+  end
+  overwritten = overwritten + end_overwritten(number, cell, item, letter, detail, below)
 end
 
 -- Calls `visit` with the number of each intent that wants one of these changes, sharers included, once per change.
@@ -155,10 +191,10 @@ end
 
 local function end_intent(number)
   local record = P .. 'intent:' .. number
-  redis.call('HSET', record, 'end', text(NOW))
+  redis.call('HSET', record, 'end', text(WALL))
   local bad = redis.call('HMGET', record, 'fl', 'cn', 'ex', 'x', 'stop')
   local list = (bad[1] or bad[2] or bad[3]) and 'ended:failed' or 'ended:succeeded'
-  redis.call('ZADD', P .. list, text(NOW), number)
+  redis.call('ZADD', P .. list, text(WALL), number)
   redis.call('ZADD', P .. 'outbox', text(NOW), number)
   redis.call('ZREM', P .. 'open-intents', number)
   if bad[4] then redis.call('ZREM', P .. 'expiring', number) end
@@ -217,13 +253,13 @@ end
 
 -- An intent's changes settle together, so its age is taken once.
 local function count_outcomes(number, counts)
-  if counts.fl then redis.call('ZADD', P .. 'failures', text(NOW), number) end
+  if counts.fl then redis.call('ZADD', P .. 'failures', text(WALL), number) end
   for field, by in pairs(counts) do
     if field ~= 'rq' then count(field, by) end
   end
   if not counts.ok then return end
   local enqueued_at = tonumber(redis.call('HGET', P .. 'intent:' .. number, 't') or 0)
-  if enqueued_at > 0 then observe('applied', math.max(0, NOW - enqueued_at), counts.ok) end
+  if enqueued_at > 0 then observe('applied', math.max(0, WALL - enqueued_at), counts.ok) end
 end
 
 -- Write what note(), conclude(), make_ready() and count() collected. Returns how many intents ended.

@@ -7,15 +7,15 @@ local function fate(number)
   if fate_of[number] == nil then
     local kept = redis.call('HMGET', P .. 'intent:' .. number, 'stop', 'x')
     is_stopped[number] = kept[1] and true
-    fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= NOW and 'e')
+    fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= WALL and 'e')
   end
   return fate_of[number]
 end
 
 local function some_are_dead()
-  if redis.call('EXISTS', P .. 'stopping') == 1 then return true end
+  if redis.call('EXISTS', P .. 'stopping', P .. 'overwritten') > 0 then return true end
   local next_one = redis.call('ZRANGE', P .. 'expiring', 0, 0, 'WITHSCORES')
-  return next_one[1] and tonumber(next_one[2]) <= NOW
+  return next_one[1] and tonumber(next_one[2]) <= WALL
 end
 
 local function without(sharers, one)
@@ -31,13 +31,25 @@ local function set_sharers(holder, cell, sharers)
   if sharers == '' then redis.call('HDEL', P .. 'shared', name) else redis.call('HSET', P .. 'shared', name, sharers) end
 end
 
+local function keep_stack(number, cell, other)
+  if redis.call('EXISTS', under(number, cell)) == 1 then redis.call('RENAME', under(number, cell), under(other, cell)) end
+end
+
 -- The number that takes over a shared change, or nil.
 local function heir(number, cell)
   local sharers = take_sharers(number, cell)
   if not sharers then return nil end
   local first = string.match(sharers, '%d+')
   set_sharers(first, cell, without(sharers, first))
+  keep_stack(number, cell, first)
   return first
+end
+
+-- The number of the change that gave way last, which takes its place back; or nil.
+local function take_back(number, cell)
+  local last = redis.call('ZPOPMAX', under(number, cell))[1]
+  if last then keep_stack(number, cell, last) end
+  return last
 end
 
 local function leave_share(number, cell, holder)
@@ -48,7 +60,7 @@ local function leave_share(number, cell, holder)
 end
 
 local function leave_owned(number, group, cell, item)
-  local other = heir(number, cell)
+  local other = heir(number, cell) or take_back(number, cell)
   redis.call('ZREM', P .. 'ready:' .. group, item)
   touched[group] = true
   if not other then return pass_on(cell, item) end
@@ -69,30 +81,56 @@ end
 local function leave_line(number, group, cell, behind, place)
   local other = heir(number, cell)
   if other then return redis.call('LSET', behind, place, other) end
-  redis.call('LREM', behind, 1, number)
   step_back(group, -1)
+  other = take_back(number, cell)
+  if not other then return redis.call('LREM', behind, 1, number) end
+  redis.call('LSET', behind, place, other)
+  step_back(redis.call('HGET', P .. 'intent:' .. other, 'g'), 1)
 end
 
--- Take what still waits of an intent's change out of its cell. A change that others share is handed to the first of them.
--- Returns whether there was anything, and what it cost, in units of one short look.
-local function leave(number, group, cell, item)
-  local owner = redis.call('HGET', P .. 'cells', cell)
-  if not owner then return false, 1 end
-  if owner == number then
-    leave_owned(number, group, cell, item)
-    return true, 1
+-- Out of those that gave way to the change of `holder`. Whether it was there.
+local function leave_stack(number, cell, holder)
+  local stack = under(holder, cell)
+  if redis.call('ZREM', stack, number) == 1 then
+    local other = heir(number, cell)
+    if other then redis.call('ZADD', stack, other, other) end
+    return true
   end
+  local before = redis.call('ZRANGE', stack, '(' .. number, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1)[1]
+  return before and leave_share(number, cell, before) or false
+end
+
+-- Behind the owner. Whom an intent shares a change with is older than it is, and nobody between them is; what it gave way to is
+-- younger. Returns whether it was there, and what the search cost.
+local function leave_behind(number, group, cell, item, owner, is_held)
   local behind = P .. 'behind:' .. cell
   local length = redis.call('LLEN', behind)
   local cost = 1 + math.floor(length / 500)
   local place = place_in_line(behind, number, length)
-  if place < length and redis.call('LINDEX', behind, place) == number then
+  local at = place < length and redis.call('LINDEX', behind, place)
+  if at == number then
     leave_line(number, group, cell, behind, place)
     return true, cost
   end
-  -- Whom it shares a change with is older than it is, and nobody between them is.
+  if at and leave_stack(number, cell, at) then return true, cost end
   if place > 0 then return leave_share(number, cell, redis.call('LINDEX', behind, place - 1)), cost end
-  if string.find(owner, '@', 1, true) or not leave_share(number, cell, owner) then return false, cost end
+  if is_held or not leave_share(number, cell, owner) then return false, cost end
   make_ready(owner, cell, item) -- it may be less urgent without us
   return true, cost
+end
+
+-- Take what still waits of an intent's change out of its cell. A change that others share is handed to the first of them; to
+-- the place of one that nobody else wants comes the one that gave way to it last.
+-- Returns whether there was anything, and what it cost, in units of one short look.
+local function leave(number, group, cell, item)
+  local owned = redis.call('HGET', P .. 'cells', cell)
+  if not owned then return false, 1 end
+  if owned == number then
+    leave_owned(number, group, cell, item)
+    return true, 1
+  end
+  local owner, batch = string.match(owned, '^(%d+)@?(%d*)$')
+  if owner == number then return false, 1 end
+  if tonumber(number) < tonumber(owner) then return leave_stack(number, cell, owner), 1 end
+  return leave_behind(number, group, cell, item, owner, batch ~= '')
 end

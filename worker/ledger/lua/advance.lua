@@ -62,7 +62,7 @@ else
   local last = redis.call('HMGET', record, 'failed', 'task', 'polls')
   redis.call('LPUSH', P .. 'recent', cjson.encode({
     batch = tonumber(batch), group = tonumber(kept[7]), size = tonumber(kept[5]), failed = tonumber(last[1] or 0),
-    claimed_at = tonumber(kept[4]) / 1000, settled_at = NOW / 1000, tries = tonumber(kept[6]), polls = tonumber(last[3] or 0),
+    claimed_at = (WALL - NOW + tonumber(kept[4])) / 1000, settled_at = WALL / 1000, tries = tonumber(kept[6]), polls = tonumber(last[3] or 0),
     job = last[2] or cjson.null}))
   redis.call('LTRIM', P .. 'recent', 0, 99)
   redis.call('HSETNX', P .. 'metrics', 'room', text(NOW))

@@ -12,8 +12,9 @@
 local LOOK_AGAIN = 250 -- ms
 local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
-local held_for = redis.call('PTTL', P .. 'hold') -- while a long list of intents is being marked as canceled
-if held_for > 0 then return {'idle', math.min(held_for, LOOK_AGAIN)} end
+-- While a long list of intents is being marked as canceled. More left than was meant: the server's clock was set back.
+local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
+if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN)} end
 
 local lease = redis.call('HMGET', P .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
@@ -145,9 +146,9 @@ local function drop_dead_sharers(number, cell, item)
 end
 
 -- A dead change is only taken out of the ready ones here: the cell stays its own until end_stopped.lua ends it. Where others
--- share it, it is ended at once, so that they are not kept waiting.
+-- share it, or gave way to it, it is ended at once, so that they are not kept waiting.
 local function pass_over(number, cell, item)
-  if redis.call('HEXISTS', P .. 'shared', number .. ':' .. cell) == 1 then
+  if redis.call('HEXISTS', P .. 'shared', number .. ':' .. cell) == 1 or redis.call('EXISTS', under(number, cell)) == 1 then
     leave_owned(number, group, cell, item)
     note(number, item, fate(number), '')
   elseif not is_stopped[number] then

@@ -1,4 +1,5 @@
 -- End a bounded part of what still waits of intents that are canceled or expired. What a batch holds is left to the batch.
+-- Before that, what gave way to a change that has ended, where it was too much for the step that ended it.
 -- KEYS  1 lane prefix
 -- ARGV  1 how many changes at most, roughly  2… numbers of intents that were stopped; none: those whose turn it is
 -- Returns {intents of the argument that are done with, intents ended, changes became ready (0|1), more is left (0|1)}
@@ -42,7 +43,7 @@ end
 local function next_ones()
   local stopped = redis.call('ZRANGE', P .. 'stopping', 0, TURNS - 1)
   if #stopped > 0 then return stopped end
-  local expired = redis.call('ZRANGE', P .. 'expiring', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, TURNS)
+  local expired = redis.call('ZRANGE', P .. 'expiring', '-inf', text(WALL), 'BYSCORE', 'LIMIT', 0, TURNS)
   for _, number in ipairs(expired) do mark_stopped(number, 'e') end
   return expired
 end
@@ -54,14 +55,28 @@ local function end_these(numbers)
   return done
 end
 
+local function end_some_overwritten()
+  local entry = redis.call('LINDEX', P .. 'overwritten', 0)
+  if not entry then return 0 end
+  local number, cell, item, letter, detail = string.match(entry, '^(%d+):(%d+:(%d+)) (.)(.*)$')
+  local ended = end_overwritten(number, cell, item, letter, detail, left)
+  if redis.call('EXISTS', under(number, cell)) == 0 then redis.call('LPOP', P .. 'overwritten') end
+  return ended
+end
+
 local done = 0
 if #ARGV > 1 then
   done = end_these({unpack(ARGV, 2)})
 else
   repeat
+    local ended = end_some_overwritten()
+    left = left - ended
+  until left <= 0 or ended == 0
+  while left > 0 do
     local numbers = next_ones()
+    if #numbers == 0 then break end
     end_these(numbers)
-  until left <= 0 or #numbers == 0
+  end
 end
 local ended = write_collected()
 return {done, ended, next(touched) and 1 or 0, some_are_dead() and 1 or 0}

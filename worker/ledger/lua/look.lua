@@ -11,9 +11,9 @@ local answer = {}
 for i, zset in ipairs({'full', 'part', 'jobs', 'due', 'checks', 'outbox'}) do answer[i] = redis.call('ZCARD', P .. zset) end
 answer[7] = redis.call('HLEN', P .. 'cells')
 answer[8] = redis.call('EXISTS', P .. 'lease')
-answer[9] = (redis.call('EXISTS', P .. 'stopping') == 1) and 1 or has('expiring', NOW)
+answer[9] = (redis.call('EXISTS', P .. 'stopping', P .. 'overwritten') > 0) and 1 or has('expiring', WALL)
 answer[10] = has('outbox', NOW)
-answer[11] = has('ended:succeeded', NOW - tonumber(ARGV[1]))
-answer[12] = has('ended:failed', NOW - tonumber(ARGV[2]))
+answer[11] = has('ended:succeeded', WALL - tonumber(ARGV[1]))
+answer[12] = has('ended:failed', WALL - tonumber(ARGV[2]))
 redis.call('SET', P .. 'swept-at', string.format('%.3f', NOW / 1000), 'EX', ARGV[3])
 return answer

@@ -102,7 +102,7 @@ local function begin(row)
     return read(row, group_begun(known[4])), known[3]
   end
   if row[11] ~= '0' then return nil end
-  local is_late = row[6] ~= '' and tonumber(row[6]) <= NOW -- before it came: nothing gives way to it
+  local is_late = row[6] ~= '' and tonumber(row[6]) <= WALL -- before it came: nothing gives way to it
   local intent, stop = read(row, group_at(row[3])), row[14] and 'c' or is_late and 'e' or nil
   new_record(intent, stop)
   return intent, stop
@@ -127,7 +127,10 @@ local function share(intent, cell, item, older, is_behind)
 end
 
 local function supersede(intent, cell, item, older, older_group, is_behind)
-  conclude(older, cell, item, 's', '')
+  -- The older one waits to learn what becomes of ours: it takes its place back should ours end unsent.
+  local below = under(intent.number, cell)
+  if redis.call('EXISTS', under(older, cell)) == 1 then redis.call('RENAME', under(older, cell), below) end
+  redis.call('ZADD', below, older, older)
   if is_behind then
     step_back(older_group, -1)
     step_back(intent.group, 1)

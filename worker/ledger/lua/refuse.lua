@@ -11,6 +11,6 @@ count('rec', tonumber(ARGV[4]))
 count('fl', tonumber(ARGV[4]))
 count('fl:' .. reason_of(ARGV[6]), tonumber(ARGV[4]))
 write_figures()
-redis.call('ZADD', P .. 'failures', text(NOW), ARGV[1])
+redis.call('ZADD', P .. 'failures', text(WALL), ARGV[1])
 end_intent(ARGV[1])
 return 1

@@ -5,13 +5,11 @@
 --       7 what was answered, one of few words, to be counted; '' = nothing was asked
 -- Returns {failures in a row}
 -- Invariant: only the last reservation moves the next slot, so a late answer cannot pull it forward.
-local clock = redis.call('TIME')
-local now = clock[1] * 1000000 + clock[2]
-local kept = redis.call('HMGET', KEYS[1], 'id', 'next', 'at')
+local now = read_clock()
+local kept = redis.call('HMGET', KEYS[1], 'id', 'next')
 if kept[1] == ARGV[1] then
   local next_at = now + tonumber(ARGV[2])
-  local set_back = math.max(0, tonumber(kept[3] or 0) - now) -- see reserve_slot.lua
-  if ARGV[4] == '1' then next_at = math.max(next_at, tonumber(kept[2]) - set_back) end
+  if ARGV[4] == '1' then next_at = math.max(next_at, tonumber(kept[2])) end
   redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next_at), 'at', string.format('%.0f', now),
     'credit', ARGV[5], 'by', ARGV[6])
 end
