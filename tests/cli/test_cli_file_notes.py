@@ -116,7 +116,7 @@ def test_what_was_imported_of_hidden_rows_is_told_and_canceled_alike(command, le
     file = path("a.xlsx", workbook(cells(1, "x"), cells(2, "y"), change=hidden))
     told = command("import", file, "--hidden", choice)
     assert told.exit_code == (1 if choice == "reject" else 0)
-    assert {"include": "1 row hidden is read", "skip": "1 row hidden is skipped", "reject": "the row is hidden"}[
+    assert {"include": "1 hidden row is included", "skip": "1 hidden row is skipped", "reject": "the row is hidden"}[
         choice
     ] in told.stdout
     assert ledger.front.inbox_length() == count
@@ -135,7 +135,7 @@ def test_sheets_that_are_not_read_are_told_before_and_after(command, ledger, pat
 def test_merged_rows_are_told(command, ledger, path):
     file = path("a.xlsx", workbook(cells(1, "x"), cells(2, "y"), change=lambda made: made.active.merge_cells("F2:F3")))
     printed = command("plan", file).stdout
-    assert "1 row below the first of a merged range is given the value of the range: line 3" in printed
+    assert "1 row takes the value of a merged cell: line 3" in printed
 
 
 def test_options_about_a_file_need_one(command, ledger):

@@ -22,15 +22,20 @@ def print_sheet(out: Console, noticed: Noticed) -> None:
 def print_rows(out: Console, noticed: Noticed, clears: Clears, *, will: bool) -> None:
     """`will`: nothing is enqueued yet."""
     found = (
-        ("hidden", noticed.hidden_read, "hidden", "read as the others (--hidden include)"),
-        ("hidden", noticed.hidden_skipped, "hidden", "skipped (--hidden skip)"),
-        ("merged", noticed.merged, "below the first of a merged range", "given the value of the range"),
-        ("empty", noticed.empty_skipped, "without a value", "skipped (--empty skip)"),
+        ("hidden", noticed.hidden_read, "hidden row is", "hidden rows are", "included (--hidden include)"),
+        ("hidden", noticed.hidden_skipped, "hidden row is", "hidden rows are", "skipped (--hidden skip)"),
+        ("merged", noticed.merged, "row takes", "rows take", "the value of a merged cell"),
+        (
+            "empty",
+            noticed.empty_skipped,
+            "row without a value is",
+            "rows without a value are",
+            "skipped (--empty skip)",
+        ),
     )
-    for name, lines, which, what in found:
+    for name, lines, one, several, what in found:
         if lines.count:
-            be = "is" if lines.count == 1 else "are"
-            _line(out, name, f"{some(lines.count, f'row {which}', f'rows {which}')} {be} {what}: {lines.told()}")
+            _line(out, name, f"{some(lines.count, one, several)} {what}: {lines.told()}")
     if clears.count:
         _line(out, "clears", _clears(clears, will=will), style="bold")
 
