@@ -7,9 +7,7 @@ from books import book, cells, saved
 from rows_factory import HEADER, PROJECT, csv_text, row
 
 EMPTY_ROWS = {
-    "csv": csv_text(
-        row("1"), row("2", after=""), row("3", after=" "), row("4", after="\u00a0"), row("5", after="null")
-    ),
+    "csv": csv_text(row("1"), row("2", after=""), row("3", after=" "), row("4", after="\u00a0"), row("5", after="[]")),
     "jsonl": "\n".join(
         json.dumps(dict(zip(HEADER, [PROJECT, "story", [n], "priority", "UPDATE", after], strict=True)))
         for n, after in enumerate(["x", None, "", " "], start=1)
@@ -85,7 +83,7 @@ def test_an_empty_value_means_what_the_user_chose_in_every_format(command, ledge
         )
 
     rows = 1 + clears
-    explicit = 0 if kind == "jsonl" else 1  # null, or quotes around nothing, is no empty cell
+    explicit = 0 if kind == "jsonl" else 1  # an empty list, or quotes around nothing, is no empty cell
     assert planned("clear") == (rows, clears, 0, 0)
     assert planned("skip") == (1 + explicit, explicit, 0, clears - explicit)
     assert planned("reject") == (1 + explicit, explicit, clears - explicit, 0)

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from feishu_batch.written import Kind, Written
 from worker.importing.row import Row
 from worker.importing.table import Lines, looks_empty
 
 MOST_FIELDS: Final = 100  # that are told apart
 _OTHERS: Final = "…"
+_EMPTY_JSON: Final = ("", '""', "[]", "{}")
 
 
 @dataclass(slots=True)
@@ -32,5 +34,8 @@ class Clears:
 
 
 def is_empty_value(value: Any) -> bool:
-    """Whether writing it empties a field of any type."""
+    """Whether writing it empties a field, of some type at least: a written ``[]`` is an empty list for those that take JSON."""
+    written = Written.of(value)
+    if written is not None:
+        return written.kind is Kind.TEXT and "".join(written.text.split()) in _EMPTY_JSON
     return value in (None, [], {}) or (isinstance(value, str) and looks_empty(value))
