@@ -35,9 +35,9 @@ def test_no_script_names_a_key_that_is_not_built_from_its_own(path):
 def test_what_the_scripts_touch_has_the_lanes_hash_tag_and_nothing_else(redis, lane):
     with redis.monitor() as monitor:
         whole_life(lane)
-        redis.echo("the end")
+        redis.echo("monitored-until-here")
         keys = []
-        while "the end" not in (command := monitor.next_command())["command"]:
+        while "monitored-until-here" not in (command := monitor.next_command())["command"]:
             words = command["command"].split(" ")
             if command["client_type"] == "lua" and words[0] != "TIME":
                 keys += words[1:] if words[0] in {"EXISTS", "DEL"} else words[1:2]
