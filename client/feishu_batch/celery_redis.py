@@ -82,18 +82,21 @@ class _Leaving:
             if connection is not None:
                 connection.leave_if_old()
 
-    def leave_old_broadcasts(self: Any) -> None:
-        client = self.__dict__.get("subclient")  # kombu makes it at its first use
-        connection = getattr(client, "connection", None)
-        if connection is not None and connection.leave_if_old():
-            client.health_check_response_counter = 0  # the answers to its pings went with it
+    def keep_broadcasts(self: Any) -> None:
+        """redis-py connects before each read of a subscription: an old connection that is left there takes a message with it.
+
+        A replica passes on what is published at its primary, so this one may stay.
+        """
+        connection = getattr(self.__dict__.get("subclient"), "connection", None)  # kombu makes it at its first use
+        if connection is not None:
+            connection.stays = True
 
 
 class Poller(kombus.MultiChannelPoller):
-    def maybe_check_subclient_health(self) -> None:
+    def on_poll_start(self) -> None:
+        super().on_poll_start()
         for channel in self._channels:
-            channel.leave_old_broadcasts()
-        super().maybe_check_subclient_health()
+            channel.keep_broadcasts()
 
 
 class Channel(_Leaving, kombus.Channel):

@@ -66,6 +66,7 @@ class _Careful:
     _connected_at = 0.0
     _is_untouched = True
     has_served = False  # an earlier call; set by the pool
+    stays = False  # however old it is
 
     def connect(self: Any) -> None:
         """Called whenever a pool hands the connection out."""
@@ -74,7 +75,7 @@ class _Careful:
 
     def leave_if_old(self: Any) -> bool:
         """Only where no reply is outstanding."""
-        if self._sock is None or time.monotonic() - self._connected_at < LONGEST_LIFE:
+        if self.stays or self._sock is None or time.monotonic() - self._connected_at < LONGEST_LIFE:
             return False
         self.disconnect()
         return True

@@ -11,6 +11,7 @@ from signing import TASK, content, send, sign
 from stack import wait_until
 
 from feishu_batch import IntentConflict, IntentError, ItemsFailed
+from worker.connections import control_app
 
 REFUSED = next(iter(REFUSING))
 
@@ -208,3 +209,11 @@ def test_arguments_in_the_wrong_place_are_bad_input_too(stack, app):
     result = app.send_task(TASK, args=[[1101], "x"], queue="feishu.intents")
     with pytest.raises(IntentError, match="project_key"):
         result.get(timeout=15)
+
+
+def test_workers_answer_a_broadcast_however_old_their_connections_are(stack):
+    """Connections are renewed every 5 s; one that is renewed under a broadcast would lose it."""
+    with control_app(stack.settings) as app:
+        for _ in range(4):
+            assert len(app.control.ping(timeout=3)) >= 3
+            time.sleep(2)
