@@ -5,6 +5,7 @@ crontab. So the lock is taken here, in every tick; an error is waited out; and a
 """
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -22,10 +23,13 @@ from config.schedule import beat_lock_seconds, beat_look_seconds, entry_of_beat,
 from config.schedules import Times, load_schedules
 from config.settings import Settings, load_settings
 from worker.connections import connect
+from worker.processes.beacon import Beacon, beacon_file, light
+from worker.processes.judging import Judge
 
 log = structlog.get_logger("feishu_batch.beat")
 
 CLOCK_SET: Final = 1.0  # seconds by which this machine's clock and its steady one part, and more: somebody set it
+TELLS_EVERY: Final = 5.0  # seconds
 A_MOMENT: Final = 0.01  # seconds: the lock's end is counted in milliseconds, by another clock
 
 
@@ -94,12 +98,16 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
         self._was_mine = False
         self._stands_by = False
         self._clock_ahead = _clock_ahead()
+        self._judge = Judge(settings)
+        self._beacon = beacon_file(settings.data_dir, "beat")
+        self._told_at = 0.0
 
     def setup_schedule(self) -> None:
         """Not at the start: Redis may come later, and only the beat that ticks says what there is to tick."""
 
     def tick(self, *arguments: Any, **options: Any) -> float:
         """Seconds until the next call."""
+        self._tell()
         try:
             if self._is_mine():
                 self._look_at_the_clock()
@@ -109,6 +117,14 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
         except RedisError as error:
             log.warning("beat.waits_for_redis", error=type(error).__name__)
         return self.max_interval
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self._told_at < TELLS_EVERY:
+            return
+        self._told_at = now
+        with suppress(OSError):  # no health check then; the work does not depend on it
+            light(self._beacon, Beacon(now, TELLS_EVERY, self._judge.trouble("beat")))
 
     def _until_the_lock_may_be_free(self) -> float:
         """Seconds: by then its beat has ended in order, as it may at any time, or has been dead for as long as the lock holds."""

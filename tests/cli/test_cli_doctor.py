@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sandbox.process import SandboxProcess
+from worker.ledger.movement import Movement, longest_pause
 from worker.ledger.trouble import Trouble
 from worker.ledger.vitals import Vitals, vitals
 from worker.operating.views import InboxView, lane_view
@@ -21,7 +22,24 @@ from worker.processes.health import (
 )
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
-WELL = Vitals(1.0, 0.0, 0, None, None, None, None, 1.0)
+NOW = 1_000_000.0
+MOVES = Movement(
+    now=NOW,
+    is_paused=False,
+    resumed_at=None,
+    ready_since=NOW - 100,
+    due_at=None,
+    unfinished=0,
+    room_since=None,
+    asked_at=NOW - 1,
+    lease_until=None,
+    opens_at=None,
+)
+WELL = Vitals(MOVES, 0, None, None, None, None, 1.0, 0, 0, has_work=True, pause=None)
+
+
+def moving(**seen):
+    return replace(WELL, movement=replace(MOVES, **seen))
 
 
 @pytest.fixture(scope="module")
@@ -211,29 +229,58 @@ def waiting(command, ledger, redis, prefix):
 
 
 def test_a_lane_that_does_not_move_is_told(waiting):
-    def told(**seen):
-        return [(check.mark.value, check.what) for check in check_lane(waiting, replace(WELL, **seen), 200)]
+    def told(seen=WELL, max_open=200, **fields):
+        checks = check_lane(waiting, replace(seen, **fields), 1.0, max_open)
+        return [(check.mark.value, check.what) for check in checks]
 
     assert told()[0][0] == "ok"
-    assert "sent nothing ever" in told(sent=None)[0][1]
-    assert "sent nothing for 99 s" in told(sent=99.0)[0][1]
-    assert told(sent=99.0, strikes=3, backing_off=40.0)[0][0] == "warn"
+    assert told(moving(asked_at=None)) == [
+        ("fail", f"{waiting.lane} has sent nothing for 100 s, although changes are ready")
+    ]
+    assert told(moving(asked_at=NOW - 25))[0][0] == "fail"
+    assert told(moving(asked_at=NOW - 99, opens_at=NOW + 40), strikes=3)[0][0] == "warn"
     assert "nobody finishes it" in told(lease_over=99.0)[0][1]
     failing = (Trouble("poll", 0.0, "HTTP 503"), 12.0)
     assert told(troubles=(failing,)) == [("warn", f"{waiting.lane}: asking for jobs has failed for 12 s: HTTP 503")]
     assert "not asked for" in told(job_overdue=99.0)[0][1]
     assert "not read back" in told(check_overdue=99.0)[0][1]
     assert "not made known" in told(outbox_overdue=99.0)[0][1]
-    assert [c.mark for c in check_lane(waiting, replace(WELL, sent=99.0), 0)] == ["warn"]
+    assert told(moving(asked_at=NOW - 99, unfinished=200))[0][0] == "warn"
+
+
+@pytest.mark.parametrize(
+    ("why", "fields"),
+    [
+        ("it sends", {"lease_until": NOW + 3}),
+        ("it is paused", {"is_paused": True}),
+        ("it was resumed a moment ago", {"resumed_at": NOW - 5}),
+        ("it backs off", {"opens_at": NOW + 30}),
+        ("as many jobs are open as may be", {"unfinished": 200}),
+        ("a job ended a moment ago, the first after that", {"room_since": NOW - 5}),
+        ("work came a moment ago", {"ready_since": NOW - 5}),
+        ("all that waits is to be sent again later", {"ready_since": None, "due_at": NOW + 50}),
+    ],
+)
+def test_a_lane_with_a_reason_to_send_nothing_does_not_stand_still(why, fields):
+    idle = replace(MOVES, asked_at=NOW - 99)
+    assert idle.idle_for(1.0, 200) == 99
+    assert replace(idle, **fields).idle_for(1.0, 200) < longest_pause(1.0), why
+
+
+def test_a_slot_that_opens_in_a_year_is_no_reason():
+    assert replace(MOVES, asked_at=NOW - 99, opens_at=NOW + 3e7).idle_for(1.0, 200) == 99
 
 
 def test_signs_of_life_are_read(ledger, command, redis):
-    assert vitals(redis, ledger.lane.prefix) == Vitals(None, 0.0, 0, None, None, None, None, None)
+    nothing = vitals(redis, ledger.lane.prefix)
+    assert (nothing.has_work, nothing.swept, nothing.movement.ready_since) == (False, None, None)
     command.enqueue(1)
     ledger.take_in()
     ledger.lane.look(60, 60)
+    assert vitals(redis, ledger.lane.prefix).has_work
     batch = ledger.claim()
     seen = vitals(redis, ledger.lane.prefix)
     assert (seen.lease_over, seen.swept < 5) == (0.0, True)
     ledger.accept(batch)
-    assert vitals(redis, ledger.lane.prefix).job_overdue is not None
+    seen = vitals(redis, ledger.lane.prefix)
+    assert (seen.open_jobs, seen.job_overdue is not None) == (1, True)

@@ -91,7 +91,9 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
     yield from check_beat(seen, settings.sweep_seconds)
     yield check_inbox(inbox_view(session.reading))
     for one in lanes:
-        yield from check_lane(lane_view(session.reading, one), seen[one.name], settings.max_open_jobs)
+        yield from check_lane(
+            lane_view(session.reading, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
+        )
 
 
 def _disk(settings: Settings) -> Check:

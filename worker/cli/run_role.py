@@ -13,10 +13,9 @@ from worker.cli.session import refuse_unusable, with_running_redis
 from worker.connections import connect
 from worker.processes.child import PRIVATE
 from worker.processes.embedded_files import make_private
+from worker.processes.probe import ROLES
 from worker.processes.redis_checks import inspect
 from worker.processes.roles import worker_children
-
-ROLES = ("submit", "poll", "intake", "beat")
 
 
 @click.command("run", short_help="Run one of the processes of up.")

@@ -198,6 +198,11 @@ METRICS: tuple[Metric | Histogram, ...] = (
         "The same of the batch that is not taken yet; it is added to the counter when one is.",
         lambda state: state.idle_now(),
     ),
+    _gauge(
+        "standstill_seconds",
+        "For how long no request was made although one could have been; 0 while the lane moves, or backs off, or is paused.",
+        lambda state: state.standstill(),
+    ),
     Metric("feishu_batch_strikes", Kind.GAUGE, "Failed requests in a row.", _strikes, ("endpoint",)),
     Histogram("feishu_batch_job_polls", "Polls of each job that was seen to end.", "polls", POLLS),
     Histogram(

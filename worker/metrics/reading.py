@@ -8,6 +8,7 @@ from redis import Redis
 
 from feishu_batch.keys import FrontKeys
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
+from worker.ledger.movement import Movement
 
 SLOTS = {"submit": "slot:submit", "poll": "slot:poll"}  # by endpoint
 OVERDUE = ("jobs", "checks", "outbox")
@@ -31,6 +32,7 @@ class LaneState:
     is_sending: bool
     is_paused: bool
     swept_at: float | None
+    lease_until: float | None
 
     def figure(self, field: str) -> int:
         return int(self.counted.get(field) or 0)
@@ -64,6 +66,23 @@ class LaneState:
         since = max(min(possible), self.moment("handed") or 0.0, self.moment("resumed") or 0.0)
         return max(0.0, self.now - since - self.slot)
 
+    def standstill(self) -> float:
+        """Seconds for which no request was made although one could have been; what `doctor` and `health` judge by."""
+        slot = self.slots["submit"]
+        seen = Movement(
+            now=self.now,
+            is_paused=self.is_paused,
+            resumed_at=self.moment("resumed"),
+            ready_since=self.first["since"],
+            due_at=self.first["due"],
+            unfinished=self.unfinished,
+            room_since=self.moment("room") if self.counted.get("full") else None,
+            asked_at=_float(slot.get("asked"), 1e6),
+            lease_until=self.lease_until,
+            opens_at=_float(slot.get("next"), 1e6),
+        )
+        return seen.idle_for(self.slot, self.max_open)
+
     def _due_since(self) -> float | None:
         due = self.first["due"]
         return due if due is not None and due <= self.now else None
@@ -96,7 +115,7 @@ def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: in
         pipe.zcard(key(name))
     for name in _FIRST:
         pipe.zrange(key(name), 0, 0, withscores=True)
-    pipe.hlen(key("cells")).exists(key("lease")).exists(key("pause")).get(key("swept-at"))
+    pipe.hlen(key("cells")).hget(key("lease"), "until").exists(key("pause")).get(key("swept-at"))
     answers = iter(pipe.execute())
     now, wall = read_clock(next(answers), next(answers))
     return LaneState(
@@ -109,9 +128,10 @@ def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: in
         sizes={name: next(answers) for name in _COUNTED},
         first={name: _score(next(answers)) for name in _FIRST},
         owned_cells=next(answers),
-        is_sending=bool(next(answers)),
+        lease_until=_float(lease := next(answers), 1000),
+        is_sending=lease is not None,
         is_paused=bool(next(answers)),
-        swept_at=_float(next(answers)),
+        swept_at=None if (swept := _float(next(answers))) is None else swept - (now - wall),
     )
 
 
@@ -131,5 +151,5 @@ def _score(first: list[tuple[str, float]]) -> float | None:
     return first[0][1] / 1000 if first else None
 
 
-def _float(text: str | None) -> float | None:
-    return float(text) if text else None
+def _float(text: str | None, units: float = 1) -> float | None:
+    return float(text) / units if text else None

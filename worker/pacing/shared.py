@@ -43,7 +43,7 @@ class SharedSlots(Slots):
         pipe = self._redis.pipeline(transaction=False)
         pipe.hset(self._own_key, mapping={"next": next_at or 0, "at": at or 0, "strikes": strikes})
         if answer:
-            pipe.hincrby(self._own_key, f"answer:{answer}", 1)
+            pipe.hincrby(self._own_key, f"answer:{answer}", 1).hset(self._own_key, "asked", at or 0)
         pipe.execute()
         return strikes
 

@@ -4,19 +4,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker.ledger.movement import longest_pause
 from worker.ledger.trouble import DOING
 from worker.ledger.vitals import Vitals
 from worker.operating.views import InboxView, LaneView
-from worker.processes.beacon import ROLE_OF_QUEUE, Beacon
+from worker.processes.beacon import ROLE_OF_QUEUE
 from worker.processes.redis_checks import Finding, Severity
 
 CLOCKS_APART = 2.0  # seconds; expiry and token lifetimes are told by both clocks
 INBOX_WAIT = 15.0  # seconds; a worker takes an intent in at once
-STANDSTILL = 30.0  # seconds without a request although there is work
 OVERDUE = 60.0  # seconds; polls queue up when many jobs are open
 LEASE_OVER = 30.0  # seconds; a successor takes a lease over within some
-SIGNS_MISSED = 3  # of a worker, before it counts as stopped
-BROKER_GONE = 30.0  # seconds; a broker that starts again is back sooner
 DISK_LOW, DISK_FULL = 1024**3, 100 * 1024**2  # bytes that are free, where the embedded server keeps its files
 SIGNS_OF_LIFE = 1024**2  # bytes that are free, where there is nothing but small files of the workers
 
@@ -99,93 +97,71 @@ def check_inbox(inbox: InboxView) -> Check:
     return fail("inbox", what, "See whether an intake worker runs with the same Redis and key prefix.")
 
 
-def check_lane(view: LaneView, seen: Vitals, max_open: int) -> Iterator[Check]:
+def check_lane(view: LaneView, seen: Vitals, slot: float, max_open: int) -> Iterator[Check]:
     """At least one check for each lane."""
     found = [
-        *filter(None, [_pause(view)]),
-        *_troubles(view, seen),
-        *check_submits(view, seen, max_open),
-        *check_polls(view, seen),
-        *check_outbox(view, seen),
+        *filter(None, [_pause(view.lane, seen)]),
+        *_troubles(view.lane, seen),
+        *check_submits(view.lane, seen, slot, max_open),
+        *check_polls(view.lane, seen),
+        *check_outbox(view.lane, seen),
     ]
     yield from found
     if not found:
-        yield ok(
-            "lane", f"{view.lane}: {view.ready_changes} changes ready, {view.counts.open_jobs} jobs open, all moving"
-        )
+        yield ok("lane", f"{view.lane}: {view.ready_changes} changes ready, {seen.open_jobs} jobs open, all moving")
 
 
-def check_beacon(role: str, beacon: Beacon | None) -> Check:
-    """Whether the worker of that role on this machine lives and gets on, by what it last told of itself."""
-    restart = f"Look into the {role} worker's log, then restart it; nothing is lost."
-    if beacon is None:
-        advice = "Wait for its first sign of life, or give this command the worker's FEISHU_BATCH_DATA_DIR."
-        return fail(role, "the worker has told nothing of itself here", advice)
-    if not -CLOCKS_APART <= beacon.age <= SIGNS_MISSED * beacon.every + CLOCKS_APART:
-        return fail(role, f"the worker has told nothing of itself for {beacon.age:.0f} s", restart)
-    if beacon.stalled_for >= beacon.patience / 2:
-        return fail(role, f"messages wait, and the worker takes none for {beacon.stalled_for:.0f} s", restart)
-    if beacon.broker_gone_for > BROKER_GONE:
-        what = f"the worker cannot reach the broker for {beacon.broker_gone_for:.0f} s"
-        return fail(role, what, "Check FEISHU_BATCH_BROKER_URL, and the broker.")
-    return ok(role, "the worker gets on")
-
-
-def _pause(view: LaneView) -> Check | None:
-    if view.pause is None:
+def _pause(lane: str, seen: Vitals) -> Check | None:
+    if seen.pause is None:
         return None
-    what = f"{view.lane} is paused: {view.pause['reason']}"
-    return warn("lane", what, "When that is mended: feishu-batch resume")
+    return warn("lane", f"{lane} is paused: {seen.pause['reason']}", "When that is mended: feishu-batch resume")
 
 
-def _troubles(view: LaneView, seen: Vitals) -> Iterator[Check]:
+def _troubles(lane: str, seen: Vitals) -> Iterator[Check]:
     for trouble, age in seen.troubles:
-        if not trouble.is_tried_again(view.pause):
+        if not trouble.is_tried_again(seen.pause):
             continue  # the pause says what is wrong, and what to do
-        what = f"{view.lane}: {DOING[trouble.what]} has failed for {age:.0f} s: {trouble.error}"
+        what = f"{lane}: {DOING[trouble.what]} has failed for {age:.0f} s: {trouble.error}"
         yield warn("lane", what, "It is tried again, and nothing is lost. Check the base URL, the network and Feishu.")
 
 
-def check_submits(view: LaneView, seen: Vitals, max_open: int) -> Iterator[Check]:
-    yield from filter(None, [_sending(view, seen, max_open)])
-    if seen.lease_over is not None and seen.lease_over > LEASE_OVER and not view.pause:
-        what = f"{view.lane}: a request was begun and nobody finishes it ({seen.lease_over:.0f} s)"
+def check_submits(lane: str, seen: Vitals, slot: float, max_open: int) -> Iterator[Check]:
+    yield from filter(None, [_sending(lane, seen, slot, max_open)])
+    if seen.lease_over is not None and seen.lease_over > LEASE_OVER and not seen.pause:
+        what = f"{lane}: a request was begun and nobody finishes it ({seen.lease_over:.0f} s)"
         yield fail("lane", what, "Start or restart the submit worker: it asks what became of it.")
 
 
-def _sending(view: LaneView, seen: Vitals, max_open: int) -> Check | None:
-    counts = view.counts
-    if view.pause or not (view.ready_changes or counts.due_batches):
+def _sending(lane: str, seen: Vitals, slot: float, max_open: int) -> Check | None:
+    if seen.pause or not seen.has_work:
         return None
+    idle = seen.movement.idle_for(slot, max_open)
+    if idle >= longest_pause(slot):
+        what = f"{lane} has sent nothing for {idle:.0f} s, although changes are ready"
+        return fail("lane", what, "Look into the submit worker's log, then restart it; nothing is lost.")
     if seen.strikes and seen.backing_off > 1:
-        what = f"{view.lane} backs off for {seen.backing_off:.0f} s after {seen.strikes} failures in a row"
+        what = f"{lane} backs off for {seen.backing_off:.0f} s after {seen.strikes} failures in a row"
         return warn("lane", what, "It goes on by itself; see batch.not_accepted in the submit worker's log.")
-    if counts.open_jobs + counts.checks + counts.due_batches >= max_open:
-        what = f"{view.lane} waits for {counts.open_jobs} open jobs before it sends more"
+    if seen.movement.unfinished >= max_open:
+        what = f"{lane} waits for {seen.open_jobs} open jobs before it sends more"
         return warn("lane", what, "The remote system is slow; it goes on by itself. See FEISHU_BATCH_MAX_OPEN_JOBS.")
-    waits = view.longest_wait or 0.0
-    if counts.sending or waits < STANDSTILL or (seen.sent is not None and seen.sent < STANDSTILL):
-        return None
-    since = "ever" if seen.sent is None else f"for {seen.sent:.0f} s"
-    what = f"{view.lane} has sent nothing {since}, although {view.ready_changes} changes are ready"
-    return fail("lane", what, "Look into the submit worker's log, then restart it; nothing is lost.")
+    return None
 
 
-def check_polls(view: LaneView, seen: Vitals) -> Iterator[Check]:
-    polling = view.pause is None or view.pause.get("polling")
+def check_polls(lane: str, seen: Vitals) -> Iterator[Check]:
+    polling = seen.pause is None or seen.pause.get("polling")
     for overdue, what in (
         (seen.job_overdue, "an open job was not asked for"),
         (seen.check_overdue, "a batch was not read back"),
     ):
         if polling and overdue is not None and overdue > OVERDUE:
-            yield fail(
-                "lane", f"{view.lane}: {what} for {overdue:.0f} s", "Look into the poll worker's log, then restart it."
-            )
+            seen_so_far = f"{lane}: {what} for {overdue:.0f} s"
+            yield fail("lane", seen_so_far, "Look into the poll worker's log, then restart it.")
 
 
-def check_outbox(view: LaneView, seen: Vitals) -> Iterator[Check]:
+def check_outbox(lane: str, seen: Vitals) -> Iterator[Check]:
     if seen.outbox_overdue is not None and seen.outbox_overdue > OVERDUE:
-        what = f"{view.lane}: {view.counts.unpublished} ended intents are not made known ({seen.outbox_overdue:.0f} s)"
+        what = f"{lane}: {seen.unpublished} ended intents are not made known ({seen.outbox_overdue:.0f} s)"
         yield fail("lane", what, "See whether FEISHU_BATCH_RESULT_BACKEND can be reached, and the intake worker's log.")
 
 

@@ -24,6 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import load_settings
 from worker.processes.beacon import ROLE_OF_QUEUE, Beacon, beacon_file, light
+from worker.processes.judging import Judge
 
 log = structlog.get_logger("feishu_batch.watchdog")
 
@@ -128,7 +129,8 @@ class Watchdog(bootsteps.StartStopStep):
         settings = load_settings()
         clock = StallClock(settings.stall_seconds)
         every = min(LONGEST_LOOK, clock.patience / LOOKS)
-        files = [beacon_file(settings.data_dir, role) for queue, role in ROLE_OF_QUEUE.items() if queue in queues]
+        roles = [role for queue, role in ROLE_OF_QUEUE.items() if queue in queues]
+        judge = Judge(settings)
         look = QueueLook(app, queues)
         broker_seen = time.monotonic()
         wait = min(FIRST_LOOK, every)
@@ -141,8 +143,6 @@ class Watchdog(bootsteps.StartStopStep):
             # When the broker cannot be asked, nobody could consume.
             stalled = clock.has_stalled(now, waiting=waiting or 0, busy=busy, progress=self._progress.value)
             refused = self._steps.clock.refused_for
-            stalled_for = max(clock.stalled_for(now), refused)
-            _tell(files, Beacon(time.time(), every, stalled_for, now - broker_seen, clock.patience))
             if refused >= clock.patience:
                 log.error("worker.ledger_refuses", seconds=round(refused), advice="it ends itself to be restarted")
                 end_process()
@@ -151,14 +151,17 @@ class Watchdog(bootsteps.StartStopStep):
                 log.error("worker.stalled", queues=queues, waiting=waiting, advice="it ends itself to be restarted")
                 end_process()
                 return
+            for role in roles:
+                trouble = judge.trouble(role)
+                told = (max(clock.stalled_for(now), refused), now - broker_seen, clock.patience)
+                _tell(beacon_file(settings.data_dir, role), Beacon(time.monotonic(), every, trouble, *told))
 
 
-def _tell(files: list[Path], beacon: Beacon) -> None:
-    for file in files:
-        try:
-            light(file, beacon)
-        except OSError as error:  # no health check then; the work does not depend on it
-            log.debug("watchdog.cannot_tell", file=str(file), error=type(error).__name__)
+def _tell(file: Path, beacon: Beacon) -> None:
+    try:
+        light(file, beacon)
+    except OSError as error:  # no health check then; the work does not depend on it
+        log.debug("watchdog.cannot_tell", file=str(file), error=type(error).__name__)
 
 
 def end_process() -> None:

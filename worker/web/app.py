@@ -119,5 +119,7 @@ def checked(session: Session) -> list[Check]:
     seen = {one.name: vitals(session.redis, one.prefix) for one in lanes}
     found = [*check_beat(seen, settings.sweep_seconds), check_inbox(inbox)]
     for one in lanes:
-        found += check_lane(lane_view(session.reading, one), seen[one.name], settings.max_open_jobs)
+        found += check_lane(
+            lane_view(session.reading, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
+        )
     return found

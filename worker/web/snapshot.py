@@ -9,8 +9,8 @@ from feishu_batch.results import IntentState
 from worker.cli.session import Session
 from worker.ledger.current import Current, IntentRow, OpenBatch, Subject
 from worker.ledger.lane import Lane
-from worker.ledger.trouble import Trouble
-from worker.ledger.vitals import vitals
+from worker.ledger.movement import longest_pause
+from worker.ledger.vitals import Vitals, vitals
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
 from worker.operating.retry_decision import VALUE_NOT_KEPT
@@ -65,7 +65,7 @@ class Snapshots:
             "about": self._about,
             "inbox": {"intents": inbox.intents, "oldest_at": _ago(now, inbox.oldest_wait)},
             "lanes": [
-                self._lane(view, inbox, vitals(self._session.redis, one.prefix).troubles)
+                self._lane(view, inbox, vitals(self._session.redis, one.prefix))
                 for view, one in zip(views, self._lanes, strict=True)
             ],
             "jobs": [_job(name, one, subjects) for name, found in batches.items() for one in found],
@@ -74,16 +74,20 @@ class Snapshots:
             "failures": self._failed(self._lanes, now),
         }
 
-    def _lane(self, view: LaneView, inbox: InboxView, troubles: tuple[tuple[Trouble, float], ...]) -> Section:
+    def _lane(self, view: LaneView, inbox: InboxView, seen: Vitals) -> Section:
         use = self._use[view.lane]
         use.note(view.figures.now, view.figures.slots_taken)
-        counts = view.counts
+        counts, about = view.counts, self._session.settings
+        idle = seen.movement.idle_for(about.slot_seconds, about.max_open_jobs)
         return {
             "name": view.lane,
             "pause": {**view.pause, "reason": _cut(view.pause["reason"], LONGEST_PAUSE)} if view.pause else None,
             "troubles": [
-                {"what": one.what, "since": _rounded(one.since), "error": _cut(one.error)} for one, _ in troubles
+                {"what": one.what, "since": _rounded(one.since), "error": _cut(one.error)} for one, _ in seen.troubles
             ],
+            "stands_still_since": (
+                round(view.figures.now - idle) if idle >= longest_pause(about.slot_seconds) else None
+            ),
             "ready": view.ready_changes,
             "groups": view.figures.ready_groups,
             "waiting_since": _rounded(view.figures.waiting_since),

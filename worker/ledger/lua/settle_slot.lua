@@ -13,7 +13,10 @@ if kept[1] == ARGV[1] then
   redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next_at), 'at', string.format('%.0f', now),
     'credit', ARGV[5], 'by', ARGV[6])
 end
-if ARGV[7] ~= '' then redis.call('HINCRBY', KEYS[1], 'answer:' .. ARGV[7], 1) end
+if ARGV[7] ~= '' then
+  redis.call('HINCRBY', KEYS[1], 'answer:' .. ARGV[7], 1)
+  redis.call('HSET', KEYS[1], 'asked', string.format('%.0f', now))
+end
 if ARGV[3] == 'reset' then
   redis.call('HDEL', KEYS[1], 'strikes')
   return {0}

@@ -5,6 +5,7 @@ import { ORDER, button, counts, list, make, n, put, since, some, span, state } f
 
 function standing(lane) {
   if (lane.pause) return ["Paused", "bad"];
+  if (lane.stands_still_since) return ["Stands still", "bad"];
   if (lane.troubles.length && lane.cells) return ["In trouble", "warn"];
   if (lane.requests_left) return lane.open_jobs + lane.checks + lane.due >= state.about.max_open_jobs ? ["Waits for jobs", "warn"] : ["Working", "busy"];
   if (lane.cells) return ["Waits for jobs", "busy"];
@@ -48,8 +49,10 @@ export function laneCard() {
     put(pill, word).className = `pill ${kind}`;
     put(steer, lane.pause ? "Resume" : "Pause").className = `small acting${lane.pause ? " main" : ""}`;
     steer.setAttribute("aria-label", `${lane.pause ? "Resume" : "Pause"} lane ${lane.name}`);
-    why.hidden = !lane.pause && !lane.troubles.length;
-    if (!lane.pause) put(why, lane.troubles.map((one) => troubled(one, lane)).join(" · "));
+    const trouble = lane.troubles.map((one) => troubled(one, lane));
+    if (lane.stands_still_since) trouble.unshift(`Nothing was sent for ${since(lane.stands_still_since)}, although changes are ready. Look into the submit worker's log, then restart it`);
+    why.hidden = !lane.pause && !trouble.length;
+    if (!lane.pause) put(why, trouble.join(" · "));
     else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason.replace(/\.$/, "")}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
     const [head, below] = timeLeft(lane);
     put(left, head);
