@@ -25,14 +25,14 @@ def judged(role: str, told: dict[str, object] | None, now: float) -> list[str]:
     restart = f"Look into the log of {role}, then restart it; nothing is lost."
     if told is None:
         advice = f"Wait for its first sign of life, or give this command the process's {DATA_DIR}."
-        return [f"the process has told nothing of itself here. {advice}"]
+        return [f"the worker has told nothing of itself here. {advice}"]
     at, every, stalled_for, broker_gone_for, patience = (
         float(str(told[name])) for name in ("at", "every", "stalled_for", "broker_gone_for", "patience")
     )
     silent = now - at
     if not -SLACK <= silent <= SIGNS_MISSED * every + SLACK:  # below: the machine was started again since
         since = f"for {silent:.0f} s" if silent > 0 else "since this machine was started"
-        return [f"the process has told nothing of itself {since}. {restart}"]
+        return [f"the worker has told nothing of itself {since}. {restart}"]
     if stalled_for >= patience / 2:
         return [f"messages wait, and the worker takes none for {stalled_for:.0f} s. {restart}"]
     if broker_gone_for > BROKER_GONE:
