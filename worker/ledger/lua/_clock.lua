@@ -1,6 +1,6 @@
 -- The ledger's clock, which is never set: the loader puts this text in front of each script that keeps or compares moments.
 -- It counts on from where it stands, as the server's clock does, whatever somebody sets that clock to. KEYS[1] names the part of the
--- ledger by its hash tag. The loader adds one argument at the end: '<machine> <µs of that machine's steady clock>'.
+-- ledger by its hash tag. The loader adds a last argument: '<machine> <µs of that machine's steady clock>'.
 -- Kept in <part>:clock (hash): `wall`, the server's clock when it was last noted; `ahead`, by how much the ledger's clock is ahead of
 -- it (µs); and for each machine '<its steady clock> <the ledger's clock>' at that moment.
 -- Invariants: the ledger's clock goes back by NOTED_EVERY at most, when the server's is set back. It never goes faster than the steady clock of a machine that looks at it, by more
