@@ -257,6 +257,7 @@ def _leftovers(now: Snapshot) -> list[str]:
             "expiring",
             "stopping",
             "overwritten",
+            "urgent",
             "due",
             "jobs",
             "checks",

@@ -26,6 +26,7 @@ def small_and_countable(monkeypatch):
             return whole(name)
         text = whole(name).replace("local BATCH_ITEMS = 50 ", "local BATCH_ITEMS = 4 ")
         text = text.replace("local MOST_OVERWRITTEN = 100 ", "local MOST_OVERWRITTEN = 2 ")
+        text = text.replace("local OVERTAKEN_PLACES = 5 ", "local OVERTAKEN_PLACES = 2 ")
         real = "local NOW, WALL = math.floor(ledger_us / 1000), math.floor(wall_us / 1000)"
         ticking = text.replace(real, "local NOW = 1000000000000 + redis.call('INCR', P .. 'ticks')\nlocal WALL = NOW")
         assert ticking != text != whole(name)

@@ -9,6 +9,7 @@ COUNTERS = {
     "pause",
     "clock",
     "ticks",
+    "urgent",
     "metrics",
 }
 SETS = {

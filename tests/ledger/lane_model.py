@@ -10,6 +10,7 @@ FIELD_OF = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
 ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 MOST_SHARERS = 16  # of one change
 MOST_OVERWRITTEN = 2  # changes that end at once with what took their place (100 in the product)
+OVERTAKEN_PLACES = 2  # of a batch (5 in the product)
 MOST_DEAD = 500  # changes that one claim meets
 OVERDUE_TURN, PATIENCE, OVERDUE_SEEN = 4, 5, 256
 
@@ -68,25 +69,39 @@ class Model:
         if where not in self.cells:
             self.cells[where] = Cell([Change(intent.number)])
             return None
-        cell = self.cells[where]
-        newest = cell.line[-1]
+        return self._meet_others(intent, self.cells[where])
+
+    def _meet_others(self, intent, cell):
+        newest, is_behind = cell.line[-1], len(cell.line) > 1
         older = self.intents[newest.number]
-        is_pending = cell.batch is None or len(cell.line) > 1
-        if is_pending and not intent.keep and not older.keep:
-            if older.group == intent.group and len(newest.sharers) < MOST_SHARERS:
-                return newest.sharers.append(intent.number)
-            if older.group == intent.group:
-                cell.line.append(Change(intent.number))
-                if cell.batch:
-                    self.batches[cell.batch].blocks = True
-                return None
-            if intent.mode == older.mode == "UPDATE":
-                cell.line[-1] = Change(intent.number, under=[*newest.under, Change(newest.number, newest.sharers)])
-                return None
+        is_pending = cell.batch is None or is_behind
+        may_give_way = is_pending and not intent.keep and not older.keep
+        if may_give_way and older.group != intent.group and intent.mode == older.mode == "UPDATE":
+            return self._supersede(intent, cell, newest, is_behind)
+        may_share = may_give_way and older.group == intent.group and len(newest.sharers) < MOST_SHARERS
+        if is_pending and intent.priority > older.priority and (is_behind or not may_share):
+            self._hurry(cell, intent.number, intent.priority)
+        if may_share:
+            return newest.sharers.append(intent.number)
         cell.line.append(Change(intent.number))
         if cell.batch:
             self.batches[cell.batch].blocks = True
         return None
+
+    def _supersede(self, intent, cell, newest, is_behind):
+        priority = max(intent.priority, self._urgency(cell, newest))
+        least = min(intent.priority, self.intents[newest.number].priority) if is_behind else intent.priority
+        if priority > least:
+            self._hurry(cell, intent.number, priority)
+        cell.line[-1] = Change(intent.number, under=[*newest.under, Change(newest.number, newest.sharers)])
+
+    def _hurry(self, cell, number, priority):
+        cell.urgent = [one for one in cell.urgent if one[1] > priority] + [(number, priority)]
+
+    def _urgency(self, cell, change):
+        """That of the most urgent who wants the change, or waits behind it."""
+        wanting = [self.intents[number].priority for number in change.everyone]
+        return max(wanting + [priority for number, priority in cell.urgent if number >= change.number])
 
     def refuse(self, wish):
         if wish.number not in self.intents:
@@ -113,7 +128,7 @@ class Model:
         for (_, item), cell in self.cells.items():
             owner = cell.line[0]
             if cell.batch is None and not owner.passed_over:
-                priority = max(self.intents[number].priority for number in owner.everyone)
+                priority = self._urgency(cell, owner)
                 rank = (9 - priority) * PRIORITY_STEP + owner.number
                 groups.setdefault(self.intents[owner.number].group, []).append((rank, str(item), owner.number))
         return {group: sorted(changes) for group, changes in groups.items()}
@@ -185,9 +200,12 @@ class Model:
     def _take_living(self, group):
         """(item, number) of the best changes of the group that live. Who shares one of them and is dead ends."""
         taken, popped, dead = [], set(), 0
+        overtaken = self._overtaken(group)
         while len(taken) < self.batch_items and dead < MOST_DEAD:
             ready = [change for change in self.ready().get(group, []) if change[1] not in popped]
-            best = ready[: self.batch_items - len(taken)]
+            best = overtaken + [change for change in ready if change not in overtaken]
+            best = best[: self.batch_items - len(taken)]
+            overtaken = []
             if not best:
                 break
             for _, text, number in best:
@@ -202,6 +220,19 @@ class Model:
                 popped.add(text)
                 taken.append((int(text), number))
         return taken
+
+    def _overtaken(self, group):
+        """Of lower priority, and each older than one that it goes instead of. Here all have waited long enough."""
+        ready = self.ready()[group]
+        first, rest = ready[: self.batch_items], ready[self.batch_items :]
+        band = first[-1][0] // PRIORITY_STEP
+        waiting = sorted((c for c in rest if c[0] // PRIORITY_STEP > band), key=lambda change: (change[2], change[1]))
+        found = []
+        for change, instead in zip(waiting, reversed(first[-OVERTAKEN_PLACES:]), strict=False):
+            if change[2] >= instead[2]:
+                break
+            found.append(change)
+        return found
 
     def _pass_over(self, where, number):
         owner = self.cells[where].line[0]

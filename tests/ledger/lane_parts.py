@@ -47,6 +47,9 @@ class Change:
 class Cell:
     line: list[Change]  # the first one owns the cell
     batch: int | None = None  # it holds the first one
+    urgent: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # (number, priority): whoever stands before is as urgent
 
 
 @dataclass

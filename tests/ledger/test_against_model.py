@@ -378,6 +378,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for where in ("jobs", "checks"):
                 self.follow(where, "o" * 200, BatchState.RESEND, True)
         assert not self.model.cells
+        assert not self.redis.exists(self.lane.key("urgent"))
         self.lane.forget([wish.number for wish in self.wishes])
         left = dump(self.redis, self.lane.prefix)
         self.redis.delete(*(self.redis.keys(f"{self.lane.prefix}*") or ["none"]))

@@ -221,7 +221,7 @@ def test_a_shared_change_that_comes_to_the_front_is_as_urgent_as_its_sharers(lan
     lane.record([new_intent(1, [1], "a", mode="APPEND"), new_intent(2, [1], "b"), new_intent(3, [1], "b", priority=9)])
     lane.record([new_intent(4, [2], "c", priority=7), new_intent(5, [3], "d", priority=7)])
     order = [claim_and_settle(lane).intents for _ in range(4)]
-    assert order == [(4,), (5,), (1,), (2,)]
+    assert order == [(1,), (2,), (4,), (5,)]  # what stands in its way is as urgent
     lane.record([new_intent(6, [1], "a", mode="APPEND", priority=8)])
     lane.record([new_intent(7, [1], "b"), new_intent(8, [1], "b", priority=9), new_intent(9, [2], "c", priority=7)])
     assert [claim_and_settle(lane).intents for _ in range(3)] == [(6,), (7,), (9,)]
@@ -332,3 +332,31 @@ def test_a_cell_that_thousands_overwrote_is_settled_in_bounded_steps(lane, recor
         pass
     assert {number for number in range(1, 1000) if counts_of(record_of, number) != {"sp": 1}} == set()
     assert not list(lane._redis.scan_iter(match=lane.key("under:*")))
+
+
+# --- what stands in the way of an urgent change
+
+
+def test_what_an_urgent_change_waits_for_is_as_urgent(lane):
+    """Through several that wait, beside two thousand others; and those behind the urgent one are not."""
+    lane.record([new_intent(number, [100 + number], f"other {number}") for number in range(1, 2001)])
+    line = [(2001, 0), (2002, 0), (2003, 9), (2004, 0)]
+    lane.record([new_intent(number, [1], f"v{number}", mode="APPEND", priority=p) for number, p in line])
+    assert [claim_and_settle(lane, max_wait=LONG).intents for _ in range(4)] == [(2001,), (2002,), (2003,), (1,)]
+
+
+def test_what_takes_the_place_of_an_urgent_change_is_as_urgent(lane):
+    lane.record([new_intent(1, [9], "other"), new_intent(2, [1], "a", priority=9), new_intent(3, [1], "b", priority=0)])
+    lane.record([new_intent(4, [2], "a", priority=0), new_intent(5, [2], "b", priority=9)])
+    lane.end_pending(5, CANCELED)
+    assert [claim_and_settle(lane).intents for _ in range(3)] == [(3,), (1,), (4,)]
+
+
+def test_a_less_urgent_change_of_a_group_that_is_always_fed_leaves_when_it_has_waited_long_enough(lane):
+    lane.record([new_intent(1, [1], priority=4)])
+    lane.record([new_intent(2, range(100, 200))])
+    assert 1 not in claim_and_settle(lane, max_wait=10**10).items  # seconds: it was enqueued in 1970
+    lane.record([new_intent(3, range(200, 250))])
+    batch = claim_and_settle(lane, max_wait=0)
+    assert 1 in batch.items
+    assert len(batch.items) == 50

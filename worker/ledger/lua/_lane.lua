@@ -65,14 +65,38 @@ end
 
 local function rank_of(number, priority) return text((9 - tonumber(priority or 5)) * STEP + tonumber(number)) end
 
--- The owner of a cell may be sent, as early as the most urgent of those who want this change.
-local function make_ready(number, cell, item)
-  local intent = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'p')
-  local priority = tonumber(intent[2] or 5)
+-- How urgent those are who wait in a cell's line: '<number> <priority>' of each that is more urgent than all behind it, in order.
+-- Whoever stands at or before that number is as urgent. Kept until the line has passed it, though it may have left.
+local function urgent_ones(cell)
+  local list = {}
+  for number, priority in string.gmatch(redis.call('HGET', P .. 'urgent', cell) or '', '(%d+) (%d)') do
+    list[#list + 1] = {tonumber(number), tonumber(priority)}
+  end
+  return list
+end
+
+local function set_urgent_ones(cell, list)
+  if #list == 0 then return redis.call('HDEL', P .. 'urgent', cell) end
+  for i, one in ipairs(list) do list[i] = text(one[1]) .. ' ' .. one[2] end
+  redis.call('HSET', P .. 'urgent', cell, table.concat(list, ','))
+end
+
+-- As urgent as the most urgent of those who want this change, and of those who wait behind it.
+local function urgency(number, cell, own)
+  local priority = tonumber(own or 5)
   for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
     priority = math.max(priority, tonumber(redis.call('HGET', P .. 'intent:' .. sharer, 'p') or 5))
   end
-  redis.call('ZADD', P .. 'ready:' .. intent[1], rank_of(number, priority), item)
+  for _, one in ipairs(urgent_ones(cell)) do
+    if one[1] >= tonumber(number) then priority = math.max(priority, one[2]) end
+  end
+  return priority
+end
+
+-- The owner of a cell may be sent.
+local function make_ready(number, cell, item)
+  local intent = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'p')
+  redis.call('ZADD', P .. 'ready:' .. intent[1], rank_of(number, urgency(number, cell, intent[2])), item)
   touched[intent[1]] = true
   return intent[1]
 end
@@ -82,8 +106,16 @@ local function step_back(group, by) stepped_back[group] = (stepped_back[group] o
 -- The cell's owner is done with it: the next in line becomes the owner, or the cell is forgotten.
 local function pass_on(cell, item)
   local next_number = redis.call('LPOP', P .. 'behind:' .. cell)
-  if not next_number then return redis.call('HDEL', P .. 'cells', cell) end
+  if not next_number then
+    redis.call('HDEL', P .. 'urgent', cell)
+    return redis.call('HDEL', P .. 'cells', cell)
+  end
   redis.call('HSET', P .. 'cells', cell, next_number)
+  local urgent = urgent_ones(cell)
+  if urgent[1] and urgent[1][1] < tonumber(next_number) then
+    while urgent[1] and urgent[1][1] < tonumber(next_number) do table.remove(urgent, 1) end
+    set_urgent_ones(cell, urgent)
+  end
   step_back(make_ready(next_number, cell, item), -1)
 end
 

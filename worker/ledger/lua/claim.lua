@@ -157,11 +157,41 @@ local function pass_over(number, cell, item)
   end
 end
 
+local OVERTAKEN_PLACES = 5 -- of a batch
+
+-- Where more urgent changes of the group fill its batches, those that waited too long for them get a few places: each instead of
+-- one that is younger. Taken out of the ready ones; as ZPOPMIN returns them.
+local function take_overtaken()
+  local ready = P .. 'ready:' .. group
+  if redis.call('ZCARD', ready) <= BATCH_ITEMS then return {} end
+  local giving = redis.call('ZRANGE', ready, BATCH_ITEMS - OVERTAKEN_PLACES, BATCH_ITEMS - 1, 'WITHSCORES')
+  local worst = math.floor(redis.call('ZRANGE', ready, -1, -1, 'WITHSCORES')[2] / STEP)
+  local waiting = {}
+  for band = math.floor(giving[#giving] / STEP) + 1, worst do
+    local oldest = redis.call('ZRANGE', ready, text(band * STEP), '(' .. text((band + 1) * STEP), 'BYSCORE', 'LIMIT', 0,
+      OVERTAKEN_PLACES, 'WITHSCORES')
+    for i = 1, #oldest, 2 do waiting[#waiting + 1] = {oldest[i], oldest[i + 1], oldest[i + 1] % STEP} end
+  end
+  table.sort(waiting, function(one, other) return one[3] < other[3] or one[3] == other[3] and one[1] < other[1] end)
+  local taken = {}
+  for place, one in ipairs(waiting) do
+    local instead_of = giving[#giving - 2 * (place - 1)]
+    if not instead_of or one[3] >= instead_of % STEP then break end
+    local enqueued_at = tonumber(redis.call('HGET', P .. 'intent:' .. text(one[3]), 't') or 0)
+    if WALL - enqueued_at < tonumber(ARGV[4]) then break end
+    redis.call('ZREM', ready, one[1])
+    taken[#taken + 1] = one[1]
+    taken[#taken + 1] = one[2]
+  end
+  return taken
+end
+
 -- The best changes of the group that live, a batch at most, as a list of {item, number}.
 local function take_living(column, are_dead)
   local taken, dead = {}, 0
+  local popped = take_overtaken()
+  for _, one in ipairs(redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS - #popped / 2)) do popped[#popped + 1] = one end
   repeat
-    local popped = redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS - #taken)
     for i = 1, #popped, 2 do
       local item, number = popped[i], text(tonumber(popped[i + 1]) % STEP)
       local cell = column .. ':' .. item
@@ -173,8 +203,9 @@ local function take_living(column, are_dead)
         taken[#taken + 1] = {item, number}
       end
     end
-  until not are_dead or #popped == 0 or #taken == BATCH_ITEMS or dead >= MOST_DEAD
-  return taken
+    if not are_dead or #popped == 0 or #taken == BATCH_ITEMS or dead >= MOST_DEAD then return taken end
+    popped = redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS - #taken)
+  until false
 end
 
 local column = redis.call('HGET', P .. 'group:' .. group, 'col')

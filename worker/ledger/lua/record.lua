@@ -108,13 +108,26 @@ local function begin(row)
   return intent, stop
 end
 
--- What the newest pending change of an owned cell means for ours: nil, or its number, group, and whether it stands behind.
+-- What the newest pending change of an owned cell means for ours: nil, or its number, group, whether it
+-- stands behind, whether it is kept, and its priority.
 local function pending_tail(cell, owner)
   local tail = redis.call('LINDEX', P .. 'behind:' .. cell, -1)
   local number = tail or (not string.find(owner, '@', 1, true) and owner)
   if not number then return nil end
-  local older = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'k')
-  return number, older[1], tail and true or false, older[2] and true or false
+  local older = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'k', 'p')
+  return number, older[1], tail and true or false, older[2] and true or false, tonumber(older[3] or 5)
+end
+
+-- Those before us in the line, and the owner if it is in no batch, are as urgent as `priority` from now on.
+local function hurry(number, cell, item, owner, priority)
+  local urgent = urgent_ones(cell)
+  while urgent[1] and urgent[#urgent][2] <= priority do table.remove(urgent) end
+  urgent[#urgent + 1] = {tonumber(number), priority}
+  set_urgent_ones(cell, urgent)
+  if string.find(owner, '@', 1, true) then return end
+  local group = redis.call('HGET', P .. 'intent:' .. owner, 'g')
+  redis.call('ZADD', P .. 'ready:' .. group, 'XX', 'LT', rank_of(owner, priority), item)
+  touched[group] = true
 end
 
 local function share(intent, cell, item, older, is_behind)
@@ -126,12 +139,15 @@ local function share(intent, cell, item, older, is_behind)
   touched[intent.group] = true
 end
 
-local function supersede(intent, cell, item, older, older_group, is_behind)
+local function supersede(intent, cell, item, older, older_group, is_behind, older_priority)
   -- The older one waits to learn what becomes of ours: it takes its place back should ours end unsent.
   local below = under(intent.number, cell)
   if redis.call('EXISTS', under(older, cell)) == 1 then redis.call('RENAME', under(older, cell), below) end
   redis.call('ZADD', below, older, older)
+  local owner = is_behind and redis.call('HGET', P .. 'cells', cell)
+  local priority = math.max(tonumber(intent.priority), urgency(older, cell, older_priority))
   if is_behind then
+    if priority > math.min(tonumber(intent.priority), older_priority) then hurry(intent.number, cell, item, owner, priority) end
     step_back(older_group, -1)
     step_back(intent.group, 1)
     return redis.call('LSET', P .. 'behind:' .. cell, -1, intent.number)
@@ -139,7 +155,8 @@ local function supersede(intent, cell, item, older, older_group, is_behind)
   redis.call('ZREM', P .. 'ready:' .. older_group, item)
   touched[older_group] = true
   redis.call('HSET', P .. 'cells', cell, intent.number)
-  redis.call('ZADD', P .. 'ready:' .. intent.group, intent.rank, item)
+  redis.call('ZADD', P .. 'ready:' .. intent.group, rank_of(intent.number, priority), item)
+  if priority > tonumber(intent.priority) then hurry(intent.number, cell, item, intent.number, priority) end
   touched[intent.group] = true
 end
 
@@ -158,16 +175,22 @@ local function has_room(older, cell)
 end
 
 local function meet(intent, cell, item, owner)
-  local older, older_group, is_behind, older_keeps = pending_tail(cell, owner)
+  local older, older_group, is_behind, older_keeps, older_priority = pending_tail(cell, owner)
+  local is_more_urgent = older and tonumber(intent.priority) > older_priority
   if older and not intent.keep and not older_keeps then
     if older_group == intent.group then
-      if has_room(older, cell) then return share(intent, cell, item, older, is_behind) end
+      if has_room(older, cell) then
+        if is_more_urgent and is_behind then hurry(intent.number, cell, item, owner, tonumber(intent.priority)) end
+        return share(intent, cell, item, older, is_behind)
+      end
+      if is_more_urgent then hurry(intent.number, cell, item, owner, tonumber(intent.priority)) end
       return wait_behind(intent, cell, owner)
     end
     if intent.mode == 'UPDATE' and droppable(older_group) then
-      return supersede(intent, cell, item, older, older_group, is_behind)
+      return supersede(intent, cell, item, older, older_group, is_behind, older_priority)
     end
   end
+  if is_more_urgent then hurry(intent.number, cell, item, owner, tonumber(intent.priority)) end
   wait_behind(intent, cell, owner)
 end
 
