@@ -11,6 +11,8 @@ from uuid import uuid4
 
 from redis import Redis
 
+from feishu_batch.keys import FrontKeys
+
 BROKER_OWNER = "feishu-batch:broker-owner"  # under no prefix: deployments with different prefixes have to see it
 
 
@@ -47,28 +49,28 @@ class Belonging:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis: Any = redis
         self._prefix = prefix
-        self._name_key, self.remotes_key = f"{prefix}:{{front}}:name", f"{prefix}:{{front}}:remotes"
+        self.keys = FrontKeys(prefix)
 
     def owner(self) -> Owner | None:
         """None: the ledger was never used."""
-        name = self._redis.get(self._name_key)
+        name = self._redis.get(self.keys.name)
         return Owner(self._prefix, name) if name else None
 
     def named_owner(self) -> Owner:
-        self._redis.set(self._name_key, uuid4().hex, nx=True)
-        return Owner(self._prefix, self._redis.get(self._name_key))
+        self._redis.set(self.keys.name, uuid4().hex, nx=True)
+        return Owner(self._prefix, self._redis.get(self.keys.name))
 
     def remotes(self) -> dict[str, str]:
         """Lane → the remote system that its work is meant for."""
-        known: dict[str, str] = self._redis.hgetall(self.remotes_key)
+        known: dict[str, str] = self._redis.hgetall(self.keys.remotes)
         return known
 
     def note_remotes(self, remotes: Mapping[str, str]) -> None:
-        self._redis.hset(self.remotes_key, mapping=dict(remotes))
+        self._redis.hset(self.keys.remotes, mapping=dict(remotes))
 
     def open_work(self, lanes: Mapping[str, object]) -> OpenWork:
         pipe = self._redis.pipeline(transaction=False)
-        pipe.xlen(f"{self._prefix}:{{front}}:inbox")
+        pipe.xlen(self.keys.inbox)
         for lane in lanes:
             pipe.zcard(f"{self._prefix}:{{{lane}}}:open-intents")
         inbox, *counts = pipe.execute()
