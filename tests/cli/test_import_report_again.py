@@ -217,3 +217,22 @@ def test_a_rejected_row_of_a_workbook_is_in_the_report_as_it_stands(command, tmp
     correct(out, work_item_ids="9")
     told = json.loads(command("import", out, "--json").stdout)
     assert told["enqueued"] == 1, told["rejected"]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".xlsx"])
+def test_what_a_field_did_not_take_as_a_date_does_not_come_back_as_a_text(tmp_path, kind):
+    row = {"state": "failed", "reason": "takes a text, not the date", "work_item_ids": [1], "update_mode": "UPDATE"}
+    rows = [
+        {**row, "code": code, "after_field_value": value}
+        for code in ("bad_value", "outcome_unknown")
+        for value in ({"$date": "2026-01-10"}, {"$time": "09:30:00"}, {"$number": "0.5", "shown": "50%"}, "a text")
+    ]
+    write_report(tmp_path / f"r{kind}", rows)
+    if kind == ".csv":
+        written = (tmp_path / "r.csv").read_text(encoding="utf-8-sig")
+    else:
+        book = openpyxl.load_workbook(tmp_path / "r.xlsx")
+        written = "\n".join(str([cell.value for cell in line]) for line in book.active.rows)
+    assert written.count("#VALUE!") == 3
+    assert written.count("2026-01-10") == written.count("09:30:00") == 1
+    assert written.count("a text") >= 2

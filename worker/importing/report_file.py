@@ -9,12 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from feishu_batch.written import Written
+from feishu_batch.written import Kind, Written
+from worker.catalogue.models import Code
 from worker.importing.columns import ImportFileError
 from worker.importing.report_columns import COLUMNS, LEFT_OUT, ONLY_JSON, STATE, guarded
 from worker.importing.report_sheet import write_workbook
 
 ReportRow = Mapping[str, Any]  # by column; `ONLY_JSON` beside them
+REFUSED_CELL = "#VALUE!"  # an import refuses it, in every format
 
 
 def check_report(path: Path, source: str) -> None:
@@ -81,7 +83,15 @@ def _workbook(path: Path, rows: Iterable[ReportRow]) -> None:
 def _in_columns(row: ReportRow) -> list[Any]:
     """An empty cell clears the field: a row that had no value at all is given no mode either, so that an import rejects it again."""
     shown = row if "after_field_value" in row else {**row, "update_mode": None}
+    if row.get("code") == Code.BAD_VALUE:
+        shown = {name: REFUSED_CELL if _has_lost_its_type(value) else value for name, value in shown.items()}
     return [_one_item(shown.get(name)) if name == "work_item_ids" else shown.get(name) for name in COLUMNS]
+
+
+def _has_lost_its_type(value: Any) -> bool:
+    """A date, say, that the field did not take: as a text it would be another value, which the field might take."""
+    written = Written.of(value)
+    return written is not None and written.kind is not Kind.TEXT
 
 
 def _one_item(ids: Any) -> Any:
