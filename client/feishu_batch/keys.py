@@ -69,16 +69,6 @@ class FrontKeys:
         """Hash: intent number → how often taking in its entry was begun, while entries are taken one by one."""
         return self._key("attempts")
 
-    @property
-    def name(self) -> str:
-        """The ledger's own name, at random."""
-        return self._key("name")
-
-    @property
-    def remotes(self) -> str:
-        """Hash: lane → ``<base URL> <hash of host and plugin>`` that its work is meant for."""
-        return self._key("remotes")
-
 
 @dataclass(frozen=True, slots=True)
 class IntentKeys:

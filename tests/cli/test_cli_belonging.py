@@ -101,7 +101,7 @@ def test_open_work_is_not_sent_to_another_remote_system(own_redis_url, tmp_path,
             work_item_type_key="story",
             work_item_ids=[1],
             field_key="a",
-            update_mode="UPDATE",
+            update_mode=2,
             after_field_value=1,
         )
     why = refused(own_redis_url, tmp_path, *command, BASE_URL="http://127.0.0.1:2")

@@ -95,7 +95,7 @@ def _remotes_refusal(settings: Settings, belonging: Belonging, remotes: Mapping[
         remotes,
         belonging.open_work(remotes),
         lambda: _is_anyone_there(settings),
-        belonging.keys.remotes,
+        belonging.remotes_key,
     )
 
 

@@ -11,8 +11,6 @@ from uuid import uuid4
 
 from redis import Redis
 
-from feishu_batch.keys import FrontKeys
-
 BROKER_OWNER = "feishu-batch:broker-owner"  # under no prefix: deployments with different prefixes have to see it
 
 
@@ -49,28 +47,28 @@ class Belonging:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis: Any = redis
         self._prefix = prefix
-        self.keys = FrontKeys(prefix)
+        self._name_key, self.remotes_key = f"{prefix}:{{front}}:name", f"{prefix}:{{front}}:remotes"
 
     def owner(self) -> Owner | None:
         """None: the ledger was never used."""
-        name = self._redis.get(self.keys.name)
+        name = self._redis.get(self._name_key)
         return Owner(self._prefix, name) if name else None
 
     def named_owner(self) -> Owner:
-        self._redis.set(self.keys.name, uuid4().hex, nx=True)
-        return Owner(self._prefix, self._redis.get(self.keys.name))
+        self._redis.set(self._name_key, uuid4().hex, nx=True)
+        return Owner(self._prefix, self._redis.get(self._name_key))
 
     def remotes(self) -> dict[str, str]:
         """Lane → the remote system that its work is meant for."""
-        known: dict[str, str] = self._redis.hgetall(self.keys.remotes)
+        known: dict[str, str] = self._redis.hgetall(self.remotes_key)
         return known
 
     def note_remotes(self, remotes: Mapping[str, str]) -> None:
-        self._redis.hset(self.keys.remotes, mapping=dict(remotes))
+        self._redis.hset(self.remotes_key, mapping=dict(remotes))
 
     def open_work(self, lanes: Mapping[str, object]) -> OpenWork:
         pipe = self._redis.pipeline(transaction=False)
-        pipe.xlen(self.keys.inbox)
+        pipe.xlen(f"{self._prefix}:{{front}}:inbox")
         for lane in lanes:
             pipe.zcard(f"{self._prefix}:{{{lane}}}:open-intents")
         inbox, *counts = pipe.execute()
