@@ -7,16 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.text import Text
 
 from config.errors import ConfigError
-from config.lanes import Lanes, load_lanes
 from config.schedules import load_schedules
 from config.settings import Settings, load_settings, process_environment, unknown_variables
-from feishu_batch.redis_trouble import reason_of
-from worker.cli.belonging import refusal
 from worker.cli.doctor_remote import check_remote
 from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE, UnreachableError
 from worker.cli.options import json_option, lane_option
@@ -63,7 +59,7 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
       feishu-batch doctor --space demo --type story
 
     It looks at the settings, the schedules, Redis (version, persistence, eviction, memory, clock), the credentials (by fetching a token, which is not
-    kept), the acting user, the space and type if they are named, the deployment (is another one here?), the workers, beat, the inbox, each lane (paused? moving?) and the disk. One line for
+    kept), the acting user, the space and type if they are named, the workers, beat, the inbox, each lane (paused? moving?) and the disk. One line for
     each: ok, warn or fail, with advice. Run it where the workers run, with their settings. It changes nothing.
 
     Exit codes: 0 all is well; 1 something is not; 2 wrong use, or a setting cannot be used; 3 Redis cannot be reached.
@@ -90,7 +86,6 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
     lanes = session.chosen_lanes(lane)
     yield from check_redis(inspect(session.redis))
     yield check_clock(time.time(), lanes[0].wall())
-    yield _belonging(session)
     yield from _workers(settings)
     seen = {one.name: vitals(session.redis, one.prefix) for one in lanes}
     yield from check_beat(seen, settings.sweep_seconds)
@@ -115,22 +110,6 @@ def _schedules(settings: Settings) -> Check:
     return ok(
         "schedules", f"{len(entries)} entries, all well-formed" if entries else "nothing is to be done at certain times"
     )
-
-
-def _belonging(session: Session) -> Check:
-    try:
-        why = refusal(session.settings, session.redis, _lanes(session.settings))
-    except RedisError as error:
-        why = f"the broker database cannot be asked ({reason_of(error)})"
-    return fail("deployment", why, "") if why else ok("deployment", "no other one has this broker database or ledger")
-
-
-def _lanes(settings: Settings) -> Lanes | None:
-    """None where the credentials are missing, which another check tells."""
-    try:
-        return load_lanes(settings)
-    except ConfigError:
-        return None
 
 
 def _existing(path: Path) -> Path:

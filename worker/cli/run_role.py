@@ -9,7 +9,6 @@ from redis.exceptions import RedisError
 
 from config.lanes import load_lanes
 from config.settings import Settings, load_settings
-from worker.cli.belonging import claim
 from worker.cli.session import refuse_unusable, with_running_redis
 from worker.connections import connect
 from worker.processes.child import PRIVATE
@@ -32,13 +31,12 @@ def run(role: str, name: str) -> NoReturn:
     directly: SIGTERM lets what is being sent finish. It waits for a Redis that does not answer yet. Needs FEISHU_BATCH_REDIS_URL, and the
     credentials except for beat. See whether it gets on with: feishu-batch health ROLE
 
-    Exit codes: 0 ended as it was asked to; others of Celery; 2 a setting is missing or wrong, or another
-    deployment has this broker database or ledger; 3 no Redis is named, or it cannot be used.
+    Exit codes: 0 ended as it was asked to; others of Celery; 2 a setting is missing or wrong; 3 no Redis is named, or it cannot be used.
     """
     settings = with_running_redis(load_settings())
-    lanes = None if role == "beat" else load_lanes(settings)  # complains of what is missing
+    if role != "beat":
+        load_lanes(settings)  # complains of what is missing
     _refuse_what_cannot_work(settings)
-    claim(settings, lanes)
     [child] = [one for one in worker_children(settings, sys.executable, name) if one.name == role]
     make_private(settings.data_dir)
     os.umask(PRIVATE)

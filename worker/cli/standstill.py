@@ -12,18 +12,13 @@ BY_UP = "started with `up --paused`"
 
 def pause_before_start(settings: Settings) -> list[str]:
     """Pauses all lanes of the settings, before any worker runs. A lane that stands still already keeps its reason. Returns their names."""
-    with redis_before_start(settings) as reachable:
+    with _redis_of(settings, is_new=True) as reachable:
         session = session_of(reachable)
         for lane in session.lanes.values():
             if lane.paused() is None:
                 lane.pause(BY_UP, polling=True)
         session.redis.close()
         return list(session.lanes)
-
-
-def redis_before_start(settings: Settings) -> contextlib.AbstractContextManager[Settings]:
-    """The settings with a ledger that answers; an embedded server that is down runs for as long as the block takes."""
-    return _redis_of(settings, is_new=True)
 
 
 @contextlib.contextmanager

@@ -15,11 +15,10 @@ from config.schedules import load_schedules, schedule_file
 from config.settings import Settings, load_settings
 from config.urls import masked_url
 from worker.cli.announcing import Announcer
-from worker.cli.belonging import claim
 from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
 from worker.cli.session import check_redis, refuse_unusable
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
-from worker.cli.standstill import pause_before_start, redis_before_start
+from worker.cli.standstill import pause_before_start
 from worker.connections import connect
 from worker.processes.child import Child
 from worker.processes.embedded_files import url_file
@@ -51,8 +50,8 @@ def up(*, paused: bool) -> int:
 
     Prints what runs where, and a line when the workers are ready; the workers' logs go to stderr.
 
-    Exit codes: 0 ended as asked; 1 a process had to be killed; 2 a setting is missing or wrong, or another deployment has this
-    broker database or ledger; 3 Redis cannot be reached or cannot be used, or an `up` already runs with the same FEISHU_BATCH_DATA_DIR.
+    Exit codes: 0 ended as asked; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached or
+    cannot be used, or an `up` already runs with the same FEISHU_BATCH_DATA_DIR.
     """
     settings = load_settings()
     lanes = load_lanes(settings)
@@ -62,8 +61,6 @@ def up(*, paused: bool) -> int:
         _check_redis(settings, say)
     if settings.dashboard_enabled:
         require_safe(settings)
-    with redis_before_start(settings) as reachable:
-        claim(reachable, lanes)
     if paused:
         names = pause_before_start(settings)
         say("up.paused", f"paused until `feishu-batch resume`: {', '.join(names)}")
