@@ -71,7 +71,7 @@ chaos-times: $(STAMP)
 
 # What docs/performance.md says, measured here: about 20 minutes. Another program on the same cores shows in the figures.
 QUICK ?=
-BENCHES = pacing throughput batches latency enqueue bulk packing polling claim ending memory commands idle lanes import_memory plots
+BENCHES = pacing throughput batches latency enqueue bulk packing polling claim ending memory commands health idle lanes import_memory plots
 BENCH_PYTHON = $(if $(filter plots idle,$*),bench/.venv-$*/bin/python,$(BIN)/python)
 bench: $(patsubst %,bench-%,$(or $(ONLY),$(BENCHES)))
 

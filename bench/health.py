@@ -35,7 +35,12 @@ def cpu_of(code: str, folder: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--quick", action="store_true", help="a short run")
+    parser.add_argument("--smoke", action="store_true", help="parse the command line and end")
+    given = parser.parse_args()
+    if given.smoke:
+        sys.exit(0)
+    rounds = 5 if given.quick else given.rounds
     with tempfile.TemporaryDirectory() as folder:
         for role in ROLES:
             light(beacon_file(Path(folder), role), Beacon(time.monotonic(), 600.0, []))

@@ -185,7 +185,7 @@ def test_the_watchdog_sees_the_messages_that_wait(stack, rabbit):
 def test_options_that_only_redis_has_are_left_out():
     options = celery_options(Settings(redis_url="redis://h/0", broker_url="amqp://h/"))
     assert options["broker_transport_options"] == {"confirm_publish": True}
-    assert options["result_backend"] == "redis://h/0"
+    assert options["result_backend"] == "redis://h:6379/0"
 
 
 def test_without_the_broker_enqueue_still_works(stack, rabbit):
