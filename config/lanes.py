@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from config.errors import ConfigError
 from config.fields import ENV_PREFIX, one_word, printable
 from config.proxy import Proxy
+from config.proxy import checked as checked_proxy
 from config.settings import Settings, process_environment, secure_base_url
 from config.urls import SecretUrl
 from feishu_batch.wording import plainly
@@ -126,9 +127,7 @@ class LaneConfig(BaseModel):
     @field_validator("proxy_url")
     @classmethod
     def _usable_proxy(cls, url: SecretUrl | None) -> SecretUrl | None:
-        if url is not None:
-            Proxy.parse(url.get_secret_value())
-        return url
+        return checked_proxy(url)
 
 
 class Lanes(BaseModel):

@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from config.urls import SecretUrl
+
 WANTED: Final = (
     "has to look like http://proxy.example:3128, or https://…, with user:password@ before the host where the proxy asks "
     "for them; percent-encode special characters in them (# is %23, / is %2F, ? is %3F, @ is %40)"
@@ -51,6 +53,13 @@ def _credentials(user: str | None, password: str | None) -> SecretStr | None:
     if not given.isprintable():
         raise ValueError("has a line end or another control character in its user name or password")
     return SecretStr(given)
+
+
+def checked(url: SecretUrl | None) -> SecretUrl | None:
+    """Raises ValueError for one that no proxy can have."""
+    if url is not None:
+        Proxy.parse(url.get_secret_value())
+    return url
 
 
 def ignored_variable(environ: Mapping[str, str]) -> str | None:

@@ -23,7 +23,7 @@ from config.explain import explain, misspelt, variable_name
 from config.fields import ENV_PREFIX, number, one_word, printable, seconds
 from config.pace import Pace
 from config.platform import is_of_platform
-from config.proxy import Proxy
+from config.proxy import checked as checked_proxy
 from config.remote_facts import RemoteFacts
 from config.urls import SecretUrl
 from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url, with_password_file
@@ -175,9 +175,7 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
     @field_validator("proxy_url")
     @classmethod
     def _proxy(cls, url: SecretUrl | None) -> SecretUrl | None:
-        if url is not None:
-            Proxy.parse(url.get_secret_value())
-        return url
+        return checked_proxy(url)
 
     @field_validator("redis_url", "result_backend")
     @classmethod

@@ -14,7 +14,7 @@ from worker.cli.errors import InterruptedByUserError, UnreachableError, WrongUse
 from worker.cli.file_notes import print_sheet
 from worker.cli.following import Follower, Pace
 from worker.cli.import_report import SHOWN, ImportReport, lines_of, print_closing, print_enqueued, print_known
-from worker.cli.known_before import looking_back
+from worker.cli.known_before import known_rows, looking_back
 from worker.cli.output import some
 from worker.cli.progress import Display, reading_bar
 from worker.cli.session import Session
@@ -24,7 +24,6 @@ from worker.importing.put import Check, Put, put_rows, sorted_out
 from worker.importing.report_file import write_report
 from worker.importing.source import Source
 from worker.operating.meanings import Meanings
-from worker.operating.since_then import Known
 from worker.operating.watching import Watch
 
 
@@ -58,7 +57,7 @@ def run_import(
                 print_sheet(out, source.noticed)
             puts = put_rows(rows, client, lambda ids: _digests(session, ids), journal, asked.check)
             for put in _counted(puts, report, source, asked.aside):
-                back.add([Known(row.line, row.intent.intent_id, row.intent.work_item_ids) for row in put.known])
+                back.add(known_rows(put))
                 if asked.needs_journal:
                     journal.add(put.notes())
             report.before = back.since_then() if report.known else None

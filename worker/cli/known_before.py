@@ -9,8 +9,9 @@ from rich.console import Console
 from worker.cli.moments import moment
 from worker.cli.output import as_json, first_few, iso, some, table
 from worker.cli.session import Session
+from worker.importing.put import Put
 from worker.operating.known_cells import KnownCells
-from worker.operating.since_then import LaterIntent, LookBack, SinceThen
+from worker.operating.since_then import Known, LaterIntent, LookBack, SinceThen
 from worker.operating.steering import history_of, meaning_of
 
 
@@ -18,6 +19,11 @@ from worker.operating.steering import history_of, meaning_of
 def looking_back(session: Session) -> Iterator[LookBack]:
     with KnownCells() as cells:
         yield LookBack(session.reading, history_of(session), meaning_of(session), cells)
+
+
+def known_rows(put: Put) -> list[Known]:
+    """Those that an earlier run enqueued."""
+    return [Known(row.line, row.intent.intent_id, row.intent.work_item_ids) for row in put.known]
 
 
 def when(session: Session, found: SinceThen) -> str:

@@ -23,7 +23,7 @@ from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.file_options import file_options
 from worker.cli.import_report import ImportReport, others, print_known, print_rejected, rejected_json
 from worker.cli.known_before import document as since_then_json
-from worker.cli.known_before import looking_back
+from worker.cli.known_before import known_rows, looking_back
 from worker.cli.options import json_option
 from worker.cli.output import as_json as json_text
 from worker.cli.output import console, duration, print_json, some, table
@@ -37,7 +37,6 @@ from worker.importing.source import Source
 from worker.ledger.backlog import LaneBacklog
 from worker.ledger.records import GroupSpec
 from worker.operating.planning import GroupPlan, LanePlan, Planner
-from worker.operating.since_then import Known
 from worker.operating.views import inbox_view, lane_view
 
 SHOWN = 5  # groups
@@ -135,7 +134,7 @@ def _read(source: Source, planner: Planner, found: FilePlan, session: Session | 
     with looking_back(session) if session else nullcontext() as back:
         for put in sorted_out(source.rows(), digests, journal):
             if back:
-                back.add([Known(row.line, row.intent.intent_id, row.intent.work_item_ids) for row in put.known])
+                back.add(known_rows(put))
             _take(put, planner, found, source)
         if back and report.known:
             report.before = back.since_then()

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from types import TracebackType
-from typing import Self
+
+from worker.scratch import Scratch
 
 _SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
 PRAGMA cache_size = -8000;
 CREATE TABLE rows (number INTEGER PRIMARY KEY, line INTEGER, verdict TEXT, intent_id TEXT, items TEXT, reason TEXT, content TEXT);
 CREATE TABLE named (intent_id TEXT PRIMARY KEY, digest TEXT, line INTEGER) WITHOUT ROWID;
@@ -42,20 +40,11 @@ class Note:
     content: str = "{}"
 
 
-class Journal:
-    """A temporary database that goes with this object. For one thread."""
+class Journal(Scratch):
+    """For one thread."""
 
     def __init__(self) -> None:
-        self._db = sqlite3.connect("")  # a nameless file that is deleted when it is closed
-        self._db.executescript(_SCHEMA)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._db.close()
+        super().__init__(_SCHEMA)
 
     # --- ids that the file gives ----------------------------------------------------------------------------------
 

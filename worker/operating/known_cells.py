@@ -1,14 +1,12 @@
 """Cells that intents wrote to, on disk: a million of them would not be bounded in memory."""
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from worker.scratch import Scratch
 
 _SCHEMA: Final = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
 CREATE TABLE cells (col INTEGER, item INTEGER, number INTEGER, line INTEGER, write INTEGER, PRIMARY KEY (col, item)) WITHOUT ROWID;
 """
 _PUT: Final = (
@@ -27,20 +25,11 @@ class KnownCell:
     write: int
 
 
-class KnownCells:
+class KnownCells(Scratch):
     """By (column, item); of several writes to a cell, the one of the newest intent counts. For one thread."""
 
     def __init__(self) -> None:
-        self._db = sqlite3.connect("")  # a nameless file that is deleted when it is closed
-        self._db.executescript(_SCHEMA)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._db.close()
+        super().__init__(_SCHEMA)
 
     def put(self, column: int, items: Iterable[int], number: int, line: int, write: int) -> None:
         self._db.executemany(_PUT, ((column, item, number, line, write) for item in items))

@@ -12,6 +12,7 @@ from worker.catalogue.lookup import Known, Shelf
 from worker.catalogue.models import Catalogue, RefusedError
 from worker.catalogue.naming import field_called
 from worker.catalogue.unresolved import is_own_key
+from worker.remote.models import Field
 
 T = TypeVar("T")
 
@@ -55,12 +56,9 @@ class Meanings:
         project_key = self._project_key(words.project_key)
         if project_key is None:
             return None
-        catalogue = self._catalogue(f"{project_key} {words.work_item_type_key}")
-        if catalogue is not None:
-            try:
-                return project_key, field_called(catalogue, words.field_key).key
-            except RefusedError:  # unknown there, or ambiguous
-                pass
+        field = self._field(project_key, words.work_item_type_key, words.field_key)
+        if field is not None:
+            return project_key, field.key
         return (project_key, words.field_key) if is_own_key(words.field_key) else None
 
     def field_name(self, content: Mapping[str, object]) -> str | None:
@@ -68,11 +66,16 @@ class Meanings:
         words = [content.get(name) for name in ("project_key", "work_item_type_key", "field_key")]
         space, type_key, word = (one if isinstance(one, str) else "" for one in words)
         project_key = self._project_key(space) if space else None
-        catalogue = self._catalogue(f"{project_key} {type_key}") if project_key else None
+        field = self._field(project_key, type_key, word) if project_key else None
+        return field.name if field else None
+
+    def _field(self, project_key: str, type_key: str, word: str) -> Field | None:
+        """None: nobody has looked the type up, or the word is unknown or ambiguous there."""
+        catalogue = self._catalogue(f"{project_key} {type_key}")
         if catalogue is None:
             return None
         try:
-            return field_called(catalogue, word).name
+            return field_called(catalogue, word)
         except RefusedError:
             return None
 
