@@ -26,6 +26,10 @@ class Model:
         self.overdue_had_turn = -OVERDUE_TURN  # the newest batch that was composed for its group's long wait
         self.now = 10**12  # unix ms, roughly: moments at which intents expire are far from each other
         self.stopping = []  # numbers of stopped intents of which not every item was looked at
+        self.steps, self.stopped_in = (
+            0,
+            {},
+        )  # number → the step that stopped it: those of one step stand by their digits
         self.overwritten = []  # (number, where, letter, changes): what gave way to a change that has ended
         self.unpublished = set()
         self.sends = {}  # cell → numbers in the order in which they were sent
@@ -171,6 +175,7 @@ class Model:
 
     def claim(self, owner, has_run_out, max_open, waits, max_wait, got):
         """`got`: the batch that the ledger handed out; right if it is one of several to be sent again. Returns what is right."""
+        self.steps += 1
         if self.paused:
             return "paused"
         if self.lease:
@@ -240,7 +245,7 @@ class Model:
             self._end_at(where, number, self._fate(number))
         else:
             owner.passed_over = True
-            self.stop(number, "e")
+            self._stop(number, "e")
 
     def _compose(self, group):
         changes = self._take_living(group)
@@ -330,15 +335,22 @@ class Model:
 
     def stop(self, number, letter):
         """Nothing more of it is sent that no batch holds."""
+        self.steps += 1
+        return self._stop(number, letter)
+
+    def _stop(self, number, letter):
         intent = self.intents.get(number)
         if intent is None or not intent.group or intent.has_ended or intent.stop:
             return False
         intent.stop, intent.may_expire = letter, False
+        self.stopped_in[number] = self.steps
         self.stopping.append(number)
+        self.stopping.sort(key=lambda stopped: (self.stopped_in[stopped], str(stopped)))
         return True
 
     def end_stopped(self, most):
         """Look at a part of the items of stopped and expired intents. Returns whether some are left."""
+        self.steps += 1
         while most > 0 and self.overwritten:
             _, where, letter, changes = self.overwritten[0]
             now = changes[:most]
@@ -349,16 +361,17 @@ class Model:
                 self.overwritten.pop(0)
         while most > 0 and (number := self._next_stopped()):
             most -= self._end_part(number, most) + 1
-        return bool(self.overwritten or self._next_stopped(stop=False))
+        return bool(self.overwritten or self.stopping or self._late())
 
-    def _next_stopped(self, stop=True):
-        late = [intent for intent in self.intents.values() if intent.may_expire and self._is_late(intent)]
-        if self.stopping or not late:
-            return self.stopping[0] if self.stopping else None
-        number = min(late, key=lambda intent: (intent.expires, str(intent.number))).number
-        if stop:
-            self.stop(number, "e")
-        return number
+    def _late(self):
+        return [intent.number for intent in self.intents.values() if intent.may_expire and self._is_late(intent)]
+
+    def _next_stopped(self):
+        """Those whose time is over are stopped once nothing else is left."""
+        if not self.stopping:
+            for number in self._late():
+                self._stop(number, "e")
+        return self.stopping[0] if self.stopping else None
 
     def end_all(self, number):
         intent = self.intents.get(number)

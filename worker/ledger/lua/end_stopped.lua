@@ -45,7 +45,7 @@ local function next_ones()
   if #stopped > 0 then return stopped end
   local expired = redis.call('ZRANGE', P .. 'expiring', '-inf', text(WALL), 'BYSCORE', 'LIMIT', 0, TURNS)
   for _, number in ipairs(expired) do mark_stopped(number, 'e') end
-  return expired
+  return #expired > 0 and redis.call('ZRANGE', P .. 'stopping', 0, TURNS - 1) or {}
 end
 
 -- Returns how many of these were done with.
