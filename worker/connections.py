@@ -8,7 +8,7 @@ from redis.retry import Retry
 from config.celery_options import broker_link
 from config.settings import Settings
 from feishu_batch import FeishuBatch
-from feishu_batch.celery_redis import use_for_messages
+from feishu_batch.broker import PrivateApp
 from feishu_batch.redis_pools import pool_of
 
 RETRIES = 2  # every step of the ledger may be repeated; more would only hide an outage from the caller
@@ -30,9 +30,8 @@ def connect(settings: Settings) -> Redis:
 
 def control_app(settings: Settings) -> Celery:
     """A Celery app that asks the workers something; it does not wait for a broker that is not there."""
-    use_for_messages()
     link = broker_link(settings)
-    app = Celery("feishu_batch_cli", broker=link.url, set_as_current=False)
+    app = PrivateApp(link.url, "feishu_batch_cli")
     app.conf.update(
         broker_connection_retry=False,
         broker_connection_timeout=settings.redis_connect_timeout_seconds,

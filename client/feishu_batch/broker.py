@@ -90,17 +90,18 @@ class _Control(Control):
     Mailbox = _Mailbox
 
 
-class _PrivateApp(Celery):
+class PrivateApp(Celery):
     """Reaches its broker however it is asked to, for a hint as well as for `AsyncResult.revoke()`.
 
     The URL is named for each connection because CELERY_BROKER_URL in the environment, which belongs to the app around
-    us, beats an app's settings. And none is of kombu's pools, which all apps of the process share and which survive a fork.
+    us, beats an app's settings. The transport is named because kombu remembers which one it found first for a kind of URL.
+    And none is of kombu's pools, which all apps of the process share and which survive a fork.
     """
 
     control_cls = _Control
 
-    def __init__(self, broker_url: str) -> None:
-        super().__init__("feishu_batch_client", set_as_current=False)
+    def __init__(self, broker_url: str, name: str = "feishu_batch_client") -> None:
+        super().__init__(name, set_as_current=False)
         self._broker_url = broker_url
 
     def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
@@ -114,7 +115,7 @@ class _PrivateApp(Celery):
 
 
 def _private_app(broker: CeleryLink, results: CeleryLink, timeout: float) -> Celery:
-    app = _PrivateApp(broker.url)
+    app = PrivateApp(broker.url)
     use_for_results(app)
     app.backend_cls = results.url  # beats CELERY_RESULT_BACKEND in the environment; the setting would not
     app.conf.update(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis, RedisError
-from stack import WORKERS, Stack
+from stack import LISTENING, Stack
 
 from feishu_batch import FeishuBatch, ReadError
 from feishu_batch.handle import Handle
@@ -30,13 +30,14 @@ class DeployStack(Stack):
         pool = pool_of(self._admin_url, decode_responses=True, socket_timeout=5, socket_connect_timeout=5)
         return Redis.from_pool(pool)
 
-    def _takes_intents(self) -> bool:
-        """By an answer, through whatever broker there is."""
-        try:
-            answers = control_app(self.settings).control.ping(timeout=0.5)
-        except Exception:  # noqa: BLE001 - the broker is not there yet
-            return False
-        return len(answers) >= len(WORKERS) - 1
+    def _why_not_ready(self) -> str:
+        """By an answer, through whatever broker there is. The limit makes the last answer the end of the wait for more."""
+        with control_app(self.settings) as app:
+            try:
+                answers = app.control.ping(timeout=2, limit=LISTENING)
+            except Exception as error:  # noqa: BLE001 - the broker is not there yet, or not yet as it should be
+                return f"no ping: {error!r}"
+        return "" if len(answers) >= LISTENING else f"{len(answers)} of {LISTENING} answer a ping: {answers}"
 
     def wait_supervised(self, handles: Sequence[Handle], patience: float) -> set[str]:
         """The states in which they ended. kombu ends a worker whose connection breaks; what supervises it starts another."""

