@@ -4,7 +4,7 @@ import random
 
 from bench.world import FIRST_ITEM, intent, zipf
 from feishu_batch.intents import group_spec
-from worker.ledger.recording import NewIntent
+from worker.ledger.record_calls import NewIntent
 from worker.runtime import Runtime
 
 PORTION = 200  # intents per pipeline
@@ -16,7 +16,7 @@ def fill(runtime: Runtime, changes: int, groups: int, per_intent: int, *, keep: 
     lane = next(iter(runtime.lanes.values())).lane
     chosen = zipf(groups, random.Random(seed))
     specs = [_spec(f"value {group}") for group in range(groups)]
-    first = runtime.redis.incrby(runtime.front.keys.sequence, changes // per_intent + 1) - changes // per_intent
+    first = runtime.redis.incrby(runtime.inbox.keys.sequence, changes // per_intent + 1) - changes // per_intent
     portion = []
     for number, start in enumerate(range(FIRST_ITEM, FIRST_ITEM + changes, per_intent)):
         items = tuple(range(start, min(start + per_intent, FIRST_ITEM + changes)))

@@ -92,7 +92,7 @@ def longest_call(items: int) -> dict[str, float]:
         step(f"record an intent of {items:,} items")
         fill(runtime, items, 1, items, keep=True)
         step("record a second one behind it")
-        runtime.front.enqueue(packed(intent(range(1, items + 1), "another value")))
+        runtime.inbox.enqueue(packed(intent(range(1, items + 1), "another value")))
         step(f"write an intent of {items:,} items into the inbox")
         runtime.intake.drain()
         batch = claim(lane)

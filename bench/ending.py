@@ -19,15 +19,15 @@ from typing import Any
 from bench.common import Report, arguments
 from bench.stack import Ours, wait_until
 from bench.world import FIRST_ITEM, content, contents
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 
 LIVING_FIRST = FIRST_ITEM + 5_000_000
 HEADER = ("project_key", "work_item_type_key", "work_item_ids", "field_key", "update_mode", "after_field_value")
 
 
 def all_recorded(ours: Ours) -> None:
-    front = Front(ours.server.redis, ours.settings.key_prefix)
-    wait_until(lambda: not front.inbox_length(), 300, "everything is recorded")
+    inbox = Inbox(ours.server.redis, ours.settings.key_prefix)
+    wait_until(lambda: not inbox.length(), 300, "everything is recorded")
 
 
 def live(ours: Ours, requests: int) -> None:

@@ -15,7 +15,7 @@ from bench.idle import processor_seconds, resident
 from bench.pacing import SETTLING, rejected_per_1000, slot_use
 from bench.stack import Ours, wait_until
 from bench.world import FIRST_ITEM, contents
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 
 SECRET = "FEISHU_BATCH_BENCH_SECRET"
 WINDOW = 1.0
@@ -36,8 +36,8 @@ def enqueue(ours: Ours, lanes: int, requests: int) -> None:
     for n in range(lanes):
         backlog = contents(50 * requests, 50, first=FIRST_ITEM + n * ITEMS_PER_LANE)
         ours.client.enqueue_many([{**one, "lane": f"lane{n:02d}"} for one in backlog])
-    front = Front(ours.server.redis, ours.settings.key_prefix)
-    wait_until(lambda: not front.inbox_length(), 300, "everything is recorded")
+    inbox = Inbox(ours.server.redis, ours.settings.key_prefix)
+    wait_until(lambda: not inbox.length(), 300, "everything is recorded")
 
 
 def visits_by_plugin(ours: Ours) -> dict[str, dict[str, Any]]:

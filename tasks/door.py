@@ -60,7 +60,7 @@ def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
         raise IntentError(f"intent_id: {intent['intent_id']!r} is not the task's own id {self.request.id!r}")
     here = runtime()
     parsed = parse_intent(intent)
-    here.front.enqueue(_packed(parsed, self.request.expires), traceparent_in(self.request.get("traceparent")))
+    here.inbox.enqueue(_packed(parsed, self.request.expires), traceparent_in(self.request.get("traceparent")))
     here.hints.arrived()  # writing set the mark of an outstanding hint; the hint is what happens next
     here.intake.drain()
     # Under the same id, so Flower shows the end in place of the beginning: it should read like it, and hang where it hung.

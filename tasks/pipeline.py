@@ -102,11 +102,11 @@ class Finish(Task):
     def after_return(self, status: str, _result: Any, task_id: str, *_: Any) -> None:
         """Only now is the result stored: the end counts as made known."""
         here = runtime()
-        number, lane = here.front.locate(task_id) or (0, None)
+        number, lane = here.inbox.locate(task_id) or (0, None)
         if lane and status != "IGNORED":
-            here.front.release(number)
+            here.inbox.release(number)
             here.lanes[lane].lane.confirm_published([number])
-            if here.front.parked(number) is not None and here.lanes[lane].lane.republish_if_ended(number):
+            if here.inbox.parked(number) is not None and here.lanes[lane].lane.republish_if_ended(number):
                 here.lanes[lane].hints.publish()  # parked anew meanwhile: that one has to be released, too
 
 
@@ -114,9 +114,9 @@ class Finish(Task):
 def finish(self: Any) -> dict[str, object]:
     """Read the outcome from the ledger: an argument would be lost where the parked signature is a chain."""
     here = runtime()
-    located = here.front.locate(self.request.id)
+    located = here.inbox.locate(self.request.id)
     view = read_intent(here.redis, here.settings.key_prefix, self.request.id)
-    if located is None or view is None or view.result is None or here.front.parked(located[0]) is None:
+    if located is None or view is None or view.result is None or here.inbox.parked(located[0]) is None:
         raise Ignore  # sent twice, or before its time: the first run did it, or the one to come will
     outcome = outcome_of(view)
     if isinstance(outcome, TaskRevokedError):

@@ -14,7 +14,7 @@ from config.settings import Settings
 from worker.catalogue.build import gate, lane_catalogue
 from worker.catalogue.lane import LaneCatalogue
 from worker.connections import connect
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
 from worker.outcomes import Policy
@@ -57,7 +57,7 @@ class LaneRuntime:
 class Runtime:
     settings: Settings
     redis: Redis
-    front: Front
+    inbox: Inbox
     hints: IntakeHints
     intake: Intake
     parking: Parking
@@ -102,21 +102,21 @@ def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
 def build_runtime(settings: Settings, app: Celery) -> Runtime:
     """Raises `ConfigError` when credentials or Redis are not set. Opens no connection yet."""
     redis = connect(settings)
-    front = Front(redis, settings.key_prefix)
-    hints = IntakeHints(app, front)
+    inbox = Inbox(redis, settings.key_prefix)
+    hints = IntakeHints(app, inbox)
     configured = load_lanes(settings)
     tracing = tracing_of(settings, os.environ)
     lanes = {
-        lane.name: _lane_runtime(lane, configured.sharing(lane.name), settings, app, redis, front, tracing)
+        lane.name: _lane_runtime(lane, configured.sharing(lane.name), settings, app, redis, inbox, tracing)
         for lane in configured.lanes
     }
     return Runtime(
         settings=settings,
         redis=redis,
-        front=front,
+        inbox=inbox,
         hints=hints,
         intake=Intake(
-            front=front,
+            inbox=inbox,
             hints=hints,
             route=configured.route,
             lanes={lane.name: LaneDoor(lanes[lane.name].lane, lanes[lane.name].hints) for lane in configured.lanes},
@@ -124,11 +124,11 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             check=gate(settings, {name: lane.catalogue for name, lane in lanes.items()}, configured.route),
         ),
         parking=Parking(
-            front,
+            inbox,
             {name: ParkingLane(lane.lane, lane.hints, lane.progress) for name, lane in lanes.items()},
             partial(announce, app, redis, settings.key_prefix),
         ),
-        sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
+        sweep=Sweep(inbox, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,
     )
 
@@ -139,7 +139,7 @@ def _lane_runtime(
     settings: Settings,
     app: Celery,
     redis: Redis,
-    front: Front,
+    inbox: Inbox,
     tracing: Tracing,
 ) -> LaneRuntime:
     traces = tracing.of_lane(redis, settings.key_prefix, config.name)
@@ -152,7 +152,7 @@ def _lane_runtime(
         RedisTokenStore(redis, pacer.token_prefix, config.fingerprint),
         renew_early=settings.token_renew_early_seconds,
     )
-    publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints, traces)
+    publisher = Publisher(app, redis, settings.key_prefix, inbox, lane, hints, traces)
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
     read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
     blame = Blame(lane, config.user_key, Probe(remote, tokens, read_slots))
@@ -164,7 +164,7 @@ def _lane_runtime(
         publisher=publisher,
         progress=progress,
         sweep=LaneSweep(
-            front=front,
+            inbox=inbox,
             lane=lane,
             hints=hints,
             retain_succeeded=settings.retain_finished_days * DAY,

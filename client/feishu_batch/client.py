@@ -11,7 +11,7 @@ from celery.result import AsyncResult
 
 from feishu_batch.broker import Broker
 from feishu_batch.errors import ConfigurationError, EnqueueError, IntentConflict
-from feishu_batch.inbox import Inbox
+from feishu_batch.inbox import InboxWriter
 from feishu_batch.intents import UpdateIntent
 from feishu_batch.keys import DEFAULT_PREFIX
 from feishu_batch.packing import PackedIntent, chunks
@@ -29,7 +29,7 @@ _ARGUMENT = re.compile("^(redis_url|broker_url|result_backend|key_prefix)")  # e
 @dataclass(frozen=True, slots=True)
 class _Links:
     pid: int
-    inbox: Inbox
+    inbox: InboxWriter
     broker: Broker
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class FeishuBatch(Producer):
     def _new_links(self) -> _Links:
         return _Links(
             os.getpid(),
-            Inbox(self._redis_url, self._key_prefix, self._timeout),
+            InboxWriter(self._redis_url, self._key_prefix, self._timeout),
             Broker(self._broker_url, self._result_backend, self._timeout),
         )
 
@@ -169,7 +169,7 @@ def _variable(argument: re.Match[str]) -> str:
     return f"FEISHU_BATCH_{argument[0].upper()}"
 
 
-def _refuse_taken_ids(inbox: Inbox, parts: Sequence[Sequence[PackedIntent]]) -> None:
+def _refuse_taken_ids(inbox: InboxWriter, parts: Sequence[Sequence[PackedIntent]]) -> None:
     for part in parts:
         digests = inbox.digests([intent.intent_id for intent in part])
         for intent, digest in zip(part, digests, strict=True):

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from feishu_batch.errors import ConfigurationError, EnqueueError, ReadError
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from feishu_batch.redis_connections import call_within, failed_on_a_used_one, proves_that_nothing_was_done, time_left
@@ -59,14 +59,14 @@ def _sha(script: str) -> str:
     return sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
-class Inbox:
+class InboxWriter:
     """Connects when first used. Threads may share it; processes may not.
 
     `timeout` (seconds) bounds every wait, and twice as much each method, with log-in, TLS and a second try.
     """
 
     def __init__(self, redis_url: str, prefix: str, timeout: float) -> None:
-        self._keys = FrontKeys(prefix)
+        self._keys = InboxKeys(prefix)
         self._timeout = timeout
         self._pool = _pool(redis_url, timeout)
         self._redis = Redis(connection_pool=self._pool)

@@ -11,7 +11,7 @@ DEFAULT_LANE = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class FrontKeys:
+class InboxKeys:
     """Keys that every producer uses. One hash tag: they share a cluster slot, so one script may touch them all."""
 
     prefix: str = DEFAULT_PREFIX
@@ -111,7 +111,9 @@ class RecordField:
     CANCELED = "cn"
     EXPIRED = "ex"
     REFUSED = "er"  # JSON {"code", "reason"}: the whole intent was refused; every item failed with it
-    WISH = "w"  # of one that was refused at intake: JSON {"spec", "lane"}, as its producer wrote it; it has no group
+    AS_WRITTEN = (
+        "w"  # of one that was refused at intake: JSON {"spec", "lane"}, as its producer wrote it; it has no group
+    )
     COMPLETED_AT_MS = "end"
     RETRIED_AS = "ra"  # comma-separated ids of the intents that retry failed items of it
     TRACE = "tc"  # W3C traceparent of the producer; absent: it was in no trace

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from redis import Redis
 
-from feishu_batch.keys import FrontKeys, IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import InboxKeys, IntentKeys, OutcomeLetter, RecordField
 
 # An intent may leave the inbox between the look at its id and the look into the inbox; once recorded it stays put.
 _LOOKS = 3
@@ -106,15 +106,15 @@ class IntentView:
 
 def read_intent(redis: Redis, prefix: str, intent_id: str) -> IntentView | None:
     """Two round trips. None: no such intent, or forgotten. The client may decode responses or not."""
-    front = FrontKeys(prefix)
+    inbox = InboxKeys(prefix)
     for _ in range(_LOOKS):
-        entry = _text(redis.hget(front.ids, intent_id))
+        entry = _text(redis.hget(inbox.ids, intent_id))
         if entry is None:
             return None
         number, lane = _number_and_lane(entry)
         if lane is not None:
             return read_recorded(redis, IntentKeys(prefix, lane, number), intent_id)
-        if queued := _read_queued(redis, front.inbox, intent_id, number):
+        if queued := _read_queued(redis, inbox.inbox, intent_id, number):
             return queued
     return queued_view(intent_id, number, total=0)
 

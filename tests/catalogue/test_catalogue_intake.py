@@ -12,7 +12,7 @@ from feishu_batch import FeishuBatch
 from feishu_batch.intents import group_spec
 from worker.catalogue.asking import PAUSED_FOR
 from worker.catalogue.models import RETRY, Code, Refusal
-from worker.ledger.recording import RECORD_CHUNK, record_calls
+from worker.ledger.record_calls import RECORD_CHUNK, record_calls
 from worker.runtime import build_runtime
 
 OPS = "6a1d2b3c4d5e6f7081928374"
@@ -158,10 +158,10 @@ class Between:
         for runtime, check in ((self.first, first_check), (self.second, second_check)):
             self._monkeypatch.setattr(runtime.intake, "_check", check)
         with self._monkeypatch.context() as patch:
-            patch.setattr(self.first.front, "leave_inbox", self._die)
+            patch.setattr(self.first.inbox, "hand_over", self._die)
             with pytest.raises(SystemExit):
                 self.first.intake.drain()
-        self.second.redis.delete(self.second.front.keys.lock)  # its time is over
+        self.second.redis.delete(self.second.inbox.keys.lock)  # its time is over
         return self.second.intake.drain()
 
     def _die(self, _lane_of):
@@ -248,8 +248,8 @@ def test_the_spec_of_a_resolved_intent_is_that_of_one_written_by_key(runtime_of)
 def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_later(
     runtime_of, client, redis, prefix, sandbox
 ):
-    from worker.ledger.history import History
-    from worker.ledger.reading import Reading
+    from worker.ledger.reads.intent_log import IntentLog
+    from worker.ledger.reads.ledger import LedgerReads
     from worker.operating.meanings import Meanings
     from worker.operating.retry_decision import Why, decide
     from worker.operating.retrying import Retry
@@ -276,7 +276,7 @@ def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_lat
         client.enqueue_many([wish("Release note", str(number), work_item_ids=[1, 2])])
         runtime.intake.drain()
     meaning = Meanings(redis, {"default": lane.key}).meaning
-    reader = Retry(Reading(redis, prefix), History(redis, prefix, ("default",)), meaning)
+    reader = Retry(LedgerReads(redis, prefix), IntentLog(redis, prefix, ("default",)), meaning)
     failures = [failure for number in (1, 2) if (failure := reader.failure("default", number))]
     decided = [decide(one, reader.past(failures), time.time(), even_if_overtaken=False) for one in failures]
     assert [(one.items, dict(one.left)) for one in decided] == [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 
 # Every key in one step, so that no script runs between two reads.
 DUMP = """
@@ -47,7 +47,7 @@ class Snapshot:
 
     @classmethod
     def take(cls, redis: Any, prefix: str, lane: str = "default") -> "Snapshot":
-        front_prefix = FrontKeys(prefix)._key("")
+        front_prefix = InboxKeys(prefix)._key("")
         lane_prefix = f"{prefix}:{{{lane}}}:"
         front, of_lane, for_ever = {}, {}, set()
         for key, kind, ttl, content in redis.eval(DUMP, 0, f"{prefix}:*"):

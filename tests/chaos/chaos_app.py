@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-import worker.ledger.front
+import worker.ledger.inbox
 import worker.ledger.lane
 import worker.ledger.token_store
 import worker.pacing.slots
@@ -34,7 +34,7 @@ if "CHAOS_VISIBILITY" in os.environ:
     }
 
 _HOMES = {
-    "Front": "worker.ledger.front",
+    "Inbox": "worker.ledger.inbox",
     "Lane": "worker.ledger.lane",
     "Slots": "worker.pacing.slots",
     "RemoteClient": "worker.remote.client",

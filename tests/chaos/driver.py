@@ -101,7 +101,7 @@ class Run:
         with contextlib.suppress(RedisError):
             if not self.stack.server_answers:
                 return
-            located = self.stack.front.locate(wish.intent.intent_id)
+            located = self.stack.inbox.locate(wish.intent.intent_id)
             if located is not None and located[1] is not None:
                 self.stack.lane.end_pending(located[0], Outcome(OutcomeKind.CANCELED))
 
@@ -138,7 +138,7 @@ class Run:
 
     def _is_over(self) -> bool:
         """Nothing to do in the ledger, and no message of Celery's door under way."""
-        nothing_parked = not self.stack.redis.hlen(self.stack.front.keys.parked)
+        nothing_parked = not self.stack.redis.hlen(self.stack.inbox.keys.parked)
         return self.stack.is_idle() and nothing_parked and not self.stack.door_messages()
 
 

@@ -9,7 +9,7 @@ from model import intent
 from redis import Redis
 
 from feishu_batch import FeishuBatch
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.pipeline.intake import Intake, LaneDoor
 
@@ -19,9 +19,9 @@ def busy(redis_url):
     """A ledger with a batch in flight, changes behind it, a shared one, and ready ones. Made without any worker."""
     prefix = "audited"
     with Redis.from_url(redis_url, decode_responses=True) as redis, FeishuBatch(redis_url, key_prefix=prefix) as client:
-        lane, front = Lane(redis, prefix, "default"), Front(redis, prefix)
+        lane, inbox = Lane(redis, prefix, "default"), Inbox(redis, prefix)
         doors = {"default": LaneDoor(lane, Mock())}
-        intake = Intake(front=front, hints=Mock(), route=lambda *_: "default", lanes=doors, lease=30)
+        intake = Intake(inbox=inbox, hints=Mock(), route=lambda *_: "default", lanes=doors, lease=30)
         client.enqueue_many([intent([1001, 1002], "a")])
         intake.drain()
         lane.claim(owner="me", lease=30, max_open=9, max_wait=9, idem_uuid="u", token_fingerprint="t")

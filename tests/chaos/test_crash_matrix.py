@@ -50,7 +50,7 @@ def send(stack, wishes):
 
 def is_over(stack):
     stack.look_after()
-    return stack.is_idle() and not stack.door_messages() and not stack.redis.hlen(stack.front.keys.parked)
+    return stack.is_idle() and not stack.door_messages() and not stack.redis.hlen(stack.inbox.keys.parked)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from redis import Redis
 
 from worker.cli.main import cli
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, InboxEntry, Outcome
 from worker.pipeline.intake import Intake, LaneDoor
@@ -29,15 +29,15 @@ class Ledger:
     """Does by hand what the workers do."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
-        self.front, self.lane = Front(redis, prefix), Lane(redis, prefix, "default")
+        self.inbox, self.lane = Inbox(redis, prefix), Lane(redis, prefix, "default")
         doors = {"default": LaneDoor(self.lane, NoHints())}
         self._intake = Intake(
-            front=self.front, hints=NoHints(), route=lambda _lane, _project: "default", lanes=doors, lease=30
+            inbox=self.inbox, hints=NoHints(), route=lambda _lane, _project: "default", lanes=doors, lease=30
         )
         self._redis = redis
 
     def in_inbox(self) -> list[InboxEntry]:
-        entries = self._redis.xrange(self.front.keys.inbox)
+        entries = self._redis.xrange(self.inbox.keys.inbox)
         return [InboxEntry(int(at.partition("-")[0]), int(one["t"]), one["i"], at) for at, one in entries]
 
     def take_in(self) -> None:

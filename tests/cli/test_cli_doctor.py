@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from sandbox.process import SandboxProcess
-from worker.ledger.movement import Movement, longest_pause
-from worker.ledger.trouble import Trouble
-from worker.ledger.vitals import Vitals, vitals
+from worker.ledger.last_errors import LastError
+from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
+from worker.ledger.stall import SendState, stalled_after
 from worker.operating.views import InboxView, lane_view
 from worker.processes.health import (
     Mark,
@@ -23,7 +23,7 @@ from worker.processes.health import (
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 NOW = 1_000_000.0
-MOVES = Movement(
+MOVES = SendState(
     now=NOW,
     is_paused=False,
     resumed_at=None,
@@ -35,11 +35,11 @@ MOVES = Movement(
     lease_until=None,
     opens_at=None,
 )
-WELL = Vitals(MOVES, 0, None, None, None, None, 1.0, 0, 0, has_work=True, pause=None)
+WELL = LaneHealth(MOVES, 0, None, None, None, None, 1.0, 0, 0, has_work=True, pause=None)
 
 
 def moving(**seen):
-    return replace(WELL, movement=replace(MOVES, **seen))
+    return replace(WELL, send_state=replace(MOVES, **seen))
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_a_redis_without_persistence_is_told(doctor):
 
 
 def test_a_pause_is_told_with_its_reason(doctor, command, ledger):
-    ledger.lane.troubles.note("submit", "the quota is used up")
+    ledger.lane.last_errors.note("submit", "the quota is used up")
     command("pause", "--reason", "the quota is used up")
     [told] = doctor()["lane"]  # and not that it is tried again
     assert (told["mark"], "the quota is used up" in told["what"]) == ("warn", True)
@@ -223,9 +223,9 @@ def lane_of(command, ledger, reading_of):
 
 @pytest.fixture
 def waiting(command, ledger, redis, prefix):
-    from worker.ledger.reading import Reading
+    from worker.ledger.reads.ledger import LedgerReads
 
-    return lane_of(command, ledger, Reading(redis, prefix))
+    return lane_of(command, ledger, LedgerReads(redis, prefix))
 
 
 def test_a_lane_that_does_not_move_is_told(waiting):
@@ -240,8 +240,8 @@ def test_a_lane_that_does_not_move_is_told(waiting):
     assert told(moving(asked_at=NOW - 25))[0][0] == "fail"
     assert told(moving(asked_at=NOW - 99, opens_at=NOW + 40), strikes=3)[0][0] == "warn"
     assert "nobody finishes it" in told(lease_over=99.0)[0][1]
-    failing = (Trouble("poll", 0.0, "HTTP 503"), 12.0)
-    assert told(troubles=(failing,)) == [("warn", f"{waiting.lane}: asking for jobs has failed for 12 s: HTTP 503")]
+    failing = (LastError("poll", 0.0, "HTTP 503"), 12.0)
+    assert told(last_errors=(failing,)) == [("warn", f"{waiting.lane}: asking for jobs has failed for 12 s: HTTP 503")]
     assert "not asked for" in told(job_overdue=99.0)[0][1]
     assert "not read back" in told(check_overdue=99.0)[0][1]
     assert "not made known" in told(outbox_overdue=99.0)[0][1]
@@ -264,7 +264,7 @@ def test_a_lane_that_does_not_move_is_told(waiting):
 def test_a_lane_with_a_reason_to_send_nothing_does_not_stand_still(why, fields):
     idle = replace(MOVES, asked_at=NOW - 99)
     assert idle.idle_for(1.0, 200) == 99
-    assert replace(idle, **fields).idle_for(1.0, 200) < longest_pause(1.0), why
+    assert replace(idle, **fields).idle_for(1.0, 200) < stalled_after(1.0), why
 
 
 def test_a_slot_that_opens_in_a_year_is_no_reason():
@@ -272,15 +272,15 @@ def test_a_slot_that_opens_in_a_year_is_no_reason():
 
 
 def test_signs_of_life_are_read(ledger, command, redis):
-    nothing = vitals(redis, ledger.lane.prefix)
-    assert (nothing.has_work, nothing.swept, nothing.movement.ready_since) == (False, None, None)
+    nothing = read_lane_health(redis, ledger.lane.prefix)
+    assert (nothing.has_work, nothing.swept, nothing.send_state.ready_since) == (False, None, None)
     command.enqueue(1)
     ledger.take_in()
     ledger.lane.look(60, 60)
-    assert vitals(redis, ledger.lane.prefix).has_work
+    assert read_lane_health(redis, ledger.lane.prefix).has_work
     batch = ledger.claim()
-    seen = vitals(redis, ledger.lane.prefix)
+    seen = read_lane_health(redis, ledger.lane.prefix)
     assert (seen.lease_over, seen.swept < 5) == (0.0, True)
     ledger.accept(batch)
-    seen = vitals(redis, ledger.lane.prefix)
+    seen = read_lane_health(redis, ledger.lane.prefix)
     assert (seen.open_jobs, seen.job_overdue is not None) == (1, True)

@@ -71,7 +71,7 @@ def test_a_wrong_intent_is_2_and_nothing_is_written(command, ledger, args, compl
     result = command(*args)
     assert result.exit_code == 2
     assert complaint in result.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_the_same_id_with_another_content_is_2(command):
@@ -84,7 +84,7 @@ def test_the_same_id_with_another_content_is_2(command):
 @pytest.mark.parametrize(("failed", "code"), [({}, 0), ({2: "NoPermissionToModify"}, 1)])
 def test_wait_tells_the_end(command, ledger, failed, code):
     def work():
-        while not ledger.front.inbox_length():
+        while not ledger.inbox.length():
             time.sleep(0.01)
         ledger.do_all(failed)
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from worker.cli import watch
-from worker.ledger.reading import PAGE, Reading
+from worker.ledger.reads.ledger import PAGE, LedgerReads
 from worker.operating import recent_failures
 from worker.operating.recent_failures import RecentFailures
 
@@ -30,7 +30,7 @@ def test_canceled_intents_hide_no_failure(command, buried, redis, prefix):
     assert "Terminated" in command("watch", "--once").stdout
     [line] = command("watch", "--once", "--json").stdout.splitlines()
     assert json.loads(line)["lanes"][0]["failed_last_hour"][0]["count"] == 1
-    assert RecentFailures(Reading(redis, prefix)).look("default", time.time()).count == 1
+    assert RecentFailures(LedgerReads(redis, prefix)).look("default", time.time()).count == 1
 
 
 def test_a_retry_finds_what_canceled_intents_came_after(command, buried):
@@ -51,7 +51,7 @@ def test_what_failed_of_an_intent_under_way_is_told(command, ledger, redis, pref
     ledger.settle(ledger.claim(), {3: "Terminated"})
     [lane] = command.json("failures", "--since", "1h")["lanes"]
     assert lane["groups"][0]["items"] == [{"item": 3, "intent_id": intent}]
-    recent = RecentFailures(Reading(redis, prefix))
+    recent = RecentFailures(LedgerReads(redis, prefix))
     assert recent.look("default", time.time()).count == 1
     rest = ledger.claim()
     ledger.settle(rest, {next(iter(rest.items)): "Terminated"})
@@ -82,10 +82,10 @@ def test_the_page_says_that_it_counts_the_newest_only(command, ledger, redis, pr
     for item in (1, 2, 3):
         command.enqueue(item, field=f"field_{item}")
     ledger.do_all({1: "A", 2: "A", 3: "A"})
-    monkeypatch.setattr("worker.ledger.reading.PAGE", 2)
-    seen = RecentFailures(Reading(redis, prefix)).look("default", time.time())
+    monkeypatch.setattr("worker.ledger.reads.ledger.PAGE", 2)
+    seen = RecentFailures(LedgerReads(redis, prefix)).look("default", time.time())
     assert (seen.count, seen.is_cut, seen.is_whole) == (2, True, False)
-    assert sum(len(page) for page in Reading(redis, prefix).failed("default", 0.0)) == 3
+    assert sum(len(page) for page in LedgerReads(redis, prefix).failed("default", 0.0)) == 3
 
 
 def test_watch_counts_all_reasons_and_says_how_many_it_leaves_out(command, ledger):

@@ -93,7 +93,7 @@ def test_a_file_whose_rows_are_all_left_out_is_told_so(command, ledger, path):
     told = command("import", path("a.csv", csv_text(row("1", after=""), row("2", after=""))), "--empty", "skip")
     assert told.exit_code == 0
     assert "2 rows without a value are skipped (--empty skip): lines 2–3" in told.stdout
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def hidden(made):
@@ -106,7 +106,7 @@ def test_hidden_rows_refuse_the_file_at_every_command_that_takes_one(command, le
         told = command(*words)
         assert told.exit_code == 2
         assert "1 row is hidden (line 3)" in told.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 @pytest.mark.parametrize(("choice", "count"), [("include", 2), ("skip", 1), ("reject", 1)])
@@ -117,7 +117,7 @@ def test_what_was_imported_of_hidden_rows_is_told_and_canceled_alike(command, le
     assert {"include": "1 hidden row is included", "skip": "1 hidden row is skipped", "reject": "the row is hidden"}[
         choice
     ] in told.stdout
-    assert ledger.front.inbox_length() == count
+    assert ledger.inbox.length() == count
     ledger.take_in()
     assert command.json("cancel", "--file", file, "--hidden", choice, "--yes")["intents"] == count
 

@@ -37,20 +37,20 @@ def test_the_same_file_twice_is_enqueued_once(command, ledger, file):
     again = command("import", path)
     assert again.exit_code == 0
     assert "0 enqueued, 5 known from an earlier run and not doubled" in again.stdout
-    assert ledger.front.inbox_length() == 5
+    assert ledger.inbox.length() == 5
 
 
 def test_another_import_id_does_it_all_again(command, ledger, file):
     path = file(*GOOD)
     command("import", path)
     command("import", path, "--import-id", "once more")
-    assert ledger.front.inbox_length() == 10
+    assert ledger.inbox.length() == 10
 
 
 def test_more_rows_than_one_step_are_all_enqueued(command, ledger, file):
     document = json.loads(command("import", file(*[row(str(item)) for item in range(1, 1203)]), "--json").stdout)
     assert document["enqueued"] == 1202
-    assert ledger.front.inbox_length() == 1202
+    assert ledger.inbox.length() == 1202
 
 
 def test_wrong_rows_are_rejected_and_the_rest_goes_on(command, ledger, file):
@@ -58,14 +58,14 @@ def test_wrong_rows_are_rejected_and_the_rest_goes_on(command, ledger, file):
     assert result.exit_code == 1
     assert "2 enqueued, 1 rejected" in result.stdout
     assert "1     3      work_item_ids: 'abc' is not a work item id" in result.stdout
-    assert ledger.front.inbox_length() == 2
+    assert ledger.inbox.length() == 2
 
 
 def test_strict_refuses_the_file(command, ledger, file):
     result = command("import", "--strict", file(GOOD[0], BAD))
     assert result.exit_code == 2
     assert "line 3: work_item_ids" in result.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
     assert command("import", "--strict", file(*GOOD)).exit_code == 0
 
 
@@ -87,7 +87,7 @@ def test_strict_refuses_an_id_that_two_rows_give_to_different_contents(command, 
     assert result.exit_code == 2
     assert "1 of 2 rows is wrong; nothing was enqueued" in result.stderr
     assert "line 3: intent_id: a is taken by another content, that of line 2" in result.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_strict_refuses_an_id_that_the_ledger_has_for_another_content(command, ledger, tmp_path):
@@ -97,7 +97,7 @@ def test_strict_refuses_an_id_that_the_ledger_has_for_another_content(command, l
     result = command("import", "--strict", path)
     assert result.exit_code == 2
     assert "line 3: intent_id: a is taken by another content, enqueued before" in result.stderr
-    assert ledger.front.inbox_length() == 1
+    assert ledger.inbox.length() == 1
 
 
 def test_strict_counts_all_wrong_rows_and_lists_their_reasons(command, file):
@@ -125,14 +125,14 @@ def test_wait_may_have_an_end_and_the_work_goes_on(command, ledger, file):
     result = command("import", path, "--wait", "--timeout", "0.2")
     assert result.exit_code == 1
     assert "not ended in the time that was given; the work goes on" in result.stdout
-    assert ledger.front.inbox_length() == 5
+    assert ledger.inbox.length() == 5
     document = json.loads(command("import", path, "--wait", "--timeout", "0.2", "--json").stdout)
     assert document["open"] == 5
     assert command("import", path, "--timeout", "1").exit_code == 2
 
 
 def test_waiting_tells_what_holds_up_the_work(command, ledger, file):
-    ledger.lane.troubles.note("submit", "the connection was refused")
+    ledger.lane.last_errors.note("submit", "the connection was refused")
     told = command("import", file(*GOOD), "--wait", "--timeout", "0.2", "--json")
     assert told.exit_code == 1
     assert (
@@ -147,7 +147,7 @@ def test_the_encoding_of_a_file_may_be_named(command, ledger, tmp_path):
     told = command("import", path)
     assert told.exit_code == 2
     assert "--encoding gb18030" in told.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
     piped = command("import", "-", "--format", "csv", input=path.read_bytes())
     assert (piped.exit_code, "looks like GB18030" in piped.stderr) == (2, True)
     told = command("import", path, "--encoding", "gb18030")
@@ -203,7 +203,7 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
     document = json.loads(command("import", path, "--json").stdout)
     assert (document["enqueued"], document["known"], document["repeated"]) == (2, 0, 1)
     assert document["rejected"] == [{"line": 3, "reason": "intent_id: a is taken by another content, that of line 2"}]
-    assert ledger.front.inbox_length() == 2
+    assert ledger.inbox.length() == 2
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_row_that_is_cut_off_names_no_other_line(command, tmp_path):
 def test_standard_input_needs_a_format(command, ledger):
     assert command("import", "-", input=csv_text(*GOOD)).exit_code == 2
     assert command("import", "-", "--format", "csv", input=csv_text(*GOOD)).exit_code == 0
-    assert ledger.front.inbox_length() == 5
+    assert ledger.inbox.length() == 5
 
 
 def test_json_tells_everything(command, file):
@@ -332,7 +332,7 @@ def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, fi
         intent.work_item_ids,
         Outcome.failed("unknown_lane", "no such lane"),
     )
-    ledger.front.leave_inbox({intent.intent_id: (entry, "default")})
+    ledger.inbox.hand_over({intent.intent_id: (entry, "default")})
     result = command("import", path, "--wait")
     assert result.exit_code == 1
     assert "no such lane: items 1, 2, 3" in result.stdout

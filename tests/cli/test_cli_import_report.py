@@ -64,7 +64,7 @@ def test_every_item_of_every_row_has_a_line(command, ledger, plan, tmp_path):
     before = out.read_bytes()
     again = command("import", plan, "--wait", "--report", out)
     assert (again.exit_code, out.read_bytes()) == (1, before)
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_as_csv_it_has_the_same(command, ledger, plan, tmp_path):
@@ -100,7 +100,7 @@ def test_an_intent_that_was_refused_as_a_whole_fails_item_by_item(command, ledge
     for entry in ledger.in_inbox():
         intent_id = json.loads(entry.payload)["intent_id"]
         ledger.lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, [1, 2], Outcome.failed("no_lane", "no such"))
-        ledger.front.leave_inbox({intent_id: (entry, "default")})
+        ledger.inbox.hand_over({intent_id: (entry, "default")})
     command("import", plan, "--report", out)
     assert told(out)[:2] == [(2, "a", item, "failed", "no_lane", "no such") for item in (1, 2)]
 
@@ -110,7 +110,7 @@ def test_strict_tells_all_wrong_rows_there(command, ledger, plan, tmp_path):
     result = command("import", plan, "--strict", "--report", out)
     assert result.exit_code == 2
     assert [line[3] for line in told(out)] == ["not enqueued"] * 2 + ["rejected"] + ["not enqueued"] * 4
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_report_that_cannot_be_written_is_found_before_anything_is_enqueued(
     result = command("import", plan, "--report", tmp_path / name)
     assert result.exit_code == 2
     assert complaint in result.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
     assert plan.read_text().startswith("project_key")
 
 

@@ -77,7 +77,7 @@ def worked(command, ledger, tmp_path):
     ledger.do_all({5: "Terminated"})
     command("import", path)
     ledger.do_all({1: "NoPermission"})
-    ledger.lane.troubles.note("submit", "refused")
+    ledger.lane.last_errors.note("submit", "refused")
     command("retry", "--intent", failed, "--yes")
     return {
         "show": [failed],

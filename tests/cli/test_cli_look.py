@@ -190,8 +190,8 @@ def test_resume_says_whether_there_was_a_pause(command, ledger):
 
 
 def test_status_says_that_the_remote_system_cannot_be_reached_until_it_can(command, ledger):
-    ledger.lane.troubles.note("submit", "the connection was refused")
-    ledger.lane.troubles.note("poll", None)
+    ledger.lane.last_errors.note("submit", "the connection was refused")
+    ledger.lane.last_errors.note("poll", None)
     [lane] = command.json("status")["lanes"]
     [trouble] = lane["troubles"]
     assert (trouble["what"], trouble["error"]) == ("submit", "the connection was refused")
@@ -207,7 +207,7 @@ def test_status_says_that_the_remote_system_cannot_be_reached_until_it_can(comma
     paused = command("status").stdout
     assert "sending failed 0 s ago, and is not tried while the lane is paused: the connection was refused" in paused
     assert "tried again" not in paused + command("watch", "--once").stdout
-    ledger.lane.troubles.note("submit", None)
+    ledger.lane.last_errors.note("submit", None)
     assert "TROUBLE" not in command("status").stdout
     assert command.json("status")["lanes"][0]["troubles"] == []
 
@@ -218,7 +218,7 @@ def test_trouble_is_written_only_when_it_changes(ledger, redis):
 
     before = writes()
     for error in (None, None, "refused", "refused", "refused", None, None):
-        ledger.lane.troubles.note("submit", error)
+        ledger.lane.last_errors.note("submit", error)
     assert writes() - before == 3
 
 

@@ -10,7 +10,7 @@ from rows_factory import PROJECT, csv_text, row
 
 from feishu_batch import FeishuBatch, parse_intent
 from worker.ledger import backlog
-from worker.ledger.backlog import MOST_SHARERS, LaneBacklog
+from worker.ledger.reads.backlog import MOST_SHARERS, LaneBacklog
 from worker.operating.planning import LanePlanner
 
 
@@ -53,7 +53,7 @@ def finish(ledger):
 def what_became(redis, ledger, wishes):
     told = Counter()
     for wish in wishes:
-        number, _ = ledger.front.locate(wish.intent_id)
+        number, _ = ledger.inbox.locate(wish.intent_id)
         told.update(
             {
                 name: int(n)
@@ -161,7 +161,7 @@ def gave_way(redis, ledger, wishes):
 
 
 def numbers(ledger, wishes):
-    return [ledger.front.locate(wish.intent_id)[0] for wish in wishes]
+    return [ledger.inbox.locate(wish.intent_id)[0] for wish in wishes]
 
 
 def waiting_lines(redis, ledger, ours):

@@ -12,7 +12,7 @@ from worker.cli import following
 from worker.cli.errors import UnreachableError
 from worker.cli.following import Pace
 from worker.cli.progress import Bars, Figures, Lines, display_for
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.watching import Listed, Totals, Watch
 
 OPEN = Totals(
@@ -86,7 +86,7 @@ def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix
     monkeypatch.setattr("worker.operating.watching.PER_LOOK", 3)
     ids = [(command.enqueue(item), 1) for item in range(1, 8)]
     ledger.do_all({5: "WorkItemTerminated"})
-    watch = Watch(Reading(redis, prefix), Listed([*ids, ("forgotten", 1)]))
+    watch = Watch(LedgerReads(redis, prefix), Listed([*ids, ("forgotten", 1)]))
     looks = 0
     while not watch.is_over:
         watch.look()
@@ -104,7 +104,7 @@ def test_what_failed_in_an_earlier_run_is_told_apart(ledger, command, redis, pre
     began_at = ledger.lane.now()
     newer = command.enqueue(4)
     ledger.do_all({4: "now"})
-    watch = Watch(Reading(redis, prefix), Listed([(old, 2), (new, 1), (newer, 1)]), began_at)
+    watch = Watch(LedgerReads(redis, prefix), Listed([(old, 2), (new, 1), (newer, 1)]), began_at)
     watch.look()
     assert [(group.code, group.count) for group in watch.failures.groups()] == [("now", 1)]
     assert [(group.code, group.count) for group in watch.failed_before.groups()] == [("before", 1)]
@@ -113,7 +113,7 @@ def test_what_failed_in_an_earlier_run_is_told_apart(ledger, command, redis, pre
 
 def test_sent_is_never_less_than_settled_whatever_is_shared_or_superseded(ledger, command, redis, prefix):
     ids = [command.enqueue(1), command.enqueue(1), command.enqueue(2), command.enqueue(2, after='"later"')]
-    watch = Watch(Reading(redis, prefix), Listed([(intent, 1) for intent in ids]))
+    watch = Watch(LedgerReads(redis, prefix), Listed([(intent, 1) for intent in ids]))
     seen = []
 
     def look():
@@ -142,7 +142,7 @@ def test_a_shared_change_in_a_request_is_pending_for_nobody(ledger, command):
 
 
 def test_watching_sees_work_get_on(ledger, command, redis, prefix):
-    watch = Watch(Reading(redis, prefix), Listed([(command.enqueue(*range(1, 61)), 60)]))
+    watch = Watch(LedgerReads(redis, prefix), Listed([(command.enqueue(*range(1, 61)), 60)]))
     seen = []
 
     def look():

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.recent_failures import LOOK_AT_RETRIES, RecentFailures
 
 
@@ -53,7 +53,7 @@ def test_a_forgotten_intent_does_not_come_back_by_a_retry(ledger, redis):
 
 
 def test_the_page_lists_no_failure_of_which_a_retry_succeeded(command, ledger, failed, redis, prefix):
-    recent = RecentFailures(Reading(redis, prefix))
+    recent = RecentFailures(LedgerReads(redis, prefix))
     now = time.time()
 
     def seen(after):

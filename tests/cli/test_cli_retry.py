@@ -61,7 +61,7 @@ def test_the_same_failures_are_retried_once(command, ledger, failed):
     }
     ledger.do_all()
     assert retried(command, "--all", "--even-if-overtaken")["items"] == 0
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_of_a_retry_that_failed_the_retry_is_retried(command, ledger, failed):
@@ -155,8 +155,8 @@ def test_retries_of_a_cell_stand_in_the_order_of_the_failures(command, ledger):
 
 def test_what_was_forgotten_may_have_been_a_later_change(command, ledger, failed):
     other = later(command, ledger, 77)
-    number, _ = ledger.front.locate(other)
-    ledger.front.forget([(number, other)])
+    number, _ = ledger.inbox.locate(other)
+    ledger.inbox.forget([(number, other)])
     ledger.lane.forget([number])
     assert retried(command, "--all", "--dry-run", code=1)["left"] == {"forgotten": 2}
     assert retried(command, "--all", "--even-if-overtaken")["items"] == 2
@@ -189,7 +189,7 @@ def test_what_has_expired_and_what_was_refused_is_left(command, ledger, redis):
     ledger.do_all({1: "A"})
     ledger.lane.refuse(999, "refused", 0, [8, 9], Outcome.failed("no_lane", "no lane"))
     assert retried(command, "--all", "--dry-run", code=1)["left"] == {"refused": 2}
-    redis.hset(ledger.lane.key(f"intent:{ledger.front.locate(intent)[0]}"), "x", 1)
+    redis.hset(ledger.lane.key(f"intent:{ledger.inbox.locate(intent)[0]}"), "x", 1)
     assert retried(command, "--all", "--dry-run", code=1)["left"] == {"expired": 1, "refused": 2}
 
 
@@ -204,10 +204,10 @@ def test_it_asks_before_it_enqueues(command, ledger, failed):
     refused = command("retry", "--all", input="n\n")
     assert refused.exit_code == 2
     assert "nothing was enqueued" in refused.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
     assert "2 items of 1 intent can be retried" in refused.stdout
     agreed = command("retry", "--all", input="y\n")
-    assert (agreed.exit_code, ledger.front.inbox_length()) == (0, 1)
+    assert (agreed.exit_code, ledger.inbox.length()) == (0, 1)
     assert "Enqueued 1 intent." in agreed.stdout
 
 
@@ -217,7 +217,7 @@ def test_a_dry_run_enqueues_nothing(command, ledger, failed):
     assert result.exit_code == 1
     assert "Nothing was enqueued: --dry-run." in result.stdout
     assert "1 item is left: a later change" in result.stdout
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_nothing_failed(command):
@@ -295,14 +295,14 @@ def test_what_is_enqueued_while_it_waits_for_an_answer_is_not_overwritten(comman
 def test_when_everything_dropped_out_nothing_is_enqueued(command, ledger, failed, asked):
     asked.append(lambda: command.enqueue(2, 3, after=NEW))
     result = command("retry", "--all")
-    assert (result.exit_code, ledger.front.inbox_length()) == (1, 1)
+    assert (result.exit_code, ledger.inbox.length()) == (1, 1)
     assert "Enqueued 0 intents." in result.stdout
 
 
 def test_a_retry_by_somebody_else_meanwhile_is_no_reason_to_complain(command, ledger, failed, asked):
     asked.append(lambda: retried(command, "--all"))
     result = command("retry", "--all")
-    assert (result.exit_code, ledger.front.inbox_length()) == (0, 1)
+    assert (result.exit_code, ledger.inbox.length()) == (0, 1)
     assert "dropped out since: retried already" in result.stdout
 
 
@@ -334,7 +334,7 @@ def test_what_is_enqueued_between_the_last_look_and_the_writing_is_not_overwritt
 def test_others_who_enqueue_something_else_cost_looks_and_nothing_more(command, ledger, failed, monkeypatch):
     Racer(monkeypatch, command, 77, times=20)
     assert retried(command, "--all")["items"] == 2
-    assert ledger.front.inbox_length() == 21
+    assert ledger.inbox.length() == 21
 
 
 def test_who_never_stops_enqueueing_is_given_way_to(command, ledger, failed, monkeypatch):
@@ -342,7 +342,7 @@ def test_who_never_stops_enqueueing_is_given_way_to(command, ledger, failed, mon
     Racer(monkeypatch, command, 77, times=99)
     document = retried(command, "--all", code=1)
     assert (document["items"], document["left"]) == (0, {"hurried": 2})
-    assert ledger.front.inbox_length() == 3
+    assert ledger.inbox.length() == 3
 
 
 def test_more_retries_than_one_step_takes_do_not_stand_in_each_others_way(command, ledger, redis_url, prefix):
@@ -355,4 +355,4 @@ def test_more_retries_than_one_step_takes_do_not_stand_in_each_others_way(comman
         )
     ledger.do_all(dict.fromkeys(range(1, 301), "A"))
     assert retried(command, "--all")["items"] == 600
-    assert ledger.front.inbox_length() == 600
+    assert ledger.inbox.length() == 600

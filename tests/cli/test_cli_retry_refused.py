@@ -6,9 +6,9 @@ from test_cli_retry import later, retried
 
 from feishu_batch import parse_intent
 from feishu_batch.packing import PackedIntent
-from worker.ledger.history import History
 from worker.ledger.lane import Lane
-from worker.ledger.reading import Reading
+from worker.ledger.reads.intent_log import IntentLog
+from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec, Outcome
 from worker.operating.retry_decision import Failure, Why, decide
 from worker.operating.retrying import Retry
@@ -29,7 +29,7 @@ def refused(command, ledger):
         refusal = Outcome.failed(code, "nobody can be asked")
         at = entry.enqueued_at_ms
         ledger.lane.refuse(entry.number, intent_id, at, intent.work_item_ids, refusal, wish_of(intent))
-        ledger.front.leave_inbox({intent_id: (entry, "default")})
+        ledger.inbox.hand_over({intent_id: (entry, "default")})
         return intent_id
 
     return refuse
@@ -55,7 +55,7 @@ def test_a_retry_that_is_refused_again_is_retried_in_its_turn(command, ledger, r
     again = parse_intent(entry.payload)
     at = entry.enqueued_at_ms
     ledger.lane.refuse(entry.number, again.intent_id, at, [1], Outcome.failed("cannot_resolve", "no"), wish_of(again))
-    ledger.front.leave_inbox({again.intent_id: (entry, "default")})
+    ledger.inbox.hand_over({again.intent_id: (entry, "default")})
     document = retried(command, "--all")
     assert {one["retry_of"]: one["items"] for one in document["intents"]} == {first: [], told["intent_id"]: [1]}
 
@@ -81,12 +81,12 @@ def test_what_called_its_space_by_a_simple_name_may_belong_to_another_lane(ledge
     spec = GroupSpec("mobile", "story", None, "Priority", "UPDATE", None, "old")
     failure = Failure(1, "one", "default", spec, (7,), is_refused=True)
     intent = parse_intent({**STORY, "work_item_ids": [7, 8], "field_key": "field_a1b2c3", "after_field_value": "new"})
-    ledger.front.enqueue(PackedIntent.of(parse_intent({**STORY, "work_item_ids": [1], "after_field_value": "x"})))
-    ledger.front.enqueue(PackedIntent.of(intent))
+    ledger.inbox.enqueue(PackedIntent.of(parse_intent({**STORY, "work_item_ids": [1], "after_field_value": "x"})))
+    ledger.inbox.enqueue(PackedIntent.of(intent))
     elsewhere = Lane(redis, prefix, "mobile")
     entries = ledger.in_inbox()
     elsewhere.record([recorded(entry, parse_intent(entry.payload)) for entry in entries])
-    ledger.front.leave_inbox({parse_intent(entry.payload).intent_id: (entry, "mobile") for entry in entries})
-    reader = Retry(Reading(redis, prefix), History(redis, prefix, ("default", "mobile")))
+    ledger.inbox.hand_over({parse_intent(entry.payload).intent_id: (entry, "mobile") for entry in entries})
+    reader = Retry(LedgerReads(redis, prefix), IntentLog(redis, prefix, ("default", "mobile")))
     decision = decide(failure, reader.past([failure]), 0.0, even_if_overtaken=False)
     assert decision.left == {Why.PERHAPS_OVERTAKEN: (7,)}

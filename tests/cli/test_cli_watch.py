@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from worker.cli import watch
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.views import Use, lane_view
 
 WATCH = [sys.executable, "-m", "worker.cli.main", "watch", "--every", "0.2"]
@@ -56,7 +56,7 @@ def test_failures_and_pauses_are_told(command, ledger):
 
 
 def test_trouble_with_the_remote_system_is_told(command, ledger):
-    ledger.lane.troubles.note("submit", "the connection was refused")
+    ledger.lane.last_errors.note("submit", "the connection was refused")
     assert "sending fails, and is tried again: the connection was refused" in command("watch", "--once").stdout
     [lane] = json.loads(command("watch", "--once", "--json").stdout)["lanes"]
     assert [(one["what"], one["error"]) for one in lane["troubles"]] == [("submit", "the connection was refused")]
@@ -129,9 +129,9 @@ def test_a_paused_lane_is_paused_in_lines_too(command, ledger, redis, prefix):
     from worker.cli.watch import LaneLook, Picture, lines
     from worker.operating.views import inbox_view
 
-    reading = Reading(redis, prefix)
-    view = replace(lane_view(reading, ledger.lane), pause={"reason": "x", "since": 0})
-    assert lines(Picture(inbox_view(reading), (LaneLook(view),)))[0].startswith("lane default · PAUSED")
+    reads = LedgerReads(redis, prefix)
+    view = replace(lane_view(reads, ledger.lane), pause={"reason": "x", "since": 0})
+    assert lines(Picture(inbox_view(reads), (LaneLook(view),)))[0].startswith("lane default · PAUSED")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -36,7 +36,7 @@ def test_the_third_import_says_first_that_nothing_was_sent_and_why(command, ledg
     assert why == "Since then 2 cells hold another value, or will, by later intents:"
     assert '{"value": "option_1"}' in result.stdout
     assert "use a new --import-id" in result.stdout
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_the_later_change_is_named(command, ledger, a_b_a):

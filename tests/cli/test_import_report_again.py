@@ -99,10 +99,10 @@ def test_what_failed_stands_first_with_all_that_a_person_needs(failed, kind):
 def test_import_correct_import_the_report(command, ledger, failed, kind):
     out = failed(kind)
     correct(out, work_item_ids="9")
-    before = ledger.front.inbox_length()
+    before = ledger.inbox.length()
     told = json.loads(command("import", out, "--json").stdout)
     assert (told["enqueued"], told["left_out"], told["rejected_count"]) == (2, 3, 0)
-    assert ledger.front.inbox_length() == before + 2
+    assert ledger.inbox.length() == before + 2
     contents = [json.loads(entry.payload) for entry in ledger.in_inbox()]
     assert [one["work_item_ids"] for one in contents] == [[2], [9]]
     assert {one["note"] for one in contents} == {"for Mia", "wrong"}
@@ -166,7 +166,7 @@ def test_a_row_that_had_no_value_does_not_clear_the_field_when_it_comes_back(com
         command("import", path, "--report", out)
         told = json.loads(command("import", out, "--json").stdout)
         assert (told["enqueued"], told["rejected_count"]) == (0, 1), kind
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_a_value_that_no_cell_can_hold_is_not_cut(command, ledger, tmp_path):
@@ -177,7 +177,7 @@ def test_a_value_that_no_cell_can_hold_is_not_cut(command, ledger, tmp_path):
     command("import", path, "--report", out)
     result = command("import", out)
     assert "the cell shows the error #VALUE!" in result.stdout
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_the_field_stands_there_by_its_name_where_it_was_looked_up(tmp_path):

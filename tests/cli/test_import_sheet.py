@@ -235,7 +235,7 @@ def test_a_workbook_is_imported_and_known_again(command, ledger, tmp_path):
     assert "3 rows of" in result.stdout
     assert "2 enqueued, 1 rejected" in result.stdout
     assert "2 known" in command("import", path).stdout
-    assert ledger.front.inbox_length() == 2
+    assert ledger.inbox.length() == 2
     assert "2 to be enqueued" in command("plan", path).stdout
     assert command("import", path, "--time-zone", "nowhere").exit_code == 2
     piped = command("import", "-", "--format", "xlsx", input=path.read_bytes())

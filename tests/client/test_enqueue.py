@@ -14,7 +14,7 @@ from feishu_batch import (
     UpdateIntent,
     parse_intent,
 )
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
 from feishu_batch.packing import CHUNK_BYTES, CHUNK_INTENTS, PackedIntent, chunks
 
@@ -26,7 +26,7 @@ def client(redis_url, prefix):
 
 
 def inbox(redis, prefix) -> list[UpdateIntent]:
-    return [UpdateIntent.parse(fields["i"]) for _, fields in redis.xrange(FrontKeys(prefix).inbox)]
+    return [UpdateIntent.parse(fields["i"]) for _, fields in redis.xrange(InboxKeys(prefix).inbox)]
 
 
 def test_an_enqueued_intent_is_in_the_inbox(client, redis, prefix):
@@ -97,7 +97,7 @@ def test_one_hint_is_sent_while_none_is_taken(client, redis, prefix):
     headers = json.loads(message)["headers"]
     assert headers["task"] == TASK_INTAKE
     assert headers["ignore_result"] is True
-    redis.delete(FrontKeys(prefix).hint)
+    redis.delete(InboxKeys(prefix).hint)
     client.enqueue(**content())
     assert redis.llen(QUEUE_INTENTS) == 2
 

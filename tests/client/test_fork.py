@@ -3,7 +3,7 @@ import sys
 
 from redis import Redis
 
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 
 # In a process of its own: pytest's may have threads, and a fork would copy their locks.
 PROGRAM = """
@@ -39,4 +39,4 @@ def test_a_client_that_was_used_before_a_fork_serves_both_sides(redis_url, prefi
     )
     assert run.returncode == 0, run.stderr
     with Redis.from_url(redis_url) as redis:
-        assert redis.xlen(FrontKeys(prefix).inbox) == 201
+        assert redis.xlen(InboxKeys(prefix).inbox) == 201

@@ -13,7 +13,7 @@ from kombu.messaging import Producer
 from redis import Redis
 
 from feishu_batch import EnqueueError, FeishuBatch, IntentConflict, ReadError, WaitTimeout
-from feishu_batch.inbox import Inbox
+from feishu_batch.inbox import InboxWriter
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def test_a_replica_is_told(own_redis_url):
 
 
 def test_a_later_chunk_that_fails_tells_how_many_were_written(redis_url, prefix, monkeypatch):
-    write, calls = Inbox.write, []
+    write, calls = InboxWriter.write, []
 
     def failing(self, intents):
         calls.append(intents)
@@ -151,10 +151,10 @@ def test_a_later_chunk_that_fails_tells_how_many_were_written(redis_url, prefix,
 
     intents = [content(intent_id=f"i{n}") for n in range(1200)]
     with FeishuBatch(redis_url, key_prefix=prefix) as client:
-        monkeypatch.setattr(Inbox, "write", failing)
+        monkeypatch.setattr(InboxWriter, "write", failing)
         with pytest.raises(EnqueueError) as caught:
             client.enqueue_many(intents)
-        monkeypatch.setattr(Inbox, "write", write)
+        monkeypatch.setattr(InboxWriter, "write", write)
         assert caught.value.written == 1000
         assert len(caught.value.intent_ids) == 1200
         assert "1000 of the 1200 intents were written" in str(caught.value)
@@ -163,7 +163,7 @@ def test_a_later_chunk_that_fails_tells_how_many_were_written(redis_url, prefix,
 
 
 def test_a_race_for_an_id_is_a_conflict_that_tells_what_was_written(redis_url, prefix, monkeypatch):
-    monkeypatch.setattr(Inbox, "digests", lambda _self, ids: [None] * len(ids))
+    monkeypatch.setattr(InboxWriter, "digests", lambda _self, ids: [None] * len(ids))
     with FeishuBatch(redis_url, key_prefix=prefix) as client:
         client.enqueue(**content(intent_id="i999"))
         with pytest.raises(IntentConflict, match=r"500 of the 1000 intents were written"):

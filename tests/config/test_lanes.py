@@ -73,7 +73,7 @@ def test_a_secret_may_come_from_a_file(tmp_path):
         ("", "names no lane"),
         ("[lanes", "is no TOML"),
         ("[lanes.Web]\n" + TWO.split("[lanes.web]")[1], r"\[lanes.Web\].*name"),
-        (TWO.replace("[lanes.web]", "[lanes.front]"), r"\[lanes.front\].*reserved"),
+        (TWO.replace("[lanes.web]", "[lanes.inbox]"), r"\[lanes.inbox\].*reserved"),
         (TWO.replace('plugin_id = "MII_2"', ""), r"\[lanes.web\].*plugin_id"),
         (TWO.replace('{env = "WEB_SECRET"}', '"in the clear"'), r"\[lanes.web\] plugin_secret: has to look like"),
         (TWO + "slot_second = 3", "slot_second: is not known"),

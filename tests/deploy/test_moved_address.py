@@ -10,7 +10,7 @@ from redis import RedisError
 from stack import wait_until
 
 from feishu_batch import FeishuBatchError
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
 
 CHANGE = {
     "project_key": "5f0c1a2b3c4d5e6f70818283",
@@ -85,5 +85,5 @@ def applied_by_the_new_primary(stack):
 
 
 def has_swept_since(stack, moved):
-    swept = vitals(stack.redis, stack.lane.prefix).swept
+    swept = read_lane_health(stack.redis, stack.lane.prefix).swept
     return swept is not None and swept < time.monotonic() - moved

@@ -13,7 +13,7 @@ from stack import Server, wait_until
 
 from feishu_batch import ConfigurationError, EnqueueError, FeishuBatch, FeishuBatchError
 from worker.connections import connect
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
 
 CHANGE = {
     "project_key": "5f0c1a2b3c4d5e6f70818283",
@@ -110,7 +110,7 @@ def when(stack, since, is_so):
 
 
 def has_swept_since(stack, moment):
-    swept = vitals(stack.redis, stack.lane.prefix).swept
+    swept = read_lane_health(stack.redis, stack.lane.prefix).swept
     return swept is not None and swept < time.monotonic() - moment
 
 

@@ -18,8 +18,8 @@ from feishu_batch.errors import EnqueueError
 from feishu_batch.redis_pools import pool_of
 from worker.connections import connect
 from worker.ledger.lane import Lane
-from worker.ledger.reading import Reading
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.views import lane_view
 from worker.processes.redis_checks import inspect
 
@@ -96,9 +96,9 @@ def test_the_rules_are_enough_for_looking_and_steering(stack):
     assert inspect(redis) == []
     lane = Lane(redis, stack.settings.key_prefix, stack.settings.lane)
     lane.pause("for a test", polling=True)
-    assert lane_view(Reading(redis, stack.settings.key_prefix), lane).pause
+    assert lane_view(LedgerReads(redis, stack.settings.key_prefix), lane).pause
     lane.resume()
-    assert vitals(redis, lane.prefix).swept is not None
+    assert read_lane_health(redis, lane.prefix).swept is not None
     assert refused(stack) == []
 
 

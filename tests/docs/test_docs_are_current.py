@@ -15,7 +15,7 @@ from pages import PAGES, README, ROOT, code_of, commands_of, text
 from config.explain import variable_name
 from config.settings import Settings, load_settings
 from feishu_batch import IntentError, UpdateIntent, parse_intent
-from feishu_batch.keys import FrontKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import InboxKeys, OutcomeLetter, RecordField
 from worker.ledger.records import BatchState
 from worker.processes.roles import worker_children
 
@@ -152,7 +152,7 @@ def test_every_key_in_the_ledgers_map_is_used():
 
 
 def test_the_front_keys_are_in_the_ledgers_map():
-    names = {name for name, member in vars(FrontKeys).items() if isinstance(member, property)}
+    names = {name for name, member in vars(InboxKeys).items() if isinstance(member, property)}
     assert names == set(re.findall(r"`\{front\}:(\w+)`", text("docs/ledger.md")))
 
 

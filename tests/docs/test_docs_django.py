@@ -135,7 +135,7 @@ def test_a_commit_enqueues_and_a_rollback_does_not(project, stack):
     assert closed(project) == [False, True, False]
     assert stack.client.handle("story-2-closed-1").wait(20).ok
     assert stack.sandbox.values()[1052]["field_f5ed1b"] == CLOSED
-    assert stack.front.inbox_length() == 0
+    assert stack.inbox.length() == 0
     assert 1051 not in stack.sandbox.values()
 
 

@@ -48,7 +48,7 @@ def test_a_change_is_enqueued_and_followed_to_its_end(site, stack):
 @pytest.mark.parametrize("wrong", [{**INTENT, "colour": "red"}, {**INTENT, "work_item_ids": []}, {}, [INTENT], "text"])
 def test_what_is_wrong_is_told_and_nothing_is_enqueued(site, stack, wrong):
     assert site.post("/changes", wrong)[0] == 422
-    assert stack.front.inbox_length() == 0
+    assert stack.inbox.length() == 0
 
 
 def test_the_reason_is_told_line_by_line(site):

@@ -27,7 +27,7 @@ from feishu_batch import FeishuBatch
 from feishu_batch.handle import Handle
 from feishu_batch.results import Result
 from sandbox.process import SandboxProcess
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.processes.child import Child, spawn
 from worker.processes.roles import worker_children
@@ -122,7 +122,7 @@ class Stack:
             self.sandbox.start()
             self.settings = self._new_settings()
             self.redis = self._exit.enter_context(self._connect())
-            self.front = Front(self.redis, self.settings.key_prefix)
+            self.inbox = Inbox(self.redis, self.settings.key_prefix)
             self.lane = Lane(self.redis, self.settings.key_prefix, self.settings.lane)
             self.client = self._exit.enter_context(self.new_client())
             self.start()
@@ -276,7 +276,7 @@ class Stack:
     def is_idle(self) -> bool:
         counts = self.lane.counts()
         busy = counts.ready_groups or counts.owned_cells or counts.open_jobs or counts.due_batches or counts.checks
-        return not (busy or counts.sending or counts.unpublished or self.front.inbox_length())
+        return not (busy or counts.sending or counts.unpublished or self.inbox.length())
 
     def wait_until_idle(self, timeout: float = 20) -> None:
         wait_until(self.is_idle, timeout, lambda: f"nothing is left to do; {self.lane.counts()}")

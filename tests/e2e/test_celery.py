@@ -23,7 +23,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 def test_the_trace_of_a_message_goes_along_with_its_intent(stack, app, header, kept):
     result = send(app, headers={"traceparent": header})
     result.get(timeout=15)
-    number, lane = stack.front.locate(result.id)
+    number, lane = stack.inbox.locate(result.id)
     assert stack.redis.hget(f"{stack.settings.key_prefix}:{{{lane}}}:intent:{number}", "tc") == kept
 
 
@@ -157,12 +157,12 @@ def test_a_message_that_the_broker_hands_out_again_after_its_end_calls_nobody_ba
     assert seen("after it")
     stack.wait_until_idle()
     assert len(seen("once")) == 1
-    assert not stack.redis.hlen(stack.front.keys.parked)
+    assert not stack.redis.hlen(stack.inbox.keys.parked)
 
 
 def test_the_same_id_with_another_content_is_refused_and_the_first_intent_goes_on(stack, app, seen):
     result = send(app, task_id="taken", content={"items": range(1200, 1500)})
-    wait_until(lambda: stack.front.locate("taken"), 30, "the first is recorded")
+    wait_until(lambda: stack.inbox.locate("taken"), 30, "the first is recorded")
     send(app, task_id="taken", content={"value": "another"}, link_error=backend.note_error.s().set(queue="backend"))
     assert seen("error")
     with pytest.raises(IntentConflict):
@@ -196,12 +196,12 @@ def test_a_refused_second_content_does_not_hide_the_failure_of_the_first(stack, 
     ],
 )
 def test_bad_input_fails_the_task_with_one_clear_error(stack, app, change, problem):
-    before = stack.redis.get(stack.front.keys.sequence)
+    before = stack.redis.get(stack.inbox.keys.sequence)
     result = app.send_task(TASK, kwargs={**content(), **change}, queue="feishu.intents")
     with pytest.raises(IntentError) as caught:
         result.get(timeout=15)
     assert problem in str(caught.value)
-    assert stack.redis.get(stack.front.keys.sequence) == before
+    assert stack.redis.get(stack.inbox.keys.sequence) == before
     assert send(app).get(timeout=15)["state"] == "succeeded"
 
 

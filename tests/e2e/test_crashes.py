@@ -42,7 +42,7 @@ def test_all_messages_vanish_again_and_again(stack):
         kwargs=intent([1101]).model_dump(mode="json", exclude={"intent_id"}, exclude_defaults=True),
         queue="feishu.intents",
     )
-    wait_until(lambda: stack.front.locate(sign.id), 30, "the task was taken in")
+    wait_until(lambda: stack.inbox.locate(sign.id), 30, "the task was taken in")
     for _ in range(4):
         stack.forget_queues()
         time.sleep(0.3)
@@ -129,7 +129,7 @@ def test_what_was_enqueued_while_no_worker_ran_is_done_when_they_come(stack):
 
 def test_an_entry_that_is_no_intent_does_not_block_the_inbox(stack):
     stack.kill("intake")
-    keys = stack.front.keys
+    keys = stack.inbox.keys
     [before] = stack.client.enqueue_many([intent([1104], "before")])
     for payload in ("garbage", "[1, 2]", '{"intent_id": 7}', "[" * 100_000):
         number = stack.redis.incr(keys.sequence)
@@ -138,12 +138,12 @@ def test_an_entry_that_is_no_intent_does_not_block_the_inbox(stack):
     stack.start("intake")
     assert before.wait(15).state == "succeeded"
     assert after.wait(15).ok
-    assert stack.front.inbox_length() == 0
+    assert stack.inbox.length() == 0
 
 
 def test_an_intent_of_a_newer_library_is_refused_and_not_forgotten(stack):
     stack.kill("intake")
-    keys = stack.front.keys
+    keys = stack.inbox.keys
     number = stack.redis.incr(keys.sequence)
     content = json.loads(intent([1105, 1106], intent_id="from-the-future").to_json())
     stack.redis.hset(keys.ids, "from-the-future", f"{number}:0123456789abcdef")
@@ -160,11 +160,11 @@ def test_an_intent_of_a_newer_library_is_refused_and_not_forgotten(stack):
 def test_an_end_that_cannot_be_made_known_does_not_keep_back_the_others(stack):
     first, second = stack.client.enqueue_many([intent([1107]), intent([1108])])
     number = wait_until(first.view, 30, "enqueued").number
-    stack.front.park(number, first.intent_id, '{"task": "no signature"', delivered_before=False)
+    stack.inbox.park(number, first.intent_id, '{"task": "no signature"', delivered_before=False)
     second.wait(15)
     assert second.async_result.get(timeout=10)["state"] == "succeeded"
     wait_until(lambda: "intent.not_published" in stack.log_of("intake"), 30, "the trouble is in the log")
-    stack.front.release(number)
+    stack.inbox.release(number)
     stack.redis.zadd(stack.lane.key("outbox"), {str(number): 0})
     assert first.async_result.get(timeout=10)["state"] == "succeeded"
 
@@ -182,7 +182,7 @@ def test_a_progress_report_that_comes_too_late_does_not_replace_the_result(stack
     with pytest.raises(Exception, match="were not changed"):
         handle.async_result.get(timeout=10)
     publisher = Publisher(
-        app, stack.redis, stack.settings.key_prefix, stack.front, stack.lane, LaneHints(app, stack.lane)
+        app, stack.redis, stack.settings.key_prefix, stack.inbox, stack.lane, LaneHints(app, stack.lane)
     )
     reports = ProgressReports(app, stack.redis, stack.settings.key_prefix, stack.lane, publisher.store)
     number = handle.view().number
@@ -201,7 +201,7 @@ def test_a_hint_is_sent_at_once_after_an_intent_came_by_message(stack):
     app = stack.celery_app()
     content = intent([1110]).model_dump(mode="json", exclude={"intent_id"}, exclude_defaults=True)
     sent = app.send_task("feishu_batch.update_work_items", kwargs=content, queue="feishu.intents")
-    wait_until(lambda: stack.front.locate(sent.id), 30, "the task was taken in")
+    wait_until(lambda: stack.inbox.locate(sent.id), 30, "the task was taken in")
     [handle] = stack.client.enqueue_many([intent([1111])])
     wait_until(lambda: handle.view().lane, 1, "the second intent is recorded")
     stack.start("beat")

@@ -10,7 +10,7 @@ from stack import Stack, wait_until
 from stand_in import StandIn
 
 import sandbox
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
 
 FAULTS = (
     "batch_update:drop_before=0.06",
@@ -82,7 +82,7 @@ def test_what_a_gateway_says_was_not_executed_and_is_carried_out_late_ends_under
 
 
 def troubles(stack):
-    return vitals(stack.redis, stack.lane.prefix).troubles
+    return read_lane_health(stack.redis, stack.lane.prefix).last_errors
 
 
 def test_without_a_token_nothing_spins(stack):

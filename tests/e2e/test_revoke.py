@@ -47,8 +47,8 @@ def errors_seen(stack):
     return [one for one in map(json.loads, stack.redis.lrange(backend.SEEN, 0, -1)) if one["tag"] == "error"]
 
 
-def nothing_is_left_of(front, intent_id):
-    return not front.revoked([intent_id]) and front.parked(front.locate(intent_id)[0]) is None
+def nothing_is_left_of(inbox, intent_id):
+    return not inbox.revoked([intent_id]) and inbox.parked(inbox.locate(intent_id)[0]) is None
 
 
 def note_error():
@@ -77,7 +77,7 @@ def test_an_intent_that_waits_is_canceled_and_its_errback_is_called(paused, app)
     paused.lane.resume()
     assert sign(app, value="later").delay().get(timeout=10)["state"] == "succeeded"
     assert len(paused.batches()) == 1
-    wait_until(lambda: nothing_is_left_of(paused.front, result.id), 30, "the last worker, too, is done with the revoke")
+    wait_until(lambda: nothing_is_left_of(paused.inbox, result.id), 30, "the last worker, too, is done with the revoke")
 
 
 def test_every_link_behind_a_revoked_intent_ends(paused, app):
@@ -86,7 +86,7 @@ def test_every_link_behind_a_revoked_intent_ends(paused, app):
     last.parent.revoke()
     with pytest.raises(TaskRevokedError):
         last.get(timeout=10)
-    assert paused.front.locate(last.id) is None
+    assert paused.inbox.locate(last.id) is None
 
 
 def test_several_at_once_and_one_that_was_enqueued(paused, app):
@@ -126,16 +126,16 @@ def test_a_message_that_still_waits_is_never_taken_in_or_canceled_when_it_is(pau
 
 
 def is_nothing_or_canceled(stack, result):
-    return stack.front.locate(result.id) is None or stack.client.handle(result.id).state == "canceled"
+    return stack.inbox.locate(result.id) is None or stack.client.handle(result.id).state == "canceled"
 
 
 def test_a_revoke_outlives_the_worker_that_takes_intents_in(paused, app):
     paused.kill("intake")
     result = sign(app).delay()
     result.revoke()
-    wait_until(lambda: paused.redis.exists(paused.front.keys.revoked), 30, "the others have heard of it")
+    wait_until(lambda: paused.redis.exists(paused.inbox.keys.revoked), 30, "the others have heard of it")
     paused.start("intake")
-    wait_until(lambda: paused.front.locate(result.id), 20, "taken in all the same")
+    wait_until(lambda: paused.inbox.locate(result.id), 20, "taken in all the same")
     wait_until(lambda: paused.client.handle(result.id).state == "canceled", 30, "canceled at once")
     paused.lane.resume()
     paused.wait_until_idle()
@@ -173,15 +173,15 @@ def test_a_revoke_after_the_end_changes_nothing(stack, app):
 def test_what_a_worker_remembers_of_a_revoke_does_not_keep_an_end_from_being_made_known(stack, app):
     """The intent was taken in at the moment of the revoke: the worker that will finish it keeps the id among the revoked."""
     app.control.broadcast("revoke", arguments={"task_id": ["at-once"]}, reply=True, timeout=1)
-    stack.redis.delete(stack.front.keys.revoked)
+    stack.redis.delete(stack.inbox.keys.revoked)
     stack.lane.pause("until it is parked", polling=True)
     [handle] = stack.client.enqueue_many([intent([1107], intent_id="at-once")])
     number = handle.view().number
     parked = {"task": "feishu_batch.finish", "args": [], "kwargs": {}, "options": {"task_id": "at-once"}}
-    stack.front.park(number, "at-once", json.dumps(parked), delivered_before=False)
+    stack.inbox.park(number, "at-once", json.dumps(parked), delivered_before=False)
     stack.lane.resume()
     assert handle.wait(10).ok
-    wait_until(lambda: stack.front.parked(number) is None, 30, "the signature is released")
+    wait_until(lambda: stack.inbox.parked(number) is None, 30, "the signature is released")
     assert app.AsyncResult("at-once").state == "SUCCESS"
 
 

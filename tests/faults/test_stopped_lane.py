@@ -8,7 +8,7 @@ from pipeline import Pipeline
 from scripted_remote import StandIn, accepted, job, ok, refused
 from structlog.testing import capture_logs
 
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 STRANGER = "7300000000000000404"
@@ -49,7 +49,7 @@ def test_a_user_who_may_not_is_no_trouble_with_the_remote_system(remote, pipelin
     remote.says("batch_update", refused(10302, "Check User Error"))
     [handle] = pipeline.client.enqueue_many([intent([1], user_key=STRANGER)])
     assert pipeline.finish(handle)[0].failed["1"]["code"] == "10302"
-    assert vitals(pipeline.runtime.redis, pipeline.lane.lane.prefix).troubles == ()
+    assert read_lane_health(pipeline.runtime.redis, pipeline.lane.lane.prefix).last_errors == ()
 
 
 # --- one space, one user, or the lane ------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def assert_alive(stack, handles=()):
 
 
 def test_garbage_in_the_inbox_is_dropped_and_intents_around_it_are_done(stack):
-    redis, inbox = stack.redis, stack.front.keys.inbox
+    redis, inbox = stack.redis, stack.inbox.keys.inbox
     [before] = stack.client.enqueue_many([intent([1302], "before")])
     for payload in [
         *NASTY_TEXTS,
@@ -53,7 +53,7 @@ def test_garbage_in_the_inbox_is_dropped_and_intents_around_it_are_done(stack):
     [after] = stack.client.enqueue_many([intent([1302], "after")])
     assert after.wait(15).ok
     assert before.wait(5).state == "succeeded"
-    wait_until(lambda: stack.front.inbox_length() == 0, 30, "the inbox is empty")
+    wait_until(lambda: stack.inbox.length() == 0, 30, "the inbox is empty")
     assert_alive(stack)
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from worker.ledger.recording import NewIntent
+from worker.ledger.record_calls import NewIntent
 from worker.ledger.records import SUCCEEDED, BatchState
 
 LONG = 10**6  # seconds

@@ -19,7 +19,7 @@ from lane_parts import Intent
 from worker.ledger import lane as lane_module
 from worker.ledger import recording
 from worker.ledger.lane import Lane
-from worker.ledger.recording import NewIntent
+from worker.ledger.record_calls import NewIntent
 from worker.ledger.records import Batch, BatchState, NoBatch, Outcome, OutcomeKind
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "0"))

@@ -8,8 +8,8 @@ from lane_kit import accept, claim, claim_and_settle, new_intent
 
 from worker.ledger import scripts
 from worker.ledger.lane import Lane
-from worker.ledger.records import BatchState, NoBatch, Standstill
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
+from worker.ledger.records import BatchState, NoBatch, NoBatchReason
 
 NOTED = 0.1  # seconds that the clock may lose when it is set back
 STEPS = [-3600, -120, -5, 5, 120, 3600]  # seconds
@@ -34,7 +34,7 @@ def test_a_lease_holds_for_as_long_as_it_was_taken(working, redis, seconds):
     claim(working, "A", lease=0.4)
     step(redis, working, seconds)
     held = claim(working, "B")
-    assert held.why is Standstill.HELD
+    assert held.why is NoBatchReason.HELD
     assert 0 < held.retry_after <= 0.4 + NOTED
     time.sleep(0.45 + NOTED)
     assert claim(working, "B").kind == BatchState.REASK
@@ -79,7 +79,7 @@ def test_a_second_step_is_found_as_the_first(working, redis):
     claim(working, "A", lease=5)
     for seconds in (3600, -7200, 3600, -120, 120):
         step(redis, working, seconds)
-        assert claim(working, "B").why is Standstill.HELD
+        assert claim(working, "B").why is NoBatchReason.HELD
     assert 4.5 < claim(working, "B").retry_after <= 5
 
 
@@ -88,7 +88,7 @@ def test_what_people_see_of_a_lane_goes_by_the_same_clock(working, redis):
     working.look(10, 10)
     step(redis, working, 3600)
     working.look(10, 10)
-    seen = vitals(redis, working.prefix)
+    seen = read_lane_health(redis, working.prefix)
     assert seen.job_overdue < 2
     assert seen.swept < 2
 
@@ -145,7 +145,7 @@ def test_hints_and_refusals_that_the_clock_would_keep_for_an_hour_are_over(lane,
     assert lane.want_hint("poll")
     lane.record([new_intent(1)])
     lane.hold(3)
-    assert claim(lane).why is Standstill.IDLE
+    assert claim(lane).why is NoBatchReason.IDLE
     redis.pexpire(lane.key("hold"), 3_600_000)
     assert claim(lane).number == 1
     lane.hold_hint("poll", 30)

@@ -7,7 +7,7 @@ from lane_kit import LONG, accept, claim, claim_and_accept, claim_and_settle, ne
 from redis import ResponseError
 
 from worker.ledger.lane import FORGET_INTENTS, FORGET_ITEMS
-from worker.ledger.recording import record_calls
+from worker.ledger.record_calls import record_calls
 from worker.ledger.records import BatchState, Outcome, OutcomeKind
 
 

@@ -4,7 +4,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from worker.ledger.lane import Lane
-from worker.ledger.recording import NewIntent, record_calls
+from worker.ledger.record_calls import NewIntent, record_calls
 
 
 def intent(number, value, items):

@@ -57,8 +57,8 @@ def whole_life(lane):
         if hasattr(claimed := claim(lane), "items"):
             settle(lane, claimed)
     lane.refuse(5, "five", 1, [1], Outcome.failed("c", "why"))
-    lane.note_refused("p u", 2, 10)
-    lane.note_accepted("p u", 10)
+    lane.refusals.note_refused("p u", 2, 10)
+    lane.refusals.note_accepted("p u", 10)
     lane.forget([number for number, _ in lane.take_outbox(10, 1)])
 
 

@@ -7,7 +7,7 @@ from dump import dump
 from lane_kit import LONG, accept, changes, claim, claim_and_accept, claim_and_settle, new_intent, settle
 
 from worker.ledger.lane import BATCH_ITEMS, END_CHUNK
-from worker.ledger.records import BatchState, NoBatch, Outcome, OutcomeKind, Standstill
+from worker.ledger.records import BatchState, NoBatch, NoBatchReason, Outcome, OutcomeKind
 from worker.ledger.scripts import script_text
 
 PAST_MS = 1000
@@ -20,7 +20,7 @@ def test_while_one_is_sending_the_others_are_told_how_long_its_lease_lasts(lane)
     lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
     claim(lane, "A", lease=5)
     told = claim(lane, "B")
-    assert told.why is Standstill.HELD
+    assert told.why is NoBatchReason.HELD
     assert 4 < told.retry_after <= 5
 
 
@@ -38,11 +38,11 @@ def test_a_heartbeat_keeps_the_lease_but_not_that_of_somebody_else(lane):
     lane.record([new_intent(1)])
     dead = claim(lane, "A", lease=0)
     assert lane.extend_lease(dead.fence, LONG)
-    assert claim(lane, "B").why is Standstill.HELD
+    assert claim(lane, "B").why is NoBatchReason.HELD
     assert lane.extend_lease(dead.fence, 0)
     claim(lane, "B", lease=LONG)
     assert not lane.extend_lease(dead.fence, 0)
-    assert claim(lane, "C").why is Standstill.HELD
+    assert claim(lane, "C").why is NoBatchReason.HELD
 
 
 def test_who_lost_the_lease_changes_nothing_any_more(redis, lane):
@@ -77,7 +77,7 @@ def test_a_batch_has_as_many_items_as_the_remote_takes_and_no_more(lane):
     assert f"local BATCH_ITEMS = {BATCH_ITEMS} " in script_text("claim")
     lane.record([new_intent(1, range(1, 121))])
     assert [len(claim_and_settle(lane).items) for _ in range(3)] == [50, 50, 20]
-    assert claim(lane).why is Standstill.IDLE
+    assert claim(lane).why is NoBatchReason.IDLE
 
 
 def test_an_intent_of_ten_thousand_items_is_recorded_in_chunks_and_sent_in_two_hundred_batches(lane, record_of):
@@ -185,12 +185,12 @@ def test_what_is_to_be_sent_again_goes_before_anything_new_even_if_enough_is_ope
 def test_no_new_batch_is_begun_while_enough_are_unfinished(lane, state):
     lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
     lane.advance(claim(lane), state=BatchState.SENDING, settled={}, then=state, delay=LONG)
-    assert claim(lane, max_open=1).why is Standstill.FULL
+    assert claim(lane, max_open=1).why is NoBatchReason.FULL
     assert claim(lane, max_open=2).intents == (2,)
 
 
 def test_who_finds_nothing_is_told_when_something_is_due_again(lane):
-    assert claim(lane) == NoBatch(Standstill.IDLE, None)
+    assert claim(lane) == NoBatch(NoBatchReason.IDLE, None)
     lane.record([new_intent(1)])
     lane.advance(claim(lane), state=BatchState.SENDING, settled={}, then=BatchState.RESEND, delay=5)
     assert 4 < claim(lane).retry_after <= 5
@@ -216,8 +216,8 @@ def test_what_had_expired_before_it_came_ends_at_once_and_nothing_gives_way_to_i
 def test_what_expired_is_not_sent(lane, record_of):
     lane.record([new_intent(1, expires_at_ms=in_a_moment(lane)), new_intent(2, value="w", mode="APPEND")])
     time.sleep(0.03)
-    assert claim(lane).why is Standstill.AGAIN
-    assert claim(lane).why is Standstill.IDLE
+    assert claim(lane).why is NoBatchReason.AGAIN
+    assert claim(lane).why is NoBatchReason.IDLE
     assert lane.end_stopped().became_ready
     assert (record_of(1)["ex"], record_of(1)["opn"]) == ("1", "0")
     assert claim(lane).intents == (2,)
@@ -232,9 +232,9 @@ def test_nothing_more_of_a_stopped_intent_is_sent_although_none_of_it_has_ended(
     assert sorted(batch.items) == [7, 300]
     assert (batch.intents, batch.are_dead) == ((3, 3), True)
     assert record_of(1)["cn"] == "1"
-    assert claim(lane, "B").why is Standstill.HELD
+    assert claim(lane, "B").why is NoBatchReason.HELD
     accept(lane, batch)
-    assert claim(lane).why is Standstill.IDLE
+    assert claim(lane).why is NoBatchReason.IDLE
 
 
 def test_a_held_lane_composes_nothing_and_goes_on_by_itself(lane):
@@ -293,7 +293,7 @@ def test_a_paused_lane_sends_nothing_and_follows_its_jobs_only_if_it_may(lane, p
     lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
     claim_and_accept(lane)
     lane.pause('the reason says "polling":false', polling=polling)
-    assert claim(lane).why is Standstill.PAUSED
+    assert claim(lane).why is NoBatchReason.PAUSED
     assert (lane.pick("jobs", hold=0) is not None) == polling
     assert lane.paused()["polling"] is polling
     assert lane.resume()
@@ -306,13 +306,13 @@ def test_a_pause_does_not_take_the_lease_from_anybody(lane):
     lane.record([new_intent(1)])
     batch = claim(lane, lease=0)
     lane.pause("quota", polling=False)
-    assert claim(lane, "B").why is Standstill.PAUSED
+    assert claim(lane, "B").why is NoBatchReason.PAUSED
     assert not accept(lane, batch).stale
 
 
 def test_the_refusal_of_a_space_is_remembered_for_a_while(lane, redis):
     refusal = Outcome.failed("30001", "no such space")
-    lane.refuse_space("p story", refusal, 30)
-    assert lane.space_refusal("p story", 60) == refusal
-    assert lane.space_refusal("p issue", 60) is None
+    lane.refusals.refuse_space("p story", refusal, 30)
+    assert lane.refusals.space_refusal("p story", 60) == refusal
+    assert lane.refusals.space_refusal("p issue", 60) is None
     assert 29_000 < redis.pttl(lane.key("refused:p story")) <= 30_000

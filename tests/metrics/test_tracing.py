@@ -135,7 +135,7 @@ def test_a_trace_is_no_part_of_the_content(pipeline, app_tracer, redis):
         with app_tracer.start_as_current_span(name):
             pipeline.client.enqueue(**wish.model_dump(exclude_unset=True))  # no conflict
     pipeline.client.enqueue_many([intent([1602], VALUE)])
-    (_, first), (_, second) = redis.xrange(pipeline.runtime.front.keys.inbox)
+    (_, first), (_, second) = redis.xrange(pipeline.runtime.inbox.keys.inbox)
     assert set(first) == {"t", "i", "c"}
     assert set(second) == {"t", "i"}
     assert "trace" not in first["i"]
@@ -143,7 +143,7 @@ def test_a_trace_is_no_part_of_the_content(pipeline, app_tracer, redis):
 
 @pytest.mark.parametrize("text", ["", "nonsense", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "x" * 10_000])
 def test_a_trace_context_that_is_none_is_ignored(exporter, traced, redis, text):
-    keys = traced.runtime.front.keys
+    keys = traced.runtime.inbox.keys
     wish = intent([1701], VALUE)
     redis.hset(keys.ids, wish.intent_id, f"1:{wish.digest()}")
     redis.xadd(keys.inbox, {"t": "1700000000000", "i": wish.to_json(), "c": text}, id="1-0")

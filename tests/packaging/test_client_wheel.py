@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from feishu_batch import __version__
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 
 CLIENT = Path(__file__).parents[2] / "client"
 
@@ -101,4 +101,4 @@ def test_a_backend_app_keeps_its_own_modules_and_can_enqueue(backend, redis_url,
         "heavy": [],
     }
     with Redis.from_url(redis_url) as redis:
-        assert redis.xlen(FrontKeys(prefix).inbox) == 1
+        assert redis.xlen(InboxKeys(prefix).inbox) == 1

@@ -86,9 +86,9 @@ def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
     see(opened, ".lane", "Nothing to do")
     press(opened, "Retry …", "#failures")
     see(opened, "#dialog", "can be enqueued once more")
-    before = int(stack.redis.get(stack.front.keys.sequence))
+    before = int(stack.redis.get(stack.inbox.keys.sequence))
     press(opened, "Back", "#dialog")
-    assert int(stack.redis.get(stack.front.keys.sequence)) == before  # asking enqueued nothing
+    assert int(stack.redis.get(stack.inbox.keys.sequence)) == before  # asking enqueued nothing
     retry = f'[aria-label="Retry what failed of intent {CHINESE}"]'
     opened.find_element(By.CSS_SELECTOR, retry).click()
     see(opened, "#dialog", "1 item of 1 intent can be enqueued once more")
@@ -105,7 +105,7 @@ def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
 
 def test_a_remote_system_that_fails_is_told_until_it_answers(opened, stack):
     stack.wait_until_idle()  # or a job of the test before would end the trouble
-    stack.lane.troubles.note("poll", "HTTP 503 from the gateway")
+    stack.lane.last_errors.note("poll", "HTTP 503 from the gateway")
     see(opened, ".lane", "nothing is left to try again: HTTP 503 from the gateway")
     stack.kill("poll")
     put(stack, [1001])
@@ -219,8 +219,8 @@ def test_a_thousand_intents_with_long_names_fit_on_a_phone(opened, stack):
 def forget_the_rest(stack):
     from worker.ledger.records import Outcome, OutcomeKind
 
-    until(lambda: stack.front.inbox_length() == 0, "the inbox is taken in")
-    newest = int(stack.redis.get(stack.front.keys.sequence))
+    until(lambda: stack.inbox.length() == 0, "the inbox is taken in")
+    newest = int(stack.redis.get(stack.inbox.keys.sequence))
     for number in range(newest - 999, newest + 1):
         stack.lane.end_pending(number, Outcome(OutcomeKind.CANCELED))
 

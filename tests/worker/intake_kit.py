@@ -6,7 +6,7 @@ from config.celery_options import celery_options
 from config.settings import Settings
 from feishu_batch import UpdateIntent
 from feishu_batch.packing import PackedIntent
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.pipeline.hints import IntakeHints, LaneHints
 from worker.pipeline.intake import Intake, LaneDoor
@@ -30,22 +30,22 @@ class Site:
         self.app = Celery("intake", set_as_current=False)
         self.app.conf.update(celery_options(self.settings))
         self.redis, self.prefix, self.names = redis, prefix, lanes
-        self.front = Front(redis, prefix)
+        self.inbox = Inbox(redis, prefix)
         self.lanes = {name: Lane(redis, prefix, name) for name in lanes}
 
     def enqueue(self, *wishes):
         for one in wishes:
-            self.front.enqueue(PackedIntent.of(one))
+            self.inbox.enqueue(PackedIntent.of(one))
 
-    def intake(self, lane=Lane, front=None, lease=LEASE):
+    def intake(self, lane=Lane, inbox=None, lease=LEASE):
         """Another process's. `lane` makes its lanes, so that a test can stop it, or break it, at a step."""
-        front = front or self.front
+        inbox = inbox or self.inbox
         doors = {}
         for name in self.names:
             one = lane(self.redis, self.prefix, name)
             doors[name] = LaneDoor(one, LaneHints(self.app, one))
-        hints = IntakeHints(self.app, front)
-        return Intake(front=front, hints=hints, route=self._route, lanes=doors, lease=lease)
+        hints = IntakeHints(self.app, inbox)
+        return Intake(inbox=inbox, hints=hints, route=self._route, lanes=doors, lease=lease)
 
     def _route(self, lane, _project):
         return lane or self.names[0]
@@ -54,4 +54,4 @@ class Site:
         return self.redis.hgetall(self.lanes[lane or self.names[0]].key(f"intent:{number}"))
 
     def located(self, intent_id):
-        return self.front.locate(intent_id)
+        return self.inbox.locate(intent_id)

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from feishu_batch.results import read_intent
 from worker.catalogue.models import Code, Refusal
 from worker.ledger.lane import Lane
-from worker.ledger.recording import RECORD_CHUNK, record_calls
+from worker.ledger.record_calls import RECORD_CHUNK, record_calls
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome, OutcomeKind
 from worker.pipeline.intake import MAX_ATTEMPTS
 
@@ -44,7 +44,7 @@ def die(site, times, lane=HalfWay):
 
 
 def wait_for_lock(site):
-    while site.redis.exists(site.front.keys.lock):
+    while site.redis.exists(site.inbox.keys.lock):
         pass
 
 
@@ -105,7 +105,7 @@ def test_an_intent_of_which_nothing_is_recorded_fails_as_a_whole(site):
     site.intake(lane=Breaks).drain(longest=10)
     _, result = result_of(site, "broken")
     assert result.counts == {"succeeded": 0, "failed": 2}
-    assert site.front.inbox_length() == 0
+    assert site.inbox.length() == 0
 
 
 def test_the_rest_of_a_canceled_intent_is_canceled(site):

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from intake_kit import wish
 
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.records import SUCCEEDED, BatchState, Outcome
 from worker.pipeline.parking import Parking, ParkingLane
 from worker.pipeline.progress import ProgressReports, announce
@@ -43,18 +43,18 @@ def finish(site):
 
     def publish():
         hints = site.intake()._lanes["default"].hints
-        Publisher(site.app, site.redis, site.prefix, site.front, lane, hints).run()
+        Publisher(site.app, site.redis, site.prefix, site.inbox, lane, hints).run()
 
     run.publish = publish
     return run
 
 
-def door(site, front=None):
+def door(site, inbox=None):
     lane, hints = site.lanes["default"], site.intake()._lanes["default"].hints
-    publisher = Publisher(site.app, site.redis, site.prefix, site.front, lane, hints)
+    publisher = Publisher(site.app, site.redis, site.prefix, site.inbox, lane, hints)
     progress = ProgressReports(site.app, site.redis, site.prefix, lane, publisher.store)
     return Parking(
-        front or site.front,
+        inbox or site.inbox,
         {"default": ParkingLane(lane, hints, progress)},
         partial(announce, site.app, site.redis, site.prefix),
     )
@@ -86,7 +86,7 @@ NOTHING_YET = ("PROGRESS", {"total": 2, "succeeded": 0, "failed": 0})
 def test_an_intent_that_ends_between_the_look_and_the_parking_releases_the_signature(
     site, redis, queue, signature, finish
 ):
-    class Overtaken(Front):
+    class Overtaken(Inbox):
         def park(self, *args, **how):
             assert site.intake().drain() == 1
             finish()
@@ -102,15 +102,15 @@ def test_an_intent_that_ends_between_the_look_and_the_parking_releases_the_signa
 def test_an_intent_that_ends_before_it_leaves_the_inbox_releases_a_signature_parked_meanwhile(
     site, redis, queue, signature, finish
 ):
-    class Slow(Front):
-        def leave_inbox(self, lane_of):
+    class Slow(Inbox):
+        def hand_over(self, lane_of):
             finish()
             door(site).park("one", signature, delivered_before=False)
             assert site.lanes["default"].counts().unpublished == 0
-            return super().leave_inbox(lane_of)
+            return super().hand_over(lane_of)
 
     site.enqueue(wish("one"))
-    site.intake(front=Slow(redis, site.prefix)).drain()
+    site.intake(inbox=Slow(redis, site.prefix)).drain()
     finish.publish()
     assert redis.llen(queue) == 1
 
@@ -131,11 +131,11 @@ def test_a_message_that_comes_again_after_its_signature_was_released_does_nothin
     site.intake().drain()
     door(site).park("one", signature, delivered_before=False)
     finish()
-    site.front.release(1)
+    site.inbox.release(1)
     site.lanes["default"].confirm_published([1])
     door(site).park("one", signature, delivered_before=True)
     finish.publish()
-    assert (site.front.parked(1), redis.llen(queue)) == (None, 1)
+    assert (site.inbox.parked(1), redis.llen(queue)) == (None, 1)
 
 
 @pytest.mark.parametrize("before", [False, True])
@@ -156,7 +156,7 @@ def test_a_producer_that_sends_the_same_id_again_is_called_back_again(site, redi
     door(site).park("one", signature, delivered_before=False)
     finish()
     for _ in range(2):
-        site.front.release(1)
+        site.inbox.release(1)
         site.lanes["default"].confirm_published([1])
         door(site).park("one", signature, delivered_before=False)
         finish.publish()
@@ -166,12 +166,12 @@ def test_a_producer_that_sends_the_same_id_again_is_called_back_again(site, redi
 def test_what_was_released_is_forgotten_with_the_intent(site, redis, signature):
     site.enqueue(wish("one"))
     site.intake().drain()
-    site.front.release(1)
-    site.front.forget([(1, "one")])
-    assert not redis.exists(site.front.keys.released)
-    door_is_closed = site.front.park(1, "one", signature, delivered_before=False)
+    site.inbox.release(1)
+    site.inbox.forget([(1, "one")])
+    assert not redis.exists(site.inbox.keys.released)
+    door_is_closed = site.inbox.park(1, "one", signature, delivered_before=False)
     assert door_is_closed is None
-    assert not redis.exists(site.front.keys.parked)
+    assert not redis.exists(site.inbox.keys.parked)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -197,4 +197,4 @@ def test_a_result_backend_that_is_away_keeps_nothing_from_being_parked(site, red
     site.app.conf.result_backend = f"redis://127.0.0.1:{closed_port}/0"
     site.enqueue(wish("one"))
     door(site).park("one", signature, delivered_before=False)
-    assert site.front.parked(1) == signature
+    assert site.inbox.parked(1) == signature

@@ -6,7 +6,7 @@ import time
 import pytest
 from celery import Celery
 
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.records import Outcome
 from worker.pipeline import publish
@@ -32,7 +32,7 @@ def app(redis_url):
 
 @pytest.fixture
 def publisher(redis, prefix, lane, app):
-    return Publisher(app, redis, prefix, Front(redis, prefix), lane, NoHints())
+    return Publisher(app, redis, prefix, Inbox(redis, prefix), lane, NoHints())
 
 
 def end(lane, *numbers):
@@ -75,7 +75,7 @@ def test_a_parked_task_that_was_sent_is_given_its_time(lane, publisher, redis, p
     queue = f"{prefix}-queue"
     end(lane, 1)
     parked = json.dumps({"task": "x", "args": [], "kwargs": {}, "options": {"queue": queue}})
-    redis.hset(Front(redis, prefix).keys.parked, "1", parked)
+    redis.hset(Inbox(redis, prefix).keys.parked, "1", parked)
     for _ in range(2):
         publisher.run()
         time.sleep(0.1)

@@ -91,7 +91,7 @@ def _ask(found: Tally, *, as_json: bool) -> None:
 
 
 def _first_unknown(session: Session, named: list[str]) -> str | None:
-    return next((one for one, entry in zip(named, session.reading.entries(named), strict=True) if entry is None), None)
+    return next((one for one, entry in zip(named, session.reads.entries(named), strict=True) if entry is None), None)
 
 
 def _confirmed(intents: int) -> bool:

@@ -19,7 +19,7 @@ from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json
 from worker.cli.session import Session, session_of, with_running_redis
 from worker.connections import control_app
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
 from worker.operating.views import inbox_view, lane_view
 from worker.processes.health import (
     Check,
@@ -87,12 +87,12 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
     yield from check_redis(inspect(session.redis))
     yield check_clock(time.time(), lanes[0].wall())
     yield from _workers(settings)
-    seen = {one.name: vitals(session.redis, one.prefix) for one in lanes}
+    seen = {one.name: read_lane_health(session.redis, one.prefix) for one in lanes}
     yield from check_beat(seen, settings.sweep_seconds)
-    yield check_inbox(inbox_view(session.reading))
+    yield check_inbox(inbox_view(session.reads))
     for one in lanes:
         yield from check_lane(
-            lane_view(session.reading, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
+            lane_view(session.reads, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
         )
 
 

@@ -115,7 +115,7 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
 
 def _before(session: Session, intent: UpdateIntent) -> SinceThen | None:
     """What came of it if it was enqueued before, under this id."""
-    [entry] = session.reading.entries([intent.intent_id])
+    [entry] = session.reads.entries([intent.intent_id])
     if entry is None:
         return None
     with looking_back(session) as back:

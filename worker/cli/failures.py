@@ -42,9 +42,7 @@ def failures(since: str | None, limit: int | None, lane: str | None, as_json: bo
     """
     session = open_session()
     since_at = time.time() - seconds_of(since) if since else 0.0
-    reports = {
-        one.name: failure_report(session.reading, one.name, since_at, limit) for one in session.chosen_lanes(lane)
-    }
+    reports = {one.name: failure_report(session.reads, one.name, since_at, limit) for one in session.chosen_lanes(lane)}
     out = console()
     if as_json:
         lanes = [{"lane": name, **_report_json(report)} for name, report in reports.items()]

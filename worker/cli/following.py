@@ -12,7 +12,7 @@ from worker.cli.errors import InterruptedByUserError, UnreachableError
 from worker.cli.holdups import NO_REDIS, paused
 from worker.cli.progress import Display, Figures
 from worker.cli.session import Session
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
 from worker.operating.views import LaneView, lane_view
 from worker.operating.watching import Listed, Totals, Watch, counts_of
 
@@ -102,9 +102,9 @@ class Follower:
             if view.pause:
                 return paused(view.lane, view.pause["reason"])
         for lane in self._session.lanes.values():
-            for trouble, _ in vitals(self._session.redis, lane.prefix).troubles:
+            for trouble, _ in read_lane_health(self._session.redis, lane.prefix).last_errors:
                 return f"lane {lane.name}: {trouble.in_words()}"
-        inbox = self._session.front.inbox_length()
+        inbox = self._session.inbox.length()
         if inbox != self._inbox:
             self._inbox, self._moved_at = inbox, time.monotonic()
         if inbox and time.monotonic() - self._moved_at > STUCK:
@@ -113,7 +113,7 @@ class Follower:
 
 
 def _views(session: Session) -> list[LaneView]:
-    return [lane_view(session.reading, lane) for lane in session.lanes.values()]
+    return [lane_view(session.reads, lane) for lane in session.lanes.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def follow(
     session: Session, intents: Sequence[tuple[str, int]], display: Callable[[int], Display], timeout: float | None
 ) -> Followed:
     """Each an id and its number of items. Ctrl-C leaves the work going."""
-    watch = Watch(session.reading, Listed(intents))
+    watch = Watch(session.reads, Listed(intents))
     try:
         with display(watch.totals().total) as shown:
             is_over = Follower(session, watch, Pace.begin(session)).run(shown, threading.Event(), timeout)

@@ -65,12 +65,12 @@ def run_import(
             print_known(out, session, report)
             print_enqueued(out, report)
         if asked.wait:
-            watch = Watch(session.reading, journal.roster(), began_at)
+            watch = Watch(session.reads, journal.roster(), began_at)
             _follow(session, watch, pace, asked, report, stop or threading.Event())
             if out and not (stop and stop.is_set()):
                 print_closing(out, report)
         if asked.report:
-            _write(asked.report, outcomes(journal, session.reading, session.settings.user_key), session)
+            _write(asked.report, outcomes(journal, session.reads, session.settings.user_key), session)
     return report
 
 
@@ -119,7 +119,7 @@ def _write(path: Path, found: Iterable[Outcome], session: Session) -> None:
 
 
 def _digests(session: Session, ids: Iterable[str]) -> list[str | None]:
-    return [entry.digest if entry else None for entry in session.reading.entries(list(ids))]
+    return [entry.digest if entry else None for entry in session.reads.entries(list(ids))]
 
 
 def _counted(puts: Iterable[Put], report: ImportReport, source: Source, aside: Console) -> Iterator[Put]:

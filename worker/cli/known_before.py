@@ -18,7 +18,7 @@ from worker.operating.steering import history_of, meaning_of
 @contextmanager
 def looking_back(session: Session) -> Iterator[LookBack]:
     with KnownCells() as cells:
-        yield LookBack(session.reading, history_of(session), meaning_of(session), cells)
+        yield LookBack(session.reads, history_of(session), meaning_of(session), cells)
 
 
 def known_rows(put: Put) -> list[Known]:

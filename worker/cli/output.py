@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from feishu_batch.written import untagged
-from worker.ledger.trouble import Trouble
+from worker.ledger.last_errors import LastError
 
 # A file or a pipe has no width of its own; folding lines at rich's 80 columns would only hinder grep.
 _WIDTH_WITHOUT_TERMINAL = 200
@@ -71,5 +71,5 @@ def first_few(things: Iterable[object], most: int = 5) -> str:
     return ", ".join(listed[:most]) + more
 
 
-def trouble_json(trouble: Trouble, age: float) -> dict[str, object]:
+def trouble_json(trouble: LastError, age: float) -> dict[str, object]:
     return {"what": trouble.what, "for": round(age, 1), "error": trouble.error}

@@ -34,7 +34,7 @@ from worker.importing.put import Put, sorted_out
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import Format
 from worker.importing.source import Source
-from worker.ledger.backlog import LaneBacklog
+from worker.ledger.reads.backlog import LaneBacklog
 from worker.ledger.records import GroupSpec
 from worker.operating.planning import GroupPlan, LanePlan, Planner
 from worker.operating.views import inbox_view, lane_view
@@ -129,7 +129,7 @@ def _read(source: Source, planner: Planner, found: FilePlan, session: Session | 
     def digests(ids: Sequence[str]) -> list[str | None]:
         if session is None:
             return [None] * len(ids)
-        return [entry.digest if entry else None for entry in session.reading.entries(ids)]
+        return [entry.digest if entry else None for entry in session.reads.entries(ids)]
 
     with looking_back(session) if session else nullcontext() as back:
         for put in sorted_out(source.rows(), digests, journal):
@@ -183,9 +183,9 @@ def _read_alone(row: Row) -> Row:
 
 
 def _look_at_backlog(session: Session, found: FilePlan) -> None:
-    found.inbox = inbox_view(session.reading).intents
+    found.inbox = inbox_view(session.reads).intents
     for lane in session.lanes.values():
-        found.waiting[lane.name] = lane_view(session.reading, lane).requests_left
+        found.waiting[lane.name] = lane_view(session.reads, lane).requests_left
 
 
 def _print(out: Console, found: FilePlan, session: Session | None, *, against_backlog: bool) -> None:

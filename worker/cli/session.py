@@ -14,9 +14,9 @@ from feishu_batch import FeishuBatch
 from feishu_batch.redis_trouble import explain, first_line, reason_of
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.connections import connect, producer
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 from worker.processes.embedded import find_embedded_url
 from worker.processes.redis_checks import Finding, refusal
 
@@ -25,9 +25,9 @@ from worker.processes.redis_checks import Finding, refusal
 class Session:
     settings: Settings
     redis: Redis
-    front: Front
+    inbox: Inbox
     lanes: Mapping[str, Lane]
-    reading: Reading
+    reads: LedgerReads
 
     def chosen_lanes(self, name: str | None) -> list[Lane]:
         """The lane of that name, or all of them."""
@@ -61,7 +61,7 @@ def unchecked_session(settings: Settings) -> Session:
     redis = connect(settings)
     prefix = settings.key_prefix
     lanes = {name: Lane(redis, prefix, name) for name in lane_names(settings)}
-    return Session(settings, redis, Front(redis, prefix), lanes, Reading(redis, prefix))
+    return Session(settings, redis, Inbox(redis, prefix), lanes, LedgerReads(redis, prefix))
 
 
 def with_running_redis(settings: Settings) -> Settings:

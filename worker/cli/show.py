@@ -43,7 +43,7 @@ def show(intent: str, which: str | None, as_json: bool) -> int:
     Exit codes: 0 shown, whatever became of it; 2 there is no such intent; 3 Redis cannot be reached.
     """
     session = open_session()
-    detail = intent_detail(session.reading, intent, session.settings.user_key)
+    detail = intent_detail(session.reads, intent, session.settings.user_key)
     if detail is None:
         raise WrongUseError(unknown(intent))
     items = _chosen(detail, which)

@@ -12,8 +12,8 @@ from worker.cli.options import json_option, lane_option
 from worker.cli.output import as_json as value_json
 from worker.cli.output import console, duration, iso, print_json, some, table, trouble_json
 from worker.cli.session import open_session
-from worker.ledger.trouble import DOING
-from worker.ledger.vitals import Vitals, vitals
+from worker.ledger.last_errors import DOING
+from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.operating.unfinished import Unfinished, unfinished
 from worker.operating.views import InboxView, LaneView, Left, inbox_view, lane_view, what_is_left
 
@@ -41,10 +41,10 @@ def status(with_intents: bool, lane: str | None, as_json: bool) -> int:
     Exit codes: 0 shown; 2 wrong use; 3 Redis cannot be reached.
     """
     session = open_session()
-    inbox = inbox_view(session.reading)
+    inbox = inbox_view(session.reads)
     chosen = session.chosen_lanes(lane)
-    lanes = [lane_view(session.reading, one) for one in chosen]
-    seen = {one.name: vitals(session.redis, one.prefix) for one in chosen}
+    lanes = [lane_view(session.reads, one) for one in chosen]
+    seen = {one.name: read_lane_health(session.redis, one.prefix) for one in chosen}
     slot = session.settings.slot_seconds
     out = console()
     names = [one.name for one in chosen]
@@ -90,14 +90,14 @@ def _intent_json(one: Unfinished) -> dict[str, Any]:
     }
 
 
-def _print_lane(out: Console, view: LaneView, settings: Settings, inbox: InboxView, seen: Vitals) -> None:
+def _print_lane(out: Console, view: LaneView, settings: Settings, inbox: InboxView, seen: LaneHealth) -> None:
     counts = view.counts
     out.print(f"\nlane {view.lane}", style="bold")
     if view.pause:
         since = moment(settings, view.pause["since"])
         out.print(f"PAUSED     since {since}: {view.pause['reason']}", style="red", soft_wrap=True)
         out.print("           when it is mended: feishu-batch resume")
-    for trouble, age in seen.troubles:
+    for trouble, age in seen.last_errors:
         when = f"has failed for {duration(age)}, it is tried again"
         if not counts.owned_cells:
             when = f"failed {duration(age)} ago, and nothing is left to try again"
@@ -150,12 +150,12 @@ def _inbox_json(inbox: InboxView) -> dict[str, Any]:
     return {"intents": inbox.intents, "oldest_wait": _rounded(inbox.oldest_wait)}
 
 
-def _lane_json(view: LaneView, slot: float, seen: Vitals) -> dict[str, Any]:
+def _lane_json(view: LaneView, slot: float, seen: LaneHealth) -> dict[str, Any]:
     counts = view.counts
     return {
         "lane": view.lane,
         "paused": {**view.pause, "since": iso(view.pause["since"])} if view.pause else None,
-        "troubles": [trouble_json(one, age) for one, age in seen.troubles],
+        "troubles": [trouble_json(one, age) for one, age in seen.last_errors],
         "ready_changes": view.ready_changes,
         "ready_groups": view.figures.ready_groups,
         "longest_wait": _rounded(view.longest_wait),

@@ -21,8 +21,8 @@ from worker.cli.moments import moment
 from worker.cli.options import lane_option
 from worker.cli.output import console, duration, iso, some, table, trouble_json
 from worker.cli.session import Session, open_session
-from worker.ledger.trouble import Trouble
-from worker.ledger.vitals import vitals
+from worker.ledger.last_errors import LastError
+from worker.ledger.reads.lane_health import read_lane_health
 from worker.operating.recent_failures import HOUR, RecentFailures, Summary
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view
 
@@ -35,12 +35,12 @@ NOTHING_FAILED = Summary(since=0.0, groups=(), is_cut=False, is_counting=False)
 
 @dataclass(frozen=True, slots=True)
 class LaneLook:
-    """`use`: share of the slots of the last minute; None: not known yet. `troubles`: each with its age in seconds."""
+    """`use`: share of the slots of the last minute; None: not known yet. `last_errors`: each with its age in seconds."""
 
     view: LaneView
     use: float | None = None
     failures: Summary = NOTHING_FAILED
-    troubles: tuple[tuple[Trouble, float], ...] = ()
+    last_errors: tuple[tuple[LastError, float], ...] = ()
     paused_since: str = ""  # for people
 
 
@@ -54,21 +54,21 @@ class Watcher:
     def __init__(self, session: Session, lane: str | None) -> None:
         self._session = session
         self._lanes = session.chosen_lanes(lane)
-        self._failures = RecentFailures(session.reading, HOUR)
+        self._failures = RecentFailures(session.reads, HOUR)
         self._use = {one.name: Use(session.settings.slot_seconds) for one in self._lanes}
 
     def look(self) -> Picture:
-        reading = self._session.reading
+        reads = self._session.reads
         seen = []
         for one in self._lanes:
-            view = lane_view(reading, one)
+            view = lane_view(reads, one)
             use = self._use[one.name]
             use.note(view.figures.now, view.figures.slots_taken)
             failures = self._failures.look(one.name, view.figures.now)
-            troubles = vitals(self._session.redis, one.prefix).troubles
+            troubles = read_lane_health(self._session.redis, one.prefix).last_errors
             since = moment(self._session.settings, view.pause["since"]) if view.pause else ""
             seen.append(LaneLook(view, use.share, failures, troubles, since))
-        return Picture(inbox_view(reading), tuple(seen))
+        return Picture(inbox_view(reads), tuple(seen))
 
 
 @click.command("watch", short_help="Watch the lanes as they work.")
@@ -165,7 +165,8 @@ def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
             reason = view.pause["reason"].rstrip(".")
             parts.append(Text(f"since {one.paused_since}: {reason}; then: feishu-batch resume"))
         parts += [
-            Text(f"{trouble.in_words(view.pause)} (for {duration(age)})", style="red") for trouble, age in one.troubles
+            Text(f"{trouble.in_words(view.pause)} (for {duration(age)})", style="red")
+            for trouble, age in one.last_errors
         ]
         if view.recent:
             rows = [_batch(view, batch) for batch in view.recent[:BATCHES]]
@@ -196,7 +197,7 @@ def _lane_json(look: LaneLook) -> dict[str, Any]:
     return {
         "lane": view.lane,
         "paused": view.pause["reason"] if view.pause else None,
-        "troubles": [trouble_json(trouble, age) for trouble, age in look.troubles],
+        "troubles": [trouble_json(trouble, age) for trouble, age in look.last_errors],
         "slot_use": None if use is None else round(use, 3),
         "ready_changes": view.ready_changes,
         "ready_groups": view.figures.ready_groups,
@@ -217,7 +218,7 @@ def lines(picture: Picture | None) -> list[str]:
     told = []
     for look in picture.lanes:
         failed = f"{'' if look.failures.is_whole else 'at least '}{look.failures.count}"
-        troubles = "".join(f" · {trouble.in_words(look.view.pause)}" for trouble, _ in look.troubles)
+        troubles = "".join(f" · {trouble.in_words(look.view.pause)}" for trouble, _ in look.last_errors)
         inbox = picture.inbox.intents
         told.append(f"{_line(look.view, look.use)} · inbox {inbox} · {failed} failed in the last hour{troubles}")
     return told

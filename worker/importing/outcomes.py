@@ -8,7 +8,7 @@ from typing import Any
 from feishu_batch.keys import OutcomeLetter, RecordField
 from feishu_batch.results import IntentView, view_of_record
 from worker.importing.journal import Journal, Note, Verdict
-from worker.ledger.reading import Entry, Reading
+from worker.ledger.reads.ledger import Entry, LedgerReads
 from worker.operating.details import WHY_NOT_SENT, ItemState, ItemView, ended_item, intent_detail
 
 NOT_ENQUEUED = "not enqueued"
@@ -30,10 +30,10 @@ class Outcome:
     content: Mapping[str, Any] = field(default_factory=dict)
 
 
-def outcomes(journal: Journal, reading: Reading, default_user_key: str | None) -> Iterator[Outcome]:
+def outcomes(journal: Journal, reads: LedgerReads, default_user_key: str | None) -> Iterator[Outcome]:
     """In the order of the file; as it is now, so that what has not ended yet is told as open."""
     for step in journal.steps():
-        found = _found(reading, [note.intent_id for note in step if note.intent_id], default_user_key)
+        found = _found(reads, [note.intent_id for note in step if note.intent_id], default_user_key)
         for note in step:
             yield from _rejected(note) if note.verdict is Verdict.REJECTED else _lines(note, found[note.intent_id])
 
@@ -63,21 +63,21 @@ def _lines(note: Note, states: _States) -> Iterator[Outcome]:
         yield Outcome(note.line, note.intent_id, item, *(states.get(item) or states[None]), content)
 
 
-def _found(reading: Reading, ids: Sequence[str], default_user_key: str | None) -> dict[str, _States]:
+def _found(reads: LedgerReads, ids: Sequence[str], default_user_key: str | None) -> dict[str, _States]:
     """A few round trips for all of them; only intents that are under way cost some each."""
-    entries = dict(zip(ids, reading.entries(ids), strict=True))
-    places = {id_: place for id_, entry in entries.items() if entry and (place := reading.place(entry))}
-    records = dict(zip(places, reading.counts(list(places.values())), strict=True))
+    entries = dict(zip(ids, reads.entries(ids), strict=True))
+    places = {id_: place for id_, entry in entries.items() if entry and (place := reads.place(entry))}
+    records = dict(zip(places, reads.counts(list(places.values())), strict=True))
     views = {id_: view_of_record(id_, places[id_], record, {}) for id_, record in records.items() if record}
     ended = [id_ for id_, view in views.items() if view.state.is_final]
     bad = [id_ for id_ in ended if views[id_].progress.succeeded < views[id_].progress.total]
-    letters = dict(zip(bad, reading.outcomes([places[id_] for id_ in bad]), strict=True))
+    letters = dict(zip(bad, reads.outcomes([places[id_] for id_ in bad]), strict=True))
     found: dict[str, _States] = {}
     for id_, entry in entries.items():
         if id_ in views and views[id_].state.is_final:
             found[id_] = _ended(records[id_], letters.get(id_, {}))
         else:
-            found[id_] = _open(reading, id_, entry, views.get(id_), default_user_key)
+            found[id_] = _open(reads, id_, entry, views.get(id_), default_user_key)
     return found
 
 
@@ -93,7 +93,7 @@ def _told(item: ItemView) -> tuple[str, str | None, str | None]:
 
 
 def _open(
-    reading: Reading, intent_id: str, entry: Entry | None, view: IntentView | None, default_user_key: str | None
+    reads: LedgerReads, intent_id: str, entry: Entry | None, view: IntentView | None, default_user_key: str | None
 ) -> _States:
     if entry is None:
         return {None: (FORGOTTEN, None, _GONE)}
@@ -101,7 +101,7 @@ def _open(
         return {None: (ItemState.QUEUED.value, None, None)}
     if view and not (view.progress.in_flight or view.progress.settled):
         return {None: (ItemState.PENDING.value, None, None)}
-    detail = intent_detail(reading, intent_id, default_user_key)
+    detail = intent_detail(reads, intent_id, default_user_key)
     if detail is None:
         return {None: (FORGOTTEN, None, _GONE)}
     return {item.item: _told(item) for item in detail.items}

@@ -32,3 +32,7 @@ def read_clock(server_time: Sequence[int], kept: Sequence[str | None]) -> tuple[
     wall = seconds * 1_000_000 + micros
     noted, ahead = (int(one or 0) for one in kept)
     return (max(wall, noted) + ahead) / 1e6, wall / 1e6
+
+
+def to_ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -70,8 +70,8 @@ class GroupSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What an intent that was refused at intake wished, as its producer wrote it: fields and spaces may be names."""
+class RefusedIntent:
+    """An intent that was refused at intake, as its producer wrote it: fields and spaces may be names."""
 
     spec: GroupSpec
     lane: str | None
@@ -135,7 +135,7 @@ class Batch:
         )
 
 
-class Standstill(StrEnum):
+class NoBatchReason(StrEnum):
     """Why there is no batch to send now."""
 
     PAUSED = "paused"
@@ -147,7 +147,7 @@ class Standstill(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoBatch:
-    why: Standstill
+    why: NoBatchReason
     retry_after: float | None = None  # seconds, where the ledger knows
 
 
@@ -207,7 +207,7 @@ class LaneCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SweepFindings:
     """What there is to do in a lane that no hint may have told of."""
 
     counts: LaneCounts

@@ -6,9 +6,9 @@ from typing import Any
 
 from redis import Redis
 
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.movement import Movement
+from worker.ledger.stall import SendState
 
 SLOTS = {"submit": "slot:submit", "poll": "slot:poll"}  # by endpoint
 OVERDUE = ("jobs", "checks", "outbox")
@@ -69,7 +69,7 @@ class LaneState:
     def standstill(self) -> float:
         """Seconds for which no request was made although one could have been; what `doctor` and `health` judge by."""
         slot = self.slots["submit"]
-        seen = Movement(
+        seen = SendState(
             now=self.now,
             is_paused=self.is_paused,
             resumed_at=self.moment("resumed"),
@@ -137,7 +137,7 @@ def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: in
 
 def read_inbox(redis: Redis, prefix: str) -> InboxState:
     client: Any = redis
-    inbox = FrontKeys(prefix).inbox
+    inbox = InboxKeys(prefix).inbox
     pipe = client.pipeline(transaction=False)
     pipe.xlen(inbox).xrange(inbox, count=1).time()
     length, first, (seconds, micros) = pipe.execute()

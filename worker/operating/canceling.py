@@ -12,7 +12,7 @@ from feishu_batch import IntentView
 from feishu_batch.results import IntentState, view_of_record
 from worker.cli.errors import UnreachableError, WrongUseError
 from worker.cli.session import Session
-from worker.ledger.reading import CHUNK, Entry
+from worker.ledger.reads.ledger import CHUNK, Entry
 from worker.ledger.records import OutcomeKind
 
 HOLD = 3.0  # seconds: how long a lane that lost us stands still
@@ -129,7 +129,7 @@ def _stop(session: Session, step: Sequence[Wanted], stopped: _Stopped) -> set[st
     stopped.tally.unknown += len(step) - len(known)
     queued = [intent_id for intent_id, entry in known.items() if entry.lane is None]
     if queued:
-        session.front.note_revoked(queued)
+        session.inbox.note_revoked(queued)
         stopped.noted += queued
         known = _entries(session, step)
     numbers: dict[str, list[int]] = {}
@@ -149,7 +149,7 @@ def _end(session: Session, stopped: _Stopped) -> list[Canceled]:
     """End what waits of them, a few hundred at a time."""
     if stopped.noted:
         _wait_for_intake(session, stopped.noted)
-        session.front.forget_revoked(stopped.noted)
+        session.inbox.forget_revoked(stopped.noted)
         stopped.canceled_before |= dict.fromkeys(stopped.noted, 0)
     done: list[Canceled] = []
     for step in _steps(map(Wanted, stopped.canceled_before)):
@@ -175,7 +175,7 @@ def _wait_for_intake(session: Session, ids: Sequence[str]) -> None:
         for intent_id, entry in _entries(session, step).items()
         if entry.lane is None
     ]:
-        if (length := session.front.inbox_length()) != before:
+        if (length := session.inbox.length()) != before:
             before, moved_at = length, time.monotonic()
         if time.monotonic() - moved_at > TAKEN_IN_WITHIN:
             which = left[0] if len(left) == 1 else f"{len(left)} of the intents"
@@ -188,14 +188,14 @@ def _wait_for_intake(session: Session, ids: Sequence[str]) -> None:
 
 def _entries(session: Session, step: Sequence[Wanted]) -> dict[str, Entry]:
     """Of those that are known and meant."""
-    found = session.reading.entries([one.intent_id for one in step])
+    found = session.reads.entries([one.intent_id for one in step])
     pairs = zip(step, found, strict=True)
     return {one.intent_id: entry for one, entry in pairs if entry and one.digest in (None, entry.digest)}
 
 
 def _views(session: Session, entries: Mapping[str, Entry]) -> dict[str, IntentView]:
     """Of those that a lane has recorded."""
-    places = {id_: place for id_, entry in entries.items() if (place := session.reading.place(entry))}
-    records = session.reading.counts(list(places.values()))
+    places = {id_: place for id_, entry in entries.items() if (place := session.reads.place(entry))}
+    records = session.reads.counts(list(places.values()))
     pairs = zip(places.items(), records, strict=True)
     return {id_: view_of_record(id_, place, record, {}) for (id_, place), record in pairs if record}

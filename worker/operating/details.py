@@ -11,8 +11,8 @@ from feishu_batch.intents import group_spec, parse_intent
 from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
 from feishu_batch.results import IntentState, IntentView, queued_view, view_of_record
 from feishu_batch.written import untagged
-from worker.ledger.reading import CellLine, Entry, Reading
-from worker.ledger.records import GroupSpec, Wish
+from worker.ledger.reads.ledger import CellLine, Entry, LedgerReads
+from worker.ledger.records import GroupSpec, RefusedIntent
 from worker.operating.retried import Retries, retries_of
 
 _LOOKS = 3
@@ -76,21 +76,21 @@ class IntentDetail:
     items: tuple[ItemView, ...]
 
 
-def intent_detail(reading: Reading, intent_id: str, default_user_key: str | None) -> IntentDetail | None:
+def intent_detail(reads: LedgerReads, intent_id: str, default_user_key: str | None) -> IntentDetail | None:
     """None: no such intent, or forgotten."""
     for _ in range(_LOOKS):  # it may leave the inbox between two reads
-        [entry] = reading.entries([intent_id])
+        [entry] = reads.entries([intent_id])
         if entry is None:
             return None
-        place = reading.place(entry)
-        found = _recorded(reading, intent_id, place) if place else _queued(reading, entry, default_user_key)
+        place = reads.place(entry)
+        found = _recorded(reads, intent_id, place) if place else _queued(reads, entry, default_user_key)
         if found:
             return found
     return None
 
 
-def _queued(reading: Reading, entry: Entry, default_user_key: str | None) -> IntentDetail | None:
-    payload = reading.inbox_payload(entry.number)
+def _queued(reads: LedgerReads, entry: Entry, default_user_key: str | None) -> IntentDetail | None:
+    payload = reads.inbox_payload(entry.number)
     if payload is None:
         return None
     intent = parse_intent(payload)
@@ -108,13 +108,13 @@ def _queued(reading: Reading, entry: Entry, default_user_key: str | None) -> Int
     )
 
 
-def _recorded(reading: Reading, intent_id: str, place: IntentKeys) -> IntentDetail | None:
+def _recorded(reads: LedgerReads, intent_id: str, place: IntentKeys) -> IntentDetail | None:
     for _ in range(_LOOKS):
-        record = reading.record(place)
+        record = reads.record(place)
         if not record:
             return None
-        group = reading.group(place.lane, record[RecordField.GROUP]) if RecordField.GROUP in record else {}
-        items, outcomes = _items(reading, place, record, group)
+        group = reads.group(place.lane, record[RecordField.GROUP]) if RecordField.GROUP in record else {}
+        items, outcomes = _items(reads, place, record, group)
         # Changes move between the reads; a picture in which none seems to be missing is good enough.
         if sum(item.state.is_open for item in items) >= int(record.get(RecordField.OPEN) or 0):
             break
@@ -127,23 +127,23 @@ def _recorded(reading: Reading, intent_id: str, place: IntentKeys) -> IntentDeta
         enqueued_at=_iso(record.get(RecordField.ENQUEUED_AT_MS)),
         completed_at=_iso(record.get(RecordField.COMPLETED_AT_MS)),
         expires_at=_iso(record.get(RecordField.EXPIRES_AT_MS)),
-        retried_as=_retries(reading, record),
+        retried_as=_retries(reads, record),
         items=items,
     )
 
 
-def _retries(reading: Reading, record: Mapping[str, str]) -> tuple[tuple[str, IntentState], ...]:
+def _retries(reads: LedgerReads, record: Mapping[str, str]) -> tuple[tuple[str, IntentState], ...]:
     ids = retries_of(record)
-    return tuple(Retries(reading, ids).states(ids)) if ids else ()
+    return tuple(Retries(reads, ids).states(ids)) if ids else ()
 
 
 def _wished(record: Mapping[str, str]) -> GroupSpec | None:
-    wish = record.get(RecordField.WISH)
-    return Wish.from_json(wish).spec if wish else None
+    wish = record.get(RecordField.AS_WRITTEN)
+    return RefusedIntent.from_json(wish).spec if wish else None
 
 
 def _items(
-    reading: Reading, place: IntentKeys, record: Mapping[str, str], group: Mapping[str, str]
+    reads: LedgerReads, place: IntentKeys, record: Mapping[str, str], group: Mapping[str, str]
 ) -> tuple[tuple[ItemView, ...], dict[str, str]]:
     """Cells before outcomes: what settles in between then shows its outcome, and never seems to have succeeded."""
     ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
@@ -151,9 +151,9 @@ def _items(
         return tuple(ended_item(item, OutcomeLetter.FAILED + refused) for item in ids), {}
     places: dict[str, ItemView] = {}
     if int(record.get(RecordField.OPEN) or 0):
-        places = _open_items(reading, place, ids, group["col"])
+        places = _open_items(reads, place, ids, group["col"])
         places |= {item: ItemView(int(item), ItemState.QUEUED) for item in ids[_recorded_count(record, ids) :]}
-    [outcomes] = reading.outcomes([place])
+    [outcomes] = reads.outcomes([place])
     return tuple(_view(item, places.get(item), outcomes.get(item)) for item in ids), outcomes
 
 
@@ -173,15 +173,15 @@ def ended_item(item: str, outcome: str) -> ItemView:
     return ItemView(int(item), _OF_LETTER[outcome[0]], code=why.get("code"), reason=why.get("reason"))
 
 
-def _open_items(reading: Reading, place: IntentKeys, ids: Sequence[str], column: str) -> dict[str, ItemView]:
-    lines = {item: line for item, line in reading.lines(place.lane, column, ids).items() if line.owner}
+def _open_items(reads: LedgerReads, place: IntentKeys, ids: Sequence[str], column: str) -> dict[str, ItemView]:
+    lines = {item: line for item, line in reads.lines(place.lane, column, ids).items() if line.owner}
     names = [f"{holder}:{column}:{item}" for item, line in lines.items() for holder in _holders(line)]
-    sharers = reading.sharers(place.lane, names)
+    sharers = reads.sharers(place.lane, names)
     found = {item: _standing(str(place.number), column, item, line, sharers) for item, line in lines.items()}
     replaced_by = {item: _next_holder(place.number, lines[item]) for item, standing in found.items() if not standing}
-    gave_way = reading.gave_way(place, column, {item: holder for item, holder in replaced_by.items() if holder})
+    gave_way = reads.gave_way(place, column, {item: holder for item, holder in replaced_by.items() if holder})
     found |= dict.fromkeys(gave_way, (ItemState.GIVING_WAY, None))
-    jobs = reading.jobs_of(place.lane, {batch for _, batch in filter(None, found.values()) if batch})
+    jobs = reads.jobs_of(place.lane, {batch for _, batch in filter(None, found.values()) if batch})
     return {item: _open_view(item, *standing, jobs) for item, standing in found.items() if standing}
 
 

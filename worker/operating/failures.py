@@ -7,7 +7,7 @@ from typing import Any
 
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import failed_items
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.reasons import ReasonGroup, ReasonGroups
 from worker.operating.retried import Retries, retries_of
 
@@ -41,13 +41,13 @@ class FailureReport:
     failures: Failures
 
 
-def failure_report(reading: Reading, lane: str, since: float, limit: int | None) -> FailureReport:
+def failure_report(reads: LedgerReads, lane: str, since: float, limit: int | None) -> FailureReport:
     """Items that failed since then (unix seconds), of the newest `limit` intents, or of all."""
     failures, looked_at, is_cut = Failures(), 0, False
-    for numbers in reading.failed(lane, since):
+    for numbers in reads.failed(lane, since):
         left = len(numbers) if limit is None else limit - looked_at
         wanted = [number for number, _ in numbers[:left]]
-        for found in failures_of(reading, lane, wanted):
+        for found in failures_of(reads, lane, wanted):
             failures.join_all(found)
         looked_at += len(wanted)
         if is_cut := len(numbers) > left:
@@ -55,25 +55,25 @@ def failure_report(reading: Reading, lane: str, since: float, limit: int | None)
     return FailureReport(looked_at, is_cut, failures)
 
 
-def failures_of(reading: Reading, lane: str, numbers: Sequence[int]) -> Iterator[Failures]:
+def failures_of(reads: LedgerReads, lane: str, numbers: Sequence[int]) -> Iterator[Failures]:
     """Of each intent, in this order; nothing of one that was forgotten meanwhile."""
     for start in range(0, len(numbers), AT_ONCE):
-        places = [reading.place_of(lane, number) for number in numbers[start : start + AT_ONCE]]
-        records = zip(places, reading.counts(places), strict=True)
-        yield from _each(reading, [(record.get("id", ""), place, record) for place, record in records])
+        places = [reads.place_of(lane, number) for number in numbers[start : start + AT_ONCE]]
+        records = zip(places, reads.counts(places), strict=True)
+        yield from _each(reads, [(record.get("id", ""), place, record) for place, record in records])
 
 
-def collect(reading: Reading, intents: Sequence[Counted], failures: Failures) -> None:
+def collect(reads: LedgerReads, intents: Sequence[Counted], failures: Failures) -> None:
     """Add the failed items of these intents, less those of which a retry has succeeded."""
     # Only when everything was read: a repeat must not add anything twice.
-    for found in list(_each(reading, [one for one in intents if _failed_count(one)])):
+    for found in list(_each(reads, [one for one in intents if _failed_count(one)])):
         failures.join_all(found)
 
 
-def _each(reading: Reading, intents: Sequence[Counted]) -> Iterator[Failures]:
-    retries = Retries(reading, chain.from_iterable(retries_of(record) for _, _, record in intents))
+def _each(reads: LedgerReads, intents: Sequence[Counted]) -> Iterator[Failures]:
+    retries = Retries(reads, chain.from_iterable(retries_of(record) for _, _, record in intents))
     for part in _in_parts(intents):
-        for (intent_id, _, record), failed in zip(part, _failed_items(reading, part), strict=True):
+        for (intent_id, _, record), failed in zip(part, _failed_items(reads, part), strict=True):
             mended = retries.succeeded(retries_of(record)) if failed else frozenset[str]()
             left = {item: why for item, why in failed.items() if item not in mended}
             found = Failures()
@@ -82,11 +82,11 @@ def _each(reading: Reading, intents: Sequence[Counted]) -> Iterator[Failures]:
             yield found
 
 
-def _failed_items(reading: Reading, intents: Sequence[Counted]) -> Iterable[dict[str, dict[str, Any]]]:
-    outcomes = reading.outcomes([place for _, place, _ in intents])
+def _failed_items(reads: LedgerReads, intents: Sequence[Counted]) -> Iterable[dict[str, dict[str, Any]]]:
+    outcomes = reads.outcomes([place for _, place, _ in intents])
     for (_, place, record), told in zip(intents, outcomes, strict=True):
         is_refused = RecordField.REFUSED in record  # as a whole: it has no outcomes
-        items = {RecordField.ITEMS: ",".join(reading.items(place))} if is_refused else {}
+        items = {RecordField.ITEMS: ",".join(reads.items(place))} if is_refused else {}
         yield failed_items({**record, **items}, told)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from feishu_batch.intents import UpdateIntent, UpdateMode, group_spec
-from worker.ledger.backlog import MOST_SHARERS, Tail
+from worker.ledger.reads.backlog import MOST_SHARERS, Tail
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 
 Cell = tuple[str, int]  # column ("<project_key> <field_key>") and item

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from feishu_batch.keys import RecordField
-from worker.ledger.reading import PAGE, Reading
+from worker.ledger.reads.ledger import PAGE, LedgerReads
 from worker.operating.failures import FailureGroup, Failures, failures_of
 
 HOUR: Final = 3600.0
@@ -39,14 +39,14 @@ _Seen = tuple[int, int]  # an intent's number, and when the newest of its failed
 
 
 class RecentFailures:
-    def __init__(self, reading: Reading, window: float = DAY) -> None:
-        self._reading, self._window = reading, window
+    def __init__(self, reads: LedgerReads, window: float = DAY) -> None:
+        self._reads, self._window = reads, window
         self._known: dict[str, dict[_Seen, Failures]] = {}  # lane → what failed of each intent
         self._retries_at: dict[str, float] = {}  # when retries of a lane were looked at
 
     def look(self, lane: str, now: float) -> Summary:
         since = (now - self._window) // WHOLE_MINUTES * WHOLE_MINUTES
-        wanted, further = [*islice(self._reading.failed(lane, since), 2), [], []][:2]
+        wanted, further = [*islice(self._reads.failed(lane, since), 2), [], []][:2]
         known = {seen: found for seen, found in self._known.get(lane, {}).items() if seen in set(wanted)}
         if now - self._retries_at.get(lane, 0.0) >= LOOK_AT_RETRIES:
             self._retries_at[lane] = now
@@ -61,14 +61,14 @@ class RecentFailures:
         return Summary(since, tuple(together.groups()), bool(further), is_counting)
 
     def _retried(self, lane: str, wanted: list[_Seen]) -> list[_Seen]:
-        records = self._reading.counts([self._reading.place_of(lane, number) for number, _ in wanted])
+        records = self._reads.counts([self._reads.place_of(lane, number) for number, _ in wanted])
         return [seen for seen, record in zip(wanted, records, strict=True) if RecordField.RETRIED_AS in record]
 
     def _read(self, lane: str, wanted: list[_Seen], known: dict[_Seen, Failures]) -> bool:
         """Whether some are left for the next look."""
         left = ITEMS_PER_LOOK
         numbers = [number for number, _ in wanted]
-        for place, found in enumerate(failures_of(self._reading, lane, numbers)):
+        for place, found in enumerate(failures_of(self._reads, lane, numbers)):
             known[wanted[place]] = found
             left -= found.count() + found.mended
             if left <= 0:

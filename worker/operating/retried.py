@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import IntentState, view_of_record
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 
 MOST_ROUNDS = 20  # of retries of retries that are followed
 
@@ -27,8 +27,8 @@ def retries_of(record: Mapping[str, str]) -> tuple[str, ...]:
 class Retries:
     """Of any number of intents, read in a few round trips."""
 
-    def __init__(self, reading: Reading, ids: Iterable[str]) -> None:
-        self._reading = reading
+    def __init__(self, reads: LedgerReads, ids: Iterable[str]) -> None:
+        self._reads = reads
         self._known: dict[str, Retried] = {}
         wanted = list(dict.fromkeys(ids))
         for _ in range(MOST_ROUNDS):
@@ -57,10 +57,10 @@ class Retries:
         return items
 
     def _read(self, ids: Sequence[str]) -> dict[str, Retried]:
-        entries = {id_: entry for id_, entry in zip(ids, self._reading.entries(ids), strict=True) if entry}
-        places = {id_: place for id_, entry in entries.items() if (place := self._reading.place(entry))}
+        entries = {id_: entry for id_, entry in zip(ids, self._reads.entries(ids), strict=True) if entry}
+        places = {id_: place for id_, entry in entries.items() if (place := self._reads.place(entry))}
         found = {id_: Retried(IntentState.QUEUED) for id_ in entries if id_ not in places}
-        records = self._reading.counts(list(places.values()))
+        records = self._reads.counts(list(places.values()))
         for (id_, place), record in zip(places.items(), records, strict=True):
             if record:
                 found[id_] = self._retried(id_, place, record)
@@ -70,6 +70,6 @@ class Retries:
         state = view_of_record(intent_id, place, record, {}).state
         succeeded: frozenset[str] = frozenset()
         if state.is_final and int(record.get(RecordField.SUCCEEDED) or 0):
-            [outcomes] = self._reading.outcomes([place])
-            succeeded = frozenset(self._reading.items(place)) - outcomes.keys()
+            [outcomes] = self._reads.outcomes([place])
+            succeeded = frozenset(self._reads.items(place)) - outcomes.keys()
         return Retried(state, succeeded, retries_of(record))

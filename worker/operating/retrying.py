@@ -9,9 +9,9 @@ from feishu_batch.errors import IntentError
 from feishu_batch.intents import parse_intent
 from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
 from worker.catalogue.unresolved import SYSTEM_FIELDS
-from worker.ledger.history import Brief, History
-from worker.ledger.reading import Reading
-from worker.ledger.records import GroupSpec, Wish
+from worker.ledger.reads.intent_log import IntentLog, LogEntry
+from worker.ledger.reads.ledger import LedgerReads
+from worker.ledger.records import GroupSpec, RefusedIntent
 from worker.operating.meanings import Meaning, keys_only
 from worker.operating.retry_decision import ANY_COLUMN, ANY_LANE, RETRY_OF, Failure, Past, Touch
 
@@ -32,22 +32,22 @@ class _Group:
 class Retry:
     """Reads what failed, and what came after it. `meaning` says which cells words mean, where they may be names."""
 
-    def __init__(self, reading: Reading, history: History, meaning: Meaning = keys_only) -> None:
-        self._reading = reading
+    def __init__(self, reads: LedgerReads, history: IntentLog, meaning: Meaning = keys_only) -> None:
+        self._reads = reads
         self._history = history
         self._meaning = meaning
         self._groups: dict[tuple[str, str], _Group | None] = {}
 
     def failure(self, lane: str, number: int, code: str | None = None) -> Failure | None:
         """The failed items of a recorded intent, of that code only if one is given; None if there are none."""
-        place = self._reading.place_of(lane, number)
-        record = self._reading.record(place)
+        place = self._reads.place_of(lane, number)
+        record = self._reads.record(place)
         if not int(record.get(RecordField.FAILED) or 0):
             return None
         if not (failed := self._failed_items(lane, number, record, code)):
             return None
         known = self._group(lane, record.get(RecordField.GROUP))
-        wish = Wish.from_json(record[RecordField.WISH]) if RecordField.WISH in record else None
+        wish = RefusedIntent.from_json(record[RecordField.AS_WRITTEN]) if RecordField.AS_WRITTEN in record else None
         spec = wish.spec if wish else known.spec if known else None
         expires = record.get(RecordField.EXPIRES_AT_MS)
         return Failure(
@@ -105,7 +105,7 @@ class Retry:
                 past.note(past.touched(lane, own, intent.work_item_ids), Touch(number, intent.note, stands=True))
         return numbers
 
-    def _note_brief(self, brief: Brief, columns: set[tuple[str, str]], past: Past) -> None:
+    def _note_brief(self, brief: LogEntry, columns: set[tuple[str, str]], past: Past) -> None:
         if brief.lane is None:
             return None
         place = self._history.place(brief.lane, brief.number)
@@ -115,16 +115,16 @@ class Retry:
         own = here if known.columns is None else known.columns
         if not columns & set(product((brief.lane, ANY_LANE), (*own, ANY_COLUMN))):
             return None
-        items = [i for i in self._reading.items(place) if past.touched(brief.lane, own, [int(i)])]
+        items = [i for i in self._reads.items(place) if past.touched(brief.lane, own, [int(i)])]
         for item, outcome in zip(items, self._history.letters(place, items), strict=True):
             touch = Touch(brief.number, brief.note, stands=stands(outcome))
             past.note(past.touched(brief.lane, own, [int(item)]), touch)
         return None
 
-    def _note_refused(self, brief: Brief, place: IntentKeys, columns: set[str], past: Past) -> None:
+    def _note_refused(self, brief: LogEntry, place: IntentKeys, columns: set[str], past: Past) -> None:
         """It changed nothing; but what it retried has been retried."""
         if (brief.note or "").startswith(RETRY_OF) and columns:
-            items = map(int, self._reading.items(place))
+            items = map(int, self._reads.items(place))
             past.note(past.touched(brief.lane or "", columns, items), Touch(brief.number, brief.note, stands=False))
 
     def _failed_items(self, lane: str, number: int, record: Mapping[str, str], code: str | None) -> dict[int, str]:
@@ -141,7 +141,7 @@ class Retry:
         if group is None:
             return None
         if (lane, group) not in self._groups:
-            text = self._reading.group(lane, group).get("spec")
+            text = self._reads.group(lane, group).get("spec")
             spec = GroupSpec.from_json(text) if text else None
             self._groups[lane, group] = _Group(spec, self._columns(spec)) if spec else None
         return self._groups[lane, group]

@@ -12,8 +12,8 @@ from typing import Final
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import group_spec, parse_intent
 from feishu_batch.keys import IntentKeys, RecordField
-from worker.ledger.history import History
-from worker.ledger.reading import Reading
+from worker.ledger.reads.intent_log import IntentLog
+from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec
 from worker.operating.failures import Failures, collect
 from worker.operating.known_cells import KnownCell, KnownCells
@@ -83,8 +83,8 @@ class SinceThen:
 class LookBack:
     """Takes intents that turned out to be known, and then looks at all that came later. For one thread."""
 
-    def __init__(self, reading: Reading, history: History, meaning: Meaning, cells: KnownCells) -> None:
-        self._reading, self._history, self._meaning, self._cells = reading, history, meaning, cells
+    def __init__(self, reads: LedgerReads, history: IntentLog, meaning: Meaning, cells: KnownCells) -> None:
+        self._reads, self._history, self._meaning, self._cells = reads, history, meaning, cells
         self._newest = history.newest()  # what is enqueued from now on is not asked about
         self._own = array("Q")  # numbers
         self._first, self._marks, self._waiting = 0, bytearray(), frozenset[int]()
@@ -100,16 +100,16 @@ class LookBack:
 
     def _add(self, intents: Sequence[Known]) -> None:
         self._found.intents += len(intents)
-        entries = zip(intents, self._reading.entries([one.intent_id for one in intents]), strict=True)
+        entries = zip(intents, self._reads.entries([one.intent_id for one in intents]), strict=True)
         known = [(one, entry) for one, entry in entries if entry]
         self._own.extend(entry.number for _, entry in known)
-        placed = [(one, place) for one, entry in known if (place := self._reading.place(entry))]
-        records = self._reading.fields([place for _, place in placed], _OF_KNOWN)
+        placed = [(one, place) for one, entry in known if (place := self._reads.place(entry))]
+        records = self._reads.fields([place for _, place in placed], _OF_KNOWN)
         found = [(one, place, record) for (one, place), record in zip(placed, records, strict=True) if record]
         for one, place, record in found:
             self._count(record)
             self._keep(one, place, record)
-        collect(self._reading, [(one.intent_id, place, record) for one, place, record in found], self._failures)
+        collect(self._reads, [(one.intent_id, place, record) for one, place, record in found], self._failures)
 
     def _count(self, record: Mapping[str, str]) -> None:
         at, found = int(record.get(RecordField.ENQUEUED_AT_MS) or 0) / 1000, self._found
@@ -182,14 +182,14 @@ class LookBack:
 
     def _records(self, numbers: Sequence[int]) -> dict[int, tuple[IntentKeys, dict[str, str]]]:
         places = [self._history.place(lane, number) for number in numbers for lane in self._history.lanes]
-        records = zip(places, self._reading.fields(places, _OF_LATER), strict=True)
+        records = zip(places, self._reads.fields(places, _OF_LATER), strict=True)
         return {place.number: (place, record) for place, record in records if record}
 
     def _look_at(self, number: int, place: IntentKeys, record: Mapping[str, str]) -> None:
         spec = self._spec(place.lane, record.get(RecordField.GROUP))
         if spec is None or self._column(spec) not in self._columns:
             return  # refused, or about something else
-        items = [int(item) for item in self._reading.items(place)]
+        items = [int(item) for item in self._reads.items(place)]
         met = self._cells.older(self._columns[self._column(spec)], items, number)
         letters = self._history.letters(place, [str(cell.item) for cell in met])
         at = int(record.get(RecordField.ENQUEUED_AT_MS) or 0) / 1000
@@ -222,7 +222,7 @@ class LookBack:
         if group is None:
             return None
         if (lane, group) not in self._groups:
-            text = self._reading.group(lane, group).get("spec")
+            text = self._reads.group(lane, group).get("spec")
             self._groups[lane, group] = GroupSpec.from_json(text) if text else None
         return self._groups[lane, group]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.cli.errors import WrongUseError
 from worker.cli.session import Session
-from worker.ledger.history import History
+from worker.ledger.reads.intent_log import IntentLog
 from worker.operating.again import Again
 from worker.operating.meanings import Meaning, Meanings, as_written
 from worker.operating.retry_decision import Decision, Failure, Why, chosen, decide, new_intent
@@ -48,11 +48,11 @@ def enqueue_again(session: Session, agreed: Sequence[Decision], *, even_if_overt
 
 
 def _reader(session: Session) -> Retry:
-    return Retry(session.reading, history_of(session), meaning_of(session))
+    return Retry(session.reads, history_of(session), meaning_of(session))
 
 
-def history_of(session: Session) -> History:
-    return History(session.redis, session.settings.key_prefix, tuple(session.lanes))
+def history_of(session: Session) -> IntentLog:
+    return IntentLog(session.redis, session.settings.key_prefix, tuple(session.lanes))
 
 
 def meaning_of(session: Session) -> Meaning:
@@ -114,7 +114,7 @@ def _selected(
 
 def _of_intents(session: Session, intents: Sequence[str], names: Sequence[str]) -> list[tuple[str, int]]:
     places: list[tuple[str, int]] = []
-    for intent_id, entry in zip(intents, session.reading.entries(intents), strict=True):
+    for intent_id, entry in zip(intents, session.reads.entries(intents), strict=True):
         if entry is None:
             raise WrongUseError(f"no intent {intent_id}: it was never enqueued here, or was forgotten")
         if entry.lane is not None and entry.lane in names:
@@ -123,5 +123,5 @@ def _of_intents(session: Session, intents: Sequence[str], names: Sequence[str]) 
 
 
 def _with_failures(session: Session, names: Sequence[str], since_at: float) -> list[tuple[str, int]]:
-    pages = ((name, page) for name in names for page in session.reading.failed(name, since_at))
+    pages = ((name, page) for name in names for page in session.reads.failed(name, since_at))
     return [(name, number) for name, page in pages for number, _ in page]

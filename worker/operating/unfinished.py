@@ -9,7 +9,7 @@ from redis import Redis
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import parse_intent
-from feishu_batch.keys import FrontKeys, IntentKeys, RecordField
+from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
 
 CHUNK = 500  # intents per round trip
 _FIELDS = (
@@ -64,7 +64,7 @@ def _of_lane(redis: Redis, prefix: str, lane: str) -> Iterator[Unfinished]:
 def _of_inbox(redis: Redis, prefix: str) -> Iterator[Unfinished]:
     client: Any = redis
     start = "-"
-    while page := client.xrange(FrontKeys(prefix).inbox, start, count=CHUNK):
+    while page := client.xrange(InboxKeys(prefix).inbox, start, count=CHUNK):
         start = f"({page[-1][0]}"
         for _, fields in page:
             try:

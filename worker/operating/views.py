@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from worker.ledger.lane import Lane
-from worker.ledger.reading import LaneFigures, Reading
+from worker.ledger.reads.ledger import LaneFigures, LedgerReads
 from worker.ledger.records import LaneCounts
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 
@@ -83,12 +83,12 @@ class Use:
         return min(1.0, (after - before) / slots) if slots >= 2 else None  # noqa: PLR2004 - less says nothing
 
 
-def inbox_view(reading: Reading) -> InboxView:
-    intents, oldest_at, now = reading.inbox()
+def inbox_view(reads: LedgerReads) -> InboxView:
+    intents, oldest_at, now = reads.inbox()
     return InboxView(intents, None if oldest_at is None else max(0.0, now - oldest_at))
 
 
-def lane_view(reading: Reading, lane: Lane) -> LaneView:
-    figures = reading.figures(lane.name, MOST_GROUPS)
+def lane_view(reads: LedgerReads, lane: Lane) -> LaneView:
+    figures = reads.figures(lane.name, MOST_GROUPS)
     recent = tuple(json.loads(text) for text in figures.recent)
     return LaneView(lane.name, lane.paused(), lane.counts(), figures, recent)

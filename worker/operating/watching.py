@@ -7,7 +7,7 @@ from typing import Protocol
 
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import IntentView, view_of_record
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.details import WHY_NOT_SENT, ended_item
 from worker.operating.failures import Failures, collect
 
@@ -75,8 +75,8 @@ class Watch:
     What failed in intents that had ended by `began_at` (Redis's clock, unix seconds) is told apart, in `failed_before`.
     """
 
-    def __init__(self, reading: Reading, roster: Roster, began_at: float = 0.0) -> None:
-        self._reading = reading
+    def __init__(self, reads: LedgerReads, roster: Roster, began_at: float = 0.0) -> None:
+        self._reads = reads
         self._roster = roster
         self._open, self._next = array("L", range(len(roster))), 0
         self._looked_at = array("L")  # of this round, those that are still open
@@ -104,15 +104,15 @@ class Watch:
             self._open, self._next, self._looked_at = self._looked_at, 0, array("L")
         places = self._open[self._next : self._next + PER_LOOK]
         ids = [intent_id for intent_id, _ in self._roster.pick(places)]
-        entries = dict(zip(ids, self._reading.entries(ids), strict=True))
+        entries = dict(zip(ids, self._reads.entries(ids), strict=True))
         records = self._records(
-            {i: keys for i, entry in entries.items() if entry and (keys := self._reading.place(entry))}
+            {i: keys for i, entry in entries.items() if entry and (keys := self._reads.place(entry))}
         )
         views = {i: view_of_record(i, place, record, {}) for i, (place, record) in records.items()}
         ended = [(i, *records[i]) for i in ids if i in views and views[i].state.is_final]
         not_sent = self._not_sent(ended)
-        collect(self._reading, [one for one in ended if not self._is_old(one[2])], self.failures)
-        collect(self._reading, [one for one in ended if self._is_old(one[2])], self.failed_before)
+        collect(self._reads, [one for one in ended if not self._is_old(one[2])], self.failures)
+        collect(self._reads, [one for one in ended if self._is_old(one[2])], self.failed_before)
         self.not_sent.join_all(not_sent)
         self._next += len(places)
         for place, intent_id in zip(places, ids, strict=True):
@@ -126,7 +126,7 @@ class Watch:
     def _not_sent(self, ended: Sequence[tuple[str, IntentKeys, Mapping[str, str]]]) -> Failures:
         cut = [one for one in ended if RecordField.CANCELED in one[2] or RecordField.EXPIRED in one[2]]
         found = Failures()
-        for (intent_id, _, _), outcomes in zip(cut, self._reading.outcomes([one[1] for one in cut]), strict=True):
+        for (intent_id, _, _), outcomes in zip(cut, self._reads.outcomes([one[1] for one in cut]), strict=True):
             items = [ended_item(item, outcome) for item, outcome in outcomes.items()]
             told = {str(i.item): {"code": i.state.value, "reason": WHY_NOT_SENT.get(i.state)} for i in items}
             found.add_items(intent_id, {item: why for item, why in told.items() if why["reason"]})
@@ -136,7 +136,7 @@ class Watch:
         return int(record.get(RecordField.COMPLETED_AT_MS) or 0) < self._began_at_ms
 
     def _records(self, places: Mapping[str, IntentKeys]) -> dict[str, tuple[IntentKeys, dict[str, str]]]:
-        pairs = zip(places.items(), self._reading.counts(list(places.values())), strict=True)
+        pairs = zip(places.items(), self._reads.counts(list(places.values())), strict=True)
         return {intent_id: (place, record) for (intent_id, place), record in pairs if record}
 
     def _note(self, place: int, view: IntentView) -> bool:

@@ -53,7 +53,7 @@ class Blame:
         if not isinstance(error, BatchRefused) or not error.splittable or error.is_listed or error.code is None:
             return error
         try:
-            row = self._lane.note_unlisted(kind_of(batch), error.code, REFUSALS_COUNT)
+            row = self._lane.refusals.note_unlisted(kind_of(batch), error.code, REFUSALS_COUNT)
         except RedisError:  # no evidence; the next refusal will be noted
             return error
         if row < ENOUGH_UNLISTED:
@@ -76,8 +76,10 @@ class Blame:
     def accepted(self, batch: Batch) -> None:
         """The lane works, here at least."""
         with suppress(RedisError):  # evidence only; the next acceptance is as good
-            self._lane.forget_unlisted(kind_of(batch))
-            self._lane.note_accepted(self._place(batch), ACCEPTANCES_COUNT, as_itself=not self._names_a_user(batch))
+            self._lane.refusals.forget_unlisted(kind_of(batch))
+            self._lane.refusals.note_accepted(
+                self._place(batch), ACCEPTANCES_COUNT, as_itself=not self._names_a_user(batch)
+            )
 
     def _token(self, batch: Batch, error: TokenRejected) -> RemoteError:
         """A code that means "no such token" is also the answer to a user key that the remote system does not take."""
@@ -90,7 +92,7 @@ class Blame:
 
     def _access(self, batch: Batch, error: LaneStopped) -> RemoteError:
         try:
-            access = self._lane.note_refused(self._place(batch), ENOUGH_REFUSALS, REFUSALS_COUNT)
+            access = self._lane.refusals.note_refused(self._place(batch), ENOUGH_REFUSALS, REFUSALS_COUNT)
         except RedisError:  # no evidence; the next refusal will be noted
             access = Access(refusals=1)
         place = f"space {batch.spec.project_key} as user {self._user_of(batch)}"

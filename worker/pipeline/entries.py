@@ -6,7 +6,7 @@ from pydantic_core import from_json, to_json
 
 from feishu_batch.intents import DEFAULT_PRIORITY, UpdateIntent, group_spec
 from feishu_batch.keys import RecordField
-from worker.ledger.recording import NewIntent
+from worker.ledger.record_calls import NewIntent
 from worker.ledger.records import InboxEntry
 
 
@@ -32,7 +32,7 @@ def wish_of(intent: UpdateIntent) -> dict[str, str]:
         RecordField.KEEP_EVERY_CHANGE: "1" if intent.keep_every_change else "",
         RecordField.NOTE: intent.note or "",
     }
-    return {RecordField.WISH: wish} | {name: value for name, value in optional.items() if value}
+    return {RecordField.AS_WRITTEN: wish} | {name: value for name, value in optional.items() if value}
 
 
 def _expires_at_ms(intent: UpdateIntent) -> int | None:

@@ -134,7 +134,7 @@ class Follower:
             answer = BatchRefused(f"the worker failed while asking for the job ({type(error).__name__})")
         verdict = after_poll(batch, answer, self._policy, 0.0).slot
         settle_slot(self._poll_slots, reservation, answer, verdict, self._policy)
-        self._lane.troubles.note("poll", trouble_of(answer))
+        self._lane.last_errors.note("poll", trouble_of(answer))
         return answer
 
     def _next_poll(self, batch: Batch, answer: JobReport | RemoteError) -> float:
@@ -204,7 +204,7 @@ class Follower:
             return after_read_back(batch, self._shown(batch, token), self._policy), None
         except RemoteError as error:
             log.warning("read_back.failed", answer=word_of(error), **said("error", str(error), batch))
-            others_work = is_not_served(error) and self._lane.troubles.none()
+            others_work = is_not_served(error) and self._lane.last_errors.none()
             judged = self._blame.judged(batch, error)
             return after_read_back_failed(batch, judged, self._policy, others_work=others_work), error
         except Exception as error:  # whatever broke here breaks again: the batch ends as if nothing could be compared
@@ -244,7 +244,7 @@ class Follower:
             log.error("lane.paused", lane=self._lane.name, reason=str(error), advice=error.advice)
         except RemoteError as error:
             log.warning("token.not_available", error=str(error))
-            self._lane.troubles.note("poll", trouble_of(error))
+            self._lane.last_errors.note("poll", trouble_of(error))
         return None
 
     def _apply(self, batch: Batch, state: BatchState, step: Step, token: Token | None) -> Advanced:

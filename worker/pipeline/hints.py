@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from config.routing import QUEUE_OF, TaskName
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 
 log = structlog.get_logger("feishu_batch.hints")
@@ -27,16 +27,16 @@ def _send_if(wanted: Callable[[], bool], app: Celery, task: TaskName, kwargs: di
 
 
 class IntakeHints:
-    def __init__(self, app: Celery, front: Front) -> None:
+    def __init__(self, app: Celery, inbox: Inbox) -> None:
         self._app = app
-        self._front = front
+        self._inbox = inbox
 
     def send(self) -> None:
-        _send_if(self._front.want_hint, self._app, TaskName.INTAKE, {})
+        _send_if(self._inbox.want_hint, self._app, TaskName.INTAKE, {})
 
     def arrived(self) -> None:
         """Called before looking into the inbox: whoever writes from now on has to send a new hint."""
-        self._front.clear_hint()
+        self._inbox.clear_hint()
 
 
 class LaneHints:

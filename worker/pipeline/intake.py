@@ -16,9 +16,9 @@ from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.catalogue.gate import Check, without_catalogue
 from worker.catalogue.models import QUOTING, Refusal
-from worker.ledger.front import Front, IntakeRound
-from worker.ledger.lane import NO_WISH, Lane
-from worker.ledger.recording import NewIntent
+from worker.ledger.inbox import Inbox, IntakeRound
+from worker.ledger.lane import NO_FIELDS, Lane
+from worker.ledger.record_calls import NewIntent
 from worker.ledger.records import InboxEntry, Outcome, OutcomeKind
 from worker.pipeline.entries import id_and_items, new_intent, wish_of
 from worker.pipeline.hints import IntakeHints, LaneHints
@@ -59,7 +59,7 @@ class Intake:
     def __init__(
         self,
         *,
-        front: Front,
+        inbox: Inbox,
         hints: IntakeHints,
         route: Callable[[str | None, str], str],
         lanes: Mapping[str, LaneDoor],
@@ -70,7 +70,7 @@ class Intake:
 
         `check` gives an intent as it goes to the remote system, or says why it does not; twice asked, it may answer otherwise.
         """
-        self._front = front
+        self._inbox = inbox
         self._hints = hints
         self._route = route
         self._lanes = lanes
@@ -87,11 +87,11 @@ class Intake:
         owner = f"{self._name}-{get_ident()}"
         deadline = time.monotonic() + longest
         recorded, ended = 0, False
-        while (taken := self._front.take_round(owner, self._lease, ENTRIES_PER_ROUND, ended=ended)).entries:
+        while (taken := self._inbox.take_round(owner, self._lease, ENTRIES_PER_ROUND, ended=ended)).entries:
             one = self._take_in(owner, taken)
             recorded, ended = recorded + one.recorded, one.ended
             if time.monotonic() > deadline:
-                self._front.end_rounds(owner, ended=ended)
+                self._inbox.end_rounds(owner, ended=ended)
                 self._hints.send()
                 break
         return recorded
@@ -121,7 +121,7 @@ class Intake:
     def _record_one(self, owner: str, entry: InboxEntry) -> int | None:
         """The attempts are counted before they are made: some end the process. None: somebody else took over meanwhile."""
         trouble = "it ended the worker"
-        while (attempt := self._front.count_attempt(owner, self._lease, entry.number)) <= MAX_ATTEMPTS:
+        while (attempt := self._inbox.count_attempt(owner, self._lease, entry.number)) <= MAX_ATTEMPTS:
             if not attempt:
                 return None
             try:
@@ -129,22 +129,22 @@ class Intake:
             except Exception as error:
                 if _is_redis_trouble(error):
                     with suppress(RedisError):
-                        self._front.forget_attempts(entry.number)
+                        self._inbox.forget_attempts(entry.number)
                     raise
                 log.exception("intake.crashed", number=entry.number)
                 trouble = type(error).__name__
             else:
-                self._front.forget_attempts(entry.number)
+                self._inbox.forget_attempts(entry.number)
                 return recorded
         recorded = self._give_up(entry, f"taking the intent in failed {MAX_ATTEMPTS} times: {trouble}")
-        self._front.forget_attempts(entry.number)
+        self._inbox.forget_attempts(entry.number)
         return recorded
 
     def _give_up(self, entry: InboxEntry, reason: str) -> int:
         log.error("inbox.entry_given_up", number=entry.number, reason=reason)
         intent_id, items = id_and_items(entry.payload)
         if intent_id is None:
-            self._front.discard(entry)
+            self._inbox.discard(entry)
             return 0
         try:
             lane = self._refuse_unrecorded(entry, intent_id, items, Outcome.failed("crashed", reason))
@@ -153,7 +153,7 @@ class Intake:
             if _is_redis_trouble(error):
                 raise
             log.exception("inbox.entry_lost", number=entry.number)
-            self._front.discard(entry)  # not even a refusal can be recorded; those behind it have waited long enough
+            self._inbox.discard(entry)  # not even a refusal can be recorded; those behind it have waited long enough
         return 1
 
     def _record_round(self, entries: list[InboxEntry]) -> int:
@@ -173,7 +173,7 @@ class Intake:
             if items >= ITEMS_PER_ROUND or time.monotonic() > enough:
                 break
         # Those that are revoked from here on are canceled when they leave the inbox; Celery has not called them revoked yet.
-        revoked = self._front.revoked(done)
+        revoked = self._inbox.revoked(done)
         ready = [name for name, new in accepted.items() if self._lanes[name].lane.record(_marked(new, revoked))]
         self._leave(done)
         for name in ready:  # only now: what was revoked meanwhile is canceled by then
@@ -182,11 +182,11 @@ class Intake:
         return len(done)
 
     def _leave(self, done: dict[str, tuple[InboxEntry, str]]) -> None:
-        left = self._front.leave_inbox(done)
+        left = self._inbox.hand_over(done)
         for intent_id in left.revoked:
             entry, lane = done[intent_id]
             self._lanes[lane].lane.end_pending(entry.number, Outcome(OutcomeKind.CANCELED))
-        self._front.forget_revoked(left.revoked)
+        self._inbox.forget_revoked(left.revoked)
         for intent_id in left.parked:  # it may have ended before the signature was there
             entry, lane = done[intent_id]
             self._lanes[lane].lane.republish_if_ended(entry.number)
@@ -227,9 +227,9 @@ class Intake:
         """A library of another version may have written it: then its producer is answered, and the lane that does so returned."""
         log.error("inbox.unreadable_entry", number=entry.number, error=str(error)[:300])
         intent_id, items = id_and_items(entry.payload)
-        located = self._front.locate(intent_id) if intent_id else None
+        located = self._inbox.locate(intent_id) if intent_id else None
         if intent_id is None or located is None or located[0] != entry.number:
-            self._front.discard(entry)  # written by nothing of ours: there is nobody to answer
+            self._inbox.discard(entry)  # written by nothing of ours: there is nobody to answer
             return {}
         reason = f"this worker does not understand the intent: {str(error)[:300]}"
         refusal = Outcome.failed("not_understood", reason)
@@ -252,7 +252,7 @@ class Intake:
         items: Sequence[int],
         refusal: Outcome,
         lane: str,
-        wish: Mapping[str, str] = NO_WISH,
+        wish: Mapping[str, str] = NO_FIELDS,
     ) -> bool:
         """False: it is recorded already."""
         refused = self._lanes[lane].lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, items, refusal, wish)

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from feishu_batch.errors import ItemsFailed
 from feishu_batch.keys import IntentKeys
 from feishu_batch.results import IntentState, IntentView, read_intent, read_recorded
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.pipeline.hints import LaneHints
 from worker.tracing import NO_TRACES, Traces
@@ -41,7 +41,7 @@ class Publisher:
         app: Celery,
         redis: Redis,
         prefix: str,
-        front: Front,
+        inbox: Inbox,
         lane: Lane,
         hints: LaneHints,
         traces: Traces = NO_TRACES,
@@ -49,7 +49,7 @@ class Publisher:
         self._app = app
         self._redis = redis
         self._prefix = prefix
-        self._front = front
+        self._inbox = inbox
         self._lane = lane
         self._hints = hints
         self._traces = traces
@@ -99,7 +99,7 @@ class Publisher:
     def _confirm(self, stored: list[int]) -> None:
         self._lane.confirm_published(stored)
         for number in stored:
-            if self._front.parked(number) is not None:  # since we looked: the confirmation must not have covered it
+            if self._inbox.parked(number) is not None:  # since we looked: the confirmation must not have covered it
                 self._lane.republish_if_ended(number)
 
     def _try_to_publish(self, number: int, intent_id: str) -> bool:
@@ -114,7 +114,7 @@ class Publisher:
 
     def _publish(self, number: int, intent_id: str) -> bool:
         """Whether that was all. A parked task confirms by itself, when Celery has stored its result."""
-        parked = self._front.parked(number)
+        parked = self._inbox.parked(number)
         if parked is not None:
             signature(json.loads(parked), app=self._app).apply_async()
             self._lane.put_off_publishing(number, SENT_AGAIN_AFTER)

@@ -9,7 +9,7 @@ from redis import Redis
 
 from config.settings import Settings
 from worker.connections import connect
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.records import Outcome, OutcomeKind
 from worker.pipeline.hints import LaneHints
@@ -26,7 +26,7 @@ class Revoking:
         self._app = app
         self._redis: Any = redis
         self._prefix = prefix
-        self._front = Front(redis, prefix)
+        self._inbox = Inbox(redis, prefix)
 
     @classmethod
     def from_settings(cls, app: Celery, settings: Settings) -> "Revoking":
@@ -38,15 +38,15 @@ class Revoking:
 
         Noted first, then looked up: one that is taken in meanwhile is canceled by whoever takes it in.
         """
-        self._front.note_revoked(ids)
-        known = self._front.locate_all(ids)
+        self._inbox.note_revoked(ids)
+        known = self._inbox.locate_all(ids)
         recorded = {intent_id: (number, lane) for intent_id, (number, lane) in known.items() if lane is not None}
         for name in {lane for _, lane in recorded.values()}:  # first nothing more of them leaves
             numbers = [number for number, lane in recorded.values() if lane == name]
             Lane(self._redis, self._prefix, name).stop(numbers, OutcomeKind.CANCELED)
         for intent_id, (number, lane) in recorded.items():
             self._cancel(intent_id, number, lane)
-        self._front.forget_revoked(recorded)
+        self._inbox.forget_revoked(recorded)
         return set(known)
 
     def _cancel(self, intent_id: str, number: int, name: str) -> None:

@@ -17,9 +17,9 @@ from worker.ledger.records import (
     Batch,
     BatchState,
     NoBatch,
+    NoBatchReason,
     Outcome,
     OutcomeKind,
-    Standstill,
 )
 from worker.outcomes import Policy, Step, after_submit, to_read_back
 from worker.outcomes.after_submit import MAX_REASKS
@@ -96,7 +96,7 @@ class Submitter:
         if wait:
             return {"state": "waiting", "slot_opens_in": round(wait, 3)}
         if self._lane.paused():  # before the token: a lane that stopped for its credentials must not go on trying them
-            return {"state": str(Standstill.PAUSED)}
+            return {"state": str(NoBatchReason.PAUSED)}
         token = self._token()
         if token is None:
             return {"state": "no token"}
@@ -130,7 +130,7 @@ class Submitter:
             self._pause(f"{error}. {error.advice}")
         except RemoteError as error:
             log.warning("token.not_available", error=str(error))
-            self._lane.troubles.note("submit", trouble_of(error))
+            self._lane.last_errors.note("submit", trouble_of(error))
         return None
 
     def _claim(self, token: Token) -> Batch | NoBatch:
@@ -145,13 +145,13 @@ class Submitter:
                 token_fingerprint=token.fingerprint,
                 slot=self._slots.spacing.slot,
             )
-            if not (isinstance(claimed, NoBatch) and claimed.why is Standstill.AGAIN):
+            if not (isinstance(claimed, NoBatch) and claimed.why is NoBatchReason.AGAIN):
                 return claimed
             self._hints.publish()
 
     def _wait_for_due(self, nothing: NoBatch) -> None:
         """A batch that is due again within a moment is waited for; anything later is left to the sweep."""
-        if nothing.why is Standstill.IDLE and nothing.retry_after is not None and nothing.retry_after <= PATIENCE:
+        if nothing.why is NoBatchReason.IDLE and nothing.retry_after is not None and nothing.retry_after <= PATIENCE:
             time.sleep(nothing.retry_after)
             self._hints.submit()
 
@@ -164,7 +164,7 @@ class Submitter:
             if isinstance(answer, RemoteError):
                 answer = self._blame.recognised(batch, self._blame.judged(batch, answer))
             if answer is not None:  # as it was judged: what is an intent's fault is no trouble with the remote system
-                self._lane.troubles.note("submit", trouble_of(answer))
+                self._lane.last_errors.note("submit", trouble_of(answer))
             if answer is None:
                 step = _put_back(batch)
             else:
@@ -179,16 +179,16 @@ class Submitter:
         before it would be sent again: of a request whose outcome is unknown the cells tell.
         """
         if batch.kind == BatchState.REASK:
-            if set(self._lane.withdrawn(batch)) == set(batch.items):
+            if set(self._lane.canceled_items(batch)) == set(batch.items):
                 return to_read_back(batch, self._policy, "outcome unknown, and canceled since")
             if batch.number_field("reasks") > MAX_REASKS:
                 return to_read_back(batch, self._policy, "several workers ended while they sent it")
             if batch.token_fingerprint == token.fingerprint or self._uuid_survives_token:
                 return None
             return to_read_back(batch, self._policy, "outcome unknown, and the token changed since")
-        if batch.kind == BatchState.RESEND and (given_up := self._lane.withdrawn(batch)):
+        if batch.kind == BatchState.RESEND and (given_up := self._lane.canceled_items(batch)):
             return Step(BatchState.RESEND, settled=dict.fromkeys(given_up, Outcome(OutcomeKind.CANCELED)))
-        refusal = self._lane.space_refusal(space_of(batch), self._policy.backoff_max)
+        refusal = self._lane.refusals.space_refusal(space_of(batch), self._policy.backoff_max)
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal)) if refusal else None
 
     # --- the request ----------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ class Submitter:
         if step.pause:
             self._pause(step.pause)
         if step.refuse_space:
-            self._lane.refuse_space(space_of(batch), step.refuse_space, self._policy.backoff_max)
+            self._lane.refusals.refuse_space(space_of(batch), step.refuse_space, self._policy.backoff_max)
         if step.then is BatchState.OPEN:
             self._blame.accepted(batch)
             self._hints.poll(batch=batch.number, job=step.fields["task"])

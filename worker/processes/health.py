@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.ledger.movement import longest_pause
-from worker.ledger.trouble import DOING
-from worker.ledger.vitals import Vitals
+from worker.ledger.last_errors import DOING
+from worker.ledger.reads.lane_health import LaneHealth
+from worker.ledger.stall import stalled_after
 from worker.operating.views import InboxView, LaneView
 from worker.processes.beacon import ROLE_OF_QUEUE
 from worker.processes.redis_checks import Finding, Severity
@@ -79,7 +79,7 @@ def check_workers(queues: Collection[str] | None) -> Iterator[Check]:
         yield fail("workers", f"no {role} worker answers", "Start `feishu-batch up`, or look into that worker's log.")
 
 
-def check_beat(lanes: Mapping[str, Vitals], sweep_every: float) -> Iterator[Check]:
+def check_beat(lanes: Mapping[str, LaneHealth], sweep_every: float) -> Iterator[Check]:
     limit = 3 * sweep_every + 10  # a tick, its message and a worker that is busy
     for lane, seen in lanes.items():
         if seen.swept is None or seen.swept > limit:
@@ -97,7 +97,7 @@ def check_inbox(inbox: InboxView) -> Check:
     return fail("inbox", what, "See whether an intake worker runs with the same Redis and key prefix.")
 
 
-def check_lane(view: LaneView, seen: Vitals, slot: float, max_open: int) -> Iterator[Check]:
+def check_lane(view: LaneView, seen: LaneHealth, slot: float, max_open: int) -> Iterator[Check]:
     """At least one check for each lane."""
     found = [
         *filter(None, [_pause(view.lane, seen)]),
@@ -111,44 +111,44 @@ def check_lane(view: LaneView, seen: Vitals, slot: float, max_open: int) -> Iter
         yield ok("lane", f"{view.lane}: {view.ready_changes} changes ready, {seen.open_jobs} jobs open, all moving")
 
 
-def _pause(lane: str, seen: Vitals) -> Check | None:
+def _pause(lane: str, seen: LaneHealth) -> Check | None:
     if seen.pause is None:
         return None
     return warn("lane", f"{lane} is paused: {seen.pause['reason']}", "When that is mended: feishu-batch resume")
 
 
-def _troubles(lane: str, seen: Vitals) -> Iterator[Check]:
-    for trouble, age in seen.troubles:
+def _troubles(lane: str, seen: LaneHealth) -> Iterator[Check]:
+    for trouble, age in seen.last_errors:
         if not trouble.is_tried_again(seen.pause):
             continue  # the pause says what is wrong, and what to do
         what = f"{lane}: {DOING[trouble.what]} has failed for {age:.0f} s: {trouble.error}"
         yield warn("lane", what, "It is tried again, and nothing is lost. Check the base URL, the network and Feishu.")
 
 
-def check_submits(lane: str, seen: Vitals, slot: float, max_open: int) -> Iterator[Check]:
+def check_submits(lane: str, seen: LaneHealth, slot: float, max_open: int) -> Iterator[Check]:
     yield from filter(None, [_sending(lane, seen, slot, max_open)])
     if seen.lease_over is not None and seen.lease_over > LEASE_OVER and not seen.pause:
         what = f"{lane}: a request was begun and nobody finishes it ({seen.lease_over:.0f} s)"
         yield fail("lane", what, "Start or restart the submit worker: it asks what became of it.")
 
 
-def _sending(lane: str, seen: Vitals, slot: float, max_open: int) -> Check | None:
+def _sending(lane: str, seen: LaneHealth, slot: float, max_open: int) -> Check | None:
     if seen.pause or not seen.has_work:
         return None
-    idle = seen.movement.idle_for(slot, max_open)
-    if idle >= longest_pause(slot):
+    idle = seen.send_state.idle_for(slot, max_open)
+    if idle >= stalled_after(slot):
         what = f"{lane} has sent nothing for {idle:.0f} s, although changes are ready"
         return fail("lane", what, "Look into the submit worker's log, then restart it; nothing is lost.")
     if seen.strikes and seen.backing_off > 1:
         what = f"{lane} backs off for {seen.backing_off:.0f} s after {seen.strikes} failures in a row"
         return warn("lane", what, "It goes on by itself; see batch.not_accepted in the submit worker's log.")
-    if seen.movement.unfinished >= max_open:
+    if seen.send_state.unfinished >= max_open:
         what = f"{lane} waits for {seen.open_jobs} open jobs before it sends more"
         return warn("lane", what, "The remote system is slow; it goes on by itself. See FEISHU_BATCH_MAX_OPEN_JOBS.")
     return None
 
 
-def check_polls(lane: str, seen: Vitals) -> Iterator[Check]:
+def check_polls(lane: str, seen: LaneHealth) -> Iterator[Check]:
     polling = seen.pause is None or seen.pause.get("polling")
     for overdue, what in (
         (seen.job_overdue, "an open job was not asked for"),
@@ -159,7 +159,7 @@ def check_polls(lane: str, seen: Vitals) -> Iterator[Check]:
             yield fail("lane", seen_so_far, "Look into the poll worker's log, then restart it.")
 
 
-def check_outbox(lane: str, seen: Vitals) -> Iterator[Check]:
+def check_outbox(lane: str, seen: LaneHealth) -> Iterator[Check]:
     if seen.outbox_overdue is not None and seen.outbox_overdue > OVERDUE:
         what = f"{lane}: {seen.unpublished} ended intents are not made known ({seen.outbox_overdue:.0f} s)"
         yield fail("lane", what, "See whether FEISHU_BATCH_RESULT_BACKEND can be reached, and the intake worker's log.")

@@ -9,8 +9,8 @@ from config.errors import ConfigError
 from config.lanes import lane_names
 from config.settings import Settings
 from worker.connections import connect
-from worker.ledger.reading import Reading
-from worker.ledger.vitals import Vitals, vitals
+from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.views import inbox_view
 from worker.processes.health import Check, Mark, check_beat, check_inbox, check_outbox, check_polls, check_submits, fail
 
@@ -35,16 +35,16 @@ class Judge:
     def _checks(self, role: str, redis: Redis) -> Iterator[Check]:
         settings = self._settings
         prefixes = {name: f"{settings.key_prefix}:{{{name}}}:" for name in lane_names(settings)}
-        seen = {name: vitals(redis, prefix) for name, prefix in prefixes.items()}
+        seen = {name: read_lane_health(redis, prefix) for name, prefix in prefixes.items()}
         if role == "beat":
             yield from check_beat(seen, settings.sweep_seconds)
             return
         if role == "intake":
-            yield check_inbox(inbox_view(Reading(redis, settings.key_prefix)))
+            yield check_inbox(inbox_view(LedgerReads(redis, settings.key_prefix)))
         for name, one in seen.items():
             yield from self._of_lane(role, name, one)
 
-    def _of_lane(self, role: str, lane: str, seen: Vitals) -> Iterator[Check]:
+    def _of_lane(self, role: str, lane: str, seen: LaneHealth) -> Iterator[Check]:
         if role == "submit":
             yield from check_submits(lane, seen, self._settings.slot_seconds, self._settings.max_open_jobs)
         elif role == "poll":

@@ -7,7 +7,7 @@ from redis import Redis
 from redis.lock import Lock
 
 from feishu_batch.results import IntentState, view_of_record
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.scripts import Scripts
 
 DAY: Final = 86_400
@@ -21,7 +21,7 @@ class Schedules:
         self._redis: Any = redis
         self._prefix = f"{prefix}:{{front}}:schedule"
         self._scripts = Scripts(redis)
-        self._reading = Reading(redis, prefix)
+        self._reads = LedgerReads(redis, prefix)
 
     def read(self, names: Sequence[str]) -> dict[str, str]:
         """The records that there are, as JSON."""
@@ -65,14 +65,14 @@ class Schedules:
 
     def digests(self, intent_ids: Sequence[str]) -> list[str | None]:
         """Of each id that is taken the digest of its content."""
-        return [entry.digest if entry else None for entry in self._reading.entries(intent_ids)]
+        return [entry.digest if entry else None for entry in self._reads.entries(intent_ids)]
 
     def ended(self, intent_ids: Sequence[str]) -> list[bool]:
         """Of each, from the first, whether all its items succeeded; up to the first that has not ended."""
-        entries = self._reading.entries(intent_ids)
-        places = [self._reading.place(entry) if entry else None for entry in entries]
+        entries = self._reads.entries(intent_ids)
+        places = [self._reads.place(entry) if entry else None for entry in entries]
         known = [place for place in places if place]
-        records = dict(zip(known, self._reading.counts(known), strict=True))
+        records = dict(zip(known, self._reads.counts(known), strict=True))
         found: list[bool] = []
         for intent_id, entry, place in zip(intent_ids, entries, places, strict=True):
             record = records.get(place) if place else None

@@ -119,7 +119,7 @@ def _plan(decisions: Sequence[Decision]) -> dict[str, Any]:
 
 def look_up(session: Session, intent_id: str, *, values: bool) -> dict[str, Any] | None:
     """One intent; its items put together by where they stand. Field values only if they are asked for."""
-    detail = intent_detail(session.reading, intent_id, session.settings.user_key)
+    detail = intent_detail(session.reads, intent_id, session.settings.user_key)
     if detail is None:
         return None
     told = document(detail, ())

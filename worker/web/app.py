@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from worker.cli.session import Session
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
 from worker.metrics import web as metrics
 from worker.operating.views import inbox_view, lane_view
 from worker.processes.health import Check, Mark, check_beat, check_inbox, check_lane
@@ -115,11 +115,11 @@ class Page:
 def checked(session: Session) -> list[Check]:
     """The checks of `doctor` that tell progress."""
     lanes = session.chosen_lanes(None)
-    settings, inbox = session.settings, inbox_view(session.reading)
-    seen = {one.name: vitals(session.redis, one.prefix) for one in lanes}
+    settings, inbox = session.settings, inbox_view(session.reads)
+    seen = {one.name: read_lane_health(session.redis, one.prefix) for one in lanes}
     found = [*check_beat(seen, settings.sweep_seconds), check_inbox(inbox)]
     for one in lanes:
         found += check_lane(
-            lane_view(session.reading, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
+            lane_view(session.reads, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
         )
     return found

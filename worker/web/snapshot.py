@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from feishu_batch.results import IntentState
 from worker.cli.session import Session
-from worker.ledger.current import Current, IntentRow, OpenBatch, Subject
 from worker.ledger.lane import Lane
-from worker.ledger.movement import longest_pause
-from worker.ledger.vitals import Vitals, vitals
+from worker.ledger.reads.activity import Activity, IntentRow, OpenBatch, Subject
+from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
+from worker.ledger.stall import stalled_after
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
 from worker.operating.retry_decision import VALUE_NOT_KEPT
@@ -35,8 +35,8 @@ class Snapshots:
         settings = session.settings
         self._session = session
         self._lanes = session.chosen_lanes(None)
-        self._current = Current(session.redis, settings.key_prefix, tuple(session.lanes))
-        self._failures = RecentFailures(session.reading)
+        self._current = Activity(session.redis, settings.key_prefix, tuple(session.lanes))
+        self._failures = RecentFailures(session.reads)
         self._about = {
             "slot": settings.slot_seconds,
             "batch_items": MAX_ITEMS_PER_BATCH,
@@ -51,8 +51,8 @@ class Snapshots:
         self._use = {one.name: Use(self._session.settings.slot_seconds) for one in self._lanes}
 
     def look(self) -> dict[str, Section]:
-        inbox = inbox_view(self._session.reading)
-        views = [lane_view(self._session.reading, one) for one in self._lanes]
+        inbox = inbox_view(self._session.reads)
+        views = [lane_view(self._session.reads, one) for one in self._lanes]
         batches = {one.name: self._current.open_batches(one.name, JOBS) for one in self._lanes}
         intents, not_ended = self._intents(batches), self._current.not_ended()
         groups = {(name, batch.group) for name, found in batches.items() for batch in found}
@@ -65,7 +65,7 @@ class Snapshots:
             "about": self._about,
             "inbox": {"intents": inbox.intents, "oldest_at": _ago(now, inbox.oldest_wait)},
             "lanes": [
-                self._lane(view, inbox, vitals(self._session.redis, one.prefix))
+                self._lane(view, inbox, read_lane_health(self._session.redis, one.prefix))
                 for view, one in zip(views, self._lanes, strict=True)
             ],
             "jobs": [_job(name, one, subjects) for name, found in batches.items() for one in found],
@@ -74,19 +74,20 @@ class Snapshots:
             "failures": self._failed(self._lanes, now),
         }
 
-    def _lane(self, view: LaneView, inbox: InboxView, seen: Vitals) -> Section:
+    def _lane(self, view: LaneView, inbox: InboxView, seen: LaneHealth) -> Section:
         use = self._use[view.lane]
         use.note(view.figures.now, view.figures.slots_taken)
         counts, about = view.counts, self._session.settings
-        idle = seen.movement.idle_for(about.slot_seconds, about.max_open_jobs)
+        idle = seen.send_state.idle_for(about.slot_seconds, about.max_open_jobs)
         return {
             "name": view.lane,
             "pause": {**view.pause, "reason": _cut(view.pause["reason"], LONGEST_PAUSE)} if view.pause else None,
             "troubles": [
-                {"what": one.what, "since": _rounded(one.since), "error": _cut(one.error)} for one, _ in seen.troubles
+                {"what": one.what, "since": _rounded(one.since), "error": _cut(one.error)}
+                for one, _ in seen.last_errors
             ],
             "stands_still_since": (
-                round(view.figures.now - idle) if idle >= longest_pause(about.slot_seconds) else None
+                round(view.figures.now - idle) if idle >= stalled_after(about.slot_seconds) else None
             ),
             "ready": view.ready_changes,
             "groups": view.figures.ready_groups,

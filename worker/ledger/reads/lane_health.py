@@ -8,15 +8,15 @@ from typing import Any
 from redis import Redis
 
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.movement import Movement
-from worker.ledger.trouble import Trouble, troubles_of
+from worker.ledger.last_errors import LastError, last_errors_of
+from worker.ledger.stall import SendState
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class LaneHealth:
     """Ages and overdue times in seconds by the ledger's clock; None: there is nothing to tell an age of."""
 
-    movement: Movement
+    send_state: SendState
     strikes: int  # failures in a row
     lease_over: float | None  # since a lease ran out that nobody has taken over
     job_overdue: float | None  # of the open job that should have been asked for first
@@ -27,15 +27,17 @@ class Vitals:
     unpublished: int  # ended intents
     has_work: bool  # changes are ready, or a batch waits to be sent again
     pause: Mapping[str, Any] | None  # as `Lane.paused` tells it
-    troubles: tuple[tuple[Trouble, float], ...] = ()  # where the latest call of the remote system failed; for how long
+    last_errors: tuple[
+        tuple[LastError, float], ...
+    ] = ()  # where the latest call of the remote system failed; for how long
 
     @property
     def backing_off(self) -> float:
         """Seconds until the next submit slot may be taken."""
-        return max(0.0, (self.movement.opens_at or 0.0) - self.movement.now)
+        return max(0.0, (self.send_state.opens_at or 0.0) - self.send_state.now)
 
 
-def vitals(redis: Redis, prefix: str) -> Vitals:
+def read_lane_health(redis: Redis, prefix: str) -> LaneHealth:
     """`prefix`: the lane's. One round trip, which costs the same however much waits."""
     client: Any = redis
     pipe = client.pipeline(transaction=False)
@@ -48,8 +50,8 @@ def vitals(redis: Redis, prefix: str) -> Vitals:
     since, ready, due, resends, jobs, open_jobs, checks, unknown, outbox, unpublished = lists
     now, wall = read_clock(time, clock)
     paused = json.loads(pause) if pause else None
-    return Vitals(
-        movement=Movement(
+    return LaneHealth(
+        send_state=SendState(
             now=now,
             is_paused=paused is not None,
             resumed_at=_seconds(resumed),
@@ -71,7 +73,7 @@ def vitals(redis: Redis, prefix: str) -> Vitals:
         unpublished=unpublished,
         has_work=bool(ready or resends),
         pause=paused,
-        troubles=tuple((one, max(0.0, wall - one.since)) for one in troubles_of(trouble)),
+        last_errors=tuple((one, max(0.0, wall - one.since)) for one in last_errors_of(trouble)),
     )
 
 

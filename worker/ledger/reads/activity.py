@@ -6,10 +6,10 @@ from typing import Any
 
 from redis import Redis
 
-from feishu_batch.keys import FrontKeys, IntentKeys, RecordField
+from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
 from feishu_batch.results import IntentView, view_of_record
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.reading import COUNTS
+from worker.ledger.reads.ledger import COUNTS
 from worker.ledger.records import GroupSpec
 
 CHUNK = 500  # commands per round trip
@@ -56,11 +56,11 @@ class IntentRow:
     is_retried: bool  # failed items of it, that is
 
 
-class Current:
+class Activity:
     def __init__(self, redis: Redis, prefix: str, lanes: Sequence[str]) -> None:
         self._redis: Any = redis
         self._prefix, self._lanes = prefix, tuple(lanes)
-        self._front = FrontKeys(prefix)
+        self._inbox = InboxKeys(prefix)
         self._subjects: dict[tuple[str, str], Subject] = {}
 
     def open_batches(self, lane: str, limit: int) -> list[OpenBatch]:
@@ -85,7 +85,7 @@ class Current:
 
     def newest(self, limit: int) -> list[tuple[str, int]]:
         """(lane, number) of the last so many numbers that were given, in whichever lane they may be; newest first."""
-        last = int(self._redis.get(self._front.sequence) or 0)
+        last = int(self._redis.get(self._inbox.sequence) or 0)
         return [(lane, number) for number in range(last, max(0, last - limit), -1) for lane in self._lanes]
 
     def ended_last(self, lane: str, limit: int) -> list[tuple[str, int]]:
@@ -97,7 +97,7 @@ class Current:
     def not_ended(self) -> int:
         """Intents that are known and have not ended, those in the inbox among them."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.hlen(self._front.ids)
+        pipe.hlen(self._inbox.ids)
         for lane in self._lanes:
             pipe.zcard(self._key(lane, "ended:succeeded")).zcard(self._key(lane, "ended:failed"))
         known, *ended = map(int, pipe.execute())

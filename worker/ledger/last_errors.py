@@ -15,7 +15,7 @@ AGAIN = 60.0  # seconds: another process may have written meanwhile, which this 
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class LastError:
     what: str  # "submit" or "poll"
     since: float  # unix seconds, by the Redis clock
     error: str
@@ -29,7 +29,7 @@ class Trouble:
         return f"{DOING[self.what]} {then}: {self.error}"
 
 
-class Troubles:
+class LastErrors:
     def __init__(self, redis: Redis, key: str) -> None:
         self._redis: Any = redis
         self._key = key
@@ -54,7 +54,7 @@ class Troubles:
             self._noted[what] = (error, time.monotonic())
 
 
-def troubles_of(fields: dict[str, str]) -> tuple[Trouble, ...]:
+def last_errors_of(fields: dict[str, str]) -> tuple[LastError, ...]:
     """From the hash as it is read."""
     told = [(what, json.loads(text)) for what, text in sorted(fields.items())]
-    return tuple(Trouble(what, one["since"], one["error"]) for what, one in told)
+    return tuple(LastError(what, one["since"], one["error"]) for what, one in told)

@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 
 from feishu_batch.keys import IntentKeys, RecordField
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 
 CHUNK = 500  # commands per round trip
 MOST_SHARERS = 16  # of one change; record.lua keeps it
@@ -34,7 +34,7 @@ class LaneBacklog:
 
     def __init__(self, redis: Redis, prefix: str, lane: str) -> None:
         self._redis: Any = redis
-        self._reading = Reading(redis, prefix)
+        self._reads = LedgerReads(redis, prefix)
         self._prefix, self._lane = prefix, lane
         self._groups: dict[str, str | None] = {}  # number → spec
 
@@ -43,12 +43,12 @@ class LaneBacklog:
         number = self._redis.hget(self._key("columns"), column)
         if number is None:
             return {}
-        lines = self._reading.lines(self._lane, number, [str(item) for item in items])
+        lines = self._reads.lines(self._lane, number, [str(item) for item in items])
         newest = {item: (line.behind[-1] if line.behind else line.owner) for item, line in lines.items() if line.owner}
         pending = {item: intent for item, intent in newest.items() if intent and "@" not in intent}
         records = self._records(sorted(set(pending.values())))
         names = {item: f"{intent}:{number}:{item}" for item, intent in pending.items()}
-        sharers = self._reading.sharers(self._lane, list(names.values()))
+        sharers = self._reads.sharers(self._lane, list(names.values()))
         found: dict[int, Tail] = {}
         for item in newest:
             group, keeps = records.get(pending.get(item, ""), (None, None))

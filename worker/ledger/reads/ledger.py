@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from redis import Redis
 
-from feishu_batch.keys import FrontKeys, IntentKeys, RecordField
+from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the front knows of an intent id."""
+    """What the hash of intent ids knows of one."""
 
     number: int
     digest: str  # of its content
@@ -59,10 +59,10 @@ class LaneFigures:
     recent: tuple[str, ...]  # JSON of the last batches, newest first
 
 
-class Reading:
+class LedgerReads:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis: Any = redis
-        self._front = FrontKeys(prefix)
+        self._inbox = InboxKeys(prefix)
         self._prefix = prefix
 
     # --- intents --------------------------------------------------------------------------------------------------
@@ -70,13 +70,13 @@ class Reading:
     def entries(self, intent_ids: Sequence[str]) -> list[Entry | None]:
         found: list[Entry | None] = []
         for part in _chunks(intent_ids):
-            found += [_entry(text) for text in self._redis.hmget(self._front.ids, part)]
+            found += [_entry(text) for text in self._redis.hmget(self._inbox.ids, part)]
         return found
 
     def inbox_payload(self, number: int) -> str | None:
         """The intent as JSON, or None when it has left the inbox."""
         position = f"{number}-0"
-        entries = self._redis.xrange(self._front.inbox, position, position)
+        entries = self._redis.xrange(self._inbox.inbox, position, position)
         return entries[0][1]["i"] if entries else None
 
     def record(self, place: IntentKeys) -> dict[str, str]:
@@ -190,7 +190,7 @@ class Reading:
     def inbox(self) -> tuple[int, float | None, float]:
         """(entries, when the oldest was enqueued, now)."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.xlen(self._front.inbox).xrange(self._front.inbox, count=1).time()
+        pipe.xlen(self._inbox.inbox).xrange(self._inbox.inbox, count=1).time()
         length, first, (seconds, micros) = pipe.execute()
         return length, int(first[0][1]["t"]) / 1000 if first else None, seconds + micros / 1e6
 

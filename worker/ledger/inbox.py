@@ -8,7 +8,7 @@ from typing import Any, cast
 from redis import Redis
 
 from feishu_batch.inbox import enqueue_script
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from feishu_batch.tracing import TRACEPARENT, current_traceparent
@@ -36,20 +36,20 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class HandedOver:
     """Ids of intents that left the inbox, of which somebody wanted something without knowing their lane."""
 
     parked: list[str]  # a signature waits for the end
     revoked: list[str]
 
 
-class Front:
+class Inbox:
     """What producers wrote and no lane has taken over yet. Every method is one round trip."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis: Any = redis
         self._scripts = Scripts(redis)
-        self.keys = FrontKeys(prefix)
+        self.keys = InboxKeys(prefix)
 
     def enqueue(self, intent: PackedIntent, traceparent: str = "") -> None:
         """What the producers' library does, for intents that came through Celery. Raises `IntentConflict`.
@@ -65,13 +65,13 @@ class Front:
         if answer[0] == -1:
             raise conflict(intent.intent_id)
 
-    def inbox_length(self) -> int:
+    def length(self) -> int:
         return cast("int", self._redis.xlen(self.keys.inbox))
 
-    def leave_inbox(self, lane_of: Mapping[str, tuple[InboxEntry, str]]) -> "Left":
+    def hand_over(self, lane_of: Mapping[str, tuple[InboxEntry, str]]) -> "HandedOver":
         """Intents that a lane has recorded: {intent id: (entry, lane)}. Readers find them in the lane from now on."""
         if not lane_of:
-            return Left([], [])
+            return HandedOver([], [])
         known = self._redis.hmget(self.keys.ids, list(lane_of))
         named = {
             intent_id: f"{':'.join(entry.split(':')[:2])}:{lane}"
@@ -88,7 +88,7 @@ class Front:
             [intent_id for intent_id, found in zip(lane_of, answer, strict=True) if found is not None]
             for answer in pipe.execute()[-2:]
         )
-        return Left(parked, revoked)
+        return HandedOver(parked, revoked)
 
     def take_round(self, owner: str, lease: float, limit: int, *, ended: bool) -> "IntakeRound":
         """The oldest entries, in the order of enqueueing, and the lock for so many seconds. None left: the lock is given back.

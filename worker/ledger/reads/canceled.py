@@ -9,7 +9,7 @@ from worker.ledger.records import Batch
 CANCELED = "c"  # in a record's `stop`
 
 
-class Withdrawn:
+class CanceledItems:
     """`prefix`: the lane's."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:

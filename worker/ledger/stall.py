@@ -9,7 +9,7 @@ LONGEST_BACK_OFF = 3600.0  # seconds; a slot that is further away is none
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class SendState:
     """Moments in unix seconds by the ledger's clock; None: there is none."""
 
     now: float
@@ -39,6 +39,6 @@ class Movement:
         return max(0.0, self.now - max(min(possible), self.asked_at or 0.0, self.resumed_at or 0.0))
 
 
-def longest_pause(slot: float) -> float:
+def stalled_after(slot: float) -> float:
     """Seconds after which a lane that could send, and does not, stands still."""
     return max(LONGEST_PAUSE, SLOTS * slot)
