@@ -9,7 +9,7 @@ import pytest
 from rows_factory import PROJECT, csv_text, row
 
 from feishu_batch import FeishuBatch, parse_intent
-from worker.ledger import backlog
+from worker.ledger.reads import backlog
 from worker.ledger.reads.backlog import MOST_SHARERS, LaneBacklog
 from worker.operating.planning import LanePlanner
 

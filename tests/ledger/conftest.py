@@ -1,7 +1,7 @@
 import pytest
 
 from worker.ledger import lane as lane_module
-from worker.ledger import recording, scripts
+from worker.ledger import record_calls, scripts
 from worker.ledger.lane import Lane
 
 
@@ -35,4 +35,4 @@ def small_and_countable(monkeypatch):
     monkeypatch.setattr(scripts, "script_text", changed)
     monkeypatch.setattr(lane_module, "BATCH_ITEMS", 4)
     monkeypatch.setattr(lane_module, "END_CHUNK", 3)
-    monkeypatch.setattr(recording, "RECORD_CHUNK", 3)
+    monkeypatch.setattr(record_calls, "RECORD_CHUNK", 3)

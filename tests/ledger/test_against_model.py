@@ -17,7 +17,7 @@ from lane_model import FIELD_OF, Model
 from lane_parts import Intent
 
 from worker.ledger import lane as lane_module
-from worker.ledger import recording
+from worker.ledger import record_calls as packing
 from worker.ledger.lane import Lane
 from worker.ledger.record_calls import NewIntent
 from worker.ledger.records import Batch, BatchState, NoBatch, Outcome, OutcomeKind
@@ -52,7 +52,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.items = items
         self.most_items = most_items
         self.lane = Lane(redis, f"test-{uuid4().hex[:12]}", "lane")
-        self.model = Model(lane_module.BATCH_ITEMS, recording.RECORD_CHUNK)
+        self.model = Model(lane_module.BATCH_ITEMS, packing.RECORD_CHUNK)
         self.wishes = []
         self.half_recorded = None
         self.seen = []  # batches as somebody once saw them, with the state
@@ -107,7 +107,7 @@ class LedgerMachine(RuleBasedStateMachine):
         wish = self.wish(group, tuple(chosen), priority, keep, expires, canceled)
         waiting = self.since()
         if half and len(chosen) > self.model.chunk:
-            self.lane._run("record", next(iter(recording.record_calls([self.new_intent(wish)]))))
+            self.lane._run("record", next(iter(packing.record_calls([self.new_intent(wish)]))))
             self.model.record(wish, chunks=1)
             self.half_recorded = wish
         else:
