@@ -62,12 +62,12 @@ coverage: $(STAMP)
 SEED ?=
 MINUTES ?= 1
 chaos: $(STAMP)
-	@PYTHONPATH=tests/e2e $(BIN)/python tests/chaos/driver.py $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
+	@$(BIN)/python -m tests.chaos.driver $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
 	@CHAOS_ALL_POINTS=1 $(BIN)/pytest tests/chaos/test_crash_matrix.py
 
 # How long each fault holds up the work, with default settings; takes about 20 minutes.
 chaos-times: $(STAMP)
-	@PYTHONPATH=tests/e2e $(BIN)/python tests/chaos/times.py
+	@$(BIN)/python -m tests.chaos.times
 
 # What docs/performance.md says, measured here: about 20 minutes. Another program on the same cores shows in the figures.
 QUICK ?=

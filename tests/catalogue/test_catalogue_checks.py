@@ -3,12 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wish import KEY_OF, checks, demo_catalogue, verdict, wish
 
 from feishu_batch.intents import UpdateMode
 from feishu_batch.values import canonical_value
 from sandbox import values as remote_values
 from sandbox.world import load_world
+from tests.catalogue.wish import KEY_OF, checks, demo_catalogue, verdict, wish
 from worker.catalogue.models import Catalogue, Code
 from worker.catalogue.options import Options
 from worker.catalogue.types import modes_of

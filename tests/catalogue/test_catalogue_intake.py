@@ -5,11 +5,11 @@ import time
 
 import pytest
 from celery import Celery
-from wish import SPACE, wish
 
 from config.celery_options import celery_options
 from feishu_batch import FeishuBatch
 from feishu_batch.intents import group_spec
+from tests.catalogue.wish import SPACE, wish
 from worker.catalogue.asking import PAUSED_FOR
 from worker.catalogue.models import RETRY, Code, Refusal
 from worker.ledger.record_calls import RECORD_CHUNK, record_calls

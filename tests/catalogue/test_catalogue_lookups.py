@@ -4,8 +4,8 @@ import threading
 import time
 
 import pytest
-from wish import SPACE, wish
 
+from tests.catalogue.wish import SPACE, wish
 from worker.catalogue.asking import Errands
 from worker.catalogue.gate import CatalogueGate, without_catalogue
 from worker.catalogue.models import RETRY, Refusal, RefusedError, UnavailableError

@@ -1,9 +1,9 @@
 """While nobody can look anything up: what is surely a key passes, what may be a name is refused. Pure."""
 
 import pytest
-from wish import wish
 
 from feishu_batch.intents import UpdateMode
+from tests.catalogue.wish import wish
 from worker.catalogue.gate import unchecked, without_catalogue
 
 OPTION = {"value": "option_0"}

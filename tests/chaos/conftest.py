@@ -1,15 +1,10 @@
 """The helpers of the end-to-end tests; one stack for the crash matrix."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path[:0] = [path for path in (str(HERE), str(HERE.parent / "e2e")) if path not in sys.path]
-
-from chaos_stack import ChaosStack  # noqa: E402 - it needs the path
+from tests.support.chaos_stack import ChaosStack
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 
-from model import TEXT, intent
-
 from feishu_batch import UpdateIntent
+from tests.support.model import TEXT, intent
 
 
 @dataclass(frozen=True)

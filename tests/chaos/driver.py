@@ -1,6 +1,6 @@
 """Seeded chaos: random intents through both doors while faults strike, then a bounded calm, then the verdict.
 
-    PYTHONPATH=tests/e2e python tests/chaos/driver.py --seed 7 --minutes 5
+    python -m tests.chaos.driver --seed 7 --minutes 5
 
 runs seed 7, 8, 9, … A seed fixes the intents, the faults and their times; what meets what is still up to the machine.
 """
@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit import Snapshot, audit
-from chaos_stack import ChaosStack
 from redis import RedisError
-from strikes import plan
-from verdict import Verdict
-from workload import Producers, Wish, wishes
 
+from tests.chaos.audit import Snapshot, audit
+from tests.chaos.strikes import plan
+from tests.chaos.verdict import Verdict
+from tests.chaos.workload import Producers, Wish, wishes
+from tests.support.chaos_stack import ChaosStack
 from worker.ledger.records import Outcome, OutcomeKind
 
 SECONDS = 5.0  # of work and faults

@@ -4,11 +4,11 @@ import copy
 from unittest.mock import Mock
 
 import pytest
-from audit import Snapshot, audit
-from model import intent
 from redis import Redis
 
 from feishu_batch import FeishuBatch
+from tests.chaos.audit import Snapshot, audit
+from tests.support.model import intent
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.pipeline.intake import Intake, LaneDoor

@@ -3,10 +3,11 @@
 import os
 
 import pytest
-from crash_points import ALL_CASES, CHOSEN_CASES, Case, intents_for
-from stack import wait_until
-from verdict import Verdict
-from workload import TASK, Wish
+
+from tests.chaos.crash_points import ALL_CASES, CHOSEN_CASES, Case, intents_for
+from tests.chaos.verdict import Verdict
+from tests.chaos.workload import TASK, Wish
+from tests.support.waiting import wait_until
 
 CASES = ALL_CASES if os.environ.get("CHAOS_ALL_POINTS") else CHOSEN_CASES
 LONGEST = 30  # seconds

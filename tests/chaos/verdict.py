@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from audit import Snapshot, audit, strangers
-from model import DEFAULTS, REFUSING, Model, plain
-from workload import DOORS, Wish
-
 from feishu_batch import UpdateIntent
+from tests.chaos.audit import Snapshot, audit, strangers
+from tests.chaos.workload import DOORS, Wish
+from tests.support.model import DEFAULTS, REFUSING, Model, plain
 from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.details import IntentDetail, ItemState, intent_detail
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kombu.exceptions import OperationalError
-from model import NUMBER, TEXT, _random_value, intent
 
 from feishu_batch import EnqueueError, UpdateIntent
+from tests.support.model import NUMBER, TEXT, _random_value, intent
 
 ITEMS = list(range(1001, 1017))  # 1013 refuses
 FIELDS = (TEXT, TEXT, NUMBER, "tags", "watchers", "field_6c5b4a", "priority", "owner")

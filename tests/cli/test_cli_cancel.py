@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from rows_factory import csv_text, row
+
+from tests.support.rows_factory import csv_text, row
 
 
 @pytest.fixture

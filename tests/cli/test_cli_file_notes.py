@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from books import book, cells, saved
-from rows_factory import HEADER, PROJECT, csv_text, row
+
+from tests.importing.books import book, cells, saved
+from tests.support.rows_factory import HEADER, PROJECT, csv_text, row
 
 EMPTY_ROWS = {
     "csv": csv_text(row("1"), row("2", after=""), row("3", after=" "), row("4", after="\u00a0"), row("5", after="[]")),

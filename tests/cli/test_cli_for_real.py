@@ -11,9 +11,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from rows_factory import csv_text, row
 
 from sandbox.process import SandboxProcess
+from tests.support.rows_factory import csv_text, row
 
 COMMAND = [sys.executable, "-m", "worker.cli.main"]
 REPOSITORY = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from rows_factory import csv_text, row
 
 from feishu_batch.intents import parse_intent
+from tests.support.rows_factory import csv_text, row
 from worker.ledger.records import Outcome, OutcomeKind
 
 GOOD = [row(str(item)) for item in range(1, 6)]

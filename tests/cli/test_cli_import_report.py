@@ -4,7 +4,8 @@ import csv
 import json
 
 import pytest
-from rows_factory import csv_text, row
+
+from tests.support.rows_factory import csv_text, row
 
 HEADER = (
     "project_key",

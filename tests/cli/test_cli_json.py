@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from rows_factory import PROJECT, csv_text, row
 
 from sandbox.process import SandboxProcess
+from tests.support.rows_factory import PROJECT, csv_text, row
 
 PAGE = (Path(__file__).parents[2] / "docs/json.md").read_text()
 ANY = "…"

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from rows_factory import csv_text, row
+
+from tests.support.rows_factory import csv_text, row
 
 CLI = Path(__file__).parents[2] / "worker" / "cli"
 LOCAL = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d -05:30")

@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from rows_factory import PROJECT, csv_text, row
 
 from feishu_batch import FeishuBatch, parse_intent
+from tests.support.rows_factory import PROJECT, csv_text, row
 from worker.ledger.reads import backlog
 from worker.ledger.reads.backlog import MOST_SHARERS, LaneBacklog
 from worker.operating.planning import LanePlanner

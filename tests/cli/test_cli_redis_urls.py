@@ -3,19 +3,15 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from feishu_batch import EnqueueError, FeishuBatch
-
-for folder in ("deploy", "e2e"):
-    sys.path.append(str(Path(__file__).parents[1] / folder))
-
-from deploy_servers import Process, make_certificates  # noqa: E402 - found by the path above
-from programs import require  # noqa: E402 - as above
-from redis import Redis  # noqa: E402 - as above
-from stack import free_port, wait_until  # noqa: E402 - as above
+from tests.support.deploy_servers import Process, make_certificates
+from tests.support.programs import require
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 CREDENTIALS = {"PLUGIN_ID": "p", "PLUGIN_SECRET": "s", "USER_KEY": "u"}
 INTENT = {

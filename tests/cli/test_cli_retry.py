@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from rows_factory import PROJECT
 
 from feishu_batch import FeishuBatch
+from tests.support.rows_factory import PROJECT
 from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
 from worker.operating.retry_decision import Failure, Past, Touch, Why, decide, new_intent
 

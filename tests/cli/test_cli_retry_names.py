@@ -4,11 +4,11 @@ import time
 
 import pytest
 from pydantic import TypeAdapter
-from rows_factory import PROJECT
-from test_cli_retry import later, retried
-from test_cli_retry_refused import refused  # noqa: F401 - a fixture
 
 from feishu_batch import parse_intent
+from tests.cli.test_cli_retry import later, retried
+from tests.cli.test_cli_retry_refused import refused  # noqa: F401 - a fixture
+from tests.support.rows_factory import PROJECT
 from worker.catalogue.lane import Fields
 from worker.catalogue.lookup import Known
 from worker.remote.models import Field

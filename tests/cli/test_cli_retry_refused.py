@@ -1,11 +1,11 @@
 """`retry` of what was refused at intake: as its producer wrote it, names and all, and never over a later change either."""
 
 import pytest
-from rows_factory import PROJECT
-from test_cli_retry import later, retried
 
 from feishu_batch import parse_intent
 from feishu_batch.packing import PackedIntent
+from tests.cli.test_cli_retry import later, retried
+from tests.support.rows_factory import PROJECT
 from worker.ledger.lane import Lane
 from worker.ledger.reads.intent_log import IntentLog
 from worker.ledger.reads.ledger import LedgerReads

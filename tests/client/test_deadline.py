@@ -1,24 +1,19 @@
 """A Redis that is well gives no errors, and one that is slow keeps no caller for longer than was promised."""
 
 import contextlib
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from intent_factory import content
 from redis import Redis
 
 from feishu_batch import EnqueueError, FeishuBatch, ReadError, UnknownIntent, redis_connections
-
-for folder in ("chaos", "deploy", "e2e"):
-    sys.path.append(str(Path(__file__).parents[1] / folder))
-
-from deploy_servers import Process, make_certificates  # noqa: E402 - found by the path above
-from programs import require  # noqa: E402 - found by the path above
-from proxy import Proxy  # noqa: E402 - found by the path above
-from stack import free_port, wait_until  # noqa: E402 - found by the path above
+from tests.client.intent_factory import content
+from tests.support.deploy_servers import Process, make_certificates
+from tests.support.programs import require
+from tests.support.proxy import Proxy
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 PROMISED = 2.0  # seconds for one call with the usual time-out
 SLACK = 0.6  # seconds that a busy machine may add

@@ -3,7 +3,6 @@ from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from intent_factory import content
 
 from feishu_batch import (
     ConfigurationError,
@@ -17,6 +16,7 @@ from feishu_batch import (
 from feishu_batch.keys import InboxKeys
 from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
 from feishu_batch.packing import CHUNK_BYTES, CHUNK_INTENTS, PackedIntent, chunks
+from tests.client.intent_factory import content
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import inspect
 
 import pytest
 from celery import Celery, chain, chord
-from intent_factory import content
 
 from feishu_batch import FeishuBatch, IntentConflict, IntentError, ItemsFailed, UnknownIntent, WaitTimeout, signature
 from feishu_batch.testing import FakeFeishuBatch
+from tests.client.intent_factory import content
 
 
 @pytest.fixture

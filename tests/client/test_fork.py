@@ -9,7 +9,7 @@ from feishu_batch.keys import InboxKeys
 PROGRAM = """
 import os, sys
 sys.path.insert(0, sys.argv[3])
-from intent_factory import content
+from tests.client.intent_factory import content
 from feishu_batch import FeishuBatch
 
 client = FeishuBatch(sys.argv[1], key_prefix=sys.argv[2])
@@ -29,7 +29,7 @@ client.close()
 
 
 def test_a_client_that_was_used_before_a_fork_serves_both_sides(redis_url, prefix, request):
-    arguments = [redis_url, prefix, str(request.path.parent)]
+    arguments = [redis_url, prefix, str(request.config.rootpath)]
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM, *arguments],
         capture_output=True,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from intent_factory import PROJECT_KEY, content
 from pydantic import ValidationError
 
 from feishu_batch import IntentError, UpdateIntent, UpdateMode, group_spec, parse_intent
+from tests.client.intent_factory import PROJECT_KEY, content
 
 plain_text = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(

@@ -1,10 +1,10 @@
 import json
 
 import pytest
-from intent_factory import content
 
 from feishu_batch import FeishuBatch, IntentState, Progress, UnknownIntent, WaitTimeout, read_intent
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
+from tests.client.intent_factory import content
 
 
 def record(redis, prefix, handle, lane="main", outcomes=None, **fields):

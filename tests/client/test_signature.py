@@ -2,11 +2,11 @@ import json
 
 import pytest
 from celery import Celery, chain
-from intent_factory import content
 from opentelemetry.sdk.trace import TracerProvider
 
 from feishu_batch import IntentError, parse_intent, signature
 from feishu_batch.names import QUEUE_INTENTS, TASK_UPDATE_WORK_ITEMS
+from tests.client.intent_factory import content
 
 
 def test_a_signature_carries_the_intent_and_its_id_is_the_task_id():

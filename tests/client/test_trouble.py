@@ -7,13 +7,13 @@ import time
 from contextlib import closing, contextmanager
 
 import pytest
-from intent_factory import content
 from kombu.exceptions import OperationalError
 from kombu.messaging import Producer
 from redis import Redis
 
 from feishu_batch import EnqueueError, FeishuBatch, IntentConflict, ReadError, WaitTimeout
 from feishu_batch.inbox import InboxWriter
+from tests.client.intent_factory import content
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """What follows from the answer to a poll."""
 
 import pytest
-from factory import after_seconds, make_batch, make_policy, report
 
+from tests.decisions.factory import after_seconds, make_batch, make_policy, report
 from worker.ledger.records import SUCCEEDED, BatchState, Outcome
 from worker.outcomes import after_poll
 from worker.remote.errors import (

@@ -1,8 +1,8 @@
 """What follows from each class of answer to a submit, fresh and repeated."""
 
 import pytest
-from factory import accepted, after_seconds, make_batch, make_policy
 
+from tests.decisions.factory import accepted, after_seconds, make_batch, make_policy
 from worker.ledger.records import BatchState, Outcome
 from worker.outcomes import after_submit
 from worker.outcomes.after_submit import MAX_REASKS

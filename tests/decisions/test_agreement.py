@@ -2,10 +2,10 @@
 
 from itertools import product
 
-from factory import report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.decisions.factory import report
 from worker.outcomes.agreement import proven
 
 ITEMS = (1, 2, 3)

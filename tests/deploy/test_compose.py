@@ -9,13 +9,13 @@ import urllib.request
 
 import pytest
 import yaml
-from compose_file import ROOT, SECRETS, Containers, compose_config, services
-from programs import require
-from stack import wait_until
 
 from config.explain import variable_name
 from config.settings import Settings
 from feishu_batch import FeishuBatch
+from tests.deploy.compose_file import ROOT, SECRETS, Containers, compose_config, services
+from tests.support.programs import require
+from tests.support.waiting import wait_until
 
 OURS = ("submit", "poll", "intake", "beat", "dashboard", "flower")
 MONITORING = ("prometheus", "grafana")

@@ -1,12 +1,12 @@
 """A worker that lives, answers pings and gets nothing done is unhealthy, and says why."""
 
 import pytest
-from compose_file import SECRETS, Containers, services
-from programs import require
-from stack import wait_until
 
 from config.settings import load_settings
 from feishu_batch import FeishuBatch
+from tests.deploy.compose_file import SECRETS, Containers, services
+from tests.support.programs import require
+from tests.support.waiting import wait_until
 from worker.connections import control_app
 
 WORKERS = ("submit", "poll", "intake", "beat")

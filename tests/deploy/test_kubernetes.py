@@ -8,11 +8,12 @@ import kubernetes_validate
 import pytest
 import yaml
 from click.testing import CliRunner
-from model import intent
-from stack import Stack, wait_until
 
 from config.explain import variable_name
 from config.settings import Settings
+from tests.support.model import intent
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 from worker.cli.main import cli
 
 ROOT = Path(__file__).parents[2]

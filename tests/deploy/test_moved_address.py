@@ -4,12 +4,12 @@ import contextlib
 import time
 
 import pytest
-from deploy_stack import DeployStack
-from moving import Pair
 from redis import RedisError
-from stack import wait_until
 
 from feishu_batch import FeishuBatchError
+from tests.deploy.moving import Pair
+from tests.support.deploy_stack import DeployStack
+from tests.support.waiting import wait_until
 from worker.ledger.reads.lane_health import read_lane_health
 
 CHANGE = {

@@ -7,11 +7,12 @@ import sys
 import time
 
 import pytest
-from deploy_stack import DeployStack
 from redis import Redis, RedisError
-from stack import Server, wait_until
 
 from feishu_batch import ConfigurationError, EnqueueError, FeishuBatch, FeishuBatchError
+from tests.support.deploy_stack import DeployStack
+from tests.support.servers import Server
+from tests.support.waiting import wait_until
 from worker.connections import connect
 from worker.ledger.reads.lane_health import read_lane_health
 
@@ -38,7 +39,7 @@ class RotatingServer(Server):
 
     def rotate(self, password):
         """Also for whoever is connected: the connections of the old password are closed, as with a token that ran out."""
-        with Redis(port=self._port, password=self.password or None) as redis:
+        with Redis(port=self.port, password=self.password or None) as redis:
             redis.config_set("requirepass", password)
             self.password = password
             new = self.file.with_suffix(".new")

@@ -4,10 +4,13 @@ import signal
 from itertools import pairwise
 
 import pytest
-from deploy_servers import Process
-from model import intent
-from programs import require
-from stack import SLOT, Stack, free_port, wait_until
+
+from tests.support.deploy_servers import Process
+from tests.support.model import intent
+from tests.support.programs import require
+from tests.support.servers import free_port
+from tests.support.stack import SLOT, Stack
+from tests.support.waiting import wait_until
 
 BATCHES = 30
 PASSWORD = "very-s3cret"

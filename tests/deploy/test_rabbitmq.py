@@ -9,15 +9,16 @@ import pytest
 from amqp import Connection, Message
 from celery import Celery, chain, chord, group
 from celery.exceptions import TaskRevokedError
-from deploy_servers import Process
-from deploy_stack import DeployStack
-from programs import require
-from stack import Server, free_port, wait_until
 
 from config.celery_options import celery_options
 from config.routing import QueueName
 from config.settings import Settings
 from feishu_batch import signature
+from tests.support.deploy_servers import Process
+from tests.support.deploy_stack import DeployStack
+from tests.support.programs import require
+from tests.support.servers import Server, free_port
+from tests.support.waiting import wait_until
 from worker.processes.watchdog import QueueLook
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"

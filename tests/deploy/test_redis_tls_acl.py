@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 from celery import Celery, chord
-from deploy_servers import TlsServer
-from deploy_stack import DeployStack
-from programs import require
 from redis import Redis
 from redis.exceptions import NoPermissionError
-from stack import wait_until
 
 from feishu_batch import FeishuBatch, signature
 from feishu_batch.errors import EnqueueError
 from feishu_batch.redis_pools import pool_of
+from tests.support.deploy_servers import TlsServer
+from tests.support.deploy_stack import DeployStack
+from tests.support.programs import require
+from tests.support.waiting import wait_until
 from worker.connections import connect
 from worker.ledger.lane import Lane
 from worker.ledger.reads.lane_health import read_lane_health

@@ -3,12 +3,12 @@
 import time
 
 import pytest
-from deploy_servers import Watched, make_certificates
-from deploy_stack import DeployStack
-from programs import require
 
 from feishu_batch import FeishuBatch
 from feishu_batch.errors import EnqueueError
+from tests.support.deploy_servers import Watched, make_certificates
+from tests.support.deploy_stack import DeployStack
+from tests.support.programs import require
 
 CHANGE = {
     "project_key": "5f0c1a2b3c4d5e6f70818283",

@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from compose_file import SECRETS, Containers, services
-from programs import require
 
+from tests.deploy.compose_file import SECRETS, Containers, services
+from tests.support.programs import require
 from worker.cli.run_role import ROLES
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"

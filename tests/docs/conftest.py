@@ -1,17 +1,13 @@
 """One real server, sandbox and set of workers for every example of the documents."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "e2e"))
-
-from pages import BIN
-from stack import SLOT, Stack
-
+from tests.docs.pages import BIN
+from tests.support.stack import SLOT, Stack
 from worker.pipeline.polling import ENOUGH, size_class
 
 

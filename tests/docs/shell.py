@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pages import BIN
-from stack import wait_until
+from tests.docs.pages import BIN
+from tests.support.waiting import wait_until
 
 STARTS_WITHIN = ENDS_WITHIN = 20.0
 

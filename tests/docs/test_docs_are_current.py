@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from pages import PAGES, README, ROOT, code_of, commands_of, text
 
 from config.explain import variable_name
 from config.settings import Settings, load_settings
 from feishu_batch import IntentError, UpdateIntent, parse_intent
 from feishu_batch.keys import InboxKeys, OutcomeLetter, RecordField
+from tests.docs.pages import PAGES, README, ROOT, code_of, commands_of, text
 from worker.ledger.records import BatchState
 from worker.processes.roles import worker_children
 

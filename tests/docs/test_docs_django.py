@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import blocks
-from served import serving
-from stack import free_port
+
+from tests.docs.pages import blocks
+from tests.docs.served import serving
+from tests.support.servers import free_port
 
 SIMPLE, OUTBOX = (block for block in blocks("docs/producers.md", "python") if "models.Model" in block)
 # Every request is one transaction, so that the commit comes when the page is done.

@@ -1,8 +1,9 @@
 """The documents are written in plain English, in lines that fit on a screen."""
 
 import pytest
-from idioms import idioms_of, idioms_of_page
-from pages import PAGES, ROOT
+
+from tests.docs.idioms import idioms_of, idioms_of_page
+from tests.docs.pages import PAGES, ROOT
 
 PROSE = [page for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"] if page.name != "README.zh-CN.md"]
 # Pages that are still being rewritten.

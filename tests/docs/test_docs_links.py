@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pages import PAGES, ROOT
+
+from tests.docs.pages import PAGES, ROOT
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # With a mark in each, so that this file does not contain what it looks for.

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from pages import block_with, text
-from shell import clean_environment, run
-from stack import wait_until
 
 from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
+from tests.docs.pages import block_with, text
+from tests.docs.shell import clean_environment, run
+from tests.support.waiting import wait_until
 
 PAGE = "docs/deployment.md"
 SPACE, FIELD = "5f0c1a2b3c4d5e6f70818283", "field_a1b2c3"

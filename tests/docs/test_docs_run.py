@@ -10,15 +10,16 @@ import pytest
 from celery import Celery
 from celery._state import _set_task_join_will_block, task_join_will_block
 from jsonschema import Draft202012Validator
-from pages import BIN, ROOT, block_with, blocks, commands_of, text
-from programs import require
-from shell import clean_environment, run, running_up
-from stack import SLOT, wait_until
 
 from config.lanes import load_lanes
 from config.settings import Settings
 from feishu_batch import Result, parse_intent
 from sandbox.process import SandboxProcess
+from tests.docs.pages import BIN, ROOT, block_with, blocks, commands_of, text
+from tests.docs.shell import clean_environment, run, running_up
+from tests.support.programs import require
+from tests.support.stack import SLOT
+from tests.support.waiting import wait_until
 
 PRODUCERS, OPERATING = "docs/producers.md", "docs/operating.md"
 RESULT = Draft202012Validator(json.loads(text("docs/result.schema.json")))

@@ -3,9 +3,11 @@
 import os
 
 import pytest
-from pages import block_with
-from served import serving
-from stack import free_port, wait_until
+
+from tests.docs.pages import block_with
+from tests.docs.served import serving
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 PRODUCERS = "docs/producers.md"
 INTENT = {

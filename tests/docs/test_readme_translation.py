@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from pages import README, README_ZH
+
+from tests.docs.pages import README, README_ZH
 
 SETTINGS_ROW = re.compile(r"^\| (`FEISHU_BATCH_[^|]*)\|([^|]*)\|", re.MULTILINE)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

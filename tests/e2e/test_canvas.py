@@ -1,12 +1,12 @@
 """Chains, groups, chords and callbacks of Celery, with intents in any place of them."""
 
-import backend_app as backend
 import pytest
 from celery import chain, chord, group
-from model import REFUSING
-from signing import TASK, content, send, sign
 
 from feishu_batch import IntentError, ItemsFailed
+from tests.e2e import backend_app as backend
+from tests.e2e.signing import TASK, content, send, sign
+from tests.support.model import REFUSING
 
 REFUSED = next(iter(REFUSING))
 

@@ -3,14 +3,14 @@
 import json
 import time
 
-import backend_app as backend
 import pytest
 from celery.exceptions import TaskRevokedError
-from model import REFUSING, intent
-from signing import TASK, content, send, sign
-from stack import wait_until
 
 from feishu_batch import IntentConflict, IntentError, ItemsFailed
+from tests.e2e import backend_app as backend
+from tests.e2e.signing import TASK, content, send, sign
+from tests.support.model import REFUSING, intent
+from tests.support.waiting import wait_until
 from worker.connections import control_app
 
 REFUSED = next(iter(REFUSING))

@@ -4,9 +4,11 @@ import time
 from itertools import pairwise
 
 import pytest
-from clock_stack import WHOSE, ClockStack
-from model import intent
-from stack import SLOT, wait_until
+
+from tests.support.clock_stack import WHOSE, ClockStack
+from tests.support.model import intent
+from tests.support.stack import SLOT
+from tests.support.waiting import wait_until
 
 STEPS = {"minus 2 min": -120, "minus 1 h": -3600, "plus 1 h": 3600}  # seconds
 GOES_ON = 10.0  # seconds

@@ -6,8 +6,10 @@ import threading
 import time
 
 import pytest
-from model import PROJECT, REFUSING, Model, intent, random_intents
-from stack import SLOT, wait_until
+
+from tests.support.model import PROJECT, REFUSING, Model, intent, random_intents
+from tests.support.stack import SLOT
+from tests.support.waiting import wait_until
 
 ITEMS = list(range(1001, 1021))
 LONGEST = 40  # seconds until all ends, whatever happened; far less where nothing did

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from model import REFUSING, TEXT, Model, intent, random_intents
+from tests.support.model import REFUSING, TEXT, Model, intent, random_intents
 
 ITEMS = list(range(1001, 1051))
 TASK = "feishu_batch.update_work_items"

@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 import pytest
-from model import intent
-from stack import SLOT, Stack
+
+from tests.support.model import intent
+from tests.support.stack import SLOT, Stack
 
 LANES = 12  # Celery was seen to go wrong from ten on
 EACH = 5  # requests

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from model import intent
-from stack import SLOT, Stack
+
+from tests.support.model import intent
+from tests.support.stack import SLOT, Stack
 
 EACH = 15  # requests
 USERS = {"alpha": "7300000000000000001", "beta": "7300000000000000002"}

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from celery.exceptions import TaskRevokedError
-from model import NUMBER, TEXT, intent
-from stack import wait_until
+
+from tests.support.model import NUMBER, TEXT, intent
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
-from model import OTHER_PROJECT, PROJECT, Model, intent, random_intents
-from stack import Stack, wait_until
-from stand_in import StandIn
 
 import sandbox
+from tests.e2e.stand_in import StandIn
+from tests.support.model import OTHER_PROJECT, PROJECT, Model, intent, random_intents
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 from worker.ledger.reads.lane_health import read_lane_health
 
 FAULTS = (

@@ -7,26 +7,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-import backend_app as backend
 import pytest
 from celery import chain, group
 from celery.exceptions import TaskRevokedError
-from model import intent
-from signing import sign
-from stack import wait_until
 
 from feishu_batch import ItemsFailed
+from tests.e2e import backend_app as backend
+from tests.e2e.signing import sign
+from tests.support.model import intent
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def app(shared_stack):
     """The backend app with a worker of its own, which hears of each revoke as well."""
     url = shared_stack.server.url
-    argv = [sys.executable, "-m", "celery", "-A", "backend_app", "worker", "-Q", "backend", "-P", "solo"]
+    argv = [sys.executable, "-m", "celery", "-A", "tests.e2e.backend_app", "worker", "-Q", "backend", "-P", "solo"]
     argv += ["-n", "revoking@%h", "--without-gossip", "--without-mingle"]
     with (shared_stack.directory / "revoking-backend.log").open("wb") as log:
         environment = {**os.environ, "BACKEND_REDIS_URL": url}
-        worker = subprocess.Popen(argv, cwd=Path(__file__).parent, env=environment, stdout=log, stderr=log)
+        worker = subprocess.Popen(argv, cwd=Path(__file__).parents[2], env=environment, stdout=log, stderr=log)
     backend.app.conf.update(broker_url=url, result_backend=url)
     wait_until(lambda: has_node(shared_stack, "revoking@"), 20, "the backend's worker listens")
     yield backend.app

@@ -1,7 +1,8 @@
 """Intents that break our own code, or end the process that works on them, fail with the reason; nobody else notices."""
 
 import pytest
-from model import TEXT, intent
+
+from tests.support.model import TEXT, intent
 
 ITEMS = [1301, 1302]
 

@@ -5,9 +5,10 @@ value of a field told by a step.
 import json
 
 import pytest
-from model import intent
-from pipeline import SHORT, Pipeline
-from scripted_remote import StandIn, job, ok, refused
+
+from tests.support.model import intent
+from tests.support.pipeline import SHORT, Pipeline
+from tests.support.scripted_remote import StandIn, job, ok, refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 TOKENS = ("p-first-token-0123456789", "p-second-token-0123456789")

@@ -1,8 +1,8 @@
 """One bad item, intent, user or space spoils nobody else's work; what concerns the lane pauses it and loses nothing."""
 
-from fault_stack import CLOSED, STRANGER, USER
-from model import OTHER_PROJECT, intent
-from stack import wait_until
+from tests.support.fault_stack import CLOSED, STRANGER, USER
+from tests.support.model import OTHER_PROJECT, intent
+from tests.support.waiting import wait_until
 
 NEIGHBOURS = range(1201, 1211)
 

@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from model import intent
-from pipeline import Pipeline
-from scripted_remote import StandIn, accepted, job
 
+from tests.support.model import intent
+from tests.support.pipeline import Pipeline
+from tests.support.scripted_remote import StandIn, accepted, job
 from worker.ledger.records import BatchState
 from worker.pipeline.leave import Leave
 from worker.remote.wire import WatchedBackend

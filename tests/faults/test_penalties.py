@@ -4,10 +4,10 @@ import time
 from itertools import pairwise
 
 import pytest
-from model import intent
-from pipeline import Pipeline
 
 from sandbox.process import SandboxProcess
+from tests.support.model import intent
+from tests.support.pipeline import Pipeline
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 SLOT = 0.1

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from fault_stack import FaultStack
-from model import intent
 from redis import Redis
-from stack import wait_until
 
 from feishu_batch import EnqueueError
+from tests.support.fault_stack import FaultStack
+from tests.support.model import intent
+from tests.support.waiting import wait_until
 from worker.processes.redis_checks import Severity, findings, inspect
 
 ROOT = Path(__file__).parents[2]

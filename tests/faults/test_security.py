@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from celery import Celery
-from model import intent
 from redis import Redis
-from stack import wait_until
 
 from config.lanes import LaneConfig
 from config.settings import Settings
 from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
 from sandbox.server import parse_options
+from tests.support.model import intent
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SECRET = "plugin-secret-Zq81"

@@ -3,11 +3,11 @@
 import time
 
 import pytest
-from model import PROJECT, intent
-from pipeline import Pipeline
-from scripted_remote import StandIn, accepted, job, ok, refused
 from structlog.testing import capture_logs
 
+from tests.support.model import PROJECT, intent
+from tests.support.pipeline import Pipeline
+from tests.support.scripted_remote import StandIn, accepted, job, ok, refused
 from worker.ledger.reads.lane_health import read_lane_health
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend

@@ -5,11 +5,11 @@ import time
 from itertools import pairwise
 
 import pytest
-from model import intent
-from pipeline import SHORT, Pipeline
-from scripted_remote import DROP, StandIn, accepted, items, job, ok, refused
 
 from sandbox.process import SandboxProcess
+from tests.support.model import intent
+from tests.support.pipeline import SHORT, Pipeline
+from tests.support.scripted_remote import DROP, StandIn, accepted, items, job, ok, refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 GRACE = SHORT["grace_seconds"]

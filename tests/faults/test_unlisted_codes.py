@@ -1,9 +1,10 @@
 """A code that stands in no list: one bad item is found by halving, and one that hits everybody is recognised as such."""
 
 import pytest
-from model import intent
-from pipeline import Pipeline
-from scripted_remote import StandIn, accepted, job, refused
+
+from tests.support.model import intent
+from tests.support.pipeline import Pipeline
+from tests.support.scripted_remote import StandIn, accepted, job, refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 CODE = 424242

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from fault_stack import SHORT_SLOT
-from model import RELATION, SELECT, intent
+from tests.support.fault_stack import SHORT_SLOT
+from tests.support.model import RELATION, SELECT, intent
 
 STORY = 1001  # no issue: a relation to it is accepted and stored as nothing
 COUNT = 20

@@ -4,12 +4,12 @@ import contextlib
 import json
 
 import pytest
-from hostile import GOOD, SURROGATE, anything, is_clear, nested, spoilt
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from feishu_batch import FeishuBatch, IntentConflict, IntentError, UpdateIntent, parse_intent
 from feishu_batch.packing import PackedIntent
+from tests.fuzz.hostile import GOOD, SURROGATE, anything, is_clear, nested, spoilt
 
 FUZZ = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 

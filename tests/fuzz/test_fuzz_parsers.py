@@ -7,7 +7,6 @@ import json
 import os
 
 import pytest
-from hostile import SECRET, anything, is_clear, nested
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -16,6 +15,7 @@ from config.errors import ConfigError
 from config.lanes import load_lanes
 from config.settings import Settings, load_settings
 from feishu_batch import UpdateIntent
+from tests.fuzz.hostile import SECRET, anything, is_clear, nested
 from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import Format, read_rows

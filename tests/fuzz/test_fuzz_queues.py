@@ -8,10 +8,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from fault_stack import FaultStack
-from hostile import GOOD, NASTY_TEXTS, nested
-from model import intent
-from stack import wait_until
+
+from tests.fuzz.hostile import GOOD, NASTY_TEXTS, nested
+from tests.support.fault_stack import FaultStack
+from tests.support.model import intent
+from tests.support.waiting import wait_until
 
 QUEUES = ("feishu.intents", "feishu.submit", "feishu.poll", "feishu.default")
 TASK = "feishu_batch.update_work_items"

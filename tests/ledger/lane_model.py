@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from lane_parts import Batch, Cell, Change
+from tests.ledger.lane_parts import Batch, Cell, Change
 
 PRIORITY_STEP = 2**48
 LATER = 2**47

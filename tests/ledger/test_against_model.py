@@ -9,13 +9,13 @@ from collections import Counter
 from uuid import uuid4
 
 import pytest
-from dump import dump
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from lane_model import FIELD_OF, Model
-from lane_parts import Intent
 
+from tests.ledger.dump import dump
+from tests.ledger.lane_model import FIELD_OF, Model
+from tests.ledger.lane_parts import Intent
 from worker.ledger import lane as lane_module
 from worker.ledger import record_calls as packing
 from worker.ledger.lane import Lane

@@ -3,9 +3,9 @@
 import time
 
 import pytest
-from clock_steps import set_server_clock
-from lane_kit import accept, claim, claim_and_settle, new_intent
 
+from tests.support.clock_steps import set_server_clock
+from tests.support.lane_kit import accept, claim, claim_and_settle, new_intent
 from worker.ledger import scripts
 from worker.ledger.lane import Lane
 from worker.ledger.reads.lane_health import read_lane_health

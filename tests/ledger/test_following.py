@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from lane_kit import LONG, accept, claim, claim_and_accept, claim_and_settle, new_intent, settle
 from redis import ResponseError
 
+from tests.support.lane_kit import LONG, accept, claim, claim_and_accept, claim_and_settle, new_intent, settle
 from worker.ledger.lane import FORGET_INTENTS, FORGET_ITEMS
 from worker.ledger.record_calls import record_calls
 from worker.ledger.records import BatchState, Outcome, OutcomeKind

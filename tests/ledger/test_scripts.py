@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from lane_kit import accept, claim, claim_and_settle, new_intent, settle
 
+from tests.support.lane_kit import accept, claim, claim_and_settle, new_intent, settle
 from worker.ledger.records import BatchState, Outcome, OutcomeKind
 
 ROOT = Path(__file__).parents[2]

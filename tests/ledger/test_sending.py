@@ -3,9 +3,9 @@
 import time
 
 import pytest
-from dump import dump
-from lane_kit import LONG, accept, changes, claim, claim_and_accept, claim_and_settle, new_intent, settle
 
+from tests.ledger.dump import dump
+from tests.support.lane_kit import LONG, accept, changes, claim, claim_and_accept, claim_and_settle, new_intent, settle
 from worker.ledger.lane import BATCH_ITEMS, END_CHUNK
 from worker.ledger.records import BatchState, NoBatch, NoBatchReason, Outcome, OutcomeKind
 from worker.ledger.scripts import script_text

@@ -2,9 +2,10 @@
 
 import pytest
 import yaml
-from programs import require
-from promtool import promtool
-from test_metrics_files import ALERTS, rules
+
+from tests.metrics.promtool import promtool
+from tests.metrics.test_metrics_files import ALERTS, rules
+from tests.support.programs import require
 
 LANE = 'lane="a"'
 PATIENCE = "2h"  # until which the trouble lasts; in steps of 30 s

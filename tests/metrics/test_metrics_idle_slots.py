@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from lane_kit import LONG, accept, claim, new_intent, settle
 
+from tests.support.lane_kit import LONG, accept, claim, new_intent, settle
 from worker.ledger.records import BatchState, Outcome, OutcomeKind
 
 SLOT, PAUSE = 0.05, 0.15  # seconds

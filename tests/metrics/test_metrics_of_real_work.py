@@ -1,8 +1,8 @@
 """Real intents through the product's own pipeline: what a scrape tells is what the sandbox saw."""
 
 import pytest
-from model import intent
 
+from tests.support.model import intent
 from worker.ledger.records import Outcome, OutcomeKind
 
 CANCELED = Outcome(OutcomeKind.CANCELED)

@@ -4,11 +4,12 @@ import math
 import time
 
 import pytest
-from model import intent
-from programs import require
-from promtool import prometheus, promtool
-from test_metrics_files import ALERTS, panels, rules
-from test_metrics_served import environment, get, serving
+
+from tests.metrics.promtool import prometheus, promtool
+from tests.metrics.test_metrics_files import ALERTS, panels, rules
+from tests.metrics.test_metrics_served import environment, get, serving
+from tests.support.model import intent
+from tests.support.programs import require
 
 __all__ = ["environment"]  # a fixture
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 from redis import Redis
-from scrape import parsed
 
+from tests.metrics.scrape import parsed
 from worker.cli.errors import WrongUseError
 from worker.cli.metrics import address
 

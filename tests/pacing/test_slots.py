@@ -5,9 +5,9 @@ import time
 from itertools import pairwise
 
 import pytest
-from clock_steps import set_server_clock
 from redis import Redis
 
+from tests.support.clock_steps import set_server_clock
 from worker.pacing.slots import LATENESS, PAUSED_WHILE_UNANSWERED, Reservation, Slots
 
 SLOT = 0.1

@@ -2,8 +2,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from raw_server import RawServer, Script
 
+from tests.support.raw_server import RawServer, Script
 from worker.remote.transport import Transport
 
 

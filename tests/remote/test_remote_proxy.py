@@ -1,20 +1,15 @@
 """Through an HTTP proxy everything holds that holds without: deadlines, the leave to send, and what is proven about a request."""
 
 import ssl
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from raw_server import RawServer, reply
-from tunnel import OPENED, TunnelServer
-
-sys.path.append(str(Path(__file__).parents[1] / "deploy"))
-
-from deploy_servers import make_certificates
-from programs import require
 
 from config.proxy import Proxy, ignored_variable
+from tests.support.deploy_servers import make_certificates
+from tests.support.programs import require
+from tests.support.raw_server import RawServer, reply
+from tests.support.tunnel import OPENED, TunnelServer
 from worker.remote.errors import NotExecuted, OutcomeUnknown, Withheld
 
 OK = reply(b'{"err_code":0}')

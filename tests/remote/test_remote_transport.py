@@ -8,8 +8,8 @@ import certifi
 import httpcore
 import httpx
 import pytest
-from raw_server import reply
 
+from tests.support.raw_server import reply
 from worker.remote import transport as transport_module
 from worker.remote.errors import NotExecuted, OutcomeUnknown, Withheld
 from worker.remote.transport import FOREIGN_ERRORS, Transport, translate

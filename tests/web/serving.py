@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from stack import Stack
+
+from tests.support.stack import Stack
 
 COMMAND = [sys.executable, "-m", "worker.cli.main", "dashboard"]
 SECRET = "a-secret-of-the-plugin-in-the-tests"

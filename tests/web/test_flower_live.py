@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from browser import DESKTOP, look_like
 from celery import chain
-from model import PROJECT
 from selenium.webdriver.common.by import By
-from serving import SECRET, without_ours
-from stack import free_port
 
 from feishu_batch import signature
+from tests.support.model import PROJECT
+from tests.support.servers import free_port
+from tests.web.browser import DESKTOP, look_like
+from tests.web.serving import SECRET, without_ours
 
 AUTH = ("flower", "a-password-of-flower-in-the-tests")
 VALUE = "a value that Flower need not show"

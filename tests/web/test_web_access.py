@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from model import PROJECT
-from serving import COMMAND, page_of, without_ours
 
+from tests.support.model import PROJECT
+from tests.web.serving import COMMAND, page_of, without_ours
 from worker.web.app import STATIC
 from worker.web.gate import SESSION_SECONDS, Gate, is_known_host, is_same_origin
 

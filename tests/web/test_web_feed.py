@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from model import PROJECT
-from serving import serving
 
+from tests.support.model import PROJECT
+from tests.web.serving import serving
 from worker.cli.session import unchecked_session
 from worker.ledger.records import Outcome, OutcomeKind
 from worker.web.snapshot import INTENTS, Snapshots

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from serving import SECRET, without_ours
+
+from tests.web.serving import SECRET, without_ours
 
 UP = [sys.executable, "-m", "worker.cli.main", "up"]
 PATIENCE = 30.0
