@@ -1,4 +1,4 @@
-"""Writes what is derived from the code: docs/settings.md, docs/commands.md, the two schemas and .env.example.
+"""Writes what is derived from the code: docs/settings.md, commands.md, errors.md, the two schemas and .env.example.
 
 python docs/generate.py     after a change of the settings, of a command or of the intent; a test says when that is due
 """  # noqa: INP001 - a script, in no package
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from errors_page import errors_page
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
@@ -23,6 +24,7 @@ from worker.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
 SETTINGS, COMMANDS = ROOT / "docs/settings.md", ROOT / "docs/commands.md"
+ERRORS = ROOT / "docs/errors.md"
 INTENT, RESULT = ROOT / "docs/intent.schema.json", ROOT / "docs/result.schema.json"
 EXAMPLE = ROOT / ".env.example"
 
@@ -174,6 +176,7 @@ def generated() -> dict[Path, str]:
     return {
         SETTINGS: settings_page(),
         COMMANDS: commands_page(),
+        ERRORS: errors_page(),
         INTENT: intent_schema(),
         RESULT: result_schema(),
         EXAMPLE: example_file(),

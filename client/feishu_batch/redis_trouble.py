@@ -55,6 +55,12 @@ def explain(error: Exception, url: str) -> str | None:
     return None
 
 
+def sentences(url: str) -> tuple[str, ...]:
+    """All that `explain` can say, but for what TLS and a password file say of themselves."""
+    told = [sentence.format(url=url) for sentence in (*_KINDS.values(), *(text for _, text in _TEXTS))]
+    return tuple(dict.fromkeys(told))
+
+
 def reason_of(error: Exception) -> str:
     """Of a connection that failed, for brackets behind "cannot be reached"."""
     text = first_line(error)

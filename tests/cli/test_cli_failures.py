@@ -101,3 +101,13 @@ def test_watch_counts_all_reasons_and_says_how_many_it_leaves_out(command, ledge
 
 def test_a_page_of_numbers_is_what_is_looked_at_by_the_page():
     assert recent_failures.INTENTS == PAGE
+
+
+def test_what_to_do_stands_below_the_reasons_once_for_each_code(command, ledger):
+    command.enqueue(1, 2)
+    ledger.do_all({1: "WorkItemTerminated", 2: "NeverHeardOf"})
+    assert command("failures").stdout.count("\nWorkItemTerminated: Reopen the item in Feishu Project") == 1
+    [lane] = command.json("failures")["lanes"]
+    advice = {group["code"]: group["advice"] for group in lane["groups"]}
+    assert advice["WorkItemTerminated"].startswith("Reopen")
+    assert advice["NeverHeardOf"] is None

@@ -23,6 +23,7 @@ VARIABLES = {variable_name(name): name for name in Settings.model_fields}
 
 
 def generator():
+    sys.path.append(str(ROOT / "docs"))  # as for a script: its parts are beside it
     spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs/generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -171,15 +171,6 @@ def test_the_shown_result_has_the_shape_of_one():
     assert sum(shown["counts"].values()) == 2
 
 
-def test_every_reason_code_of_ours_is_explained():
-    source = "".join(path.read_text() for path in (ROOT / "worker").rglob("*.py"))
-    ours = set(re.findall(r'Outcome\.failed\(\s*"(\w+)"', source)) | {
-        "refused",
-        "replacement_failed",
-    }  # the second by a Lua step
-    assert ours == set(re.findall(r"^\| `([a-z_]+)` \|", text(PRODUCERS).rpartition("| code |")[2], re.MULTILINE))
-
-
 # --- docs/operating.md ----------------------------------------------------------------------------------------------
 
 

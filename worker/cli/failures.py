@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, first_few, iso, print_json, some, table
 from worker.cli.session import open_session
+from worker.operating.explaining import advice_on
 from worker.operating.failures import FailureGroup, FailureReport, failure_report
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -60,6 +62,7 @@ def _print(out: Console, report: FailureReport) -> None:
     since = f"{some(mended, 'item')} that failed {'has' if mended == 1 else 'have'} succeeded since, by a retry"
     if groups:
         out.print(table(("items", "code", "reason", "first items", "first intent"), map(_row, groups)))
+        _print_advice(out, groups)
     if groups and mended:
         out.print(f"Left out: {since}.")
     if report.is_cut:
@@ -68,6 +71,13 @@ def _print(out: Console, report: FailureReport) -> None:
         out.print(f"{looked}; there are more: give a larger --limit, or none", soft_wrap=True)
     elif not groups:
         out.print(f"nothing failed that is open; {since}" if mended else "nothing failed")
+
+
+def _print_advice(out: Console, groups: Sequence[FailureGroup]) -> None:
+    """Once for each code, since its reasons differ in their words only."""
+    for code in dict.fromkeys(group.code for group in groups):
+        if advice := advice_on(code):
+            out.print(f"{code}: {advice.replace('`', '')}", soft_wrap=True, markup=False)
 
 
 def seconds_of(text: str) -> float:
@@ -92,6 +102,7 @@ def _report_json(report: FailureReport) -> dict[str, Any]:
             {
                 "code": group.code,
                 "reason": group.reason,
+                "advice": advice_on(group.code),
                 "count": group.count,
                 "items": [{"item": int(item), "intent_id": intent_id} for item, intent_id in group.items],
             }

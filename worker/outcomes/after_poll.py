@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from feishu_batch.explained import FailureCode
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
 from worker.outcomes.agreement import proven, tells_failures_only
 from worker.outcomes.step import (
@@ -99,5 +100,5 @@ def _job_failure(report: JobReport) -> Outcome:
     if scenes:
         # The remote system lists its reasons without saying which item each belongs to.
         reason = f"the remote job refused the item; one of: {', '.join(scenes)}"
-        return Outcome.failed("remote_refused", reason[:MAX_REASON])
-    return Outcome.failed("remote_refused", "the remote job refused the item and named no reason")
+        return Outcome.failed(FailureCode.REMOTE_REFUSED, reason[:MAX_REASON])
+    return Outcome.failed(FailureCode.REMOTE_REFUSED, "the remote job refused the item and named no reason")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from feishu_batch.explained import FailureCode
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
 from worker.outcomes.step import (
     FOLLOW_UP_FIELDS,
@@ -29,7 +30,9 @@ def after_read_back(batch: Batch, shown: Mapping[int, bool | None], policy: Poli
         fields = {"looks": looks, "read_failures": 0, "token_rejections": 0}
         delay = back_off(looks, policy.backoff, policy.backoff_max)
         return Step(BatchState.CHECK, settled=settled, delay=delay, fields=fields)
-    not_stored = Outcome.failed("not_stored", "the job reported success, but the item does not show the value")
+    not_stored = Outcome.failed(
+        FailureCode.NOT_STORED, "the job reported success, but the item does not show the value"
+    )
     settled |= {item: not_stored for item in reported if item not in settled}
     return _never_shown(batch, policy, settled)
 
@@ -45,7 +48,7 @@ def _never_shown(batch: Batch, policy: Policy, settled: dict[int, Outcome]) -> S
         return Step(BatchState.RESEND, settled=settled | dict.fromkeys(left, Outcome.from_detail(verdict)))
     if batch.tries >= policy.max_attempts:
         reason = f"sent {batch.tries} times and never seen in the item: {batch.fields.get('why', '')}"
-        lost = Outcome.failed("outcome_unknown", reason)
+        lost = Outcome.failed(FailureCode.OUTCOME_UNKNOWN, reason)
         return Step(BatchState.RESEND, settled=settled | dict.fromkeys(left, lost))
     return Step(BatchState.RESEND, settled=settled, fields=dict.fromkeys(FOLLOW_UP_FIELDS, ""))
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from feishu_batch.explained import FailureCode
 from worker.ledger.records import Batch, BatchState, Outcome
 from worker.pacing.spacing import Verdict
-from worker.remote.codes import RESTART, THE_CREDENTIALS, THE_USER_KEY
+from worker.remote.codes import FRESH_TOKENS_REFUSED
 from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, TokenRejected
 
 MAX_TOKEN_REJECTIONS = 2  # in a row: renewed once, repeated once; then it is a configuration error
@@ -97,8 +98,7 @@ def after_token_rejected(batch: Batch, error: TokenRejected, then: BatchState, f
         rejections = batch.number_field("token_rejections") + 1
         noted: Fields = {"token_rejections": rejections, "rejected_token": error.fingerprint}
         return Step(then, fields={**fields, **noted}, renew_token=True)
-    advice = f"The remote system refuses fresh tokens: check {THE_CREDENTIALS} and {THE_USER_KEY}, {RESTART}"
-    return Step(then, fields={**fields, "token_rejections": 0}, pause=f"{error} — {advice}")
+    return Step(then, fields={**fields, "token_rejections": 0}, pause=f"{error} — {FRESH_TOKENS_REFUSED}")
 
 
 def age_of(batch: Batch) -> float:
@@ -120,7 +120,7 @@ def is_not_served(error: RemoteError) -> bool:
 
 
 def refusal(error: RemoteError) -> Outcome:
-    return Outcome.failed(str(error.code if error.code is not None else "refused"), str(error)[:MAX_REASON])
+    return Outcome.failed(str(FailureCode.REFUSED if error.code is None else error.code), str(error)[:MAX_REASON])
 
 
 def why(error: RemoteError) -> dict[str, str | int]:

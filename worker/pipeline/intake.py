@@ -13,6 +13,7 @@ import structlog
 from redis.exceptions import RedisError, ResponseError
 
 from feishu_batch.errors import IntentError
+from feishu_batch.explained import FailureCode
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.catalogue.gate import Check, without_catalogue
 from worker.catalogue.models import QUOTING, Refusal
@@ -147,7 +148,7 @@ class Intake:
             self._inbox.discard(entry)
             return 0
         try:
-            lane = self._refuse_unrecorded(entry, intent_id, items, Outcome.failed("crashed", reason))
+            lane = self._refuse_unrecorded(entry, intent_id, items, Outcome.failed(FailureCode.CRASHED, reason))
             self._leave({intent_id: (entry, lane)})
         except Exception as error:
             if _is_redis_trouble(error):
@@ -204,7 +205,7 @@ class Intake:
         try:
             name = self._route(wish.lane, wish.project_key)
         except ValueError as error:
-            refusal = Outcome.failed("no_lane", str(error))
+            refusal = Outcome.failed(FailureCode.NO_LANE, str(error))
             return self._refuse_unrecorded(entry, intent.intent_id, intent.work_item_ids, refusal)
         # In the lane that would have taken it: had an earlier round recorded it, and died, that would stand and be finished.
         if not isinstance(checked, Refusal) or not self._refuse_checked(entry, intent, checked, name):
@@ -232,7 +233,7 @@ class Intake:
             self._inbox.discard(entry)  # written by nothing of ours: there is nobody to answer
             return {}
         reason = f"this worker does not understand the intent: {str(error)[:300]}"
-        refusal = Outcome.failed("not_understood", reason)
+        refusal = Outcome.failed(FailureCode.NOT_UNDERSTOOD, reason)
         return {intent_id: (entry, self._refuse_unrecorded(entry, intent_id, items, refusal))}
 
     def _refuse_unrecorded(self, entry: InboxEntry, intent_id: str, items: Sequence[int], refusal: Outcome) -> str:

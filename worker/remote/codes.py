@@ -55,6 +55,8 @@ REDIRECT_ADVICE = (
     f"to the API's own host, {RESTART}"
 )
 
+FRESH_TOKENS_REFUSED = f"The remote system refuses fresh tokens: check {THE_CREDENTIALS} and {THE_USER_KEY}, {RESTART}"
+
 _LANE_ADVICE = {
     10023: f"The acting user does not exist: set {THE_USER_KEY} to that of a user of this tenant, {RESTART}",
     10204: f"The credentials were refused: check the plugin id and the plugin secret, {THE_CREDENTIALS}, {RESTART}",

@@ -11,6 +11,7 @@ from worker.ledger.lane import Lane
 from worker.ledger.reads.activity import Activity, IntentRow, OpenBatch, Subject
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.stall import stalled_after
+from worker.operating.explaining import advice_on
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
 from worker.operating.retry_decision import VALUE_NOT_KEPT
@@ -122,6 +123,7 @@ class Snapshots:
                     "lane": name,
                     "code": group.code,
                     "reason": _cut(group.reason),
+                    "advice": advice_on(group.code),
                     "count": group.count,
                     "can_be_retried": bool(group.code) and group.code not in VALUE_NOT_KEPT,
                     "items": [{"item": item, "intent": intent} for item, intent in group.items],

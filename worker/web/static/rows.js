@@ -115,16 +115,18 @@ export function intentRow(first) {
 }
 
 export function failureRow(first) {
-  const number = make("span", "count bad"), code = make("span", "grow"), why = make("p"), items = make("p", "soft");
+  const number = make("span", "count bad"), code = make("span", "grow"), why = make("p"), advice = make("p", "soft"), items = make("p", "soft");
   let group = first;
   const retry = button("Retry …", "small acting", () => retryReason(group));
-  const node = make("li", "", make("div", "line", number, code, retry), why, items);
+  const node = make("li", "", make("div", "line", number, code, retry), why, advice, items);
   node.show = (now) => {
     group = now;
     put(number, n(group.count));
     put(code, [group.code || "no code", state.about.several_lanes ? `lane ${group.lane}` : ""].filter(Boolean).join(" · "));
     put(why, group.reason && group.reason !== group.code ? group.reason : "");
     why.hidden = !why.textContent;
+    put(advice, (group.advice || "").replaceAll("`", ""));
+    advice.hidden = !advice.textContent;
     retry.hidden = !group.can_be_retried;
     retry.setAttribute("aria-label", `Retry what failed with ${group.code} in lane ${group.lane}`);
     const key = `${group.count} ${group.items.map((one) => one.item).join()}`;
