@@ -16,11 +16,11 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.catalogue import FieldCatalogue
 from config.dashboard import Dashboard
 from config.errors import ConfigError
 from config.explain import explain, misspelt, variable_name
 from config.fields import ENV_PREFIX, number, one_word, printable, seconds
+from config.lookups import LookupSettings
 from config.pace import Pace
 from config.platform import is_of_platform
 from config.proxy import checked as checked_proxy
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
+class Settings(RemoteFacts, Pace, LookupSettings, Dashboard, BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
         env_ignore_empty=True,  # docker-compose passes an unset variable as an empty one

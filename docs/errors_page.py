@@ -11,7 +11,7 @@ from feishu_batch.explained import ERRORS, FAILURES, STATES, Explanation
 from feishu_batch.redis_trouble import sentences
 from worker.catalogue.explained import EXPLAINED
 from worker.cli.errors import EXIT_CODES
-from worker.cli.standstill import BY_UP
+from worker.cli.start_paused import BY_UP
 from worker.ledger.last_errors import LastError
 from worker.ledger.reads.lane_health import LaneHealth
 from worker.ledger.stall import SendState
@@ -180,7 +180,7 @@ def stalls() -> list[health.Check]:
     return [*of_lanes, *shared]
 
 
-def doubts() -> list[redis_checks.Finding]:
+def doubts() -> list[redis_checks.RedisFinding]:
     """What the product says of servers with a fault each."""
     good: Mapping[str, Any] = {"redis_version": "7.2.4", "role": "master"}
     config = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
@@ -204,7 +204,7 @@ def _check(check: health.Check) -> str:
     return _entry(f"{check.what.rstrip('.')}.", check.advice, f"*{check.mark}*: ")
 
 
-def _finding(finding: redis_checks.Finding) -> str:
+def _finding(finding: redis_checks.RedisFinding) -> str:
     return _entry(f"{finding.what}.", finding.advice, f"*{finding.severity}*: ")
 
 

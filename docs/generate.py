@@ -13,9 +13,9 @@ from errors_page import errors_page
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
-from config.catalogue import FieldCatalogue
 from config.dashboard import Dashboard
 from config.explain import variable_name
+from config.lookups import LookupSettings
 from config.pace import Pace
 from config.remote_facts import RemoteFacts
 from config.settings import Settings
@@ -75,7 +75,7 @@ def sections() -> dict[str, list[str]]:
     """Names of settings by the title of their section, in the order in which they are declared."""
     names = [
         name
-        for part in (Settings, Dashboard, FieldCatalogue, Pace, RemoteFacts)
+        for part in (Settings, Dashboard, LookupSettings, Pace, RemoteFacts)
         for name in part.__annotations__
         if name in _fields()
     ]

@@ -11,7 +11,7 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Touch:
+class CellWrite:
     at: float
     value: Any  # what the cell held afterwards
     task_id: str
@@ -23,9 +23,9 @@ class Touch:
 class Cells:
     def __init__(self) -> None:
         self.values: dict[Cell, Any] = {}
-        self.history: dict[Cell, list[Touch]] = {}
+        self.history: dict[Cell, list[CellWrite]] = {}
 
-    def record(self, cell: Cell, touch: Touch) -> None:
+    def record(self, cell: Cell, touch: CellWrite) -> None:
         self.history.setdefault(cell, []).append(touch)
         if touch.applied:
             self.values[cell] = touch.value

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from sandbox import errors, values
-from sandbox.cells import Cell, Cells, Touch
-from sandbox.errors import RefusedError
-from sandbox.faults import Faults, Rule
+from sandbox.cells import Cell, Cells, CellWrite
+from sandbox.errors import ApiError
+from sandbox.faults import FaultRule, Faults
 from sandbox.jobs import Job, JobBook
 from sandbox.limits import Door
 from sandbox.tokens import Tokens
-from sandbox.world import Item, Project, World
+from sandbox.world import Item, SandboxProject, World
 
 RETRY_AFTER = ("no", "seconds", "date")
 SCENE_NOT_FOUND = "WorkItemNotFound"
@@ -22,7 +22,7 @@ SCENE_OPTION_DISABLED = "OptionDisabled"
 
 
 @dataclass(frozen=True)
-class Settings:
+class SandboxSettings:
     """Durations in seconds."""
 
     window: float = 1.0
@@ -31,7 +31,7 @@ class Settings:
     job_median: float = 1.0
     job_sigma: float = 0.5
     seed: int = 0
-    faults: Sequence[Rule] = ()
+    faults: Sequence[FaultRule] = ()
     missing_items_fail_query: bool = False
     leaves_out_empty_fields: bool = False
     penalty: float = 0.0  # how long a rejection by the rate limit lasts; each one begins it anew
@@ -39,7 +39,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Call:
+class LoggedCall:
     """One request that came through the door."""
 
     at: float
@@ -65,9 +65,9 @@ class Call:
         try:
             told = json.loads(self.raw_body, parse_constant=_no_constant)
         except ValueError as error:
-            raise RefusedError(errors.NOT_JSON) from error
+            raise ApiError(errors.NOT_JSON) from error
         if not isinstance(told, dict):
-            raise RefusedError(errors.NOT_JSON)
+            raise ApiError(errors.NOT_JSON)
         return told
 
 
@@ -76,7 +76,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 @dataclass
-class Batch:
+class PostedBatch:
     """A batch_update as it arrived, for the report; refused requests are batches too."""
 
     arrived_at: float
@@ -86,11 +86,11 @@ class Batch:
 @dataclass
 class Sandbox:
     world: World
-    settings: Settings
+    settings: SandboxSettings
     cells: Cells = field(default_factory=Cells)
     idems: set[tuple[str, str, str]] = field(default_factory=set)  # (token, endpoint, uuid) of executed writes
     answers: Counter[str] = field(default_factory=Counter)
-    oversize: list[Batch] = field(default_factory=list)
+    oversize: list[PostedBatch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # One source of chance for each purpose: more of one kind does not change the others.
@@ -114,7 +114,7 @@ class Sandbox:
         self.oversize.clear()
         self.faults.fired.clear()
 
-    def present(self, project: Project, item: Item, field_key: str) -> Any:
+    def present(self, project: SandboxProject, item: Item, field_key: str) -> Any:
         cell = Cell(project.key, item.id, field_key)
         return self.cells.values.get(cell, item.values.get(field_key))
 
@@ -127,9 +127,9 @@ class Sandbox:
         written = self._written(job, item_id)
         scene = written if isinstance(written, str) else None
         if isinstance(written, str):
-            touch = Touch(at, self.cells.values.get(cell), job.task_id, job.order, applied=False, reason=written)
+            touch = CellWrite(at, self.cells.values.get(cell), job.task_id, job.order, applied=False, reason=written)
         else:
-            touch = Touch(at, written.value, job.task_id, job.order, written.applied, written.reason)
+            touch = CellWrite(at, written.value, job.task_id, job.order, written.applied, written.reason)
         self.cells.record(cell, touch)
         return scene
 

@@ -40,7 +40,7 @@ TOO_MANY_ITEMS = Reason(50006, 400, "ErrOAPIBatchUpdateOverLimit")
 TRY_LATER = Reason(50006, 400, "please try again later")
 
 
-class RefusedError(Exception):
+class ApiError(Exception):
     """The request is answered with an error and changes nothing."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -55,4 +55,4 @@ def by_code(code: int, http_status: int | None = None) -> Reason:
 def refuse_by_code(code: int | None) -> None:
     """As the world file asks for; None refuses nothing."""
     if code is not None:
-        raise RefusedError(by_code(code))
+        raise ApiError(by_code(code))

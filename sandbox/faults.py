@@ -47,7 +47,7 @@ class FaultError(ValueError):
 
 
 @dataclass
-class Rule:
+class FaultRule:
     name: str
     endpoint: str = EVERYWHERE
     probability: float | None = None
@@ -79,7 +79,7 @@ class Rule:
         return True
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str) -> FaultRule:
     """`[ENDPOINT:]NAME=HOW_OFTEN[,KEY=VALUE...]`; a probability (0.05) or a count (3x)."""
     target, _, how_often = text.partition("=")
     endpoint, _, name = target.rpartition(":")
@@ -99,21 +99,23 @@ def parse_rule(text: str) -> Rule:
     return rule_of(options)
 
 
-def rule_of(told: Mapping[str, Any]) -> Rule:
+def rule_of(told: Mapping[str, Any]) -> FaultRule:
     try:
-        return Rule(**told)
+        return FaultRule(**told)
     except TypeError as error:
-        raise FaultError(f"A fault has the keys {', '.join(Rule.__dataclass_fields__)}; got {dict(told)}.") from error
+        raise FaultError(
+            f"A fault has the keys {', '.join(FaultRule.__dataclass_fields__)}; got {dict(told)}."
+        ) from error
 
 
 class Faults:
-    def __init__(self, rules: Iterable[Rule], rng: random.Random) -> None:
-        self._rules: list[Rule] = []
+    def __init__(self, rules: Iterable[FaultRule], rng: random.Random) -> None:
+        self._rules: list[FaultRule] = []
         self._rng = rng
         self.fired: Counter[str] = Counter()
         self.set(rules)
 
-    def set(self, rules: Iterable[Rule]) -> None:
+    def set(self, rules: Iterable[FaultRule]) -> None:
         """Add rules; one for the same fault at the same endpoint takes the place of the earlier one."""
         for rule in rules:
             self._rules = [r for r in self._rules if (r.name, r.endpoint) != (rule.name, rule.endpoint)]
@@ -122,7 +124,7 @@ class Faults:
     def clear(self) -> None:
         self._rules.clear()
 
-    def draw(self, endpoint: str, names: Iterable[str]) -> Rule | None:
+    def draw(self, endpoint: str, names: Iterable[str]) -> FaultRule | None:
         """The first rule among these names that fires for this request."""
         for rule in self._rules:
             if rule.name in names and rule.endpoint in (EVERYWHERE, endpoint) and rule.fires(self._rng):
@@ -130,7 +132,7 @@ class Faults:
                 return rule
         return None
 
-    def gateway_status(self, rule: Rule) -> int:
+    def gateway_status(self, rule: FaultRule) -> int:
         return rule.status or self._rng.choice(GATEWAY_ERRORS)
 
     def told(self) -> list[dict[str, Any]]:

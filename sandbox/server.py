@@ -18,8 +18,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from sandbox.app import ENDPOINTS, create_app
-from sandbox.core import RETRY_AFTER, Sandbox, Settings
-from sandbox.faults import EVERYWHERE, NAMES, FaultError, Rule, parse_rule
+from sandbox.core import RETRY_AFTER, Sandbox, SandboxSettings
+from sandbox.faults import EVERYWHERE, NAMES, FaultError, FaultRule, parse_rule
 from sandbox.world import DEMO_WORLD, World, WorldError, load_world
 
 EXIT_WRONG_USE = 2
@@ -27,12 +27,12 @@ LISTENING = "sandbox listening on "
 
 
 @dataclass(frozen=True)
-class Options:
+class ServerOptions:
     host: str = "127.0.0.1"
     port: int = 0
     exit_with_parent: bool = False
     world: World = field(default_factory=load_world)
-    settings: Settings = field(default_factory=Settings)
+    settings: SandboxSettings = field(default_factory=SandboxSettings)
 
 
 class Protocol(H11Protocol):
@@ -56,7 +56,7 @@ class Protocol(H11Protocol):
         super().data_received(data)
 
 
-class Server(uvicorn.Server):
+class SandboxServer(uvicorn.Server):
     """Says where it listens, ends at once and without a word, and goes when its parent has gone."""
 
     def __init__(self, config: uvicorn.Config, *, exit_with_parent: bool) -> None:
@@ -84,7 +84,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(options: Options) -> None:
+def serve(options: ServerOptions) -> None:
     """Serve until SIGINT or SIGTERM. Must run in the main thread. Raises OSError if the address cannot be listened on."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listener = socket.create_server((options.host, options.port), family=family)
@@ -101,7 +101,7 @@ def serve(options: Options) -> None:
         timeout_keep_alive=60,
         timeout_graceful_shutdown=0,
     )
-    Server(config, exit_with_parent=options.exit_with_parent).run([listener])
+    SandboxServer(config, exit_with_parent=options.exit_with_parent).run([listener])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,9 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse_options(argv: Sequence[str] | None = None) -> Options:
+def parse_options(argv: Sequence[str] | None = None) -> ServerOptions:
     asked = _parser().parse_args(argv)
-    settings = Settings(
+    settings = SandboxSettings(
         window=asked.window,
         latency=asked.latency,
         expire_time=asked.expire_time,
@@ -133,7 +133,7 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         penalty=asked.penalty,
         retry_after=asked.retry_after,
     )
-    return Options(asked.host, asked.port, asked.exit_with_parent, load_world(asked.world), settings)
+    return ServerOptions(asked.host, asked.port, asked.exit_with_parent, load_world(asked.world), settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -168,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _rule(text: str) -> Rule:
+def _rule(text: str) -> FaultRule:
     rule = parse_rule(text)
     known = [endpoint.name for endpoint in ENDPOINTS]
     if rule.endpoint not in (EVERYWHERE, *known):

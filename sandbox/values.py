@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sandbox.world import Field
+from sandbox.world import FieldDefinition
 
 APPEND, UPDATE, REPLACE = "APPEND", "UPDATE", "REPLACE"
 MODES = frozenset({APPEND, UPDATE, REPLACE})
@@ -49,7 +49,7 @@ class Write(NamedTuple):
     reason: str = ""
 
 
-def modes_of(field: Field) -> frozenset[str]:
+def modes_of(field: FieldDefinition) -> frozenset[str]:
     if field.is_calculated or field.is_obsoleted:
         return frozenset()
     modes = MODES_BY_TYPE.get(field.type_key, frozenset())
@@ -61,7 +61,7 @@ def is_empty(value: Any) -> bool:
     return value is None or value in ("", [])
 
 
-def shape(field: Field, value: Any) -> Any:
+def shape(field: FieldDefinition, value: Any) -> Any:
     """The value as it is stored, `None` if it is empty, `Special.IGNORED` for the shapes that silently store nothing.
 
     Raises BadValueError for anything else that the type does not take.
@@ -121,7 +121,7 @@ def is_disabled(option: Mapping[str, Any]) -> bool:
     return option.get("is_disabled") in (1, True)
 
 
-def dressed(field: Field, value: Any) -> Any:
+def dressed(field: FieldDefinition, value: Any) -> Any:
     """A stored value as the API shows it: options with their labels."""
     if field.type_key not in OPTION_TYPES or value is None:
         return value

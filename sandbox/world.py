@@ -14,7 +14,7 @@ class WorldError(ValueError):
 
 
 @dataclass(frozen=True)
-class Field:
+class FieldDefinition:
     key: str
     name: str
     alias: str
@@ -60,12 +60,12 @@ class ItemRange:
 
 
 @dataclass(frozen=True)
-class Project:
+class SandboxProject:
     key: str
     simple_name: str
     name: str
     types: Mapping[str, str]
-    fields: tuple[Field, ...]
+    fields: tuple[FieldDefinition, ...]
     items: Mapping[int, Item]
     ranges: tuple[ItemRange, ...]
     closed: int | None = None  # the code by which every request is refused that names this project
@@ -75,10 +75,10 @@ class Project:
             return self.items[item_id]
         return next((r.item(item_id) for r in self.ranges if item_id in r.ids), None)
 
-    def fields_of(self, type_key: str | None) -> list[Field]:
+    def fields_of(self, type_key: str | None) -> list[FieldDefinition]:
         return [f for f in self.fields if type_key is None or f.belongs_to(type_key)]
 
-    def field(self, field_key: str, type_key: str) -> Field | None:
+    def field(self, field_key: str, type_key: str) -> FieldDefinition | None:
         return next((f for f in self.fields_of(type_key) if f.key == field_key), None)
 
 
@@ -90,11 +90,11 @@ class Plugin:
 
 @dataclass(frozen=True)
 class World:
-    projects: Mapping[str, Project]
+    projects: Mapping[str, SandboxProject]
     users: tuple[Mapping[str, Any], ...]  # empty: any user may act
     plugins: Mapping[str, Plugin]  # empty: any plugin id with any secret is welcome
 
-    def project(self, key_or_simple_name: str) -> Project | None:
+    def project(self, key_or_simple_name: str) -> SandboxProject | None:
         found = self.projects.get(key_or_simple_name)
         return found or next((p for p in self.projects.values() if p.simple_name == key_or_simple_name), None)
 
@@ -125,17 +125,17 @@ def build_world(told: Mapping[str, Any]) -> World:
     return World({p.key: p for p in projects}, tuple(told.get("users", ())), plugins)
 
 
-def _project(told: Mapping[str, Any]) -> Project:
+def _project(told: Mapping[str, Any]) -> SandboxProject:
     ranges = tuple(_range(i) for i in told["items"] if "from" in i)
     items = _single_items((i for i in told["items"] if "from" not in i), ranges)
     fields = tuple(_field(f) for f in told["fields"])
-    return Project(
+    return SandboxProject(
         told["project_key"], told["simple_name"], told["name"], told["types"], fields, items, ranges, told.get("closed")
     )
 
 
-def _field(told: Mapping[str, Any]) -> Field:
-    return Field(
+def _field(told: Mapping[str, Any]) -> FieldDefinition:
+    return FieldDefinition(
         key=told["field_key"],
         name=told["field_name"],
         alias=told.get("field_alias", ""),

@@ -18,7 +18,7 @@ from worker.pipeline.publish import outcome_of
 from worker.runtime import LaneRuntime
 
 
-class Step(Task):
+class StepTask(Task):
     """A step of the pipeline: its result is of no interest to anybody but Flower."""
 
     ignore_result = True
@@ -44,7 +44,7 @@ def _look_into(name: str, task: TaskName) -> LaneRuntime:
     return lane
 
 
-@app.task(base=Step, name=str(TaskName.INTAKE))
+@app.task(base=StepTask, name=str(TaskName.INTAKE))
 def intake() -> dict[str, int]:
     """Record what the inbox holds."""
     structlog.contextvars.clear_contextvars()
@@ -53,31 +53,33 @@ def intake() -> dict[str, int]:
     return {"intents_taken_in": here.intake.drain()}
 
 
-@app.task(base=Step, name=str(TaskName.SUBMIT_BATCH))
+@app.task(base=StepTask, name=str(TaskName.SUBMIT_BATCH))
 def submit_batch(lane: str) -> dict[str, object]:
     """Send one batch, if there is one to send."""
     return _lane_of(lane).submitter.run()
 
 
-@app.task(base=Step, name=str(TaskName.POLL_JOB))
+@app.task(base=StepTask, name=str(TaskName.POLL_JOB))
 def poll_job(lane: str, batch: int = 0, job: str = "") -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Ask for the job that is due most."""
     return _look_into(lane, TaskName.POLL_JOB).follower.poll()
 
 
-@app.task(base=Step, name=str(TaskName.READ_BACK))
+@app.task(base=StepTask, name=str(TaskName.READ_BACK))
 def read_back(lane: str, batch: int = 0) -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Read the cells of a batch whose outcome is unknown."""
     return _look_into(lane, TaskName.READ_BACK).follower.read_back()
 
 
-@app.task(base=Step, name=str(TaskName.PUBLISH))
+@app.task(base=StepTask, name=str(TaskName.PUBLISH))
 def publish(lane: str) -> dict[str, int]:
     """Make known what became of ended intents."""
     return {"intents_made_known": _look_into(lane, TaskName.PUBLISH).publisher.run()}
 
 
-@app.task(base=Step, name=str(TaskName.SWEEP), send_events=False)  # every 2 s, and nobody would look at it in Flower
+@app.task(
+    base=StepTask, name=str(TaskName.SWEEP), send_events=False
+)  # every 2 s, and nobody would look at it in Flower
 def sweep() -> dict[str, int]:
     """Find work that nobody was told of."""
     structlog.contextvars.clear_contextvars()

@@ -24,7 +24,7 @@ from config.schedules import Times, load_schedules
 from config.settings import Settings, load_settings
 from worker.connections import connect
 from worker.processes.beacon import Beacon, beacon_file, light
-from worker.processes.judging import Judge
+from worker.processes.self_check import SelfCheck
 
 log = structlog.get_logger("feishu_batch.beat")
 
@@ -53,12 +53,12 @@ class Moments(schedule):  # type: ignore[misc]  # Celery ships no types; nor doe
         return schedstate(last_run_at < latest, self.times.next(now) - now)
 
 
-class Entry(RedBeatSchedulerEntry):  # type: ignore[misc]  # as above
+class BeatEntry(RedBeatSchedulerEntry):  # type: ignore[misc]  # as above
     """What is kept of an entry is when it ran last; all else is as the settings say now."""
 
     @classmethod
-    def from_key(cls, key: str, app: Any = None) -> "Entry":
-        entry: Entry = super().from_key(key, app)
+    def from_key(cls, key: str, app: Any = None) -> "BeatEntry":
+        entry: BeatEntry = super().from_key(key, app)
         given = app.conf.beat_schedule.get(entry.name, {}).get("schedule")
         if isinstance(given, Moments):
             entry.schedule = given
@@ -77,7 +77,7 @@ class Entry(RedBeatSchedulerEntry):  # type: ignore[misc]  # as above
 
 
 class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
-    Entry = Entry
+    BeatEntry = BeatEntry
 
     def __init__(self, app: Any, **options: Any) -> None:
         settings = load_settings()
@@ -98,7 +98,7 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
         self._was_mine = False
         self._stands_by = False
         self._clock_ahead = _clock_ahead()
-        self._judge = Judge(settings)
+        self._judge = SelfCheck(settings)
         self._beacon = beacon_file(settings.data_dir, "beat")
         self._told_at = 0.0
 

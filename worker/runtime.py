@@ -12,19 +12,19 @@ from config.lanes import LaneConfig, load_lanes
 from config.proxy import ignored_variable
 from config.settings import Settings
 from worker.catalogue.build import gate, lane_catalogue
-from worker.catalogue.lane import LaneCatalogue
+from worker.catalogue.lane_catalogue import LaneCatalogue
 from worker.connections import connect
+from worker.decisions import Policy
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
-from worker.outcomes import Policy
 from worker.pacing.shared import Pacer
+from worker.pipeline.access_probe import AccessProbe
 from worker.pipeline.blame import Blame
-from worker.pipeline.follow import HOLD, Follower
+from worker.pipeline.follow import HOLD, JobFollower
 from worker.pipeline.hints import IntakeHints, LaneHints
 from worker.pipeline.intake import Intake, LaneDoor
 from worker.pipeline.parking import Parking, ParkingLane
-from worker.pipeline.probe import Probe
 from worker.pipeline.progress import ProgressReports, announce
 from worker.pipeline.publish import Publisher
 from worker.pipeline.submit import Submitter
@@ -32,7 +32,7 @@ from worker.pipeline.sweep import LaneSweep, Sweep
 from worker.remote.client import RemoteClient
 from worker.remote.codes import error_table
 from worker.remote.tokens import TokenSource
-from worker.remote.transport import Transport
+from worker.remote.transport import HttpTransport
 from worker.tracing import Traces, Tracing, tracing_of
 
 DAY = 86_400.0  # seconds
@@ -46,7 +46,7 @@ class LaneRuntime:
     lane: Lane
     hints: LaneHints
     submitter: Submitter
-    follower: Follower
+    follower: JobFollower
     publisher: Publisher
     progress: ProgressReports
     sweep: LaneSweep
@@ -82,7 +82,7 @@ def policy_from(settings: Settings) -> Policy:
 def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
     verify = str(settings.ca_file) if settings.ca_file else True
     return RemoteClient(
-        Transport(
+        HttpTransport(
             lane.base_url,
             settings.http_timeout_seconds,
             verify,
@@ -155,7 +155,7 @@ def _lane_runtime(
     publisher = Publisher(app, redis, settings.key_prefix, inbox, lane, hints, traces)
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
     read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
-    blame = Blame(lane, config.user_key, Probe(remote, tokens, read_slots))
+    blame = Blame(lane, config.user_key, AccessProbe(remote, tokens, read_slots))
     return LaneRuntime(
         lane=lane,
         hints=hints,
@@ -211,8 +211,8 @@ def _follower(
     progress: ProgressReports,
     blame: Blame,
     traces: Traces,
-) -> Follower:
-    return Follower(
+) -> JobFollower:
+    return JobFollower(
         lane=lane,
         poll_slots=pacer.slots("poll", settings.effective_poll_slot_seconds, hold=min(HOLD, settings.lease_seconds)),
         read_slots=pacer.slots("read", 1 / settings.read_slots_per_second),

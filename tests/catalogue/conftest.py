@@ -12,7 +12,7 @@ from config.settings import Settings
 from sandbox.process import SandboxProcess
 from sandbox.world import DEMO_WORLD
 from worker.catalogue.build import lane_catalogue
-from worker.catalogue.lane import LaneCatalogue
+from worker.catalogue.lane_catalogue import LaneCatalogue
 from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
 from worker.remote.tokens import TokenSource

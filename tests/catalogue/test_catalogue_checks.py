@@ -10,7 +10,7 @@ from sandbox import values as remote_values
 from sandbox.world import load_world
 from tests.catalogue.wish import KEY_OF, checks, demo_catalogue, verdict, wish
 from worker.catalogue.models import Catalogue, Code
-from worker.catalogue.options import Options
+from worker.catalogue.options import FieldOptions
 from worker.catalogue.types import modes_of
 from worker.remote.models import Field, Option
 
@@ -240,7 +240,7 @@ def test_any_name_and_value_gets_an_answer_of_one_line(name, value):
 
 def test_every_option_of_the_world_can_be_named_by_its_label_or_its_id():
     for one in demo_catalogue().fields:
-        for node in Options(one).nodes:
+        for node in FieldOptions(one).nodes:
             if modes_of(one) and not node.is_disabled:
                 for name in (node.label, node.option.value):
                     assert verdict(wish(one.key, name), CHECKS)[0] == "taken", (one.key, name)

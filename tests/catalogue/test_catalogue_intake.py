@@ -10,8 +10,8 @@ from config.celery_options import celery_options
 from feishu_batch import FeishuBatch
 from feishu_batch.intents import group_spec
 from tests.catalogue.wish import SPACE, wish
-from worker.catalogue.asking import PAUSED_FOR
 from worker.catalogue.models import RETRY, Code, Refusal
+from worker.catalogue.queries import PAUSED_FOR
 from worker.ledger.record_calls import RECORD_CHUNK, record_calls
 from worker.runtime import build_runtime
 
@@ -251,8 +251,8 @@ def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_lat
     from worker.ledger.reads.intent_log import IntentLog
     from worker.ledger.reads.ledger import LedgerReads
     from worker.operating.meanings import Meanings
-    from worker.operating.retry_decision import Why, decide
-    from worker.operating.retrying import Retry
+    from worker.operating.retry.decision import SkipReason, decide
+    from worker.operating.retry.reader import RetryReader
 
     sandbox.set_faults("field_all:error_before=1.0")
     runtime = runtime_of()
@@ -276,10 +276,10 @@ def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_lat
         client.enqueue_many([wish("Release note", str(number), work_item_ids=[1, 2])])
         runtime.intake.drain()
     meaning = Meanings(redis, {"default": lane.key}).meaning
-    reader = Retry(LedgerReads(redis, prefix), IntentLog(redis, prefix, ("default",)), meaning)
+    reader = RetryReader(LedgerReads(redis, prefix), IntentLog(redis, prefix, ("default",)), meaning)
     failures = [failure for number in (1, 2) if (failure := reader.failure("default", number))]
     decided = [decide(one, reader.past(failures), time.time(), even_if_overtaken=False) for one in failures]
     assert [(one.items, dict(one.left)) for one in decided] == [
-        ((2,), {Why.OVERTAKEN: (1,)}),
-        ((1,), {Why.OVERTAKEN: (2,)}),
+        ((2,), {SkipReason.OVERTAKEN: (1,)}),
+        ((1,), {SkipReason.OVERTAKEN: (2,)}),
     ]

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from tests.catalogue.wish import SPACE, wish
-from worker.catalogue.asking import Errands
 from worker.catalogue.gate import CatalogueGate, without_catalogue
 from worker.catalogue.models import RETRY, Refusal, RefusedError, UnavailableError
+from worker.catalogue.queries import BackgroundQueries
 from worker.ledger.lane import Lane
 
 FIELDS = "field_all"
@@ -226,31 +226,31 @@ def test_damage_in_the_cache_is_looked_up_anew(catalogue_of, redis, prefix):
     assert catalogue_of().checked(wish("Priority", "P0")).field_key == "priority"
 
 
-# --- errands ----------------------------------------------------------------------------------------------------------
+# --- queries ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_errand_is_run_once_for_all_who_wait_and_never_waited_for_twice():
-    errands, gate, runs = Errands(wait=0.2, pause=0.3), threading.Event(), []
+def test_an_query_is_run_once_for_all_who_wait_and_never_waited_for_twice():
+    queries, gate, runs = BackgroundQueries(wait=0.2, pause=0.3), threading.Event(), []
 
-    def errand():
+    def query():
         runs.append(1)
         gate.wait(5)
 
     began = time.monotonic()
     for name in ("a", "a", "b"):
         with pytest.raises(UnavailableError, match=r"no answer within 0\.2 s"):
-            errands.run(name, errand)
+            queries.run(name, query)
     assert time.monotonic() - began < 0.4
     gate.set()
     time.sleep(0.4)
-    errands.run("a", errand)
+    queries.run("a", query)
     assert len(runs) == 2
 
 
-def test_a_crash_in_an_errand_stays_there():
-    errands = Errands(wait=1, pause=0.2)
+def test_a_crash_in_an_query_stays_there():
+    queries = BackgroundQueries(wait=1, pause=0.2)
     with pytest.raises(UnavailableError, match="ZeroDivisionError"):
-        errands.run("a", lambda: 1 / 0)
-    errands.run("b", lambda: None)
+        queries.run("a", lambda: 1 / 0)
+    queries.run("b", lambda: None)
     time.sleep(0.25)
-    errands.run("a", lambda: None)
+    queries.run("a", lambda: None)

@@ -7,7 +7,7 @@ import pytest
 from feishu_batch import FeishuBatch
 from tests.support.rows_factory import PROJECT
 from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
-from worker.operating.retry_decision import Failure, Past, Touch, Why, decide, new_intent
+from worker.operating.retry.decision import Failure, LaterWrite, LaterWrites, SkipReason, decide, new_intent
 
 OLD, NEW = '{"value": "option_1"}', '{"value": "option_2"}'
 
@@ -239,18 +239,18 @@ def test_large_intents_are_retried_whole(command, ledger, redis_url, prefix):
 
 def test_a_retry_comes_before_any_other_reason():
     failure = Failure(5, "a", "default", None, (1,))
-    assert decide(failure, Past(), 0, even_if_overtaken=True).left == {Why.REFUSED: (1,)}
+    assert decide(failure, LaterWrites(), 0, even_if_overtaken=True).left == {SkipReason.REFUSED: (1,)}
     with pytest.raises(ValueError, match="no value"):
         new_intent(failure, [1])
 
 
 def test_only_later_numbers_count():
-    touch = Touch(4, None, stands=True)
+    touch = LaterWrite(4, None, stands=True)
     spec = GroupSpec("p", "story", None, "f", "UPDATE", None, "x")
     failure = Failure(5, "a", "default", spec, (1,))
-    assert decide(failure, Past({("default", "p f", 1): [touch]}, forgotten=4), 0, even_if_overtaken=False).items == (
-        1,
-    )
+    assert decide(
+        failure, LaterWrites({("default", "p f", 1): [touch]}, forgotten=4), 0, even_if_overtaken=False
+    ).items == (1,)
 
 
 # --- what others enqueue meanwhile ----------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ def test_others_who_enqueue_something_else_cost_looks_and_nothing_more(command, 
 
 
 def test_who_never_stops_enqueueing_is_given_way_to(command, ledger, failed, monkeypatch):
-    monkeypatch.setattr("worker.operating.again.TRIES", 3)
+    monkeypatch.setattr("worker.operating.retry.enqueue.TRIES", 3)
     Racer(monkeypatch, command, 77, times=99)
     document = retried(command, "--all", code=1)
     assert (document["items"], document["left"]) == (0, {"hurried": 2})

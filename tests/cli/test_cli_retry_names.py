@@ -9,8 +9,8 @@ from feishu_batch import parse_intent
 from tests.cli.test_cli_retry import later, retried
 from tests.cli.test_cli_retry_refused import refused  # noqa: F401 - a fixture
 from tests.support.rows_factory import PROJECT
-from worker.catalogue.lane import Fields
-from worker.catalogue.lookup import Known
+from worker.catalogue.lane_catalogue import Fields
+from worker.catalogue.lookup import LookedUp
 from worker.remote.models import Field
 
 OWN = "field_a1b2c3"
@@ -26,9 +26,11 @@ def known(redis, prefix):
     """What the workers looked up, as they keep it."""
 
     def keep(*, lane="default", fields=FIELDS, space="mobile"):
-        kept = TypeAdapter(Known[Fields]).dump_json(Known(tuple(fields), time.time()))
+        kept = TypeAdapter(LookedUp[Fields]).dump_json(LookedUp(tuple(fields), time.time()))
         redis.set(f"{prefix}:{{{lane}}}:catalogue:{PROJECT} story", kept)
-        redis.set(f"{prefix}:{{{lane}}}:space:{space}", TypeAdapter(Known[str]).dump_json(Known(PROJECT, time.time())))
+        redis.set(
+            f"{prefix}:{{{lane}}}:space:{space}", TypeAdapter(LookedUp[str]).dump_json(LookedUp(PROJECT, time.time()))
+        )
 
     return keep
 

@@ -10,8 +10,8 @@ from worker.ledger.lane import Lane
 from worker.ledger.reads.intent_log import IntentLog
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec, Outcome
-from worker.operating.retry_decision import Failure, Why, decide
-from worker.operating.retrying import Retry
+from worker.operating.retry.decision import Failure, SkipReason, decide
+from worker.operating.retry.reader import RetryReader
 from worker.pipeline.entries import new_intent as recorded
 from worker.pipeline.entries import wish_of
 
@@ -87,6 +87,6 @@ def test_what_called_its_space_by_a_simple_name_may_belong_to_another_lane(ledge
     entries = ledger.in_inbox()
     elsewhere.record([recorded(entry, parse_intent(entry.payload)) for entry in entries])
     ledger.inbox.hand_over({parse_intent(entry.payload).intent_id: (entry, "mobile") for entry in entries})
-    reader = Retry(LedgerReads(redis, prefix), IntentLog(redis, prefix, ("default", "mobile")))
+    reader = RetryReader(LedgerReads(redis, prefix), IntentLog(redis, prefix, ("default", "mobile")))
     decision = decide(failure, reader.past([failure]), 0.0, even_if_overtaken=False)
-    assert decision.left == {Why.PERHAPS_OVERTAKEN: (7,)}
+    assert decision.left == {SkipReason.PERHAPS_OVERTAKEN: (7,)}

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from worker.decisions import Policy
 from worker.ledger.records import Batch, BatchState, GroupSpec
-from worker.outcomes import Policy
 from worker.remote.models import Accepted, Exchange, JobReport, JobStatus
 
 SPEC = GroupSpec("p", "story", None, "field_a", "UPDATE", None, "x")

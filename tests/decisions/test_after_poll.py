@@ -3,8 +3,8 @@
 import pytest
 
 from tests.decisions.factory import after_seconds, make_batch, make_policy, report
+from worker.decisions import after_poll
 from worker.ledger.records import SUCCEEDED, BatchState, Outcome
-from worker.outcomes import after_poll
 from worker.remote.errors import (
     BatchRefused,
     LaneStopped,

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.decisions.factory import accepted, after_seconds, make_batch, make_policy
+from worker.decisions import after_submit
+from worker.decisions.after_submit import MAX_REASKS
 from worker.ledger.records import BatchState, Outcome
-from worker.outcomes import after_submit
-from worker.outcomes.after_submit import MAX_REASKS
 from worker.remote.codes import REDIRECT_ADVICE, classify
 from worker.remote.envelope import Envelope
 from worker.remote.errors import (

@@ -163,7 +163,7 @@ def test_what_is_forgotten_is_not_taken_for_unchanged(command, ledger, a_b_a):
 
 
 def test_work_is_bounded_and_the_bound_is_told(command, ledger, a_b_a, monkeypatch):
-    monkeypatch.setattr("worker.operating.since_then.MOST_LOOKED_AT", 1)
+    monkeypatch.setattr("worker.operating.duplicates.MOST_LOOKED_AT", 1)
     result = command("import", a_b_a[0])
     assert "Since then 1 cell holds another value" in result.stdout
     assert "Of 1 later intent it is not known" in result.stdout

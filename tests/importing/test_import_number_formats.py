@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.importing.number_formats import BUILTIN, Kind, kind_of, shown_moment, shown_number
+from worker.importing.number_formats import BUILTIN, FormatKind, kind_of, shown_moment, shown_number
 
 
 @pytest.mark.parametrize(
@@ -61,36 +61,36 @@ from worker.importing.number_formats import BUILTIN, Kind, kind_of, shown_moment
     ],
 )
 def test_a_number_is_shown_as_its_format_says(number, code, shown):
-    assert kind_of(code) is Kind.NUMBER
+    assert kind_of(code) is FormatKind.NUMBER
     assert shown_number(number, code) == shown
 
 
 @pytest.mark.parametrize(
     ("code", "kind", "shown"),
     [
-        ("yyyy-mm-dd", Kind.DATE, "2026-01-31"),
-        ("YYYY-MM-DD HH:MM:SS", Kind.DATE, "2026-01-31 09:05:07"),
-        ("yyyy/m/d", Kind.DATE, "2026/1/31"),
-        (r"yyyy/m/d\ h:mm;@", Kind.DATE, "2026/1/31 9:05"),
-        ("[$-804]yyyy/m/d;@", Kind.DATE, "2026/1/31"),
-        ('yyyy"年"m"月"d"日"', Kind.DATE, "2026年1月31日"),
-        (BUILTIN[31], Kind.DATE, "2026年1月31日"),
-        (BUILTIN[57], Kind.DATE, "2026年1月"),
-        ("yyyymmdd", Kind.DATE, "20260131"),
-        ("yyyy-mm", Kind.DATE, "2026-01"),
-        ("m/d/yy", Kind.DATE, "1/31/26"),
-        ("mm", Kind.DATE, "01"),
-        ("h:mm", Kind.TIME, "9:05"),
-        ("mm:ss", Kind.TIME, "05:07"),
+        ("yyyy-mm-dd", FormatKind.DATE, "2026-01-31"),
+        ("YYYY-MM-DD HH:MM:SS", FormatKind.DATE, "2026-01-31 09:05:07"),
+        ("yyyy/m/d", FormatKind.DATE, "2026/1/31"),
+        (r"yyyy/m/d\ h:mm;@", FormatKind.DATE, "2026/1/31 9:05"),
+        ("[$-804]yyyy/m/d;@", FormatKind.DATE, "2026/1/31"),
+        ('yyyy"年"m"月"d"日"', FormatKind.DATE, "2026年1月31日"),
+        (BUILTIN[31], FormatKind.DATE, "2026年1月31日"),
+        (BUILTIN[57], FormatKind.DATE, "2026年1月"),
+        ("yyyymmdd", FormatKind.DATE, "20260131"),
+        ("yyyy-mm", FormatKind.DATE, "2026-01"),
+        ("m/d/yy", FormatKind.DATE, "1/31/26"),
+        ("mm", FormatKind.DATE, "01"),
+        ("h:mm", FormatKind.TIME, "9:05"),
+        ("mm:ss", FormatKind.TIME, "05:07"),
         # of the program's own language, or names of months and days
-        (BUILTIN[14], Kind.DATE, None),
-        (BUILTIN[22], Kind.DATE, None),
-        ("d-mmm-yy", Kind.DATE, None),
-        ("aaaa", Kind.DATE, None),
-        ("[$-F800]dddd", Kind.DATE, None),
-        ("h:mm AM/PM", Kind.TIME, None),
-        ("yyyy-mm-dd hh:mm:ss.000", Kind.DATE, None),
-        ("[h]:mm", Kind.ELAPSED, None),
+        (BUILTIN[14], FormatKind.DATE, None),
+        (BUILTIN[22], FormatKind.DATE, None),
+        ("d-mmm-yy", FormatKind.DATE, None),
+        ("aaaa", FormatKind.DATE, None),
+        ("[$-F800]dddd", FormatKind.DATE, None),
+        ("h:mm AM/PM", FormatKind.TIME, None),
+        ("yyyy-mm-dd hh:mm:ss.000", FormatKind.DATE, None),
+        ("[h]:mm", FormatKind.ELAPSED, None),
     ],
 )
 def test_a_moment_is_shown_as_its_format_says(code, kind, shown):
@@ -102,9 +102,9 @@ def test_every_format_that_is_known_by_number_alone_has_a_kind():
     kinds = {number: kind_of(code) for number, code in BUILTIN.items()}
     dates = {14, 15, 16, 17, 22, 27, 28, 29, 30, 31, 36, *range(50, 55), 57, 58}
     times = {18, 19, 20, 21, 32, 33, 34, 35, 45, 47, 55, 56}
-    assert {number for number, kind in kinds.items() if kind is Kind.DATE} == dates
-    assert {number for number, kind in kinds.items() if kind is Kind.TIME} == times
-    assert [number for number, kind in kinds.items() if kind is Kind.ELAPSED] == [46]
+    assert {number for number, kind in kinds.items() if kind is FormatKind.DATE} == dates
+    assert {number for number, kind in kinds.items() if kind is FormatKind.TIME} == times
+    assert [number for number, kind in kinds.items() if kind is FormatKind.ELAPSED] == [46]
 
 
 @given(st.integers(0, 10**14), st.integers(1, 20))

@@ -11,7 +11,7 @@ from datetime import date, datetime
 import openpyxl
 import pytest
 
-from config.catalogue import time_zone
+from config.lookups import time_zone
 from tests.support.rows_factory import HEADER, PROJECT
 from worker.importing import workbook as workbook_module
 from worker.importing.columns import ImportFileError

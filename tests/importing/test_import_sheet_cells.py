@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 
 import pytest
 
-from config.catalogue import time_zone
+from config.lookups import time_zone
 from feishu_batch.written import Kind, Written
 from tests.importing.books import book, cells, saved, with_cell, with_part
 from worker.importing.cells import CellError

@@ -3,7 +3,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from feishu_batch.keys import IntentKeys
 from worker.operating.failures import Failures
-from worker.operating.watching import Listed, Watch
+from worker.operating.tracking import IntentTracker, Listed
 
 
 class Silent:
@@ -33,7 +33,7 @@ class Silent:
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3])
 def test_a_look_that_redis_does_not_answer_loses_nothing(fails_at):
-    watch = Watch(Silent(fails_at), Listed([("a", 2), ("b", 2)]))
+    watch = IntentTracker(Silent(fails_at), Listed([("a", 2), ("b", 2)]))
     with pytest.raises(RedisConnectionError):
         watch.look()
     assert not watch.is_over

@@ -3,7 +3,7 @@
 import pytest
 
 from worker.ledger.records import Batch, GroupSpec
-from worker.pipeline.telling import NAMED_INTENTS, intents_of, said, values_of
+from worker.pipeline.log_fields import NAMED_INTENTS, intents_of, said, values_of
 
 
 def batch(after, before=None, intents=(3,)):

@@ -12,8 +12,8 @@ import pytest
 from tests.support.raw_server import reply
 from worker.remote import transport as transport_module
 from worker.remote.errors import NotExecuted, OutcomeUnknown, Withheld
-from worker.remote.transport import FOREIGN_ERRORS, Transport, translate
-from worker.remote.wire import Watch, WatchedStream
+from worker.remote.transport import FOREIGN_ERRORS, HttpTransport, translate
+from worker.remote.wire import ExchangeWatch, WatchedStream
 
 OK = reply(b'{"err_code":0}', headers="X-Tt-Logid: log-1\r\n")
 SECRET = "p-very-secret"
@@ -43,7 +43,7 @@ def made(error_class):
 
 
 def sent_watch():
-    watch = Watch()
+    watch = ExchangeWatch()
     watch.start(1)
     watch.sent_at = time.monotonic()
     return watch
@@ -229,7 +229,7 @@ def test_errors_show_no_token_and_hold_no_request(serve, connect):
 )
 def test_an_unsafe_or_odd_address_is_refused_with_a_sentence(url):
     with pytest.raises(ValueError, match="base URL"):
-        Transport(url, 1)
+        HttpTransport(url, 1)
 
 
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.9", "http://[::1]:80", "https://example.com/"])
@@ -239,7 +239,7 @@ def test_https_and_loopback_addresses_are_fine(url, connect):
 
 @pytest.mark.parametrize("verify", [True, False, certifi.where(), str(Path(certifi.where()).parent)])
 def test_certificates_can_be_checked_against_an_own_bundle_or_not_at_all(verify):
-    Transport("https://example.com", 1, verify).close()
+    HttpTransport("https://example.com", 1, verify).close()
 
 
 class HalfBrokenStream:
@@ -256,7 +256,7 @@ class HalfBrokenStream:
 
 @pytest.mark.parametrize(("good", "arrived"), [(0, False), (1, False), (2, True)])
 def test_a_request_whose_last_write_failed_has_certainly_not_arrived(good, arrived):
-    watch = Watch()
+    watch = ExchangeWatch()
     watch.start(5)
     stream = WatchedStream(HalfBrokenStream(good), watch)
     try:
@@ -270,7 +270,7 @@ def test_a_request_whose_last_write_failed_has_certainly_not_arrived(good, arriv
 
 
 def test_nothing_is_sent_once_the_time_is_over():
-    watch = Watch()
+    watch = ExchangeWatch()
     watch.start(-1)
     with pytest.raises(httpcore.WriteTimeout):
         WatchedStream(HalfBrokenStream(9), watch).write(b"headers")

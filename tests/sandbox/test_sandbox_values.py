@@ -1,14 +1,14 @@
 import pytest
 
 from sandbox.values import APPEND, REPLACE, UPDATE, BadValueError, Special, dressed, modes_of, shape, write
-from sandbox.world import Field, load_world
+from sandbox.world import FieldDefinition, load_world
 
 DEMO = next(iter(load_world().projects.values()))
 A, B, C = {"value": "a"}, {"value": "b"}, {"value": "c"}
 
 
 def a_field(type_key, **more):
-    return Field("field_000000", "a field", "", type_key, **more)
+    return FieldDefinition("field_000000", "a field", "", type_key, **more)
 
 
 def test_update_overwrites_and_null_clears():

@@ -14,9 +14,9 @@ from config.schedules import ScheduleEntry
 from feishu_batch import FeishuBatch
 from worker.ledger.lane import Lane
 from worker.scheduling.command import CommandError, output_of
-from worker.scheduling.looking import Scheduling
 from worker.scheduling.records import Record, Run, RunState, record_of
-from worker.scheduling.running import Runner
+from worker.scheduling.runner import Runner
+from worker.scheduling.scheduler import Scheduler
 from worker.scheduling.store import Schedules
 
 WISH = (
@@ -42,7 +42,7 @@ class Desk:
 
     def new_looker(self):
         runner = Runner(self.store, self._client, lambda: self.now)
-        return Scheduling([self.entry], self.store, runner, lambda: self.now)
+        return Scheduler([self.entry], self.store, runner, lambda: self.now)
 
     @property
     def record(self) -> Record:

@@ -42,11 +42,11 @@ _HOMES = {
     "Intake": "worker.pipeline.intake",
     "IntakeHints": "worker.pipeline.hints",
     "LaneHints": "worker.pipeline.hints",
-    "Follower": "worker.pipeline.follow",
+    "JobFollower": "worker.pipeline.follow",
     "Publisher": "worker.pipeline.publish",
     "ProgressReports": "worker.pipeline.progress",
     "Finish": "tasks.pipeline",
-    "Parked": "tasks.door",
+    "ParkingTask": "tasks.intents",
     "LaneSweep": "worker.pipeline.sweep",
 }
 

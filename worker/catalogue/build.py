@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 
 from redis import Redis
 
-from config.catalogue import FieldCatalogue
+from config.lookups import LookupSettings
 from config.settings import Settings
-from worker.catalogue.asking import Asker, Errands, OnStopped
 from worker.catalogue.gate import CatalogueGate, Check, without_catalogue
-from worker.catalogue.lane import LaneCatalogue
+from worker.catalogue.lane_catalogue import LaneCatalogue
+from worker.catalogue.queries import BackgroundQueries, OnStopped, QuerySender
 from worker.ledger.lane import Lane
 from worker.pacing.shared import Pacer
 from worker.remote.client import RemoteClient
@@ -39,8 +39,8 @@ def lane_catalogue(
     wait = longest_wait or min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
     return LaneCatalogue(
         remote=remote,
-        asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait, on_stopped=on_stopped),
-        errands=Errands(wait, settings.catalogue_retry_seconds, lane=lane.name, is_logged=is_logged),
+        sender=QuerySender(tokens, slots, lambda: _why_paused(lane), patience=wait, on_stopped=on_stopped),
+        queries=BackgroundQueries(wait, settings.catalogue_retry_seconds, lane=lane.name, is_logged=is_logged),
         settings=settings,
         redis=redis,
         key=lane.key,
@@ -48,7 +48,7 @@ def lane_catalogue(
 
 
 def gate(
-    settings: FieldCatalogue, lanes: Mapping[str, LaneCatalogue], route: Callable[[str | None, str], str]
+    settings: LookupSettings, lanes: Mapping[str, LaneCatalogue], route: Callable[[str | None, str], str]
 ) -> Check:
     if settings.catalogue == "off":
         return without_catalogue

@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 
 from feishu_batch.intents import UpdateIntent, is_real_project_key
-from worker.catalogue.alone import UnclearError, intent_read_alone
-from worker.catalogue.lane import LaneCatalogue
+from worker.catalogue.lane_catalogue import LaneCatalogue
 from worker.catalogue.models import Code, Refusal, RefusedError, UnavailableError, shown
 from worker.catalogue.unresolved import SYSTEM_FIELDS, is_surely_key, perhaps_name
+from worker.catalogue.untyped import UnclearError, intent_read_alone
 
 # What may be a key: all that the remote system's keys are made of. Anything else is a name, and cannot be sent.
 _FIELD_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from redis import Redis
 
-from worker.catalogue.asking import Errands
+from worker.catalogue.queries import BackgroundQueries
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ REDIS_AGAIN = 1.0  # seconds between two looks into Redis for something that is 
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Generic[T]):
+class LookedUp(Generic[T]):
     """`at`: when the remote system said so, unix seconds."""
 
     value: T
@@ -33,23 +33,23 @@ class Known(Generic[T]):
 class Shelf(Generic[T]):
     """Where processes share what one of them looked up. `key` makes a Redis key of a name."""
 
-    def __init__(self, redis: Redis, key: Callable[[str], str], shape: TypeAdapter[Known[T]]) -> None:
+    def __init__(self, redis: Redis, key: Callable[[str], str], shape: TypeAdapter[LookedUp[T]]) -> None:
         self._redis: Any = redis
         self._key = key
         self._shape = shape
 
-    def get(self, names: Sequence[str]) -> dict[str, Known[T]]:
+    def get(self, names: Sequence[str]) -> dict[str, LookedUp[T]]:
         texts = self._redis.mget([self._key(name) for name in names])
         found = {name: self._read(text) for name, text in zip(names, texts, strict=True) if text is not None}
         return {name: known for name, known in found.items() if known is not None}
 
-    def put(self, found: Mapping[str, Known[T]]) -> None:
+    def put(self, found: Mapping[str, LookedUp[T]]) -> None:
         pipe = self._redis.pipeline(transaction=False)
         for name, known in found.items():
             pipe.set(self._key(name), self._shape.dump_json(known), ex=KEPT_FOR)
         pipe.execute()
 
-    def _read(self, text: str) -> Known[T] | None:
+    def _read(self, text: str) -> LookedUp[T] | None:
         """Written by another version, perhaps: then it is looked up anew."""
         try:
             return self._shape.validate_json(text)
@@ -69,7 +69,7 @@ class Lookup(Generic[T]):
         kind: str,
         fetch: Callable[[Sequence[str]], Mapping[str, T]],
         shelf: Shelf[T],
-        errands: Errands,
+        queries: BackgroundQueries,
         fresh: float,
         absent: float,
         clock: Callable[[], float] = time.time,
@@ -77,52 +77,52 @@ class Lookup(Generic[T]):
         self._kind = kind
         self._fetch = fetch
         self._shelf = shelf
-        self._errands = errands
+        self._queries = queries
         self._fresh = fresh
         self._absent = absent
         self._clock = clock
-        self._memory: dict[str, Known[T]] = {}
+        self._memory: dict[str, LookedUp[T]] = {}
         self._missed: dict[str, float] = {}  # when the remote system said that there is no such thing
         self._looked: dict[str, float] = {}  # when Redis was asked last
 
-    def get(self, name: str) -> Known[T] | None:
+    def get(self, name: str) -> LookedUp[T] | None:
         """What is known, however old; None if there is no such thing. Raises `UnavailableError`."""
         known = self._memory.get(name)
         if known is not None and self._age(name) < self._fresh:
             return known
         return self.get_all([name]).get(name)
 
-    def get_all(self, names: Sequence[str]) -> Mapping[str, Known[T]]:
+    def get_all(self, names: Sequence[str]) -> Mapping[str, LookedUp[T]]:
         """Several at once; those that are not there are left out. Raises `UnavailableError`."""
         self._look_into_redis([name for name in names if self._age(name) >= self._fresh], REDIS_AGAIN)
         now = self._clock()
         old = [name for name in names if name in self._memory and self._age(name) >= self._fresh]
         missing = [n for n in names if n not in self._memory and _since(self._missed.get(n), now) >= self._absent]
         if missing:
-            self._errands.run(*self._errand(missing))
+            self._queries.run(*self._query(missing))
         elif old:
-            self._errands.start(*self._errand(old))
+            self._queries.start(*self._query(old))
         return {name: self._memory[name] for name in names if name in self._memory}
 
-    def newer(self, name: str, age: float) -> Known[T] | None:
+    def newer(self, name: str, age: float) -> LookedUp[T] | None:
         """What was looked up at most `age` seconds ago, by whomever. Raises `UnavailableError`."""
         if self._age(name) > age:
             self._look_into_redis([name], 0.0)
         if self._age(name) > age:
-            self._errands.run(*self._errand([name]))
+            self._queries.run(*self._query([name]))
         return self._memory.get(name)
 
     def _age(self, name: str) -> float:
         known = self._memory.get(name)
         return _since(known.at if known else None, self._clock())
 
-    def _errand(self, names: Sequence[str]) -> tuple[str, Callable[[], None]]:
+    def _query(self, names: Sequence[str]) -> tuple[str, Callable[[], None]]:
         # The names may be people's addresses, which no log line has to show.
         digest = blake2b("\0".join(names).encode("utf-8", "replace"), digest_size=6).hexdigest()
         return f"{self._kind} {digest}", lambda: self._refresh(names)
 
     def _refresh(self, names: Sequence[str]) -> None:
-        found = {name: Known(value, self._clock()) for name, value in self._fetch(names).items()}
+        found = {name: LookedUp(value, self._clock()) for name, value in self._fetch(names).items()}
         for name in set(names) - found.keys():
             self._memory.pop(name, None)
             self._missed[name] = self._clock()
@@ -140,7 +140,7 @@ class Lookup(Generic[T]):
         self._looked |= dict.fromkeys(due, now)
         self._remember({name: known for name, known in found.items() if _since(known.at, now) < self._age(name)})
 
-    def _remember(self, found: Mapping[str, Known[T]]) -> None:
+    def _remember(self, found: Mapping[str, LookedUp[T]]) -> None:
         for kept in (self._memory, self._missed, self._looked):
             if len(kept) > MOST_REMEMBERED:
                 kept.clear()

@@ -43,7 +43,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Options:
+class FieldOptions:
     """Those of one field. `is_target`: what an item gets is judged strictly; what is to be replaced may have been disabled,
     or deleted, since.
     """

@@ -9,15 +9,15 @@ import click
 
 from feishu_batch import IntentError, Result, UpdateIntent, WaitTimeout, parse_intent
 from feishu_batch.intents import DEFAULT_PRIORITY
+from worker.cli.blockers import lanes_of, wait_aloud, warn_of_pause
+from worker.cli.duplicates import duplicate_check, print_duplicates, when
 from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
-from worker.cli.holdups import lanes_of, wait_aloud, warn_of_pause
-from worker.cli.known_before import looking_back, print_since_then, when
 from worker.cli.output import console, some, table
 from worker.cli.session import Session, open_session
 from worker.importing.cells import CellError, field_value, item_ids, refuse_other_place
 from worker.importing.row import problems_of
 from worker.importing.rows import parse_object
-from worker.operating.since_then import Known, SinceThen
+from worker.operating.duplicates import DuplicateReport, KnownIntent
 from worker.writing.characters import one_line
 from worker.writing.ids import Ids
 
@@ -113,22 +113,22 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
     return outcome if result.ok else SOME_FAILED
 
 
-def _before(session: Session, intent: UpdateIntent) -> SinceThen | None:
+def _before(session: Session, intent: UpdateIntent) -> DuplicateReport | None:
     """What came of it if it was enqueued before, under this id."""
     [entry] = session.reads.entries([intent.intent_id])
     if entry is None:
         return None
-    with looking_back(session) as back:
-        back.add([Known(1, intent.intent_id, intent.work_item_ids)])
-        return back.since_then()
+    with duplicate_check(session) as back:
+        back.add([KnownIntent(1, intent.intent_id, intent.work_item_ids)])
+        return back.report()
 
 
-def _tell_before(session: Session, found: SinceThen) -> None:
+def _tell_before(session: Session, found: DuplicateReport) -> None:
     """On stderr: whoever takes the id from stdout goes on."""
     out = console(stderr=True)
     again = "to send it again all the same, leave --intent-id out or give a new one"
     out.print(f"Nothing was sent: this intent was enqueued before{when(session, found)}; {again}.", soft_wrap=True)
-    print_since_then(out, session, found, "item")
+    print_duplicates(out, session, found, "item")
 
 
 def _from_text(text: str, options: dict[str, Any]) -> UpdateIntent:

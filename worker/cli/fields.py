@@ -8,10 +8,10 @@ import click
 
 from worker.catalogue.models import Catalogue, RefusedError, UnavailableError, folded
 from worker.catalogue.naming import nearest
-from worker.catalogue.options import Node, Options
+from worker.catalogue.options import FieldOptions, Node
 from worker.catalogue.types import is_calculated, is_never_writable, modes_of
-from worker.cli.catalogues import open_catalogues
 from worker.cli.errors import DONE, SOME_FAILED, UnreachableError, WrongUseError
+from worker.cli.field_lookup import open_field_lookup
 from worker.cli.options import json_option
 from worker.cli.output import console, duration, iso, print_json, table
 from worker.cli.session import open_session
@@ -42,7 +42,7 @@ def fields(space: str, type_key: str, search: str | None, refresh: bool, lane: s
     Exit codes: 0 done; 1 no field fits --search; 2 wrong use; 3 Redis or Feishu Project cannot be reached.
     """
     session = open_session()
-    catalogues = open_catalogues(session)
+    catalogues = open_field_lookup(session)
     project_key = catalogues.project_key(space)
     asked = catalogues.lane_of(project_key, lane)
     try:
@@ -60,7 +60,7 @@ def fields(space: str, type_key: str, search: str | None, refresh: bool, lane: s
 
 
 def _mentions(field: Field, word: str) -> bool:
-    options = (one for node in Options(field).nodes for one in node.words())
+    options = (one for node in FieldOptions(field).nodes for one in node.words())
     return any(folded(word) in folded(one) for one in (field.key, field.name, field.alias, field.type_key, *options))
 
 
@@ -87,7 +87,7 @@ def _why_never(field: Field) -> str:
 
 
 def _options(field: Field) -> str:
-    every = [_option(node) for node in Options(field).nodes]
+    every = [_option(node) for node in FieldOptions(field).nodes]
     more = f", … and {len(every) - OPTIONS_SHOWN} more (--json has all)" if len(every) > OPTIONS_SHOWN else ""
     return ", ".join(every[:OPTIONS_SHOWN]) + more
 
@@ -121,6 +121,6 @@ def _field(field: Field) -> dict[str, Any]:
 
 
 def _option_rows(field: Field) -> Iterator[dict[str, Any]]:
-    for node in Options(field).nodes:
+    for node in FieldOptions(field).nodes:
         path = [option.value for option in node.path]
         yield {"value": node.option.value, "label": node.label, "path": path, "disabled": node.is_disabled}

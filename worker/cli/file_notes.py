@@ -6,7 +6,7 @@ from rich.console import Console
 
 from worker.cli.output import some
 from worker.importing.clears import Clears
-from worker.importing.table import Lines, Noticed
+from worker.importing.table import LineNumbers, Noticed
 
 SHOWN = 5  # fields
 
@@ -70,5 +70,5 @@ def document(noticed: Noticed, clears: Clears) -> dict[str, Any]:
     }
 
 
-def _lines(lines: Lines) -> dict[str, Any]:
+def _lines(lines: LineNumbers) -> dict[str, Any]:
     return {"rows": lines.count, "lines": lines.first}

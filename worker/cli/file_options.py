@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from config.catalogue import time_zone
+from config.lookups import time_zone
 from config.settings import load_settings
 from worker.cli.errors import WrongUseError
 from worker.importing.columns import ImportFileError

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from worker.cli.catalogues import open_catalogues
+from worker.cli.blockers import warn_of_pause
 from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
+from worker.cli.field_lookup import open_field_lookup
 from worker.cli.file_options import file_options
-from worker.cli.holdups import warn_of_pause
 from worker.cli.import_report import document, print_rejected
 from worker.cli.import_run import Asked, refuse_if_wrong, run_import
 from worker.cli.options import json_option, waiting_options
@@ -91,7 +91,7 @@ def import_file(
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")
     session = open_session()
-    names = NameCheck(open_catalogues(session)) if check else None
+    names = NameCheck(open_field_lookup(session)) if check else None
     out = console()
     with file() as source:
         _check(report, source)

@@ -6,18 +6,18 @@ from typing import Any
 from rich.console import Console
 
 from worker.cli import file_notes
-from worker.cli.known_before import document as since_then_json
-from worker.cli.known_before import print_since_then, when
+from worker.cli.duplicates import document as duplicates_json
+from worker.cli.duplicates import print_duplicates, when
 from worker.cli.output import first_few, some, table
 from worker.cli.session import Session
 from worker.importing.clears import Clears
-from worker.importing.put import Put
+from worker.importing.enqueue_rows import SortedRows
 from worker.importing.row import Rejected
 from worker.importing.table import Noticed
+from worker.operating.duplicates import DuplicateReport
 from worker.operating.failures import FailureGroup
 from worker.operating.reasons import ReasonGroup, ReasonGroups
-from worker.operating.since_then import SinceThen
-from worker.operating.watching import Totals, counts_of
+from worker.operating.tracking import Totals, counts_of
 
 LISTED = 1000  # rejected rows that are kept one by one; the rest is only counted
 SHOWN = 50  # reasons
@@ -35,7 +35,7 @@ class ImportReport:
     rows: int = 0
     enqueued: int = 0
     known: int = 0  # rows that an earlier run had enqueued
-    before: SinceThen | None = None  # about the known rows
+    before: DuplicateReport | None = None  # about the known rows
     give_their_ids: bool = False  # known rows have their ids from the file
     repeated: int = 0  # rows that say what an earlier row of the file says, under the same id
     left_out: int = 0  # rows of an earlier report that need no import
@@ -55,7 +55,7 @@ class ImportReport:
     is_over: bool = True  # False: following was given up before its end
     remark: str = ""  # what seemed to hold up the work then
 
-    def count(self, put: Put) -> None:
+    def count(self, put: SortedRows) -> None:
         self.enqueued += len(put.enqueued)
         self.known += len(put.known)
         self.give_their_ids = self.give_their_ids or any(row.names_itself for row in put.known)
@@ -84,7 +84,7 @@ def document(report: ImportReport) -> dict[str, Any]:
         "rows": report.rows,
         "enqueued": report.enqueued,
         "known": report.known,
-        "before": since_then_json(report.before) if report.before else None,
+        "before": duplicates_json(report.before) if report.before else None,
         "repeated": report.repeated,
         "left_out": report.left_out,
         **rejected_json(report),
@@ -132,7 +132,7 @@ def print_known(out: Console, session: Session, report: ImportReport, *, is_plan
         told = "" if report.enqueued else f"{whole}: "
         rows = f"{report.known} of {some(report.rows, 'row')} {verb} imported before{at}"
         out.print(f"{told}{rows}{', and' if told else ','} not sent again.", style="bold", soft_wrap=True)
-    print_since_then(out, session, found, "line")
+    print_duplicates(out, session, found, "line")
     again = "give them other ids in the column intent_id" if report.give_their_ids else "use a new --import-id"
     it = "it" if report.known == 1 else "them"
     out.print(f"To send {it} again all the same, {again}.", soft_wrap=True)

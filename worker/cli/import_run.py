@@ -10,21 +10,21 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from feishu_batch import EnqueueError
+from worker.cli.duplicates import duplicate_check, known_rows
 from worker.cli.errors import InterruptedByUserError, UnreachableError, WrongUseError
 from worker.cli.file_notes import print_sheet
-from worker.cli.following import Follower, Pace
 from worker.cli.import_report import SHOWN, ImportReport, lines_of, print_closing, print_enqueued, print_known
-from worker.cli.known_before import known_rows, looking_back
+from worker.cli.intent_follower import IntentFollower, Throughput
 from worker.cli.output import some
 from worker.cli.progress import Display, reading_bar
 from worker.cli.session import Session
+from worker.importing.enqueue_rows import Check, SortedRows, enqueue_rows, sort_rows
 from worker.importing.journal import Journal
-from worker.importing.outcomes import Outcome, as_rows, not_enqueued, outcomes
-from worker.importing.put import Check, Put, put_rows, sorted_out
 from worker.importing.report_file import write_report
+from worker.importing.row_results import RowResult, as_rows, not_enqueued, row_results
 from worker.importing.source import Source
 from worker.operating.meanings import Meanings
-from worker.operating.watching import Watch
+from worker.operating.tracking import IntentTracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +48,36 @@ def run_import(
 ) -> ImportReport:
     """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early. No `out`: no word."""
     report = ImportReport(source.name, source.import_id, noticed=source.noticed)
-    pace = Pace.begin(session)
+    pace = Throughput.begin(session)
     began_at = next(iter(session.lanes.values())).wall()
     with Journal() as journal, _interruption(report):
-        with session.client() as client, looking_back(session) as back:
+        with session.client() as client, duplicate_check(session) as back:
             rows = source.rows()
             if out:
                 print_sheet(out, source.noticed)
-            puts = put_rows(rows, client, lambda ids: _digests(session, ids), journal, asked.check)
+            puts = enqueue_rows(rows, client, lambda ids: _digests(session, ids), journal, asked.check)
             for put in _counted(puts, report, source, asked.aside):
                 back.add(known_rows(put))
                 if asked.needs_journal:
                     journal.add(put.notes())
-            report.before = back.since_then() if report.known else None
+            report.before = back.report() if report.known else None
         if out:
             print_known(out, session, report)
             print_enqueued(out, report)
         if asked.wait:
-            watch = Watch(session.reads, journal.roster(), began_at)
+            watch = IntentTracker(session.reads, journal.roster(), began_at)
             _follow(session, watch, pace, asked, report, stop or threading.Event())
             if out and not (stop and stop.is_set()):
                 print_closing(out, report)
         if asked.report:
-            _write(asked.report, outcomes(journal, session.reads, session.settings.user_key), session)
+            _write(asked.report, row_results(journal, session.reads, session.settings.user_key), session)
     return report
 
 
 def _follow(
-    session: Session, watch: Watch, pace: Pace, asked: Asked, report: ImportReport, stop: threading.Event
+    session: Session, watch: IntentTracker, pace: Throughput, asked: Asked, report: ImportReport, stop: threading.Event
 ) -> None:
-    follower = Follower(session, watch, pace)
+    follower = IntentFollower(session, watch, pace)
     with asked.display(watch.totals().total) as display:
         report.is_over = follower.run(display, stop, asked.timeout)
     report.totals, report.failed = watch.totals(), watch.failures.groups()
@@ -92,7 +92,7 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
     """Raises `WrongUseError` if any row is wrong or its id is taken, here or in the ledger."""
     seen = ImportReport(source.name, source.import_id)
     with Journal() as journal:
-        for put in sorted_out(source.rows(), lambda ids: _digests(session, ids), journal, check):
+        for put in sort_rows(source.rows(), lambda ids: _digests(session, ids), journal, check):
             seen.count(put)
             if report:
                 journal.add(put.notes())
@@ -113,7 +113,7 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
     raise WrongUseError("\n".join([head, *lines]))
 
 
-def _write(path: Path, found: Iterable[Outcome], session: Session) -> None:
+def _write(path: Path, found: Iterable[RowResult], session: Session) -> None:
     known = Meanings(session.redis, {name: lane.key for name, lane in session.lanes.items()})
     write_report(path, as_rows(found, known.field_name))
 
@@ -122,7 +122,7 @@ def _digests(session: Session, ids: Iterable[str]) -> list[str | None]:
     return [entry.digest if entry else None for entry in session.reads.entries(list(ids))]
 
 
-def _counted(puts: Iterable[Put], report: ImportReport, source: Source, aside: Console) -> Iterator[Put]:
+def _counted(puts: Iterable[SortedRows], report: ImportReport, source: Source, aside: Console) -> Iterator[SortedRows]:
     size = source.size if source.position() is not None else None
     with reading_bar(aside, size) as show:
         for put in puts:

@@ -16,21 +16,21 @@ from config.settings import load_settings
 from feishu_batch import UpdateIntent
 from feishu_batch.intents import is_real_project_key
 from feishu_batch.written import untagged
-from worker.catalogue.alone import UnclearError, intent_read_alone
+from worker.catalogue.untyped import UnclearError, intent_read_alone
 from worker.cli import file_notes
-from worker.cli.catalogues import open_catalogues
+from worker.cli.duplicates import document as duplicates_json
+from worker.cli.duplicates import duplicate_check, known_rows
 from worker.cli.errors import DONE, SOME_FAILED
+from worker.cli.field_lookup import open_field_lookup
 from worker.cli.file_options import file_options
 from worker.cli.import_report import ImportReport, others, print_known, print_rejected, rejected_json
-from worker.cli.known_before import document as since_then_json
-from worker.cli.known_before import known_rows, looking_back
 from worker.cli.options import json_option
 from worker.cli.output import as_json as json_text
 from worker.cli.output import console, duration, print_json, some, table
 from worker.cli.plan_names import NameCheck
 from worker.cli.session import Session, open_session
+from worker.importing.enqueue_rows import SortedRows, sort_rows
 from worker.importing.journal import Journal
-from worker.importing.put import Put, sorted_out
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import Format
 from worker.importing.source import Source
@@ -103,7 +103,7 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
     settings = opened.settings if opened else load_settings()
     with file() as source, Journal() as journal:
         found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id, noticed=source.noticed))
-        found.names = NameCheck(open_catalogues(opened)) if opened and check else None
+        found.names = NameCheck(open_field_lookup(opened)) if opened and check else None
         planner = Planner(routing(settings).route, time.time(), _backlog_of(session) if session else None)
         _read(source, planner, found, opened, journal)
     found.lanes = planner.plans()
@@ -131,16 +131,16 @@ def _read(source: Source, planner: Planner, found: FilePlan, session: Session | 
             return [None] * len(ids)
         return [entry.digest if entry else None for entry in session.reads.entries(ids)]
 
-    with looking_back(session) if session else nullcontext() as back:
-        for put in sorted_out(source.rows(), digests, journal):
+    with duplicate_check(session) if session else nullcontext() as back:
+        for put in sort_rows(source.rows(), digests, journal):
             if back:
                 back.add(known_rows(put))
             _take(put, planner, found, source)
         if back and report.known:
-            report.before = back.since_then()
+            report.before = back.report()
 
 
-def _take(put: Put, planner: Planner, found: FilePlan, source: Source) -> None:
+def _take(put: SortedRows, planner: Planner, found: FilePlan, source: Source) -> None:
     report = found.report
     report.count(put)
     refused = _plan_rows(planner, put.enqueued, found.names)
@@ -292,7 +292,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "rows": report.rows,
         "enqueued": report.enqueued,
         "known": report.known,
-        "before": since_then_json(report.before) if report.before else None,
+        "before": duplicates_json(report.before) if report.before else None,
         "repeated": report.repeated,
         "left_out": report.left_out,
         **rejected_json(report),

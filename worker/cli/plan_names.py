@@ -9,7 +9,7 @@ from rich.console import Console
 from worker.catalogue.checks import changed_parts
 from worker.catalogue.gate import CatalogueGate
 from worker.catalogue.models import Refusal
-from worker.cli.catalogues import Catalogues
+from worker.cli.field_lookup import FieldLookup
 from worker.cli.output import as_json, first_few, some, table
 from worker.importing.row import Rejected, Row
 
@@ -33,7 +33,7 @@ class Meaning:
 class NameCheck:
     """As intake checks, row by row."""
 
-    catalogues: Catalogues
+    catalogues: FieldLookup
     meanings: dict[Meaning, int] = field(default_factory=dict)  # how many rows say so
     unchecked: list[str] = field(default_factory=list)  # why rows could not be checked
     unchecked_lines: list[int] = field(default_factory=list)  # the first of them

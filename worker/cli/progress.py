@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from worker.cli.output import console, duration, some
-from worker.operating.watching import Totals
+from worker.operating.tracking import Totals
 
 LINE_EVERY = 3.0  # seconds
 SAY_AGAIN = 30.0  # an unchanged line is repeated after this long, to show that somebody still looks
@@ -80,7 +80,7 @@ class Bars:
         self._live.update(Group(self._bars, Text(figures.line)), refresh=True)
 
 
-class Lines:
+class ProgressLines:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
@@ -128,7 +128,7 @@ class Quiet:
 
 
 def display_for(console: Console, total: int) -> Display:
-    return Bars(console, total) if console.is_terminal else Lines(console)
+    return Bars(console, total) if console.is_terminal else ProgressLines(console)
 
 
 @contextmanager

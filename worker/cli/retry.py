@@ -9,14 +9,14 @@ from rich.console import Console
 
 from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
 from worker.cli.failures import seconds_of
-from worker.cli.following import Followed, follow
+from worker.cli.intent_follower import Followed, follow
 from worker.cli.options import json_option, lane_option, waiting_options
 from worker.cli.output import as_json as json_text
 from worker.cli.output import console, first_few, print_json, some, table
 from worker.cli.progress import usual_display
 from worker.cli.session import Session, open_session
-from worker.operating.retry_decision import Decision, Failure, Why
-from worker.operating.steering import (
+from worker.operating.retry.decision import Failure, RetryDecision, SkipReason
+from worker.operating.retry.operation import (
     Selection,
     document,
     enqueue_again,
@@ -95,13 +95,13 @@ def retry(
         print_json(console(), {**document(decisions, dry_run=dry_run), "counts": followed and followed.counts()})
     else:
         _print_end(out, followed, is_dry=dry_run and bool(retried_items(decisions)))
-    is_left = any(why is not Why.RETRIED for one in decisions for why in one.left)
+    is_left = any(why is not SkipReason.RETRIED for one in decisions for why in one.left)
     return SOME_FAILED if is_left or (followed and not followed.is_well) else DONE
 
 
 def _enqueue(
-    session: Session, shown: list[Decision], out: Console | None, *, asks: bool, even_if_overtaken: bool
-) -> list[Decision]:
+    session: Session, shown: list[RetryDecision], out: Console | None, *, asks: bool, even_if_overtaken: bool
+) -> list[RetryDecision]:
     if asks and not _confirmed(shown):
         raise WrongUseError("not confirmed; nothing was enqueued")
     done = enqueue_again(session, shown, even_if_overtaken=even_if_overtaken)
@@ -117,7 +117,7 @@ def _print_end(out: Console, followed: Followed | None, *, is_dry: bool) -> None
         out.print(followed.in_words(), soft_wrap=True)
 
 
-def _print_done(out: Console, shown: Sequence[Decision], done: Sequence[Decision]) -> None:
+def _print_done(out: Console, shown: Sequence[RetryDecision], done: Sequence[RetryDecision]) -> None:
     before = left_alone(shown)
     for why, items in left_alone(done).items():
         if dropped := _beyond(before.get(why, []), items):
@@ -134,7 +134,7 @@ def _beyond(before: Sequence[int], now: Sequence[int]) -> list[int]:
     return list((Counter(now) - Counter(before)).elements())
 
 
-def _confirmed(todo: Sequence[Decision]) -> bool:
+def _confirmed(todo: Sequence[RetryDecision]) -> bool:
     try:
         return click.confirm(f"Enqueue {some(retried_items(todo), 'item')} again?", default=False)
     except click.Abort:  # also a closed standard input, as under cron
@@ -142,7 +142,7 @@ def _confirmed(todo: Sequence[Decision]) -> bool:
         return False
 
 
-def _print(out: Console, decisions: Sequence[Decision]) -> None:
+def _print(out: Console, decisions: Sequence[RetryDecision]) -> None:
     todo = [one for one in decisions if one.items]
     if todo:
         rows = [_row(one.failure, one.items) for one in todo[:SHOWN]]

@@ -9,7 +9,7 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 
-from config.catalogue import time_zone
+from config.lookups import time_zone
 from config.schedules import ScheduleEntry, load_schedules, schedule_file
 from config.settings import ENV_PREFIX, Settings, load_settings
 from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
@@ -17,10 +17,10 @@ from worker.cli.options import json_option
 from worker.cli.output import console, iso, print_json, some, table
 from worker.cli.session import Session, open_session
 from worker.connections import producer
-from worker.importing.put import Put
-from worker.scheduling.looking import followed
+from worker.importing.enqueue_rows import SortedRows
 from worker.scheduling.records import Record, Run, RunState, local, record_of
-from worker.scheduling.running import RunLostError, Runner, first_record
+from worker.scheduling.runner import RunLostError, Runner, first_record
+from worker.scheduling.scheduler import followed
 from worker.scheduling.store import Schedules
 
 TICK = 0.5  # seconds
@@ -148,7 +148,7 @@ def _refuse_second(entry: ScheduleEntry, record: Record, *, even_if_open: bool) 
         )
 
 
-def _say_progress(put: Put, said_at: list[float]) -> None:
+def _say_progress(put: SortedRows, said_at: list[float]) -> None:
     if time.monotonic() - said_at[0] > SAY_EVERY and put.enqueued:
         click.echo(f"line {put.enqueued[-1].line} …")
         said_at[0] = time.monotonic()

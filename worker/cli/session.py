@@ -18,7 +18,7 @@ from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.reads.ledger import LedgerReads
 from worker.processes.embedded import find_embedded_url
-from worker.processes.redis_checks import Finding, refusal
+from worker.processes.redis_checks import RedisFinding, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def check_redis(settings: Settings, redis: Redis) -> None:
         raise UnreachableError(f"Redis at {where} {_trouble(error)}; check {ENV_PREFIX}REDIS_URL") from None
 
 
-def refuse_unusable(settings: Settings, found: Sequence[Finding]) -> None:
+def refuse_unusable(settings: Settings, found: Sequence[RedisFinding]) -> None:
     """Raises `UnreachableError` where nothing can work with this Redis."""
     if why := refusal(found):
         raise UnreachableError(f"Redis at {masked_url(settings.effective_redis_url)} cannot be used. {why}")

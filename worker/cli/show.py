@@ -11,7 +11,7 @@ from rich.console import Console
 from config.settings import Settings
 from feishu_batch.written import untagged
 from worker.cli.errors import WrongUseError
-from worker.cli.moments import moment_of
+from worker.cli.local_times import moment_of
 from worker.cli.options import json_option
 from worker.cli.output import console, first_few, print_json, table
 from worker.cli.session import open_session

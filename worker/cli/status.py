@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
-from worker.cli.moments import moment
+from worker.cli.local_times import moment
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import as_json as value_json
 from worker.cli.output import console, duration, iso, print_json, some, table, trouble_json
@@ -15,7 +15,7 @@ from worker.cli.session import open_session
 from worker.ledger.last_errors import DOING
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.operating.unfinished import Unfinished, unfinished
-from worker.operating.views import InboxView, LaneView, Left, inbox_view, lane_view, what_is_left
+from worker.operating.views import InboxView, LaneView, Remaining, inbox_view, lane_view, what_is_left
 
 SHOWN = 5  # recent batches
 
@@ -125,10 +125,10 @@ def _time_left(view: LaneView, slot: float, inbox: InboxView) -> str:
     requests = f"{some(view.requests_left, 'request')}, and {jobs}"
     at_least = f"at least {duration(view.requests_left * slot)}: {requests}{more}"
     told = {
-        Left.REQUESTS: at_least,
-        Left.UNKNOWN: "not known before the inbox is taken in",
-        Left.JOBS: "until the open jobs end",
-        Left.NOTHING: "nothing to do",
+        Remaining.REQUESTS: at_least,
+        Remaining.UNKNOWN: "not known before the inbox is taken in",
+        Remaining.JOBS: "until the open jobs end",
+        Remaining.NOTHING: "nothing to do",
     }
     return told[what_is_left(view, inbox)]
 

@@ -14,11 +14,11 @@ from config.lanes import load_lanes
 from config.schedules import load_schedules, schedule_file
 from config.settings import Settings, load_settings
 from config.urls import masked_url
-from worker.cli.announcing import Announcer
 from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
+from worker.cli.notices import Notices
 from worker.cli.session import check_redis, refuse_unusable
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
-from worker.cli.standstill import pause_before_start
+from worker.cli.start_paused import pause_before_start
 from worker.connections import connect
 from worker.processes.child import Child
 from worker.processes.embedded_files import url_file
@@ -56,7 +56,7 @@ def up(*, paused: bool) -> int:
     settings = load_settings()
     lanes = load_lanes(settings)
     schedules = load_schedules(settings)
-    say = Announcer(settings).say
+    say = Notices(settings).say
     if settings.redis_url is not None:
         _check_redis(settings, say)
     if settings.dashboard_enabled:

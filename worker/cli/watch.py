@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from worker.cli.errors import DONE, INTERRUPTED, UnreachableError
-from worker.cli.moments import moment
+from worker.cli.local_times import moment
 from worker.cli.options import lane_option
 from worker.cli.output import console, duration, iso, some, table, trouble_json
 from worker.cli.session import Session, open_session

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from feishu_batch.written import Kind, Written
 from worker.importing.row import Row
-from worker.importing.table import Lines, looks_empty
+from worker.importing.table import LineNumbers, looks_empty
 
 MOST_FIELDS: Final = 100  # that are told apart
 _OTHERS: Final = "…"
@@ -15,7 +15,7 @@ _EMPTY_JSON: Final = ("", '""', "[]", "{}")
 
 @dataclass(slots=True)
 class Clears:
-    by_field: dict[str, Lines] = field(default_factory=dict)
+    by_field: dict[str, LineNumbers] = field(default_factory=dict)
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -23,7 +23,7 @@ class Clears:
                 name = row.intent.field_key
                 if name not in self.by_field and len(self.by_field) >= MOST_FIELDS:
                     name = _OTHERS
-                self.by_field.setdefault(name, Lines()).add(row.line)
+                self.by_field.setdefault(name, LineNumbers()).add(row.line)
 
     @property
     def count(self) -> int:

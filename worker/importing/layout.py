@@ -9,7 +9,7 @@ from typing import Final
 from worker.importing.cells import CellError
 from worker.importing.columns import ImportFileError
 from worker.importing.sheet_xml import Merge, RawCell, RawRow, SheetReader, letter_of
-from worker.importing.table import Hidden, Lines, Noticed
+from worker.importing.table import Hidden, LineNumbers, Noticed
 
 MOST_MERGES: Final = 100_000  # that are held in memory
 _SHOW_ROWS: Final = "show them, delete them, or give --hidden include, skip or reject"
@@ -20,7 +20,7 @@ _SHOW_COLUMNS: Final = "show them, or give --hidden include to have them read"
 class Layout:
     merges: list[Merge] = field(default_factory=list)  # from top to bottom
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
-    hidden_rows: Lines = field(default_factory=Lines)  # below the header, with something in them
+    hidden_rows: LineNumbers = field(default_factory=LineNumbers)  # below the header, with something in them
 
 
 def layout_of(reader: SheetReader) -> Layout:

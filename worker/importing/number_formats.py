@@ -44,7 +44,7 @@ _COLOR: Final = re.compile(
 _DIGITS: Final = 15  # that a spreadsheet program keeps and shows
 
 
-class Kind(Enum):
+class FormatKind(Enum):
     NUMBER = "number"
     DATE = "date"  # or a moment
     TIME = "time"  # of a day
@@ -57,14 +57,14 @@ class _Token(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def kind_of(code: str) -> Kind:
+def kind_of(code: str) -> FormatKind:
     kinds = [token for section in _sections(code) for token in section]
     if any(token.kind == "elapsed" for token in kinds):
-        return Kind.ELAPSED
+        return FormatKind.ELAPSED
     letters = {token.text[0].lower() for token in kinds if token.kind == "date"}
     if letters & set("ydaegb") or (letters == {"m"} and "0" not in code):
-        return Kind.DATE
-    return Kind.TIME if letters or any(token.kind == "half" for token in kinds) else Kind.NUMBER
+        return FormatKind.DATE
+    return FormatKind.TIME if letters or any(token.kind == "half" for token in kinds) else FormatKind.NUMBER
 
 
 def shown_number(number: float, code: str) -> str | None:

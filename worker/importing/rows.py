@@ -49,12 +49,12 @@ def read_rows(
         return sheet_rows(stream, table, import_id, noticed)
     if table.sheet is not None:
         raise ImportFileError("has no sheets; leave --sheet out")
-    reading = _Reading(read_lines(stream, table.encoding), import_id, table.empty, noticed)
+    reading = _RowReading(read_lines(stream, table.encoding), import_id, table.empty, noticed)
     return _csv_rows(reading) if kind is Format.CSV else _json_rows(reading)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _RowReading:
     lines: Iterator[str]
     import_id: str
     empty: Empty
@@ -64,7 +64,7 @@ class _Reading:
 # --- CSV ------------------------------------------------------------------------------------------------------------
 
 
-def _csv_rows(reading: _Reading) -> Iterator[Row | Rejected]:
+def _csv_rows(reading: _RowReading) -> Iterator[Row | Rejected]:
     csv.field_size_limit(LONGEST_LINE)
     numbered = enumerate(reading.lines, start=1)
     number, first = next(((at, line) for at, line in numbered if line.strip(_BLANK)), (1, ""))
@@ -86,7 +86,7 @@ def _header_cells(table: Iterator[list[str]]) -> list[str]:
     return cells
 
 
-def _csv_body(table: Any, before: int, columns: Sequence[str], reading: _Reading) -> Iterator[Row | Rejected]:
+def _csv_body(table: Any, before: int, columns: Sequence[str], reading: _RowReading) -> Iterator[Row | Rejected]:
     """`before`: how many lines stand above the header."""
     while True:
         line = before + table.line_num + 1  # a row may span several lines
@@ -109,7 +109,7 @@ def _with_cells(row: Row | Rejected, columns: Sequence[str], cells: Sequence[str
     return replace(row, written=dict(zip(columns, meant, strict=False)))
 
 
-def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], reading: _Reading) -> Row | Rejected | None:
+def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], reading: _RowReading) -> Row | Rejected | None:
     if damage := next(filter(None, map(damage_of, cells)), None):
         return Rejected(line, damage)
     if len(cells) > len(columns):
@@ -152,7 +152,7 @@ def _reported(cell: str) -> str:
 # --- JSON Lines -----------------------------------------------------------------------------------------------------
 
 
-def _json_rows(reading: _Reading) -> Iterator[Row | Rejected]:
+def _json_rows(reading: _RowReading) -> Iterator[Row | Rejected]:
     numbered = ((number, text) for number, text in enumerate(reading.lines, start=1) if text.strip())
     for at, (number, text) in enumerate(numbered):
         if at == 0:
@@ -174,7 +174,7 @@ def _refuse_other_json(first: str) -> None:
         )
 
 
-def _json_row(line: int, text: str, reading: _Reading) -> Row | Rejected | None:
+def _json_row(line: int, text: str, reading: _RowReading) -> Row | Rejected | None:
     if damage := damage_of(text):
         return Rejected(line, damage)
     try:

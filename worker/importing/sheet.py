@@ -34,7 +34,7 @@ def sheet_rows(stream: BinaryIO, table: Table, import_id: str, noticed: Noticed)
     return reading.rows()
 
 
-def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed: Noticed) -> "_Reading":
+def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed: Noticed) -> "_SheetReading":
     layout = Layout()
     if sheet.part in book.has_layout:
         with book.archive.open(sheet.part) as part:
@@ -46,7 +46,7 @@ def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed
     columns = columns_of(_header(first, book, table))
     accept(layout, columns, table.hidden, noticed)
     merges = Merges(layout.merges, len(columns))
-    return _Reading(book, table, f"{import_id}\0{sheet.title}", noticed, raw, first.number, columns, merges)
+    return _SheetReading(book, table, f"{import_id}\0{sheet.title}", noticed, raw, first.number, columns, merges)
 
 
 def _raw_rows(book: Workbook, sheet: Sheet) -> Iterator[RawRow | Rejected]:
@@ -76,7 +76,7 @@ def _header(row: RawRow, book: Workbook, table: Table) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _SheetReading:
     book: Workbook
     table: Table
     import_id: str

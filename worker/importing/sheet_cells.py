@@ -71,7 +71,7 @@ def _number(text: str, code: str, book: Workbook, zone: tzinfo) -> Written:
     if not math.isfinite(number):
         raise CellError(f"{text!r:.40} is no number")
     kind = number_formats.kind_of(code)
-    if kind is not number_formats.Kind.NUMBER:
+    if kind is not number_formats.FormatKind.NUMBER:
         return _moment(number, code, kind, book, zone)
     if abs(exact) >= _EXACT:
         raise CellError(_ROUNDED)
@@ -85,12 +85,12 @@ def _number(text: str, code: str, book: Workbook, zone: tzinfo) -> Written:
     return Written(Kind.NUMBER, told, None if shown == told else shown)
 
 
-def _moment(number: float, code: str, kind: number_formats.Kind, book: Workbook, zone: tzinfo) -> Written:
-    if kind is number_formats.Kind.ELAPSED or (kind is number_formats.Kind.TIME and 0 <= number < 1):
+def _moment(number: float, code: str, kind: number_formats.FormatKind, book: Workbook, zone: tzinfo) -> Written:
+    if kind is number_formats.FormatKind.ELAPSED or (kind is number_formats.FormatKind.TIME and 0 <= number < 1):
         return _duration(number, code, kind)
     moment = _since_epoch(number, is_1904=book.is_1904)
     shown = shown_moment(moment, code)
-    if kind is number_formats.Kind.TIME:
+    if kind is number_formats.FormatKind.TIME:
         raise CellError(
             f"the cell shows a time of day, {shown or code}, and holds a day as well: write what is meant as text"
         )
@@ -99,12 +99,12 @@ def _moment(number: float, code: str, kind: number_formats.Kind, book: Workbook,
     return Written(Kind.DATE, told, None if shown == told else shown)
 
 
-def _duration(number: float, code: str, kind: number_formats.Kind) -> Written:
+def _duration(number: float, code: str, kind: number_formats.FormatKind) -> Written:
     seconds = round(number * 86400)
     told = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     if number < 0:
         raise CellError("the cell holds a negative time, which is no value of a field; write what is meant as text")
-    if kind is number_formats.Kind.ELAPSED:
+    if kind is number_formats.FormatKind.ELAPSED:
         return Written(Kind.TIME, told)
     shown = shown_moment(datetime.combine(date(2000, 1, 1), time()) + timedelta(seconds=seconds), code)
     return Written(Kind.TIME, told, None if shown == told else shown)

@@ -43,7 +43,7 @@ AS_USUAL: Final = Table()
 
 
 @dataclass(slots=True)
-class Lines:
+class LineNumbers:
     """Line numbers: how many, and the first of them."""
 
     count: int = 0
@@ -74,10 +74,12 @@ class Noticed:
     sheet: str = ""
     other_sheets: tuple[str, ...] = ()  # with what they are, where they are hidden
     hidden_columns: tuple[str, ...] = ()  # that were read
-    hidden_read: Lines = field(default_factory=Lines)
-    hidden_skipped: Lines = field(default_factory=Lines)
-    merged: Lines = field(default_factory=Lines)  # rows that took the value of a merged range which begins above them
-    empty_skipped: Lines = field(default_factory=Lines)
+    hidden_read: LineNumbers = field(default_factory=LineNumbers)
+    hidden_skipped: LineNumbers = field(default_factory=LineNumbers)
+    merged: LineNumbers = field(
+        default_factory=LineNumbers
+    )  # rows that took the value of a merged range which begins above them
+    empty_skipped: LineNumbers = field(default_factory=LineNumbers)
 
     @property
     def left_out(self) -> int:

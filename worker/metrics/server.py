@@ -11,7 +11,7 @@ from config.settings import Settings
 from worker.metrics.web import routes
 from worker.web.gate import Gate
 from worker.web.guard import Guard
-from worker.web.server import Server
+from worker.web.server import PageServer
 
 
 def app(redis: Redis, settings: Settings, host: str) -> Starlette:
@@ -32,4 +32,4 @@ def serve(redis: Redis, settings: Settings, listener: socket.socket, host: str) 
         log_level="warning",
         access_log=False,
     )
-    Server(config).run([listener])
+    PageServer(config).run([listener])

@@ -13,7 +13,7 @@ from feishu_batch.results import IntentState, IntentView, queued_view, view_of_r
 from feishu_batch.written import untagged
 from worker.ledger.reads.ledger import CellLine, Entry, LedgerReads
 from worker.ledger.records import GroupSpec, RefusedIntent
-from worker.operating.retried import Retries, retries_of
+from worker.operating.retry.results import RetryResults, retries_of
 
 _LOOKS = 3
 
@@ -134,7 +134,7 @@ def _recorded(reads: LedgerReads, intent_id: str, place: IntentKeys) -> IntentDe
 
 def _retries(reads: LedgerReads, record: Mapping[str, str]) -> tuple[tuple[str, IntentState], ...]:
     ids = retries_of(record)
-    return tuple(Retries(reads, ids).states(ids)) if ids else ()
+    return tuple(RetryResults(reads, ids).states(ids)) if ids else ()
 
 
 def _wished(record: Mapping[str, str]) -> GroupSpec | None:

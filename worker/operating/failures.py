@@ -9,7 +9,7 @@ from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import failed_items
 from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.reasons import ReasonGroup, ReasonGroups
-from worker.operating.retried import Retries, retries_of
+from worker.operating.retry.results import RetryResults, retries_of
 
 # (intent id, place, counters) of an intent that was read
 Counted = tuple[str, IntentKeys, Mapping[str, str]]
@@ -71,7 +71,7 @@ def collect(reads: LedgerReads, intents: Sequence[Counted], failures: Failures) 
 
 
 def _each(reads: LedgerReads, intents: Sequence[Counted]) -> Iterator[Failures]:
-    retries = Retries(reads, chain.from_iterable(retries_of(record) for _, _, record in intents))
+    retries = RetryResults(reads, chain.from_iterable(retries_of(record) for _, _, record in intents))
     for part in _in_parts(intents):
         for (intent_id, _, record), failed in zip(part, _failed_items(reads, part), strict=True):
             mended = retries.succeeded(retries_of(record)) if failed else frozenset[str]()

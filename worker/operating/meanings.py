@@ -7,8 +7,8 @@ from pydantic import TypeAdapter
 from redis import Redis
 
 from feishu_batch.intents import is_real_project_key
-from worker.catalogue.lane import Fields
-from worker.catalogue.lookup import Known, Shelf
+from worker.catalogue.lane_catalogue import Fields
+from worker.catalogue.lookup import LookedUp, Shelf
 from worker.catalogue.models import Catalogue, RefusedError
 from worker.catalogue.naming import field_called
 from worker.catalogue.unresolved import is_own_key
@@ -83,16 +83,16 @@ class Meanings:
         if is_real_project_key(word):
             return word
         if word not in self._spaces:
-            self._spaces[word] = self._shelved(f"space:{word}", TypeAdapter(Known[str]))
+            self._spaces[word] = self._shelved(f"space:{word}", TypeAdapter(LookedUp[str]))
         return self._spaces[word]
 
     def _catalogue(self, name: str) -> Catalogue | None:
         if name not in self._fields:
-            fields = self._shelved(f"catalogue:{name}", TypeAdapter(Known[Fields]))
+            fields = self._shelved(f"catalogue:{name}", TypeAdapter(LookedUp[Fields]))
             self._fields[name] = Catalogue(fields) if fields else None
         return self._fields[name]
 
-    def _shelved(self, name: str, shape: TypeAdapter[Known[T]]) -> T | None:
+    def _shelved(self, name: str, shape: TypeAdapter[LookedUp[T]]) -> T | None:
         """The newest of what the lanes know."""
         found = [Shelf(self._redis, key, shape).get([name]).get(name) for key in self._keys.values()]
         return max((one for one in found if one), key=lambda one: one.at).value if any(found) else None

@@ -40,7 +40,7 @@ class LaneView:
         return None if since is None else max(0.0, self.figures.now - since)
 
 
-class Left(StrEnum):
+class Remaining(StrEnum):
     """What can be said of the time that is left."""
 
     REQUESTS = "requests"  # at least a slot for each of `requests_left`; then their jobs
@@ -55,12 +55,12 @@ class InboxView:
     oldest_wait: float | None  # seconds
 
 
-def what_is_left(view: LaneView, inbox: InboxView) -> Left:
+def what_is_left(view: LaneView, inbox: InboxView) -> Remaining:
     if view.requests_left:
-        return Left.REQUESTS
+        return Remaining.REQUESTS
     if inbox.intents:
-        return Left.UNKNOWN
-    return Left.JOBS if view.counts.owned_cells else Left.NOTHING
+        return Remaining.UNKNOWN
+    return Remaining.JOBS if view.counts.owned_cells else Remaining.NOTHING
 
 
 @dataclass(slots=True)

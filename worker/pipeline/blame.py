@@ -9,10 +9,10 @@ from contextlib import suppress
 import structlog
 from redis.exceptions import RedisError
 
+from worker.decisions.step import advice_of, is_last_rejection
 from worker.ledger.lane import Lane
 from worker.ledger.records import Access, Batch
-from worker.outcomes.step import advice_of, is_last_rejection
-from worker.pipeline.probe import Finding, Probe
+from worker.pipeline.access_probe import AccessProbe, ProbeResult
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RemoteError, SpaceRefused, TokenRejected
 
 log = structlog.get_logger("feishu_batch.blame")
@@ -33,7 +33,7 @@ NEXT_STEP = "Name a user who is there and may use the space, or none to act as t
 class Blame:
     """`own_user_key` acts where an intent names nobody."""
 
-    def __init__(self, lane: Lane, own_user_key: str, probe: Probe) -> None:
+    def __init__(self, lane: Lane, own_user_key: str, probe: AccessProbe) -> None:
         self._lane = lane
         self._own_user_key = own_user_key
         self._probe = probe
@@ -85,7 +85,7 @@ class Blame:
         """A code that means "no such token" is also the answer to a user key that the remote system does not take."""
         if not self._names_a_user(batch) or not is_last_rejection(batch, error):
             return error
-        if self._probe.own_user() is not Finding.SEEN:
+        if self._probe.own_user() is not ProbeResult.SEEN:
             return error
         reason = f"{error.message}: user {batch.spec.user_key}, while the lane's own user is answered. {NEXT_STEP}"
         return SpaceRefused(reason, **error.details)
@@ -126,15 +126,15 @@ def kind_of(batch: Batch) -> str:
     return f"{spec.project_key} {spec.work_item_type_key} {user} {spec.field_key} {spec.update_mode}"
 
 
-def is_the_places(access: Access, finding: Finding, *, names_a_user: bool) -> bool:
+def is_the_places(access: Access, finding: ProbeResult, *, names_a_user: bool) -> bool:
     """Whether a place that was refused often enough is refused alone, so that the lane can go on without it."""
-    if finding is Finding.LANE:
+    if finding is ProbeResult.LANE:
         return False
-    if finding is Finding.PLACE:
+    if finding is ProbeResult.PLACE:
         # A lane that knows one place only, and is shut out there, has lost all that it had: its work is kept.
         return access.worked_at is not None or not access.worked_here
     if access.worked_here:  # something was withdrawn, and nothing says that it was withdrawn here only
         return False
-    if names_a_user and finding is Finding.SEEN:
+    if names_a_user and finding is ProbeResult.SEEN:
         return True
     return access.worked_at is not None and not access.others

@@ -9,16 +9,16 @@ from functools import partial
 
 import structlog
 
+from worker.decisions import Policy, Step, after_poll, after_read_back, after_read_back_failed, is_not_served
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState
-from worker.outcomes import Policy, Step, after_poll, after_read_back, after_read_back_failed, is_not_served
 from worker.pacing.slots import Slots
 from worker.pipeline.blame import Blame
 from worker.pipeline.hints import LaneHints
+from worker.pipeline.log_fields import said
 from worker.pipeline.polling import estimated_duration, next_look, size_class
 from worker.pipeline.progress import ProgressReports
 from worker.pipeline.submit import settle_slot, trouble_of, write_step
-from worker.pipeline.telling import said
 from worker.remote.client import RemoteClient
 from worker.remote.compare import ABSENT, shows
 from worker.remote.errors import BatchRefused, LaneStopped, RateLimited, RemoteError, word_of
@@ -34,7 +34,7 @@ PATIENCE = 1.0  # seconds that one run waits for something to become due
 HOLD = 4.0  # seconds
 
 
-class Follower:
+class JobFollower:
     def __init__(
         self,
         *,

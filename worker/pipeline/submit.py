@@ -10,6 +10,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.routing import TaskName
+from worker.decisions import Policy, Step, after_submit, to_read_back
+from worker.decisions.after_submit import MAX_REASKS
 from worker.heartbeat import Heartbeat
 from worker.ledger.lane import Lane
 from worker.ledger.records import (
@@ -21,15 +23,13 @@ from worker.ledger.records import (
     Outcome,
     OutcomeKind,
 )
-from worker.outcomes import Policy, Step, after_submit, to_read_back
-from worker.outcomes.after_submit import MAX_REASKS
 from worker.pacing.slots import LEAD, LOOK_AGAIN, Reservation, Slots
 from worker.pacing.spacing import Verdict
 from worker.pipeline.blame import Blame
 from worker.pipeline.hints import LaneHints
-from worker.pipeline.leave import Leave
+from worker.pipeline.log_fields import intents_of, said, values_of
 from worker.pipeline.polling import back_off, first_look, size_class
-from worker.pipeline.telling import intents_of, said, values_of
+from worker.pipeline.send_permit import SendPermit
 from worker.remote.client import RemoteClient
 from worker.remote.errors import (
     BatchRefused,
@@ -197,20 +197,20 @@ class Submitter:
         """The answer, or None when nothing was sent: no slot was to be had, or the lease was lost."""
         beat = partial(self._lane.extend_lease, batch.fence, self._lease)
         with Heartbeat(beat, interval=self._heartbeat, lease=self._lease) as lease:
-            leave = Leave(self._slots, lease, ahead=LONGEST_WAIT * self._slots.spacing.slot * self._slots.sharers)
-            if not leave.take():
+            permit = SendPermit(self._slots, lease, ahead=LONGEST_WAIT * self._slots.spacing.slot * self._slots.sharers)
+            if not permit.take():
                 return None
-            answer = self._request(batch, token, leave)
+            answer = self._request(batch, token, permit)
             if isinstance(answer, Withheld):
                 log.warning("batch.withheld", reason=answer.message)
-                leave.give_back()
+                permit.give_back()
                 return None
-            if leave.reservation is not None:
+            if permit.reservation is not None:
                 with suppress(RedisConnectionError, RedisTimeoutError):  # the slot stays shut longer; the answer counts
-                    self._settle_slot(leave.reservation, batch, answer)
+                    self._settle_slot(permit.reservation, batch, answer)
             return answer
 
-    def _request(self, batch: Batch, token: Token, leave: Leave) -> Accepted | RemoteError:
+    def _request(self, batch: Batch, token: Token, permit: SendPermit) -> Accepted | RemoteError:
         spec = batch.spec
         update = BatchUpdate(
             project_key=spec.project_key,
@@ -224,7 +224,7 @@ class Submitter:
         )
         try:
             return self._remote.batch_update(
-                update, token=token, idem_uuid=batch.idem_uuid, user_key=spec.user_key, may_leave=leave.still_holds
+                update, token=token, idem_uuid=batch.idem_uuid, user_key=spec.user_key, may_leave=permit.still_holds
             )
         except RemoteError as error:
             return error

@@ -9,7 +9,7 @@ from worker.ledger.reads.lane_health import LaneHealth
 from worker.ledger.stall import stalled_after
 from worker.operating.views import InboxView, LaneView
 from worker.processes.beacon import ROLE_OF_QUEUE
-from worker.processes.redis_checks import Finding, Severity
+from worker.processes.redis_checks import RedisFinding, Severity
 
 CLOCKS_APART = 2.0  # seconds; expiry and token lifetimes are told by both clocks
 INBOX_WAIT = 15.0  # seconds; a worker takes an intent in at once
@@ -54,7 +54,7 @@ def check_settings(strangers: Mapping[str, str]) -> Iterator[Check]:
         yield ok("settings", "every variable is a setting")
 
 
-def check_redis(findings: Sequence[Finding]) -> Iterator[Check]:
+def check_redis(findings: Sequence[RedisFinding]) -> Iterator[Check]:
     for finding in findings:
         mark = Mark.FAIL if finding.severity is Severity.FATAL else Mark.WARN
         yield Check("redis", mark, finding.what, finding.advice)

@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.settings import load_settings
 from worker.processes.beacon import ROLE_OF_QUEUE, Beacon, beacon_file, light
-from worker.processes.judging import Judge
+from worker.processes.self_check import SelfCheck
 
 log = structlog.get_logger("feishu_batch.watchdog")
 
@@ -130,7 +130,7 @@ class Watchdog(bootsteps.StartStopStep):
         clock = StallClock(settings.stall_seconds)
         every = min(LONGEST_LOOK, clock.patience / LOOKS)
         roles = [role for queue, role in ROLE_OF_QUEUE.items() if queue in queues]
-        judge = Judge(settings)
+        judge = SelfCheck(settings)
         look = QueueLook(app, queues)
         broker_seen = time.monotonic()
         wait = min(FIRST_LOOK, every)

@@ -34,7 +34,7 @@ from worker.remote.models import (
     WorkItem,
 )
 from worker.remote.secrets import Secrets
-from worker.remote.transport import Transport
+from worker.remote.transport import HttpTransport
 
 MAX_ITEMS_PER_BATCH = 50  # official page
 MAX_ITEMS_PER_QUERY = 50  # several restatements
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """One request. A read leaves nothing behind, so whatever happens to it, it may be sent again."""
 
     method: str
@@ -78,7 +78,7 @@ class RemoteClient:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: HttpTransport,
         *,
         plugin_id: str,
         plugin_secret: SecretStr,
@@ -109,7 +109,7 @@ class RemoteClient:
             "type": self._token_type,
         }
         try:
-            reply = self._send(Call("POST", "/open_api/authen/plugin_token", body), token=None)
+            reply = self._send(ApiCall("POST", "/open_api/authen/plugin_token", body), token=None)
         except (TokenRejected, SpaceRefused, BatchRefused, IdempotencyClash) as error:
             refusal = LaneStopped(error.message, advice=CREDENTIALS_ADVICE, **error.details)
         else:
@@ -132,7 +132,7 @@ class RemoteClient:
         if not 1 <= len(update.work_item_ids) <= MAX_ITEMS_PER_BATCH:
             raise BatchRefused(f"a batch has 1 to {MAX_ITEMS_PER_BATCH} items", splittable=bool(update.work_item_ids))
         path = "/open_api/work_item/batch_update"
-        call = Call("POST", path, update.body(), write=True, idem_uuid=idem_uuid, may_leave=may_leave)
+        call = ApiCall("POST", path, update.body(), write=True, idem_uuid=idem_uuid, may_leave=may_leave)
         reply = self._send(call, token=token, user_key=user_key)
         task_id = answers.task_id(reply.data)
         if not task_id:
@@ -140,7 +140,7 @@ class RemoteClient:
         return Accepted(task_id, reply.log_id, reply.exchange)
 
     def task_result(self, task_id: str, *, token: Token) -> JobReport:
-        reply = self._send(Call("GET", "/open_api/task_result", params={"task_id": task_id}), token=token)
+        reply = self._send(ApiCall("GET", "/open_api/task_result", params={"task_id": task_id}), token=token)
         return _usable(answers.job_report(task_id, reply.data, reply.exchange, reply.log_id), reply)
 
     def query_items(
@@ -171,7 +171,7 @@ class RemoteClient:
                 before_next_call()
             made += 1
             part = waiting.pop()
-            call = Call("POST", path, {"work_item_ids": part, "fields": list(fields)})
+            call = ApiCall("POST", path, {"work_item_ids": part, "fields": list(fields)})
             try:
                 reply = self._send(call, token=token, user_key=user_key)
             except BatchRefused as error:
@@ -184,21 +184,21 @@ class RemoteClient:
 
     def fields(self, project_key: str, type_key: str, *, token: Token) -> list[Field]:
         """All fields of the type: types, options and how values come about."""
-        call = Call("POST", f"/open_api/{_segment(project_key)}/field/all", {"work_item_type_key": type_key})
+        call = ApiCall("POST", f"/open_api/{_segment(project_key)}/field/all", {"work_item_type_key": type_key})
         reply = self._send(call, token=token)
         return _usable(answers.fields(reply.data), reply)
 
     def meta(self, project_key: str, type_key: str, *, token: Token) -> list[Field]:
         """The fields of the creation form, with `relation` and `is_required`; may lack fields that `fields` has."""
         path = f"/open_api/{_segment(project_key)}/work_item/{_segment(type_key)}/meta"
-        reply = self._send(Call("GET", path), token=token)
+        reply = self._send(ApiCall("GET", path), token=token)
         return _usable(answers.fields(reply.data), reply)
 
     def projects_detail(
         self, project_keys: Sequence[str] = (), simple_names: Sequence[str] = (), *, token: Token
     ) -> list[Project]:
         body = {"project_keys": list(project_keys), "simple_names": list(simple_names), "user_key": self._user_key}
-        reply = self._send(Call("POST", "/open_api/projects/detail", body), token=token)
+        reply = self._send(ApiCall("POST", "/open_api/projects/detail", body), token=token)
         return _usable(answers.projects(reply.data), reply)
 
     def people(self, emails: Sequence[str], *, token: Token) -> list[Person]:
@@ -214,15 +214,15 @@ class RemoteClient:
         return any(one.user_key == self._user_key for one in self.people_of_keys([self._user_key], token=token))
 
     def all_types(self, project_key: str, *, token: Token) -> list[ItemType]:
-        call = Call("GET", f"/open_api/{_segment(project_key)}/work_item/all-types")
+        call = ApiCall("GET", f"/open_api/{_segment(project_key)}/work_item/all-types")
         reply = self._send(call, token=token)
         return _usable(answers.item_types(reply.data), reply)
 
     def _people(self, asked: Mapping[str, list[str]], token: Token) -> list[Person]:
-        reply = self._send(Call("POST", "/open_api/user/query", asked), token=token)
+        reply = self._send(ApiCall("POST", "/open_api/user/query", asked), token=token)
         return _usable(answers.people(reply.data), reply)
 
-    def _send(self, call: Call, *, token: Token | None, user_key: str | None = None) -> Reply:
+    def _send(self, call: ApiCall, *, token: Token | None, user_key: str | None = None) -> Reply:
         answer = self._transport.exchange(
             call.method,
             call.path,
@@ -248,7 +248,7 @@ class RemoteClient:
             raise error
         return Reply(envelope.data, envelope.log_id, answer.status, answer.exchange)
 
-    def _headers(self, call: Call, token: Token | None, user_key: str | None) -> dict[str, str]:
+    def _headers(self, call: ApiCall, token: Token | None, user_key: str | None) -> dict[str, str]:
         if token is None:
             return {}
         self._secrets.note(token.value.get_secret_value())

@@ -26,7 +26,7 @@ class IncomparableError(Exception):
     pass
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     OPTION = auto()
     NUMBER = auto()
     ID = auto()
@@ -37,16 +37,16 @@ class Kind(Enum):
     OPAQUE = auto()  # rich text and whatever the remote system rewrites in its own form
 
 
-KIND_BY_TYPE: Mapping[str, Kind] = {
-    **dict.fromkeys(("select", "radio", "multi_select", "tree_select", "tree_multi_select"), Kind.OPTION),
-    **dict.fromkeys(("number", "precise_date"), Kind.NUMBER),
-    **dict.fromkeys(("work_item_related_select", "work_item_related_multi_select"), Kind.ID),
-    **dict.fromkeys(("text", "multi_pure_text", "link", "link_cloud_doc", "email", "telephone"), Kind.TEXT),
-    **dict.fromkeys(("user", "multi_user"), Kind.TEXT),
-    **dict.fromkeys(("multi_text", "business", "group_type", "role_owners", "compound_field"), Kind.OPAQUE),
-    "date": Kind.DAY,
-    "schedule": Kind.SCHEDULE,
-    "bool": Kind.BOOL,
+KIND_BY_TYPE: Mapping[str, ValueKind] = {
+    **dict.fromkeys(("select", "radio", "multi_select", "tree_select", "tree_multi_select"), ValueKind.OPTION),
+    **dict.fromkeys(("number", "precise_date"), ValueKind.NUMBER),
+    **dict.fromkeys(("work_item_related_select", "work_item_related_multi_select"), ValueKind.ID),
+    **dict.fromkeys(("text", "multi_pure_text", "link", "link_cloud_doc", "email", "telephone"), ValueKind.TEXT),
+    **dict.fromkeys(("user", "multi_user"), ValueKind.TEXT),
+    **dict.fromkeys(("multi_text", "business", "group_type", "role_owners", "compound_field"), ValueKind.OPAQUE),
+    "date": ValueKind.DAY,
+    "schedule": ValueKind.SCHEDULE,
+    "bool": ValueKind.BOOL,
 }
 
 
@@ -76,13 +76,13 @@ def _applied(mode: str, gone: Atoms, wanted: Atoms, there: Atoms) -> bool:
     return wanted <= there and not (gone - wanted) & there
 
 
-def _may_deny(kind: Kind, wanted: Atoms, there: Atoms) -> bool:
+def _may_deny(kind: ValueKind, wanted: Atoms, there: Atoms) -> bool:
     """Whether a difference proves anything. Rich text comes back rewritten, a day perhaps moved to its midnight."""
-    if kind is Kind.OPAQUE:
+    if kind is ValueKind.OPAQUE:
         return bool(wanted) and not there
-    if kind is Kind.DAY:
+    if kind is ValueKind.DAY:
         return not any(_close(left, right) for left in wanted for right in there)
-    if kind is Kind.TEXT:
+    if kind is ValueKind.TEXT:
         return _without_spaces(wanted) != _without_spaces(there)
     return True
 
@@ -95,7 +95,7 @@ def _close(left: Atom, right: Atom) -> bool:
     return isinstance(left, int | float) and isinstance(right, int | float) and abs(left - right) < DAY_MS
 
 
-def _atoms(kind: Kind, value: Any) -> Atoms:
+def _atoms(kind: ValueKind, value: Any) -> Atoms:
     return frozenset(atom for atom in map(_READERS[kind], _leaves(value)) if atom not in EMPTY)
 
 
@@ -108,17 +108,17 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _kind_of(values: list[Any]) -> Kind:
+def _kind_of(values: list[Any]) -> ValueKind:
     leaves = list(_leaves(values))
     objects = [leaf for leaf in leaves if isinstance(leaf, Mapping)]
     if objects:
-        return next((kind for key, kind in _MARKS.items() if all(key in found for found in objects)), Kind.OPAQUE)
+        return next((kind for key, kind in _MARKS.items() if all(key in found for found in objects)), ValueKind.OPAQUE)
     if any(isinstance(leaf, bool) for leaf in leaves):
-        return Kind.BOOL
-    return Kind.NUMBER if any(isinstance(leaf, int | float) for leaf in leaves) else Kind.TEXT
+        return ValueKind.BOOL
+    return ValueKind.NUMBER if any(isinstance(leaf, int | float) for leaf in leaves) else ValueKind.TEXT
 
 
-_MARKS = {"value": Kind.OPTION, "start_time": Kind.SCHEDULE, "user_key": Kind.TEXT, "id": Kind.ID}
+_MARKS = {"value": ValueKind.OPTION, "start_time": ValueKind.SCHEDULE, "user_key": ValueKind.TEXT, "id": ValueKind.ID}
 
 
 def _option(leaf: Any) -> Atom:
@@ -197,13 +197,13 @@ def _member(leaf: Mapping[str, Any], key: str) -> Any:
     return leaf[key]
 
 
-_READERS: Mapping[Kind, Callable[[Any], Atom]] = {
-    Kind.OPTION: _option,
-    Kind.NUMBER: _number,
-    Kind.ID: _id,
-    Kind.DAY: _number,
-    Kind.SCHEDULE: _schedule,
-    Kind.BOOL: _bool,
-    Kind.TEXT: _text,
-    Kind.OPAQUE: _opaque,
+_READERS: Mapping[ValueKind, Callable[[Any], Atom]] = {
+    ValueKind.OPTION: _option,
+    ValueKind.NUMBER: _number,
+    ValueKind.ID: _id,
+    ValueKind.DAY: _number,
+    ValueKind.SCHEDULE: _schedule,
+    ValueKind.BOOL: _bool,
+    ValueKind.TEXT: _text,
+    ValueKind.OPAQUE: _opaque,
 }

@@ -16,7 +16,7 @@ from worker.remote.errors import NotExecuted, OutcomeUnknown, RemoteError, Withh
 from worker.remote.models import Exchange
 from worker.remote.proxy import TunnelBackend
 from worker.remote.retry_after import retry_after
-from worker.remote.wire import Watch, WatchedBackend, WithheldError
+from worker.remote.wire import ExchangeWatch, WatchedBackend, WithheldError
 
 KEEPALIVE_EXPIRY = 4.0  # seconds; below the 5 s after which common servers close an idle connection
 LARGEST_BODY = 8 * 1024 * 1024  # bytes
@@ -43,7 +43,7 @@ class Answer:
     retry_after: float = 0.0  # seconds for which it asks to be left alone
 
 
-class Transport:
+class HttpTransport:
     """Warm HTTP/1.1 connections to one host; usable from several threads.
 
     `timeout` is in seconds for the whole exchange, from connecting to the last byte of the body; only the system's
@@ -63,7 +63,7 @@ class Transport:
     ) -> None:
         self._base_url = _checked(base_url)
         self._timeout = timeout
-        self._watch = Watch()
+        self._watch = ExchangeWatch()
         self._way = _Way(proxy, ignored_proxy)
         self._client = httpx.Client(
             transport=_WatchedTransport(_ssl_context(verify), self._watch, proxy),
@@ -154,14 +154,14 @@ class _Way:
 _DIRECT = _Way()
 
 
-def translate(error: Exception, watch: Watch, *, write: bool, way: _Way = _DIRECT) -> RemoteError:
+def translate(error: Exception, watch: ExchangeWatch, *, write: bool, way: _Way = _DIRECT) -> RemoteError:
     """What a foreign error means. Decided by what left on the wire, not by the error's name, which proves nothing."""
     exchange = None if watch.sent_at is None else Exchange(watch.sent_at, time.monotonic())
     policy = OutcomeUnknown if write and watch.may_have_arrived else NotExecuted
     return policy(_sentence(error, watch, way), exchange=exchange)
 
 
-def _sentence(error: Exception, watch: Watch, way: _Way) -> str:
+def _sentence(error: Exception, watch: ExchangeWatch, way: _Way) -> str:
     """Without the error's own text where that may quote a header."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         return f"no connection to {way}: {str(error)[:200] or 'timed out'}{way.hint}"
@@ -185,7 +185,7 @@ def _bounded(response: httpx.Response) -> bytes:
 class _WatchedTransport(httpx.HTTPTransport):
     """httpx's transport and its translation of errors, over a pool whose sockets obey the watch."""
 
-    def __init__(self, ssl_context: ssl.SSLContext, watch: Watch, proxy: Proxy | None) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext, watch: ExchangeWatch, proxy: Proxy | None) -> None:
         super().__init__(verify=ssl_context, trust_env=False)
         # httpx has no parameter for the pool's public `network_backend`. Closing the pool that is replaced fails at
         # boot should httpx ever call it otherwise: unwatched sockets would make sent requests look unsent.

@@ -20,7 +20,7 @@ class WithheldError(Exception):
     """Raised instead of the first byte. No OSError and none of httpcore's, which some of its code would swallow."""
 
 
-class Watch(threading.local):
+class ExchangeWatch(threading.local):
     """One exchange of this thread. A connection may be used by several threads in turn, so it asks the thread's."""
 
     deadline = 0.0
@@ -54,7 +54,7 @@ class Watch(threading.local):
 
 
 class WatchedStream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream, watch: Watch) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, watch: ExchangeWatch) -> None:
         self._stream = stream
         self._watch = watch
 
@@ -95,7 +95,7 @@ class WatchedStream(httpcore.NetworkStream):
 class WatchedBackend(httpcore.SyncBackend):
     """`tunnel` opens the connections, where it is given. A tunnel is whole before the first byte counts as sent."""
 
-    def __init__(self, watch: Watch, tunnel: httpcore.NetworkBackend | None = None) -> None:
+    def __init__(self, watch: ExchangeWatch, tunnel: httpcore.NetworkBackend | None = None) -> None:
         self._watch = watch
         self._tunnel = tunnel
 

@@ -65,20 +65,20 @@ def record_of(text: str | None) -> Record | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ScheduleDecision:
     """What to write down, and the run to carry out once it is written."""
 
     record: Record
     start: Run | None = None
 
 
-def decide(entry: ScheduleEntry, record: Record | None, now: float, *, is_alive: bool) -> Decision | None:
+def decide(entry: ScheduleEntry, record: Record | None, now: float, *, is_alive: bool) -> ScheduleDecision | None:
     """None: nothing is to be done. `is_alive`: somebody carries the newest run out at this moment."""
     times = entry.times
     latest = times.latest(now)
     if record is None or record.definition != times.definition:
         # Seen for the first time, or with other times: what lies before this moment is nobody's wish.
-        return Decision(Record(times.definition, latest, run=record.run if record else None))
+        return ScheduleDecision(Record(times.definition, latest, run=record.run if record else None))
     run = record.run
     if run and run.state is RunState.RUNNING and not is_alive:
         return _once_more(record, run, now)
@@ -90,27 +90,27 @@ def decide(entry: ScheduleEntry, record: Record | None, now: float, *, is_alive:
     if fresh and not record.waits and entry.missed is Missed.SKIP and now - latest > LATE:
         return _skipped(record, latest, "it was missed: nothing ran here at its time")
     started = Run(latest, now)
-    return Decision(replace(record, due=latest, waits=False, run=started), started)
+    return ScheduleDecision(replace(record, due=latest, waits=False, run=started), started)
 
 
-def _once_more(record: Record, run: Run, now: float) -> Decision:
+def _once_more(record: Record, run: Run, now: float) -> ScheduleDecision:
     """Whoever carried it out is gone. The ids of its intents stay the same, so nothing is doubled."""
     if run.attempt >= MOST_ATTEMPTS:
         why = f"its worker ended {run.attempt} times while it ran"
-        return Decision(replace(record, run=replace(run, state=RunState.FAILED, ended_at=now, reason=why)))
+        return ScheduleDecision(replace(record, run=replace(run, state=RunState.FAILED, ended_at=now, reason=why)))
     again = Run(run.due, now, attempt=run.attempt + 1)
-    return Decision(replace(record, run=again), again)
+    return ScheduleDecision(replace(record, run=again), again)
 
 
-def _overlapping(entry: ScheduleEntry, record: Record, run: Run, latest: float) -> Decision:
+def _overlapping(entry: ScheduleEntry, record: Record, run: Run, latest: float) -> ScheduleDecision:
     if entry.overlap is Overlap.QUEUE:
-        return Decision(replace(record, due=latest, waits=True))
+        return ScheduleDecision(replace(record, due=latest, waits=True))
     left = f": {run.intents - run.checked} of its {run.intents} intents are open" if run.state is RunState.OPEN else ""
     return _skipped(record, latest, f"the run of {local(run.due, entry.timezone)} has not ended{left}")
 
 
-def _skipped(record: Record, latest: float, reason: str) -> Decision:
-    return Decision(replace(record, due=latest, waits=False, skipped=latest, reason=reason))
+def _skipped(record: Record, latest: float, reason: str) -> ScheduleDecision:
+    return ScheduleDecision(replace(record, due=latest, waits=False, skipped=latest, reason=reason))
 
 
 def local(moment: float, zone: str) -> str:

@@ -20,8 +20,8 @@ from worker.cli.output import some
 from worker.cli.session import Session
 from worker.operating.canceling import cancel_intent
 from worker.operating.details import IntentDetail, ItemView, document, intent_detail
-from worker.operating.retry_decision import Decision
-from worker.operating.steering import (
+from worker.operating.retry.decision import RetryDecision
+from worker.operating.retry.operation import (
     Selection,
     enqueue_again,
     left_alone,
@@ -45,20 +45,20 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Pause(Order):
+class PauseOrder(Order):
     lane: Id
     reason: Annotated[str, Field(min_length=1, max_length=200)] = "paused on the status page"
 
 
-class Resume(Order):
+class ResumeOrder(Order):
     lane: Id
 
 
-class Cancel(Order):
+class CancelOrder(Order):
     intent: Id
 
 
-class Retry(Order):
+class RetryOrder(Order):
     """`confirmed`: the digest of what was shown; without one, nothing is enqueued."""
 
     intent: Id | None = None
@@ -68,25 +68,25 @@ class Retry(Order):
     confirmed: str | None = None
 
 
-def pause(session: Session, order: Pause) -> dict[str, Any]:
+def pause(session: Session, order: PauseOrder) -> dict[str, Any]:
     for lane in session.chosen_lanes(order.lane):
         lane.pause(order.reason, polling=True)
     return {"told": f"Lane {order.lane} is paused. Jobs that were accepted are followed to their end."}
 
 
-def resume(session: Session, order: Resume) -> dict[str, Any]:
+def resume(session: Session, order: ResumeOrder) -> dict[str, Any]:
     went_on = [lane.resume() for lane in session.chosen_lanes(order.lane)]
     return {"told": f"Lane {order.lane} {'goes on' if any(went_on) else 'was not paused'}."}
 
 
-def cancel(session: Session, order: Cancel) -> dict[str, Any]:
+def cancel(session: Session, order: CancelOrder) -> dict[str, Any]:
     done = cancel_intent(session, order.intent)
     if done.ended:
         return {"told": f"The intent had already ended: {done.ended}."}
     return {"told": f"{some(done.items, 'item')} canceled, {done.in_flight} in a request that goes on."}
 
 
-def retry(session: Session, order: Retry) -> dict[str, Any]:
+def retry(session: Session, order: RetryOrder) -> dict[str, Any]:
     """Shows what a dry run of the command says; enqueues exactly that once it is confirmed."""
     intents = (order.intent,) if order.intent else ()
     if not (intents or order.code):
@@ -105,7 +105,7 @@ def retry(session: Session, order: Retry) -> dict[str, Any]:
     return {"told": f"{what} {'is' if done['items'] == 1 else 'are'} enqueued once more."}
 
 
-def _plan(decisions: Sequence[Decision]) -> dict[str, Any]:
+def _plan(decisions: Sequence[RetryDecision]) -> dict[str, Any]:
     todo = [one for one in decisions if one.items]
     content = repr([(one.failure.lane, one.failure.number, one.items) for one in todo])
     return {
@@ -141,10 +141,10 @@ def _standings(detail: IntentDetail) -> list[dict[str, Any]]:
 
 
 ORDERS: Final[dict[str, tuple[type[Order], Work]]] = {
-    "pause": (Pause, pause),
-    "resume": (Resume, resume),
-    "cancel": (Cancel, cancel),
-    "retry": (Retry, retry),
+    "pause": (PauseOrder, pause),
+    "resume": (ResumeOrder, resume),
+    "cancel": (CancelOrder, cancel),
+    "retry": (RetryOrder, retry),
 }
 
 

@@ -14,7 +14,7 @@ from worker.cli.session import unchecked_session
 from worker.web.app import Page
 
 
-class Server(uvicorn.Server):
+class PageServer(uvicorn.Server):
     """Sleeps until it is asked to end; uvicorn's own wakes ten times a second."""
 
     _loop: asyncio.AbstractEventLoop
@@ -57,4 +57,4 @@ def serve(settings: Settings, listener: socket.socket) -> None:
         date_header=False,
         timeout_graceful_shutdown=2,
     )
-    Server(config).run([listener])
+    PageServer(config).run([listener])

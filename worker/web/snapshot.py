@@ -14,7 +14,7 @@ from worker.ledger.stall import stalled_after
 from worker.operating.explaining import advice_on
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
-from worker.operating.retry_decision import VALUE_NOT_KEPT
+from worker.operating.retry.decision import VALUE_NOT_KEPT
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 

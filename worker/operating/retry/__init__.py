@@ -1,0 +1,1 @@
+"""Retrying what failed: what is read, decided and enqueued for it, and what became of it."""
