@@ -44,15 +44,6 @@ def test_every_setting_has_a_meaning():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
-def test_the_table_of_the_readme_has_true_defaults():
-    rows = re.findall(r"^\| (`FEISHU_BATCH_[^|]*) \| (.*?) ?\| ", text("README.md"), re.MULTILINE)
-    assert len(rows) >= 8
-    default_text = generator().default_text
-    for names, default in rows:
-        for name in re.findall(r"`(\w+)`", names):
-            assert (name, default.strip("` ")) == (name, default_text(VARIABLES[name]))
-
-
 @pytest.mark.parametrize("page", [*PAGES, *(ROOT / "examples").glob("*.py")], ids=lambda page: page.name)
 def test_only_real_settings_are_named(page):
     named = set(re.findall(r"FEISHU_BATCH_[A-Z_]*[A-Z]", page.read_text()))
@@ -169,7 +160,7 @@ def test_the_fields_of_the_records_are_explained():
 
 
 def test_the_readme_is_short():
-    assert len(README.read_text().splitlines()) <= 120
+    assert len(README.read_text().splitlines()) <= 100
 
 
 def test_code_spans_are_found():
