@@ -10,6 +10,7 @@ from tests.docs.pages import PAGES, README_ZH, ROOT, code_of
 PROSE = [page for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"] if page.name != "README.zh-CN.md"]
 ALL = [*PROSE, README_ZH]
 WIDEST = 160  # characters
+IN_ONE_PIECE = re.compile(r' *"body": "')  # a JSON text cannot be broken
 MADE = {"bench/results/quick"}  # paths of files that a command makes
 # Pages that are still being rewritten.
 TOO_WIDE = {page.name for page in (ROOT / "docs").glob("*.md")} - {
@@ -19,7 +20,16 @@ TOO_WIDE = {page.name for page in (ROOT / "docs").glob("*.md")} - {
     "design.md",
 }
 PENDING = {page.name for page in PROSE} - {
-    *("CONTRIBUTING.md", "SECURITY.md", "json.md", "recipes.md", "troubleshooting.md", "compatibility.md"),
+    *(
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "json.md",
+        "recipes.md",
+        "troubleshooting.md",
+        "compatibility.md",
+        "operating.md",
+        "producers.md",
+    ),
 }
 
 
@@ -34,7 +44,7 @@ def test_a_page_holds_no_translated_idiom(page):
 )
 def test_a_line_fits_on_a_screen(page):
     lines = enumerate(page.read_text(encoding="utf-8").splitlines(), start=1)
-    assert [(number, len(line)) for number, line in lines if len(line) > WIDEST] == []
+    assert [(number, len(line)) for number, line in lines if len(line) > WIDEST and not IN_ONE_PIECE.match(line)] == []
 
 
 PATH = re.compile(r"(?:worker|config|client|tasks|sandbox|tests|bench|docs|deploy|examples)/[\w./-]*\w")
