@@ -122,8 +122,8 @@ def test_every_complaint_of_the_health_checks_has_a_sample(monkeypatch):
 
 def test_every_doubt_about_a_redis_has_a_sample(monkeypatch):
     reached = set()
-    monkeypatch.setattr(redis_checks, "Finding", recorder(redis_checks.RedisFinding, reached))
+    monkeypatch.setattr(redis_checks, "RedisFinding", recorder(redis_checks.RedisFinding, reached))
     errors_page.doubts()
     inside = inspect.getsourcelines(redis_checks.inspect)
     of_inspect = range(inside[1], inside[1] + len(inside[0]))  # needs a server; says that it could not look
-    assert lines_with(redis_checks, {"Finding"}) - reached - set(of_inspect) == set()
+    assert lines_with(redis_checks, {"RedisFinding"}) - reached - set(of_inspect) == set()
