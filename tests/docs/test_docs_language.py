@@ -10,7 +10,7 @@ from tests.docs.pages import PAGES, README_ZH, ROOT, code_of
 PROSE = [page for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"] if page.name != "README.zh-CN.md"]
 ALL = [*PROSE, README_ZH]
 WIDEST = 160  # characters
-IN_ONE_PIECE = re.compile(r' *"body": "')  # a JSON text cannot be broken
+IN_ONE_PIECE = re.compile(r' *"body": "|user feishu-')  # a JSON text, and a line of redis.conf
 MADE = {"bench/results/quick"}  # paths of files that a command makes
 # Pages that are still being rewritten.
 TOO_WIDE = {page.name for page in (ROOT / "docs").glob("*.md")} - {
