@@ -47,6 +47,8 @@ class ServerWithClock(Server):
 
 
 class ClockStack(Stack):
+    is_forked = False  # the library is loaded when a program starts
+
     def __init__(self, directory: Path, **options: Any) -> None:
         super().__init__(directory, **options)
         self.clocks = SettableClocks(directory)

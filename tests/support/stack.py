@@ -26,6 +26,7 @@ from feishu_batch.results import Result
 from sandbox.process import SandboxProcess
 from tests.support.servers import Server
 from tests.support.waiting import Patience, wait_until
+from tests.support.zygote import Forked, zygote
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.processes.child import Child, spawn
@@ -62,6 +63,8 @@ def cpu_seconds(pid: int) -> float:
 class Stack:
     """Settings beyond `FAST` and options of the sandbox are given by name; both may be changed before a restart."""
 
+    is_forked = sys.platform == "linux"  # see zygote
+
     def __init__(
         self, directory: Path, *, sandbox: dict[str, Any] | None = None, base_url: str | None = None, **settings: Any
     ) -> None:
@@ -71,7 +74,7 @@ class Stack:
         self.sandbox = SandboxProcess(**{"window": SLOT, "job_median": SLOT / 2, "seed": 1, **(sandbox or {})})
         self._base_url = base_url
         self._settings = settings
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self._exit = contextlib.ExitStack()
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -208,7 +211,7 @@ class Stack:
 
     def _spawn(self, name: str, child: Child) -> None:
         with (self.directory / f"{name}.log").open("ab") as log:
-            self._processes[name] = spawn(child, log)
+            self._processes[name] = zygote().spawn(child, log) if self.is_forked else spawn(child, log)
 
     # --- producers ------------------------------------------------------------------------------------------------
 
