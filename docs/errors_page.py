@@ -32,14 +32,16 @@ Looking for a symptom and not for a code? [troubleshooting.md](troubleshooting.m
 
 | you have | look at |
 |---|---|
-| a failed item: a word like `no_lane` | [codes of ours](#failed-items-codes-of-ours), [refused before they were sent](#failed-items-refused-before-they-were-sent) |
+| a failed item: a word like `no_lane` | [codes of ours](#failed-items-codes-of-ours) |
+| a failed item: a word like `bad_value` | [refused before they were sent](#failed-items-refused-before-they-were-sent) |
 | a failed item: a number | [numbers of the remote system](#failed-items-numbers-of-the-remote-system) |
 | a failed item: a word like `WorkItemTerminated` | [words of a remote job](#failed-items-words-of-a-remote-job) |
 | the state of an intent | [states](#states-of-an-intent) |
 | an exception of the library | [exceptions](#exceptions-of-the-library), [trouble with Redis](#trouble-with-redis) |
 | the exit code of a command | [exit codes](#exit-codes-of-the-commands) |
 | a paused lane | [pauses](#pauses-of-a-lane) |
-| *warn* or *fail* of `doctor`, 1 from `health`, 503 from `/healthz` | [a lane that stalls](#a-lane-that-stalls), [a Redis that cannot be trusted](#a-redis-that-cannot-be-trusted) |
+| *warn* or *fail* of `doctor`, 1 from `health`, 503 from `/healthz` | [a lane that stalls](#a-lane-that-stalls) |
+| a warning of `up` or `doctor` about Redis | [a Redis that cannot be trusted](#a-redis-that-cannot-be-trusted) |
 | a submit task in Flower that sent nothing | [runs that sent nothing](#runs-that-sent-nothing) |
 
 <!-- Written by docs/generate.py. -->
@@ -47,7 +49,7 @@ Looking for a symptom and not for a code? [troubleshooting.md](troubleshooting.m
 
 
 def errors_page() -> str:
-    return HEAD + "".join(f"\n## {title}\n\n{_wrapped(where)}\n{body}" for title, where, body in _sections())
+    return HEAD + "".join(f"\n## {title}\n\n{wrapped(where)}\n{body}" for title, where, body in _sections())
 
 
 def _sections() -> Iterator[tuple[str, str, str]]:
@@ -83,7 +85,7 @@ def _sections() -> Iterator[tuple[str, str, str]]:
     yield (
         "Trouble with Redis",
         "In the message of `EnqueueError` and `ReadError`, and of commands that end with 3. It never contains a URL or a password.",
-        "".join(f"- {_wrapped(f'{one}.', '  ')}" for one in sentences(f"`{URL}`")),
+        "".join(f"- {wrapped(f'{one}.', '  ')}" for one in sentences(f"`{URL}`")),
     )
     yield "Exit codes of the commands", "Every command has the same.", _entries(EXIT_CODES)
     yield (
@@ -109,16 +111,15 @@ def _sections() -> Iterator[tuple[str, str, str]]:
 
 def _of_class(kind: ErrorClass) -> str:
     codes = [code for code, rule in DEFAULT_RULES.items() if rule.kind is kind]
-    head = f"\n**Class `{kind}`.** {POLICIES[kind]}"
-    if kind is ErrorClass.LANE:
-        return f"{head} The numbers: [pauses](#pauses-of-a-lane).\n"
-    if not codes:
-        return f"{head}\n"
+    where = " The numbers: [pauses](#pauses-of-a-lane)." if kind is ErrorClass.LANE else ""
+    head = "\n" + wrapped(f"**Class `{kind}`.** {POLICIES[kind]}{where}")
+    if where or not codes:
+        return head
     together: dict[Explanation, list[int]] = {}
     for code in sorted(codes):
         together.setdefault(meaning_of(code), []).append(code)
     entries = {"`, `".join(map(str, found)): told for told, found in together.items()}
-    return f"{head}\n\n{_entries(entries)}"
+    return f"{head}\n{_entries(entries)}"
 
 
 def _pauses() -> dict[str, Explanation]:
@@ -216,10 +217,10 @@ def _entries(told: Mapping[Any, Explanation]) -> str:
 
 
 def _entry(meaning: str, advice: str, mark: str) -> str:
-    return f"- {_wrapped(mark + meaning, '  ')}  {_wrapped(f'→ {advice}', '  ')}"
+    return f"- {wrapped(mark + meaning, '  ')}  {wrapped(f'→ {advice}', '  ')}"
 
 
-def _wrapped(text: str, indent: str = "") -> str:
+def wrapped(text: str, indent: str = "") -> str:
     lines: Iterable[str] = textwrap.wrap(
         text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

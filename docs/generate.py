@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from errors_page import errors_page
+from errors_page import errors_page, wrapped
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
@@ -21,10 +21,11 @@ from config.remote_facts import RemoteFacts
 from config.settings import Settings
 from feishu_batch import IntentState, Result, UpdateIntent
 from worker.cli.main import cli
+from worker.metrics import definitions
 
 ROOT = Path(__file__).parents[1]
 SETTINGS, COMMANDS = ROOT / "docs/settings.md", ROOT / "docs/commands.md"
-ERRORS = ROOT / "docs/errors.md"
+ERRORS, METRICS = ROOT / "docs/errors.md", ROOT / "docs/metrics.md"
 INTENT, RESULT = ROOT / "docs/intent.schema.json", ROOT / "docs/result.schema.json"
 EXAMPLE = ROOT / ".env.example"
 
@@ -44,18 +45,19 @@ HEAD = """\
 # Settings
 
 Every setting of the workers and of the command is a variable in the environment, or a line of a file `.env` in the working directory;
-the environment wins. An empty variable counts as absent. A wrong value stops the start with a sentence that names the variable.
-Durations are seconds. Lists are written `A,B` or as JSON, objects as JSON.
+the environment has priority. An empty variable counts as absent. A wrong value stops the start with a sentence that names the variable.
+Durations are seconds. Lists are written `A,B` or as JSON, objects as JSON. The default is in brackets.
 
-Producers read five of them only: `FEISHU_BATCH_REDIS_URL`, `FEISHU_BATCH_REDIS_PASSWORD_FILE`, `FEISHU_BATCH_BROKER_URL`, `FEISHU_BATCH_RESULT_BACKEND`,
-`FEISHU_BATCH_KEY_PREFIX`. Several credentials: see [the lanes file](operating.md#several-credentials-the-lanes-file).
+Producers read only these five: `FEISHU_BATCH_REDIS_URL`, `FEISHU_BATCH_REDIS_PASSWORD_FILE`, `FEISHU_BATCH_BROKER_URL`,
+`FEISHU_BATCH_RESULT_BACKEND`, `FEISHU_BATCH_KEY_PREFIX`. Several credentials: see [the lanes file](operating.md#several-credentials-the-lanes-file).
 
 <!-- Written by docs/generate.py. -->
 """
 COMMANDS_HEAD = """\
 # Commands
 
-What `feishu-batch COMMAND --help` prints, in one place. When to use what: [operating.md](operating.md). `feishu-batch sandbox --help` also lists that command's options and faults.
+What `feishu-batch COMMAND --help` prints, in one place. When to use what: [operating.md](operating.md).
+`feishu-batch sandbox --help` also lists that command's options and faults.
 
 <!-- Written by docs/generate.py. -->
 """
@@ -167,6 +169,16 @@ def result_schema() -> str:
     return _schema_text(schema)
 
 
+def metrics_page() -> str:
+    """Its last section is made from the definitions, the rest is written by hand."""
+    by_hand, mark, _ = METRICS.read_text(encoding="utf-8").partition("## Reference\n")
+    told = (
+        (f"**`{name}`** ({', '.join(filter(None, (kind, labels)))}): {meaning}", "  ")
+        for name, kind, labels, meaning in definitions.reference()
+    )
+    return f"{by_hand}{mark}\nType and labels are in brackets.\n\n" + "".join(f"- {wrapped(*one)}" for one in told)
+
+
 def _schema_text(schema: dict[str, Any]) -> str:
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -177,6 +189,7 @@ def generated() -> dict[Path, str]:
         SETTINGS: settings_page(),
         COMMANDS: commands_page(),
         ERRORS: errors_page(),
+        METRICS: metrics_page(),
         INTENT: intent_schema(),
         RESULT: result_schema(),
         EXAMPLE: example_file(),
@@ -188,18 +201,13 @@ def _fields() -> dict[str, FieldInfo]:
 
 
 def _section(title: str, names: list[str]) -> str:
-    rows = "".join(_row(name) for name in names)
-    return f"\n## {title}\n\n| variable | default | meaning |\n|---|---|---|\n{rows}"
+    return f"\n## {title}\n\n" + "".join(_entry(name) for name in names)
 
 
-def _row(name: str) -> str:
+def _entry(name: str) -> str:
     default = default_text(name)
-    shown = f"`{default}`" if default else ""
-    return "| " + " | ".join(_cell(text) for text in (f"`{variable_name(name)}`", shown, _meaning(name))) + " |\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    shown = f" (`{default}`)" if default else ""
+    return f"- {wrapped(f'**`{variable_name(name)}`**{shown}: {_meaning(name)}', '  ')}"
 
 
 def _meaning(name: str) -> str:

@@ -35,8 +35,8 @@ def test_generated_files_are_current():
     assert not stale, f"run: python docs/generate.py ({stale})"
 
 
-def test_every_setting_is_in_the_table_once():
-    named = re.findall(r"^\| `(\w+)` \|", text("docs/settings.md"), re.MULTILINE)
+def test_every_setting_is_on_the_page_once():
+    named = re.findall(r"^- \*\*`(\w+)`\*\*", text("docs/settings.md"), re.MULTILINE)
     assert sorted(named) == sorted(VARIABLES)
 
 
