@@ -1,7 +1,7 @@
 """Polls per job, and how long an ended job waits to be noticed: the worker's own arithmetic in virtual time.
 
 One submit and one poll a second, as the remote system allows. Job times are log-normal. Whom to ask next is what
-pick.lua decides: the longest overdue; when to ask again is `worker.pipeline.polling`. At full load a batch is sent in every slot; at 30 %
+pick.lua decides: the longest overdue; when to ask again is `worker.decisions.polling`. At full load a batch is sent in every slot; at 30 %
 they come at random. Beside it, on the same jobs: a poll every 2 s, and polls after 1, 2, 4, … 30 s, each as a queue of retries.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.common import Report, arguments, median, quantile
-from worker.pipeline.polling import estimated_duration, first_look, next_look
+from worker.decisions.polling import estimated_duration, first_look, next_look
 
 SLOT = 1.004  # seconds between two arrivals, as measured by the pacing benchmark
 THERE = 0.0125  # seconds on the way, each direction

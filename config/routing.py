@@ -40,6 +40,9 @@ QUEUE_OF: Final = {
     TaskName.LOOK_AT_SCHEDULES: QueueName.DEFAULT,
 }
 
+# Whoever consumes a queue has its role. An intake worker's other queue needs no name of its own.
+ROLE_OF_QUEUE: Final = {QueueName.SUBMIT: "submit", QueueName.POLL: "poll", QueueName.INTENTS: "intake"}
+
 
 def task_routes(settings: Settings) -> dict[str, dict[str, str]]:
     """Exact names first, then the patterns in their order. A queue that a signature names itself wins over all of them."""

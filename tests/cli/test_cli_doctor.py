@@ -9,8 +9,7 @@ from sandbox.process import SandboxProcess
 from worker.ledger.last_errors import LastError
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.stall import SendState, stalled_after
-from worker.operating.views import InboxView, lane_view
-from worker.processes.health import (
+from worker.operating.health import (
     Mark,
     check_beat,
     check_clock,
@@ -20,6 +19,7 @@ from worker.processes.health import (
     check_settings,
     check_workers,
 )
+from worker.operating.views import InboxView, lane_view
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 NOW = 1_000_000.0

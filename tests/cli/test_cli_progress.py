@@ -9,10 +9,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from rich.console import Console
 
 from worker.cli import intent_follower
-from worker.cli.errors import UnreachableError
 from worker.cli.intent_follower import Throughput
 from worker.cli.progress import Bars, Figures, ProgressLines, display_for
 from worker.ledger.reads.ledger import LedgerReads
+from worker.operating.errors import UnreachableError
 from worker.operating.tracking import IntentTracker, Listed, Totals
 
 OPEN = Totals(

@@ -20,8 +20,8 @@ from worker.connections import connect
 from worker.ledger.lane import Lane
 from worker.ledger.reads.lane_health import read_lane_health
 from worker.ledger.reads.ledger import LedgerReads
+from worker.operating.redis_checks import inspect
 from worker.operating.views import lane_view
-from worker.processes.redis_checks import inspect
 
 ROOT = Path(__file__).parents[2]
 CHANGE = {

@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs.pages import BIN
 from tests.support.stack import SLOT, Stack
-from worker.pipeline.polling import ENOUGH, size_class
+from worker.decisions.polling import ENOUGH, size_class
 
 
 @pytest.fixture(scope="package")

@@ -12,7 +12,7 @@ from feishu_batch import EnqueueError
 from tests.support.fault_stack import FaultStack
 from tests.support.model import intent
 from tests.support.waiting import wait_until
-from worker.processes.redis_checks import Severity, findings, inspect
+from worker.operating.redis_checks import Severity, findings, inspect
 
 ROOT = Path(__file__).parents[2]
 GOOD_INFO = {"redis_version": "7.2.4", "role": "master", "maxmemory": 0, "used_memory": 10}

@@ -19,7 +19,7 @@ OLD, NEW = items({1: "old"}), items({1: "new"})
 
 @pytest.fixture(autouse=True)
 def _short_jobs(monkeypatch):
-    monkeypatch.setattr("worker.pipeline.polling.FIRST_GUESS", 0.05)
+    monkeypatch.setattr("worker.decisions.polling.FIRST_GUESS", 0.05)
 
 
 @pytest.fixture

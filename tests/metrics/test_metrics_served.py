@@ -11,8 +11,8 @@ import pytest
 from redis import Redis
 
 from tests.metrics.scrape import parsed
-from worker.cli.errors import WrongUseError
 from worker.cli.metrics import address
+from worker.operating.errors import WrongUseError
 
 TOKEN = "a-token-for-prometheus"
 

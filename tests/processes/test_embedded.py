@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from worker.processes.embedded import EmbeddedServer, EmbeddedServerError, answers, find_embedded_url, server_binary
+from worker.operating.embedded_files import EmbeddedServerError, answers, find_embedded_url
+from worker.processes.embedded import EmbeddedServer, server_binary
 
 
 def client(url):

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.model import PROJECT
 from tests.web.serving import serving
-from worker.cli.session import unchecked_session
 from worker.ledger.records import Outcome, OutcomeKind
+from worker.operating.session import unchecked_session
 from worker.web.snapshot import INTENTS, Snapshots
 
 CANCELED = Outcome(OutcomeKind.CANCELED)

@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 from config.lanes import routing
 from feishu_batch import Handle, ReadError, Result, UpdateIntent, WaitTimeout
 from feishu_batch.intents import is_real_project_key
-from worker.cli.session import Session
 from worker.ledger.lane import Lane
+from worker.operating.session import Session
 
 NO_REDIS = "Redis does not answer; what was enqueued is safe in it, and this goes on when it answers"
 LOOK_EVERY = 1.0  # seconds

@@ -6,14 +6,16 @@ from dataclasses import asdict
 
 import click
 
-from worker.cli.errors import DONE, WrongUseError
+from worker.cli.errors import DONE
 from worker.cli.file_options import imported_file_options
 from worker.cli.options import json_option
-from worker.cli.output import console, print_json, some
-from worker.cli.session import Session, open_session
+from worker.cli.output import console, print_json
 from worker.importing.row import Row
 from worker.importing.source import Source
 from worker.operating.canceling import Tally, Wanted, cancel_intent, cancel_intents, look_at, unknown
+from worker.operating.errors import WrongUseError
+from worker.operating.session import Session, open_session
+from worker.wording import some
 
 NO_ROW = "no row of the file was enqueued here as it stands there now, with this --import-id"
 

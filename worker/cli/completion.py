@@ -3,7 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
-from worker.cli.errors import DONE, WrongUseError
+from worker.cli.errors import DONE
+from worker.operating.errors import WrongUseError
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -4,9 +4,10 @@ import click
 
 from config.logging import setup_logging
 from config.settings import load_settings
-from worker.cli.errors import DONE, UnreachableError
-from worker.cli.session import check_redis, with_running_redis
+from worker.cli.errors import DONE
 from worker.connections import connect
+from worker.operating.errors import UnreachableError
+from worker.operating.session import check_redis, with_running_redis
 from worker.web.listening import CannotListenError, address_of, listen
 from worker.web.server import serve
 

@@ -18,9 +18,9 @@ from worker.cli.import_report import ImportReport
 from worker.cli.import_run import Asked, run_import
 from worker.cli.output import console
 from worker.cli.progress import display_for
-from worker.cli.session import session_of
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
 from worker.importing.source import opened
+from worker.operating.session import session_of
 from worker.processes.supervisor import Supervisor
 
 READY_WITHIN = 60.0

@@ -6,9 +6,9 @@ from pathlib import Path
 from feishu_batch import UpdateIntent
 from sandbox.process import SandboxProcess
 from worker.cli.import_report import ImportReport
-from worker.cli.output import first_few
 from worker.importing.row import Row
 from worker.importing.rows import Format, read_rows
+from worker.wording import first_few
 
 # As in sandbox/worlds/demo.json, and an item that does not exist.
 REFUSED = frozenset({1013, 1777, 5013, 1042, 2042, 5042, 999999})

@@ -14,14 +14,13 @@ from config.errors import ConfigError
 from config.schedules import load_schedules
 from config.settings import Settings, load_settings, process_environment, unknown_variables
 from worker.cli.doctor_remote import check_remote
-from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE, UnreachableError
+from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json
-from worker.cli.session import Session, session_of, with_running_redis
 from worker.connections import control_app
 from worker.ledger.reads.lane_health import read_lane_health
-from worker.operating.views import inbox_view, lane_view
-from worker.processes.health import (
+from worker.operating.errors import UnreachableError
+from worker.operating.health import (
     Check,
     Mark,
     check_beat,
@@ -35,7 +34,9 @@ from worker.processes.health import (
     fail,
     ok,
 )
-from worker.processes.redis_checks import inspect
+from worker.operating.redis_checks import inspect
+from worker.operating.session import Session, session_of, with_running_redis
+from worker.operating.views import inbox_view, lane_view
 
 PING_SECONDS = 1.0
 _STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}

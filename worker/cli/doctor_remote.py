@@ -8,8 +8,8 @@ from config.lanes import LaneConfig, Lanes, load_lanes
 from config.settings import Settings
 from feishu_batch.intents import is_real_project_key
 from worker.catalogue.naming import type_hint
+from worker.operating.health import Check, fail, ok, warn
 from worker.pipeline.blame import ACCESS_CODES
-from worker.processes.health import Check, fail, ok, warn
 from worker.remote.client import RemoteClient
 from worker.remote.codes import RESTART, THE_USER_KEY
 from worker.remote.errors import LaneStopped, RemoteError

@@ -11,13 +11,15 @@ from feishu_batch import IntentError, Result, UpdateIntent, WaitTimeout, parse_i
 from feishu_batch.intents import DEFAULT_PRIORITY
 from worker.cli.blockers import lanes_of, wait_aloud, warn_of_pause
 from worker.cli.duplicates import duplicate_check, print_duplicates, when
-from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
-from worker.cli.output import console, some, table
-from worker.cli.session import Session, open_session
+from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError
+from worker.cli.output import console, table
 from worker.importing.cells import CellError, field_value, item_ids, refuse_other_place
 from worker.importing.row import problems_of
 from worker.importing.rows import parse_object
 from worker.operating.duplicates import DuplicateReport, KnownIntent
+from worker.operating.errors import WrongUseError
+from worker.operating.session import Session, open_session
+from worker.wording import some
 from worker.writing.characters import one_line
 from worker.writing.ids import Ids
 

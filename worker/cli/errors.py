@@ -1,10 +1,11 @@
-"""What a command ends with when it cannot do what was asked: an exit code and one clear message, never a traceback."""
+"""The exit codes of the commands, and what ends a command early. Its message goes to stderr as it is, never a traceback."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from feishu_batch.explained import Explanation
+from worker.operating.errors import OperatingError, UnreachableError
 
 DONE, SOME_FAILED, WRONG_USE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 EXIT_CODES: Final[Mapping[int, Explanation]] = MappingProxyType(
@@ -27,23 +28,11 @@ EXIT_CODES: Final[Mapping[int, Explanation]] = MappingProxyType(
 )
 
 
-class CliError(Exception):
-    """The text goes to stderr as it is."""
-
-    exit_code = WRONG_USE
-
-
-class WrongUseError(CliError):
-    """The command, or what it was given, is wrong."""
-
-
-class UnreachableError(CliError):
-    """Redis, or another component, is not there. The text says which and what to do."""
-
-    exit_code = UNREACHABLE
-
-
-class InterruptedByUserError(CliError):
+class InterruptedByUserError(OperatingError):
     """Ctrl-C; the text says what goes on and how to look at it."""
 
-    exit_code = INTERRUPTED
+
+def exit_code_of(error: OperatingError) -> int:
+    if isinstance(error, InterruptedByUserError):
+        return INTERRUPTED
+    return UNREACHABLE if isinstance(error, UnreachableError) else WRONG_USE

@@ -8,12 +8,13 @@ from typing import Any
 import click
 from rich.console import Console
 
-from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option, lane_option
-from worker.cli.output import console, first_few, iso, print_json, some, table
-from worker.cli.session import open_session
+from worker.cli.output import console, print_json, table
+from worker.operating.errors import WrongUseError
 from worker.operating.explaining import advice_on
 from worker.operating.failures import FailureGroup, FailureReport, failure_report
+from worker.operating.session import open_session
+from worker.wording import first_few, iso, some
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SINCE = re.compile(r"(\d{1,6})([smhd])")

@@ -8,9 +8,9 @@ from feishu_batch.intents import is_real_project_key
 from worker.catalogue.build import lane_catalogue
 from worker.catalogue.lane_catalogue import LaneCatalogue
 from worker.catalogue.models import UnavailableError, shown
-from worker.cli.errors import UnreachableError, WrongUseError
-from worker.cli.session import Session
 from worker.ledger.token_store import RedisTokenStore
+from worker.operating.errors import UnreachableError, WrongUseError
+from worker.operating.session import Session
 from worker.pacing.shared import Pacer
 from worker.remote.tokens import TokenSource
 from worker.runtime import remote_from

@@ -4,9 +4,9 @@ from typing import Any
 
 from rich.console import Console
 
-from worker.cli.output import some
 from worker.importing.clears import Clears
 from worker.importing.table import LineNumbers, Noticed
+from worker.wording import some
 
 SHOWN = 5  # fields
 

@@ -10,12 +10,12 @@ import click
 
 from config.lookups import time_zone
 from config.settings import load_settings
-from worker.cli.errors import WrongUseError
 from worker.importing.columns import ImportFileError
 from worker.importing.encoding import text_encoding
 from worker.importing.rows import Format
 from worker.importing.source import Source, opened
 from worker.importing.table import Empty, Hidden, Table
+from worker.operating.errors import WrongUseError
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from worker.cli.blockers import warn_of_pause
-from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
+from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.field_lookup import open_field_lookup
 from worker.cli.file_options import file_options
 from worker.cli.import_report import document, print_rejected
@@ -17,10 +17,11 @@ from worker.cli.options import json_option, waiting_options
 from worker.cli.output import console, print_json
 from worker.cli.plan_names import NameCheck
 from worker.cli.progress import usual_display
-from worker.cli.session import open_session
 from worker.importing.columns import ImportFileError
 from worker.importing.report_file import check_report
 from worker.importing.source import Source
+from worker.operating.errors import WrongUseError
+from worker.operating.session import open_session
 
 
 @click.command("import", short_help="Enqueue the rows of a CSV, JSON Lines or XLSX file.")

@@ -8,8 +8,7 @@ from rich.console import Console
 from worker.cli import file_notes
 from worker.cli.duplicates import document as duplicates_json
 from worker.cli.duplicates import print_duplicates, when
-from worker.cli.output import first_few, some, table
-from worker.cli.session import Session
+from worker.cli.output import table
 from worker.importing.clears import Clears
 from worker.importing.enqueue_rows import SortedRows
 from worker.importing.row import Rejected
@@ -17,7 +16,9 @@ from worker.importing.table import Noticed
 from worker.operating.duplicates import DuplicateReport
 from worker.operating.failures import FailureGroup
 from worker.operating.reasons import ReasonGroup, ReasonGroups
+from worker.operating.session import Session
 from worker.operating.tracking import Totals, counts_of
+from worker.wording import first_few, some
 
 LISTED = 1000  # rejected rows that are kept one by one; the rest is only counted
 SHOWN = 50  # reasons

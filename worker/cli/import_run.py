@@ -11,20 +11,21 @@ from rich.console import Console
 
 from feishu_batch import EnqueueError
 from worker.cli.duplicates import duplicate_check, known_rows
-from worker.cli.errors import InterruptedByUserError, UnreachableError, WrongUseError
+from worker.cli.errors import InterruptedByUserError
 from worker.cli.file_notes import print_sheet
 from worker.cli.import_report import SHOWN, ImportReport, lines_of, print_closing, print_enqueued, print_known
 from worker.cli.intent_follower import IntentFollower, Throughput
-from worker.cli.output import some
 from worker.cli.progress import Display, reading_bar
-from worker.cli.session import Session
 from worker.importing.enqueue_rows import Check, SortedRows, enqueue_rows, sort_rows
 from worker.importing.journal import Journal
 from worker.importing.report_file import write_report
 from worker.importing.row_results import RowResult, as_rows, not_enqueued, row_results
 from worker.importing.source import Source
+from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.meanings import Meanings
+from worker.operating.session import Session
 from worker.operating.tracking import IntentTracker
+from worker.wording import some
 
 
 @dataclass(frozen=True, slots=True)

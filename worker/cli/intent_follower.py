@@ -9,10 +9,11 @@ from typing import Self
 from redis.exceptions import RedisError
 
 from worker.cli.blockers import NO_REDIS, paused
-from worker.cli.errors import InterruptedByUserError, UnreachableError
+from worker.cli.errors import InterruptedByUserError
 from worker.cli.progress import Display, Figures
-from worker.cli.session import Session
 from worker.ledger.reads.lane_health import read_lane_health
+from worker.operating.errors import UnreachableError
+from worker.operating.session import Session
 from worker.operating.tracking import IntentTracker, Listed, Totals, counts_of
 from worker.operating.views import LaneView, lane_view
 

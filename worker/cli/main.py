@@ -11,7 +11,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from worker.cli.errors import DONE, INTERRUPTED, SOME_FAILED, UNREACHABLE, WRONG_USE, CliError
+from worker.cli.errors import DONE, INTERRUPTED, SOME_FAILED, UNREACHABLE, WRONG_USE, exit_code_of
+from worker.operating.errors import OperatingError
 
 # Loaded when asked for: a quick look at the status should not wait for a web server to be imported.
 _COMMANDS: Final = {
@@ -128,10 +129,10 @@ def _exit_code_of(error: BaseException) -> int | None:
 
     from config.errors import ConfigError  # noqa: PLC0415 - see above
     from feishu_batch import errors as client  # noqa: PLC0415 - see above
-    from worker.processes.embedded import EmbeddedServerError  # noqa: PLC0415 - see above
+    from worker.operating.embedded_files import EmbeddedServerError  # noqa: PLC0415 - see above
 
-    if isinstance(error, CliError):
-        return error.exit_code
+    if isinstance(error, OperatingError):
+        return exit_code_of(error)
     if isinstance(error, client.EnqueueError | client.ReadError | RedisError | EmbeddedServerError):
         return UNREACHABLE
     if isinstance(error, client.FeishuBatchError | ConfigError | OSError):

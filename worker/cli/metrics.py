@@ -9,9 +9,10 @@ from config.errors import ConfigError
 from config.explain import variable_name
 from config.logging import setup_logging
 from config.settings import Settings, is_loopback
-from worker.cli.errors import DONE, UnreachableError, WrongUseError
-from worker.cli.session import open_session
+from worker.cli.errors import DONE
 from worker.metrics import render
+from worker.operating.errors import UnreachableError, WrongUseError
+from worker.operating.session import open_session
 
 BACKLOG = 64
 
@@ -38,7 +39,7 @@ def metrics(where: str | None) -> int:
     _require_token(session.settings, host)
     listener = _listen(host, port)
     setup_logging(session.settings)
-    from worker.metrics.server import serve  # noqa: PLC0415 - a web server is slow to import, and printing needs none
+    from worker.web.metrics_server import serve  # noqa: PLC0415 - a web server is slow to import, and printing needs none
 
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"Metrics: http://{shown}:{listener.getsockname()[1]}/metrics. End with Ctrl-C.")

@@ -25,10 +25,8 @@ from worker.cli.field_lookup import open_field_lookup
 from worker.cli.file_options import file_options
 from worker.cli.import_report import ImportReport, others, print_known, print_rejected, rejected_json
 from worker.cli.options import json_option
-from worker.cli.output import as_json as json_text
-from worker.cli.output import console, duration, print_json, some, table
+from worker.cli.output import console, print_json, table
 from worker.cli.plan_names import NameCheck
-from worker.cli.session import Session, open_session
 from worker.importing.enqueue_rows import SortedRows, sort_rows
 from worker.importing.journal import Journal
 from worker.importing.row import Rejected, Row
@@ -37,7 +35,10 @@ from worker.importing.source import Source
 from worker.ledger.reads.backlog import LaneBacklog
 from worker.ledger.records import GroupSpec
 from worker.operating.planning import GroupPlan, LanePlan, Planner
+from worker.operating.session import Session, open_session
 from worker.operating.views import inbox_view, lane_view
+from worker.wording import as_json as json_text
+from worker.wording import duration, some
 
 SHOWN = 5  # groups
 _KEY = re.compile(r"[a-z0-9_]+")  # as keys and aliases look; names mostly do not

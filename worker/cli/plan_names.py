@@ -10,8 +10,9 @@ from worker.catalogue.checks import changed_parts
 from worker.catalogue.gate import CatalogueGate
 from worker.catalogue.models import Refusal
 from worker.cli.field_lookup import FieldLookup
-from worker.cli.output import as_json, first_few, some, table
+from worker.cli.output import table
 from worker.importing.row import Rejected, Row
+from worker.wording import as_json, first_few, some
 
 SHOWN = 20  # names
 LISTED = 1000

@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from worker.cli.output import console, duration, some
+from worker.cli.output import console
 from worker.operating.tracking import Totals
+from worker.wording import duration, some
 
 LINE_EVERY = 3.0  # seconds
 SAY_AGAIN = 30.0  # an unchanged line is repeated after this long, to show that somebody still looks

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 
-from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
+from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.failures import seconds_of
 from worker.cli.intent_follower import Followed, follow
 from worker.cli.options import json_option, lane_option, waiting_options
-from worker.cli.output import as_json as json_text
-from worker.cli.output import console, first_few, print_json, some, table
+from worker.cli.output import console, print_json, table
 from worker.cli.progress import usual_display
-from worker.cli.session import Session, open_session
+from worker.operating.errors import WrongUseError
 from worker.operating.retry.decision import Failure, RetryDecision, SkipReason
 from worker.operating.retry.operation import (
     Selection,
@@ -25,6 +24,9 @@ from worker.operating.retry.operation import (
     retried_items,
     retry_decisions,
 )
+from worker.operating.session import Session, open_session
+from worker.wording import as_json as json_text
+from worker.wording import first_few, some
 
 SHOWN = 20
 

@@ -9,12 +9,12 @@ from redis.exceptions import RedisError
 
 from config.lanes import load_lanes
 from config.settings import Settings, load_settings
-from worker.cli.session import refuse_unusable, with_running_redis
 from worker.connections import connect
+from worker.operating.embedded_files import make_private
+from worker.operating.redis_checks import inspect
+from worker.operating.session import refuse_unusable, with_running_redis
 from worker.processes.child import PRIVATE
-from worker.processes.embedded_files import make_private
 from worker.processes.probe import ROLES
-from worker.processes.redis_checks import inspect
 from worker.processes.roles import worker_children
 
 

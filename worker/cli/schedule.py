@@ -12,16 +12,18 @@ from rich.console import Console
 from config.lookups import time_zone
 from config.schedules import ScheduleEntry, load_schedules, schedule_file
 from config.settings import ENV_PREFIX, Settings, load_settings
-from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
+from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError
 from worker.cli.options import json_option
-from worker.cli.output import console, iso, print_json, some, table
-from worker.cli.session import Session, open_session
+from worker.cli.output import console, print_json, table
 from worker.connections import producer
 from worker.importing.enqueue_rows import SortedRows
+from worker.operating.errors import WrongUseError
+from worker.operating.session import Session, open_session
 from worker.scheduling.records import Record, Run, RunState, local, record_of
 from worker.scheduling.runner import RunLostError, Runner, first_record
 from worker.scheduling.scheduler import followed
 from worker.scheduling.store import Schedules
+from worker.wording import iso, some
 
 TICK = 0.5  # seconds
 SAY_EVERY = 5.0  # seconds

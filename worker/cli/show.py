@@ -10,13 +10,14 @@ from rich.console import Console
 
 from config.settings import Settings
 from feishu_batch.written import untagged
-from worker.cli.errors import WrongUseError
 from worker.cli.local_times import moment_of
 from worker.cli.options import json_option
-from worker.cli.output import console, first_few, print_json, table
-from worker.cli.session import open_session
+from worker.cli.output import console, print_json, table
 from worker.operating.canceling import unknown
 from worker.operating.details import IntentDetail, ItemState, ItemView, document, intent_detail
+from worker.operating.errors import WrongUseError
+from worker.operating.session import open_session
+from worker.wording import first_few
 
 LISTED = 12  # items on one line
 

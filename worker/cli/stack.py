@@ -13,9 +13,9 @@ from celery import Celery
 
 from config.settings import Settings
 from worker.connections import control_app
+from worker.operating.embedded_files import make_private
 from worker.processes.child import Child
 from worker.processes.embedded import EmbeddedServer
-from worker.processes.embedded_files import make_private
 from worker.processes.roles import worker_children
 
 WORKERS = 3  # of `worker_children`; beat does not answer

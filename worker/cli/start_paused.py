@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Iterator
 
 from config.settings import Settings, load_settings
-from worker.cli.session import Session, session_of, with_running_redis
-from worker.processes.embedded import EmbeddedServer, find_embedded_url
+from worker.operating.embedded_files import find_embedded_url
+from worker.operating.session import Session, session_of, with_running_redis
+from worker.processes.embedded import EmbeddedServer
 
 BY_UP = "started with `up --paused`"
 

@@ -9,13 +9,14 @@ from rich.console import Console
 from config.settings import Settings
 from worker.cli.local_times import moment
 from worker.cli.options import json_option, lane_option
-from worker.cli.output import as_json as value_json
-from worker.cli.output import console, duration, iso, print_json, some, table, trouble_json
-from worker.cli.session import open_session
+from worker.cli.output import console, print_json, table, trouble_json
 from worker.ledger.last_errors import DOING
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
+from worker.operating.session import open_session
 from worker.operating.unfinished import Unfinished, unfinished
 from worker.operating.views import InboxView, LaneView, Remaining, inbox_view, lane_view, what_is_left
+from worker.wording import as_json as value_json
+from worker.wording import duration, iso, some
 
 SHOWN = 5  # recent batches
 

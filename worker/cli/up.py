@@ -14,15 +14,16 @@ from config.lanes import load_lanes
 from config.schedules import load_schedules, schedule_file
 from config.settings import Settings, load_settings
 from config.urls import masked_url
-from worker.cli.errors import DONE, SOME_FAILED, UnreachableError
+from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.notices import Notices
-from worker.cli.session import check_redis, refuse_unusable
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
 from worker.cli.start_paused import pause_before_start
 from worker.connections import connect
+from worker.operating.embedded_files import url_file
+from worker.operating.errors import UnreachableError
+from worker.operating.redis_checks import inspect
+from worker.operating.session import check_redis, refuse_unusable
 from worker.processes.child import Child
-from worker.processes.embedded_files import url_file
-from worker.processes.redis_checks import inspect
 from worker.processes.supervisor import Event, EventKind, Supervisor
 from worker.web.listening import CannotListenError, address_of, dashboard_child, listen, require_safe
 

@@ -16,15 +16,17 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from worker.cli.errors import DONE, INTERRUPTED, UnreachableError
+from worker.cli.errors import DONE, INTERRUPTED
 from worker.cli.local_times import moment
 from worker.cli.options import lane_option
-from worker.cli.output import console, duration, iso, some, table, trouble_json
-from worker.cli.session import Session, open_session
+from worker.cli.output import console, table, trouble_json
 from worker.ledger.last_errors import LastError
 from worker.ledger.reads.lane_health import read_lane_health
+from worker.operating.errors import UnreachableError
 from worker.operating.recent_failures import HOUR, RecentFailures, Summary
+from worker.operating.session import Session, open_session
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view
+from worker.wording import duration, iso, some
 
 BATCHES, REASONS = 6, 4  # that are shown
 PATIENCE = 60.0  # seconds without an answer of Redis

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from feishu_batch.explained import FailureCode
 from worker.decisions.agreement import proven, tells_failures_only
+from worker.decisions.polling import back_off
 from worker.decisions.step import (
     MAX_REASON,
     Fields,
@@ -16,7 +17,6 @@ from worker.decisions.step import (
     why,
 )
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
-from worker.pipeline.polling import back_off
 from worker.remote.errors import BatchRefused, LaneStopped, RateLimited, RemoteError, SpaceRefused, TokenRejected
 from worker.remote.models import JobReport
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from feishu_batch.explained import FailureCode
+from worker.decisions.polling import back_off
 from worker.decisions.step import (
     FOLLOW_UP_FIELDS,
     Policy,
@@ -14,7 +15,6 @@ from worker.decisions.step import (
     is_unreachable,
 )
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
-from worker.pipeline.polling import back_off
 from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, SpaceRefused, TokenRejected
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from worker.decisions.polling import back_off
 from worker.decisions.step import (
     Policy,
     Step,
@@ -13,7 +14,6 @@ from worker.decisions.step import (
     why,
 )
 from worker.ledger.records import Batch, BatchState
-from worker.pipeline.polling import back_off
 from worker.remote.errors import (
     BatchRefused,
     IdempotencyClash,

@@ -10,10 +10,10 @@ from itertools import islice
 
 from feishu_batch import IntentView
 from feishu_batch.results import IntentState, view_of_record
-from worker.cli.errors import UnreachableError, WrongUseError
-from worker.cli.session import Session
 from worker.ledger.reads.ledger import CHUNK, Entry
 from worker.ledger.records import OutcomeKind
+from worker.operating.errors import UnreachableError, WrongUseError
+from worker.operating.session import Session
 
 HOLD = 3.0  # seconds: how long a lane that lost us stands still
 LONGEST_HOLD = 10.0  # seconds: then others' work goes on, and what is not marked by then may be sent meanwhile

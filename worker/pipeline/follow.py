@@ -10,13 +10,13 @@ from functools import partial
 import structlog
 
 from worker.decisions import Policy, Step, after_poll, after_read_back, after_read_back_failed, is_not_served
+from worker.decisions.polling import estimated_duration, next_look, size_class
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState
 from worker.pacing.slots import Slots
 from worker.pipeline.blame import Blame
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.log_fields import said
-from worker.pipeline.polling import estimated_duration, next_look, size_class
 from worker.pipeline.progress import ProgressReports
 from worker.pipeline.submit import settle_slot, trouble_of, write_step
 from worker.remote.client import RemoteClient

@@ -12,6 +12,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from config.routing import TaskName
 from worker.decisions import Policy, Step, after_submit, to_read_back
 from worker.decisions.after_submit import MAX_REASKS
+from worker.decisions.polling import back_off, first_look, size_class
 from worker.heartbeat import Heartbeat
 from worker.ledger.lane import Lane
 from worker.ledger.records import (
@@ -28,7 +29,6 @@ from worker.pacing.spacing import Verdict
 from worker.pipeline.blame import Blame
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.log_fields import intents_of, said, values_of
-from worker.pipeline.polling import back_off, first_look, size_class
 from worker.pipeline.send_permit import SendPermit
 from worker.remote.client import RemoteClient
 from worker.remote.errors import (

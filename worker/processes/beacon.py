@@ -3,13 +3,9 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
-from worker.processes.embedded_files import make_private, write_private
+from worker.operating.embedded_files import make_private, write_private
 from worker.processes.probe import file_of
-
-# Whoever consumes a queue has its role. An intake worker's other queue needs no name of its own.
-ROLE_OF_QUEUE: Final = {"feishu.submit": "submit", "feishu.poll": "poll", "feishu.intents": "intake"}
 
 
 @dataclass(frozen=True, slots=True)

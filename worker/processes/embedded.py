@@ -13,26 +13,22 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
 
-from worker.processes.child import Child, signal_group, spawn
-from worker.processes.embedded_files import (
+from worker.operating.embedded_files import (
     EmbeddedServerError,
-    is_locked,
+    answers,
     make_private,
     remembered,
     take_lock,
     url_file,
     write_private,
 )
-
-__all__ = ["EmbeddedServer", "EmbeddedServerError", "answers", "find_embedded_url", "server_binary"]
+from worker.processes.child import Child, signal_group, spawn
 
 HOST: Final = "127.0.0.1"
 # Reading back a large append-only file takes a while.
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10.0
-ANSWER_SECONDS: Final = 1.0
 LOG_TAIL_LINES: Final = 5
 
 CONFIG: Final = """\
@@ -167,30 +163,6 @@ class EmbeddedServer:
             return "\n".join(self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
         except FileNotFoundError:
             return "(no log)"
-
-
-def find_embedded_url(data_dir: Path) -> str | None:
-    """The URL of the server that runs with its files in `data_dir`, or None. Asks it; so it is really there."""
-    try:
-        url = url_file(data_dir).read_text().strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    # Without the lock nobody of ours listens there, and the password must not be shown to whoever else does.
-    return url if is_locked(data_dir) and answers(url) else None
-
-
-def answers(url: str) -> bool:
-    """Whether the server at the URL lets us in and says PONG (and not, for example, LOADING)."""
-    parts = urlsplit(url)
-    try:
-        with socket.create_connection((parts.hostname, parts.port), ANSWER_SECONDS) as connection:
-            connection.sendall(f"AUTH {parts.password}\r\nPING\r\n".encode())
-            answer = b""
-            while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):  # noqa: PLR2004 - two questions
-                answer += part
-    except OSError:
-        return False
-    return answer == b"+OK\r\n+PONG\r\n"
 
 
 def server_binary() -> Path:

@@ -11,8 +11,8 @@ from config.settings import Settings
 from worker.connections import connect
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.reads.ledger import LedgerReads
+from worker.operating.health import Check, Mark, check_beat, check_inbox, check_outbox, check_polls, check_submits, fail
 from worker.operating.views import inbox_view
-from worker.processes.health import Check, Mark, check_beat, check_inbox, check_outbox, check_polls, check_submits, fail
 
 
 class SelfCheck:

@@ -22,8 +22,9 @@ from kombu.exceptions import ChannelError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from config.routing import ROLE_OF_QUEUE
 from config.settings import load_settings
-from worker.processes.beacon import ROLE_OF_QUEUE, Beacon, beacon_file, light
+from worker.processes.beacon import Beacon, beacon_file, light
 from worker.processes.self_check import SelfCheck
 
 log = structlog.get_logger("feishu_batch.watchdog")

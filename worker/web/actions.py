@@ -15,11 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from feishu_batch.errors import FeishuBatchError
-from worker.cli.errors import CliError, UnreachableError, WrongUseError
-from worker.cli.output import some
-from worker.cli.session import Session
 from worker.operating.canceling import cancel_intent
 from worker.operating.details import IntentDetail, ItemView, document, intent_detail
+from worker.operating.errors import OperatingError, UnreachableError, WrongUseError
 from worker.operating.retry.decision import RetryDecision
 from worker.operating.retry.operation import (
     Selection,
@@ -28,7 +26,9 @@ from worker.operating.retry.operation import (
     retried_items,
     retry_decisions,
 )
+from worker.operating.session import Session
 from worker.web.guard import refused
+from worker.wording import some
 
 log = structlog.get_logger("feishu_batch.web")
 
@@ -204,7 +204,7 @@ async def _answered(work: Callable[[], dict[str, Any] | None], few: anyio.Capaci
         told = await run_sync(work, limiter=few)
     except UnreachableError as error:
         return refused(503, str(error))
-    except CliError as error:
+    except OperatingError as error:
         return refused(400, str(error))
     except (RedisError, FeishuBatchError, OSError) as error:
         return refused(503, f"It could not be done ({type(error).__name__}): {str(error)[:200]}")

@@ -16,11 +16,11 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from worker.cli.session import Session
 from worker.ledger.reads.lane_health import read_lane_health
-from worker.metrics import web as metrics
+from worker.operating.health import Check, Mark, check_beat, check_inbox, check_lane
+from worker.operating.session import Session
 from worker.operating.views import inbox_view, lane_view
-from worker.processes.health import Check, Mark, check_beat, check_inbox, check_lane
+from worker.web import metrics_route
 from worker.web.actions import Actions, Order, parsed
 from worker.web.feed import Feed
 from worker.web.gate import SESSION_SECONDS, Gate
@@ -59,7 +59,7 @@ class Page:
             Route("/api/session", self._who),
             Route("/api/events", self._events),
             *Actions(self._session, self._read_only).routes(),
-            *metrics.routes(self._session.redis, self._session.settings),
+            *metrics_route.routes(self._session.redis, self._session.settings),
         ]
         names = (self._session.settings.dashboard_host, *self._session.settings.dashboard_names)
         return Starlette(routes=routes, middleware=[Middleware(Guard, gate=self._gate, names=names)])

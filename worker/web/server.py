@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 
 from config.settings import Settings
-from worker.cli.session import unchecked_session
+from worker.operating.session import unchecked_session
 from worker.web.app import Page
 
 

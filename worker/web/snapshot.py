@@ -6,7 +6,6 @@ from itertools import chain
 from typing import Any, Final
 
 from feishu_batch.results import IntentState
-from worker.cli.session import Session
 from worker.ledger.lane import Lane
 from worker.ledger.reads.activity import Activity, IntentRow, OpenBatch, Subject
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
@@ -15,6 +14,7 @@ from worker.operating.explaining import advice_on
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
 from worker.operating.retry.decision import VALUE_NOT_KEPT
+from worker.operating.session import Session
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 

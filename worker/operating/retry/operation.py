@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.cli.errors import WrongUseError
-from worker.cli.session import Session
 from worker.ledger.reads.intent_log import IntentLog
+from worker.operating.errors import WrongUseError
 from worker.operating.meanings import Meaning, Meanings, as_written
 from worker.operating.retry.decision import Failure, RetryDecision, SkipReason, chosen, decide, new_intent
 from worker.operating.retry.enqueue import RetryEnqueuer
 from worker.operating.retry.reader import RetryReader
+from worker.operating.session import Session
 
 
 @dataclass(frozen=True, slots=True)

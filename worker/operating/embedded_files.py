@@ -1,8 +1,9 @@
-"""The files of the embedded server: whose they are, and the URL that is remembered in them."""
+"""The files of the embedded server: whose they are, the URL that is remembered in them, and whether a server answers there."""
 
 import fcntl
 import os
 import secrets
+import socket
 import time
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 # The previous owner's server may still be writing its last bytes.
 LOCK_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 1.0
 
 
 class EmbeddedServerError(Exception):
@@ -82,3 +84,27 @@ def write_private(file: Path, text: str) -> None:
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(text)
     new.replace(file)
+
+
+def find_embedded_url(data_dir: Path) -> str | None:
+    """The URL of the server that runs with its files in `data_dir`, or None. Asks it; so it is really there."""
+    try:
+        url = url_file(data_dir).read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    # Without the lock nobody of ours listens there, and the password must not be shown to whoever else does.
+    return url if is_locked(data_dir) and answers(url) else None
+
+
+def answers(url: str) -> bool:
+    """Whether the server at the URL lets us in and says PONG (and not, for example, LOADING)."""
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname, parts.port), ANSWER_SECONDS) as connection:
+            connection.sendall(f"AUTH {parts.password}\r\nPING\r\n".encode())
+            answer = b""
+            while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):  # noqa: PLR2004 - two questions
+                answer += part
+    except OSError:
+        return False
+    return answer == b"+OK\r\n+PONG\r\n"

@@ -12,13 +12,13 @@ from config.settings import ENV_PREFIX, Settings, load_settings
 from config.urls import masked_url
 from feishu_batch import FeishuBatch
 from feishu_batch.redis_trouble import explain, first_line, reason_of
-from worker.cli.errors import UnreachableError, WrongUseError
 from worker.connections import connect, producer
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.reads.ledger import LedgerReads
-from worker.processes.embedded import find_embedded_url
-from worker.processes.redis_checks import RedisFinding, refusal
+from worker.operating.embedded_files import find_embedded_url
+from worker.operating.errors import UnreachableError, WrongUseError
+from worker.operating.redis_checks import RedisFinding, refusal
 
 
 @dataclass(frozen=True, slots=True)

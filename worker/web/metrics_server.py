@@ -8,9 +8,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from config.settings import Settings
-from worker.metrics.web import routes
 from worker.web.gate import Gate
 from worker.web.guard import Guard
+from worker.web.metrics_route import routes
 from worker.web.server import PageServer
 
 

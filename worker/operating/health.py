@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from config.routing import ROLE_OF_QUEUE
 from worker.ledger.last_errors import DOING
 from worker.ledger.reads.lane_health import LaneHealth
 from worker.ledger.stall import stalled_after
+from worker.operating.redis_checks import RedisFinding, Severity
 from worker.operating.views import InboxView, LaneView
-from worker.processes.beacon import ROLE_OF_QUEUE
-from worker.processes.redis_checks import RedisFinding, Severity
 
 CLOCKS_APART = 2.0  # seconds; expiry and token lifetimes are told by both clocks
 INBOX_WAIT = 15.0  # seconds; a worker takes an intent in at once
