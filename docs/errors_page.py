@@ -15,8 +15,8 @@ from worker.cli.start_paused import BY_UP
 from worker.ledger.last_errors import LastError
 from worker.ledger.reads.lane_health import LaneHealth
 from worker.ledger.stall import SendState
+from worker.operating import health, redis_checks
 from worker.operating.explaining import SENT_NOTHING
-from worker.processes import health, redis_checks
 from worker.remote.codes import DEFAULT_RULES, FRESH_TOKENS_REFUSED, REDIRECT_ADVICE
 from worker.remote.meanings import POLICIES, SCENES, meaning_of
 

@@ -8,8 +8,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from worker.cli import main, session
+from worker.cli import main
 from worker.cli.main import _COMMANDS, cli
+from worker.operating import session
 
 
 def run(*args, **env):

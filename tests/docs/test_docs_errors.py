@@ -17,8 +17,8 @@ from worker.catalogue.models import Code
 from worker.cli.errors import EXIT_CODES
 from worker.cli.main import cli
 from worker.ledger.records import NoBatchReason
+from worker.operating import health, redis_checks
 from worker.operating.explaining import SENT_NOTHING, explanation_of
-from worker.processes import health, redis_checks
 from worker.remote.codes import DEFAULT_RULES
 from worker.remote.meanings import POLICIES, SCENES
 
