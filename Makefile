@@ -44,18 +44,18 @@ typecheck: $(STAMP)
 imports: $(STAMP)
 	@$(BIN)/lint-imports
 
-# Side by side, a file at a time: most tests wait for something. A test that fails is run once more, as another program on
-# the same cores can starve real processes past a limit; the summary names each one as RERUN, and failing twice is failing.
-TEST_PROCESSES ?= 3
+# Side by side, a file at a time: most tests wait for something, so there are more of them than cores. A test of real
+# processes that fails is run once more; the summary names each one as RERUN, and failing twice is failing.
+TEST_PROCESSES ?= 8
 ONLY ?=
 unit: $(STAMP)
-	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --reruns 1 -raR $(ONLY)
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(ONLY)
 
 test: $(if $(ONLY),,lint typecheck imports) unit
 
 coverage: $(STAMP)
 	@rm -rf .coverage .coverage.* .coverage-html
-	@$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --reruns 1 -q $(ONLY)
+	@$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile -q $(ONLY)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report --skip-covered --sort=cover
 
 # One seed after the other, then a kill at every step. What a failing seed leaves is in .feishu-batch/chaos.

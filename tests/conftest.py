@@ -11,6 +11,7 @@ import structlog
 from redis import Redis
 from structlog.contextvars import clear_contextvars
 
+from tests.support.order import has_real_processes, rank
 from tests.support.programs import INSTALL, missing
 from tests.support.servers import running_server
 
@@ -35,6 +36,22 @@ def pytest_report_header() -> list[str]:
     """Said before the tests run, not only among those that were skipped."""
     absent = missing()
     return [f"LEFT OUT: the tests that want {', '.join(absent)}. To have them run: {INSTALL}"] if absent else []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Another program on the same cores can starve real processes past a limit: such a test is run once more, and counted."""
+    for item in items:
+        if has_real_processes(item):
+            item.add_marker(pytest.mark.real_processes)
+            item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=rank)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not terminalreporter.config.option.collectonly:
+        again = terminalreporter.stats.get("rerun", [])
+        terminalreporter.write_line(f"Tests of real processes that were run once more: {len(again)}")
 
 
 @pytest.hookimpl(wrapper=True)

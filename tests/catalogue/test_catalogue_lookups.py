@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.catalogue.wish import SPACE, wish
+from tests.support.waiting import PATIENCE, wait_until
 from worker.catalogue.gate import CatalogueGate, without_catalogue
 from worker.catalogue.models import RETRY, Refusal, RefusedError, UnavailableError
 from worker.catalogue.queries import BackgroundQueries
@@ -17,13 +18,6 @@ FIELDS = "field_all"
 def gate_of(catalogue, unchecked=None):
     reasons = [] if unchecked is None else unchecked
     return CatalogueGate({"default": catalogue}, lambda _lane, _project: "default", reasons.append)
-
-
-def wait_until(is_so, timeout=5):
-    deadline = time.monotonic() + timeout
-    while not is_so():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.02)
 
 
 def test_thousands_of_intents_and_a_second_process_cost_one_question(catalogue_of, asked):
@@ -125,7 +119,7 @@ def test_what_is_old_serves_while_it_is_looked_up_beside_the_work(catalogue_of, 
     sandbox.clear_faults()
     time.sleep(1.2)
     catalogue.checked(wish("priority", "P0"))
-    wait_until(lambda: asked(FIELDS) - before >= 1)
+    wait_until(lambda: asked(FIELDS) - before >= 1, 5, "it asked")
 
 
 FAULTS = [
@@ -234,7 +228,7 @@ def test_an_query_is_run_once_for_all_who_wait_and_never_waited_for_twice():
 
     def query():
         runs.append(1)
-        gate.wait(5)
+        gate.wait(PATIENCE)
 
     began = time.monotonic()
     for name in ("a", "a", "b"):

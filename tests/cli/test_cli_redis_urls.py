@@ -11,7 +11,7 @@ from feishu_batch import EnqueueError, FeishuBatch
 from tests.support.deploy_servers import Process, make_certificates
 from tests.support.programs import require
 from tests.support.servers import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 CREDENTIALS = {"PLUGIN_ID": "p", "PLUGIN_SECRET": "s", "USER_KEY": "u"}
 INTENT = {
@@ -32,7 +32,7 @@ def command(url, *arguments):
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

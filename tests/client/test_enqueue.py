@@ -17,6 +17,7 @@ from feishu_batch.keys import InboxKeys
 from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
 from feishu_batch.packing import CHUNK_BYTES, CHUNK_INTENTS, PackedIntent, chunks
 from tests.client.intent_factory import content
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_the_celery_result_has_the_intents_id(client, redis):
     result = handle.async_result
     result.backend.store_result(handle.intent_id, {"state": "succeeded"}, "SUCCESS")
     assert result.id == handle.intent_id
-    assert result.get(timeout=5) == {"state": "succeeded"}
+    assert result.get(timeout=PATIENCE) == {"state": "succeeded"}
     result.backend.client.close()
     redis.delete(f"celery-task-meta-{handle.intent_id}")
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from config.settings import ConfigError, Settings, as_environment, load_settings, unknown_variables
+from tests.support.waiting import PATIENCE
 
 SECRETS = {
     "FEISHU_BATCH_PLUGIN_SECRET": "s3cr3t-plugin",
@@ -182,7 +183,7 @@ def test_importing_needs_no_environment():
     code = "import config.settings, config.celery_options, config.logging; print('ok')"
     environ = {"PATH": "/usr/bin", "FEISHU_BATCH_SLOT_SECONDS": "nonsense"}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=20, check=True
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert done.stdout == "ok\n"
 

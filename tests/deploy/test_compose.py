@@ -15,7 +15,7 @@ from config.settings import Settings
 from feishu_batch import FeishuBatch
 from tests.deploy.compose_file import ROOT, SECRETS, Containers, compose_config, services
 from tests.support.programs import require
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 OURS = ("submit", "poll", "intake", "beat", "dashboard", "flower")
 MONITORING = ("prometheus", "grafana")
@@ -178,7 +178,7 @@ def client_of(containers):
 def test_an_intent_is_applied(live):
     with client_of(live) as client:
         handle = client.enqueue(**INTENT, work_item_ids=[1021, 1022], after_field_value="in containers")
-        assert handle.wait(timeout=30).state == "succeeded"
+        assert handle.wait(timeout=PATIENCE).state == "succeeded"
 
 
 def test_redis_keeps_what_it_is_told_and_wants_the_password(live):
@@ -187,7 +187,7 @@ def test_redis_keeps_what_it_is_told_and_wants_the_password(live):
         told = {name: redis.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy")}
     assert told == {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
     asked = subprocess.run(
-        ["redis-cli", "-p", live.port("6379"), "ping"], capture_output=True, text=True, timeout=10, check=False
+        ["redis-cli", "-p", live.port("6379"), "ping"], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert "NOAUTH" in asked.stdout + asked.stderr
 
@@ -249,7 +249,7 @@ def test_a_worker_that_waits_for_an_answer_ends_in_time_and_its_successor_finish
         wait_until(lambda: handle.progress.in_flight, 20, "the request is under way")
         assert live.stop("submit", timeout=float(written["submit"]["stop_grace_period"].rstrip("s"))) == 0
         live.start("submit")
-        assert handle.wait(timeout=60).state == "succeeded"
+        assert handle.wait(timeout=PATIENCE).state == "succeeded"
     live.wait_healthy("submit")
 
 
@@ -264,7 +264,7 @@ def test_an_upgrade_in_the_documented_order_loses_nothing(live):
         handles += client.enqueue_many(intents[4:])  # nobody is there
         for name in order:
             live.start(name)
-        assert {handle.wait(timeout=60).state for handle in handles} == {"succeeded"}
+        assert {handle.wait(timeout=PATIENCE).state for handle in handles} == {"succeeded"}
     live.wait_healthy(*order)
 
 

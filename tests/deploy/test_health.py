@@ -6,7 +6,7 @@ from config.settings import load_settings
 from feishu_batch import FeishuBatch
 from tests.deploy.compose_file import SECRETS, Containers, services
 from tests.support.programs import require
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from worker.connections import control_app
 
 WORKERS = ("submit", "poll", "intake", "beat")
@@ -52,5 +52,5 @@ def test_a_worker_that_answers_and_takes_no_message_is_unhealthy(containers):
         assert [name for name in WORKERS if not containers.is_healthy(name)] == ["submit"]
         containers.wait_ended("submit", 30)  # by itself; whatever watches over it starts it again
         containers.start("submit")
-        assert handle.wait(timeout=30).ok
+        assert handle.wait(timeout=PATIENCE).ok
     containers.wait_healthy("submit")

@@ -62,7 +62,7 @@ def enqueue(stack, text):
 
 
 def test_through_a_proxy_the_limit_holds_and_slots_are_used(stack, proxy):
-    results = stack.wait_all(enqueue(stack, "first"), 60)
+    results = stack.wait_all(enqueue(stack, "first"))
     assert [result.failed for result in results if result.failed] == []
     assert proxy.tunnels > 0
     [told] = [one for one in stack.sandbox.report()["endpoints"] if one["endpoint"] == "batch_update"]
@@ -74,13 +74,13 @@ def test_through_a_proxy_the_limit_holds_and_slots_are_used(stack, proxy):
 
 
 def test_a_proxy_that_goes_away_holds_work_until_it_is_back_and_its_password_is_told_nowhere(stack, proxy):
-    stack.wait_all(enqueue(stack, "first"), 60)
+    stack.wait_all(enqueue(stack, "first"))
     proxy.kill()
     handles = enqueue(stack, "second")
     told = wait_until(lambda: stack.redis.hget(stack.lane.key("trouble"), "submit"), 20, "the lane has trouble")
     assert f"through the proxy 127.0.0.1:{proxy.port}" in str(told)
     proxy.start()
-    assert {result.state for result in stack.wait_all(handles, 60)} == {"succeeded"}
+    assert {result.state for result in stack.wait_all(handles)} == {"succeeded"}
     stack.assert_rules_kept()
     kept = "".join(text for _, text in stack.logs()) + str(stack.redis.keys("*"))
     assert PASSWORD not in kept

@@ -15,7 +15,7 @@ from feishu_batch.redis_pools import pool_of
 from tests.support.deploy_servers import TlsServer
 from tests.support.deploy_stack import DeployStack
 from tests.support.programs import require
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from worker.connections import connect
 from worker.ledger.lane import Lane
 from worker.ledger.reads.lane_health import read_lane_health
@@ -73,8 +73,8 @@ def test_the_page_has_a_user_for_workers_and_one_for_producers():
 
 def test_the_rules_are_enough_for_an_intent(stack):
     handle = stack.client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="over TLS")
-    assert handle.wait(20).state == "succeeded"
-    assert handle.async_result.get(timeout=10)["state"] == "succeeded"
+    assert handle.wait(PATIENCE).state == "succeeded"
+    assert handle.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
     assert stack.lane.counts().owned_cells == 0
     assert refused(stack) == []
 
@@ -87,7 +87,7 @@ def test_the_rules_are_enough_for_the_celery_door(stack, server):
     wish = [signature(app=app, **CHANGE, work_item_ids=[item], after_field_value="chord") for item in (1022, 1023)]
     last = signature(app=app, **CHANGE, work_item_ids=[1024], after_field_value="the chord's body")
     done = chord(wish)(last)
-    assert done.get(timeout=20)["state"] == "succeeded"
+    assert done.get(timeout=PATIENCE)["state"] == "succeeded"
     assert refused(stack) == []
 
 
@@ -135,4 +135,4 @@ def test_a_lost_connection_comes_back(stack):
     stack.server.start()
     wait_until(stack.redis.ping, 30, "the server is back")
     handle = stack.client.enqueue(**CHANGE, work_item_ids=[1025], after_field_value="after a restart")
-    assert stack.wait_supervised([handle], patience=30) == {"succeeded"}
+    assert stack.wait_supervised([handle]) == {"succeeded"}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.servers import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 STARTS_WITHIN = 30.0
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -60,4 +60,4 @@ def serving(arguments: str, directory: Path, environ: Mapping[str, str]) -> Iter
         yield site
     finally:
         server.terminate()
-        server.wait(15)
+        server.wait(PATIENCE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.docs.pages import BIN
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 STARTS_WITHIN = ENDS_WITHIN = 20.0
 
@@ -20,7 +20,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def run(command: str, **options: Any) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, shell=True, text=True, capture_output=True, timeout=30, check=False, **options)
+    return subprocess.run(command, shell=True, text=True, capture_output=True, timeout=PATIENCE, check=False, **options)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from config.schedules import load_schedules
 from config.settings import Settings
 from tests.docs.pages import blocks, commands_of, text
 from tests.docs.shell import run
+from tests.support.waiting import PATIENCE
 
 RECIPES, TROUBLESHOOTING = "docs/recipes.md", "docs/troubleshooting.md"
 NOT_RUN = ("# before", "import sqlite3")  # the reader's old loop; a program that is run by itself
@@ -26,8 +27,8 @@ def page(stack, capsys):
         if not block.startswith(NOT_RUN) and "import sqlite3" not in block:
             exec(compile(block, "recipe", "exec"), namespace)
     for name in ("cleared", "tagged", "swapped", "owned", "dated", "first", "changed"):
-        assert namespace[name].wait(20).state == "succeeded", (name, namespace[name].result())
-    assert [handle.wait(20).state for handle in namespace["handles"]] == ["succeeded"] * 3
+        assert namespace[name].wait(PATIENCE).state == "succeeded", (name, namespace[name].result())
+    assert [handle.wait(PATIENCE).state for handle in namespace["handles"]] == ["succeeded"] * 3
     return namespace
 
 

@@ -12,7 +12,7 @@ from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
 from tests.docs.pages import block_with, text
 from tests.docs.shell import clean_environment, run
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 PAGE = "docs/deployment.md"
 SPACE, FIELD = "5f0c1a2b3c4d5e6f70818283", "field_a1b2c3"
@@ -86,7 +86,7 @@ class Place:
     def down(self, number=signal.SIGTERM):
         up = self._ups[-1]
         up.send_signal(number)
-        up.wait(40)
+        up.wait(PATIENCE)
 
     def kill_all(self):
         for client in self._clients.values():
@@ -94,7 +94,7 @@ class Place:
         for up in self._ups:
             if up.poll() is None:
                 up.send_signal(signal.SIGTERM)
-                up.wait(40)
+                up.wait(PATIENCE)
 
 
 @pytest.fixture

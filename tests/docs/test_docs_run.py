@@ -18,7 +18,7 @@ from tests.docs.pages import BIN, ROOT, block_with, blocks, commands_of, text
 from tests.docs.shell import clean_environment, run, running_up
 from tests.support.programs import require
 from tests.support.stack import SLOT
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 PRODUCERS, OPERATING = "docs/producers.md", "docs/operating.md"
 RESULT = Draft202012Validator(json.loads(text("docs/result.schema.json")))
@@ -91,13 +91,13 @@ def test_enqueuing_again_until_it_succeeds(stack):
 def test_the_celery_example_runs_its_chain(stack):
     block = block_with(PRODUCERS, "python", "beat_schedule").replace("redis://localhost:6379/0", stack.server.url)
     page = execute(block)
-    assert page.close_in_order(1024, 1025).get(timeout=20)["state"] == "succeeded"
+    assert page.close_in_order(1024, 1025).get(timeout=PATIENCE)["state"] == "succeeded"
     stack.redis.delete("backend")
     page.close_all([1026, 1027])
     assert wait_until(lambda: stack.redis.lpop("backend"), 20, "the body was sent to the queue that it names")
     entry = page.app.conf.beat_schedule["reset-note"]
     result = page.app.send_task(entry["task"], kwargs=entry["kwargs"], **entry["options"])
-    assert result.get(timeout=20)["state"] == "succeeded"
+    assert result.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
 def test_the_errback_may_wait_inside_a_task(stack, capsys):
@@ -117,8 +117,8 @@ def test_the_errback_may_wait_inside_a_task(stack, capsys):
 
 def test_send_task_names_everything_that_is_needed(stack):
     block = block_with(PRODUCERS, "python", "send_task(").replace("redis://localhost:6379/0", stack.server.url)
-    assert execute(block).sent.get(timeout=20)["state"] == "succeeded"
-    assert stack.client.handle("order-4712-shipped").wait(20).ok
+    assert execute(block).sent.get(timeout=PATIENCE)["state"] == "succeeded"
+    assert stack.client.handle("order-4712-shipped").wait(PATIENCE).ok
 
 
 def test_the_raw_message_is_one(stack, tmp_path):
@@ -178,7 +178,7 @@ def test_pause_resume_and_cancel_run(stack):
     canceled = run(cancel)
     assert run(resume).returncode == 0
     assert canceled.returncode == 0, canceled
-    assert handle.wait(20).counts == {"succeeded": 0, "failed": 0, "canceled": 2}
+    assert handle.wait(PATIENCE).counts == {"succeeded": 0, "failed": 0, "canceled": 2}
     assert stack.lane.paused() is None
 
 

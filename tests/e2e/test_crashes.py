@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.model import PROJECT, REFUSING, Model, intent, random_intents
 from tests.support.stack import SLOT
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 ITEMS = list(range(1001, 1021))
 LONGEST = 40  # seconds until all ends, whatever happened; far less where nothing did
@@ -29,7 +29,7 @@ class Work:
     def check(self):
         """Every intent ended with an answer for every item, and every cell holds what the intents' order asks for."""
         model = Model()
-        for result, one in zip(self.stack.wait_all(self.handles, LONGEST), self.intents, strict=True):
+        for result, one in zip(self.stack.wait_all(self.handles), self.intents, strict=True):
             assert sum(result.counts.values()) == len(one.work_item_ids)
             assert all(int(item) in REFUSING for item in result.failed), result.failed
             model.apply(one)
@@ -49,7 +49,7 @@ def test_all_messages_vanish_again_and_again(stack):
         stack.forget_queues()
         time.sleep(0.3)
     work.check()
-    assert sign.get(timeout=20)["state"] == "succeeded"
+    assert sign.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
 def test_an_end_whose_message_vanished_is_made_known_again(stack):
@@ -57,12 +57,12 @@ def test_an_end_whose_message_vanished_is_made_known_again(stack):
     with stack.new_client() as client:
         handle = client.enqueue_many([intent([1102])])[0]
     stack.start("intake")
-    handle.wait(15)
+    handle.wait(PATIENCE)
     stack.wait_until_idle()
     number = handle.view().number
     stack.redis.delete(f"celery-task-meta-{handle.intent_id}")
     stack.redis.zadd(stack.lane.key("outbox"), {str(number): 0})  # as if its publisher had died
-    assert handle.async_result.get(timeout=10)["state"] == "succeeded"
+    assert handle.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
 @pytest.mark.parametrize("name", ["submit", "poll", "intake"])
@@ -119,7 +119,7 @@ def test_the_redis_server_is_killed_and_comes_back_with_its_append_only_file(sta
     stack.supervise(4)
     work.check()
     [later] = stack.client.enqueue_many([intent([1103], "after the restart")])
-    assert later.wait(20).ok
+    assert later.wait(PATIENCE).ok
 
 
 def test_what_was_enqueued_while_no_worker_ran_is_done_when_they_come(stack):
@@ -138,8 +138,8 @@ def test_an_entry_that_is_no_intent_does_not_block_the_inbox(stack):
         stack.redis.xadd(keys.inbox, {"t": 0, "i": payload}, id=f"{number}-0")
     [after] = stack.client.enqueue_many([intent([1104], "after")])
     stack.start("intake")
-    assert before.wait(15).state == "succeeded"
-    assert after.wait(15).ok
+    assert before.wait(PATIENCE).state == "succeeded"
+    assert after.wait(PATIENCE).ok
     assert stack.inbox.length() == 0
 
 
@@ -152,23 +152,23 @@ def test_an_intent_of_a_newer_library_is_refused_and_not_forgotten(stack):
     stack.redis.xadd(keys.inbox, {"t": 0, "i": json.dumps({**content, "undo_after": 7})}, id=f"{number}-0")
     stack.start("intake")
     handle = stack.client.handle("from-the-future")
-    result = handle.wait(15)
+    result = handle.wait(PATIENCE)
     assert (result.state, list(result.failed)) == ("failed", ["1105", "1106"])
     assert "undo_after" in result.failed["1105"]["reason"]
     with pytest.raises(Exception, match="undo_after"):
-        handle.async_result.get(timeout=10)
+        handle.async_result.get(timeout=PATIENCE)
 
 
 def test_an_end_that_cannot_be_made_known_does_not_keep_back_the_others(stack):
     first, second = stack.client.enqueue_many([intent([1107]), intent([1108])])
     number = wait_until(first.view, 30, "enqueued").number
     stack.inbox.park(number, first.intent_id, '{"task": "no signature"', delivered_before=False)
-    second.wait(15)
-    assert second.async_result.get(timeout=10)["state"] == "succeeded"
+    second.wait(PATIENCE)
+    assert second.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
     wait_until(lambda: "intent.not_published" in stack.log_of("intake"), 30, "the trouble is in the log")
     stack.inbox.release(number)
     stack.redis.zadd(stack.lane.key("outbox"), {str(number): 0})
-    assert first.async_result.get(timeout=10)["state"] == "succeeded"
+    assert first.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
@@ -180,9 +180,9 @@ def test_a_progress_report_that_comes_too_late_does_not_replace_the_result(stack
 
     app = stack.own_app()
     [handle] = stack.client.enqueue_many([intent([1109, next(iter(REFUSING))])])
-    handle.wait(15)
+    handle.wait(PATIENCE)
     with pytest.raises(Exception, match="were not changed"):
-        handle.async_result.get(timeout=10)
+        handle.async_result.get(timeout=PATIENCE)
     publisher = Publisher(
         app, stack.redis, stack.settings.key_prefix, stack.inbox, stack.lane, LaneHints(app, stack.lane)
     )
@@ -207,8 +207,8 @@ def test_a_hint_is_sent_at_once_after_an_intent_came_by_message(stack):
     [handle] = stack.client.enqueue_many([intent([1111])])
     wait_until(lambda: handle.view().lane, 1, "the second intent is recorded")
     stack.start("beat")
-    assert sent.get(timeout=10)["state"] == "succeeded"
-    handle.wait(10)
+    assert sent.get(timeout=PATIENCE)["state"] == "succeeded"
+    handle.wait(PATIENCE)
 
 
 def test_producers_go_on_while_workers_come_and_go(stack):

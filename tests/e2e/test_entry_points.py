@@ -4,6 +4,7 @@ import threading
 import time
 
 from tests.support.model import REFUSING, TEXT, Model, intent, random_intents
+from tests.support.waiting import PATIENCE
 
 ITEMS = list(range(1001, 1051))
 TASK = "feishu_batch.update_work_items"
@@ -59,7 +60,7 @@ def test_random_intents_through_all_doors_leave_every_cell_as_if_they_had_come_o
 
     for intents in doors:
         handles = [stack.client.handle(one.intent_id) for one in intents]
-        for result, one in zip(stack.wait_all(handles, 60), intents, strict=True):
+        for result, one in zip(stack.wait_all(handles), intents, strict=True):
             check_result(result, one)
         assert by_number(handles, intents) == intents
     intents = [*single, *many, *sent]
@@ -69,7 +70,7 @@ def test_random_intents_through_all_doors_leave_every_cell_as_if_they_had_come_o
 
 def test_500_intents_of_one_item_and_one_value_take_10_requests(stack):
     handles = stack.client.enqueue_many([intent([item], "the same") for item in range(1100, 1600)])
-    results = stack.wait_all(handles, 30)
+    results = stack.wait_all(handles)
     assert {result.state.value for result in results} == {"succeeded"}
     batches = stack.batches()
     assert [batch["n_items"] for batch in batches] == [50] * 10
@@ -79,7 +80,7 @@ def test_500_intents_of_one_item_and_one_value_take_10_requests(stack):
 
 def test_one_intent_of_more_than_fifty_items_is_packed_as_well(stack):
     [handle] = stack.client.enqueue_many([intent(range(1100, 1220), "large")])
-    result = handle.wait(20)
+    result = handle.wait(PATIENCE)
     assert result.counts == {"succeeded": 120, "failed": 0}
     assert result.requests == 3
     assert [batch["n_items"] for batch in stack.batches()] == [50, 50, 20]

@@ -34,7 +34,7 @@ def test_every_lane_keeps_its_own_pace(stack):
             for n in range(LANES)
         ]
     )
-    stack.wait_all(handles, 60)
+    stack.wait_all(handles)
     slot = stack.settings.slot_seconds
     told = [one for one in stack.sandbox.report()["endpoints"] if one["endpoint"] == "batch_update"]
     assert len(told) == LANES

@@ -41,7 +41,7 @@ def test_two_busy_lanes_keep_the_limit_of_their_plugin_and_both_get_their_share(
             for n, lane in enumerate(USERS)
         ]
     )
-    results = stack.wait_all(handles, 90)
+    results = stack.wait_all(handles)
     assert all(result.ok for result in results)
     stack.assert_rules_kept()
     [submits] = endpoints(stack, "batch_update")
@@ -58,7 +58,7 @@ def test_the_token_is_one_and_each_lane_shows_what_it_did_itself(stack):
     handles = stack.client.enqueue_many(
         [intent([1201 + 100 * n + number], "x", lane=lane) for n, lane in enumerate(USERS) for number in range(n + 1)]
     )
-    stack.wait_all(handles, 60)
+    stack.wait_all(handles)
     [tokens] = endpoints(stack, "plugin_token")
     assert len(tokens["accepted"]) == 1
     prefix = stack.settings.key_prefix

@@ -15,7 +15,7 @@ from feishu_batch import ItemsFailed
 from tests.e2e import backend_app as backend
 from tests.e2e.signing import sign
 from tests.support.model import intent
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +68,14 @@ def test_an_intent_that_waits_is_canceled_and_its_errback_is_called(paused, app)
     taken_in(result)
     result.revoke()
     with pytest.raises(TaskRevokedError):
-        result.get(timeout=10)
+        result.get(timeout=PATIENCE)
     assert result.state == "REVOKED"
     assert paused.client.handle(result.id).state == "canceled"
     [error] = wait_until(lambda: errors_seen(paused), 30, "the errback")
     assert error["failed_id"] == result.id
     wait_until(paused.is_idle, 30, "nothing is left to do")
     paused.lane.resume()
-    assert sign(app, value="later").delay().get(timeout=10)["state"] == "succeeded"
+    assert sign(app, value="later").delay().get(timeout=PATIENCE)["state"] == "succeeded"
     assert len(paused.batches()) == 1
     wait_until(lambda: nothing_is_left_of(paused.inbox, result.id), 30, "the last worker, too, is done with the revoke")
 
@@ -85,7 +85,7 @@ def test_every_link_behind_a_revoked_intent_ends(paused, app):
     taken_in(last.parent)
     last.parent.revoke()
     with pytest.raises(TaskRevokedError):
-        last.get(timeout=10)
+        last.get(timeout=PATIENCE)
     assert paused.inbox.locate(last.id) is None
 
 
@@ -96,19 +96,19 @@ def test_several_at_once_and_one_that_was_enqueued(paused, app):
         taken_in(one)
     wait_until(lambda: handle.view().lane, 30, "recorded")
     app.control.revoke([handle.intent_id, *(one.id for one in both)])
-    assert handle.wait(10).state == "canceled"
+    assert handle.wait(PATIENCE).state == "canceled"
     for one in (*both, handle.async_result):
         with pytest.raises(TaskRevokedError):
-            one.get(timeout=10)
+            one.get(timeout=PATIENCE)
 
 
 def test_an_enqueued_intent_is_revoked_by_its_handle(paused):
     handle = paused.client.enqueue_many([intent([1108])])[0]
     wait_until(lambda: handle.view().lane, 30, "recorded")
     handle.async_result.revoke()
-    assert handle.wait(10).state == "canceled"
+    assert handle.wait(PATIENCE).state == "canceled"
     with pytest.raises(TaskRevokedError):
-        handle.async_result.get(timeout=10)
+        handle.async_result.get(timeout=PATIENCE)
 
 
 def test_a_message_that_still_waits_is_never_taken_in_or_canceled_when_it_is(paused, app):
@@ -117,7 +117,7 @@ def test_a_message_that_still_waits_is_never_taken_in_or_canceled_when_it_is(pau
     result.revoke()
     paused.signal("intake", signal.SIGCONT)
     with pytest.raises(TaskRevokedError):
-        result.get(timeout=10)
+        result.get(timeout=PATIENCE)
     # At once: Celery's answer may come from a worker that dropped it, while it is being taken in by another thread.
     paused.lane.resume()
     wait_until(lambda: is_nothing_or_canceled(paused, result), 30, "it is canceled, or was never taken in")
@@ -150,7 +150,7 @@ def test_what_is_under_way_goes_on_and_no_worker_is_ended(stack, app, terminate)
     wait_until(lambda: len(stack.batches()) > 1, 30, "some of it is sent")
     result.revoke(terminate=terminate, signal="SIGKILL")
     with pytest.raises(ItemsFailed) as caught:
-        result.get(timeout=10)
+        result.get(timeout=PATIENCE)
     counts = caught.value.result["counts"]
     assert caught.value.result["state"] == "partial"
     assert counts["succeeded"] + counts["canceled"] == 400
@@ -163,9 +163,9 @@ def test_what_is_under_way_goes_on_and_no_worker_is_ended(stack, app, terminate)
 
 def test_a_revoke_after_the_end_changes_nothing(stack, app):
     result = sign(app).delay()
-    told = result.get(timeout=10)
+    told = result.get(timeout=PATIENCE)
     result.revoke()
-    assert sign(app, value="after").delay().get(timeout=10)["state"] == "succeeded"
+    assert sign(app, value="after").delay().get(timeout=PATIENCE)["state"] == "succeeded"
     fresh = app.AsyncResult(result.id)
     assert (fresh.state, fresh.result) == ("SUCCESS", told)
 
@@ -180,7 +180,7 @@ def test_what_a_worker_remembers_of_a_revoke_does_not_keep_an_end_from_being_mad
     parked = {"task": "feishu_batch.finish", "args": [], "kwargs": {}, "options": {"task_id": "at-once"}}
     stack.inbox.park(number, "at-once", json.dumps(parked), delivered_before=False)
     stack.lane.resume()
-    assert handle.wait(10).ok
+    assert handle.wait(PATIENCE).ok
     wait_until(lambda: stack.inbox.parked(number) is None, 30, "the signature is released")
     assert app.AsyncResult("at-once").state == "SUCCESS"
 

@@ -2,7 +2,7 @@
 
 from tests.support.fault_stack import CLOSED, STRANGER, USER
 from tests.support.model import OTHER_PROJECT, intent
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 NEIGHBOURS = range(1201, 1211)
 
@@ -25,11 +25,11 @@ def failed(handle, timeout=15):
 
 def test_the_item_for_which_a_batch_is_refused_is_found_and_its_neighbours_go_through(stack):
     bad, other = enqueue(stack, intent([*range(1300, 1349), 1510]), intent(range(1100, 1140), "other"))
-    result = bad.wait(15)
+    result = bad.wait(PATIENCE)
     assert result.counts == {"succeeded": 49, "failed": 1}
     assert failed(bad)[1510]["code"] == "20014"
     assert "Refused As Asked For" in failed(bad)[1510]["reason"]
-    assert other.wait(15).ok
+    assert other.wait(PATIENCE).ok
     assert refusals(stack, 20014) <= 7  # 50, 25, 13, 7, 4, 2, 1: what a binary search takes
     stack.assert_rules_kept()
 
@@ -60,7 +60,7 @@ def test_what_is_refused_of_an_intent_fails_that_intent_only_with_the_words_of_t
         reasons = failed(handle)
         assert {why["code"] for why in reasons.values()} == {code}
         assert len(reasons) == 2
-    assert good.wait(15).ok
+    assert good.wait(PATIENCE).ok
     assert stack.lane.paused() is None
 
 
@@ -82,8 +82,8 @@ def test_a_space_without_access_fails_its_intents_once_the_lane_was_accepted_els
     closed, good, other = enqueue(
         stack, intent(NEIGHBOURS, project_key=CLOSED), intent(NEIGHBOURS), intent([9001], project_key=OTHER_PROJECT)
     )
-    assert good.wait(15).ok
-    assert other.wait(15).ok
+    assert good.wait(PATIENCE).ok
+    assert other.wait(PATIENCE).ok
     [reason] = {why["reason"] for why in failed(closed).values()}
     assert CLOSED in reason
     assert USER in reason
@@ -123,7 +123,7 @@ def test_a_spent_quota_pauses_the_lane_and_resume_goes_on(stack):
     assert "quota" in paused_with_work(stack, handle)
     assert stack.answers()["batch_update:99991403"] == 1
     stack.lane.resume()
-    assert handle.wait(15).ok
+    assert handle.wait(PATIENCE).ok
 
 
 RIGHT = {"plugin_id": "plugin", "plugin_secret": "secret", "user_key": USER}
@@ -145,4 +145,4 @@ def test_a_lane_without_rights_pauses_keeps_everything_and_goes_on_when_they_are
         stack.lane.resume()
     stack.change(**RIGHT)
     stack.start("submit")
-    assert all(result.ok for result in stack.wait_all(handles, 20))
+    assert all(result.ok for result in stack.wait_all(handles))

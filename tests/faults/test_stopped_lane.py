@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from tests.support.model import PROJECT, intent
 from tests.support.pipeline import Pipeline
 from tests.support.scripted_remote import StandIn, accepted, job, ok, refused
+from tests.support.waiting import PATIENCE
 from worker.ledger.reads.lane_health import read_lane_health
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
@@ -67,7 +68,7 @@ def spaces(*keys):
 
 def settled(pipeline, handle):
     """Run until the intent has ended or the lane is paused."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while handle.result() is None and pipeline.lane.lane.paused() is None:
         assert time.monotonic() < deadline
         pipeline.turn()

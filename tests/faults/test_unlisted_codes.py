@@ -35,7 +35,7 @@ def refuse(remote, is_bad, code=CODE):
 
 
 def run(pipeline, items, value="x"):
-    return pipeline.finish(*pipeline.client.enqueue_many([intent(list(items), value)]), timeout=40)[0]
+    return pipeline.finish(*pipeline.client.enqueue_many([intent(list(items), value)]))[0]
 
 
 @pytest.mark.parametrize("bad", [{1}, {25}, {50}, {7, 31}])

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from tests.support.fault_stack import SHORT_SLOT
 from tests.support.model import RELATION, SELECT, intent
+from tests.support.waiting import PATIENCE
 
 STORY = 1001  # no issue: a relation to it is accepted and stored as nothing
 COUNT = 20
@@ -21,9 +22,9 @@ def test_all_finds_what_was_not_stored_and_slows_nothing_down(stack):
     try:
         trapped = stack.client.enqueue_many(traps)
         handles = stack.client.enqueue_many(good)
-        assert all(result.ok for result in stack.wait_all(handles, 20))
+        assert all(result.ok for result in stack.wait_all(handles))
         for handle in trapped:
-            [why] = handle.wait(20).failed.values()
+            [why] = handle.wait(PATIENCE).failed.values()
             assert why["code"] == "not_stored", why
     finally:
         stack.change(verify="unknown")

@@ -10,6 +10,7 @@ from tests.metrics.test_metrics_files import ALERTS, panels, rules
 from tests.metrics.test_metrics_served import environment, get, serving
 from tests.support.model import intent
 from tests.support.programs import require
+from tests.support.waiting import PATIENCE
 
 __all__ = ["environment"]  # a fixture
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
@@ -32,7 +33,7 @@ def scraped(environment, tmp_path, pipeline):
 
 
 def until(condition, what):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < deadline, what
         time.sleep(0.1)

@@ -6,10 +6,9 @@ import time
 import pytest
 
 from tests.pipeline.intake_kit import wish
+from tests.support.waiting import PATIENCE
 from worker.ledger.lane import Lane
 from worker.pipeline.intake import ENTRIES_PER_ROUND
-
-PATIENCE = 10  # seconds
 
 
 class Gate:

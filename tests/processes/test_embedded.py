@@ -6,13 +6,13 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 
+from tests.support.waiting import wait_until
 from worker.operating.embedded_files import EmbeddedServerError, answers, find_embedded_url
 from worker.processes.embedded import EmbeddedServer, server_binary
 
@@ -26,13 +26,6 @@ def is_alive(pid):
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
-
-
-def gone_within(pid, seconds):
-    deadline = time.monotonic() + seconds
-    while is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not is_alive(pid)
 
 
 def test_it_answers_and_is_found(tmp_path):
@@ -56,7 +49,7 @@ def test_a_killed_server_starts_again_with_its_data_under_the_same_url(tmp_path)
         first_url = server.url
         client(first_url).set("kept", "yes")
         os.kill(server.pid, signal.SIGKILL)
-        assert gone_within(server.pid, 5)
+        wait_until(lambda: not is_alive(server.pid), 5, "it is gone")
         assert find_embedded_url(tmp_path) is None
     with EmbeddedServer(tmp_path) as server:
         assert server.url == first_url
@@ -142,6 +135,6 @@ server = EmbeddedServer(Path({str(tmp_path)!r})); server.start(); print(server.p
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         pid = int(parent.stdout.readline())
         parent.kill()
-    assert gone_within(pid, 5)
+    wait_until(lambda: not is_alive(pid), 5, "it is gone")
     with EmbeddedServer(tmp_path) as server:
         assert answers(server.url)

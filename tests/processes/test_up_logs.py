@@ -14,10 +14,10 @@ import pytest
 
 from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
+from tests.support.waiting import PATIENCE
 
 SECRET, VALUE = "a-secret-of-the-plugin-in-the-tests", "a value that nobody may read"
 STORY = {"project_key": "5f0c1a2b3c4d5e6f70818283", "work_item_type_key": "story", "update_mode": "UPDATE"}
-PATIENCE = 60.0
 IDS = {"lane", "intent_id", "process", "address", "number"}  # of which each line of ours has one
 
 

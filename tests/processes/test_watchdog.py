@@ -9,6 +9,7 @@ from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feishu_batch.redis_connections import ReadOnlyElsewhereError
+from tests.support.waiting import PATIENCE, wait_until
 from worker.processes.watchdog import LedgerClock, StallClock
 
 READ_ONLY = ReadOnlyElsewhereError("You can't write against a read only replica.")
@@ -82,8 +83,12 @@ def test_a_worker_whose_ledger_stays_read_only_ends_itself(tmp_path, redis_url, 
             )
         try:
             with Celery(broker=broker_url, set_as_current=False) as app:
-                wait_until(lambda: app.control.ping(timeout=0.5))
-                wait_until(lambda: app.send_task("feishu_batch.sweep", queue="feishu.default") and ended(worker), 60)
+                wait_until(lambda: app.control.ping(timeout=2, limit=1), 30, "the worker answers")
+                wait_until(
+                    lambda: app.send_task("feishu_batch.sweep", queue="feishu.default") and ended(worker),
+                    60,
+                    "it ended",
+                )
         finally:
             worker.kill()
             worker.wait()
@@ -123,17 +128,11 @@ def test_a_worker_whose_consumer_went_deaf_ends_itself(tmp_path, own_redis_url):
         )
     try:
         with Celery(broker=own_redis_url, set_as_current=False) as app:
-            wait_until(lambda: app.control.ping(timeout=0.5))
+            wait_until(lambda: app.control.ping(timeout=2, limit=1), 30, "the worker answers")
             app.control.cancel_consumer("feishu.default", reply=True)
             app.send_task("feishu_batch.sweep", queue="feishu.default")
-        worker.wait(timeout=40)
+        worker.wait(timeout=PATIENCE)
     finally:
         worker.kill()
         worker.wait()
     assert "worker.stalled" in (tmp_path / "log").read_text()
-
-
-def wait_until(holds, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from config.schedules import ScheduleEntry
 from feishu_batch import FeishuBatch
+from tests.support.waiting import PATIENCE
 from worker.ledger.lane import Lane
 from worker.scheduling.command import CommandError, output_of
 from worker.scheduling.records import Record, Run, RunState, record_of
@@ -55,7 +56,7 @@ class Desk:
         return self.await_run()
 
     def await_run(self) -> Run:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while (run := self.record.run) is None or run.state is RunState.RUNNING:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -125,7 +126,7 @@ def test_the_log_tells_times_as_people_write_them_and_no_empty_reason(desk):
 
 def await_lines(lines, event):
     """It is said a moment after it was written down."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while not (found := [one for one in lines if one["event"] == event]) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
@@ -204,7 +205,7 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(tmp_path):
     with pytest.raises(CommandError, match=r"did not end within 0\.8 s"):
         read(python(code), tmp_path, timeout=0.8)
     pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()[:1] not in ("", "Z"):

@@ -12,6 +12,7 @@ from feishu_batch import FeishuBatch, ReadError
 from feishu_batch.handle import Handle
 from feishu_batch.redis_pools import pool_of
 from tests.support.stack import LISTENING, Stack
+from tests.support.waiting import PATIENCE
 from worker.connections import control_app
 
 
@@ -39,7 +40,7 @@ class DeployStack(Stack):
                 return f"no ping: {error!r}"
         return "" if len(answers) >= LISTENING else f"{len(answers)} of {LISTENING} answer a ping: {answers}"
 
-    def wait_supervised(self, handles: Sequence[Handle], patience: float) -> set[str]:
+    def wait_supervised(self, handles: Sequence[Handle], patience: float = PATIENCE) -> set[str]:
         """The states in which they ended. kombu ends a worker whose connection breaks; what supervises it starts another."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:

@@ -10,7 +10,7 @@ from pathlib import Path
 from config.settings import as_environment
 from sandbox.world import DEMO_WORLD
 from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from worker.processes.child import Child
 
 ROOT = Path(__file__).parents[2]
@@ -61,5 +61,5 @@ class FaultStack(Stack):
         """What `feishu-batch status --json` says of the lane."""
         env = {**os.environ, **as_environment(self.settings)}
         command = [sys.executable, "-m", "worker.cli.main", "status", "--json"]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=True)
         return json.loads(done.stdout)["lanes"][0]

@@ -11,6 +11,7 @@ from config.celery_options import celery_options
 from config.settings import Settings
 from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
+from tests.support.waiting import PATIENCE
 from worker.runtime import build_runtime
 
 SHORT: dict[str, Any] = {
@@ -50,7 +51,7 @@ class Pipeline:
         self.lane.follower.poll()
         self.lane.follower.read_back()
 
-    def finish(self, *handles: Any, timeout: float = 15) -> list[Any]:
+    def finish(self, *handles: Any, timeout: float = PATIENCE) -> list[Any]:
         """Results of the intents, which end as the pipeline runs."""
         deadline = time.monotonic() + timeout
         while any(handle.result() is None for handle in handles):

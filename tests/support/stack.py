@@ -25,7 +25,7 @@ from feishu_batch.handle import Handle
 from feishu_batch.results import Result
 from sandbox.process import SandboxProcess
 from tests.support.servers import Server
-from tests.support.waiting import Patience, wait_until
+from tests.support.waiting import PATIENCE, PAUSE, fair_now, wait_until
 from tests.support.zygote import Forked, zygote
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
@@ -49,6 +49,7 @@ FAST = {
 WORKERS = ("submit", "poll", "intake", "beat")
 LISTENING = len(WORKERS) - 1  # beat answers no broadcast
 READY = 30  # seconds without a sign of work
+LONGEST_START = 100  # seconds
 LOG_TAIL = 2500  # characters
 
 
@@ -125,17 +126,17 @@ class Stack:
 
     def _wait_until_ready(self) -> None:
         """Workers that get on with their start have time; one that has ended fails at once."""
-        patience, signs = Patience(READY), self._signs_of_work()
+        began = since = fair_now()
+        signs = self._signs_of_work()
         while why := self._why_not_ready():
             ended = [f"{name} has ended" for name, process in self._processes.items() if process.poll() is not None]
-            if ended or patience.is_over:
+            if ended or fair_now() - since > READY or fair_now() - began > LONGEST_START:
                 ends = "\n".join(f"--- end of {name}\n{text}" for name, text in self.logs())
                 raise TimeoutError(f"the workers do not get ready: {', '.join([why, *ended])}\n{ends}")
             now = self._signs_of_work()
             if any(one >= before + 1 for before, one in zip(signs, now, strict=True)):
-                patience.renew()
-                signs = now
-            patience.pause()
+                signs, since = now, fair_now()
+            time.sleep(PAUSE)
 
     def _why_not_ready(self) -> str:
         """Workers that have connected to the broker listen to broadcasts; beat does not."""
@@ -233,7 +234,7 @@ class Stack:
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
-    def wait_all(self, handles: Iterable[Handle], timeout: float) -> list[Result]:
+    def wait_all(self, handles: Iterable[Handle], timeout: float = PATIENCE) -> list[Result]:
         deadline = time.monotonic() + timeout
         return [handle.wait(max(0.1, deadline - time.monotonic())) for handle in handles]
 

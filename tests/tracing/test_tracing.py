@@ -16,6 +16,7 @@ import worker.runtime
 from config.errors import ConfigError
 from config.settings import Settings
 from tests.support.model import intent
+from tests.support.waiting import PATIENCE
 from worker.tracing import Tracing, tracing_of
 from worker.tracing.otel import OtelTracing
 from worker.tracing.provider import GivenIds, exporting_provider
@@ -204,14 +205,14 @@ print(sorted(name for name in sys.modules if name in ("worker.tracing.otel", "op
 """
     env = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 
 
 def test_a_worker_that_is_not_asked_for_traces_imports_nothing_for_them():
     code = "import sys, worker.runtime; print('worker.tracing.otel' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert done.stdout == "False\n"
 
 

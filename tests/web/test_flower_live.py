@@ -15,12 +15,12 @@ from selenium.webdriver.common.by import By
 from feishu_batch import signature
 from tests.support.model import PROJECT
 from tests.support.servers import free_port
+from tests.support.waiting import PATIENCE
 from tests.web.browser import DESKTOP, look_like
 from tests.web.serving import SECRET, without_ours
 
 AUTH = ("flower", "a-password-of-flower-in-the-tests")
 VALUE = "a value that Flower need not show"
-PATIENCE = 60.0
 STORY = {"project_key": PROJECT, "work_item_type_key": "story", "update_mode": "UPDATE", "field_key": "field_a1b2c3"}
 
 
@@ -39,7 +39,7 @@ def flower(running, tmp_path_factory):
             yield client
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(PATIENCE)
 
 
 def is_up(client):

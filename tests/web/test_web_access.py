@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.model import PROJECT
+from tests.support.waiting import PATIENCE
 from tests.web.serving import COMMAND, page_of, without_ours
 from worker.web.app import STATIC
 from worker.web.gate import SESSION_SECONDS, Gate, is_known_host, is_same_origin
@@ -29,7 +30,7 @@ def closed_page(running, tmp_path_factory):
 def start(tmp_path, *args, **settings):
     env = {**without_ours(), **{f"FEISHU_BATCH_{name.upper()}": value for name, value in settings.items()}}
     return subprocess.run(
-        [*COMMAND, *args], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+        [*COMMAND, *args], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
@@ -133,7 +134,7 @@ def test_a_retry_that_two_confirm_at_once_is_enqueued_once_and_both_are_told(pag
     handle = stack.client.enqueue(
         **story, work_item_ids=[1013], field_key="field_a1b2c3", after_field_value="to be refused"
     )
-    handle.wait(20)
+    handle.wait(PATIENCE)
     plan = page.post("/api/retry", {"intent": handle.intent_id}).json()
     order = {"intent": handle.intent_id, "confirmed": plan["digest"]}
     with ThreadPoolExecutor(4) as pool:

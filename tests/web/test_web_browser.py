@@ -9,12 +9,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.support.model import PROJECT
+from tests.support.waiting import PATIENCE
 from tests.web.browser import DESKTOP, PHONE, complaints, look_like, whole_page
 from tests.web.serving import page_of, serving
 
 CHINESE = "第三季度重点项目优先级调整（支付与结算、账号与登录、移动端首页改版三个方向的全部需求）" * 3
 TOKEN = "a-token-for-the-tests-of-the-page"
-PATIENCE = 20.0
 
 
 def put(stack, items, field="field_a1b2c3", value="x", **more):

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.waiting import PATIENCE
 from tests.web.serving import SECRET, without_ours
 
 UP = [sys.executable, "-m", "worker.cli.main", "up"]
-PATIENCE = 30.0
 
 
 def environment(tmp_path, **settings):

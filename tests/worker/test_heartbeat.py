@@ -2,6 +2,7 @@ import time
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from tests.support.waiting import PATIENCE
 from worker.heartbeat import Heartbeat
 
 
@@ -27,7 +28,7 @@ def test_a_beat_keeps_the_lease():
 
 
 def wait_for(holds):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.005)
