@@ -11,7 +11,7 @@ help:
 	@echo "make demo        watch 653 rows (706 field changes) go from a file to a simulator of Feishu Project and back"
 	@echo "make test        linters, types and every test; ONLY=tests/cli or ONLY='tests/cli -k import' for some tests alone"
 	@echo "make lint        ruff; make typecheck: mypy; make imports: the import contracts; make unit: the tests alone"
-	@echo "make format      ruff's formatter, and what its linter can mend by itself"
+	@echo "make format      ruff's formatter, and what its linter can fix by itself"
 	@echo "make coverage    the tests with coverage, of the processes they start as well; report in .coverage-html"
 	@echo "make bench       every benchmark, into bench/results; QUICK=1 for a short run, ONLY=pacing for one"
 	@echo "make chaos       random work under random faults, then a kill at every step; SEED=7 MINUTES=10"
@@ -45,7 +45,7 @@ imports: $(STAMP)
 	@$(BIN)/lint-imports
 
 # Side by side, a file at a time: most tests wait for something, so there are more of them than cores. A test of real
-# processes that fails is run once more; the summary names each one as RERUN, and failing twice is failing.
+# processes that fails is run again; the summary names each one as RERUN, and failing twice is failing.
 TEST_PROCESSES ?= 8
 ONLY ?=
 unit: $(STAMP)
@@ -65,7 +65,7 @@ chaos: $(STAMP)
 	@$(BIN)/python -m tests.chaos.driver $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
 	@CHAOS_ALL_POINTS=1 $(BIN)/pytest tests/chaos/test_crash_matrix.py
 
-# How long each fault holds up the work, with default settings; takes about 20 minutes.
+# How long each fault stops the work, with default settings; takes about 20 minutes.
 chaos-times: $(STAMP)
 	@$(BIN)/python -m tests.chaos.times
 

@@ -1,4 +1,4 @@
-// The Celery door from Node.js: what has to be pushed into Redis, and where the result appears.
+// A Celery message from Node.js: what to push into Redis, and where the result appears.
 // Needs `npm install redis`, FEISHU_BATCH_REDIS_URL, and workers that run.
 const { randomUUID } = require("node:crypto");
 const { setTimeout: pause } = require("node:timers/promises");

@@ -1,4 +1,4 @@
-"""The Celery door without Celery: what a program in any language has to push into Redis, and where the result appears.
+"""A Celery message without Celery: what a program in any language pushes into Redis, and where the result appears.
 
 Needs FEISHU_BATCH_REDIS_URL, and workers that run. The only library used is a Redis client.
 """
