@@ -25,6 +25,7 @@ from worker.importing.source import opened
 from worker.importing.table import AS_USUAL, Empty, Hidden, Table
 from worker.scheduling.command import CommandError, output_of
 from worker.scheduling.records import Record, Run, RunState, record_of
+from worker.scheduling.spool import SpoolError
 from worker.scheduling.store import HOLD, Schedules
 
 SIGNS_PER_HOLD = 5
@@ -91,13 +92,14 @@ class Runner:
         tally = _Tally()
         with Heartbeat(lambda: _renewed(hold), interval=HOLD / SIGNS_PER_HOLD, lease=HOLD) as held:
             try:
-                with rows_of(entry, run.due, self._table) as rows, self._client() as client, Journal() as journal:
+                rows = self._kept_rows(entry, run, hold, held)
+                with self._client() as client, Journal() as journal:
                     for put in enqueue_rows(rows, client, self._store.digests, journal):
                         if held.lost:
-                            raise RunLostError(f"the run of {entry.name} was taken over")
+                            raise _taken_over(entry.name)
                         self._store.add(entry.name, tally.take(put))
                         on_put(put)
-            except CommandError as error:
+            except (CommandError, SpoolError) as error:
                 tally.reasons.append(str(error))
             except ImportFileError as error:
                 tally.reasons.append(f"{entry.file}: {error}" if entry.file else str(error))
@@ -107,24 +109,51 @@ class Runner:
                 tally.reasons.append(f"{error.filename} cannot be read: {error.strerror}")
         return tally.outcome(run, self._now())
 
+    def _kept_rows(self, entry: ScheduleEntry, run: Run, hold: Lock, held: Heartbeat) -> Rows:
+        """A file may have changed when the run is begun again, and a command print other rows: what was read first stands.
+
+        Raises as `rows_of` does, `SpoolError`, `RunLostError`.
+        """
+        if entry.intent is not None:  # enqueued in one step
+            return iter([_only_row(entry, _run_id(entry, run.due))])
+        spool = self._store.spool(entry.name, run.due)
+        if not spool.is_kept():
+            with rows_of(entry, run.due, self._table) as rows:
+                if not spool.keep(_while_held(rows, held, entry.name), hold):
+                    raise _taken_over(entry.name)
+        return spool.rows()
+
     def _write_down(self, name: str, run: Run, done: Run) -> None:
         """The record may have changed meanwhile in everything but its run: a moment that was left out, or one that waits."""
         while True:
             before = self._store.read([name]).get(name)
             record = record_of(before)
             if record is None or record.run is None or (record.run.due, record.run.attempt) != (run.due, run.attempt):
-                raise RunLostError(f"the run of {name} was taken over")
-            if self._store.replace(name, before, replace(record, run=done).to_json()):
+                raise _taken_over(name)
+            if self._store.replace(name, before, replace(record, run=done).to_json(), has_enqueued=True):
                 return
+
+
+def _taken_over(name: str) -> RunLostError:
+    return RunLostError(f"the run of {name} was taken over")
+
+
+def _while_held(rows: Rows, held: Heartbeat, name: str) -> Rows:
+    for row in rows:
+        if held.lost:
+            raise _taken_over(name)
+        yield row
+
+
+def _run_id(entry: ScheduleEntry, due: float) -> str:
+    return f"schedule {entry.name} {due:.3f}"
 
 
 @contextmanager
 def rows_of(entry: ScheduleEntry, due: float, table: Table = AS_USUAL) -> Iterator[Rows]:
-    """Raises `CommandError`, `ImportFileError`, OSError."""
-    run_id = f"schedule {entry.name} {due:.3f}"
-    if entry.intent is not None:
-        yield iter([_only_row(entry, run_id)])
-    elif entry.file is not None:
+    """Of a file or a command. Raises `CommandError`, `ImportFileError`, OSError."""
+    run_id = _run_id(entry, due)
+    if entry.file is not None:
         with opened(str(entry.file), entry.format, run_id, _table_of(entry, table)) as source:
             yield source.rows()
     else:

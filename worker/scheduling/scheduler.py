@@ -58,7 +58,9 @@ class Scheduler:
         )
 
     def _note(self, entry: ScheduleEntry, text: str | None, decision: ScheduleDecision) -> str:
-        if not self._store.replace(entry.name, text, decision.record.to_json()):
+        run = decision.record.run
+        gave_up = bool(run and run.state.is_over)
+        if not self._store.replace(entry.name, text, decision.record.to_json(), has_enqueued=gave_up):
             return ""
         if decision.record.skipped != decision.record.due:
             return "noted"

@@ -9,6 +9,7 @@ from redis.lock import Lock
 from feishu_batch.results import IntentState, view_of_record
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.scripts import Scripts
+from worker.scheduling.spool import Spool
 
 DAY: Final = 86_400
 KEPT: Final = 400 * DAY  # seconds: longer than a yearly entry rests
@@ -28,10 +29,11 @@ class Schedules:
         texts = self._redis.mget([self._record(name) for name in names]) if names else []
         return {name: text for name, text in zip(names, texts, strict=True) if text}
 
-    def replace(self, name: str, before: str | None, after: str) -> bool:
-        """Whether it was still as before."""
+    def replace(self, name: str, before: str | None, after: str, *, has_enqueued: bool = False) -> bool:
+        """Whether it was still as before. `has_enqueued`: the rows of the newest run are needed no longer."""
         script = self._scripts.get("replace_schedule")
-        return bool(script(keys=[self._record(name)], args=[before or "", after, KEPT * 1000]))
+        keys = [self._record(name), self._spool(name)]
+        return bool(script(keys=keys, args=[before or "", after, KEPT * 1000, int(has_enqueued)]))
 
     def hold(self, name: str) -> Lock:
         """Who carries the entry's run out holds this lock; not yet acquired."""
@@ -46,6 +48,10 @@ class Schedules:
         ):  # the server's clock was set back: the lock of a worker that died would hold for as much longer
             self._redis.pexpire(key, round(HOLD * 1000))
         return left > 0
+
+    def spool(self, name: str, due: float) -> Spool:
+        """Of the run that stands for this moment."""
+        return Spool(self._redis, self._spool(name), f"{due:.3f}")
 
     # --- the intents of the newest run ----------------------------------------------------------------------------
 
@@ -92,3 +98,6 @@ class Schedules:
 
     def _intents(self, name: str) -> str:
         return f"{self._prefix}:intents:{name}"
+
+    def _spool(self, name: str) -> str:
+        return f"{self._prefix}:rows:{name}"
