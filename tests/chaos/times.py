@@ -232,9 +232,9 @@ def redis_restarted_intake(machine: Machine) -> float:
 
 
 def redis_frozen(machine: Machine) -> float:
-    os.kill(machine.server._process.pid, signal.SIGSTOP)
+    os.kill(machine.server.pid, signal.SIGSTOP)
     time.sleep(6)
-    os.kill(machine.server._process.pid, signal.SIGCONT)
+    os.kill(machine.server.pid, signal.SIGCONT)
     return machine.next_after(SUBMIT, time.monotonic())
 
 

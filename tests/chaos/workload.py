@@ -125,7 +125,8 @@ class Producers:
             for wish in mine:
                 time.sleep(max(0.0, wish.at - self.elapsed))
                 content = wish.intent.model_dump(mode="json", exclude_defaults=True)
-                with contextlib.suppress(OperationalError, OSError):
+                # AttributeError: kombu's own, where a connection is closed while it publishes ('NoneType' … 'client').
+                with contextlib.suppress(OperationalError, OSError, AttributeError):
                     app.send_task(
                         TASK, kwargs=content, queue="feishu.intents", task_id=wish.intent.intent_id, **PATIENT
                     )

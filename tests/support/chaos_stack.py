@@ -1,4 +1,6 @@
-"""The stack of the end-to-end tests, with a proxy before Redis, an HTTP proxy before the remote system, a supervisor, and short timings."""
+"""The stack of the end-to-end tests, with a proxy before Redis and its replica, an HTTP proxy before the remote system, clocks that can
+be set, a supervisor, and short timings.
+"""
 
 import contextlib
 import os
@@ -10,9 +12,11 @@ from typing import Any, Self
 from config.routing import QueueName
 from feishu_batch import FeishuBatch
 from feishu_batch.names import TASK_UPDATE_WORK_ITEMS
+from tests.support.clock_stack import SettableClocks
 from tests.support.proxy import Proxy
 from tests.support.stack import WORKERS, Stack
 from tests.support.tunnel import TunnelServer
+from tests.support.two_servers import TwoServers
 from worker.processes.child import Child
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +45,10 @@ class ChaosStack(Stack):
 
     def __init__(self, directory: Path, *, sandbox: dict[str, Any] | None = None, **settings: Any) -> None:
         super().__init__(directory, sandbox=sandbox, **{**CHAOS, **settings})
+        self.clocks = SettableClocks(directory)
+        self.server = TwoServers(directory, self.clocks)
         self.proxy = Proxy(self.server.port)
+        self.server.followers.append(self.proxy)
         self._tunnels = TunnelServer()
         self.http_proxy = Proxy(self._tunnels.port)
         self.held: set[str] = set()  # stopped on purpose
@@ -64,6 +71,7 @@ class ChaosStack(Stack):
         with contextlib.suppress(ProcessLookupError):
             self.thaw_server()
         super()._stop()
+        self.server.end()
 
     def new_client(self, url: str | None = None) -> FeishuBatch:
         return FeishuBatch(url or self.server.url, key_prefix=self.settings.key_prefix, timeout=2)
@@ -73,7 +81,7 @@ class ChaosStack(Stack):
     def _spawn(self, name: str, child: Child) -> None:
         argv = tuple("tests.support.chaos_app" if part == "worker.app" else part for part in child.argv)
         path = os.pathsep.join([str(ROOT), str(ROOT / "client")])
-        env = {**child.env, **ENVIRONMENT, "PYTHONPATH": path}
+        env = {**child.env, **ENVIRONMENT, **self.clocks.environment("workers"), "PYTHONPATH": path}
         if name in self._armed:
             env["CHAOS_CRASH"] = self._armed.pop(name)
         super()._spawn(name, Child(child.name, argv, env, child.cwd))
@@ -122,16 +130,16 @@ class ChaosStack(Stack):
 
     @property
     def server_answers(self) -> bool:
-        return self.server._process is not None and not self.server_is_frozen
+        return self.server.pid is not None and not self.server_is_frozen
 
     def freeze_server(self) -> None:
         self.server_is_frozen = True
-        os.kill(self.server._process.pid, signal.SIGSTOP)
+        os.kill(self.server.pid, signal.SIGSTOP)
 
     def thaw_server(self) -> None:
         self.server_is_frozen = False
-        if self.server._process is not None:
-            os.kill(self.server._process.pid, signal.SIGCONT)
+        if self.server.pid is not None:
+            os.kill(self.server.pid, signal.SIGCONT)
 
     def messages(self) -> dict[str, Any]:
         """What Celery has in Redis: the queues, and what workers took and did not acknowledge."""
@@ -153,7 +161,7 @@ class ChaosStack(Stack):
         for name in list(self.held):
             self.go_on(name)
         self.thaw_server()
-        if self.server._process is None:
+        if self.server.pid is None:
             self.server.start()
         self.proxy.refuse(False)
         self.http_proxy.refuse(False)
