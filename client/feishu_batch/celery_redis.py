@@ -35,6 +35,9 @@ TRANSPORTS: Final = {
 }
 UNIX_TRANSPORT: Final = f"{__name__}:UnixTransport"
 SENTINEL_OPTIONS: Final = ("sentinels", "sentinel_kwargs", "sentinel_password_file")
+CLOCK_SET: Final = (
+    10.0  # seconds by which a moment lies in the future, and more: a clock was set; machines may differ by less
+)
 PAUSE: Final = 0.2  # seconds before the place that was wrong is asked again
 
 
@@ -61,9 +64,24 @@ def _with_login(parameters: dict[str, Any], password_file: str | None) -> dict[s
     return {**rest, "credential_provider": FilePassword(password_file, user)}
 
 
+class QoS(kombus.QoS):
+    """Messages that a worker has taken, each with the moment at which it did, by its own clock."""
+
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        """A dead worker's come back when they are old enough; those of before a clock was set back would not be for as much longer."""
+        if self._vrestore_count % (interval or 1) == 0:  # as kombu counts: it looks every so many times
+            with self.channel.conn_or_acquire() as client:
+                now = time.time()
+                index = self.unacked_index_key
+                if ahead := client.zrange(index, now + CLOCK_SET, "+inf", byscore=True, offset=0, num=num):
+                    client.zadd(index, dict.fromkeys(ahead, now), xx=True)
+        super().restore_visible(start, num, interval)
+
+
 class _Leaving:
     """Mixed into kombu's channels, before them."""
 
+    QoS = QoS
     password_file: str | None = None
 
     def _connparams(self: Any, asynchronous: bool = False) -> dict[str, Any]:
