@@ -62,13 +62,13 @@ def submit_batch(lane: str) -> dict[str, object]:
 @app.task(base=StepTask, name=str(TaskName.POLL_JOB))
 def poll_job(lane: str, batch: int = 0, job: str = "") -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Ask for the job that is due most."""
-    return _look_into(lane, TaskName.POLL_JOB).follower.poll()
+    return _look_into(lane, TaskName.POLL_JOB).poller.run()
 
 
 @app.task(base=StepTask, name=str(TaskName.READ_BACK))
 def read_back(lane: str, batch: int = 0) -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Read the cells of a batch whose outcome is unknown."""
-    return _look_into(lane, TaskName.READ_BACK).follower.read_back()
+    return _look_into(lane, TaskName.READ_BACK).read_back.run()
 
 
 @app.task(base=StepTask, name=str(TaskName.PUBLISH))

@@ -21,12 +21,16 @@ from worker.ledger.token_store import RedisTokenStore
 from worker.pacing.shared import Pacer
 from worker.pipeline.access_probe import AccessProbe
 from worker.pipeline.blame import Blame
-from worker.pipeline.follow import HOLD, JobFollower
+from worker.pipeline.carry_out import LaneSteps
+from worker.pipeline.follow import HOLD, DueBatches
 from worker.pipeline.hints import IntakeHints, LaneHints
 from worker.pipeline.intake import Intake, LaneDoor
 from worker.pipeline.parking import Parking, ParkingLane
+from worker.pipeline.poll import JobPoller
 from worker.pipeline.progress import ProgressReports, announce
 from worker.pipeline.publish import Publisher
+from worker.pipeline.read_back import ReadBack
+from worker.pipeline.send import Sender
 from worker.pipeline.submit import Submitter
 from worker.pipeline.sweep import LaneSweep, Sweep
 from worker.remote.client import RemoteClient
@@ -46,7 +50,8 @@ class LaneRuntime:
     lane: Lane
     hints: LaneHints
     submitter: Submitter
-    follower: JobFollower
+    poller: JobPoller
+    read_back: ReadBack
     publisher: Publisher
     progress: ProgressReports
     sweep: LaneSweep
@@ -156,11 +161,35 @@ def _lane_runtime(
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
     read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
     blame = Blame(lane, config.user_key, AccessProbe(remote, tokens, read_slots))
+    policy, hold = policy_from(settings), min(HOLD, settings.lease_seconds)
+    following = LaneSteps(lane, tokens, policy, "poll")
+    due = DueBatches(lane, following, hints, progress, hold=hold)
     return LaneRuntime(
         lane=lane,
         hints=hints,
         submitter=_submitter(lane, hints, remote, tokens, settings, pacer, blame, traces),
-        follower=_follower(lane, hints, remote, tokens, settings, pacer, progress, blame, traces),
+        poller=JobPoller(
+            lane=lane,
+            slots=pacer.slots("poll", settings.effective_poll_slot_seconds, hold=hold),
+            remote=remote,
+            steps=following,
+            due=due,
+            hints=hints,
+            policy=policy,
+            verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
+            traces=traces,
+        ),
+        read_back=ReadBack(
+            lane=lane,
+            slots=pacer.slots("read", 1 / settings.read_slots_per_second),
+            remote=remote,
+            steps=following,
+            due=due,
+            hints=hints,
+            blame=blame,
+            policy=policy,
+            traces=traces,
+        ),
         publisher=publisher,
         progress=progress,
         sweep=LaneSweep(
@@ -184,45 +213,20 @@ def _submitter(
     blame: Blame,
     traces: Traces,
 ) -> Submitter:
+    slots, policy = pacer.slots("submit", settings.slot_seconds), policy_from(settings)
+    steps = LaneSteps(lane, tokens, policy, "submit")
+    lease, heartbeat = settings.lease_seconds, settings.heartbeat_seconds
     return Submitter(
         lane=lane,
-        slots=pacer.slots("submit", settings.slot_seconds),
-        remote=remote,
-        tokens=tokens,
+        slots=slots,
+        sender=Sender(lane, slots, remote, steps, lease=lease, heartbeat=heartbeat),
+        steps=steps,
         hints=hints,
         blame=blame,
-        policy=policy_from(settings),
-        lease=settings.lease_seconds,
-        heartbeat=settings.heartbeat_seconds,
+        policy=policy,
+        lease=lease,
         max_open=settings.max_open_jobs,
         max_wait=settings.max_wait_seconds,
         uuid_survives_token=settings.idempotency_survives_token,
-        traces=traces,
-    )
-
-
-def _follower(
-    lane: Lane,
-    hints: LaneHints,
-    remote: RemoteClient,
-    tokens: TokenSource,
-    settings: Settings,
-    pacer: Pacer,
-    progress: ProgressReports,
-    blame: Blame,
-    traces: Traces,
-) -> JobFollower:
-    return JobFollower(
-        lane=lane,
-        poll_slots=pacer.slots("poll", settings.effective_poll_slot_seconds, hold=min(HOLD, settings.lease_seconds)),
-        read_slots=pacer.slots("read", 1 / settings.read_slots_per_second),
-        remote=remote,
-        tokens=tokens,
-        hints=hints,
-        progress=progress,
-        blame=blame,
-        policy=policy_from(settings),
-        hold=min(HOLD, settings.lease_seconds),
-        verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
         traces=traces,
     )

@@ -4,12 +4,12 @@ import os
 
 from tasks.process import runtime  # noqa: F401 - the app's tasks are loaded with it
 from worker.app import app  # noqa: F401 - Celery looks for it here
-from worker.pipeline import follow, intake
+from worker.pipeline import intake, read_back
 from worker.remote.client import RemoteClient
 
 _new_intent, _shows, _batch_update, _task_result = (
     intake.new_intent,
-    follow.shows,
+    read_back.shows,
     RemoteClient.batch_update,
     RemoteClient.task_result,
 )
@@ -41,4 +41,4 @@ def shows(kind, mode, before, after, stored):
     return _shows(kind, mode, before, after, stored)
 
 
-intake.new_intent, follow.shows, RemoteClient.batch_update = new_intent, shows, batch_update
+intake.new_intent, read_back.shows, RemoteClient.batch_update = new_intent, shows, batch_update

@@ -48,8 +48,8 @@ class Pipeline:
     def turn(self) -> None:
         self.runtime.intake.drain()
         self.lane.submitter.run()
-        self.lane.follower.poll()
-        self.lane.follower.read_back()
+        self.lane.poller.run()
+        self.lane.read_back.run()
 
     def finish(self, *handles: Any, timeout: float = PATIENCE) -> list[Any]:
         """Results of the intents, which end as the pipeline runs."""

@@ -1,11 +1,12 @@
 """What follows from an answer: the decisions, as plain values. No clock, no network, no store.
 
-A `Step` says what becomes of a batch; the submitter and the follower carry it out. Times in seconds.
+A `Step` says what becomes of a batch, a verdict what becomes of the pace; the pipeline carries both out. Times in seconds.
 """
 
 from worker.decisions.after_poll import after_poll
 from worker.decisions.after_read_back import after_read_back, after_read_back_failed
 from worker.decisions.after_submit import after_submit
+from worker.decisions.pace import pause_after, verdict_of
 from worker.decisions.step import FOLLOW_UP_FIELDS, Policy, Step, is_not_served, to_read_back
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "after_read_back_failed",
     "after_submit",
     "is_not_served",
+    "pause_after",
     "to_read_back",
+    "verdict_of",
 ]

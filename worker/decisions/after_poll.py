@@ -34,7 +34,7 @@ def after_poll(
         return _after_report(batch, answer, policy, next_poll, verify=verify)
     is_late = age_of(batch) > policy.job_timeout
     if isinstance(answer, RateLimited):
-        return replace(_given_up(batch, policy, str(answer)) if is_late else Step(BatchState.OPEN), slot="rejected")
+        return _given_up(batch, policy, str(answer)) if is_late else Step(BatchState.OPEN)
     if isinstance(answer, TokenRejected):
         return after_token_rejected(batch, answer, BatchState.OPEN, why(answer))
     if isinstance(answer, LaneStopped):
@@ -46,7 +46,7 @@ def after_poll(
         return _given_up(batch, policy, str(answer))
     failures = batch.number_field("poll_failures") + 1
     delay = back_off(failures, policy.backoff, policy.backoff_max)
-    return Step(BatchState.OPEN, delay=delay, fields={**why(answer), "poll_failures": failures}, slot="strike")
+    return Step(BatchState.OPEN, delay=delay, fields={**why(answer), "poll_failures": failures})
 
 
 def _after_report(batch: Batch, report: JobReport, policy: Policy, next_poll: float, *, verify: bool) -> Step:

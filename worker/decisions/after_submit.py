@@ -43,7 +43,7 @@ def after_submit(batch: Batch, answer: Accepted | RemoteError, policy: Policy, f
 def _after_send(batch: Batch, error: RemoteError, policy: Policy) -> Step:
     """The answer to a fresh request decides about that request alone."""
     if isinstance(error, RateLimited):
-        return Step(BatchState.RESEND, fields=_uncounted(batch, error), slot="rejected")
+        return Step(BatchState.RESEND, fields=_uncounted(batch, error))
     if isinstance(error, TokenRejected):
         return after_token_rejected(batch, error, BatchState.RESEND, _uncounted(batch, error))
     if isinstance(error, LaneStopped):
@@ -63,7 +63,7 @@ def _after_send(batch: Batch, error: RemoteError, policy: Policy) -> Step:
 def _after_reask(batch: Batch, error: RemoteError, policy: Policy) -> Step:
     """Whatever this answer says of the repeat, the first request may have arrived: only a clash or the cells tell."""
     if isinstance(error, RateLimited):
-        return Step(BatchState.REASK, fields=why(error), slot="rejected")
+        return Step(BatchState.REASK, fields=why(error))
     if isinstance(error, LaneStopped):
         return Step(BatchState.REASK, fields=why(error), pause=advice_of(error))
     if isinstance(error, TokenRejected):
@@ -83,9 +83,9 @@ def _after_reask(batch: Batch, error: RemoteError, policy: Policy) -> Step:
 def _after_reask_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Step:
     asked = batch.number_field("reasks") + 1
     if asked > MAX_REASKS and not is_unreachable(error):
-        return replace(to_read_back(batch, policy, str(error)), slot="strike")
+        return to_read_back(batch, policy, str(error))
     delay = back_off(asked, policy.backoff, policy.backoff_max)
-    return Step(BatchState.REASK, delay=delay, fields={**why(error), "reasks": asked}, slot="strike")
+    return Step(BatchState.REASK, delay=delay, fields={**why(error), "reasks": asked})
 
 
 def _with_verdict(batch: Batch, error: RemoteError, policy: Policy) -> Step:
@@ -96,23 +96,22 @@ def _with_verdict(batch: Batch, error: RemoteError, policy: Policy) -> Step:
 
 def _after_unknown(batch: Batch, error: RemoteError, policy: Policy) -> Step:
     if isinstance(error, OutcomeUnknown) and error.advice:  # asking again would meet the same
-        return replace(to_read_back(batch, policy, str(error)), slot="strike", pause=advice_of(error))
+        return replace(to_read_back(batch, policy, str(error)), pause=advice_of(error))
     asked = batch.number_field("reasks") + 1
     if isinstance(error, IdempotencyClash) or asked > MAX_REASKS:
-        step = to_read_back(batch, policy, str(error))
-        return replace(step, slot="accepted" if isinstance(error, IdempotencyClash) else "strike")
-    return Step(BatchState.REASK, delay=REASK_DELAY, fields={**why(error), "reasks": asked}, slot="strike")
+        return to_read_back(batch, policy, str(error))
+    return Step(BatchState.REASK, delay=REASK_DELAY, fields={**why(error), "reasks": asked})
 
 
 def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Step:
     """Refused for a passing reason. An unreachable remote system costs no attempts: nothing is wrong with the batch."""
     delay = back_off(batch.tries, policy.backoff, policy.backoff_max)
     if is_unreachable(error):
-        return Step(BatchState.RESEND, delay=delay, fields=_uncounted(batch, error), slot="strike")
+        return Step(BatchState.RESEND, delay=delay, fields=_uncounted(batch, error))
     age = (batch.number_field("now") - batch.claimed_at_ms) / 1000
     if batch.tries >= policy.max_attempts and age >= policy.job_timeout:
-        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal(error)), slot="strike")
-    return Step(BatchState.RESEND, delay=delay, fields=why(error), slot="strike")
+        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal(error)))
+    return Step(BatchState.RESEND, delay=delay, fields=why(error))
 
 
 def _may_be_one_items_fault(batch: Batch, error: BatchRefused) -> bool:

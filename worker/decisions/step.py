@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from feishu_batch.explained import FailureCode
 from worker.ledger.records import Batch, BatchState, Outcome
-from worker.pacing.spacing import Verdict
 from worker.remote.codes import FRESH_TOKENS_REFUSED
 from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, TokenRejected
 
@@ -72,7 +71,6 @@ class Step:
     settled: Mapping[int, Outcome] = field(default_factory=dict)
     delay: float = 0.0
     fields: Fields = field(default_factory=dict)
-    slot: Verdict = "accepted"
     split: bool = False
     renew_token: bool = False
     pause: str | None = None
