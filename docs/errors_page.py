@@ -6,6 +6,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+from rejections import rejections
+
 from config.remote_facts import ErrorClass
 from feishu_batch.explained import ERRORS, FAILURES, STATES, Explanation
 from feishu_batch.redis_trouble import sentences
@@ -36,6 +38,7 @@ Looking for a symptom and not for a code? [troubleshooting.md](troubleshooting.m
 | a failed item: a word like `bad_value` | [refused before they were sent](#failed-items-refused-before-they-were-sent) |
 | a failed item: a number | [numbers of the remote system](#failed-items-numbers-of-the-remote-system) |
 | a failed item: a word like `WorkItemTerminated` | [words of a remote job](#failed-items-words-of-a-remote-job) |
+| a file or a row that `import` refuses | [files](#files-that-import-refuses), [rows](#rows-that-import-rejects) |
 | the state of an intent | [states](#states-of-an-intent) |
 | an exception of the library | [exceptions](#exceptions-of-the-library), [trouble with Redis](#trouble-with-redis) |
 | the exit code of a command | [exit codes](#exit-codes-of-the-commands) |
@@ -75,6 +78,20 @@ def _sections() -> Iterator[tuple[str, str, str]]:
         "Failed items: words of a remote job",
         f"{_SEEN_BY} The remote system accepted the request, and its job refused the item with this word. Other words are kept as they come.",
         _entries(SCENES),
+    )
+    files, rows = rejections()
+    yield (
+        "Files that import refuses",
+        "`import`, `plan` and schedules say this of a file as a whole; nothing of it is enqueued. Exit code 2. Examples:",
+        _messages(files),
+    )
+    yield (
+        "Rows that import rejects",
+        (
+            "`import`, `plan`, reports and schedules say this of a row, with its line; the other rows are enqueued. Exit code 1. Programs get the "
+            "same from `IntentError`. Examples:"
+        ),
+        _messages(rows),
     )
     yield "States of an intent", "In `handle.state`, `Result.state`, `show` and reports.", _entries(STATES)
     yield (
@@ -199,6 +216,10 @@ def doubts() -> list[redis_checks.RedisFinding]:
         ({}, None),
     )
     return [one for info, given in faults for one in redis_checks.findings({**good, **info}, given)]
+
+
+def _messages(told: Mapping[str, str]) -> str:
+    return "".join(f"- {wrapped(f'**{what}**: {message}', '  ')}" for what, message in told.items())
 
 
 def _check(check: health.Check) -> str:

@@ -36,7 +36,7 @@ def test_the_recipes_do_what_they_say(page, stack, capsys):
     values = stack.sandbox.values()
     assert values[1101]["field_a1b2c3"] is None
     assert {tag["value"] for tag in values[1102]["tags"]} == {"n8d2k5j1h", "s1d4f7g0h", "q4w7e9r3y"}
-    assert values[1103]["owner"] != "7300000000000000001"
+    assert values[1103]["owner"] == "7300000000000000002"
     assert values[1104]["field_d4e5f6"] == MIDNIGHT
     assert [values[item]["field_3f6a90"] for item in (1105, 1106, 1107)] == [3, 3, 5]
     assert list(page["result"].failed) == ["1013"]
