@@ -110,7 +110,7 @@ def stored(sandbox, item):
 
 def section():
     page = text(PAGE)
-    return page[page.index("## Backup and restore") : page.index("## What one machine holds")]
+    return page[page.index("## Backup and restore") : page.index("## What one machine needs")]
 
 
 def test_a_backup_is_restored_as_the_page_says_and_nothing_old_goes_over_what_came_later(place, sandbox):
