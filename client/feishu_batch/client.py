@@ -12,7 +12,6 @@ from celery.result import AsyncResult
 from feishu_batch.broker import Broker
 from feishu_batch.errors import ConfigurationError, EnqueueError, IntentConflict
 from feishu_batch.inbox import InboxWriter
-from feishu_batch.intents import UpdateIntent
 from feishu_batch.keys import DEFAULT_PREFIX
 from feishu_batch.packing import PackedIntent, chunks
 from feishu_batch.producer import Producer, conflict
@@ -98,23 +97,6 @@ class FeishuBatch(Producer):
             )
         except ConfigurationError as error:
             raise ConfigurationError(_ARGUMENT.sub(_variable, str(error))) from None
-
-    def enqueue_if_newest(self, intents: Sequence[UpdateIntent], newest: int) -> int | None:
-        """For whoever decides by what others enqueued, up to the intent of number `newest`, and must not be overtaken.
-
-        Writes all, and returns the number of the last one, if none was enqueued since; else writes nothing and returns
-        None. All must fit into one step: 500 intents, 1 MiB. Raises IntentConflict, EnqueueError.
-        """
-        [part] = chunks([PackedIntent.of(intent) for intent in intents])
-        links = self._linked()
-        with call_within(links.inbox.longest_call):
-            written = links.inbox.write_if_newest(part, newest)
-            if written is None:
-                return None
-            wants_hint, last = written
-            if wants_hint:
-                links.broker.send_hint()
-        return last
 
     def close(self) -> None:
         self._linked().close()

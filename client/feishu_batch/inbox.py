@@ -26,7 +26,7 @@ from feishu_batch.tracing import current_traceparent
 
 # A hint that was lost is made up for by the first enqueue after this time (or by the worker's sweep).
 HINT_OUTSTANDING_MS = 2000
-ID_IS_TAKEN, OTHERS_CAME_FIRST = -1, -2  # what the scripts answer instead of whether a hint is wanted
+ID_IS_TAKEN = -1  # what the script answers instead of whether a hint is wanted
 
 # redis-py renamed the option in version 7 and warns about the old one.
 _NO_DRIVER_NAME: dict[str, Any] = (
@@ -41,17 +41,7 @@ _Answer = TypeVar("_Answer")
 @cache
 def enqueue_script() -> str:
     """The Lua source; its first lines tell keys, arguments and answer."""
-    return _lua("enqueue")
-
-
-@cache
-def enqueue_if_newest_script() -> str:
-    """The same on a condition: one more argument, the number that still has to be the newest intent's."""
-    return _lua("if_newest") + "\n" + enqueue_script()
-
-
-def _lua(name: str) -> str:
-    return (files("feishu_batch") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+    return (files("feishu_batch") / "lua" / "enqueue.lua").read_text(encoding="utf-8")
 
 
 @cache
@@ -77,20 +67,19 @@ class InboxWriter:
 
     def write(self, intents: Sequence[PackedIntent]) -> bool:
         """All or none. True: a hint to the worker is wanted."""
-        return bool(self._write(enqueue_script(), intents)[0])
+        return bool(self.run(enqueue_script(), intents)[0])
 
-    def write_if_newest(self, intents: Sequence[PackedIntent], newest: int) -> tuple[bool, int] | None:
-        """All, if `newest` still is the number of the newest intent: (a hint is wanted, the newest number now). Else None."""
-        answer = self._write(enqueue_if_newest_script(), intents, newest, may_repeat=False)
-        return None if answer[0] == OTHERS_CAME_FIRST else (bool(answer[0]), max(newest, *answer[1::2]))
+    def run(self, script: str, intents: Sequence[PackedIntent], *more: int, may_repeat: bool = True) -> list[Any]:
+        """`script`: enqueue.lua, or one that ends with it; `more`: what that one takes besides. Returns its answer.
 
-    def _write(self, script: str, intents: Sequence[PackedIntent], *more: int, may_repeat: bool = True) -> list[Any]:
+        `may_repeat`: whether the script does the same if it was run before and its answer was lost.
+        """
         keys = (self._keys.inbox, self._keys.ids, self._keys.sequence, self._keys.parked, self._keys.hint)
         arguments = [part for intent in intents for part in (intent.intent_id, intent.digest, intent.json)]
         trace = filter(None, [current_traceparent()])
         command = (len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *trace, *more)
         with call_within(self.longest_call):
-            answer = self._run(script, command, may_repeat)
+            answer = self._carefully(script, command, may_repeat)
         if answer[0] == ID_IS_TAKEN:
             raise conflict(str(answer[1]))
         return answer
@@ -122,7 +111,7 @@ class InboxWriter:
                 self._leave_idle_ones()
                 return look()
 
-    def _run(self, script: str, command: Sequence[Any], may_repeat: bool) -> list[Any]:
+    def _carefully(self, script: str, command: Sequence[Any], may_repeat: bool) -> list[Any]:
         """Once more where a connection of earlier calls failed: what the first try wrote is recognised by its id."""
         try:
             return self._try(script, command)

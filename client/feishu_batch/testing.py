@@ -108,13 +108,6 @@ class FakeFeishuBatch(Producer):
     def _is_applied(self, intent: UpdateIntent, item: int) -> bool:
         return str(item) not in self._outcomes.get(intent.intent_id, {})
 
-    def enqueue_if_newest(self, intents: Sequence[UpdateIntent], newest: int) -> int | None:
-        """Numbers count what was enqueued, from 1."""
-        if newest != len(self.intents):
-            return None
-        self._put([PackedIntent.of(intent) for intent in intents])
-        return len(self.intents)
-
     def close(self) -> None:
         """Nothing to close."""
 

@@ -6,6 +6,7 @@ import pytest
 
 from feishu_batch import FeishuBatch
 from tests.support.rows_factory import PROJECT
+from worker.ledger.conditional_inbox import ConditionalInbox
 from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
 from worker.operating.retry.decision import Failure, LaterWrite, LaterWrites, SkipReason, decide, new_intent
 
@@ -311,15 +312,15 @@ class Racer:
 
     def __init__(self, monkeypatch, command, *items, times):
         self.left, self.items, self.command = times, items, command
-        write = FeishuBatch.enqueue_if_newest
+        write = ConditionalInbox.write_if_newest
 
-        def late(client, intents, newest):
+        def late(inbox, intents, newest):
             if self.left:
                 self.left -= 1
                 self.command.enqueue(*self.items, after=NEW)
-            return write(client, intents, newest)
+            return write(inbox, intents, newest)
 
-        monkeypatch.setattr(FeishuBatch, "enqueue_if_newest", late)
+        monkeypatch.setattr(ConditionalInbox, "write_if_newest", late)
 
 
 def test_what_is_enqueued_between_the_last_look_and_the_writing_is_not_overwritten(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis, ResponseError
 
-from feishu_batch.inbox import enqueue_if_newest_script, enqueue_script
+from feishu_batch.inbox import enqueue_script
 from feishu_batch.keys import InboxKeys
 
 ids = st.sampled_from(["a", "b", "c", "d"])
@@ -106,17 +106,3 @@ def test_numbers_stay_exact_beyond_what_lua_prints(redis, prefix):
     run(redis, keys, [("a", "d")])
     assert redis.hget(keys.ids, "a") == f"{10**15 + 1}:d"
     assert redis.xrange(keys.inbox)[0][0] == f"{10**15 + 1}-0"
-
-
-def test_on_the_condition_that_nothing_newer_was_enqueued(redis, prefix):
-    keys = InboxKeys(prefix)
-    names = (keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint)
-
-    def enqueue(newest, *ids):
-        triples = [part for intent_id in ids for part in (intent_id, "d", "json")]
-        return redis.eval(enqueue_if_newest_script(), len(names), *names, 60_000, "", *triples, newest)
-
-    assert enqueue(0, "a", "b") == [1, 1, "new", 2, "new"]
-    assert enqueue(1, "c") == enqueue(0, "a") == [-2, 2]
-    assert redis.xlen(keys.inbox) == 2
-    assert enqueue(2, "a", "c") == [0, 1, "same", 3, "new"]

@@ -1,6 +1,7 @@
 """What the commands work with: settings, Redis, and the ledger's halves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from redis import Redis
@@ -11,8 +12,11 @@ from config.lanes import lane_names
 from config.settings import ENV_PREFIX, Settings, load_settings
 from config.urls import masked_url
 from feishu_batch import FeishuBatch
+from feishu_batch.broker import Broker
+from feishu_batch.inbox import InboxWriter
 from feishu_batch.redis_trouble import explain, first_line, reason_of
 from worker.connections import connect, producer
+from worker.ledger.conditional_inbox import ConditionalInbox
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.reads.ledger import LedgerReads
@@ -43,6 +47,18 @@ class Session:
 
     def client(self) -> FeishuBatch:
         return producer(self.settings)
+
+    @contextmanager
+    def conditional_inbox(self) -> Iterator[ConditionalInbox]:
+        settings = self.settings
+        timeout = settings.redis_timeout_seconds
+        broker = Broker(settings.effective_broker_url, settings.effective_result_backend, timeout)
+        writer = InboxWriter(settings.effective_redis_url, settings.key_prefix, timeout)
+        try:
+            yield ConditionalInbox(writer, broker.send_hint)
+        finally:
+            writer.close()
+            broker.close()
 
 
 def open_session() -> Session:

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from feishu_batch import FeishuBatch
 from feishu_batch.intents import UpdateIntent
 from feishu_batch.packing import CHUNK_INTENTS, PackedIntent, chunks
+from worker.ledger.conditional_inbox import ConditionalInbox
 from worker.operating.retry.decision import Failure, LaterWrites, RetryDecision, SkipReason, decide, new_intent
 from worker.operating.retry.reader import RetryReader
 
@@ -20,9 +20,9 @@ Note = Callable[[Failure, str], None]
 class RetryEnqueuer:
     """Each step decides anew, and writes on the condition that nobody enqueued anything since the look that it rests on."""
 
-    def __init__(self, reader: RetryReader, client: FeishuBatch, note: Note, *, even_if_overtaken: bool) -> None:
+    def __init__(self, reader: RetryReader, inbox: ConditionalInbox, note: Note, *, even_if_overtaken: bool) -> None:
         self._reader = reader
-        self._client = client
+        self._inbox = inbox
         self._note = note
         self._even_if_overtaken = even_if_overtaken
 
@@ -51,7 +51,7 @@ class RetryEnqueuer:
         """False: others came first. What is written here is no later change to be looked at."""
         chosen = [one for one in step if one.items]
         intents = [_intent(one) for one in chosen]
-        newest = self._client.enqueue_if_newest(intents, past.newest) if intents else past.newest
+        newest = self._inbox.write_if_newest(intents, past.newest) if intents else past.newest
         if newest is not None:
             past.newest = newest
             for one, intent in zip(chosen, intents, strict=True):

@@ -45,8 +45,8 @@ def enqueue_again(
     def note(failure: Failure, new_id: str) -> None:
         session.lane(failure.lane).note_retry(failure.number, new_id)
 
-    with session.client() as client:
-        return RetryEnqueuer(_reader(session), client, note, even_if_overtaken=even_if_overtaken).enqueue(agreed)
+    with session.conditional_inbox() as inbox:
+        return RetryEnqueuer(_reader(session), inbox, note, even_if_overtaken=even_if_overtaken).enqueue(agreed)
 
 
 def _reader(session: Session) -> RetryReader:
