@@ -73,7 +73,7 @@ class QoS(kombus.QoS):
             with self.channel.conn_or_acquire() as client:
                 now = time.time()
                 index = self.unacked_index_key
-                if ahead := client.zrange(index, now + CLOCK_SET, "+inf", byscore=True, offset=0, num=num):
+                if ahead := client.zrangebyscore(index, now + CLOCK_SET, "+inf", start=num and 0, num=num):
                     client.zadd(index, dict.fromkeys(ahead, now), xx=True)
         super().restore_visible(start, num, interval)
 
