@@ -11,7 +11,7 @@ from typing import Any
 from tests.docs.pages import BIN
 from tests.support.waiting import PATIENCE, wait_until
 
-STARTS_WITHIN = ENDS_WITHIN = 20.0
+STARTS_WITHIN = ENDS_WITHIN = 60.0  # seconds, on a machine that has other work
 
 
 def clean_environment() -> dict[str, str]:

@@ -4,7 +4,7 @@ import ast
 import json
 import sqlite3
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.support.waiting import PATIENCE
 
 RECIPES, TROUBLESHOOTING = "docs/recipes.md", "docs/troubleshooting.md"
 NOT_RUN = ("# before", "import sqlite3")  # the reader's old loop; a program that is run by itself
-MIDNIGHT = datetime(2030, 1, 31, tzinfo=UTC).timestamp() * 1000
+MIDNIGHT = datetime.fromisoformat(f"2030-01-31T00:00:00{Settings().time_zone}").timestamp() * 1000
 
 
 @pytest.fixture
