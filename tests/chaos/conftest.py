@@ -8,6 +8,12 @@ from tests.support.chaos_stack import ChaosStack
 
 
 @pytest.fixture(scope="session")
-def chaos_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosStack]:
+def shared_chaos_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosStack]:
     with ChaosStack(tmp_path_factory.mktemp("chaos"), sandbox={"job_median": 0.1, "seed": 1}) as stack:
+        yield stack
+
+
+@pytest.fixture
+def chaos_stack(shared_chaos_stack: ChaosStack) -> Iterator[ChaosStack]:
+    with shared_chaos_stack.lent() as stack:
         yield stack

@@ -28,7 +28,7 @@ def crash_and_recover(stack, case):
     wait_until(lambda: have_crashed(stack, case), LONGEST, f"every crash of {case} has happened")
     stack.lane.resume()
     stack.sleep(0.1)
-    wait_until(lambda: is_over(stack), LONGEST, f"all has ended; {stack.lane.counts()}")
+    wait_until(stack.is_over, LONGEST, lambda: f"all has ended; {stack.lane.counts()}")
     return wishes
 
 
@@ -47,11 +47,6 @@ def send(stack, wishes):
             stack.client.enqueue_many([wish.intent])
             wish.acknowledged = True  # a message may vanish with the worker that fetched it: that is Celery's guarantee
     app.close()
-
-
-def is_over(stack):
-    stack.look_after()
-    return stack.is_idle() and not stack.door_messages() and not stack.redis.hlen(stack.inbox.keys.parked)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

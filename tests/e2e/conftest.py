@@ -24,13 +24,8 @@ def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Iterator[Stack]:
-    """Idle, with a fresh world."""
-    yield shared_stack
-    shared_stack.sandbox.clear_faults()
-    shared_stack.revive()
-    shared_stack.lane.resume()
-    shared_stack.wait_until_idle()
-    shared_stack.sandbox.reset()
+    with shared_stack.lent() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +33,8 @@ def app(shared_stack: Stack) -> Iterator[Celery]:
     """The backend app; its tasks are run by a worker process of its own."""
     url = shared_stack.server.url
     environment = {**os.environ, "BACKEND_REDIS_URL": url}
-    argv = [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "tests.e2e.backend_app",
-        "worker",
-        "-Q",
-        "backend",
-        "-P",
-        "threads",
-        "-c",
-        "2",
-    ]
-    argv += ["-n", "backend@%h", "--without-gossip", "--without-mingle"]
+    argv = [sys.executable, "-m", "celery", "-A", "tests.e2e.backend_app", "worker", "-Q", "backend", "-P", "threads"]
+    argv += ["-c", "2", "-n", "backend@%h", "--without-gossip", "--without-mingle"]
     with (shared_stack.directory / "backend.log").open("wb") as log:
         worker = subprocess.Popen(argv, cwd=Path(__file__).parents[2], env=environment, stdout=log, stderr=log)
     backend.app.conf.update(broker_url=url, result_backend=url)

@@ -15,13 +15,5 @@ def shared_fault_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fau
 
 @pytest.fixture
 def stack(shared_fault_stack: FaultStack) -> Iterator[FaultStack]:
-    """Idle, with a fresh world."""
-    stack = shared_fault_stack
-    yield stack
-    stack.sandbox.clear_faults()
-    stack.lane.resume()
-    stack.supervise_until(stack.is_idle, 20, f"nothing is left to do; {stack.lane.counts()}")
-    stack.redis.delete(
-        stack.lane.key("suspects"), stack.lane.key("accepted"), *stack.redis.keys(f"{stack.lane.prefix}refused:*")
-    )
-    stack.sandbox.reset()
+    with shared_fault_stack.lent() as stack:
+        yield stack

@@ -17,6 +17,7 @@ from tests.support.proxy import Proxy
 from tests.support.stack import WORKERS, Stack
 from tests.support.tunnel import TunnelServer
 from tests.support.two_servers import TwoServers
+from tests.support.waiting import wait_until
 from worker.processes.child import Child
 
 ROOT = Path(__file__).parents[2]
@@ -155,6 +156,20 @@ class ChaosStack(Stack):
     def clear_logs(self) -> None:
         for log in self.directory.glob("*.log"):
             os.truncate(log, 0)  # the workers append
+
+    def tidy(self) -> None:
+        self.heal()
+        self.lane.resume()
+        wait_until(self.is_over, 60, lambda: f"nothing is left to do; {self.lane.counts()}")
+        self.sandbox.reset()
+
+    def is_over(self) -> bool:
+        self.look_after()
+        return self.is_idle() and not self.door_messages() and not self.redis.hlen(self.inbox.keys.parked)
+
+    def start_over(self) -> None:
+        self.heal()
+        super().start_over()
 
     def heal(self) -> None:
         """Everything there and working, each worker once."""

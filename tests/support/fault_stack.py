@@ -45,6 +45,18 @@ class FaultStack(Stack):
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         super()._spawn(name, dataclasses.replace(child, argv=argv, env={**child.env, "PYTHONPATH": path}))
 
+    def tidy(self) -> None:
+        self.sandbox.clear_faults()
+        self.lane.resume()
+        self.supervise_until(self.is_idle, 20, f"nothing is left to do; {self.lane.counts()}")
+        learned = [
+            self.lane.key("suspects"),
+            self.lane.key("accepted"),
+            *self.redis.keys(f"{self.lane.prefix}refused:*"),
+        ]
+        self.redis.delete(*learned)
+        self.sandbox.reset()
+
     def answers(self) -> dict[str, int]:
         return self.sandbox.report()["answers"]
 

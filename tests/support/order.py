@@ -31,6 +31,7 @@ REAL_PROCESSES = (
     "faults",
     "packaging",
     "processes",
+    "support",
     "web",
     "cli/test_cli_for_real.py",
     "cli/test_cli_json.py",

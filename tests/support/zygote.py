@@ -6,6 +6,7 @@ are as real as others: own pid, process group, environment, directory, log. That
 """
 
 import array
+import contextlib
 import ctypes
 import functools
 import gc
@@ -111,6 +112,8 @@ def serve(connection: socket.socket) -> dict[str, Any] | None:
                 become(message, log)
                 return message
             os.close(log)
+            with contextlib.suppress(OSError):  # whoever of the two is first: a signal to the group may follow at once
+                os.setpgid(answer, answer)
         connection.send(json.dumps(answer).encode())
 
 
