@@ -39,8 +39,8 @@ def settle(lane: Lane, batch: Batch) -> None:
 
 
 def script_time(server: Server) -> tuple[int, float]:
-    told = server.redis.info("commandstats")["cmdstat_evalsha"]
-    return told["calls"], told["usec"]
+    usage = server.redis.info("commandstats")["cmdstat_evalsha"]
+    return usage["calls"], usage["usec"]
 
 
 def timed_claims(server: Server, lane: Lane, count: int) -> list[tuple[float, int]]:
@@ -134,8 +134,8 @@ def main() -> None:
             series[pending] = [median(full), quantile(full, 0.99)]
         report.add(f"{name}: slowest median of full batches over fastest", max(medians) / min(medians), "×", "≤ 2")
         report.data[name] = series
-    for name, took in longest_call(10_000).items():
-        report.add(f"longest call: {name}", took, "ms", "≤ 10")
+    for name, seconds in longest_call(10_000).items():
+        report.add(f"longest call: {name}", seconds, "ms", "≤ 10")
     report.write()
 
 

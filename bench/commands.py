@@ -25,10 +25,10 @@ def per_batch(backlog: int, seconds: float) -> tuple[float, float, int]:
         ours.server.redis.config_resetstat()
         before = len(ours.visits()["accepted"])
         time.sleep(seconds)
-        told = ours.server.commands()
+        usage = ours.server.commands()
         batches = len(ours.visits()["accepted"]) - before
-        every = sum(one["calls"] for one in told.values())
-        scripts = sum(told.get(name, {"calls": 0})["calls"] for name in ("evalsha", "eval"))
+        every = sum(one["calls"] for one in usage.values())
+        scripts = sum(usage.get(name, {"calls": 0})["calls"] for name in ("evalsha", "eval"))
         return every / batches, scripts / batches, batches
 
 

@@ -2,7 +2,7 @@
 
 20,000 intents of one item, and 2 of 10,000, that expire at one moment: the longest gap between two requests of the others from
 then on. And `feishu-batch cancel --file` of 15,000 intents that are being sent: from the start of the command to the last
-request with one of them, and to its end. In the order of enqueueing, all of these come before the work that goes on.
+request with one of them, and to its end. In the order of enqueueing, all of these come before the work that continues.
 """
 
 import csv
@@ -37,8 +37,8 @@ def live(ours: Ours, requests: int) -> None:
 
 def requests(ours: Ours) -> list[tuple[float, set[int]]]:
     """When each arrived, by this machine's monotonic clock, and its items."""
-    told = ours.sandbox.report(with_items=True)
-    return sorted((one["arrived_at"], set(one["item_ids"])) for one in told["batches"])
+    output = ours.sandbox.report(with_items=True)
+    return sorted((one["arrived_at"], set(one["item_ids"])) for one in output["batches"])
 
 
 def longest_gap(arrivals: Iterable[float]) -> float:
@@ -83,7 +83,7 @@ def cancel_at_work(report: Report, intents: int) -> None:
         all_recorded(ours)
         time.sleep(3)
         begun = time.monotonic()
-        told = command(ours, "cancel", "--file", str(path), "--yes")
+        output = command(ours, "cancel", "--file", str(path), "--yes")
         took = time.monotonic() - begun
         time.sleep(5)
         canceled = set(range(FIRST_ITEM, FIRST_ITEM + intents))
@@ -94,7 +94,7 @@ def cancel_at_work(report: Report, intents: int) -> None:
         report.add(
             "longest gap between requests meanwhile", longest_gap(at for at, _ in seen if at > begun - 2), "s", "≤ 1.5"
         )
-        report.note(f"    {told.strip()}")
+        report.note(f"    {output.strip()}")
 
 
 def write_rows(path: Path, count: int) -> None:

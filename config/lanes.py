@@ -1,4 +1,4 @@
-"""The lanes of a deployment: one credential each. One from the settings, or as many as the lanes file names."""
+"""The lanes of a deployment, one credential each: one from the settings, or those of the lanes file."""
 
 import tomllib
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ from config.settings import Settings, process_environment, secure_base_url
 from config.urls import SecretUrl
 from feishu_batch.wording import plainly
 
-RESERVED_NAMES = frozenset({"front"})  # the producers' keys stand under this name
+RESERVED_NAMES = frozenset({"front"})  # the prefix of the producers' keys
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Which lane an intent goes to: names in the order of the file, and the lane of each space that one owns."""
+    """The lane of an intent: lane names in the order of the file, and the owner of each space that has one."""
 
     names: tuple[str, ...]
     lane_of_project: Mapping[str, str]
 
     def route(self, lane: str | None, project_key: str) -> str:
-        """Raises ValueError where none fits: a space that one lane owns must not be changed through another, since only
-        within a lane a cell sees its changes in order.
+        """Raises ValueError if no lane fits: a space that one lane owns must not be changed through another, because the
+        order of changes is only kept within a lane.
         """
         owner = self.lane_of_project.get(project_key)
         if lane is None:
@@ -44,7 +44,7 @@ class Routing:
 
 
 class SecretSource(BaseModel):
-    """Where a lane's secret comes from: a variable or a file. It never stands in the lanes file itself."""
+    """The source of a lane's secret: a variable or a file. The lanes file itself never contains it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class SecretSource(BaseModel):
         return self
 
     def read(self, environ: Mapping[str, str]) -> SecretStr:
-        """Raises ValueError with a sentence that says what is missing."""
+        """Raises ValueError with a sentence about what is missing."""
         if self.env is not None:
             value = environ.get(self.env, "")
             if not value:
@@ -93,13 +93,13 @@ class LaneConfig(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """Names the credential, as a hash: what of it may be read by everybody who may read the ledger."""
+        """A hash that identifies the credential and may be stored in the ledger."""
         credential = (self.base_url, self.plugin_id, self.plugin_secret.get_secret_value(), str(self.plugin_token_type))
         return blake2b("\0".join(credential).encode(), digest_size=8).hexdigest()
 
     @property
     def plugin(self) -> str:
-        """Names whose limit it is, as a hash: the remote system counts the requests of a plugin, whoever acts and with which secret."""
+        """A hash that identifies the plugin: the remote system limits the requests of a plugin, for all users and secrets together."""
         return plugin_hash(self.base_url, self.plugin_id)
 
     @field_validator("name")
@@ -131,7 +131,7 @@ class LaneConfig(BaseModel):
 
 
 class Lanes(BaseModel):
-    """All lanes, in the order of the file. The first one takes the intents of spaces that no lane names."""
+    """All lanes, in the order of the file. The first one gets the intents of spaces that no lane lists."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -143,7 +143,7 @@ class Lanes(BaseModel):
         for lane in self.lanes:
             for project in lane.project_keys:
                 if project in seen:
-                    raise ValueError(f"space {project} is named by the lanes {seen[project]} and {lane.name}")
+                    raise ValueError(f"space {project} is listed in the lanes {seen[project]} and {lane.name}")
                 seen[project] = lane.name
         return self
 
@@ -156,11 +156,11 @@ class Lanes(BaseModel):
         return Routing(self.names, {project: lane.name for lane in self.lanes for project in lane.project_keys})
 
     def route(self, lane: str | None, project_key: str) -> str:
-        """The lane of an intent. Raises ValueError where none fits."""
+        """The lane of an intent. Raises ValueError if none fits."""
         return self._routing.route(lane, project_key)
 
     def sharing(self, name: str) -> tuple[str, ...]:
-        """All lanes with the plugin of this one, itself among them, by name: they share its slots and its token."""
+        """The names of all lanes with the same plugin, including this one: they share its slots and its token."""
         plugin_of = {lane.name: lane.plugin for lane in self.lanes}
         return tuple(sorted(one for one, plugin in plugin_of.items() if plugin == plugin_of[name]))
 
@@ -172,7 +172,7 @@ def plugin_hash(base_url: str, plugin_id: str) -> str:
 
 
 def load_lanes(settings: Settings, environ: Mapping[str, str] | None = None) -> Lanes:
-    """The lanes of the file that LANES_FILE names, else the one of the settings. Raises `ConfigError`."""
+    """The lanes of LANES_FILE if it is set, else the lane of the settings. Raises `ConfigError`."""
     if settings.lanes_file is None:
         plugin_id, plugin_secret, user_key = settings.require_credentials()
         only = LaneConfig(
@@ -189,14 +189,14 @@ def load_lanes(settings: Settings, environ: Mapping[str, str] | None = None) -> 
 
 
 def lane_names(settings: Settings) -> tuple[str, ...]:
-    """Their names alone, for whoever only reads the ledger and has no secrets."""
+    """Only the names, for processes that only read the ledger and have no secrets."""
     if settings.lanes_file is None:
         return (settings.lane,)
     return tuple(_tables(settings.lanes_file))
 
 
 def routing(settings: Settings) -> Routing:
-    """As the workers route, for whoever has no secrets."""
+    """The routing of the workers, for processes without secrets."""
     if settings.lanes_file is None:
         return Routing((settings.lane,), {})
     tables = _tables(settings.lanes_file)
@@ -222,11 +222,9 @@ def _tables(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} cannot be read ({type(error).__name__}).") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} is no TOML: {error}.") from None
+        raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} is not valid TOML: {error}.") from None
     if not isinstance(tables, dict) or not tables or not all(isinstance(table, dict) for table in tables.values()):
-        raise ConfigError(
-            f"{ENV_PREFIX}LANES_FILE: {path} names no lane. A lane begins with a line like [lanes.mobile]."
-        )
+        raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} has no lane. A lane begins with a line like [lanes.mobile].")
     return tables
 
 
@@ -246,20 +244,20 @@ def _lane(name: str, table: dict[str, Any], path: Path, settings: Settings, envi
 
 
 def _proxy_url(table: dict[str, Any], settings: Settings, environ: Mapping[str, str]) -> SecretUrl | None:
-    """Of the lane, else of the settings; an empty one: no proxy. One with a password stands in a variable or a file."""
+    """The lane's proxy, else that of the settings; empty: no proxy. A URL with a password must come from a variable or a file."""
     given = table.get("proxy_url")
     if given is None:
         return settings.proxy_url
     if isinstance(given, str):
         if "@" in given:
-            raise ValueError('with a password it has to stand elsewhere: { env = "VARIABLE" } or { file = "/path" }')
+            raise ValueError('a URL with a password must come from { env = "VARIABLE" } or { file = "/path" }')
         return SecretUrl(given) if given else None
     return SecretUrl(_source(given).read(environ).get_secret_value())
 
 
 def _source(content: object) -> SecretSource:
     if not isinstance(content, dict):
-        raise ValueError('has to look like { env = "VARIABLE" } or { file = "/path" }')  # noqa: TRY004 - told as the others are
+        raise ValueError('must look like { env = "VARIABLE" } or { file = "/path" }')  # noqa: TRY004 - reported like the other errors
     return SecretSource.model_validate(content)
 
 

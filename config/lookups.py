@@ -1,4 +1,4 @@
-"""The field catalogue's settings: whether intents are checked before they cost a slot, and how long one may wait for that."""
+"""The settings of the field catalogue: whether intents are checked before they use a slot, and how long the check may take."""
 
 import re
 from datetime import UTC, timedelta, timezone, tzinfo
@@ -17,32 +17,32 @@ class LookupSettings(BaseModel):
 
     catalogue: Literal["check", "off"] = Field(
         "check",
-        description="Whether intake looks fields up: check (names become keys, what cannot work is refused before it costs a slot), or off.",
+        description="Whether intake looks up fields: check (names become keys, and intents that cannot work are refused without a request), or off.",
     )
     catalogue_fresh_seconds: float = seconds(
         600,
         1,
         86_400,
-        "How long looked-up fields, people and spaces count as new; older ones are looked up beside the work.",
+        "How long looked-up fields, people and spaces are used without a refresh; older ones are refreshed in the background.",
     )
     catalogue_recheck_seconds: float = seconds(
         10,
         0.1,
         3600,
-        "Before an intent is refused, fields that were looked up longer ago than this are looked up again.",
+        "Before an intent is refused, fields with an older look-up than this are looked up again.",
     )
     catalogue_wait_seconds: float = seconds(
         1.5,
         0.1,
         30,
-        "How long intake waits for a look-up before it goes on without; a quarter of LEASE_SECONDS at most.",
+        "How long intake waits for a look-up before it continues without it; at most a quarter of LEASE_SECONDS.",
     )
     catalogue_retry_seconds: float = seconds(
-        30, 0.1, 3600, "How long no look-up is tried after one that failed; meanwhile keys are taken unchecked."
+        30, 0.1, 3600, "Pause after a failed look-up; meanwhile keys are accepted unchecked."
     )
     time_zone: str = Field(
         "+08:00",
-        description="Time zone of dates and times that name none: an offset from UTC, or a name like Asia/Shanghai.",
+        description="Time zone of dates and times without one: an offset from UTC, or a name like Asia/Shanghai.",
     )
 
     @field_validator("time_zone")
@@ -53,7 +53,7 @@ class LookupSettings(BaseModel):
 
 
 def time_zone(name: str) -> tzinfo:
-    """Raises ValueError with a sentence that says what is wanted."""
+    """Raises ValueError with a sentence that says which forms are accepted."""
     if name == "UTC":
         return UTC
     if found := _OFFSET.fullmatch(name):
@@ -64,5 +64,5 @@ def time_zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
         raise ValueError(
-            "has to be an offset from UTC like +08:00, or a name that this machine knows, like Asia/Shanghai"
+            "must be an offset from UTC like +08:00, or a name that this machine knows, like Asia/Shanghai"
         ) from None

@@ -31,9 +31,9 @@ EXAMPLE = ROOT / ".env.example"
 
 CREDENTIALS = ("plugin_id", "plugin_secret", "user_key")
 SECTIONS = {
-    "The remote system, and who we are there": "base_url",
-    "Where the truth is kept": "redis_url",
-    "What is kept and what is said": "retain_finished_days",
+    "The remote system, and our credentials": "base_url",
+    "Storage": "redis_url",
+    "Retention, logs and traces": "retain_finished_days",
     "The status page": "dashboard_enabled",
     "The field catalogue": "catalogue",
     "Slots and batches": "slot_seconds",
@@ -64,7 +64,7 @@ What `feishu-batch COMMAND --help` prints, in one place. When to use what: [oper
 HELP_WIDTH = 110
 RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
 EXAMPLE_HEAD = """\
-# Copy to .env and fill in the first three; everything else has the default that is shown.
+# Copy to .env and fill in the first three; all other settings have the default shown.
 # All settings with their meaning: docs/settings.md. This file is written by docs/generate.py.
 """
 

@@ -1,4 +1,4 @@
-"""The HTTP face: latency, the door, faults, envelopes."""
+"""The HTTP side: latency, rate limits, faults, envelopes."""
 
 import asyncio
 import math
@@ -87,7 +87,7 @@ def http_endpoint(sandbox: Sandbox, endpoint: Endpoint) -> HttpEndpoint:
 
 
 async def _arrival(sandbox: Sandbox, request: Request) -> float:
-    """When the request came to the door: as it was read from the socket, plus the time the simulated way here takes."""
+    """Arrival time of the request: when it was read from the socket, plus the simulated latency."""
     received_at: float = request.scope["state"].get("received_at", time.monotonic())
     on_the_way = sandbox.draw_latency()
     if on_the_way:
@@ -109,7 +109,7 @@ def _plugin_in_body(call: LoggedCall) -> str:
 
 
 def _answer(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response:
-    """Door first, then faults that prevent, the request itself, and faults that swallow its answer."""
+    """The rate limit first, then faults before the request, the request itself, and faults that lose its answer."""
     sandbox.jobs.advance(call.at)
     prevented = _before(sandbox, endpoint, call)
     if prevented:
@@ -120,8 +120,8 @@ def _answer(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response:
 
 
 def _before(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response | None:
-    # A token that nobody was given belongs to no plugin, so there is no window to count it in.
-    if call.plugin and not sandbox.door.knock(endpoint.name, call.plugin, call.at):
+    # A token that was never issued belongs to no plugin, so there is no window to count it in.
+    if call.plugin and not sandbox.limiter.admit(endpoint.name, call.plugin, call.at):
         return _rejected(sandbox, endpoint, call)
     fault = sandbox.faults.draw(endpoint.name, BEFORE)
     if fault is None:
@@ -131,8 +131,8 @@ def _before(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response 
         return None
     if fault.name == "spurious_429":
         if call.plugin:
-            sandbox.door.take_back(endpoint.name, call.plugin, call.at)
-            sandbox.door.close(endpoint.name, call.plugin, call.at)
+            sandbox.limiter.take_back(endpoint.name, call.plugin, call.at)
+            sandbox.limiter.close(endpoint.name, call.plugin, call.at)
         return _rejected(sandbox, endpoint, call)
     if fault.name == "refuse":
         return _count(sandbox, endpoint, errors.by_code(fault.code or 0, fault.status))
@@ -140,13 +140,13 @@ def _before(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response 
         reason = errors.TRY_LATER
         return _count(sandbox, endpoint, reason._replace(http_status=fault.status or reason.http_status))
     if fault.name == "error_late" and endpoint.name == "batch_update":
-        writes.carry_out_later(sandbox, call, DEFAULT_LATENESS if fault.seconds is None else fault.seconds)
+        writes.execute_later(sandbox, call, DEFAULT_LATENESS if fault.seconds is None else fault.seconds)
     return _disturbance(sandbox, endpoint, fault)
 
 
 def _rejected(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response:
     response = _count(sandbox, endpoint, errors.RATE_LIMIT)
-    wait = math.ceil(sandbox.door.opens_in(endpoint.name, call.plugin, call.at))
+    wait = math.ceil(sandbox.limiter.opens_in(endpoint.name, call.plugin, call.at))
     if sandbox.settings.retry_after == "seconds":
         response.headers["Retry-After"] = str(wait)
     elif sandbox.settings.retry_after == "date":

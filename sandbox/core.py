@@ -1,4 +1,4 @@
-"""The whole state of a sandbox, without HTTP: what a request is and where its effects go."""
+"""The whole state of a sandbox, without HTTP: requests and their effects."""
 
 import json
 import random
@@ -12,7 +12,7 @@ from sandbox.cells import Cell, Cells, CellWrite
 from sandbox.errors import ApiError
 from sandbox.faults import FaultRule, Faults
 from sandbox.jobs import Job, JobBook
-from sandbox.limits import Door
+from sandbox.limits import Limiter
 from sandbox.tokens import Tokens
 from sandbox.world import Item, SandboxProject, World
 
@@ -26,7 +26,7 @@ class SandboxSettings:
     """Durations in seconds."""
 
     window: float = 1.0
-    latency: tuple[float, float] = (0.0, 0.0)  # one way, drawn anew for each way
+    latency: tuple[float, float] = (0.0, 0.0)  # one way; a new random value for each way
     expire_time: float = 7200
     job_median: float = 1.0
     job_sigma: float = 0.5
@@ -34,13 +34,13 @@ class SandboxSettings:
     faults: Sequence[FaultRule] = ()
     missing_items_fail_query: bool = False
     leaves_out_empty_fields: bool = False
-    penalty: float = 0.0  # how long a rejection by the rate limit lasts; each one begins it anew
-    retry_after: str = "no"  # in what form a rejection says how long: no | seconds | date
+    penalty: float = 0.0  # how long a rejection by the rate limit lasts; each rejection restarts it
+    retry_after: str = "no"  # the form of the header in a rejection: no | seconds | date
 
 
 @dataclass(frozen=True)
 class LoggedCall:
-    """One request that came through the door."""
+    """One accepted request."""
 
     at: float
     headers: Mapping[str, str]
@@ -63,12 +63,12 @@ class LoggedCall:
 
     def body(self) -> dict[str, Any]:
         try:
-            told = json.loads(self.raw_body, parse_constant=_no_constant)
+            content = json.loads(self.raw_body, parse_constant=_no_constant)
         except ValueError as error:
             raise ApiError(errors.NOT_JSON) from error
-        if not isinstance(told, dict):
+        if not isinstance(content, dict):
             raise ApiError(errors.NOT_JSON)
-        return told
+        return content
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -93,10 +93,10 @@ class Sandbox:
     oversize: list[PostedBatch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # One source of chance for each purpose: more of one kind does not change the others.
+        # One random generator for each purpose: more draws of one kind do not change the others.
         self.rng_latency = self._rng("latency")
         self.rng_jobs = self._rng("jobs")
-        self.door = Door(self.settings.window, self.settings.penalty)
+        self.limiter = Limiter(self.settings.window, self.settings.penalty)
         self.tokens = Tokens(self.world.plugins, self.settings.expire_time, self._rng("tokens"))
         self.faults = Faults(self.settings.faults, self._rng("faults"))
         self.jobs = JobBook(self._land)
@@ -105,10 +105,10 @@ class Sandbox:
         return self.rng_latency.uniform(*self.settings.latency)
 
     def forget(self) -> None:
-        """Back to the values of the world file, without history; tokens and fault rules stay."""
+        """Restore the values of the world file, without history; tokens and fault rules stay."""
         self.cells.clear()
         self.jobs.clear()
-        self.door.clear()
+        self.limiter.clear()
         self.idems.clear()
         self.answers.clear()
         self.oversize.clear()
@@ -134,7 +134,7 @@ class Sandbox:
         return scene
 
     def _written(self, job: Job, item_id: int) -> values.Write | str:
-        """What a job makes of one item: a write, or the scene of its failure."""
+        """The effect of a job on one item: a write, or the scene of its failure."""
         update = job.update
         project = self.world.projects[update.project_key]
         item = project.item(item_id)

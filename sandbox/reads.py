@@ -25,7 +25,7 @@ def query_items(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
     found = [item for i in ids if (item := project.item(i)) is not None and item.type_key == type_key]
     if sandbox.settings.missing_items_fail_query and len(found) < len(ids):
         raise ApiError(errors.ITEM_NOT_FOUND)
-    return [_told_item(sandbox, project, item, wanted) for item in found]
+    return [_item_json(sandbox, project, item, wanted) for item in found]
 
 
 def all_fields(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def all_fields(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
         raise ApiError(errors.TYPE_NOT_FOUND, str(type_key))
     return [
         {
-            **_told_field(field),
+            **_field_json(field),
             "is_obsoleted": field.is_obsoleted,
             "value_generate_mode": field.generate_mode,
             "work_item_scopes": [t for t in project.types if field.belongs_to(t)],
@@ -47,7 +47,7 @@ def all_fields(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
 def meta(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
     project, type_key = _project(sandbox, call), _type(sandbox, call)
     return [
-        {**_told_field(field), "is_required": ENABLED, "work_item_relation": _told_relation(field)}
+        {**_field_json(field), "is_required": ENABLED, "work_item_relation": _relation_json(field)}
         for field in project.fields_of(type_key)
         if field.in_meta and not field.is_obsoleted
     ]
@@ -93,7 +93,7 @@ def project_details(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
 
 
 def _project(sandbox: Sandbox, call: LoggedCall) -> SandboxProject:
-    project = sandbox.world.project(call.path["project_key"])  # in a path, the simple name is as good as the key
+    project = sandbox.world.project(call.path["project_key"])  # in a path, the simple name is accepted like the key
     if project is None:
         raise ApiError(errors.PROJECT_KEY_WRONG)
     errors.refuse_by_code(project.closed)
@@ -108,14 +108,14 @@ def _type(sandbox: Sandbox, call: LoggedCall) -> str:
 
 
 def _strings(body: Mapping[str, Any], key: str) -> list[str]:
-    told = body.get(key) or []
-    if not isinstance(told, list) or any(not isinstance(s, str) for s in told):
+    texts = body.get(key) or []
+    if not isinstance(texts, list) or any(not isinstance(s, str) for s in texts):
         raise ApiError(errors.INVALID_PARAM, f"{key} is a list of strings")
-    return told
+    return texts
 
 
-def _told_item(sandbox: Sandbox, project: SandboxProject, item: Item, wanted: list[str]) -> dict[str, Any]:
-    """A field that never had a value is left out; a cleared one is null, or left out as well."""
+def _item_json(sandbox: Sandbox, project: SandboxProject, item: Item, wanted: list[str]) -> dict[str, Any]:
+    """A field that never had a value is omitted; a cleared one is null, or omitted as well."""
     fields = []
     for field in project.fields_of(item.type_key):
         value = sandbox.present(project, item, field.key)
@@ -124,31 +124,31 @@ def _told_item(sandbox: Sandbox, project: SandboxProject, item: Item, wanted: li
         )
         if is_known and (not wanted or field.key in wanted):
             shown = values.dressed(field, value)
-            fields.append({"field_key": field.key, "field_type_key": field.type_as_told, "field_value": shown})
+            fields.append({"field_key": field.key, "field_type_key": field.type_as_given, "field_value": shown})
     return {"id": item.id, "name": item.name, "work_item_type_key": item.type_key, "fields": fields}
 
 
-def _told_field(field: FieldDefinition) -> dict[str, Any]:
+def _field_json(field: FieldDefinition) -> dict[str, Any]:
     return {
         "field_key": field.key,
         "field_name": field.name,
         "field_alias": field.alias,
-        "field_type_key": field.type_as_told,
-        "options": _told_options(field.options),
+        "field_type_key": field.type_as_given,
+        "options": _options_json(field.options),
     }
 
 
-def _told_options(options: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _options_json(options: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "label": option.get("label", ""),
             "value": option["value"],
             "is_disabled": option.get("is_disabled", ENABLED),
-            "children": _told_options(option.get("children") or ()),
+            "children": _options_json(option.get("children") or ()),
         }
         for option in options
     ]
 
 
-def _told_relation(field: FieldDefinition) -> dict[str, Any] | None:
+def _relation_json(field: FieldDefinition) -> dict[str, Any] | None:
     return {"work_item_type_key": field.related_type} if field.related_type else None

@@ -36,7 +36,7 @@ class ServerOptions:
 
 
 class Protocol(H11Protocol):
-    """Tells the application when a request was read from the socket, and lends it the transport, so that it can hang up."""
+    """Passes the application the time at which a request was read, and the transport, so that it can close the connection."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Protocol(H11Protocol):
 
 
 class SandboxServer(uvicorn.Server):
-    """Says where it listens, ends at once and without a word, and goes when its parent has gone."""
+    """Prints its address, ends at once and silently, and ends with its parent."""
 
     def __init__(self, config: uvicorn.Config, *, exit_with_parent: bool) -> None:
         super().__init__(config)
@@ -75,7 +75,7 @@ class SandboxServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own raises the signal again at the end; here a signal is the normal way to finish.
+        # uvicorn raises the signal again at the end; here a signal is the normal way to stop.
         before = {s: signal.signal(s, self.handle_exit) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -85,7 +85,7 @@ class SandboxServer(uvicorn.Server):
 
 
 def serve(options: ServerOptions) -> None:
-    """Serve until SIGINT or SIGTERM. Must run in the main thread. Raises OSError if the address cannot be listened on."""
+    """Serve until SIGINT or SIGTERM. Must run in the main thread. Raises OSError if it cannot listen on the address."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listener = socket.create_server((options.host, options.port), family=family)
     app = create_app(Sandbox(options.world, options.settings))
@@ -139,7 +139,7 @@ def parse_options(argv: Sequence[str] | None = None) -> ServerOptions:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sandbox",
-        description="A stand-in for the Feishu Project API.",
+        description="A simulator of the Feishu Project API.",
         epilog=_about_faults(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -148,22 +148,27 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=0, help="0: any free port; it is printed")
     add("--world", type=Path, default=DEMO_WORLD, help="JSON file with projects, fields, people and items")
     add("--window", type=float, default=1.0, help="seconds of the sliding window of the rate limits")
-    add("--penalty", type=float, default=0.0, help="seconds for which a rejection lasts, each one beginning it anew")
-    add("--retry-after", choices=RETRY_AFTER, default="no", help="how a rejection says when to come again")
+    add("--penalty", type=float, default=0.0, help="seconds for which a rejection lasts; each one restarts them")
+    add("--retry-after", choices=RETRY_AFTER, default="no", help="form of the Retry-After header of a rejection")
     add("--latency", type=_latency, default=(0.0, 0.0), metavar="MIN:MAX", help="seconds, each way")
-    add("--expire-time", type=float, default=7200, help="seconds a token is valid for")
-    add("--job-median", type=float, default=1.0, help="median of the seconds a job takes")
-    add("--job-sigma", type=float, default=0.5, help="spread of a job's time (sigma of the log-normal distribution)")
-    add("--missing", choices=("absent", "fail"), default="absent", help="what a query does about missing items")
+    add("--expire-time", type=float, default=7200, help="lifetime of a token in seconds")
+    add("--job-median", type=float, default=1.0, help="median duration of a job in seconds")
+    add("--job-sigma", type=float, default=0.5, help="spread of the durations (sigma of the log-normal distribution)")
+    add("--missing", choices=("absent", "fail"), default="absent", help="how a query treats missing items")
     add("--cleared", choices=("null", "absent"), default="null", help="how a query shows a field that was cleared")
     add(
         "--fault",
         action="append",
         default=[],
         metavar="[ENDPOINT:]NAME=P|Nx[,KEY=VALUE]",
-        help="what goes wrong, see below; repeatable",
+        help="a fault to inject, see below; repeatable",
     )
-    add("--seed", type=int, default=0, help="of all chance: the same seed and requests go the same way")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of all random numbers: the same seed and requests give the same results",
+    )
     add("--exit-with-parent", action="store_true", help="end when the process that started this one has ended")
     return parser
 

@@ -1,4 +1,4 @@
-"""Plugin tokens: issued, expiring, and lost all at once when a fault says so."""
+"""Plugin tokens: issuing, expiry, and the fault that loses all of them."""
 
 import random
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Tokens:
         return token, self._expire_time
 
     def owner(self, token: str) -> str | None:
-        """The plugin that a token was issued to, be it expired or not."""
+        """The plugin that a token was issued to, even if the token has expired."""
         return self._tokens[token].plugin if token in self._tokens else None
 
     def check(self, token: str, now: float) -> None:
@@ -48,6 +48,6 @@ class Tokens:
             raise ApiError(errors.NO_PERMISSION)
 
     def lose_all(self) -> None:
-        """Every token is refused from now on, but its owner is still known, so that the limits keep counting."""
+        """All tokens are refused from now on; their owners stay known, for the rate limits."""
         for held in self._tokens.values():
             held.expires_at = float("-inf")

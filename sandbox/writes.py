@@ -1,4 +1,4 @@
-"""The endpoints that matter most: token, batch_update, task_result."""
+"""The main endpoints: token, batch_update, task_result."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -40,8 +40,8 @@ def batch_update(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
     return {"task_id": job.task_id}
 
 
-def carry_out_later(sandbox: Sandbox, call: LoggedCall, seconds: float) -> None:
-    """What a gateway gave up on is at work behind it: the job starts later, nobody was told its name, and a repeat is not known."""
+def execute_later(sandbox: Sandbox, call: LoggedCall, seconds: float) -> None:
+    """A request that a gateway gave up on: its job starts later, the client never gets its name, and a repeat is not recognised."""
     unmarked = {**call.headers, "x-idem-uuid": ""}
     with suppress(ApiError):
         batch_update(sandbox, replace(call, at=call.at + seconds, headers=unmarked))
@@ -54,7 +54,7 @@ def task_result(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
     job = sandbox.jobs.find(task_id)
     if job is None or sandbox.faults.draw("task_result", POLL):
         return {"task_id": task_id, "task_status": "NOT_EXIST"}
-    return job.told(call.at)
+    return job.report(call.at)
 
 
 def _start_job(sandbox: Sandbox, call: LoggedCall, update: Update) -> Job:
@@ -100,7 +100,7 @@ def _parse_update(sandbox: Sandbox, call: LoggedCall) -> Update:
         raise ApiError(errors.INVALID_PARAM, "update_mode is APPEND, UPDATE or REPLACE")
     field = _field(project, type_key, body.get("field_key"))
     if mode not in values.modes_of(field):
-        raise ApiError(errors.FIELD_NOT_WRITABLE, f"{mode} of {field.key} ({field.type_as_told})")
+        raise ApiError(errors.FIELD_NOT_WRITABLE, f"{mode} of {field.key} ({field.type_as_given})")
     before = _value(field, body, "before_field_value") if mode == values.REPLACE else None
     after = _value(field, body, "after_field_value")
     _check_options(field, after)
@@ -108,24 +108,24 @@ def _parse_update(sandbox: Sandbox, call: LoggedCall) -> Update:
     return Update(project.key, type_key, item_ids, field.key, mode, before, _related(project, field, after))
 
 
-def _item_ids(sandbox: Sandbox, call: LoggedCall, told: Any) -> tuple[int, ...]:
-    if not isinstance(told, list) or not told:
+def _item_ids(sandbox: Sandbox, call: LoggedCall, given: Any) -> tuple[int, ...]:
+    if not isinstance(given, list) or not given:
         raise ApiError(errors.INVALID_PARAM, "work_item_ids is a list of integers")
-    if len(told) > MAX_ITEMS:
-        sandbox.oversize.append(PostedBatch(call.at, len(told)))
+    if len(given) > MAX_ITEMS:
+        sandbox.oversize.append(PostedBatch(call.at, len(given)))
         raise ApiError(errors.TOO_MANY_ITEMS)
-    # bool is a subclass of int in Python; 1.0 and "1" are no integers in JSON.
-    if any(type(i) is not int or not 0 < i < values.INT64_END for i in told):
+    # bool is a subclass of int in Python; 1.0 and "1" are not integers in JSON.
+    if any(type(i) is not int or not 0 < i < values.INT64_END for i in given):
         raise ApiError(errors.INVALID_PARAM, "work_item_ids are JSON integers")
-    return tuple(dict.fromkeys(told))
+    return tuple(dict.fromkeys(given))
 
 
-def _project(sandbox: Sandbox, told: Any) -> SandboxProject:
-    # In a body only the real key counts; `World.project` would take the simple name too.
-    if not isinstance(told, str) or told not in sandbox.world.projects:
+def _project(sandbox: Sandbox, given: Any) -> SandboxProject:
+    # In a body only the real key is accepted; `World.project` would accept the simple name too.
+    if not isinstance(given, str) or given not in sandbox.world.projects:
         raise ApiError(errors.PROJECT_KEY_WRONG)
-    errors.refuse_by_code(sandbox.world.projects[told].closed)
-    return sandbox.world.projects[told]
+    errors.refuse_by_code(sandbox.world.projects[given].closed)
+    return sandbox.world.projects[given]
 
 
 def _poison(project: SandboxProject, item_id: int) -> int | None:
@@ -133,12 +133,12 @@ def _poison(project: SandboxProject, item_id: int) -> int | None:
     return item.poison if item else None
 
 
-def _field(project: SandboxProject, type_key: str, told: Any) -> FieldDefinition:
-    if not isinstance(told, str) or not told:
+def _field(project: SandboxProject, type_key: str, given: Any) -> FieldDefinition:
+    if not isinstance(given, str) or not given:
         raise ApiError(errors.INVALID_PARAM, "field_key is one string")
-    field = project.field(told, type_key)
+    field = project.field(given, type_key)
     if field is None:
-        raise ApiError(errors.FIELD_NOT_FOUND, told)
+        raise ApiError(errors.FIELD_NOT_FOUND, given)
     return field
 
 
@@ -148,11 +148,11 @@ def _value(field: FieldDefinition, body: dict[str, Any], key: str) -> Any:
     try:
         return values.shape(field, body[key])
     except values.BadValueError as error:
-        raise ApiError(errors.INVALID_PARAM, f"{key} of {field.key} ({field.type_as_told}): {error}") from error
+        raise ApiError(errors.INVALID_PARAM, f"{key} of {field.key} ({field.type_as_given}): {error}") from error
 
 
 def _check_options(field: FieldDefinition, after: Any) -> None:
-    """An unknown option sinks the request, since all items would get it; a disabled one fails item by item, in the job."""
+    """An unknown option fails the whole request, because all items would get it; a disabled one fails item by item, in the job."""
     if field.type_key not in values.OPTION_TYPES:
         return
     for path in values.option_paths(after):
@@ -161,7 +161,7 @@ def _check_options(field: FieldDefinition, after: Any) -> None:
 
 
 def _related(project: SandboxProject, field: FieldDefinition, after: Any) -> Any:
-    """A relation to an item that is missing or of the wrong type is taken without a word and stored as nothing."""
+    """A relation to a missing item or one of the wrong type is silently accepted and stored as nothing."""
     if field.type_key not in values.RELATION_TYPES or after is None:
         return after
 

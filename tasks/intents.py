@@ -1,4 +1,4 @@
-"""The Celery door: the task that backend apps call. One task is one intent."""
+"""The Celery task that backend apps call. One task is one intent."""
 
 import json
 from dataclasses import replace
@@ -22,7 +22,7 @@ from worker.app import app
 
 
 class ParkingTask(Task):
-    """Instead of being sent, the signature that replaces this task waits in the ledger for the intent's end."""
+    """The signature that replaces this task is not sent at once: it waits in the ledger for the intent's end."""
 
     Strategy = STRATEGY
     Request = "tasks.messages:WithoutValue"
@@ -33,13 +33,13 @@ class ParkingTask(Task):
         raise Ignore
 
     def on_failure(self, _error: Exception, task_id: str, *_: Any) -> None:
-        """Celery has just stored a refusal under the id. If an intent of that id had ended before, its result comes back."""
-        runtime().parking.make_known_again(task_id)
+        """Celery has just stored a refusal under the id. If an intent with that id had ended before, its result is published again."""
+        runtime().parking.publish_again(task_id)
 
 
 def _packed(intent: UpdateIntent, expires: datetime | str | None) -> PackedIntent:
-    """`expires` of `apply_async` counts for what waits in the ledger, too. It belongs to the message and not to the content: sent
-    again with another one, the wish is still the same.
+    """`expires` of `apply_async` also applies to waiting changes in the ledger. It belongs to the message and not to the content:
+    the same intent may be sent again with another `expires`.
     """
     packed = PackedIntent.of(intent)
     if not expires:
@@ -51,9 +51,9 @@ def _packed(intent: UpdateIntent, expires: datetime | str | None) -> PackedInten
 
 @app.task(base=ParkingTask, bind=True, name=str(TaskName.UPDATE_WORK_ITEMS), throws=(IntentError, IntentConflict))
 def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
-    """Change one field of up to 10,000 work items. The result says what became of each.
+    """Change one field of up to 10,000 work items. The result has an entry for each item that was not changed.
 
-    As a link of a chain it ignores the result of the link before.
+    In a chain it ignores the result of the previous task.
     """
     structlog.contextvars.clear_contextvars()
     if intent.setdefault("intent_id", self.request.id) != self.request.id:
@@ -61,8 +61,8 @@ def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
     here = runtime()
     parsed = parse_intent(intent)
     here.inbox.enqueue(_packed(parsed, self.request.expires), traceparent_in(self.request.get("traceparent")))
-    here.hints.arrived()  # writing set the mark of an outstanding hint; the hint is what happens next
+    here.hints.arrived()  # writing set the mark of an outstanding hint; the next line acts as that hint
     here.intake.drain()
-    # Under the same id, so Flower shows the end in place of the beginning: it should read like it, and hang where it hung.
+    # Under the same id, so that Flower shows the end instead of the start, with the same name and parent.
     as_before = {"shadow": self.name, "kwargsrepr": in_short(intent), "parent_id": self.request.parent_id}
     return self.replace(finish.si().set(**as_before))

@@ -1,4 +1,4 @@
-"""What the file of schedules asks for. A hint as well: which run is due, the ledger and the clock decide."""
+"""The runs of the schedule file. These tasks are hints too: the ledger and the clock decide which run is due."""
 
 from functools import cache
 
@@ -18,7 +18,7 @@ from worker.scheduling.store import Schedules
 
 @cache
 def _scheduling() -> Scheduler:
-    """One per process: it knows what runs in this one. Raises `ConfigError`."""
+    """One per process: it tracks the runs in this process. Raises `ConfigError`."""
     here = runtime()
     store = Schedules(here.redis, here.settings.key_prefix)
     runner = Runner(store, lambda: producer(here.settings), zone=time_zone(here.settings.time_zone))
@@ -27,13 +27,13 @@ def _scheduling() -> Scheduler:
 
 @app.task(base=StepTask, name=str(TaskName.RUN_SCHEDULE))
 def run_schedule(name: str) -> dict[str, int]:
-    """A time of this entry has come."""
+    """Check one entry, at its scheduled time."""
     structlog.contextvars.clear_contextvars()
     return _scheduling().look(name)
 
 
 @app.task(base=StepTask, name=str(TaskName.LOOK_AT_SCHEDULES), send_events=False)  # as often as the sweep
 def look_at_schedules() -> dict[str, int]:
-    """Start what is due and was missed, and see what has ended."""
+    """Start due and missed runs, and check for ended ones."""
     structlog.contextvars.clear_contextvars()
     return _scheduling().look()

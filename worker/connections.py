@@ -1,4 +1,4 @@
-"""How this worker connects to the Redis of its ledger, and how a command asks the workers."""
+"""The connections to the Redis of the ledger, and from commands to the workers."""
 
 from celery import Celery
 from redis import Redis
@@ -11,7 +11,7 @@ from feishu_batch import FeishuBatch
 from feishu_batch.broker import PrivateApp
 from feishu_batch.redis_pools import pool_of
 
-RETRIES = 2  # every step of the ledger may be repeated; more would only hide an outage from the caller
+RETRIES = 2  # every step of the ledger may be repeated; more retries would only hide an outage from the caller
 
 
 def connect(settings: Settings) -> Redis:
@@ -19,17 +19,17 @@ def connect(settings: Settings) -> Redis:
     pool = pool_of(
         settings.effective_redis_url,
         decode_responses=True,
-        encoding_errors="replace",  # of bytes that nothing of ours wrote: one damaged value must not hide the others
+        encoding_errors="replace",  # for bytes of other programs: one damaged value must not hide the others
         socket_timeout=settings.redis_timeout_seconds,
         socket_connect_timeout=settings.redis_connect_timeout_seconds,
         health_check_interval=3,
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), RETRIES),
     )
-    return Redis.from_pool(pool)  # which it closes with itself
+    return Redis.from_pool(pool)  # the client closes the pool with itself
 
 
 def control_app(settings: Settings) -> Celery:
-    """A Celery app that asks the workers something; it does not wait for a broker that is not there."""
+    """A Celery app for control commands to the workers; it does not wait for an unreachable broker."""
     link = broker_link(settings)
     app = PrivateApp(link.url, "feishu_batch_cli")
     app.conf.update(
@@ -42,7 +42,7 @@ def control_app(settings: Settings) -> Celery:
 
 
 def producer(settings: Settings) -> FeishuBatch:
-    """What backend apps have, with our settings."""
+    """The client of backend apps, with our settings."""
     return FeishuBatch(
         settings.effective_redis_url,
         broker_url=settings.effective_broker_url,

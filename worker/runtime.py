@@ -1,4 +1,4 @@
-"""The composition root: everything a worker process works with, built once from the settings and passed on."""
+"""The composition root: all objects of a worker process, built once from the settings and passed on."""
 
 import os
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ VERIFY_SHARE = {"unknown": 0.0, "all": 1.0}
 
 @dataclass(frozen=True, slots=True)
 class LaneRuntime:
-    """What serves one credential."""
+    """The objects for one credential."""
 
     lane: Lane
     hints: LaneHints

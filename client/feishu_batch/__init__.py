@@ -1,4 +1,4 @@
-"""Have fields of Feishu Project work items changed in bulk, and learn what became of each."""
+"""Change fields of Feishu Project work items in bulk, with a result for each item."""
 
 from feishu_batch.client import FeishuBatch
 from feishu_batch.errors import (

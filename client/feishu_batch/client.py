@@ -1,4 +1,4 @@
-"""The producer's door into Redis."""
+"""The producer's client: records intents in Redis."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url, wi
 from feishu_batch.results import IntentView
 
 DEFAULT_TIMEOUT = 1.0
-# A brace would make another hash tag, and a cluster could no longer run the scripts.
+# A brace would change the hash tag, and a cluster could not run the scripts.
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _ARGUMENT = re.compile("^(redis_url|broker_url|result_backend|key_prefix)")  # every error begins with its name
 
@@ -37,11 +37,11 @@ class _Links:
 
 
 class FeishuBatch(Producer):
-    """Connects when first used, so it may be made at import time; threads may share it, and it survives a fork.
+    """Connects at its first use, so it may be created at import time; threads may share it, and it survives a fork.
 
-    `timeout` (seconds) bounds every single wait for an answer of Redis or of the broker, and twice as much a whole call: to
-    connect, TLS, log-in, a second try and the hint to the worker included. (`enqueue_many`: for each 500 intents or 1 MiB.)
-    `redis_password_file` holds the password in place of `redis_url`, and is read anew whenever a connection begins.
+    `timeout` (seconds) limits every single wait for Redis or the broker. A whole call takes at most twice as long, including
+    connecting, TLS, log-in, a second try and the hint to the worker. (`enqueue_many`: for each 500 intents or 1 MiB.)
+    `redis_password_file` holds the password instead of `redis_url`; it is read at each new connection.
     """
 
     def __init__(
@@ -75,15 +75,15 @@ class FeishuBatch(Producer):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
-        """From FEISHU_BATCH_REDIS_URL, and …_REDIS_PASSWORD_FILE, …_BROKER_URL, …_RESULT_BACKEND, …_KEY_PREFIX where they are set."""
+        """From FEISHU_BATCH_REDIS_URL and, if set, …_REDIS_PASSWORD_FILE, …_BROKER_URL, …_RESULT_BACKEND, …_KEY_PREFIX."""
         given = os.environ if environ is None else environ
-        # A line end comes along from a file or a secret store, and belongs to no value.
+        # Values from files or secret stores may end with a line break, which is not part of them.
         own = {name: value for name, value in given.items() if name.startswith("FEISHU_BATCH_")}
         environ = {name: value if "://" in value else value.strip() for name, value in own.items()}
         redis_url = environ.get("FEISHU_BATCH_REDIS_URL")
         if not redis_url:
             raise ConfigurationError(
-                "FEISHU_BATCH_REDIS_URL is not set: give it the Redis that the feishu-batch workers use,"
+                "FEISHU_BATCH_REDIS_URL is not set: set it to the Redis that the feishu-batch workers use,"
                 " like redis://:password@host:6379/0"
             )
         try:
@@ -107,7 +107,7 @@ class FeishuBatch(Producer):
     def _put(self, intents: Sequence[PackedIntent]) -> None:
         links = self._linked()
         parts = list(chunks(intents))
-        if len(parts) > 1:  # the script checks its own part, but then earlier parts are already written
+        if len(parts) > 1:  # the script checks only its own part, when earlier parts are already written
             _refuse_taken_ids(links.inbox, parts)
         written = 0
         for part in parts:
@@ -178,7 +178,7 @@ def _with_advice(error: EnqueueError, written: int, ids: Sequence[str]) -> str:
     if not (written or error.outcome_unknown):
         return message
     again = f"with intent_id={ids[0]!r}" if len(ids) == 1 else "with the same ids"
-    return f"{message}; enqueue again {again}, which is safe: what was written is recognised and not doubled"
+    return f"{message}; enqueue again {again}, which is safe: no intent is recorded twice"
 
 
 def _already(written: int, total: int) -> str:

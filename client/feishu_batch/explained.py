@@ -120,7 +120,7 @@ ERRORS: Final[Mapping[type[errors.FeishuBatchError], Explanation]] = MappingProx
             "Check the id, FEISHU_BATCH_REDIS_URL and FEISHU_BATCH_KEY_PREFIX. After the retention time the id is free again.",
         ),
         errors.WaitTimeout: Explanation(
-            "The intent has not ended within the timeout. It goes on.", "Wait again, or look at `handle.progress`."
+            "The intent has not ended within the timeout. It continues.", "Wait again, or look at `handle.progress`."
         ),
         errors.ItemsFailed: Explanation(
             "Some work items were not changed. Only the Celery task raises it, with the result in `.result`.",

@@ -1,4 +1,4 @@
-"""What the fake knows of fields, and which values items have in it. No look-up: a test says what there is."""
+"""The fields of the fake, and the values of its items. No look-ups: the test defines the fields."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -8,11 +8,11 @@ from feishu_batch.intents import UpdateIntent, UpdateMode
 
 # Field → its options' labels, or None: any value.
 Fields = Mapping[str, Collection[str] | None]
-Refusal = tuple[str, str]  # code, as intake gives it, and the reason
+Refusal = tuple[str, str]  # code, as from intake, and reason
 
 
 def refusal(fields: Fields, intent: UpdateIntent) -> Refusal | None:
-    """Why intake would refuse the intent, with the fields and options that the test named."""
+    """Why intake would refuse the intent, given the fields and options of the test."""
     if intent.field_key not in fields:
         return "unknown_field", f"no field is called {intent.field_key!r}{_nearest(intent.field_key, fields)}"
     options = fields[intent.field_key]
@@ -26,7 +26,7 @@ def refusal(fields: Fields, intent: UpdateIntent) -> Refusal | None:
 
 
 def label_of(value: Any) -> Any:
-    """An option is named by its label; ``{"value": "P0"}`` and ``{"label": "P0"}`` name it too."""
+    """An option is given by its label; ``{"value": "P0"}`` and ``{"label": "P0"}`` are accepted too."""
     if isinstance(value, Mapping):
         return value.get("label", value.get("value"))
     return value
@@ -35,7 +35,7 @@ def label_of(value: Any) -> Any:
 def values_of(
     intents: Iterable[UpdateIntent], is_applied: Callable[[UpdateIntent, int], bool]
 ) -> dict[int, dict[str, Any]]:
-    """Item → field → value, once all intents have been applied in their order. A cleared field has None."""
+    """Item → field → value, after all intents were applied in order. A cleared field has None."""
     items: dict[int, dict[str, Any]] = {}
     for intent in intents:
         for item in intent.work_item_ids:

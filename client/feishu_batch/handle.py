@@ -1,4 +1,4 @@
-"""What a producer holds of an intent."""
+"""A producer's reference to an intent."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ _LONGEST_PAUSE = 0.5
 
 
 class Handle:
-    """Names an intent; every reading asks Redis anew. May be made again from the id: `FeishuBatch.handle`."""
+    """Refers to an intent; every method reads Redis again. `FeishuBatch.handle` creates one from an id."""
 
     __slots__ = ("_async_result", "_view", "intent_id")
 
@@ -29,7 +29,7 @@ class Handle:
         view = self._view(self.intent_id)
         if view is None:
             raise UnknownIntent(
-                f"no intent {self.intent_id}: it was never enqueued here, or ended so long ago that it was forgotten"
+                f"no intent {self.intent_id}: it was never enqueued here, or it ended so long ago that its record has expired"
             )
         return view
 
@@ -46,7 +46,7 @@ class Handle:
         return self.view().result
 
     def wait(self, timeout: float) -> Result:
-        """The result, whatever it is; WaitTimeout after `timeout` seconds. Redis may be away for a while meanwhile."""
+        """The result, successful or not; WaitTimeout after `timeout` seconds. Survives a short outage of Redis."""
         if not isinstance(timeout, Real):
             raise TypeError(f"timeout must be a number of seconds, not {type(timeout).__name__}")
         deadline = time.monotonic() + timeout
@@ -76,5 +76,5 @@ class Handle:
             return None, error
 
     def _still_open(self, timeout: float, trouble: ReadError | None) -> str:
-        why = f"; the last look failed: {trouble}" if trouble else ""
+        why = f"; the last read failed: {trouble}" if trouble else ""
         return f"intent {self.intent_id} has not ended within {timeout:g} s{why}"

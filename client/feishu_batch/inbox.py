@@ -1,4 +1,4 @@
-"""The one place where this library talks to Redis: commands go in, our errors come out."""
+"""The one module of this library that sends commands to Redis; it raises only our errors."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -24,23 +24,23 @@ from feishu_batch.redis_urls import host_and_port
 from feishu_batch.results import IntentView, read_intent
 from feishu_batch.tracing import current_traceparent
 
-# A hint that was lost is made up for by the first enqueue after this time (or by the worker's sweep).
+# After this time, the next enqueue replaces a lost hint (or the worker's sweep does).
 HINT_OUTSTANDING_MS = 2000
 ID_IS_TAKEN = -1  # what the script answers instead of whether a hint is wanted
 
-# redis-py renamed the option in version 7 and warns about the old one.
+# redis-py 7 renamed the option and warns about the old name.
 _NO_DRIVER_NAME: dict[str, Any] = (
     {"driver_info": None} if hasattr(redis, "DriverInfo") else {"lib_name": None, "lib_version": None}
 )
 
-CALL_TIMEOUTS = 2  # a whole call takes at most so many times the wait for one answer
+CALL_TIMEOUTS = 2  # a whole call takes at most this many times the wait for one answer
 
 _Answer = TypeVar("_Answer")
 
 
 @cache
 def enqueue_script() -> str:
-    """The Lua source; its first lines tell keys, arguments and answer."""
+    """The Lua source; its first lines document keys, arguments and answer."""
     return (files("feishu_batch") / "lua" / "enqueue.lua").read_text(encoding="utf-8")
 
 
@@ -50,9 +50,9 @@ def _sha(script: str) -> str:
 
 
 class InboxWriter:
-    """Connects when first used. Threads may share it; processes may not.
+    """Connects at its first use. Threads may share it; processes may not.
 
-    `timeout` (seconds) bounds every wait, and twice as much each method, with log-in, TLS and a second try.
+    `timeout` (seconds) limits every wait. Each method takes at most twice as long, including log-in, TLS and a second try.
     """
 
     def __init__(self, redis_url: str, prefix: str, timeout: float) -> None:
@@ -66,7 +66,7 @@ class InboxWriter:
         return CALL_TIMEOUTS * self._timeout
 
     def write(self, intents: Sequence[PackedIntent]) -> bool:
-        """All or none. True: a hint to the worker is wanted."""
+        """Writes all or none. True: a hint to the worker is wanted."""
         return bool(self.run(enqueue_script(), intents)[0])
 
     def run(self, script: str, intents: Sequence[PackedIntent], *more: int, may_repeat: bool = True) -> list[Any]:
@@ -85,7 +85,7 @@ class InboxWriter:
         return answer
 
     def digests(self, intent_ids: Sequence[str]) -> list[str | None]:
-        """The content digest of each id that is taken, else None."""
+        """For each id: the content digest if the id is in use, else None."""
         try:
             entries: Any = self._read(lambda: self._redis.hmget(self._keys.ids, list(intent_ids)))
         except refusals.RedisError as error:
@@ -112,7 +112,7 @@ class InboxWriter:
                 return look()
 
     def _carefully(self, script: str, command: Sequence[Any], may_repeat: bool) -> list[Any]:
-        """Once more where a connection of earlier calls failed: what the first try wrote is recognised by its id."""
+        """Repeats the call if a reused connection failed: intents written by the first try are recognised by their ids."""
         try:
             return self._try(script, command)
         except _FailedError as first:
@@ -134,7 +134,7 @@ class InboxWriter:
         except refusals.RedisError as error:
             raise _FailedError(error, outcome_unknown=not proves_that_nothing_was_done(error)) from None
         except BaseException:
-            connection.disconnect()  # its reply may be still to come
+            connection.disconnect()  # its reply may still arrive
             raise
         finally:
             self._pool.release(connection)
@@ -176,8 +176,8 @@ def _pool(redis_url: str, timeout: float) -> ConnectionPool:
             redis_url,
             timeout=timeout,
             decode_responses=True,
-            retry=Retry(NoBackoff(), 0),  # redis-py's ten retries would multiply the time-out
-            protocol=2,  # RESP3 costs a round trip before the first command, and so does the driver's name:
+            retry=Retry(NoBackoff(), 0),  # redis-py's ten retries would multiply the timeout
+            protocol=2,  # RESP3 and the driver's name each cost a round trip before the first command:
             **_NO_DRIVER_NAME,
         )
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""Where the producer's half of the ledger lives in Redis, and how its records read.
+"""The producer's part of the ledger in Redis: its keys and record fields.
 
-Both halves (this library and the worker) use this module, so that the layout has one definition.
+This library and the worker both use this module, so that the layout has one definition.
 docs/ledger.md describes the whole ledger.
 """
 
@@ -41,7 +41,7 @@ class InboxKeys:
 
     @property
     def released(self) -> str:
-        """Set: numbers of intents whose parked signature was sent and has done its work."""
+        """Set: numbers of intents whose parked signature was sent and has run."""
         return self._key("released")
 
     @property
@@ -56,17 +56,17 @@ class InboxKeys:
 
     @property
     def lock(self) -> str:
-        """Which intake takes entries: one at a time. Expires."""
+        """The intake that records entries: one at a time. Expires."""
         return self._key("lock")
 
     @property
     def round(self) -> str:
-        """Which intake takes entries; found set by whoever takes the lock, a round did not come to its end."""
+        """The intake that records entries. If the next owner of the lock finds it set, the previous round did not finish."""
         return self._key("round")
 
     @property
     def attempts(self) -> str:
-        """Hash: intent number → how often taking in its entry was begun, while entries are taken one by one."""
+        """Hash: intent number → number of attempts to record its entry, while entries are recorded one by one."""
         return self._key("attempts")
 
 
@@ -85,12 +85,12 @@ class IntentKeys:
 
     @property
     def outcomes(self) -> str:
-        """Hash: work item id → ``<outcome letter>`` or ``<outcome letter>{"code":…,"reason":…}``; only what did not succeed."""
+        """Hash: work item id → ``<outcome letter>`` or ``<outcome letter>{"code":…,"reason":…}``; only items that did not succeed."""
         return f"{self.prefix}:{{{self.lane}}}:outcomes:{self.number}"
 
 
 class RecordField:
-    """Field names of an intent's record: short, because a million of them are kept."""
+    """Field names of an intent's record: short, because a million records are kept."""
 
     INTENT_ID = "id"
     GROUP = "g"
@@ -112,7 +112,7 @@ class RecordField:
     EXPIRED = "ex"
     REFUSED = "er"  # JSON {"code", "reason"}: the whole intent was refused; every item failed with it
     AS_WRITTEN = (
-        "w"  # of one that was refused at intake: JSON {"spec", "lane"}, as its producer wrote it; it has no group
+        "w"  # of an intent that intake refused: JSON {"spec", "lane"}, as its producer wrote it; it has no group
     )
     COMPLETED_AT_MS = "end"
     RETRIED_AS = "ra"  # comma-separated ids of the intents that retry failed items of it

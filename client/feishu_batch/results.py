@@ -1,4 +1,4 @@
-"""What became of an intent, read from the ledger."""
+"""The state and result of an intent, read from the ledger."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _LOOKS = 3
 
 
 class IntentState(StrEnum):
-    """Where an intent is."""
+    """The state of an intent."""
 
     QUEUED = "queued"  # in the inbox
     OPEN = "open"  # recorded, not ended
@@ -33,7 +33,7 @@ class IntentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many of the items are where."""
+    """The number of items in each state."""
 
     total: int
     pending: int = 0  # waiting for a request
@@ -72,7 +72,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of an intent that has ended. Times are ISO, UTC."""
+    """The result of an intent that has ended. Times are ISO, UTC."""
 
     intent_id: str
     state: IntentState
@@ -84,7 +84,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Every item has the wished value, or one that a later intent gave it."""
+        """Every item has the requested value, or the value of a later intent."""
         return self.state is IntentState.SUCCEEDED
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class IntentView:
-    """An intent at one moment: all parts agree with each other."""
+    """An intent at one moment: all parts are consistent."""
 
     intent_id: str
     number: int
@@ -105,7 +105,7 @@ class IntentView:
 
 
 def read_intent(redis: Redis, prefix: str, intent_id: str) -> IntentView | None:
-    """Two round trips. None: no such intent, or forgotten. The client may decode responses or not."""
+    """Takes two round trips. None: no such intent, or its record has expired. The client may decode responses or not."""
     inbox = InboxKeys(prefix)
     for _ in range(_LOOKS):
         entry = _text(redis.hget(inbox.ids, intent_id))
@@ -134,7 +134,7 @@ def queued_view(intent_id: str, number: int, total: int) -> IntentView:
 
 
 def read_recorded(redis: Redis, keys: IntentKeys, intent_id: str) -> IntentView | None:
-    """What its lane knows, which may be ahead of the front's entry for its id. None: forgotten."""
+    """The record in its lane, which may be newer than the inbox entry. None: the record has expired."""
     with redis.pipeline(transaction=True) as transaction:  # one transaction, so that counts and outcomes agree
         transaction.hgetall(keys.record)
         transaction.hgetall(keys.outcomes)
@@ -185,7 +185,7 @@ def _result(intent_id: str, record: Mapping[str, str], outcomes: Mapping[str, st
 
 
 def failed_items(record: Mapping[str, str], outcomes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Item id → code and reason, of an intent that has ended or goes on."""
+    """Item id → code and reason, of an intent in any state."""
     if refused := record.get(RecordField.REFUSED):
         reason = _reason(refused)
         return {item: reason for item in record.get(RecordField.ITEMS, "").split(",") if item}

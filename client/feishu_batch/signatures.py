@@ -1,4 +1,4 @@
-"""The Celery door, for canvas and beat."""
+"""The signature of the Celery task, for canvas and beat."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from feishu_batch.tracing import current_traceparent
 def signature(*, app: Celery | None = None, **intent: Any) -> Signature:
     """An immutable signature of the intent's task, for the broker of `app` (default: the current Celery app).
 
-    The task id is the intent id: with `intent_id` it stands fixed, and sent twice the signature is one intent; without, each
-    sending is an intent of its own, as with any signature. Raises IntentError. Celery's delivery guarantee is weaker than
-    that of `FeishuBatch.enqueue`: a message can vanish with the worker that fetched it.
+    The task id is the intent id. With `intent_id` it is fixed, and a signature sent twice is one intent. Without it, each
+    sending is a new intent, as with any signature. Raises IntentError. Celery's delivery guarantee is weaker than
+    that of `FeishuBatch.enqueue`: a message can be lost with the worker that fetched it.
     """
     content = parse_intent(intent).model_dump(mode="json", exclude_defaults=True)
     task_id = content.pop("intent_id")
@@ -23,12 +23,12 @@ def signature(*, app: Celery | None = None, **intent: Any) -> Signature:
         TASK_UPDATE_WORK_ITEMS,
         kwargs=content,
         options={**fixed, "queue": QUEUE_INTENTS, "kwargsrepr": in_short(content), **_trace()},
-        immutable=True,  # the task takes no result of a task before it in a chain
+        immutable=True,  # the task ignores the result of the previous task in a chain
         app=app,
     )
 
 
 def _trace() -> dict[str, Any]:
-    """The trace that the caller is in, in the header where OpenTelemetry's own instrumentation of Celery puts it as well."""
+    """The caller's trace, in the same header as OpenTelemetry's instrumentation of Celery uses."""
     trace = current_traceparent()
     return {"headers": {"traceparent": trace}} if trace else {}

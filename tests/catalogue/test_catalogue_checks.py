@@ -114,7 +114,7 @@ def test_what_cannot_work_is_refused_with_the_nearest_right_thing(field, value, 
 def test_a_mode_that_the_type_does_not_take_is_refused(mode):
     word, reason = verdict(wish("release_note", "x", mode, before_field_value="y"), CHECKS)
     assert word == "mode_not_allowed"
-    assert "takes UPDATE, not " + mode in reason
+    assert "allows UPDATE, not " + mode in reason
 
 
 def test_what_is_replaced_may_be_an_option_that_was_retired_or_deleted():

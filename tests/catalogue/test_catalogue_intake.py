@@ -101,7 +101,7 @@ def test_a_look_up_that_is_refused_for_the_lanes_own_user_pauses_the_lane(runtim
     [reason] = reasons  # one trouble, one text
     assert "the lane is paused: User Not Exist" in reason
     assert "The acting user" not in reason  # that stands in `status`, at its full length
-    assert reason.endswith(f"mend the lane (`feishu-batch status` says how), then: {RETRY}")
+    assert reason.endswith(f"fix the lane (`feishu-batch status` says how), then run: {RETRY}")
     assert "give its key" not in reason
 
 

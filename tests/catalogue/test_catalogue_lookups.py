@@ -33,7 +33,7 @@ def test_a_space_a_person_and_a_name_of_three_fields_over_http(catalogue_of):
     sent = check(wish("Watchers", ["lilei@example.com", "meimei@example.com"], project_key="demo"))
     assert (sent.project_key, sent.after_field_value) == (SPACE, ["7300000000000000002", "7300000000000000003"])
     refused = check(wish("Owner", "nobody@example.com"))
-    assert refused == Refusal("unknown_person", "nobody has the e-mail address 'nobody@example.com'")
+    assert refused == Refusal("unknown_person", "no user has the e-mail address 'nobody@example.com'")
     refused = check(wish("Reviewer", "x"))
     assert refused.code == "ambiguous"
     assert "field_000001, field_000002, field_000003" in refused.reason
@@ -215,7 +215,7 @@ def test_the_limit_of_the_endpoint_is_kept(catalogue_of, sandbox):
     assert sandbox.violations()["total"] == 0
 
 
-def test_damage_in_the_cache_is_looked_up_anew(catalogue_of, redis, prefix):
+def test_damage_in_the_cache_is_looked_up_copied(catalogue_of, redis, prefix):
     redis.set(f"{prefix}:{{default}}:catalogue:{SPACE} story", '{"value": [{"key": 1')
     assert catalogue_of().checked(wish("Priority", "P0")).field_key == "priority"
 

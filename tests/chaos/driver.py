@@ -156,7 +156,7 @@ def keep_evidence(run: Run, folder: Path) -> None:
     for log in run.stack.directory.glob("*.log"):
         shutil.copy(log, folder / log.name)
     told = {"seed": run.seed, "faults": run.struck, "broken": run.verdict.broken, "figures": run.verdict.figures}
-    _write(folder / "run.json", {**told, "wishes": [_told(wish) for wish in run.wishes]})
+    _write(folder / "run.json", {**told, "wishes": [_intent_json(wish) for wish in run.wishes]})
     with contextlib.suppress(RedisError):
         snapshot = Snapshot.take(run.stack.redis, run.stack.settings.key_prefix)
         _write(folder / "ledger.json", {"front": snapshot.front, "lane": snapshot.lane})
@@ -166,7 +166,7 @@ def keep_evidence(run: Run, folder: Path) -> None:
     _write(folder / "sandbox.json", seen)
 
 
-def _told(wish: Wish) -> dict[str, Any]:
+def _intent_json(wish: Wish) -> dict[str, Any]:
     how = {"door": wish.door, "at": wish.at, "cancel_at": wish.cancel_at, "acknowledged": wish.acknowledged}
     return {**how, **wish.intent.model_dump(mode="json")}
 

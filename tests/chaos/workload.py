@@ -101,7 +101,7 @@ class Producers:
                 self._send(mine)
             else:
                 self._enqueue(mine, through_proxy="proxy" in door)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+        except Exception as error:  # noqa: BLE001 - any error, it is a finding
             self.trouble.append(f"the producer at {door} died: {error!r}")
 
     def _enqueue(self, mine: list[Wish], *, through_proxy: bool) -> None:

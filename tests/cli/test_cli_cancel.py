@@ -25,7 +25,7 @@ def test_several_intents_are_canceled_after_a_question(command, ledger):
     assert (refused.exit_code, states(command, *intents)) == (2, ["open"] * 3)
     done = command("cancel", *intents[:2], input="y\n")
     assert done.exit_code == 0
-    assert done.stdout.endswith("2 items of 2 intents canceled, 0 in requests that go on\n")
+    assert done.stdout.endswith("2 items of 2 intents canceled, 0 already in requests and not affected\n")
     assert states(command, *intents) == ["canceled", "canceled", "open"]
 
 
@@ -38,9 +38,12 @@ def test_all_intents_of_an_import_are_canceled_by_its_file(command, ledger, file
     command("import", file, "--import-id", "again")
     ledger.take_in()
     told = command("cancel", "--file", file, "--import-id", "again", "--yes")
-    assert told.stdout == "5 items of 5 intents canceled, 0 in requests that go on\n"
+    assert told.stdout == "5 items of 5 intents canceled, 0 already in requests and not affected\n"
     told = command("cancel", "--file", file, "--yes")
-    assert told.stdout == "0 items of 0 intents canceled, 0 in requests that go on, 5 intents had ended before\n"
+    assert (
+        told.stdout
+        == "0 items of 0 intents canceled, 0 already in requests and not affected, 5 intents had ended before\n"
+    )
     assert states(command, other) == ["succeeded"]
 
 
@@ -60,7 +63,7 @@ def test_rows_that_were_changed_since_are_not_meant(command, ledger, file):
     file.write_text(file.read_text().replace("option_1", "option_2"))
     result = command("cancel", "--file", file, "--yes")
     assert result.exit_code == 2
-    assert "no row of the file was enqueued here" in result.stderr
+    assert "no row of this file was enqueued here" in result.stderr
 
 
 def test_an_unknown_id_among_several_cancels_none(command, ledger):
@@ -74,21 +77,21 @@ def test_an_unknown_id_among_several_cancels_none(command, ledger):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ((), "say what to cancel"),
-        (("some-id", "--file", "plan.csv"), "say what to cancel"),
+        ((), "nothing to cancel"),
+        (("some-id", "--file", "plan.csv"), "nothing to cancel"),
         (("some-id", "--import-id", "x"), "need --file"),
         (("--file", "nowhere.csv"), "there is no such file. Nothing was canceled."),
     ],
 )
-def test_wrong_use_is_told(command, args, said):
+def test_wrong_use_is_reported(command, args, said):
     result = command("cancel", *args)
     assert (result.exit_code, said in result.stderr) == (2, True), result.output
 
 
-def test_json_asks_nobody(command, ledger, file):
+def test_json_asks_no_person(command, ledger, file):
     command("import", file)
     ledger.take_in()
-    assert "--json needs --yes" in command("cancel", "--file", file, "--json").stderr
+    assert "--json cannot ask for confirmation; add --yes" in command("cancel", "--file", file, "--json").stderr
     intent = command.enqueue(9)
     ledger.take_in()
     assert json.loads(command("cancel", intent, "--json").stdout)["items"] == 1

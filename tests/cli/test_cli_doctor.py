@@ -128,7 +128,7 @@ def test_the_lane_of_a_space_is_the_one_that_is_asked(doctor, tmp_path):
         assert (marks(told["credentials"]), marks(told["space"]), marks(told["type"])) == (["ok"] * 2, ["ok"], ["ok"])
 
 
-def test_missing_workers_and_a_missing_beat_are_told(doctor, ledger):
+def test_missing_workers_and_a_missing_beat_are_reported(doctor, ledger):
     told = doctor()
     assert marks(told["workers"]) == ["fail"] * 3
     assert "feishu-batch up" in told["beat"][0]["advice"]
@@ -149,12 +149,12 @@ def test_without_credentials_the_rest_is_looked_at(doctor):
     assert marks(told["lane"]) == ["ok"]
 
 
-def test_a_misspelt_setting_is_told(doctor):
+def test_a_misspelt_setting_is_reported(doctor):
     doctor.env["FEISHU_BATCH_SLOT_SECOND"] = "2"
     assert "FEISHU_BATCH_SLOT_SECONDS" in doctor()["settings"][0]["advice"]
 
 
-def test_a_redis_without_persistence_is_told(doctor):
+def test_a_redis_without_persistence_is_reported(doctor):
     assert any("append-only" in check["what"] for check in doctor()["redis"])
 
 
@@ -189,7 +189,7 @@ def only(checks):
     return [check.mark for check in checks]
 
 
-def test_checks_of_what_is_well():
+def test_checks_of_what_is_successful():
     assert only(check_settings({})) == ["ok"]
     assert only(check_workers({"feishu.submit", "feishu.poll", "feishu.intents"})) == ["ok"]
     assert only(check_beat({"a": WELL}, 2)) == ["ok"]
@@ -207,7 +207,7 @@ def test_checks_of_what_is_not():
     assert only(check_workers(None)) == ["fail"] * 3
 
 
-def test_a_small_data_directory_is_well_while_the_ledger_is_elsewhere():
+def test_a_small_data_directory_is_successful_while_the_ledger_is_elsewhere():
     """As in a container: 16 MiB of memory, and an external Redis."""
     checks = [check_disk(free, 16 * 2**20, "/var/lib/feishu-batch", holds_ledger=False) for free in (15 * 2**20, 2**10)]
     assert [check.mark for check in checks] == [Mark.OK, Mark.FAIL]
@@ -228,7 +228,7 @@ def waiting(command, ledger, redis, prefix):
     return lane_of(command, ledger, LedgerReads(redis, prefix))
 
 
-def test_a_lane_that_does_not_move_is_told(waiting):
+def test_a_lane_that_does_not_move_is_reported(waiting):
     def told(seen=WELL, max_open=200, **fields):
         checks = check_lane(waiting, replace(seen, **fields), 1.0, max_open)
         return [(check.mark.value, check.what) for check in checks]
@@ -239,12 +239,12 @@ def test_a_lane_that_does_not_move_is_told(waiting):
     ]
     assert told(moving(asked_at=NOW - 25))[0][0] == "fail"
     assert told(moving(asked_at=NOW - 99, opens_at=NOW + 40), strikes=3)[0][0] == "warn"
-    assert "nobody finishes it" in told(lease_over=99.0)[0][1]
+    assert "its worker is gone" in told(lease_over=99.0)[0][1]
     failing = (LastError("poll", 0.0, "HTTP 503"), 12.0)
-    assert told(last_errors=(failing,)) == [("warn", f"{waiting.lane}: asking for jobs has failed for 12 s: HTTP 503")]
-    assert "not asked for" in told(job_overdue=99.0)[0][1]
+    assert told(last_errors=(failing,)) == [("warn", f"{waiting.lane}: polling jobs has failed for 12 s: HTTP 503")]
+    assert "not polled" in told(job_overdue=99.0)[0][1]
     assert "not read back" in told(check_overdue=99.0)[0][1]
-    assert "not made known" in told(outbox_overdue=99.0)[0][1]
+    assert "not published" in told(outbox_overdue=99.0)[0][1]
     assert told(moving(asked_at=NOW - 99, unfinished=200))[0][0] == "warn"
 
 

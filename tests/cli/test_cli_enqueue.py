@@ -60,7 +60,7 @@ def test_json_may_come_from_standard_input(command, ledger):
         ((*BASE, "--items", "1,120", "--after", "x"), "1120"),
         ((*BASE, "--items", "https://x.example/demo/issue/detail/1", "--after", "x"), "about issue, and work_item"),
         ((*BASE, "--item", "1", "--after", "#REF!"), "--after: '#REF!' is an error of a spreadsheet"),
-        ((*BASE, "--item", "1", "--after", "None"), "--after: 'None' is what a program writes for no value"),
+        ((*BASE, "--item", "1", "--after", "None"), "--after: 'None' is a word that programs write for no value"),
         ((*BASE, "--item", "1", "--after", "x", "--mode", "OVERWRITE"), "--mode: "),
         (("enqueue", "--json", "{"), "--json: not valid JSON"),
         (("enqueue", "--json", "{}"), "project_key"),
@@ -101,7 +101,10 @@ def test_wait_tells_the_end(command, ledger, failed, code):
 def test_a_paused_lane_is_told_once_on_stderr(command, ledger, wait):
     ledger.lane.pause("the quota is used up", polling=False)
     told = command(*BASE, "--item", 1, "--after", "x", *wait)
-    assert told.stderr.count("lane default is paused: the quota is used up (then: feishu-batch resume)") == 1
+    assert (
+        told.stderr.count("lane default is paused: the quota is used up (after fixing it, run: feishu-batch resume)")
+        == 1
+    )
     assert "paused" not in told.stdout
     ledger.lane.resume()
     assert "paused" not in command(*BASE, "--item", 2, "--after", "x").stderr

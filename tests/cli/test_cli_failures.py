@@ -42,10 +42,10 @@ def test_canceled_intents_are_no_failures(command, ledger):
     intent = command.enqueue(1)
     ledger.take_in()
     assert command("cancel", intent).exit_code == 0
-    assert command("failures").stdout == "nothing failed\n"
+    assert command("failures").stdout == "no failures\n"
 
 
-def test_what_failed_of_an_intent_under_way_is_told(command, ledger, redis, prefix):
+def test_what_failed_of_an_intent_under_way_is_reported(command, ledger, redis, prefix):
     intent = command.enqueue(*range(1, 61))
     ledger.take_in()
     ledger.settle(ledger.claim(), {3: "Terminated"})
@@ -62,7 +62,7 @@ def test_a_refused_intent_and_a_forgotten_one(command, ledger, redis):
     command.enqueue(1)
     ledger.do_all({1: "Terminated"})
     ledger.lane.forget([1])
-    assert command("failures").stdout == "nothing failed\n"
+    assert command("failures").stdout == "no failures\n"
     assert not redis.exists(ledger.lane.key("failures"))
 
 
@@ -74,7 +74,7 @@ def test_a_limit_is_told_even_where_nothing_is_left_to_tell(command, ledger):
     assert command("retry", "--intent", newest, "--yes").exit_code == 0
     ledger.do_all()
     told = command("failures", "--limit", "1").stdout
-    assert told.startswith("No failure is open of the newest 1 intent with failed items")
+    assert told.startswith("No unresolved failure in the newest 1 intent with failed items")
     assert "there are more" in told
 
 

@@ -131,7 +131,7 @@ def test_sheets_that_are_not_read_are_told_before_and_after(command, ledger, pat
         assert json.loads(command(name, file, "--json").stdout)["noticed"]["other_sheets"] == ["Team B"]
 
 
-def test_merged_rows_are_told(command, ledger, path):
+def test_merged_rows_are_reported(command, ledger, path):
     file = path("a.xlsx", workbook(cells(1, "x"), cells(2, "y"), change=lambda made: made.active.merge_cells("F2:F3")))
     printed = command("plan", file).stdout
     assert "1 row takes the value of a merged cell: line 3" in printed

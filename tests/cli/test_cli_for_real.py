@@ -74,7 +74,7 @@ def test_the_demonstration_goes_as_it_should_and_leaves_nothing(environ, tmp_pat
     done = run("demo", env=environ | strange, cwd=tmp_path, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    assert "All as it should be" in done.stdout
+    assert "All as expected" in done.stdout
     assert not descendants(environ[MARK])
     assert list(tmp_path.iterdir()) == []
 
@@ -85,7 +85,7 @@ def test_an_interrupted_demonstration_leaves_nothing(environ, tmp_path):
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert errors == "feishu-batch: interrupted; the demonstration has cleaned up after itself\n"
+    assert errors == "feishu-batch: interrupted; the demo has removed its processes and files\n"
     assert not descendants(environ[MARK])
     assert list(tmp_path.iterdir()) == []
 

@@ -36,7 +36,7 @@ def test_the_same_file_twice_is_enqueued_once(command, ledger, file):
     command("import", path)
     again = command("import", path)
     assert again.exit_code == 0
-    assert "0 enqueued, 5 known from an earlier run and not doubled" in again.stdout
+    assert "0 enqueued, 5 enqueued by an earlier run and not again" in again.stdout
     assert ledger.inbox.length() == 5
 
 
@@ -86,7 +86,7 @@ def test_strict_refuses_an_id_that_two_rows_give_to_different_contents(command, 
     result = command("import", "--strict", path)
     assert result.exit_code == 2
     assert "1 of 2 rows is wrong; nothing was enqueued" in result.stderr
-    assert "line 3: intent_id: a is taken by another content, that of line 2" in result.stderr
+    assert "line 3: intent_id: a is already used for other content, in line 2" in result.stderr
     assert ledger.inbox.length() == 0
 
 
@@ -124,7 +124,7 @@ def test_wait_may_have_an_end_and_the_work_goes_on(command, ledger, file):
     path = file(*GOOD)
     result = command("import", path, "--wait", "--timeout", "0.2")
     assert result.exit_code == 1
-    assert "not ended in the time that was given; the work goes on" in result.stdout
+    assert "not ended in time; the work continues" in result.stdout
     assert ledger.inbox.length() == 5
     document = json.loads(command("import", path, "--wait", "--timeout", "0.2", "--json").stdout)
     assert document["open"] == 5
@@ -136,8 +136,7 @@ def test_waiting_tells_what_holds_up_the_work(command, ledger, file):
     told = command("import", file(*GOOD), "--wait", "--timeout", "0.2", "--json")
     assert told.exit_code == 1
     assert (
-        json.loads(told.stdout)["remark"]
-        == "lane default: sending fails, and is tried again: the connection was refused"
+        json.loads(told.stdout)["remark"] == "lane default: sending fails, and is retried: the connection was refused"
     )
 
 
@@ -183,7 +182,7 @@ def test_what_had_ended_before_is_told_without_contradiction(command, ledger, fi
     told = command("import", path, "--wait")
     assert told.exit_code == 0
     assert "1 row of" in told.stdout
-    assert "no request was sent meanwhile: all had ended before" in told.stdout
+    assert "no request was sent: all had ended before" in told.stdout
     assert "no request yet" not in told.output
 
 
@@ -202,7 +201,7 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
     path.write_text(csv_text(*rows, header=header))
     document = json.loads(command("import", path, "--json").stdout)
     assert (document["enqueued"], document["known"], document["repeated"]) == (2, 0, 1)
-    assert document["rejected"] == [{"line": 3, "reason": "intent_id: a is taken by another content, that of line 2"}]
+    assert document["rejected"] == [{"line": 3, "reason": "intent_id: a is already used for other content, in line 2"}]
     assert ledger.inbox.length() == 2
 
 
@@ -211,13 +210,13 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
     [
         ("plan.csv", "a,b\n1,2\n", "misses project_key, work_item_type_key, work_item_ids"),
         ("plan.csv", "", "the file is empty"),
-        ("plan.txt", "x", "plan.txt: its ending does not tell the format: give --format csv, jsonl or xlsx"),
-        ("plan.csv", "\ufeff" + csv_text(), "there are no rows in it"),
-        ("plan.jsonl", "", "there are no rows in it"),
-        ("plan.jsonl", "[{}]", "this is a JSON array, and JSON Lines has one JSON object per line"),
-        ("plan.jsonl", "{\n}", "this JSON object spans lines, and JSON Lines has one JSON object per line"),
-        ("plan.xlsx", "x", "this is a text file and no workbook: give --format csv or jsonl"),
-        ("plan.xls", "x", "this is a text file and no workbook: give --format csv or jsonl"),
+        ("plan.txt", "x", "plan.txt: its extension is not that of a known format: give --format csv, jsonl or xlsx"),
+        ("plan.csv", "\ufeff" + csv_text(), "it contains no rows"),
+        ("plan.jsonl", "", "it contains no rows"),
+        ("plan.jsonl", "[{}]", "this is a JSON array, but JSON Lines has one JSON object per line"),
+        ("plan.jsonl", "{\n}", "this JSON object spans several lines, but JSON Lines has one JSON object per line"),
+        ("plan.xlsx", "x", "this is a text file, not a workbook: give --format csv or jsonl"),
+        ("plan.xls", "x", "this is a text file, not a workbook: give --format csv or jsonl"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_2_and_one_line(command, tmp_path, name, content, complaint):
@@ -289,8 +288,8 @@ def test_what_was_never_sent_is_told_with_its_items(command, ledger, file):
         ledger.lane.end_pending(number, Outcome(kind))
     ledger.do_all()
     lines = [" ".join(line.split()) for line in command("import", path, "--wait").stdout.splitlines()]
-    assert "expired 2 its expires_at had passed before it was sent: items 1, 3" in lines
-    assert "canceled 1 it was taken back before it was sent: item 2" in lines
+    assert "expired 2 not sent before its expires_at: items 1, 3" in lines
+    assert "canceled 1 canceled before it was sent: item 2" in lines
 
 
 def test_wait_with_json_is_one_document(command, ledger, file):
@@ -316,7 +315,7 @@ def test_what_failed_before_and_succeeded_by_a_retry_is_no_failure(command, ledg
     ledger.do_all()
     result = command("import", path, "--wait")
     assert result.exit_code == 0, result.stdout
-    assert "mended     1        failed before, and succeeded since by a retry" in result.stdout
+    assert "retried    1        failed before, and succeeded on a retry since" in result.stdout
     assert "failed before  " not in result.stdout
 
 

@@ -117,9 +117,9 @@ def test_strict_tells_all_wrong_rows_there(command, ledger, plan, tmp_path):
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("out.txt", "give it the ending .csv, .jsonl or .xlsx"),
+        ("out.txt", "the file name must end with .csv, .jsonl or .xlsx"),
         ("no/where/out.csv", "its directory does not exist"),
-        ("plan.csv", "this is the file that is imported"),
+        ("plan.csv", "this is the imported file itself"),
     ],
 )
 def test_a_report_that_cannot_be_written_is_found_before_anything_is_enqueued(

@@ -19,7 +19,7 @@ def test_status_counts_what_waits_and_what_is_under_way(command, ledger):
     command.enqueue(*range(1, 121))
     command.enqueue(*range(1, 4), field="owner", after="x")
     assert command.json("status")["inbox"]["intents"] == 2
-    assert "not known before the inbox is taken in" in command("status").stdout
+    assert "unknown until the inbox has been recorded" in command("status").stdout
     ledger.take_in()
     [lane] = command.json("status")["lanes"]
     assert (lane["ready_changes"], lane["ready_groups"], lane["requests_left"]) == (123, 2, 4)
@@ -157,7 +157,7 @@ def test_failures_may_be_limited(command, ledger):
 
 
 def test_no_failure_is_said(command):
-    assert command("failures").stdout == "nothing failed\n"
+    assert command("failures").stdout == "no failures\n"
 
 
 def test_cancel_leaves_what_is_in_a_request(command, ledger):
@@ -165,7 +165,7 @@ def test_cancel_leaves_what_is_in_a_request(command, ledger):
     ledger.take_in()
     ledger.claim()
     result = command("cancel", intent)
-    assert (result.exit_code, result.stdout) == (0, "10 items canceled, 50 in a request that goes on\n")
+    assert (result.exit_code, result.stdout) == (0, "10 items canceled; 50 already in a request and not affected\n")
 
 
 def test_cancel_of_an_ended_intent_changes_nothing(command, ledger):
@@ -176,7 +176,7 @@ def test_cancel_of_an_ended_intent_changes_nothing(command, ledger):
 
 
 def test_cancel_needs_a_worker_that_takes_the_intent_in(command, monkeypatch):
-    monkeypatch.setattr("worker.operating.canceling.TAKEN_IN_WITHIN", 0.2)
+    monkeypatch.setattr("worker.operating.canceling.RECORDED_WITHIN", 0.2)
     result = command("cancel", command.enqueue(1))
     assert result.exit_code == 3
     assert "feishu-batch up" in result.stderr
@@ -196,16 +196,13 @@ def test_status_says_that_the_remote_system_cannot_be_reached_until_it_can(comma
     [trouble] = lane["troubles"]
     assert (trouble["what"], trouble["error"]) == ("submit", "the connection was refused")
     assert 0 <= trouble["for"] < 5
-    assert (
-        "sending failed 0 s ago, and nothing is left to try again: the connection was refused"
-        in command("status").stdout
-    )
+    assert "sending failed 0 s ago; nothing is left to retry: the connection was refused" in command("status").stdout
     command.enqueue(1)
     ledger.take_in()
-    assert "sending has failed for 0 s, it is tried again: the connection was refused" in command("status").stdout
+    assert "sending has failed for 0 s; the worker retries it: the connection was refused" in command("status").stdout
     ledger.lane.pause("the acting user does not exist", polling=False)
     paused = command("status").stdout
-    assert "sending failed 0 s ago, and is not tried while the lane is paused: the connection was refused" in paused
+    assert "sending failed 0 s ago; it is not retried while the lane is paused: the connection was refused" in paused
     assert "tried again" not in paused + command("watch", "--once").stdout
     ledger.lane.last_errors.note("submit", None)
     assert "TROUBLE" not in command("status").stdout
@@ -224,7 +221,7 @@ def test_trouble_is_written_only_when_it_changes(ledger, redis):
 
 def test_one_of_each_is_said_in_the_singular(command, ledger):
     command.enqueue(1)
-    assert "1 intent not taken in yet" in command("status").stdout
+    assert "1 intent not recorded yet" in command("status").stdout
     ledger.take_in()
     assert "1 change in 1 group" in command("status").stdout
     assert "1 request, and its job" in command("status").stdout

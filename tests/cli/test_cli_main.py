@@ -91,7 +91,7 @@ def test_ctrl_c_is_130_with_a_short_line(monkeypatch, error):
     monkeypatch.setattr(session, "load_settings", interrupt)
     result = run("status")
     assert result.exit_code == 130
-    assert result.stderr.strip() == "Interrupted. What was enqueued goes on; look with: feishu-batch status"
+    assert result.stderr.strip() == "Interrupted. Enqueued work continues: feishu-batch status"
 
 
 @pytest.mark.usefixtures("nothing_set")

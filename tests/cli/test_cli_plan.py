@@ -84,7 +84,7 @@ def test_requests_are_foretold_exactly_where_no_cell_is_wanted_twice(seed, ledge
     plan = planner.plan()
     enqueue(wishes)
     assert plan.fewest == plan.most == finish(ledger)
-    assert plan.sent == plan.wishes == sum(len(wish.work_item_ids) for wish in wishes)
+    assert plan.sent == plan.changes == sum(len(wish.work_item_ids) for wish in wishes)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -100,7 +100,7 @@ def test_outcomes_are_foretold_exactly_and_requests_within_bounds(seed, redis, l
     told = what_became(redis, ledger, wishes)
     assert told["sp"] == plan.superseded
     assert (told["ok"], told["ex"]) == (plan.sent + plan.shared, plan.expired)
-    assert plan.wishes == plan.sent + plan.superseded + plan.shared + plan.expired
+    assert plan.changes == plan.sent + plan.superseded + plan.shared + plan.expired
 
 
 @pytest.mark.parametrize("before", [0, 10, 25])
@@ -116,7 +116,7 @@ def test_a_wish_that_many_have_is_sent_as_often_as_the_ledger_sends_it(before, r
     enqueue(ours)
     told = waiting_lines(redis, ledger, {str(number) for number in numbers(ledger, ours)})
     assert sum(map(len, told)) == plan.sent > 1
-    assert plan.sent + plan.shared == plan.wishes == 40
+    assert plan.sent + plan.shared == plan.changes == 40
     if not before:
         assert plan.fewest <= finish(ledger) <= plan.most
 
@@ -188,7 +188,7 @@ def test_a_plan_needs_no_redis(command, file):
     command.env = {}
     document = command.json("plan", file(row("1 2 3"), row("3 4", after="x")))
     [lane] = document["lanes"]
-    assert (document["rows"], document["enqueued"], lane["intents"], lane["wishes"]) == (2, 2, 2, 5)
+    assert (document["rows"], document["enqueued"], lane["intents"], lane["changes"]) == (2, 2, 2, 5)
     assert (lane["sent"], lane["superseded"], lane["groups"]) == (4, 1, 2)
     assert lane["requests"] == {"at_least": 2, "at_most": 2, "full": 0, "fill": 0.04}
     assert lane["seconds"] == {"at_least": 2.0, "at_most": 2.0}
@@ -206,7 +206,7 @@ def test_a_plan_reads_as_sentences(command, file):
     rows = [row("1-120"), row("1 2", after="x"), row("1", after="x"), row("7", mode="APPEND")]
     text = command("plan", file(*rows)).stdout
     assert "changes    124: 122 to be sent, 1 superseded" not in text
-    assert "changes    124: 121 to be sent, 2 superseded by later rows, 1 shared with the same wish" in text
+    assert "changes    124: 121 to be sent, 2 superseded by later rows, 1 shared with an identical change" in text
     assert "requests   5; 2 can be full" in text
     assert "up to 2 changes of one cell" in text
 
@@ -236,7 +236,7 @@ def test_the_same_row_twice_counts_once(command, file):
     assert "is taken by another content" in result.stdout
 
 
-def test_rows_of_an_unknown_lane_are_told(command, file):
+def test_rows_of_an_unknown_lane_are_reported(command, file):
     header = (
         "project_key",
         "work_item_type_key",
@@ -282,7 +282,7 @@ def test_names_and_keys_are_said_to_be_counted_apart(command, tmp_path):
         text = command("plan", path).stdout
         return next(line for line in text.splitlines() if line.startswith("groups"))
 
-    assert "--check tells the exact number" in groups("Priority", "priority")
+    assert "--check gives the exact number" in groups("Priority", "priority")
     assert "--check" not in groups("priority", "owner")
 
 

@@ -130,7 +130,7 @@ def test_sent_is_never_less_than_settled_whatever_is_shared_or_superseded(ledger
     assert seen == [(0, 0), (2, 0), (2, 2), (3, 2), (4, 4)]
 
 
-def test_a_shared_change_in_a_request_is_pending_for_nobody(ledger, command):
+def test_a_shared_change_in_a_request_is_pending_for_no_person(ledger, command):
     ids = [command.enqueue(1), command.enqueue(1)]
     ledger.take_in()
     batch = ledger.claim()

@@ -65,16 +65,16 @@ def reason(url):
     return both
 
 
-def test_a_password_that_is_missing_or_wrong_is_told(own_redis_url):
+def test_a_password_that_is_missing_or_wrong_is_reported(own_redis_url):
     wrong = own_redis_url.replace("//", "//:s3cr3t@")
     with Redis.from_url(own_redis_url) as redis:
         redis.config_set("requirepass", "right")
-    assert all("asks for a password" in text for text in reason(own_redis_url))
+    assert all("requires a password" in text for text in reason(own_redis_url))
     assert all("the user or password" in text for text in reason(wrong))
 
 
-def test_too_many_clients_and_a_database_that_there_is_not_are_told(own_redis_url):
-    assert all("no database of the number" in text for text in reason(own_redis_url.replace("/0", "/99")))
+def test_too_many_clients_and_a_database_that_there_is_not_are_reported(own_redis_url):
+    assert all("no database with the number" in text for text in reason(own_redis_url.replace("/0", "/99")))
     with Redis.from_url(own_redis_url) as redis:
         redis.config_set("maxclients", 1)
         assert all("maxclients" in text for text in reason(own_redis_url))
@@ -104,9 +104,9 @@ def answers(client):
     return True
 
 
-def test_the_reason_of_a_tls_failure_is_told(tls, own_redis_url):
+def test_the_reason_of_a_tls_failure_is_reported(tls, own_redis_url):
     port, authority = tls
-    assert all("not accepted" in text for text in reason(f"rediss://127.0.0.1:{port}/0"))
+    assert all("rejected" in text for text in reason(f"rediss://127.0.0.1:{port}/0"))
     other = f"rediss://127.0.0.2:{port}/0?ssl_ca_certs={authority}"
     with FeishuBatch(other) as client, pytest.raises(EnqueueError, match=r"TLS|refused"):
         client.enqueue(**INTENT)

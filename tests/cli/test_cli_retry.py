@@ -54,9 +54,9 @@ def test_the_same_failures_are_retried_once(command, ledger, failed):
     assert retried(command, "--all") == {
         "dry_run": False,
         "items": 0,
-        "left": {"retried": 2},
+        "skipped": {"retried": 2},
         "intents": [
-            {"retry_of": failed, "lane": "default", "intent_id": None, "items": [], "left": {"retried": [2, 3]}}
+            {"retry_of": failed, "lane": "default", "intent_id": None, "items": [], "skipped": {"retried": [2, 3]}}
         ],
         "counts": None,
     }
@@ -88,26 +88,26 @@ def test_a_new_intent_has_the_same_id_for_the_same_items(failed, command, ledger
 def test_an_item_that_was_changed_later_is_left(command, ledger, failed):
     later(command, ledger, 2)
     document = retried(command, "--intent", failed, code=1)
-    assert (document["items"], document["left"]) == (1, {"overtaken": 1})
+    assert (document["items"], document["skipped"]) == (1, {"overtaken": 1})
     assert document["intents"][0]["items"] == [3]
 
 
 def test_a_later_change_counts_from_the_inbox_on(command, ledger, failed):
     command.enqueue(2, after=NEW)
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
     ledger.take_in()
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
     batch = ledger.accept(ledger.claim())
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
     ledger.lane.advance(batch, state=BatchState.OPEN, settled={2: Outcome(OutcomeKind.SUCCEEDED)}, then=BatchState.OPEN)
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
 
 
 def test_a_change_that_waits_in_the_inbox_under_a_name_may_be_of_the_same_field(command, ledger, failed):
     command.enqueue(2, after=NEW, field="Severity")
     command.enqueue(3, after=NEW, field="field_ffffff")
     document = retried(command, "--all", "--dry-run", code=1)
-    assert (document["intents"][0]["items"], document["left"]) == ([3], {"overtaken": 1})
+    assert (document["intents"][0]["items"], document["skipped"]) == ([3], {"overtaken": 1})
 
 
 def test_an_item_of_an_intent_that_is_half_done_counts(command, ledger, failed):
@@ -115,7 +115,7 @@ def test_an_item_of_an_intent_that_is_half_done_counts(command, ledger, failed):
     ledger.take_in()
     ledger.settle(ledger.claim())
     assert ledger.lane.counts().owned_cells == 11
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
 
 
 @pytest.mark.parametrize("reason", ["Terminated", "outcome_unknown"])
@@ -159,7 +159,7 @@ def test_what_was_forgotten_may_have_been_a_later_change(command, ledger, failed
     number, _ = ledger.inbox.locate(other)
     ledger.inbox.forget([(number, other)])
     ledger.lane.forget([number])
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"forgotten": 2}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"forgotten": 2}
     assert retried(command, "--all", "--even-if-overtaken")["items"] == 2
 
 
@@ -189,9 +189,9 @@ def test_what_has_expired_and_what_was_refused_is_left(command, ledger, redis):
     intent = command.enqueue(1, expires_at="2099-01-01T00:00:00Z")
     ledger.do_all({1: "A"})
     ledger.lane.refuse(999, "refused", 0, [8, 9], Outcome.failed("no_lane", "no lane"))
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"refused": 2}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"refused": 2}
     redis.hset(ledger.lane.key(f"intent:{ledger.inbox.locate(intent)[0]}"), "x", 1)
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"expired": 1, "refused": 2}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"expired": 1, "refused": 2}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_dry_run_enqueues_nothing(command, ledger, failed):
     result = command("retry", "--all", "--dry-run")
     assert result.exit_code == 1
     assert "Nothing was enqueued: --dry-run." in result.stdout
-    assert "1 item is left: a later change" in result.stdout
+    assert "1 item skipped: a later intent" in result.stdout
     assert ledger.inbox.length() == 0
 
 
@@ -286,7 +286,7 @@ def test_what_is_enqueued_while_it_waits_for_an_answer_is_not_overwritten(comman
     result = command("retry", "--all")
     assert result.exit_code == 1
     assert "2 items of 1 intent can be retried" in result.stdout
-    assert "1 item dropped out since: a later change of the same field" in result.stdout
+    assert "1 item left out since then: a later intent changes the same field" in result.stdout
     assert "(item 2)" in result.stdout
     assert "Enqueued 1 intent." in result.stdout
     ledger.take_in()
@@ -304,7 +304,7 @@ def test_a_retry_by_somebody_else_meanwhile_is_no_reason_to_complain(command, le
     asked.append(lambda: retried(command, "--all"))
     result = command("retry", "--all")
     assert (result.exit_code, ledger.inbox.length()) == (0, 1)
-    assert "dropped out since: retried already" in result.stdout
+    assert "left out since then: already retried" in result.stdout
 
 
 class Racer:
@@ -342,7 +342,7 @@ def test_who_never_stops_enqueueing_is_given_way_to(command, ledger, failed, mon
     monkeypatch.setattr("worker.operating.retry.enqueue.TRIES", 3)
     Racer(monkeypatch, command, 77, times=99)
     document = retried(command, "--all", code=1)
-    assert (document["items"], document["left"]) == (0, {"hurried": 2})
+    assert (document["items"], document["skipped"]) == (0, {"hurried": 2})
     assert ledger.inbox.length() == 3
 
 

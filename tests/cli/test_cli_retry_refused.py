@@ -12,8 +12,8 @@ from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec, Outcome
 from worker.operating.retry.decision import Failure, SkipReason, decide
 from worker.operating.retry.reader import RetryReader
+from worker.pipeline.entries import as_written
 from worker.pipeline.entries import new_intent as recorded
-from worker.pipeline.entries import wish_of
 
 STORY = {"project_key": PROJECT, "work_item_type_key": "story", "field_key": "field_a1b2c3", "update_mode": "UPDATE"}
 
@@ -28,7 +28,7 @@ def refused(command, ledger):
         intent = parse_intent(entry.payload)
         refusal = Outcome.failed(code, "nobody can be asked")
         at = entry.enqueued_at_ms
-        ledger.lane.refuse(entry.number, intent_id, at, intent.work_item_ids, refusal, wish_of(intent))
+        ledger.lane.refuse(entry.number, intent_id, at, intent.work_item_ids, refusal, as_written(intent))
         ledger.inbox.hand_over({intent_id: (entry, "default")})
         return intent_id
 
@@ -45,7 +45,7 @@ def test_what_was_refused_is_shown_and_retried_as_it_was_written(command, ledger
     [entry] = ledger.in_inbox()
     again = parse_intent(entry.payload)
     assert (again.field_key, again.after_field_value, again.priority, again.lane) == ("Priority", "P0", 7, None)
-    assert retried(command, "--all")["left"] == {"retried": 2}
+    assert retried(command, "--all")["skipped"] == {"retried": 2}
 
 
 def test_a_retry_that_is_refused_again_is_retried_in_its_turn(command, ledger, refused):
@@ -54,7 +54,9 @@ def test_a_retry_that_is_refused_again_is_retried_in_its_turn(command, ledger, r
     [entry] = ledger.in_inbox()
     again = parse_intent(entry.payload)
     at = entry.enqueued_at_ms
-    ledger.lane.refuse(entry.number, again.intent_id, at, [1], Outcome.failed("cannot_resolve", "no"), wish_of(again))
+    ledger.lane.refuse(
+        entry.number, again.intent_id, at, [1], Outcome.failed("cannot_resolve", "no"), as_written(again)
+    )
     ledger.inbox.hand_over({again.intent_id: (entry, "default")})
     document = retried(command, "--all")
     assert {one["retry_of"]: one["items"] for one in document["intents"]} == {first: [], told["intent_id"]: [1]}
@@ -64,7 +66,7 @@ def test_a_field_by_name_may_be_any_that_was_changed_later(command, ledger, refu
     refused(1, 2, field="Priority")
     later(command, ledger, 1, field="field_a1b2c3")
     document = retried(command, "--all", code=1)
-    assert (document["items"], document["left"]) == (1, {"perhaps_overtaken": 1})
+    assert (document["items"], document["skipped"]) == (1, {"perhaps_overtaken": 1})
     assert retried(command, "--all", "--even-if-overtaken")["items"] == 1
 
 
@@ -73,7 +75,7 @@ def test_a_field_by_key_is_that_field_only(command, ledger, refused):
     later(command, ledger, 1, field="field_ffffff")
     assert retried(command, "--all", "--dry-run")["items"] == 1
     later(command, ledger, 1, field="field_a1b2c3")
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
 
 
 def test_what_called_its_space_by_a_simple_name_may_belong_to_another_lane(ledger, redis, prefix):

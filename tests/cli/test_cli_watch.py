@@ -45,7 +45,7 @@ def test_one_picture_tells_it_all(command, ledger):
     assert last
 
 
-def test_failures_and_pauses_are_told(command, ledger):
+def test_failures_and_pauses_are_reported(command, ledger):
     command.enqueue(1)
     ledger.do_all({1: "Terminated"})
     command("pause", "--reason", "lunch")
@@ -55,9 +55,9 @@ def test_failures_and_pauses_are_told(command, ledger):
     assert "lunch; then: feishu-batch resume" in text
 
 
-def test_trouble_with_the_remote_system_is_told(command, ledger):
+def test_trouble_with_the_remote_system_is_reported(command, ledger):
     ledger.lane.last_errors.note("submit", "the connection was refused")
-    assert "sending fails, and is tried again: the connection was refused" in command("watch", "--once").stdout
+    assert "sending fails, and is retried: the connection was refused" in command("watch", "--once").stdout
     [lane] = json.loads(command("watch", "--once", "--json").stdout)["lanes"]
     assert [(one["what"], one["error"]) for one in lane["troubles"]] == [("submit", "the connection was refused")]
 

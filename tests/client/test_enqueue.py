@@ -177,7 +177,7 @@ def test_a_wrong_variable_is_named(name, value):
 
 
 @pytest.mark.parametrize("single", [content(), json.dumps(content()), parse_intent(content())])
-def test_one_intent_in_place_of_a_list_is_told(client, single):
+def test_one_intent_in_place_of_a_list_is_reported(client, single):
     with pytest.raises(IntentError, match="takes a list of intents, not a single"):
         client.enqueue_many(single)
 
@@ -187,7 +187,7 @@ def test_a_key_that_is_missing_is_an_intent_error(client):
         client.enqueue(**content(field_key=...))
 
 
-def test_a_timeout_that_is_no_number_is_told(client):
+def test_a_timeout_that_is_no_number_is_reported(client):
     with pytest.raises(TypeError, match="must be a number of seconds, not str"):
         client.handle("i").wait("60")
 

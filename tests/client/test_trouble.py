@@ -99,7 +99,7 @@ def test_a_connection_that_is_cut_leaves_the_outcome_unknown():
         (b"-MISCONF Errors writing to the AOF file\r\n", "MISCONF"),
         (b"-NOREPLICAS Not enough good replicas to write.\r\n", "NOREPLICAS"),
         (b"-NOPERM this user has no permissions\r\n", "needs scripts"),
-        (b"-NOAUTH Authentication required.\r\n", "asks for a password"),
+        (b"-NOAUTH Authentication required.\r\n", "requires a password"),
         (b"-WRONGPASS invalid username-password pair or user is disabled.\r\n", "user or password"),
         (b"-ERR max number of clients reached\r\n", "maxclients"),
         (b"-DENIED Redis is running in protected mode because protected mode is enabled ...\r\n", "protected mode"),
@@ -122,7 +122,7 @@ def test_a_wrong_password_is_told_without_it(own_redis_url):
     assert not error.outcome_unknown
 
 
-def test_a_full_redis_is_told(own_redis_url):
+def test_a_full_redis_is_reported(own_redis_url):
     with Redis.from_url(own_redis_url) as redis:
         redis.config_set("maxmemory-policy", "noeviction")
         redis.config_set("maxmemory", "1")
@@ -132,7 +132,7 @@ def test_a_full_redis_is_told(own_redis_url):
         assert redis.keys() == []
 
 
-def test_a_replica_is_told(own_redis_url):
+def test_a_replica_is_reported(own_redis_url):
     with Redis.from_url(own_redis_url) as redis:
         redis.replicaof("127.0.0.1", "1")
         error = refusal(FeishuBatch(own_redis_url))
@@ -236,7 +236,7 @@ def test_waiting_outlives_an_outage_but_not_the_timeout():
     with FeishuBatch("redis://:secret@127.0.0.1:1/0") as client, pytest.raises(WaitTimeout) as caught:
         client.handle("i").wait(timeout=0.3)
     assert isinstance(caught.value.__cause__, ReadError)
-    assert "the last look failed" in str(caught.value)
+    assert "the last read failed" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 

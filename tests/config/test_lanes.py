@@ -70,17 +70,17 @@ def test_a_secret_may_come_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "names no lane"),
-        ("[lanes", "is no TOML"),
+        ("", "has no lane"),
+        ("[lanes", "is not valid TOML"),
         ("[lanes.Web]\n" + TWO.split("[lanes.web]")[1], r"\[lanes.Web\].*name"),
         (TWO.replace("[lanes.web]", "[lanes.inbox]"), r"\[lanes.inbox\].*reserved"),
         (TWO.replace('plugin_id = "MII_2"', ""), r"\[lanes.web\].*plugin_id"),
-        (TWO.replace('{env = "WEB_SECRET"}', '"in the clear"'), r"\[lanes.web\] plugin_secret: has to look like"),
+        (TWO.replace('{env = "WEB_SECRET"}', '"in the clear"'), r"\[lanes.web\] plugin_secret: must look like"),
         (TWO + "slot_second = 3", "slot_second: is not known"),
         (TWO.replace('{env = "WEB_SECRET"}', '{env = "NOT_SET"}'), "the variable NOT_SET is not set"),
         (TWO.replace('{env = "WEB_SECRET"}', '{file = "/nowhere"}'), "cannot be read"),
         (TWO.replace("https://project.larksuite.com", "http://example.com"), "https"),
-        (TWO + 'project_keys = ["5f0c1a2b3c4d5e6f70818283"]', "named by the lanes mobile and web"),
+        (TWO + 'project_keys = ["5f0c1a2b3c4d5e6f70818283"]', "listed in the lanes mobile and web"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_sentence_without_secrets(tmp_path, text, complaint):

@@ -103,7 +103,7 @@ def test_every_wrong_variable_has_its_line_with_what_to_do():
     ("variables", "named"),
     [
         ({"lease_seconds": "2"}, "HEARTBEAT_SECONDS"),
-        ({"grace_seconds": "5"}, "GRACE_SECONDS has to be FEISHU_BATCH_LEASE_SECONDS at least"),
+        ({"grace_seconds": "5"}, "GRACE_SECONDS must be at least FEISHU_BATCH_LEASE_SECONDS"),
         ({"backoff_seconds": "60", "backoff_max_seconds": "1"}, "BACKOFF_MAX_SECONDS"),
     ],
 )

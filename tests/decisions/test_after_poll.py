@@ -1,4 +1,4 @@
-"""What follows from the answer to a poll."""
+"""The decision after the answer to a poll."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What follows from looking at the cells themselves."""
+"""The decision after a read-back of the cells."""
 
 import pytest
 

@@ -40,7 +40,7 @@ def test_no_process_starts_on_it(cluster_url, tmp_path, command):
     )
     assert done.returncode == 3
     assert "This is a node of a Redis Cluster" in done.stderr
-    assert "Name a single primary" in done.stderr
+    assert "Use a single primary" in done.stderr
 
 
 def test_the_library_says_so(cluster_url):

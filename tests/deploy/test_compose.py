@@ -229,7 +229,7 @@ def test_a_worker_that_stands_still_is_unhealthy_until_it_goes_on(live, name):
     live.signal(name, signal.SIGSTOP)
     try:
         wait_until(lambda: not live.is_healthy(name), 30, f"{name} is unhealthy")
-        assert f"{name}: the worker has told nothing of itself for" in live.health(name).stdout
+        assert f"{name}: the worker has recorded no state for" in live.health(name).stdout
     finally:
         live.signal(name, signal.SIGCONT)
     live.wait_healthy(name)

@@ -47,7 +47,7 @@ def test_a_worker_that_answers_and_takes_no_message_is_unhealthy(containers):
         app.control.cancel_consumer("feishu.submit", destination=[node], reply=True)
         handle = client.enqueue(**INTENT)
         wait_until(lambda: not containers.is_healthy("submit"), 30, "it is unhealthy")
-        assert "submit: messages wait, and the worker takes none" in containers.health("submit").stdout
+        assert "submit: messages are waiting, and the worker has read none" in containers.health("submit").stdout
         assert app.control.ping(destination=[node], timeout=2)
         assert [name for name in WORKERS if not containers.is_healthy(name)] == ["submit"]
         containers.wait_ended("submit", 30)  # by itself; whatever watches over it starts it again

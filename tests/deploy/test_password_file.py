@@ -121,7 +121,7 @@ def has_swept_since(stack, moment):
         (None, "No such file"),
         ("", "one line and nothing else"),
         ("s3cr3t\nsecond line", "one line and nothing else"),
-        (b"\xff\xfe", "is no text"),
+        (b"\xff\xfe", "is not a text file"),
         ("wr0ng-s3cr3t", "refuses the user or password"),
     ],
 )
@@ -143,10 +143,10 @@ def test_a_file_that_is_of_no_use_is_named_in_one_sentence(tmp_path, own_redis_u
 
 def test_two_passwords_for_one_server_are_refused(tmp_path):
     environ = {"FEISHU_BATCH_REDIS_URL": "redis://:s3cr3t@h", "FEISHU_BATCH_REDIS_PASSWORD_FILE": str(tmp_path / "f")}
-    with pytest.raises(ConfigurationError, match="has a password already"):
+    with pytest.raises(ConfigurationError, match="already contains a password"):
         FeishuBatch.from_env(environ)
     told = command(os.environ | environ, "status")
-    assert (told.returncode, "has a password already" in told.stderr, "s3cr3t" in told.stderr) == (2, True, False)
+    assert (told.returncode, "already contains a password" in told.stderr, "s3cr3t" in told.stderr) == (2, True, False)
 
 
 def command(environ, *arguments):

@@ -46,7 +46,7 @@ def test_an_intent_is_applied(stack):
 
 def test_a_master_that_nobody_knows_is_named(servers, stack):
     url = servers.sentinel_url.replace("master=ledger", "master=other")
-    why = "no sentinel of redis_url can be reached and names a healthy master"
+    why = "no sentinel of redis_url answers with a healthy master"
     with FeishuBatch(url, timeout=1) as client, pytest.raises(EnqueueError, match=why):
         client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="x")
 

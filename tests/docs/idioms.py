@@ -52,14 +52,43 @@ _INSTEAD = {
 }
 IDIOMS = tuple(Idiom(re.compile(rf"\b(?:{words})\b", re.IGNORECASE), instead) for words, instead in _INSTEAD.items())
 
+# Further ones, which names and comments of the code are prone to.
+_INSTEAD_IN_CODE = {
+    r"(?:some|any|no|every)body|someone": "name the actor: an operator, a worker, a client, the remote system",
+    r"told": "say what it holds: text, parts, report; reported",
+    r"for want of": "because there is no",
+    r"under way": "in progress",
+    r"c(?:a|o)mes? of": "the result of",
+    r"standstill": "stalled, pause",
+    r"keeps? its course": "is not affected",
+    r"wr(?:ite|ites|iting|itten|ote)(?: it| them)? down": "record",
+    r"leave to": "permission to",
+    r"(?:left|leave|leaves|leaving)(?: it| them)? alone": "skip",
+    r"go(?:es|ing|ne)? on(?! (?:the|a|an|its|at|both)\b)|went on": "continue",
+    r"for good": "permanently",
+    r"in vain": "without success",
+    r"answers for": "report a result for",
+    r"and the like": "name the others, or leave it out",
+    r"ha(?:s|ve) to be": "must be",
+}
+_IN_CODE = tuple(
+    Idiom(re.compile(rf"(?<![a-z])(?:{words.replace(' ', '[ _]')})(?![a-z])", re.IGNORECASE), instead)
+    for words, instead in {**_INSTEAD, **_INSTEAD_IN_CODE}.items()
+)
+
 _NOT_PROSE = re.compile(r"```.*?```|`[^`\n]*`|(?<=\])\([^)\s]*\)|<[^>\s]+>|^<!--.*?-->$", re.DOTALL | re.MULTILINE)
 
 
-def idioms_of(text: str) -> list[Found]:
+def idioms_of_code(source: str) -> list[Found]:
+    """Every one in a source file: texts, comments and names, in which an underscore is a blank."""
+    return idioms_of(source, _IN_CODE)
+
+
+def idioms_of(text: str, idioms: tuple[Idiom, ...] = IDIOMS) -> list[Found]:
     """Every one in a text of the product, with its line, from 1."""
     found = [
         Found(text.count("\n", 0, match.start()) + 1, match[0], idiom.instead)
-        for idiom in IDIOMS
+        for idiom in idioms
         for match in idiom.pattern.finditer(text)
     ]
     return sorted(found)

@@ -221,7 +221,7 @@ def test_the_example_in_javascript_runs(stack, monkeypatch):
 
 def test_the_size_of_the_demonstration_is_the_same_everywhere():
     plan = json.loads(run(f"{BIN}/feishu-batch plan {ROOT}/examples/sprint.csv --json").stdout)
-    rows, changes = plan["rows"], plan["lanes"][0]["wishes"]
+    rows, changes = plan["rows"], plan["lanes"][0]["changes"]
     assert f"{rows} rows ({changes} field changes)" in text("README.md")
     assert f"{rows} rows ({changes} field changes)" in text("Makefile")
     assert f"{changes} field changes of {rows} rows" in run(f"{BIN}/feishu-batch demo --help").stdout

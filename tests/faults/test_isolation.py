@@ -69,7 +69,7 @@ def test_a_user_that_an_intent_names_and_that_has_left_is_told_about_and_does_no
     bad = enqueue(stack, *others)
     [reason] = {why["reason"] for handle in bad for why in failed(handle).values()}
     assert STRANGER in reason
-    assert "Name a user" in reason
+    assert "Give an active user" in reason
     assert "resume" not in reason
     assert refusals(stack, 10302) == 1  # the others fail without a request of their own
     assert enqueue(stack, intent([1401]))[0].wait(10).ok

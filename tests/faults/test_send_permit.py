@@ -83,7 +83,7 @@ def test_a_request_that_was_withheld_is_put_back_and_nothing_is_counted(pipeline
     told = pipeline.lane.submitter.run()
     assert (told["state"], told["error"]) == (
         "resend",
-        "nothing was sent: no slot was to be had, or the lease was lost",
+        "not sent: no slot was free in time, or the lease was lost",
     )
     assert remote.requests("batch_update") == []
     assert "rq" not in record(pipeline, handle)

@@ -118,7 +118,8 @@ def test_a_permission_that_is_withdrawn_from_everything_pauses_the_lane_and_keep
 def test_a_user_key_that_is_answered_like_a_bad_token_fails_its_own_intent_only(remote, pipeline, code):
     remote.says("user/query", ok([]))
     remote.says(
-        "batch_update", lambda _: refused(code, "Token Info Is Invalid") if is_stranger(remote) else accepted("job-1")
+        "batch_update",
+        lambda _: refused(code, "Token Info Is Invalid") if is_unknown_key(remote) else accepted("job-1"),
     )
     [bad] = pipeline.client.enqueue_many([intent([1], user_key=STRANGER)])
     result = settled(pipeline, bad)
@@ -137,5 +138,5 @@ def test_a_token_that_nobody_is_answered_with_pauses_the_lane_whoever_is_named(r
     assert "fresh tokens" in pipeline.lane.lane.paused()["reason"]
 
 
-def is_stranger(remote):
+def is_unknown_key(remote):
     return remote.requests("batch_update")[-1].headers["x-user-key"] == STRANGER

@@ -54,7 +54,7 @@ def test_a_code_that_hits_every_item_is_recognised_and_costs_one_request_a_batch
     assert len(remote.requests("batch_update")) <= 29
     refuse(remote, lambda _: True)
     result = run(pipeline, range(101, 301), "another value")
-    assert "no single item's fault" in result.failed["101"]["reason"]
+    assert "a single item is not the cause" in result.failed["101"]["reason"]
     assert len(remote.requests("batch_update")) == 4
 
     refuse(remote, lambda _: False)

@@ -34,7 +34,7 @@ def test_the_third_import_says_first_that_nothing_was_sent_and_why(command, ledg
     first, why, *_ = result.stdout.splitlines()
     assert first.startswith("Nothing was sent: all 3 rows were imported before, on 20")
     assert first.endswith(" +08:00.")
-    assert why == "Since then 2 cells hold another value, or will, by later intents:"
+    assert why == "Later intents changed the same fields: 2 cells hold another value now, or will:"
     assert '{"value": "option_1"}' in result.stdout
     assert "use a new --import-id" in result.stdout
     assert ledger.inbox.length() == 0
@@ -46,7 +46,7 @@ def test_the_later_change_is_named(command, ledger, a_b_a):
     later = {one["intent_id"] for one in told["before"]["changed_by"]}
     assert later == {one["intent_id"] for one in report_of(command, b)}
     assert told["before"]["changed_since"] == 2
-    assert told["before"]["stands"] is False
+    assert told["before"]["in_effect"] is False
     [one, two] = told["before"]["changed_by"]
     assert sorted([*one["lines"], *two["lines"]]) == [2, 3]
     assert one["field_key"] == "priority"
@@ -59,14 +59,14 @@ def report_of(command, path):
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 
-def test_an_import_again_that_changes_nothing_is_well(command, ledger, file):
+def test_an_import_again_that_changes_nothing_is_successful(command, ledger, file):
     a = file("A", "x", 1, 2)
     command("import", a)
     ledger.do_all()
     result = command("import", a)
     assert result.exit_code == 0
     assert result.stdout.startswith("Nothing was sent: all 2 rows were imported before")
-    assert "Since then" not in result.stdout
+    assert "Later intents changed" not in result.stdout
 
 
 @pytest.mark.parametrize("args", [(), ("--wait",)])
@@ -82,7 +82,7 @@ def test_plan_says_so_too(command, a_b_a, args):
     assert result.exit_code == 1
     assert result.stdout.startswith("Nothing would be sent: all 3 rows were imported before")
     assert json.loads(command("plan", a_b_a[0], *args, "--json").stdout)["before"]["changed_since"] == 2
-    assert "--against-backlog tells which rows were imported before" in command("plan", a_b_a[0]).stdout
+    assert "--against-backlog shows which rows were imported before" in command("plan", a_b_a[0]).stdout
 
 
 def test_a_new_import_id_sends_it_again_and_then_it_holds(command, ledger, a_b_a):
@@ -91,7 +91,7 @@ def test_a_new_import_id_sends_it_again_and_then_it_holds(command, ledger, a_b_a
     ledger.do_all()
     result = command("import", a)
     assert result.exit_code == 0, "the newest change of each cell says the same"
-    assert "Since then" not in result.stdout
+    assert "Later intents changed" not in result.stdout
 
 
 def test_a_part_that_was_imported_before_is_counted(command, ledger, file):
@@ -162,10 +162,10 @@ def test_what_is_forgotten_is_not_taken_for_unchanged(command, ledger, a_b_a):
     assert "Of 2 later intents it is not known whether they changed the same cells" in result.stdout
 
 
-def test_work_is_bounded_and_the_bound_is_told(command, ledger, a_b_a, monkeypatch):
+def test_work_is_bounded_and_the_bound_is_reported(command, ledger, a_b_a, monkeypatch):
     monkeypatch.setattr("worker.operating.duplicates.MOST_LOOKED_AT", 1)
     result = command("import", a_b_a[0])
-    assert "Since then 1 cell holds another value" in result.stdout
+    assert "1 cell holds another value now" in result.stdout
     assert "Of 1 later intent it is not known" in result.stdout
 
 
@@ -175,7 +175,7 @@ def test_enqueue_of_a_known_id_says_so_and_tells_the_later_change(command, ledge
     args = ("enqueue", "--space", PROJECT, "--type", "story", "--field", "priority", "--item", "1")
     again = command(*args, "--after", "x", "--intent-id", "mine")
     assert (again.exit_code, again.stdout) == (0, "mine\n")
-    assert "Nothing was sent: this intent was enqueued before, on " in again.stderr
+    assert "Nothing was enqueued: this intent was enqueued before, on " in again.stderr
     command.enqueue(1, intent_id="other", after="y", note="of the night")
     ledger.do_all()
     again = command(*args, "--after", "x", "--intent-id", "mine")

@@ -105,7 +105,7 @@ def test_no_chinese_text_in_gbk_is_ever_taken_for_another(texts):
         (data("完", encoding="utf-16"), None, "the file is UTF-16"),
         (data("完", encoding="utf-16-le"), None, "line 1 has a NUL character: .*UTF-16"),
         (data("a\0b"), None, "line 2 has a NUL character"),
-        (data("a", "b").replace(b"\n", b"\r"), None, "CR alone"),
+        (data("a", "b").replace(b"\n", b"\r"), None, "CR only"),
     ],
     ids=range(12),
 )

@@ -23,7 +23,7 @@ def archive(**parts):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (COMPOUND, "a workbook of the old kind (.xls): save it as “Excel Workbook (.xlsx)”"),
+        (COMPOUND, "a workbook in the old format (.xls): save it as “Excel Workbook (.xlsx)”"),
         (COMPOUND + "EncryptedPackage".encode("utf-16-le"), "protected by a password"),
         (b"<html><body><table>", "this is a web page"),
         (b"\xef\xbb\xbf\r\n<!DOCTYPE html>", "this is a web page"),
@@ -52,7 +52,7 @@ def test_another_kind_of_file_is_named_whatever_it_is_called(command, tmp_path, 
         ("a.xlsx", lambda: csv_text(row()).encode(), "give --format csv or jsonl"),
         ("a.xls", lambda: csv_text(row()).encode(), "give --format csv or jsonl"),
         ("a.csv", lambda: archive(readme="x"), "this is a ZIP archive"),
-        ("a.ods", lambda: b"", "its name is that of another kind of workbook"),
+        ("a.ods", lambda: b"", "its extension is that of another kind of workbook"),
     ],
 )
 def test_a_file_with_the_ending_of_another_kind_is_told_its_own(command, tmp_path, name, content, told):

@@ -107,7 +107,7 @@ def test_import_correct_import_the_report(command, ledger, failed, kind):
     assert [one["work_item_ids"] for one in contents] == [[2], [9]]
     assert {one["note"] for one in contents} == {"for Mia", "wrong"}
     text = command("import", out).stdout
-    assert "3 left out, since the report says that they succeeded, are under way or were superseded" in text
+    assert "3 left out, because the report says that they succeeded, are in progress or were superseded" in text
     assert command("plan", out).exit_code == 0
 
 

@@ -184,7 +184,7 @@ def test_a_number_of_a_json_line_that_would_lose_digits_is_rejected(number):
 def test_ranges_are_counted():
     found = rows_of(csv_text(row("1001-1020, 7"), row("7"), row("1001-99999")))
     assert [one.ranged for one in found[:2]] == [20, 0]
-    assert "10,000 are the most" in found[2].reason
+    assert "at most 10,000 are allowed" in found[2].reason
 
 
 def test_a_row_that_ends_before_its_value_is_rejected_and_clears_nothing():

@@ -179,12 +179,12 @@ SHEET = "xl/worksheets/sheet1.xml"
 @pytest.mark.parametrize(
     ("stream", "complaint"),
     [
-        (lambda: io.BytesIO(b"a,b\n"), "is damaged, or no XLSX workbook"),
-        (lambda: io.BytesIO(workbook(cells(1, "x")).getvalue()[:-200]), "is damaged, or no XLSX workbook"),
-        (lambda: repacked({SHEET: b"<worksheet><sheetData><row"}), "is damaged, or no XLSX workbook"),
+        (lambda: io.BytesIO(b"a,b\n"), "is damaged, or not an XLSX workbook"),
+        (lambda: io.BytesIO(workbook(cells(1, "x")).getvalue()[:-200]), "is damaged, or not an XLSX workbook"),
+        (lambda: repacked({SHEET: b"<worksheet><sheetData><row"}), "is damaged, or not an XLSX workbook"),
         (lambda: repacked({SHEET: LAUGHS}), "defines XML entities"),
         (lambda: repacked({"xl/bomb.xml": b"\0" * 100_000_000}), "would unpack to 100,"),
-        (lambda: repacked({"_rels/.rels": b"<x/>"}), "is damaged, or no XLSX workbook"),
+        (lambda: repacked({"_rels/.rels": b"<x/>"}), "is damaged, or not an XLSX workbook"),
         (lambda: repacked({"xl/workbook.xml": b"<x/>"}), "no sheet with rows"),
         (lambda: repacked({SHEET: STRICT_SHEET, "xl/workbook.xml": STRICT}), "Strict Open XML.* the usual kind"),
     ],
@@ -217,7 +217,7 @@ def test_a_cell_that_cannot_be_read_costs_its_row_only():
     assert changed != text
     found = rows_of(repacked({SHEET: changed}))
     assert [type(one) for one in found] == [Row, Rejected, Row]
-    assert found[1].reason == "work_item_ids: cannot be read: 'two' is no number"
+    assert found[1].reason == "work_item_ids: cannot be read: 'two' is not a number"
 
 
 def test_a_row_without_a_number_is_one_error():

@@ -96,7 +96,7 @@ def test_an_ended_intent_is_told_again_until_that_is_confirmed(lane):
     assert lane.take_outbox(10, 0) == []
 
 
-def test_an_open_intent_is_not_told(lane):
+def test_an_open_intent_is_not_reported(lane):
     lane.record([new_intent(1, [1, 2])])
     settle(lane, claim(lane), items=[1])
     assert not lane.republish_if_ended(1)

@@ -34,7 +34,7 @@ def health(tmp_path):
     return run
 
 
-def test_all_is_well(tell, health):
+def test_is_successful(tell, health):
     for role in ROLES:
         tell(role)
     told = health()
@@ -44,14 +44,14 @@ def test_all_is_well(tell, health):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"ago": 60}, "told nothing of itself for 60 s"),
+        ({"ago": 60}, "recorded no state for 60 s"),
         ({"ago": -60}, "since this machine was started"),
-        ({"stalled_for": 11.0}, "takes none for 11 s"),
-        ({"broker_gone_for": 31.0}, "cannot reach the broker for 31 s"),
+        ({"stalled_for": 11.0}, "has read none for 11 s"),
+        ({"broker_gone_for": 31.0}, "has not reached the broker for 31 s"),
         ({"trouble": ["a lane has sent nothing for 40 s. Look."]}, "submit: a lane has sent nothing for 40 s. Look."),
     ],
 )
-def test_what_is_wrong_is_told(tell, health, fields, said):
+def test_what_is_wrong_is_reported(tell, health, fields, said):
     tell("submit", **fields)
     told = health("submit")
     assert told.returncode == 1
@@ -59,7 +59,7 @@ def test_what_is_wrong_is_told(tell, health, fields, said):
 
 
 def test_a_process_that_never_wrote_is_unhealthy(health, tmp_path):
-    assert "told nothing of itself here" in health("poll").stdout
+    assert "recorded no state here" in health("poll").stdout
     beacon_file(tmp_path, "poll").parent.mkdir(exist_ok=True)
     beacon_file(tmp_path, "poll").write_text("{}")  # of another version
     assert health("poll").returncode == 1

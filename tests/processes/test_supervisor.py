@@ -240,7 +240,7 @@ def test_a_signal_ends_everything_in_peace(number):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
-def test_even_a_killed_supervisor_leaves_nobody():
+def test_even_a_killed_supervisor_leaves_no_person():
     with supervising() as (process, pids):
         assert all(map(is_alive, pids))
         process.kill()

@@ -31,7 +31,7 @@ def test_a_long_step_is_no_stall():
     assert not any(clock.has_stalled(now, waiting=3, busy=True, progress=1) for now in range(0, 300, 5))
 
 
-def test_any_step_starts_the_patience_anew():
+def test_any_step_starts_the_patience_copied():
     clock = StallClock(patience=20)
     assert not any(clock.has_stalled(now, waiting=3, busy=False, progress=now // 15) for now in range(0, 300, 5))
 
@@ -47,7 +47,7 @@ def test_a_ledger_that_refuses_every_step_is_no_progress():
     assert refused_for((0, READ_ONLY), (10, RedisTimeoutError()), (21, READ_ONLY)) == 21
 
 
-def test_one_step_that_ends_well_starts_the_patience_anew():
+def test_one_step_that_ends_well_starts_the_patience_copied():
     assert refused_for((0, READ_ONLY), (10, None), (21, READ_ONLY), (22, READ_ONLY)) == 1
 
 

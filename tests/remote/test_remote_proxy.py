@@ -116,7 +116,7 @@ def test_the_way_to_the_proxy_may_be_encrypted_too(connect, certificates):
     [
         (
             b"HTTP/1.1 407 no\r\n\r\n",
-            r"asks for a user name and a password, or refuses those of FEISHU_BATCH_PROXY_URL",
+            r"requires a user name and a password, or refused those of FEISHU_BATCH_PROXY_URL",
         ),
         (b"HTTP/1.1 403 your token is abc\r\n\r\n", r"refused the tunnel \(HTTP 403 Forbidden\)"),
         (b"HTTP/1.1 799 abc\r\n\r\n", r"refused the tunnel \(HTTP 799\)"),
@@ -247,7 +247,7 @@ def test_a_proxy_of_the_environment_is_mentioned_where_no_connection_comes_about
     server = serve(send_ok)
     server.close()
     variable = ignored_variable({"https_proxy": "http://user:secret@proxy:3128"})
-    with pytest.raises(NotExecuted, match=r"https_proxy is set, and not used.*FEISHU_BATCH_PROXY_URL") as caught:
+    with pytest.raises(NotExecuted, match=r"https_proxy is set but not used.*FEISHU_BATCH_PROXY_URL") as caught:
         post(connect(server.url, ignored_proxy=variable))
     assert "secret" not in str(caught.value)
     assert ignored_variable({"HTTPS_PROXY": "", "PATH": "/bin"}) is None

@@ -4,7 +4,7 @@ import pytest
 
 from sandbox.faults import FaultError, FaultRule, Faults, parse_rule
 from sandbox.jobs import draw_course
-from sandbox.limits import Door, fits
+from sandbox.limits import Limiter, fits
 from sandbox.server import parse_options
 from sandbox.world import WorldError, build_world, load_world
 
@@ -21,19 +21,19 @@ def test_the_window_slides_over_borders_of_seconds():
 
 
 def test_a_rejected_arrival_does_not_prolong_the_window():
-    door = Door(1.0)
+    door = Limiter(1.0)
     assert [door.knock("batch_update", "p", at) for at in (0.0, 0.6, 1.0)] == [True, False, True]
 
 
 def test_each_endpoint_and_each_plugin_has_its_own_window():
-    door = Door(1.0)
+    door = Limiter(1.0)
     assert door.knock("batch_update", "p", 0.0)
     assert door.knock("task_result", "p", 0.0)
     assert door.knock("batch_update", "q", 0.0)
 
 
 def test_the_report_knows_the_smallest_gap():
-    door = Door(1.0)
+    door = Limiter(1.0)
     for at in (0.0, 1.5, 2.6):
         door.knock("batch_update", "p", at)
     assert door.logs["batch_update", "p"].minimal_gap() == pytest.approx(1.1)

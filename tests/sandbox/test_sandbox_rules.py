@@ -8,7 +8,7 @@ from sandbox import errors, reads, report, writes
 from sandbox.core import LoggedCall, Sandbox, SandboxSettings
 from sandbox.errors import ApiError
 from sandbox.faults import FaultRule
-from sandbox.limits import Door
+from sandbox.limits import Limiter
 from sandbox.world import Plugin, World, load_world
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
@@ -157,7 +157,7 @@ def test_a_replace_that_does_not_match_succeeds_and_the_history_says_so():
     sandbox = a_sandbox()
     body = update([1001], "priority", {"value": "option_1"}, "REPLACE", before_field_value={"value": "option_0"})
     assert result(sandbox, submit(sandbox, body))["success_total"] == 1
-    [cell] = sandbox.cells.told(PROJECT, 1001, "priority")
+    [cell] = sandbox.cells.matching(PROJECT, 1001, "priority")
     assert cell["history"][0]["applied"] is False
     assert present(sandbox, 1001, "priority") == {"value": "option_2"}
 
@@ -209,8 +209,8 @@ def test_the_same_change_twice_is_listed_but_not_counted():
 
 def test_too_many_items_and_too_early_requests_are_violations():
     sandbox = a_sandbox()
-    sandbox.door.knock("batch_update", "plugin", 0.0)
-    sandbox.door.knock("batch_update", "plugin", 0.75)
+    sandbox.limiter.admit("batch_update", "plugin", 0.0)
+    sandbox.limiter.admit("batch_update", "plugin", 0.75)
     refusal(sandbox, update(list(range(1001, 1052))))
     told = report.violations(sandbox)
     assert told["too_fast"] == [{"endpoint": "batch_update", "plugin": "plugin", "at": 0.75, "gap": 0.75}]
@@ -298,7 +298,7 @@ def test_forgetting_keeps_the_world_and_clears_everything_else():
     sandbox = a_sandbox()
     result(sandbox, submit(sandbox, update([1001]), idem="u"))
     sandbox.forget()
-    assert sandbox.cells.told(None, None, None) == []
+    assert sandbox.cells.matching(None, None, None) == []
     assert present(sandbox, 1001, "field_3f6a90") is None
-    assert isinstance(sandbox.door, Door)
+    assert isinstance(sandbox.limiter, Limiter)
     submit(sandbox, update([1001]), idem="u")

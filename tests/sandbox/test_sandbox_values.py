@@ -52,7 +52,7 @@ def test_labels_do_not_count_in_comparisons():
 def test_an_option_of_the_wrong_shape_is_taken_and_stores_nothing(told):
     assert shape(a_field("select"), told) is Special.IGNORED
     assert shape(a_field("multi_select"), [told]) is Special.IGNORED
-    assert write(UPDATE, "select", A, None, Special.IGNORED) == (A, False, "the option has a shape that stores nothing")
+    assert write(UPDATE, "select", A, None, Special.IGNORED) == (A, False, "the option has a form that stores nothing")
 
 
 @pytest.mark.parametrize(

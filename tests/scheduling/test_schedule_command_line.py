@@ -48,14 +48,14 @@ def test_without_entries_it_says_how_to_begin(command, tmp_path):
     (tmp_path / "config/schedule.toml").write_text("# nothing\n")
     result = command("list")
     assert result.exit_code == 0
-    assert "has no entry. Begin with the examples" in result.stdout
+    assert "has no entry. Copy the examples" in result.stdout
     assert json.loads(command("list", "--json", FEISHU_BATCH_REDIS_URL="redis://127.0.0.1:1/0").stdout) == {
         "schedules": []
     }
     result = command("run", "wishes")
     assert result.exit_code == 2
     assert "no schedule is named 'wishes'" in result.stderr
-    assert "has no entry. Begin with the examples" in result.stderr
+    assert "has no entry. Copy the examples" in result.stderr
 
 
 def test_the_list_tells_times_and_what_became_of_the_last_run(command, store):
@@ -68,7 +68,7 @@ def test_the_list_tells_times_and_what_became_of_the_last_run(command, store):
     store.replace("wishes", None, record.to_json())
     told = command("list").stdout
     assert "2026-11-24 11:00:00 CST: open, 2 of 7 intents ended" in told
-    assert "3 rows rejected; 2026-11-24 12:00:00 CST was left out: it has not ended" in told
+    assert "3 rows rejected; 2026-11-24 12:00:00 CST was skipped: it has not ended" in told
     one = listed(command)
     assert (one["last_run"]["state"], one["last_run"]["intents"], one["last_run"]["ended"]) == ("open", 7, 2)
     assert one["skipped"] == {"due": "2026-11-24T04:00:00.000+00:00", "reason": "it has not ended"}
@@ -115,15 +115,15 @@ def test_a_run_that_enqueues_nothing_is_1_and_tells_why(command, store):
     assert record_of(store.read(["wishes"])["wishes"]).run.state is RunState.FAILED
 
 
-def test_a_run_that_is_being_carried_out_is_left_alone(command, store):
+def test_a_run_that_is_being_carried_out_is_skipped_items(command, store):
     hold = store.hold("wishes")
     assert hold.acquire(blocking=False)
     result = command("run", "wishes")
     assert result.exit_code == 2
-    assert "is being run at this moment" in result.stderr
+    assert "is already running" in result.stderr
 
 
-def test_an_unknown_name_is_2_and_the_names_are_told(command):
+def test_an_unknown_name_is_2_and_the_names_are_reported(command):
     result = command("run", "wish")
     assert result.exit_code == 2
     assert "no schedule is named 'wish'; there are: wishes" in result.stderr
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_used_is_2(command, tmp_path, args):
     env = {f"FEISHU_BATCH_{name}": "x" for name in ("PLUGIN_ID", "PLUGIN_SECRET", "USER_KEY")}
     result = CliRunner(env=env).invoke(cli, args, catch_exceptions=False)
     assert result.exit_code == 2
-    assert "schedule 'wishes' (line 1): cron: '25' is no hour" in result.stderr
+    assert "schedule 'wishes' (line 1): cron: '25' is not a valid hour" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -148,7 +148,7 @@ def test_doctor_names_what_is_wrong_with_the_file(command, tmp_path, redis_url, 
         [check] = [one for one in json.loads(told.stdout)["checks"] if one["name"] == "schedules"]
         return check["mark"], check["what"]
 
-    assert mark() == ("ok", "1 entries, all well-formed")
+    assert mark() == ("ok", "1 entries, all valid")
     (tmp_path / "config/schedule.toml").write_text(uncommented().replace("30 2 * * *", "30 2 * *"))
     assert mark()[0] == "fail"
     assert "schedule 'nightly-file' (line 17): cron: '30 2 * *' has 4 fields" in mark()[1]

@@ -37,7 +37,7 @@ STEPS = {
     "Spool.keep:after:1": 1,
     "FeishuBatch.enqueue_many:after:1": 1,
     "Schedules.add:after:2": 1,
-    "Runner._write_down:before:1": 1,
+    "Runner._record:before:1": 1,
 }
 
 
@@ -115,7 +115,7 @@ def test_a_file_that_another_program_writes_meanwhile_does_not_change_the_run(pl
 
 def test_a_worker_that_dies_after_its_run_is_done_leaves_nothing_behind(place, tmp_path):
     here = place(printing(tmp_path))
-    here.killed_at("Runner._write_down:after:1")
+    here.killed_at("Runner._record:after:1")
     assert here.kept_rows() == []
     assert len(here.enqueued()[0]) == ROWS
 

@@ -36,7 +36,7 @@ def test_what_is_seen_for_the_first_time_does_not_run_for_what_was_before():
     assert decided(first.record, NINE + 61) is None
 
 
-def test_other_times_begin_anew():
+def test_other_times_begin_copied():
     other = decide(entry(every="30m"), seen(NINE - 9 * HOUR, run=ran()), NINE + 60, is_alive=False)
     assert other.start is None
     assert (other.record.due, other.record.run) == (NINE, ran())

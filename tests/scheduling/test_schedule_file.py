@@ -56,11 +56,11 @@ WRONG = {
         "needs exactly one of [schedule.intent], file and command",
     ),
     "two works": (GOOD + 'command = ["x"]\n', "has file and command; needs exactly one"),
-    "bad cron": (GOOD.replace('every = "15m"', 'cron = "0 25 * * *"'), "cron: '25' is no hour"),
-    "bad interval": (GOOD.replace("15m", "15"), 'every: has to look like "30s"'),
-    "bad zone": (GOOD + 'timezone = "Asia/Beijing"\n', "timezone: 'Asia/Beijing' is no time zone"),
+    "bad cron": (GOOD.replace('every = "15m"', 'cron = "0 25 * * *"'), "cron: '25' is not a valid hour"),
+    "bad interval": (GOOD.replace("15m", "15"), 'every: must look like "30s"'),
+    "bad zone": (GOOD + 'timezone = "Asia/Beijing"\n', "timezone: 'Asia/Beijing' is not a time zone"),
     "bad overlap": (GOOD + 'overlap = "pile"\n', "overlap: must be 'skip' or 'queue'"),
-    "bad name": (GOOD.replace('"good"', '"Good day"'), 'name: has to look like "nightly-file"'),
+    "bad name": (GOOD.replace('"good"', '"Good day"'), 'name: must look like "nightly-file"'),
     "shell": (
         GOOD.replace('file = "wishes.csv"', 'command = "echo"'),
         "command: is a list: the program and its arguments",
@@ -69,11 +69,14 @@ WRONG = {
     "number as argument": (GOOD.replace('file = "wishes.csv"', 'command = ["x", 1]'), "command: is a list"),
     "sheet without a file": (
         GOOD.replace('file = "wishes.csv"', 'command = ["x"]\nsheet = "Plan"'),
-        "sheet belongs to a file",
+        "sheet is only for a file",
     ),
-    "format of a file": (GOOD.replace("wishes.csv", "wishes.txt"), "the ending of wishes.txt does not tell its format"),
-    "timeout of a file": (GOOD + 'timeout = "1m"\n', "timeout and directory belong to a command"),
-    "bad timeout": (GOOD.replace('file = "wishes.csv"', 'command = ["x"]\ntimeout = "1"'), "timeout: has to look like"),
+    "format of a file": (
+        GOOD.replace("wishes.csv", "wishes.txt"),
+        "the format of wishes.txt is not clear from its extension",
+    ),
+    "timeout of a file": (GOOD + 'timeout = "1m"\n', "timeout and directory are only for a command"),
+    "bad timeout": (GOOD.replace('file = "wishes.csv"', 'command = ["x"]\ntimeout = "1"'), "timeout: must look like"),
     "bad intent": (
         GOOD.replace('file = "wishes.csv"', INTENT.replace("UPDATE", "SET")),
         "intent: update_mode: must be",
@@ -92,16 +95,16 @@ def test_what_is_wrong_is_one_sentence(load, text, complaint):
 
 
 def test_it_names_the_entry_and_its_line(load):
-    with pytest.raises(ConfigError, match=re.escape("schedule.toml: schedule 'bad' (line 6): every: has to look like")):
+    with pytest.raises(ConfigError, match=re.escape("schedule.toml: schedule 'bad' (line 6): every: must look like")):
         load(f'# nothing\n{GOOD}[[schedule]]\nname = "bad"\nevery = "x"\nfile = "x.csv"\n')
     with pytest.raises(ConfigError, match=re.escape("schedule number 2 (line 5): name: is missing")):
         load(f'{GOOD}[[schedule]]\nevery = "1m"\nfile = "x.csv"\n')
-    with pytest.raises(ConfigError, match=re.escape("schedule 'good' (line 5): another entry has this name already")):
+    with pytest.raises(ConfigError, match=re.escape("schedule 'good' (line 5): another entry already has this name")):
         load(GOOD + GOOD)
 
 
-def test_what_is_no_toml_or_not_there_is_told(load, tmp_path):
-    with pytest.raises(ConfigError, match=r"is no TOML: .*line 1"):
+def test_what_is_no_toml_or_not_there_is_reported(load, tmp_path):
+    with pytest.raises(ConfigError, match=r"is not valid TOML: .*line 1"):
         load("[[schedule\n")
     with pytest.raises(ConfigError, match=r"FEISHU_BATCH_SCHEDULE_FILE: .*cannot be read \(FileNotFoundError\)"):
         load_schedules(Settings(schedule_file=tmp_path / "nowhere.toml"))
@@ -116,6 +119,6 @@ def test_without_the_setting_the_file_of_the_working_directory_counts(tmp_path, 
     assert [entry.name for entry in load_schedules(Settings())] == ["good"]
 
 
-def test_the_example_asks_for_nothing_and_is_well_formed_without_its_marks(load):
+def test_the_example_asks_for_nothing_and_is_successful_formed_without_its_marks(load):
     assert load(EXAMPLE.read_text()) == ()
     assert [entry.name for entry in load(uncommented())] == ["open-the-day", "nightly-file", "from-our-tracker"]

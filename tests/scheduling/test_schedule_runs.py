@@ -158,7 +158,7 @@ def test_a_command_that_fails_enqueues_nothing_and_tells_what_it_said(desk, redi
         ({"command": ["/nowhere/command"]}, "/nowhere/command cannot be started"),
     ],
 )
-def test_what_is_not_there_is_told(desk, work, reason):
+def test_what_is_not_there_is_reported(desk, work, reason):
     run = desk(**work).tick()
     assert run.state is RunState.FAILED
     assert reason in run.reason

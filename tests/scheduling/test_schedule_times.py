@@ -92,14 +92,14 @@ def test_now_lies_between_the_latest_and_the_next_and_these_are_neighbours(now, 
     ("line", "complaint"),
     [
         ("0 9 * *", "has 4 fields"),
-        ("60 9 * * *", "'60' is no minute"),
-        ("0 x * * *", "'x' is no hour"),
-        ("0 9 * * 7", "'7' is no day of the week"),
-        ("0 9 32 * *", "'32' is no day of the month"),
-        ("0 9 * 0 *", "'0' is no month"),
-        ("0 0 30 2 *", "names a day that never comes"),
-        ("0 0 29 2 8", "is no day of the week"),
-        ("*/0 * * * *", "'*/0' is no minute"),
+        ("60 9 * * *", "'60' is not a valid minute"),
+        ("0 x * * *", "'x' is not a valid hour"),
+        ("0 9 * * 7", "'7' is not a valid day of the week"),
+        ("0 9 32 * *", "'32' is not a valid day of the month"),
+        ("0 9 * 0 *", "'0' is not a valid month"),
+        ("0 0 30 2 *", "is a day that never occurs"),
+        ("0 0 29 2 8", "is not a valid day of the week"),
+        ("*/0 * * * *", "'*/0' is not a valid minute"),
     ],
 )
 def test_what_is_no_cron_line_is_told_by_its_field(line, complaint):
@@ -109,7 +109,7 @@ def test_what_is_no_cron_line_is_told_by_its_field(line, complaint):
 
 @pytest.mark.parametrize("every", ["", "0s", "15", "-1m", "1.5h", "400d", "1w", "90000000s"])
 def test_what_is_no_interval_is_refused(every):
-    with pytest.raises(ValueError, match=r"has to"):
+    with pytest.raises(ValueError, match=r"must"):
         Times("UTC", every=every).check() if every else Times("UTC", every="x").check()
 
 

@@ -86,7 +86,7 @@ def ended(flower, good, bad):
     seen = tasks(flower)
     states = [seen.get(good, {}).get("state"), seen.get(bad, {}).get("state")]
     told = "".join(task["result"] or "" for task in seen.values())  # steps report a moment after the intent has ended
-    steps = all(word in told for word in ("'state': 'settled'", "'items': ", "'intents_made_known': "))
+    steps = all(word in told for word in ("'state': 'settled'", "'items': ", "'intents_published': "))
     return seen if states == ["SUCCESS", "FAILURE"] and steps else None
 
 
@@ -138,7 +138,7 @@ def test_steps_name_batch_and_job_and_say_what_happened(run):
     polls = results["feishu_batch.poll_job"]
     assert any("'state': 'settled'" in result and "'job':" in result for _, result in polls)
     assert all("'lane': 'default'" in kwargs for kwargs, _ in polls)
-    assert any("'intents_made_known': " in result for _, result in results["feishu_batch.publish"])
+    assert any("'intents_published': " in result for _, result in results["feishu_batch.publish"])
     assert all(name.startswith("feishu_batch.") and name != "feishu_batch.finish" for name in results)
     assert not [name for name in results if name.endswith((".sweep", ".look_at_schedules"))]
     assert not [

@@ -184,7 +184,7 @@ def test_a_redis_that_hangs_is_told_while_it_is_waited_for(own_redis_url, tmp_pa
             redis.client_pause(5000)
             [told] = messages(served, 1)
         after = [message["trouble"] for message in messages(served, 4) if "trouble" in message]
-    assert "takes long" in told["trouble"]
+    assert "is slow to answer" in told["trouble"]
     assert after[-1] is None
 
 

@@ -14,7 +14,7 @@ from worker.pacing.shared import Pacer
 from worker.remote.client import RemoteClient
 from worker.remote.tokens import TokenSource
 
-WAITS_PER_LEASE = 4  # fields, the same anew, people, a space: each may be waited for while one intent is taken in
+WAITS_PER_LEASE = 4  # fields, refreshed fields, people, a space: intake may wait for each of them for one intent
 
 
 def lane_catalogue(
@@ -29,11 +29,11 @@ def lane_catalogue(
     on_stopped: OnStopped = lambda _error: None,
     is_logged: bool = True,
 ) -> LaneCatalogue:
-    """One slot for its three endpoints together: each alone may be asked as often. `longest_wait`: seconds, if not that of intake.
+    """One slot for its three endpoints together, although each has its own limit. `longest_wait`: seconds; default: that of intake.
 
-    `pacer`: for a lane that shares its plugin with others.
+    `pacer`: for a lane that shares its plugin with other lanes.
 
-    `on_stopped` hears of a look-up that was refused for the lane's sake.
+    `on_stopped` is called when a look-up was refused because of the lane's credential.
     """
     slots = (pacer or Pacer.of_one(redis, lane)).slots("catalogue", 1 / settings.read_slots_per_second)
     wait = longest_wait or min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
@@ -56,9 +56,9 @@ def gate(
 
 
 def _why_paused(lane: Lane) -> str | None:
-    """Of a lane that the remote system refused: an operator's pause keeps changes from being sent, not names from being looked up.
+    """Why a lane was paused by a refusal. A pause by an operator stops changes, but not look-ups.
 
-    The first sentence; `status` has the others, which say what to do.
+    Only the first sentence; `status` shows the others, with advice.
     """
     pause = lane.paused()
     if pause is None or pause.get("polling"):

@@ -1,4 +1,4 @@
-"""Whether an intent can work, by the catalogue of its item type, and what it says once every name is a key. Pure but for people."""
+"""Checks an intent against the catalogue of its item type, and replaces names by keys. Pure, except for looking up people."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -18,7 +18,7 @@ MOST_REMEMBERED = 1000  # names of fields
 
 
 class Checks:
-    """For one catalogue; what was found out about a field is kept, since thousands of intents ask the same."""
+    """For one catalogue. Caches the findings about a field, because thousands of intents use the same field."""
 
     def __init__(self, catalogue: Catalogue, people: People, zone: tzinfo) -> None:
         self.catalogue = catalogue
@@ -27,9 +27,9 @@ class Checks:
         self._targets: dict[str, tuple[FieldContext, frozenset[UpdateMode]]] = {}
 
     def checked(self, intent: UpdateIntent) -> UpdateIntent:
-        """The intent as the API takes it: the same object if nothing had to be changed.
+        """The intent in the API's form: the same object if nothing changed.
 
-        Raises `RefusedError`, and `UnavailableError` where somebody has to be asked who does not answer.
+        Raises `RefusedError`, and `UnavailableError` if a necessary look-up is not answered.
         """
         context, modes = self._targets.get(intent.field_key) or self._found(intent.field_key)
         field = context.field
@@ -59,7 +59,7 @@ class Checks:
 
 
 def changed_parts(before: UpdateIntent, after: UpdateIntent) -> Mapping[str, tuple[Any, Any]]:
-    """What a name was resolved to: {part of the intent: (as given, as it is sent)}."""
+    """The resolved names: {part of the intent: (as given, as sent)}."""
     names = ("project_key", "field_key", "before_field_value", "after_field_value")
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
@@ -67,7 +67,9 @@ def changed_parts(before: UpdateIntent, after: UpdateIntent) -> Mapping[str, tup
 
 def _refuse_unwritable(field: Field) -> None:
     if field.is_obsolete:
-        raise RefusedError(Code.OBSOLETE_FIELD, f"{named(field)} is obsolete: no value of it is kept any more")
+        raise RefusedError(
+            Code.OBSOLETE_FIELD, f"{named(field)} is obsolete: the remote system no longer stores values for it"
+        )
     if is_calculated(field):
         raise RefusedError(Code.CALCULATED_FIELD, f"{named(field)} is calculated: change what it is calculated from")
     if is_never_writable(field):
@@ -79,5 +81,5 @@ def _refuse_unwritable(field: Field) -> None:
 def _no_such_mode(field: Field, mode: UpdateMode) -> RefusedError:
     allowed = ", ".join(modes_of(field))
     return RefusedError(
-        Code.MODE_NOT_ALLOWED, f"{named(field)} is of type {field.type_key}, which takes {allowed}, not {mode}"
+        Code.MODE_NOT_ALLOWED, f"{named(field)} is of type {field.type_key}, which allows {allowed}, not {mode}"
     )

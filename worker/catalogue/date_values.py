@@ -24,7 +24,7 @@ def schedule(context: FieldContext, given: Any) -> Any:
 
 
 def precise_date(context: FieldContext, given: Any) -> Any:
-    """Official pages disagree whether it is one moment or a span, so both are passed on."""
+    """Official pages disagree whether it is one time or a time span, so both are accepted."""
     value = with_json(given)
     if isinstance(value, Mapping) and Written.of(value) is None:
         return _span(context, given, DATE_OR_SPAN)
@@ -44,8 +44,8 @@ def _milliseconds(context: FieldContext, given: Any, wanted: str) -> Any:
         if written is not None and written.kind is Kind.NUMBER:
             return milliseconds_of(written.text)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            told = milliseconds_of(format(value, "f") if isinstance(value, float) else str(value))
-            return value if told == value and isinstance(value, int) else told
+            found = milliseconds_of(format(value, "f") if isinstance(value, float) else str(value))
+            return value if found == value and isinstance(value, int) else found
     except DateError as error:
         context.refuse(wanted, given, str(error))
     return context.refuse(wanted, given)
@@ -58,7 +58,7 @@ def _span(context: FieldContext, given: Any, wanted: str) -> Any:
         if len(ends) != len(_EDGES):
             context.refuse(wanted, given)
         value = dict(zip(_EDGES, ends, strict=True))
-    # other keys are answered with success, and not stored
+    # with other keys the remote system reports success but stores nothing
     if not isinstance(value, Mapping) or not value.keys() & set(_EDGES):
         context.refuse(wanted, given)
     edges = {edge: _milliseconds(context, value[edge], DATE) for edge in _EDGES if value.get(edge) is not None}

@@ -1,4 +1,4 @@
-"""What the rules of all field types have in common: the field, whom to ask, and how a value is refused."""
+"""The common base of the rules for all field types: the field, the look-up of people, and refusing a value."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,13 +12,13 @@ from worker.catalogue.naming import named
 from worker.catalogue.options import FieldOptions
 from worker.remote.models import Field
 
-# The user key of each of these e-mail addresses and user keys. Raises `RefusedError` for one that nobody has.
+# The user key for each of these e-mail addresses and user keys. Raises `RefusedError` for one that no user has.
 People = Callable[[list[str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldContext:
-    """One field, and what its values are understood by. `is_target`: whether it is the value that items get."""
+    """One field, and what is needed to interpret its values. `is_target`: whether this is the new value."""
 
     field: Field
     options: FieldOptions
@@ -27,12 +27,12 @@ class FieldContext:
     is_target: bool = True
 
     def refuse(self, wanted: str, given: Any, reason: str = "") -> NoReturn:
-        """`reason`: a clause about what was given, which may say what to write."""
+        """`reason`: a clause about the given value, which may say what to write."""
         takes = f"{named(self.field)} is of type {self.field.type_key}, which takes {wanted}"
-        raise RefusedError(Code.BAD_VALUE, f"{takes}, not {_told(given)}{f': {reason}' if reason else ''}")
+        raise RefusedError(Code.BAD_VALUE, f"{takes}, not {_described(given)}{f': {reason}' if reason else ''}")
 
 
-def _told(given: Any) -> str:
+def _described(given: Any) -> str:
     if (written := Written.of(given)) is not None:
         return f"{_KINDS.get(written.kind, '')}{shown(written.as_seen)}"
     if isinstance(given, str | int | float):
@@ -46,13 +46,11 @@ def _told(given: Any) -> str:
     )
 
 
-_KINDS = {Kind.DATE: "the date ", Kind.TIME: "the time ", Kind.BOOLEAN: "the truth value ", Kind.NUMBER: "the number "}
+_KINDS = {Kind.DATE: "the date ", Kind.TIME: "the time ", Kind.BOOLEAN: "the boolean ", Kind.NUMBER: "the number "}
 
 
 def structured(given: Any) -> Any:
-    """A text that was written, as it stands; but one that is a JSON object or list as such: no value of these fields is a text
-    that begins so.
-    """
+    """A written text unchanged, but a JSON object or list parsed: no value of these fields is a text that begins like one."""
     written = Written.of(given)
     if written is None or written.kind is not Kind.TEXT:
         return given
@@ -60,7 +58,7 @@ def structured(given: Any) -> Any:
 
 
 def with_json(given: Any) -> Any:
-    """As `structured`; and without the quotes that a JSON text has."""
+    """As `structured`, and without the quotes of a JSON text."""
     value = structured(given)
     is_written = value is not given and isinstance(value, str)
     return _from_json(value) if is_written and value.strip()[:1] == '"' else value

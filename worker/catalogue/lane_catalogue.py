@@ -1,4 +1,4 @@
-"""What one lane's credential can look up: the fields of an item type, people by their addresses and keys, spaces by their simple names."""
+"""The look-ups with one lane's credential: fields of an item type, people by address or key, spaces by simple name."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 Fields = tuple[Field, ...]
 MOST_TYPES = 200  # item types whose checks one process keeps
-NOTHING_TOLD = "the remote system tells no fields of this item type"
+NO_FIELDS = "the remote system returns no fields for this item type"
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """The checks that belong to one answer about the fields of a type."""
+    """The checks for one fetched list of fields."""
 
     known: LookedUp[Fields]
     checks: Checks
@@ -63,40 +63,40 @@ class LaneCatalogue:
         self._checks: dict[str, _Checked] = {}
 
     def checked(self, intent: UpdateIntent) -> UpdateIntent:
-        """The intent as the API takes it. Raises `RefusedError`, and `UnavailableError` when nobody can say.
+        """The intent in the API's form. Raises `RefusedError`, and `UnavailableError` if it cannot be checked now.
 
-        A refusal rests on what was looked up just now: what was wrong a while ago may be right since.
+        A refusal always uses a fresh look-up: the field may have changed since the cached one.
         """
         name = _type_name(intent.project_key, intent.work_item_type_key)
         try:
             return self._checks_for(name, self._known(name)).checked(intent)
         except RefusedError as error:
-            newer = self._looked_up_anew(name, error)
+            newer = self._looked_up_copied(name, error)
         return self._checks_for(name, newer).checked(intent)
 
-    def _looked_up_anew(self, name: str, refused: RefusedError) -> LookedUp[Fields]:
+    def _looked_up_copied(self, name: str, refused: RefusedError) -> LookedUp[Fields]:
         try:
-            return _told(self._fields.newer(name, self._settings.catalogue_recheck_seconds))
+            return _existing(self._fields.newer(name, self._settings.catalogue_recheck_seconds))
         except UnavailableError as error:
             if not refused.is_name:
                 raise
-            reason = f"{refused.refusal.reason}; whether that changed cannot be looked up now ({error})"
+            reason = f"{refused.refusal.reason}; whether that has changed cannot be looked up now ({error})"
             reason = f"{reason}: {error.way_out('another')}"
             raise RefusedError(Code.CANNOT_RESOLVE, reason, is_name=True) from None
 
     def project_key(self, simple_name: str) -> str | None:
-        """None: there is no such space, as far as this credential can see."""
+        """None: this credential sees no such space."""
         known = self._spaces.get(simple_name)
         return known.value if known else None
 
     def fields(self, project_key: str, type_key: str, *, age: float | None = None) -> tuple[Catalogue, float]:
         """All fields of a type and when they were looked up (unix seconds), at most `age` seconds ago. Raises `UnavailableError`."""
         name = _type_name(project_key, type_key)
-        known = self._known(name) if age is None else _told(self._fields.newer(name, age))
+        known = self._known(name) if age is None else _existing(self._fields.newer(name, age))
         return Catalogue(known.value), known.at
 
     def _known(self, name: str) -> LookedUp[Fields]:
-        return _told(self._fields.get(name))
+        return _existing(self._fields.get(name))
 
     def _checks_for(self, name: str, known: LookedUp[Fields]) -> Checks:
         kept = self._checks.get(name)
@@ -108,7 +108,7 @@ class LaneCatalogue:
         return kept.checks
 
     def _keys_of(self, words: Sequence[str]) -> Mapping[str, str]:
-        """Of e-mail addresses and user keys. While nobody can look it up, what is surely a key passes."""
+        """The user keys of e-mail addresses and user keys. While look-ups are impossible, certain keys pass."""
         try:
             found = self._people.get_all(words)
         except UnavailableError as error:
@@ -120,13 +120,13 @@ class LaneCatalogue:
             reason = f"{what} cannot be looked up ({error}): {error.way_out('the user key')}"
             raise RefusedError(Code.CANNOT_RESOLVE, reason, is_name=True) from None
         if missing := next((word for word in words if word not in found), None):
-            raise RefusedError(Code.UNKNOWN_PERSON, _nobody(missing), is_name=True)
+            raise RefusedError(Code.UNKNOWN_PERSON, _no_person(missing), is_name=True)
         return {word: found[word].value for word in words}
 
-    # --- asking the remote system ---------------------------------------------------------------------------------
+    # --- requests to the remote system----------------------------------------------------------------------------
 
     def _fetch_fields(self, names: Sequence[str]) -> Mapping[str, Fields]:
-        """A type without any field is an answer that says nothing."""
+        """An answer without any field is treated as no answer."""
         found: dict[str, Fields] = {}
         for name in names:
             project_key, _, type_key = name.partition(" ")
@@ -139,7 +139,7 @@ class LaneCatalogue:
         return found
 
     def _no_such_type(self, project_key: str, type_key: str) -> RefusedError | None:
-        """Two answers have to agree before a type is called wrong: its fields were refused, and the space does not list it."""
+        """Two answers must agree before a type is refused: its fields were refused, and the space does not list it."""
         try:
             hint = type_hint(type_key, self._sender.ask(partial(self._remote.all_types, project_key)))
         except (RemoteError, UnavailableError):
@@ -151,7 +151,7 @@ class LaneCatalogue:
     def _fetch_people(self, words: Sequence[str]) -> Mapping[str, str]:
         emails, keys = [word for word in words if "@" in word], [word for word in words if "@" not in word]
         key_of: dict[str, str] = {}
-        # "No such user" may mean one of those that are asked for; what is wrong with the lane shows elsewhere.
+        # "No such user" may be about one of the requested users; trouble with the lane's own user shows elsewhere.
         for part in _parts(emails):
             people = self._sender.ask(partial(self._remote.people, part), may_stop=False)
             key_of |= {person.email.casefold(): person.user_key for person in people}
@@ -183,9 +183,9 @@ class LaneCatalogue:
         )
 
 
-def _told(known: LookedUp[Fields] | None) -> LookedUp[Fields]:
+def _existing(known: LookedUp[Fields] | None) -> LookedUp[Fields]:
     if known is None:
-        raise UnavailableError(NOTHING_TOLD)
+        raise UnavailableError(NO_FIELDS)
     return known
 
 
@@ -194,15 +194,15 @@ def _parts(words: Sequence[str]) -> Iterator[Sequence[str]]:
         yield words[start : start + MAX_PEOPLE_PER_QUERY]
 
 
-def _nobody(word: str) -> str:
+def _no_person(word: str) -> str:
     if "@" in word:
-        return f"nobody has the e-mail address {shown(word)}"
+        return f"no user has the e-mail address {shown(word)}"
     rounded = (
-        " It ends as a number that a spreadsheet has rounded: format the column as text."
+        " It looks like a number that a spreadsheet has rounded: format the column as text."
         if may_be_rounded(word)
         else ""
     )
-    return f"nobody has the user key {shown(word)}; give the user key or the e-mail address.{rounded}"
+    return f"no user has the key {shown(word)}; give the user key or the e-mail address.{rounded}"
 
 
 def _type_name(project_key: str, type_key: str) -> str:
@@ -210,5 +210,5 @@ def _type_name(project_key: str, type_key: str) -> str:
 
 
 def _hash(email: str) -> str:
-    """People's addresses are nobody's business who may read the ledger."""
+    """The ledger stores only a hash of an address, for privacy."""
     return blake2b(email.casefold().encode("utf-8", "replace"), digest_size=12).hexdigest()

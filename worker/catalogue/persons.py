@@ -41,14 +41,14 @@ def _words(context: FieldContext, wanted: str, value: Any, *, is_one: bool = Fal
             context.refuse(wanted, value, AS_TEXT)
         return [written.text]
     if isinstance(value, int) and not isinstance(value, bool):
-        return [str(value)]  # a program's own, exact to the last digit
+        return [str(value)]  # a number from a program, which is exact
     if isinstance(value, float):
         context.refuse(wanted, value, "a number with a point or an exponent has lost digits of the key")
     return context.refuse(wanted, value)
 
 
 def _split(text: str) -> list[str]:
-    """`Name <address>` may have a comma in its name, if it stands alone."""
+    """The name in a single `Name <address>` may contain a comma."""
     try:
         return [person_in(text)]
     except PersonError:

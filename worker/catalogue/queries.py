@@ -1,4 +1,4 @@
-"""Questions to the remote system that nobody may be held up by: paced, each in a thread of its own, waited for only so long."""
+"""Look-ups in the remote system that must not block the work: paced, each in its own thread, with a bounded wait."""
 
 import threading
 import time
@@ -20,20 +20,20 @@ T = TypeVar("T")
 Answer_co = TypeVar("Answer_co", covariant=True)
 
 REASON_LENGTH = 200
-PAUSED_FOR = 2.0  # seconds without look-ups where the lane is paused: after a `resume` nobody is to wait long
-REFUSED_FOR = 10.0  # seconds for which it counts that there is no such thing
+PAUSED_FOR = 2.0  # seconds without look-ups while the lane is paused: after `resume`, intents should not wait long
+REFUSED_FOR = 10.0  # seconds for which "does not exist" is cached
 
 OnStopped = Callable[[LaneStopped], None]
 
 
 class Query(Protocol[Answer_co]):
-    """A method of the remote client that lacks nothing but its token."""
+    """A method of the remote client with all arguments except the token."""
 
     def __call__(self, *, token: Token) -> Answer_co: ...
 
 
 class QuerySender:
-    """One lane's leave to ask. `paused` names the reason while the lane stands still; `on_stopped` may make it do so."""
+    """The look-ups of one lane. `paused`: the reason while the lane is paused; `on_stopped` may pause it."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class QuerySender:
         except LaneStopped as error:
             if may_stop:
                 self._on_stopped(error)
-            self._refuse_if_paused()  # so that the first one is told what all those after it are
+            self._refuse_if_paused()  # so that the first caller gets the same error as the later ones
             raise
 
     def _refuse_if_paused(self) -> None:
@@ -92,7 +92,7 @@ class QuerySender:
 
 
 class BackgroundQueries:
-    """Runs look-ups beside the work, one at a time for each name. After one that nobody answered, none is tried for a while."""
+    """Runs look-ups in the background, one at a time for each name. After an unanswered look-up, none is tried for a while."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class BackgroundQueries:
     ) -> None:
         """`wait`: seconds that `run` waits at most. `pause`: seconds without look-ups after one that failed.
 
-        `is_logged`: not for whoever says himself what `run` raises.
+        `is_logged`: False for callers that report the errors of `run` themselves.
         """
         self._is_logged = is_logged
         self._lane = lane
@@ -114,24 +114,24 @@ class BackgroundQueries:
         self._clock = clock
         self._lock = threading.Lock()
         self._running: dict[str, threading.Event] = {}
-        # name → what was raised, until when (monotonic); "" for the whole lane
+        # name → (error, valid until (monotonic)); "" for the whole lane
         self._failed: dict[str, tuple[UnavailableError | RefusedError, float]] = {}
 
     def run(self, name: str, query: Callable[[], None]) -> None:
-        """Have it done and wait a while. Raises `UnavailableError` if it failed, or is not done yet; `RefusedError` if it did."""
+        """Run it and wait a while. Raises `UnavailableError` if it failed or has not finished, `RefusedError` if it raised that."""
         done = self._begin(name, query)
         if not done.wait(self._wait):
             late = UnavailableError(f"no answer within {self._wait:g} s")
-            self._note(late)  # whoever comes next is not to wait as well
+            self._note(late)  # the next caller should not wait again
             raise late
         self._refuse_for_now(name)
 
     def start(self, name: str, query: Callable[[], None]) -> None:
-        """Have it done and wait for nothing."""
+        """Run it without waiting."""
         try:
             self._begin(name, query)
         except (UnavailableError, RefusedError):
-            return  # not now: what is known goes on serving
+            return  # not now: the cached values remain in use
 
     def _begin(self, name: str, query: Callable[[], None]) -> threading.Event:
         self._refuse_for_now(name)
@@ -158,25 +158,25 @@ class BackgroundQueries:
         except RefusedError as error:
             with self._lock:
                 self._failed[name] = (error, self._clock() + min(self._pause, REFUSED_FOR))
-        except (SpaceRefused, BatchRefused) as error:  # about this one only
+        except (SpaceRefused, BatchRefused) as error:  # concerns only this name
             self._note(UnavailableError(str(error)), name)
         except RemoteError as error:
             self._note(UnavailableError(str(error)))
         except UnavailableError as error:
             self._note(error)
-        except Exception as error:  # Redis is away, or something of ours broke: the work goes on unchecked
+        except Exception as error:  # Redis does not answer, or a bug of ours: the work continues unchecked
             log.exception("catalogue.look_up_crashed", lane=self._lane, name=name)
             self._note(UnavailableError(f"the look-up failed ({type(error).__name__})"), name)
 
     def _note(self, error: UnavailableError, name: str = "") -> None:
-        """`name`: what it is about; without one, everything."""
+        """`name`: the affected name; without it, the whole lane."""
         reason = str(error)[:REASON_LENGTH]
         pause = min(self._pause, PAUSED_FOR) if error.is_lane else self._pause
         with self._lock:
             self._failed[name] = (UnavailableError(reason, is_lane=error.is_lane), self._clock() + pause)
         if not self._is_logged:
             return
-        # Once for all the intents that are taken unchecked until then: a line for each would be thousands a second.
+        # One line for all intents that are accepted unchecked until then: a line for each would be thousands a second.
         log.warning("catalogue.not_available", lane=self._lane, name=name or None, reason=reason, unchecked_for=pause)
 
     def _refuse_for_now(self, name: str) -> None:
@@ -185,13 +185,13 @@ class BackgroundQueries:
                 continue
             error, until = failed
             if self._clock() < until:
-                raise _anew(error)
+                raise _copied(error)
             with self._lock:
                 self._failed.pop(which, None)
 
 
-def _anew(error: UnavailableError | RefusedError) -> UnavailableError | RefusedError:
-    """For whoever asks next: an error that is raised again and again keeps every traceback."""
+def _copied(error: UnavailableError | RefusedError) -> UnavailableError | RefusedError:
+    """A copy for the next caller: an error that is raised repeatedly accumulates tracebacks."""
     if isinstance(error, RefusedError):
         return RefusedError(error.refusal.code, error.refusal.reason, is_name=error.is_name)
     return UnavailableError(str(error), is_lane=error.is_lane)

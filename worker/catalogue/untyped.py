@@ -1,4 +1,4 @@
-"""What was written, read without the field's type: only what may mean one thing whatever the type is."""
+"""Converts written values without the field's type, if their meaning is the same for every type."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _TRUTH: Final = {"TRUE": True, "FALSE": False}
 
 
 class UnclearError(ValueError):
-    """What is meant depends on the field's type. The text is a clause that names the value."""
+    """The meaning of the value depends on the field's type. The message is a clause that names the value."""
 
 
 def intent_read_alone(intent: UpdateIntent, field_type: str | None = None) -> UpdateIntent:
@@ -26,7 +26,7 @@ def intent_read_alone(intent: UpdateIntent, field_type: str | None = None) -> Up
 
 
 def read_alone(value: Any, field_type: str | None = None) -> Any:
-    """Raises `UnclearError`. `field_type`: of a field whose type is known without asking."""
+    """Raises `UnclearError`. `field_type`: the type, if it is known without a look-up."""
     if (written := Written.of(value)) is not None:
         return _alone(written, is_text=field_type in TEXT_TYPES)
     if isinstance(value, Mapping):
@@ -38,7 +38,7 @@ def _alone(written: Written, *, is_text: bool) -> Any:
     if written.kind is Kind.TEXT:
         return written.text if is_text else _text(written.text)
     if is_text or written.shown is not None:
-        raise UnclearError(f"{shown(written.as_seen)} of a spreadsheet may be another text there")
+        raise UnclearError(f"{shown(written.as_seen)} is shown as another text in the spreadsheet")
     if written.kind is Kind.BOOLEAN:
         return _TRUTH[written.text]
     if written.kind is Kind.NUMBER:
@@ -46,14 +46,14 @@ def _alone(written: Written, *, is_text: bool) -> Any:
             return exact(Decimal(written.text))
         except NumberError as error:
             raise UnclearError(f"of {shown(written.text)}, {error}") from None
-    raise UnclearError(f"{shown(written.text)} is a {written.kind}, which only some fields take")
+    raise UnclearError(f"{shown(written.text)} is a {written.kind}, which only some fields accept")
 
 
 def _text(text: str) -> Any:
-    """JSON objects and lists; numbers and truth values that print back exactly as they were written; any other text as it is."""
+    """JSON objects and lists; numbers and booleans whose JSON is exactly the written text; any other text unchanged."""
     word = text.strip()
     if word[:1] == '"' == word[-1:]:
-        raise UnclearError(f"{shown(text)} may be meant with its quotes or without")
+        raise UnclearError(f"{shown(text)} may be a text with its quotes or without them")
     try:
         value = json.loads(word, parse_constant=_no_constant)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""What was written, in the shape that the API takes for the field's type: one place for files, commands, programs and schedules.
+"""Converts written values to the API's form for the field's type: the one place for files, commands, programs and schedules.
 
-What a program gave in the API's shape is passed on untouched; what can only mean one thing is converted; what certainly cannot
-work, or may mean two things, is refused. Shapes of types that the official page does not describe are not judged.
+A value in the API's form is passed on unchanged; an unambiguous value is converted; a value that cannot work or is ambiguous is
+refused. Values of types that the official page does not describe are not checked.
 """
 
 import json
@@ -24,7 +24,7 @@ from worker.writing.numbers import NumberError, exact, is_same_number, number_in
 
 _LIST = re.compile(r"[,;，；、\n]")
 _ADDRESSES = re.compile(r"[\s,;，；、]+(?=https?://)|[\n;；、]+")
-_MOST_DIGITS = 15  # of a number that is what somebody typed into a spreadsheet, and not what it computed
+_MOST_DIGITS = 15  # of a number that was typed into a spreadsheet and not computed
 _TRUTH = {
     **dict.fromkeys(("true", "yes", "是", "1"), True),
     **dict.fromkeys(("false", "no", "否", "0"), False),
@@ -32,12 +32,12 @@ _TRUTH = {
 
 
 def is_empty(value: Any) -> bool:
-    """Clears the field, whatever its type."""
+    """Whether the value clears a field of any type."""
     return value is None or value in ("", [])
 
 
 def taken(context: FieldContext, given: Any) -> Any:
-    """Raises `RefusedError`, and `UnavailableError` where people have to be looked up."""
+    """Raises `RefusedError`, and `UnavailableError` if people cannot be looked up."""
     if is_empty(given):
         return given
     take = _BY_TYPE.get(context.field.type_key)
@@ -50,8 +50,8 @@ def _undescribed(context: FieldContext, given: Any) -> Any:
     try:
         return read_alone(given)
     except UnclearError as error:
-        told = f"what {named(context.field)} of type {context.field.type_key} takes is not known, and {error}"
-        raise RefusedError(Code.BAD_VALUE, f"{told}: give it as JSON, in a JSON Lines file or from a program") from None
+        why = f"the values of {named(context.field)} of type {context.field.type_key} are not documented, and {error}"
+        raise RefusedError(Code.BAD_VALUE, f"{why}: give it as JSON, in a JSON Lines file or from a program") from None
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
@@ -69,10 +69,10 @@ def _text(context: FieldContext, given: Any) -> Any:
 
 
 def _letter_by_letter(context: FieldContext, written: Written) -> str:
-    """Quotes around a number were once how a file said that it is a text; they may also be meant."""
+    """Quotes around a number may mark it as text, or may be part of the text."""
     text = written.text.strip()
     if text[:1] == '"' == text[-1:] and _is_json_literal(text[1:-1]):
-        reason = f"write {text[1:-1]}, which is kept as it stands; or with its quotes in a JSON Lines file"
+        reason = f"write {text[1:-1]}, which is sent as this text; or with its quotes in a JSON Lines file"
         context.refuse("a text", written.to_json(), reason)
     return written.text
 
@@ -87,7 +87,7 @@ def _is_json_literal(text: str) -> bool:
 def _text_of_number(context: FieldContext, written: Written) -> str:
     digits = written.text.lstrip("-").replace(".", "").lstrip("0")
     if written.shown is None and "." in written.text and len(digits) > _MOST_DIGITS:
-        context.refuse("a text", written.to_json(), "it was computed, and has more digits than are shown: round it")
+        context.refuse("a text", written.to_json(), "it was computed and has more digits than shown: round it")
     return written.as_seen
 
 
@@ -138,7 +138,7 @@ def _number(context: FieldContext, given: Any) -> Any:
 
 def _stored(context: FieldContext, written: Written) -> int | float:
     if written.shown is not None and not is_same_number(written.text, written.shown):
-        context.refuse("a number", written.to_json(), f"the cell holds {written.text}: write the one that is meant")
+        context.refuse("a number", written.to_json(), f"the cell contains {written.text}: write the intended number")
     return exact(Decimal(written.text))
 
 
@@ -167,7 +167,7 @@ def _tree(context: FieldContext, given: Any) -> Any:
 
 
 def _each_option(one: Callable[[FieldContext, Any], Any]) -> Callable[[FieldContext, Any], Any]:
-    """For fields with several options: a list, a text with commas between them, or a single one."""
+    """For fields with several options: a list, a text with commas, or a single option."""
 
     def each(context: FieldContext, given: Any) -> Any:
         value = structured(given)
@@ -176,10 +176,10 @@ def _each_option(one: Callable[[FieldContext, Any], Any]) -> Callable[[FieldCont
             same = value is given and all(new is old for new, old in zip(converted, value, strict=True))
             return given if same else converted
         try:
-            return [one(context, value)]  # a name may have a comma itself
+            return [one(context, value)]  # a name may contain a comma
         except RefusedError:
             parts = _parts(value)
-            if len(parts) < 2:  # noqa: PLR2004 - there was nothing to be split
+            if len(parts) < 2:  # noqa: PLR2004 - nothing to split
                 raise
             return [one(context, part) for part in parts]
 
@@ -222,9 +222,9 @@ def _items_of(context: FieldContext, given: Any, wanted: str, *, is_one: bool = 
 
 
 def _same_id(context: FieldContext, written: Written, wanted: str) -> str:
-    """A number of a workbook, if the sheet shows the same, with digit groups at most."""
+    """A number of a workbook, if the sheet shows the same number, perhaps with digit groups."""
     if written.shown is not None and re.sub(r"[,\s'’]", "", written.shown).removeprefix("#") != written.text:
-        context.refuse(wanted, written.to_json(), f"the cell holds {written.text}: write the one that is meant")
+        context.refuse(wanted, written.to_json(), f"the cell contains {written.text}: write the intended number")
     return written.text
 
 

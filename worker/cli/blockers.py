@@ -1,4 +1,4 @@
-"""What holds up the work that somebody has just asked for, in one sentence."""
+"""What blocks the work that a command has just enqueued, in one sentence."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -13,12 +13,12 @@ from feishu_batch.intents import is_real_project_key
 from worker.ledger.lane import Lane
 from worker.operating.session import Session
 
-NO_REDIS = "Redis does not answer; what was enqueued is safe in it, and this goes on when it answers"
+NO_REDIS = "Redis does not answer; enqueued work is safe in it, and this command continues when it answers"
 LOOK_EVERY = 1.0  # seconds
 
 
 def pause_of(lanes: Iterable[Lane]) -> str:
-    """Of the first that is paused; "" if none is."""
+    """The sentence about the first paused lane; "" if none is paused."""
     for lane in lanes:
         if pause := lane.paused():
             return paused(lane.name, pause["reason"])
@@ -26,18 +26,18 @@ def pause_of(lanes: Iterable[Lane]) -> str:
 
 
 def paused(lane: str, reason: str) -> str:
-    return f"lane {lane} is paused: {reason.rstrip('.')} (then: feishu-batch resume)"
+    return f"lane {lane} is paused: {reason.rstrip('.')} (after fixing it, run: feishu-batch resume)"
 
 
 def warn_of_pause(lanes: Iterable[Lane]) -> None:
-    """For whoever does not wait: one line on stderr."""
-    with suppress(RedisError):  # what was asked for is done; this is an extra
-        if told := pause_of(lanes):
-            click.echo(f"Enqueued, but nothing is sent yet: {told}", err=True)
+    """For commands without --wait: one line on stderr."""
+    with suppress(RedisError):  # the intents are recorded; this is only a hint
+        if reason := pause_of(lanes):
+            click.echo(f"Enqueued, but nothing is sent yet: {reason}", err=True)
 
 
 def lanes_of(session: Session, intent: UpdateIntent) -> list[Lane]:
-    """The one that takes the intent; all of them where only the workers can tell."""
+    """The lane of the intent; all lanes where only the workers can decide."""
     if intent.lane is None and not is_real_project_key(intent.project_key):
         return list(session.lanes.values())
     with suppress(ValueError):
@@ -46,7 +46,7 @@ def lanes_of(session: Session, intent: UpdateIntent) -> list[Lane]:
 
 
 def wait_aloud(handle: Handle, timeout: float, lanes: Iterable[Lane]) -> Result:
-    """As `handle.wait`, and says on stderr what holds it up, each thing once until it changes. Raises `WaitTimeout`."""
+    """As `handle.wait`, and prints on stderr what blocks the intent, each reason once until it changes. Raises `WaitTimeout`."""
     deadline = time.monotonic() + timeout
     said = ""
     while True:

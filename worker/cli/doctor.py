@@ -1,4 +1,4 @@
-"""`feishu-batch doctor`: looks at everything that the work depends on, and says what to do."""
+"""`feishu-batch doctor`: checks everything that the work depends on, and gives advice."""
 
 import contextlib
 import shutil
@@ -48,22 +48,22 @@ _STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}
     "--space",
     "space",
     metavar="KEY",
-    help="Also whether this space (its key or simple name) can be reached.",
+    help="Check this space too (its key or simple name).",
 )
-@click.option("--type", "type_key", metavar="KEY", help="Also whether this item type of the space can be read.")
+@click.option("--type", "type_key", metavar="KEY", help="Check this item type of the space too.")
 @lane_option
 @json_option
 def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: bool) -> int:
-    """Check everything that the work depends on, and say what to do about what is not well.
+    """Check everything that the work depends on, with advice for each problem.
 
     Example:
       feishu-batch doctor --space demo --type story
 
-    It looks at the settings, the schedules, Redis (version, persistence, eviction, memory, clock), the credentials (by fetching a token, which is not
-    kept), the acting user, the space and type if they are named, the workers, beat, the inbox, each lane (paused? moving?) and the disk. One line for
-    each: ok, warn or fail, with advice. Run it where the workers run, with their settings. It changes nothing.
+    It checks the settings, the schedules, Redis (version, persistence, eviction, memory, clock), the credentials (by fetching a token, which is not
+    kept), the acting user, the space and type if you name them, the workers, beat, the inbox, each lane (paused? stalled?) and the disk. One line for
+    each check: ok, warn or fail, with advice. Run it where the workers run, with their settings. It changes nothing.
 
-    Exit codes: 0 all is well; 1 something is not; 2 wrong use, or a setting cannot be used; 3 Redis cannot be reached.
+    Exit codes: 0 no check failed; 1 a check failed; 2 wrong use, or a setting is wrong; 3 Redis cannot be reached.
     """
     if type_key and not space:
         raise click.UsageError("--type needs --space")
@@ -72,7 +72,7 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
     try:
         session = session_of(with_running_redis(settings))
     except UnreachableError as error:
-        checks += [fail("redis", str(error), "Nothing else can be told without it.")]
+        checks += [fail("redis", str(error), "The other checks need Redis.")]
         _show(checks, as_json=as_json)
         return UNREACHABLE
     session.chosen_lanes(lane)
@@ -108,13 +108,11 @@ def _schedules(settings: Settings) -> Check:
         entries = load_schedules(settings)
     except ConfigError as error:
         return fail("schedules", str(error), "Correct the file, then start beat and the intake worker again.")
-    return ok(
-        "schedules", f"{len(entries)} entries, all well-formed" if entries else "nothing is to be done at certain times"
-    )
+    return ok("schedules", f"{len(entries)} entries, all valid" if entries else "no scheduled work is defined")
 
 
 def _existing(path: Path) -> Path:
-    """The directory itself, or the one that it would be made in."""
+    """The directory itself, or its nearest parent that exists."""
     path = path.absolute()
     return next(place for place in (path, *path.parents) if place.exists())
 
@@ -124,8 +122,8 @@ def _workers(settings: Settings) -> Iterator[Check]:
     with contextlib.closing(app):
         try:
             answers = app.control.inspect(timeout=PING_SECONDS).active_queues()
-        except Exception as error:  # noqa: BLE001 - whatever the broker raises, nobody can be asked
-            yield fail("workers", f"they cannot be asked ({type(error).__name__})", "Check FEISHU_BATCH_BROKER_URL.")
+        except Exception as error:  # noqa: BLE001 - whatever the broker raises, the workers cannot be reached
+            yield fail("workers", f"cannot be reached ({type(error).__name__})", "Check FEISHU_BATCH_BROKER_URL.")
             return
     yield from check_workers({queue["name"] for queues in (answers or {}).values() for queue in queues})
 

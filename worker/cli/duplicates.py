@@ -1,4 +1,4 @@
-"""What a command says of intents that were enqueued before, so that nothing of them was sent now."""
+"""Messages about intents that were enqueued before, and are therefore not sent now."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ def duplicate_check(session: Session) -> Iterator[DuplicateCheck]:
 
 
 def known_rows(put: SortedRows) -> list[KnownIntent]:
-    """Those that an earlier run enqueued."""
+    """The rows that an earlier run enqueued."""
     return [KnownIntent(row.line, row.intent.intent_id, row.intent.work_item_ids) for row in put.known]
 
 
@@ -35,16 +35,15 @@ def when(session: Session, found: DuplicateReport) -> str:
 
 
 def print_duplicates(out: Console, session: Session, found: DuplicateReport, noun: str = "row") -> None:
-    """Which of what they wrote does not stand any more, and why."""
+    """Which of their changes are no longer in effect, and why."""
     if found.not_applied:
         parts = (("failed", found.failed), ("were canceled", found.canceled), ("expired", found.expired))
-        told = ", ".join(f"{count} {what}" for what, count in parts if count)
-        out.print(
-            f"Of their items {told}, and {'is' if found.not_applied == 1 else 'are'} not sent again.", soft_wrap=True
-        )
+        counts = ", ".join(f"{count} {what}" for what, count in parts if count)
+        again = "is" if found.not_applied == 1 else "are"
+        out.print(f"Of their items, {counts}, and {again} not sent again.", soft_wrap=True)
     if found.changed:
         cells = "1 cell holds" if found.changed == 1 else f"{found.changed} cells hold"
-        out.print(f"Since then {cells} another value, or will, by later intents:", soft_wrap=True)
+        out.print(f"Later intents changed the same fields: {cells} another value now, or will:", soft_wrap=True)
         rows = [_row(session, one, noun) for one in found.by]
         out.print(
             table((f"{noun}s" if noun == "line" else "items", "field", "value now", "enqueued", "intent", "note"), rows)
@@ -54,7 +53,7 @@ def print_duplicates(out: Console, session: Session, found: DuplicateReport, nou
     if found.not_known:
         out.print(
             f"Of {some(found.not_known, 'later intent')} it is not known whether they changed the same cells:"
-            " they were forgotten, are too many, or call a field by a name that cannot be looked up here.",
+            " their records have expired, there are too many, or their field has a name that cannot be looked up here.",
             soft_wrap=True,
         )
 
@@ -75,7 +74,7 @@ def _row(session: Session, one: LaterIntent, noun: str) -> Sequence[object]:
 
 
 def document(found: DuplicateReport) -> dict[str, Any]:
-    """The documented shape of `before` in `import --json` and `plan --json`."""
+    """`before` in `import --json` and `plan --json`, as documented."""
     return {
         "intents": found.intents,
         "first_at": iso(found.first_at),
@@ -85,7 +84,7 @@ def document(found: DuplicateReport) -> dict[str, Any]:
         "changed_by": [_later_json(one) for one in found.by],
         "changed_by_count": found.by_count,
         "not_known": found.not_known,
-        "stands": found.stands,
+        "in_effect": found.in_effect,
     }
 
 

@@ -23,13 +23,13 @@ EXIT_CODES: Final[Mapping[int, Explanation]] = MappingProxyType(
             "Something that is needed cannot be reached; the message says what.",
             "Start it, or correct its address. `feishu-batch doctor` looks at everything.",
         ),
-        INTERRUPTED: Explanation("Interrupted with Ctrl-C; what was enqueued goes on.", "`feishu-batch status`."),
+        INTERRUPTED: Explanation("Interrupted with Ctrl-C; enqueued work continues.", "`feishu-batch status`."),
     }
 )
 
 
 class InterruptedByUserError(OperatingError):
-    """Ctrl-C; the text says what goes on and how to look at it."""
+    """Ctrl-C. The text says which work continues and how to look at it."""
 
 
 def exit_code_of(error: OperatingError) -> int:

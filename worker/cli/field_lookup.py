@@ -1,4 +1,4 @@
-"""The field catalogue as commands ask it: with the workers' credentials, and more patience than intake has."""
+"""The field catalogue for commands: uses the workers' credentials, and waits longer than intake does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class FieldLookup:
     configured: Lanes
 
     def project_key(self, space: str) -> str:
-        """Of a key or a simple name. Raises `WrongUseError` for one that no credential sees."""
+        """The key for a key or a simple name. Raises `WrongUseError` if no credential can see the space."""
         if is_real_project_key(space):
             return space
         for catalogue in self.lanes.values():
@@ -44,7 +44,7 @@ class FieldLookup:
 
 
 def open_field_lookup(session: Session) -> FieldLookup:
-    """Raises `ConfigError` without credentials. Asks nobody yet."""
+    """Raises `ConfigError` without credentials. Sends no request yet."""
     settings = session.settings
     configured = load_lanes(settings)
     lanes = {}

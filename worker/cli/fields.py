@@ -1,4 +1,4 @@
-"""`feishu-batch fields`: what the fields of an item type are called, and what they take."""
+"""`feishu-batch fields`: the fields of an item type, with their names and the values that they accept."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -28,20 +28,20 @@ OPTIONS_SHOWN = 6
 )
 @click.option("--type", "type_key", required=True, metavar="KEY", help="The item type's key: story, issue, ….")
 @click.option("--search", metavar="WORD", help="Only fields with this in their key, name, alias, type or options.")
-@click.option("--refresh", is_flag=True, help="Ask Feishu Project now, whatever is known already.")
-@click.option("--lane", metavar="NAME", help="Ask with this lane's credential. Default: the one of the space.")
+@click.option("--refresh", is_flag=True, help="Look the fields up in Feishu Project now.")
+@click.option("--lane", metavar="NAME", help="Use this lane's credential. Default: the lane of the space.")
 @json_option
 def fields(space: str, type_key: str, search: str | None, refresh: bool, lane: str | None, as_json: bool) -> int:
-    """Show the fields of an item type: keys, names, types, the modes that each takes, and options.
+    """Show the fields of an item type: keys, names, types, allowed modes and options.
 
     Example:
       feishu-batch fields --space demo --type story --search prio
 
-    A change may name a field by its key, its alias or its name, and an option by its label; this is where they are listed. A field
-    without modes cannot be changed: it is obsolete, calculated, or of a type that is never written. The list is the workers' own,
-    looked up a while ago; the first line says when. It needs the workers' credentials and Redis, and changes nothing.
+    A change may name a field by its key, alias or name, and an option by its label. A field without modes cannot be changed: it is
+    obsolete, calculated, or of a type that cannot be written. The list is the one that the workers use; the first line says when it
+    was looked up. The command needs the workers' credentials and Redis, and changes nothing.
 
-    Exit codes: 0 done; 1 no field fits --search; 2 wrong use; 3 Redis or Feishu Project cannot be reached.
+    Exit codes: 0 done; 1 no field matches --search; 2 wrong use; 3 Redis or Feishu Project cannot be reached.
     """
     session = open_session()
     catalogues = open_field_lookup(session)

@@ -1,4 +1,4 @@
-"""What `plan` and `import` say about a file besides its rows: what it clears, hides, merges, and what was not read of it."""
+"""Notes of `plan` and `import` about a file: cleared fields, hidden rows, merged cells, and sheets that were not read."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ SHOWN = 5  # fields
 
 
 def print_sheet(out: Console, noticed: Noticed) -> None:
-    """What is known before the first row."""
+    """Notes about the sheet, before any row is read."""
     if noticed.other_sheets:
         _line(out, "sheet", f"{noticed.sheet}; other sheets not read: {', '.join(noticed.other_sheets)} (--sheet NAME)")
     if noticed.hidden_columns:
@@ -20,7 +20,7 @@ def print_sheet(out: Console, noticed: Noticed) -> None:
 
 
 def print_rows(out: Console, noticed: Noticed, clears: Clears, *, will: bool) -> None:
-    """`will`: nothing is enqueued yet."""
+    """`will`: the rows are not enqueued yet."""
     found = (
         ("hidden", noticed.hidden_read, "hidden row is", "hidden rows are", "included (--hidden include)"),
         ("hidden", noticed.hidden_skipped, "hidden row is", "hidden rows are", "skipped (--hidden skip)"),
@@ -35,7 +35,7 @@ def print_rows(out: Console, noticed: Noticed, clears: Clears, *, will: bool) ->
     )
     for name, lines, one, several, what in found:
         if lines.count:
-            _line(out, name, f"{some(lines.count, one, several)} {what}: {lines.told()}")
+            _line(out, name, f"{some(lines.count, one, several)} {what}: {lines.in_words()}")
     if clears.count:
         _line(out, "clears", _clears(clears, will=will), style="bold")
 
@@ -43,10 +43,10 @@ def print_rows(out: Console, noticed: Noticed, clears: Clears, *, will: bool) ->
 def _clears(clears: Clears, *, will: bool) -> str:
     verb = ("would clear a field" if will else "clears a field", "would clear a field" if will else "clear a field")
     largest = sorted(clears.by_field.items(), key=lambda pair: -pair[1].count)
-    told = [f"{name} ({some(lines.count, 'row')}: {lines.told()})" for name, lines in largest[:SHOWN]]
+    shown = [f"{name} ({some(lines.count, 'row')}: {lines.in_words()})" for name, lines in largest[:SHOWN]]
     more = f"; and {some(len(largest) - SHOWN, 'more field', 'more fields')}" if len(largest) > SHOWN else ""
-    head = f"{some(clears.count, 'row')} {verb[clears.count != 1]}: {'; '.join(told)}{more}"
-    return f"{head}. If that is not meant: --empty skip or --empty reject" if will else head
+    head = f"{some(clears.count, 'row')} {verb[clears.count != 1]}: {'; '.join(shown)}{more}"
+    return f"{head}. To avoid that: --empty skip or --empty reject" if will else head
 
 
 def _line(out: Console, name: str, text: str, style: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What `import` and `plan` have in common: which file, and how it is read."""
+"""The options of `import` and `plan`: which file, and how to read it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,31 +22,31 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FILE: Final = click.argument("file", type=click.Path(allow_dash=True))
 _OPTIONS: Final = (
     click.option(
-        "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
+        "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: by the file's extension."
     ),
-    click.option("--sheet", metavar="NAME", help="Of an XLSX workbook. Default: the first that is not hidden."),
+    click.option("--sheet", metavar="NAME", help="Sheet of an XLSX workbook. Default: the first visible one."),
     click.option(
         "--encoding",
         metavar="NAME",
-        help="Of a text file: gb18030 for Excel's plain CSV in China. Default: UTF-8; a file that is not, as a whole, is refused.",
+        help="Encoding of a text file: gb18030 for Excel's plain CSV in China. Default: UTF-8; any other file is refused.",
     ),
     click.option(
         "--time-zone",
         "zone",
         metavar="ZONE",
-        help="In which the dates of an XLSX workbook are: an offset, or a name like Europe/Berlin. Default: FEISHU_BATCH_TIME_ZONE.",
+        help="Time zone of the dates in an XLSX workbook: an offset, or a name like Europe/Berlin. Default: FEISHU_BATCH_TIME_ZONE.",
     ),
     click.option(
         "--hidden",
         type=click.Choice([one.value for one in Hidden]),
-        help="What becomes of hidden rows of an XLSX workbook, as a filter leaves them. Default: a file that has some is refused.",
+        help="How to treat hidden (filtered) rows of an XLSX workbook. Default: a file that has some is refused.",
     ),
     click.option(
         "--empty",
         type=click.Choice([one.value for one in Empty]),
         default=Empty.CLEAR.value,
         show_default=True,
-        help="What a row means whose after_field_value is empty: clear the field, skip the row, or reject it.",
+        help="How to treat rows with an empty after_field_value: clear the field, skip the row, or reject it.",
     ),
     click.option(
         "--import-id",
@@ -67,7 +67,7 @@ def imported_file_options(command: F) -> F:
         "--file",
         type=click.Path(allow_dash=True),
         metavar="FILE",
-        help="All that an import of this file enqueued; give the other options as they were given to it.",
+        help="All rows that an import of this file enqueued. Repeat the options of that import (--hidden, --sheet, …).",
     )
     return _decorated(command, option, "Nothing was canceled.")
 
@@ -103,7 +103,7 @@ def _refuse_without_file(*given: str | None) -> None:
     if any(given):
         raise WrongUseError(
             "--format, --sheet, --encoding, --time-zone, --hidden and --import-id need --file:"
-            " a row's id rests on its content"
+            " the id of a row depends on its content"
         )
 
 

@@ -1,4 +1,4 @@
-"""What an import says at its end, for people and for programs."""
+"""The closing report of an import, for people and for programs."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,11 +20,11 @@ from worker.operating.session import Session
 from worker.operating.tracking import Totals, counts_of
 from worker.wording import first_few, some
 
-LISTED = 1000  # rejected rows that are kept one by one; the rest is only counted
+LISTED = 1000  # rejected rows that are kept one by one; the others are only counted
 SHOWN = 50  # reasons
 VARIANTS = 3  # of a reason, which differ in the values only
 LINES = 5  # of a reason
-_BEFORE = "What failed in an earlier run is not sent again by this one: correct the row, or use `feishu-batch retry`"
+_BEFORE = "Items that failed in an earlier run are not sent again: correct the row, or use `feishu-batch retry`"
 
 
 @dataclass(slots=True)
@@ -38,8 +38,8 @@ class ImportReport:
     known: int = 0  # rows that an earlier run had enqueued
     before: DuplicateReport | None = None  # about the known rows
     give_their_ids: bool = False  # known rows have their ids from the file
-    repeated: int = 0  # rows that say what an earlier row of the file says, under the same id
-    left_out: int = 0  # rows of an earlier report that need no import
+    repeated: int = 0  # rows with the id and the content of an earlier row of the file
+    left_out: int = 0  # rows of an earlier report that need not be imported
     rejected_count: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     why_rejected: ReasonGroups[int] = field(default_factory=lambda: ReasonGroups(VARIANTS))  # with their lines
@@ -49,12 +49,12 @@ class ImportReport:
     failed: list[FailureGroup] = field(default_factory=list)
     failed_before: list[FailureGroup] = field(default_factory=list)  # of intents that had ended when this run began
     not_sent: list[FailureGroup] = field(default_factory=list)  # canceled and expired
-    mended: int = 0  # changes that failed, and succeeded since by a retry
+    succeeded_on_retry: int = 0  # changes that failed before, and succeeded on a retry since
     requests: int = 0
     slot_use: float = 0.0
     seconds: float = 0.0
     is_over: bool = True  # False: following was given up before its end
-    remark: str = ""  # what seemed to hold up the work then
+    remark: str = ""  # what seemed to block the work then
 
     def count(self, put: SortedRows) -> None:
         self.enqueued += len(put.enqueued)
@@ -72,9 +72,13 @@ class ImportReport:
             self.why_rejected.add(None, row.reason, row.line)
 
     @property
-    def all_is_well(self) -> bool:
-        bad = self.totals.failed - self.mended + self.totals.canceled + self.totals.expired if self.totals else 0
-        return not (bad or self.rejected_count) and self.is_over and (self.before is None or self.before.stands)
+    def is_successful(self) -> bool:
+        bad = (
+            self.totals.failed - self.succeeded_on_retry + self.totals.canceled + self.totals.expired
+            if self.totals
+            else 0
+        )
+        return not (bad or self.rejected_count) and self.is_over and (self.before is None or self.before.in_effect)
 
 
 def document(report: ImportReport) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def document(report: ImportReport) -> dict[str, Any]:
         "remark": report.remark or None,
         "failed": [_group(group) for group in report.failed],
         "failed_before": [_group(group) for group in report.failed_before],
-        "mended": report.mended,
+        "succeeded_on_retry": report.succeeded_on_retry,
         "requests": report.requests,
         "slot_use": round(report.slot_use, 3),
         "seconds": round(report.seconds, 1),
@@ -119,7 +123,7 @@ def _group(group: FailureGroup) -> dict[str, Any]:
 
 
 def print_known(out: Console, session: Session, report: ImportReport, *, is_plan: bool = False) -> None:
-    """First of all: what is not sent, why, what came over it since, and how to send it all the same."""
+    """Printed first: which rows are not sent, why, what changed since, and how to send them again."""
     found = report.before
     if found is None:
         return
@@ -130,13 +134,13 @@ def print_known(out: Console, session: Session, report: ImportReport, *, is_plan
         out.print(f"{whole}: {rows} imported before{at}.", style="bold", soft_wrap=True)
     else:
         verb = "was" if report.known == 1 else "were"
-        told = "" if report.enqueued else f"{whole}: "
+        head = "" if report.enqueued else f"{whole}: "
         rows = f"{report.known} of {some(report.rows, 'row')} {verb} imported before{at}"
-        out.print(f"{told}{rows}{', and' if told else ','} not sent again.", style="bold", soft_wrap=True)
+        out.print(f"{head}{rows}{', and' if head else ','} not sent again.", style="bold", soft_wrap=True)
     print_duplicates(out, session, found, "line")
     again = "give them other ids in the column intent_id" if report.give_their_ids else "use a new --import-id"
     it = "it" if report.known == 1 else "them"
-    out.print(f"To send {it} again all the same, {again}.", soft_wrap=True)
+    out.print(f"To send {it} again, {again}.", soft_wrap=True)
     out.print()
 
 
@@ -147,14 +151,14 @@ def print_enqueued(out: Console, report: ImportReport) -> None:
 
 
 def others(report: ImportReport) -> str:
-    """What became of the rows that are not enqueued now."""
-    told = (
-        (report.known, "known from an earlier run and not doubled"),
+    """Why the other rows are not enqueued now."""
+    reasons = (
+        (report.known, "enqueued by an earlier run and not again"),
         (report.repeated, "the same as an earlier row"),
-        (report.left_out, "left out, since the report says that they succeeded, are under way or were superseded"),
+        (report.left_out, "left out, because the report says that they succeeded, are in progress or were superseded"),
         (report.rejected_count, "rejected"),
     )
-    return "".join(f", {count} {what}" for count, what in told if count)
+    return "".join(f", {count} {what}" for count, what in reasons if count)
 
 
 def print_rejected(out: Console, report: ImportReport) -> None:
@@ -186,15 +190,15 @@ def print_closing(out: Console, report: ImportReport) -> None:
         rows.append(("superseded", totals.superseded, "a later change of the same field overwrites it"))
     rows += [("failed", group.count, _why(group)) for group in report.failed]
     rows += [("failed before", group.count, _why(group)) for group in report.failed_before]
-    if report.mended:
-        rows.append(("mended", report.mended, "failed before, and succeeded since by a retry"))
+    if report.succeeded_on_retry:
+        rows.append(("retried", report.succeeded_on_retry, "failed before, and succeeded on a retry since"))
     why = {group.code: _why(group) for group in report.not_sent}  # of intents that have ended
     counts = (("canceled", totals.canceled), ("expired", totals.expired))
     rows += [(name, count, why.get(name, "")) for name, count in counts if count]
     if report.rejected_count:
-        rows.append(("rejected", report.rejected_count, "rows that are no intent; see below"))
+        rows.append(("rejected", report.rejected_count, "rows that are not valid; see below"))
     if open_ := totals.total - totals.settled:
-        rows.append(("open", open_, "not ended in the time that was given; the work goes on: feishu-batch status"))
+        rows.append(("open", open_, "not ended in time; the work continues: feishu-batch status"))
     out.print()
     out.print(table(("outcome", "changes", ""), rows))
     out.print(_requests(report), soft_wrap=True)
@@ -211,7 +215,7 @@ def _requests(report: ImportReport) -> str:
     if report.requests:
         sent, seconds = some(report.requests, "request"), f"{report.seconds:.0f} s"
         return f"{sent} in {seconds}, {report.slot_use:.0%} of the slots used"
-    return "no request was sent meanwhile" + ("" if report.enqueued or not report.is_over else ": all had ended before")
+    return "no request was sent" + ("" if report.enqueued or not report.is_over else ": all had ended before")
 
 
 def _why(group: FailureGroup) -> str:

@@ -1,4 +1,4 @@
-"""The course of an import: read, enqueue, follow, report."""
+"""The steps of an import: read, enqueue, follow, report."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -47,7 +47,7 @@ class Asked:
 def run_import(
     session: Session, source: Source, out: Console | None, asked: Asked, stop: threading.Event | None = None
 ) -> ImportReport:
-    """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early. No `out`: no word."""
+    """Enqueue the file's rows and, if asked, wait until they have ended; `stop` ends the waiting early. Without `out`, prints nothing."""
     report = ImportReport(source.name, source.import_id, noticed=source.noticed)
     pace = Throughput.begin(session)
     began_at = next(iter(session.lanes.values())).wall()
@@ -84,7 +84,7 @@ def _follow(
     report.totals, report.failed = watch.totals(), watch.failures.groups()
     report.failed_before = watch.failed_before.groups()
     report.not_sent = watch.not_sent.groups()
-    report.mended = watch.failures.mended + watch.failed_before.mended
+    report.succeeded_on_retry = watch.failures.succeeded_on_retry + watch.failed_before.succeeded_on_retry
     report.requests, report.slot_use, report.seconds = pace.requests, pace.slot_use, pace.seconds
     report.remark = follower.remark if not report.is_over else ""
 
@@ -135,14 +135,14 @@ def _counted(puts: Iterable[SortedRows], report: ImportReport, source: Source, a
 
 @contextmanager
 def _interruption(report: ImportReport) -> Iterator[None]:
-    """Whatever ends it early, the user hears how far it came."""
+    """However it ends early, the message says how many rows are enqueued."""
     try:
         yield
     except KeyboardInterrupt:
-        again = "look with `feishu-batch status`, or run the same import again, which doubles nothing"
-        raise InterruptedByUserError(f"Stopped here. {_done(report)}, and that work goes on: {again}") from None
+        again = "look with `feishu-batch status`, or run the same import again, which enqueues no row twice"
+        raise InterruptedByUserError(f"Stopped. {_done(report)}, and their work continues: {again}") from None
     except (RedisError, EnqueueError) as error:
-        again = "run the same import again when Redis is back, which doubles nothing"
+        again = "run the same import again when Redis is back, which enqueues no row twice"
         raise UnreachableError(f"{str(error).rstrip('.')}. {_done(report)}, and safe there: {again}") from None
 
 

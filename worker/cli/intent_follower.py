@@ -1,4 +1,4 @@
-"""Follows a crowd of intents to its end, twice a second, also across a short absence of Redis."""
+"""Follows many intents until they have ended; looks twice a second, and survives a short outage of Redis."""
 
 import threading
 import time
@@ -18,13 +18,13 @@ from worker.operating.tracking import IntentTracker, Listed, Totals, counts_of
 from worker.operating.views import LaneView, lane_view
 
 TICK = 0.5  # seconds
-PATIENCE = 60.0  # seconds without an answer of Redis before giving up
-STUCK = 6.0  # seconds in which nothing is taken out of the inbox before the user is told
+PATIENCE = 60.0  # seconds without an answer from Redis before giving up
+STUCK = 6.0  # seconds without any intent leaving the inbox, before the user sees a remark
 
 
 @dataclass(slots=True)
 class Throughput:
-    """Counts requests from the moment of its making, and how well the slots were used."""
+    """Counts the requests since it was created, and the share of slots used."""
 
     slot_seconds: float
     slots_before: dict[str, int]
@@ -61,10 +61,10 @@ class IntentFollower:
         self._pace = pace
         self._inbox = -1
         self._moved_at = time.monotonic()
-        self.remark = ""  # what seems to hold up the work
+        self.remark = ""  # what seems to block the work
 
     def run(self, display: Display, stop: threading.Event, timeout: float | None = None) -> bool:
-        """Whether all have ended; False after `stop` was set, or so many seconds."""
+        """True: all have ended. False: `stop` was set, or `timeout` seconds passed."""
         began_at = answered_at = time.monotonic()
         while not stop.is_set():
             try:
@@ -76,8 +76,8 @@ class IntentFollower:
                 display.show(self._figures_without_redis())
                 if time.monotonic() - answered_at > PATIENCE:
                     raise UnreachableError(
-                        f"Redis has not answered for {PATIENCE:g} s; the work is safe in it."
-                        " Look again later with: feishu-batch status"
+                        f"Redis has not answered for {PATIENCE:g} s; the recorded work is safe in it."
+                        " Check later with: feishu-batch status"
                     ) from None
             if self._watch.is_over:
                 return True
@@ -95,7 +95,7 @@ class IntentFollower:
         return Figures(self._watch.totals(), self._pace.requests, self._pace.slot_use, left, self.remark)
 
     def _figures_without_redis(self) -> Figures:
-        """What was seen last."""
+        """The last known figures."""
         return Figures(self._watch.totals(), self._pace.requests, self._pace.slot_use, 0.0, self.remark)
 
     def _remark(self, views: Sequence[LaneView]) -> str:
@@ -109,7 +109,7 @@ class IntentFollower:
         if inbox != self._inbox:
             self._inbox, self._moved_at = inbox, time.monotonic()
         if inbox and time.monotonic() - self._moved_at > STUCK:
-            return "nothing takes the intents in: is `feishu-batch up` running with the same settings?"
+            return "no worker is reading the inbox: is `feishu-batch up` running with the same settings?"
         return ""
 
 
@@ -123,26 +123,26 @@ class Followed:
     is_over: bool  # False: given up before the end
 
     @property
-    def is_well(self) -> bool:
+    def is_successful(self) -> bool:
         return self.is_over and self.totals.succeeded + self.totals.superseded == self.totals.total
 
     def counts(self) -> dict[str, int]:
         return counts_of(self.totals) | {"open": self.totals.total - self.totals.settled}
 
     def in_words(self) -> str:
-        told = {name: count for name, count in self.counts().items() if name != "total" and count}
-        more = "" if self.is_over else "; not ended in the time that was given: feishu-batch status"
-        return (", ".join(f"{count} {name}" for name, count in told.items()) or "nothing to wait for") + more
+        counts = {name: count for name, count in self.counts().items() if name != "total" and count}
+        more = "" if self.is_over else "; not all ended in time: feishu-batch status"
+        return (", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to wait for") + more
 
 
 def follow(
     session: Session, intents: Sequence[tuple[str, int]], display: Callable[[int], Display], timeout: float | None
 ) -> Followed:
-    """Each an id and its number of items. Ctrl-C leaves the work going."""
+    """`intents`: (id, number of items). Ctrl-C stops the waiting, not the work."""
     watch = IntentTracker(session.reads, Listed(intents))
     try:
         with display(watch.totals().total) as shown:
             is_over = IntentFollower(session, watch, Throughput.begin(session)).run(shown, threading.Event(), timeout)
     except KeyboardInterrupt:
-        raise InterruptedByUserError("Stopped waiting; the work goes on: feishu-batch status") from None
+        raise InterruptedByUserError("Stopped waiting; the work continues: feishu-batch status") from None
     return Followed(watch.totals(), is_over)

@@ -1,4 +1,4 @@
-"""Times for people: in the zone that FEISHU_BATCH_TIME_ZONE names. JSON has `output.iso`, with its offset."""
+"""Times for people, in the zone of FEISHU_BATCH_TIME_ZONE. JSON uses `output.iso`, with the offset."""
 
 from datetime import datetime
 
@@ -8,8 +8,8 @@ from config.settings import Settings
 
 def moment(settings: Settings, seconds: float) -> str:
     """``2026-01-31 18:00:05 +08:00``; `seconds` are unix seconds."""
-    told = datetime.fromtimestamp(seconds, time_zone(settings.time_zone)).isoformat(" ", timespec="seconds")
-    return f"{told[:19]} {told[19:]}"
+    text = datetime.fromtimestamp(seconds, time_zone(settings.time_zone)).isoformat(" ", timespec="seconds")
+    return f"{text[:19]} {text[19:]}"
 
 
 def moment_of(settings: Settings, text: str | None) -> str | None:

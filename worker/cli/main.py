@@ -1,4 +1,4 @@
-"""The command `feishu-batch`: which commands there are, and the one place where errors become exit codes."""
+"""The command `feishu-batch`: its subcommands, and the one place where errors become exit codes."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ import click
 from worker.cli.errors import DONE, INTERRUPTED, SOME_FAILED, UNREACHABLE, WRONG_USE, exit_code_of
 from worker.operating.errors import OperatingError
 
-# Loaded when asked for: a quick look at the status should not wait for a web server to be imported.
+# Loaded on demand: `status` should not wait until a web server is imported.
 _COMMANDS: Final = {
     "demo": "worker.cli.demo:demo",
     "up": "worker.cli.up:up",
@@ -40,7 +40,7 @@ _COMMANDS: Final = {
     "completion": "worker.cli.completion:completion",
 }
 
-# These read none, or say themselves what is wrong with them.
+# These commands read no settings, or report wrong settings themselves.
 _WITHOUT_SETTINGS: Final = frozenset({"demo", "sandbox", "completion", "doctor"})
 
 
@@ -89,24 +89,24 @@ class Commands(click.Group):
 
 
 def _stop_writing() -> int:
-    """The reader (head, less) has seen enough. Quietly 1, as click and rich end then; Python's last flush would complain."""
+    """The reader (head, less) closed the pipe. Exit code 1 without a message, as click and rich do; Python's last flush would complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return SOME_FAILED
 
 
 def _with_layout(text: str) -> str:
-    """Paragraphs with indented lines (examples, lists) keep their lines; click folds the others to the terminal's width."""
+    """Paragraphs with indented lines (examples, lists) keep their line breaks; click wraps the others."""
     paragraphs = cleandoc(text).replace("\b\n", "").split("\n\n")
     return "\n\n".join("\b\n" + one if "\n  " in one else one for one in paragraphs)
 
 
 def _say(error: BaseException) -> int:
-    """Print the error's message and return its exit code; what nobody foresaw is raised again, to be reported as a bug."""
+    """Print the error's message and return its exit code. An unexpected error is raised again, to be reported as a bug."""
     if isinstance(error, click.ClickException):
         error.show()
         return WRONG_USE
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        click.echo("Interrupted. What was enqueued goes on; look with: feishu-batch status", err=True)
+        click.echo("Interrupted. Enqueued work continues: feishu-batch status", err=True)
         return INTERRUPTED
     code = _exit_code_of(error)
     if code is None:
@@ -124,7 +124,7 @@ def _in_words(error: BaseException) -> str:
 
 
 def _exit_code_of(error: BaseException) -> int | None:
-    # Only now: the usual run needs none of these, and some are slow to import.
+    # Imported here: most runs need none of these, and some are slow to import.
     from redis.exceptions import RedisError  # noqa: PLC0415 - see above
 
     from config.errors import ConfigError  # noqa: PLC0415 - see above
@@ -144,26 +144,26 @@ def _exit_code_of(error: BaseException) -> int | None:
 @click.version_option(package_name="feishu-batch-worker", prog_name="feishu-batch")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Change fields of Feishu Project work items in bulk, at the speed that Feishu Project allows.
+    """Change fields of Feishu Project work items in bulk, within the rate limit of Feishu Project.
 
     New here? `feishu-batch demo` shows everything in a minute and needs no account.
 
     Exit codes of every command:
       0    done
-      1    some items failed, or were not done in the time that was given
+      1    some items failed, or did not end in time
       2    wrong use or input; nothing was changed
-      3    something that is needed cannot be reached; the message says what
-      130  interrupted with Ctrl-C; what was enqueued goes on
+      3    a component cannot be reached; the message says which
+      130  interrupted with Ctrl-C; enqueued work continues
     """
     if ctx.invoked_subcommand not in _WITHOUT_SETTINGS:
-        _warn_of_strangers()
+        _warn_of_unknown_variables()
 
 
-def _warn_of_strangers() -> None:
+def _warn_of_unknown_variables() -> None:
     from config.platform import of_platform  # noqa: PLC0415 - as in _exit_code_of
     from config.settings import process_environment, unknown_variables  # noqa: PLC0415 - as in _exit_code_of
 
-    with suppress(OSError, ValueError):  # of a file .env that cannot be read; the command says so itself
+    with suppress(OSError, ValueError):  # a .env file that cannot be read; the command reports it
         environ = process_environment()
         if names := of_platform(environ):
             more = f" and {len(names) - 1} more like it" if len(names) > 1 else ""

@@ -1,4 +1,4 @@
-"""What `up` says of itself: sentences for people, or lines like those of its workers where JSON is asked for."""
+"""What `up` prints about itself: sentences, or with FEISHU_BATCH_LOG_FORMAT=json the same JSON lines as its workers."""
 
 import click
 import structlog
@@ -10,7 +10,7 @@ log = structlog.get_logger("feishu_batch.up")
 
 
 class Notices:
-    """With FEISHU_BATCH_LOG_FORMAT=json whoever reads the output is a machine, and wants no line in another form."""
+    """With FEISHU_BATCH_LOG_FORMAT=json a program reads the output, so every line must be JSON."""
 
     def __init__(self, settings: Settings) -> None:
         self._as_json = settings.log_format == "json"
@@ -21,5 +21,5 @@ class Notices:
         if not self._as_json:
             click.echo(sentence, err=is_trouble)
             return
-        told = {name: value for name, value in ids.items() if value is not None}
-        (log.warning if is_trouble else log.info)(event, message=sentence, **told)
+        known = {name: value for name, value in ids.items() if value is not None}
+        (log.warning if is_trouble else log.info)(event, message=sentence, **known)

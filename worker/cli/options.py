@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,12 +16,14 @@ lane_option: Callable[[F], F] = click.option(
 def waiting_options(command: F) -> F:
     """`wait` and `timeout` (seconds or None) of a command that enqueues."""
     wait = click.option(
-        "--wait", is_flag=True, help="Show the progress until all has ended. Ctrl-C leaves the work going."
+        "--wait",
+        is_flag=True,
+        help="Show the progress until all work has ended. Ctrl-C stops the waiting, not the work.",
     )
     timeout = click.option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
-        help="With --wait: how long at most; then it ends with 1, and the work goes on.",
+        help="With --wait: stop waiting after this time, with exit code 1; the work continues.",
     )
     return wait(timeout(command))

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from worker.ledger.last_errors import LastError
 
-# A file or a pipe has no width of its own; folding lines at rich's 80 columns would only hinder grep.
+# A file or a pipe has no width; wrapping lines at rich's 80 columns would break grep.
 _WIDTH_WITHOUT_TERMINAL = 200
-# Columns of what people give to other commands: on a narrow terminal the others fold.
+# People copy these columns into other commands: on a narrow terminal only the other columns wrap.
 _COPIED = frozenset({"code", "key", "retry of"})
 
 
@@ -24,12 +24,12 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_json(out: Console, document: Any) -> None:
-    """Not with the console's own printing, which would wrap and colour it."""
+    """Not printed by the console, which would wrap and colour the text."""
     out.file.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]], title: str | None = None) -> Table:
-    # What the remote system or a file says is text and never markup.
+    # Text from the remote system or a file is never markup.
     shown = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold", header_style="dim")
     for heading in headings:
         shown.add_column(heading, overflow="fold", no_wrap=heading in _COPIED)

@@ -8,40 +8,42 @@ from worker.cli.start_paused import session_even_if_down
 
 
 @click.command("pause", short_help="Send no more requests until resume.")
-@click.option("--reason", default="paused by an operator", show_default=True, help="Shown by `feishu-batch status`.")
+@click.option(
+    "--reason", default="paused by an operator", show_default=True, help="The reason that `feishu-batch status` shows."
+)
 @lane_option
 def pause(reason: str, lane: str | None) -> int:
-    """Send no more requests until `feishu-batch resume`; jobs that were accepted are followed to their end.
+    """Send no more requests until `feishu-batch resume`. Jobs that were already accepted are tracked to completion.
 
     Example:
       feishu-batch pause --reason "maintenance until 18:00"
 
-    What is enqueued meanwhile is kept, and names are still looked up. It holds across restarts. Where no `up` runs, the embedded
-    server is started for as long as this takes, so that the next `up` begins paused. Prints each lane's name.
+    Intents enqueued meanwhile are recorded, and names are still looked up. The pause survives restarts. If no `up` is running, the
+    command starts the embedded server for a moment, so that the next `up` starts paused. Prints each lane's name.
 
     Exit codes: 0 paused; 2 wrong use; 3 Redis cannot be reached.
     """
     with session_even_if_down() as session:
         for one in session.chosen_lanes(lane):
             one.pause(reason, polling=True)
-            click.echo(f"lane {one.name} is paused; go on with: feishu-batch resume")
+            click.echo(f"lane {one.name} is paused; to continue, run: feishu-batch resume")
     return DONE
 
 
-@click.command("resume", short_help="Go on after a pause or a stop.")
+@click.command("resume", short_help="Continue after a pause or a stop.")
 @lane_option
 def resume(lane: str | None) -> int:
-    """Go on after a pause, whether an operator paused the lane or it stopped by itself (wrong credentials, quota).
+    """Continue after a pause, whether an operator paused the lane or it stopped automatically (wrong credentials, quota).
 
     Example:
       feishu-batch resume
 
-    Prints each lane's name. The workers go on within seconds. Where no `up` runs, the embedded server is started for as long as this
-    takes, and the next `up` goes on.
+    Prints each lane's name. The workers continue within seconds. If no `up` is running, the command starts the embedded server for a
+    moment, and the next `up` continues.
 
     Exit codes: 0 done; 2 wrong use; 3 Redis cannot be reached.
     """
     with session_even_if_down() as session:
         for one in session.chosen_lanes(lane):
-            click.echo(f"lane {one.name} goes on" if one.resume() else f"lane {one.name} was not paused")
+            click.echo(f"lane {one.name} continues" if one.resume() else f"lane {one.name} was not paused")
     return DONE

@@ -1,4 +1,4 @@
-"""`feishu-batch plan`: what a file would cost, before anything is written."""
+"""`feishu-batch plan`: how many requests a file needs, before anything is enqueued."""
 
 import json
 import re
@@ -49,13 +49,15 @@ class FilePlan:
     slot_seconds: float
     report: ImportReport
     lanes: list[LanePlan] = field(default_factory=list)
-    waiting: dict[str, int] = field(default_factory=dict)  # lane → requests that its backlog needs
-    inbox: int = 0  # intents that no lane has, so nobody knows what they cost
+    waiting: dict[str, int] = field(default_factory=dict)  # lane → requests that its backlog still needs
+    inbox: int = 0  # intents not yet recorded in a lane, whose cost is unknown
     names: NameCheck | None = None  # with --check
     ranged_rows: int = 0
     ranged_items: int = 0
     doubtful_count: int = 0
-    doubtful: list[Row] = field(default_factory=list)  # whose value looks like JSON and is none; the first few
+    doubtful: list[Row] = field(
+        default_factory=list
+    )  # rows whose value looks like JSON but is not valid JSON; the first few
 
     def count_ranges(self, rows: Iterable[Row]) -> None:
         ranged = [row.ranged for row in rows if row.ranged]
@@ -72,13 +74,13 @@ class FilePlan:
         return (before + plan.fewest) * self.slot_seconds, (before + plan.most) * self.slot_seconds
 
 
-@click.command("plan", short_help="Show what a file would cost, and write nothing.")
+@click.command("plan", short_help="Show how many requests a file needs; writes nothing.")
 @file_options
 @click.option(
-    "--against-backlog", is_flag=True, help="Look at what waits already; needs Redis, and writes nothing there."
+    "--against-backlog", is_flag=True, help="Include the work that is already waiting; reads Redis, and writes nothing."
 )
 @click.option(
-    "--check", is_flag=True, help="Look names up and check values, as intake will; needs Redis and credentials."
+    "--check", is_flag=True, help="Look up names and check values, as intake will; needs Redis and credentials."
 )
 @json_option
 def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bool, check: bool, as_json: bool) -> int:
@@ -87,17 +89,18 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
     Example:
       feishu-batch plan sprint.csv
 
-    Prints how many rows are good, how many changes they make and how many of these never need a request: an UPDATE takes the place of
-    a waiting UPDATE of the same field of the same item (superseded), and who wishes just what waits already shares it. What is
-    left makes groups, which agree in everything but the item, and requests of up to 50; each takes a slot, so that their number
-    is the time. Rows that a lane would refuse, or that are wrong, are listed.
+    Prints how many rows are valid, how many changes they make, and how many of these need no request: an UPDATE replaces a waiting UPDATE
+    of the same field of the same item (superseded), and a change identical to a waiting one is merged with it (shared). The other
+    changes form groups, which differ only in the item, and requests of up to 50 items. Each request takes one slot, so the number of
+    requests gives the time. Wrong rows, and rows that a lane would refuse, are listed.
 
-    It counts as if all rows were enqueued before the first request leaves, and no request had to be sent again. Without
-    --against-backlog it asks nobody; with it, what is pending counts too: it is superseded or shared by the same rules, goes first,
-    and its half-full requests take some of the changes along. With --check fields, options, people and spaces are looked up in
-    Feishu Project: it shows what each name means, and lists the rows that would be refused for it.
+    The figures assume that all rows are enqueued before the first request is sent, and that no request is repeated. Without
+    --against-backlog, the command reads only the file. With it, pending changes count too: the same rules supersede or share them, they
+    are sent first, and their half-full requests take some of the file's changes. With --check, fields, options, people and spaces are
+    looked up in Feishu Project: the command shows what each name means, and lists the rows that would be refused.
 
-    Exit codes: 0 every row is good; 1 rows are wrong, would be refused, or were imported before and do not stand any more; 2 the file cannot be used; 3 Redis cannot be reached.
+    Exit codes: 0 every row is valid; 1 rows are wrong, would be refused, or were imported before and are no longer in effect; 2 the file
+    cannot be used; 3 Redis cannot be reached.
     """
     opened = open_session() if against_backlog or check else None
     session = opened if against_backlog else None
@@ -115,8 +118,8 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
         print_json(out, document(found))
     else:
         _print(out, found, opened, against_backlog=against_backlog)
-    stands = found.report.before is None or found.report.before.stands
-    return SOME_FAILED if found.report.rejected_count or not stands else DONE
+    in_effect = found.report.before is None or found.report.before.in_effect
+    return SOME_FAILED if found.report.rejected_count or not in_effect else DONE
 
 
 def _backlog_of(session: Session) -> Any:
@@ -124,7 +127,7 @@ def _backlog_of(session: Session) -> Any:
 
 
 def _read(source: Source, planner: Planner, found: FilePlan, session: Session | None, journal: Journal) -> None:
-    """The way of an import, with the planner in place of the inbox."""
+    """The steps of an import, with the planner instead of the inbox."""
     report = found.report
 
     def digests(ids: Sequence[str]) -> list[str | None]:
@@ -151,7 +154,7 @@ def _take(put: SortedRows, planner: Planner, found: FilePlan, source: Source) ->
     report.reject(refused)
     report.rejected.sort(key=lambda row: row.line)
     found.count_ranges(put.enqueued)
-    if source.format is not Format.JSONL:  # there, what is a text says so
+    if source.format is not Format.JSONL:  # JSON Lines marks a text as text
         found.doubt(put.enqueued)
 
 
@@ -176,7 +179,7 @@ def _plan_rows(planner: Planner, rows: Sequence[Row], names: NameCheck | None) -
 
 
 def _read_alone(row: Row) -> Row:
-    """As it would be sent if nobody could look anything up, so that it agrees with what waits of it."""
+    """The row as it would be sent without any look-up, so that it matches its pending changes."""
     try:
         return replace(row, intent=intent_read_alone(row.intent))
     except UnclearError:
@@ -197,7 +200,7 @@ def _print(out: Console, found: FilePlan, session: Session | None, *, against_ba
         f"rows       {report.rows} of {report.name}: {report.enqueued} to be enqueued{others(report)}", soft_wrap=True
     )
     if session is None:
-        out.print("known      not asked for; --against-backlog tells which rows were imported before")
+        out.print("known      not checked; --against-backlog shows which rows were imported before")
     file_notes.print_sheet(out, report.noticed)
     file_notes.print_rows(out, report.noticed, report.clears, will=True)
     for plan_ in found.lanes:
@@ -205,7 +208,7 @@ def _print(out: Console, found: FilePlan, session: Session | None, *, against_ba
             out.print(f"\nlane {plan_.lane}", style="bold")
         _print_lane(out, found, plan_)
     if against_backlog and found.inbox:
-        out.print(f"inbox      {some(found.inbox, 'intent')} not taken in yet; what that costs is not in the figures")
+        out.print(f"inbox      {some(found.inbox, 'intent')} not recorded yet; their requests are not in the figures")
     if found.ranged_rows:
         out.print(f"ranges     {some(found.ranged_rows, 'row')}, {some(found.ranged_items, 'item')}")
     _print_doubtful(out, found)
@@ -220,7 +223,7 @@ def _print_doubtful(out: Console, found: FilePlan) -> None:
     for row in found.doubtful:
         value = json_text(row.intent.after_field_value)
         out.print(
-            f"warning    line {row.line}: the value looks like JSON and is none, so it is a text: {value}",
+            f"warning    line {row.line}: the value looks like JSON but is not valid, so it is sent as text: {value}",
             soft_wrap=True,
         )
     if more := found.doubtful_count - len(found.doubtful):
@@ -232,19 +235,25 @@ def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
     requests = _span(plan_.fewest, plan_.most)
     lines = [
         ("intents", str(plan_.intents)),
-        ("changes", f"{plan_.wishes}: {_shares(plan_)}"),
+        ("changes", f"{plan_.changes}: {_shares(plan_)}"),
         ("groups", f"{len(plan_.groups)}{'' if found.names else _perhaps_fewer(plan_)}"),
         (
             "requests",
-            f"{requests}; {plan_.full} can be full; {plan_.fill:.0%} of the places taken" if plan_.sent else "0",
+            f"{requests}; {plan_.full} can be full; {plan_.fill:.0%} of the places used" if plan_.sent else "0",
         ),
         ("time", f"at least {duration(least)}" + (f", at most {duration(most)}" if most > least else "")),
     ]
     if before := found.waiting.get(plan_.lane):
-        lines[4] = ("time", f"{lines[4][1]}, of which {duration(before * found.slot_seconds)} for what waits already")
+        lines[4] = (
+            "time",
+            f"{lines[4][1]}, of which {duration(before * found.slot_seconds)} for work that is already waiting",
+        )
     if plan_.longest_line > 1:
         lines.append(
-            ("in turn", f"up to {plan_.longest_line} changes of one cell; each waits for the job of the one before")
+            (
+                "in turn",
+                f"up to {plan_.longest_line} changes of one cell; each waits until the job of the previous one has ended",
+            )
         )
     for name, value in lines:
         out.print(f"{name:<10} {value}", soft_wrap=True)
@@ -255,23 +264,23 @@ def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
 
 
 def _perhaps_fewer(plan_: LanePlan) -> str:
-    """A field or a space may be called by its key here and by its name there."""
+    """The rows may name the same field or space by its key and by its name."""
     specs = [GroupSpec.from_json(group.spec) for group in plan_.groups]
     if len(specs) < 2 or all(is_real_project_key(one.project_key) and _KEY.fullmatch(one.field_key) for one in specs):  # noqa: PLR2004
         return ""
-    return ", counting names and keys of the same thing apart; --check tells the exact number"
+    return ", counting a name and a key of the same field separately; --check gives the exact number"
 
 
 def _shares(plan_: LanePlan) -> str:
     ended = (
         (plan_.superseded, "superseded by later rows"),
-        (plan_.shared, "shared with the same wish"),
-        (plan_.expired, "expired already"),
+        (plan_.shared, "shared with an identical change"),
+        (plan_.expired, "already expired"),
     )
-    told = [f"{plan_.sent} to be sent", *(f"{count} {what}" for count, what in ended if count)]
+    parts = [f"{plan_.sent} to send", *(f"{count} {what}" for count, what in ended if count)]
     if plan_.superseded_before:
-        told.append(f"and {plan_.superseded_before} that wait already are superseded by them")
-    return ", ".join(told)
+        parts.append(f"and {plan_.superseded_before} already waiting are superseded by them")
+    return ", ".join(parts)
 
 
 def _row(group: GroupPlan) -> tuple[object, ...]:

@@ -33,26 +33,26 @@ READY_WITHIN = 120.0  # seconds; a large append-only file takes a while to be re
 
 @click.command("up", short_help="Run everything on this machine.")
 @click.option(
-    "--paused", is_flag=True, help="Send nothing until `feishu-batch resume`: after a restore, or to look first."
+    "--paused", is_flag=True, help="Send nothing until `feishu-batch resume`, for example to check a restored ledger."
 )
 def up(*, paused: bool) -> int:
-    """Run everything on this machine: submit, poll and intake workers, beat, the status page, and Redis if none is named.
+    """Run everything on this machine: submit, poll and intake workers, beat, the status page, and Redis if none is set.
 
     Example:
       export FEISHU_BATCH_PLUGIN_ID=... FEISHU_BATCH_PLUGIN_SECRET=... FEISHU_BATCH_USER_KEY=...
       feishu-batch up
 
-    Without FEISHU_BATCH_REDIS_URL it runs a server of its own, which keeps its files in FEISHU_BATCH_DATA_DIR (.feishu-batch); the
-    other commands find it there. It stays in the foreground until Ctrl-C or SIGTERM, then lets what is being sent finish (at most
-    30 s) and leaves no process behind. A second Ctrl-C hurries. Nothing is lost either way: the next `up` goes on.
+    Without FEISHU_BATCH_REDIS_URL it runs an embedded server with its files in FEISHU_BATCH_DATA_DIR (.feishu-batch), where the
+    other commands find it. It stays in the foreground until Ctrl-C or SIGTERM. Then it finishes the requests that are being sent (at
+    most 30 s) and leaves no process behind. A second Ctrl-C ends it faster. No work is lost either way: the next `up` continues.
 
-    With --paused every lane stands still before the first worker runs, as after `feishu-batch pause`: intents are taken in, open jobs are
-    followed to their end, and nothing is sent until `feishu-batch resume`. So a restored ledger can be looked at.
+    With --paused every lane is paused before the first worker starts, as by `feishu-batch pause`: intents are recorded and open jobs
+    tracked, but no request is sent until `feishu-batch resume`. Use it to check a restored ledger first.
 
-    Prints what runs where, and a line when the workers are ready; the workers' logs go to stderr.
+    Prints the addresses and files in use, and a line when the workers are ready. The workers' logs go to stderr.
 
-    Exit codes: 0 ended as asked; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached or
-    cannot be used, or an `up` already runs with the same FEISHU_BATCH_DATA_DIR.
+    Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached
+    or cannot be used, or another `up` is running with the same FEISHU_BATCH_DATA_DIR.
     """
     settings = load_settings()
     lanes = load_lanes(settings)
@@ -77,7 +77,7 @@ def up(*, paused: bool) -> int:
 
 
 def _check_redis(settings: Settings, say: Say) -> None:
-    """Refuses what cannot work, and says what would lose something sooner or later."""
+    """Raises for a Redis that cannot work, and warns of settings that may lose data."""
     redis = connect(settings)
     try:
         check_redis(settings, redis)
@@ -90,21 +90,19 @@ def _check_redis(settings: Settings, say: Say) -> None:
 
 
 def _perhaps_our_own(settings: Settings) -> str:
-    """Whoever exports the embedded server's URL for a backend app, and starts `up` in the same shell, asks for it before it is there."""
+    """A shell may still export the embedded server's URL for a backend app. `up` then looks for a server that it has not started yet."""
     parts = urlsplit(settings.effective_redis_url)
     with contextlib.suppress(OSError):
         if url_file(settings.data_dir).read_text().strip() == settings.effective_redis_url:
-            return (
-                ". It is the embedded server of an earlier `up`: unset FEISHU_BATCH_REDIS_URL, and `up` starts it again"
-            )
+            return ". That is the embedded server of an earlier `up`: unset FEISHU_BATCH_REDIS_URL, and `up` starts it again"
     if parts.hostname in ("127.0.0.1", "localhost", "::1"):
-        return ". Or unset it, if it was the embedded server of an earlier `up`, which starts it by itself"
+        return ". Or unset it, if that was the embedded server of an earlier `up`: then `up` starts it itself"
     return ""
 
 
 @contextlib.contextmanager
 def _status_page(settings: Settings, say: Say) -> Iterator[tuple[Child, ...]]:
-    """None of its troubles keeps the work from being done."""
+    """Trouble with the status page never stops the workers."""
     if not settings.dashboard_enabled:
         yield ()
         return
@@ -116,7 +114,7 @@ def _status_page(settings: Settings, say: Say) -> Iterator[tuple[Child, ...]]:
         return
     with listener:
         taken = settings.dashboard_port not in {0, listener.getsockname()[1]}
-        note = f" (port {settings.dashboard_port} is taken)" if taken else ""
+        note = f" (port {settings.dashboard_port} is in use)" if taken else ""
         say("up.page", f"status page: {address_of(listener)}{note}", address=address_of(listener))
         yield (dashboard_child(settings, sys.executable, listener),)
 
@@ -137,7 +135,7 @@ def _announce(settings: Settings, over: threading.Event, say: Say) -> None:
     if wait_until_ready(settings, os.getpid(), over, READY_WITHIN):
         say("up.ready", "Ready. End with Ctrl-C.")
     elif not over.is_set():
-        why = f"The workers do not answer after {READY_WITHIN:g} s; their logs say why."
+        why = f"The workers do not answer after {READY_WITHIN:g} s; see their logs."
         say("up.not_ready", why, is_trouble=True)
 
 

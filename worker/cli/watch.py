@@ -28,7 +28,7 @@ from worker.operating.session import Session, open_session
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view
 from worker.wording import duration, iso, some
 
-BATCHES, REASONS = 6, 4  # that are shown
+BATCHES, REASONS = 6, 4  # shown
 PATIENCE = 60.0  # seconds without an answer of Redis
 
 
@@ -75,8 +75,8 @@ class Watcher:
 
 @click.command("watch", short_help="Watch the lanes as they work.")
 @click.option("--every", type=click.FloatRange(0.2, 3600), metavar="SECONDS", help="Default: 1 on a terminal, else 5.")
-@click.option("--once", is_flag=True, help="Print one picture and end.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document per look, each on a line of its own.")
+@click.option("--once", is_flag=True, help="Print the state once and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document per look, one per line.")
 @lane_option
 def watch(every: float | None, once: bool, lane: str | None, as_json: bool) -> int:
     """Watch the lanes as they work: backlog, slot use of the last minute, open jobs, last batches, failures of the last hour.
@@ -84,15 +84,14 @@ def watch(every: float | None, once: bool, lane: str | None, as_json: bool) -> i
     Example:
       feishu-batch watch
 
-    On a terminal the picture renews itself until q or Ctrl-C; elsewhere it is a line for each lane every few seconds, with --json a line for
-    each look. It reads Redis
-    only, and needs no credentials; an absence of Redis of less than a minute does not end it.
+    On a terminal the view is refreshed until q or Ctrl-C. Otherwise it prints a line for each lane every few seconds, or with --json a line
+    for each look. The command reads Redis only, and needs no credentials. It survives an outage of Redis of less than a minute.
 
     Exit codes: 0 ended with q, or --once; 2 wrong use; 3 Redis cannot be reached; 130 Ctrl-C.
     """
     watcher = Watcher(open_session(), lane)
     out = console()
-    told = _json_line if as_json else lines
+    written = _json_line if as_json else lines
     if once:
         picture = watcher.look()
         out.print(_json_line(picture)[0] if as_json else render(picture, hint=""), soft_wrap=as_json)
@@ -100,7 +99,7 @@ def watch(every: float | None, once: bool, lane: str | None, as_json: bool) -> i
     try:
         if not as_json and out.is_terminal and sys.stdin.isatty():
             return _live(watcher, out, every or 1.0)
-        return _lines(watcher, out, every or 5.0, told)
+        return _lines(watcher, out, every or 5.0, written)
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -114,9 +113,9 @@ def _live(watcher: Watcher, out: Console, every: float) -> int:
     return DONE
 
 
-def _lines(watcher: Watcher, out: Console, every: float, told: Callable[[Picture | None], list[str]]) -> int:
+def _lines(watcher: Watcher, out: Console, every: float, written: Callable[[Picture | None], list[str]]) -> int:
     for picture in _pictures(watcher):
-        for one in told(picture):
+        for one in written(picture):
             out.print(one, soft_wrap=True)
         out.file.flush()
         time.sleep(every)
@@ -124,7 +123,7 @@ def _lines(watcher: Watcher, out: Console, every: float, told: Callable[[Picture
 
 
 def _pictures(watcher: Watcher) -> Iterator[Picture | None]:
-    """None while Redis does not answer."""
+    """Yields None while Redis does not answer."""
     answered_at = time.monotonic()
     while True:
         picture = None
@@ -138,7 +137,7 @@ def _pictures(watcher: Watcher) -> Iterator[Picture | None]:
 
 @contextlib.contextmanager
 def _single_keys() -> Iterator[None]:
-    """Keys count without Enter, and are not shown; Ctrl-C stays what it is."""
+    """Keys act without Enter and are not echoed; Ctrl-C works as usual."""
     import termios  # noqa: PLC0415 - not on Windows, where everything else of this module works
     import tty  # noqa: PLC0415 - as above
 
@@ -158,7 +157,7 @@ def _quit_within(seconds: float) -> bool:
 # --- what is shown --------------------------------------------------------------------------------------------------
 
 
-def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
+def render(picture: Picture, hint: str = "        q to quit") -> RenderableType:
     parts: list[RenderableType] = [Text(f"inbox {some(picture.inbox.intents, 'intent')}{hint}")]
     for one in picture.lanes:
         view = one.view
@@ -181,7 +180,9 @@ def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
                 f"… and {some(len(one.failures.groups) - REASONS, 'more reason')}: feishu-batch failures --since 1h"
             )
         if not one.failures.is_whole:
-            parts.append("more intents failed in the last hour than are counted here: feishu-batch failures --since 1h")
+            parts.append(
+                "more intents failed in the last hour than are counted here; see all: feishu-batch failures --since 1h"
+            )
     return Group(*parts)
 
 
@@ -217,13 +218,13 @@ def lines(picture: Picture | None) -> list[str]:
     """For a file or a pipe: one line for each lane."""
     if picture is None:
         return ["Redis does not answer …"]
-    told = []
+    shown = []
     for look in picture.lanes:
         failed = f"{'' if look.failures.is_whole else 'at least '}{look.failures.count}"
         troubles = "".join(f" · {trouble.in_words(look.view.pause)}" for trouble, _ in look.last_errors)
         inbox = picture.inbox.intents
-        told.append(f"{_line(look.view, look.use)} · inbox {inbox} · {failed} failed in the last hour{troubles}")
-    return told
+        shown.append(f"{_line(look.view, look.use)} · inbox {inbox} · {failed} failed in the last hour{troubles}")
+    return shown
 
 
 def _line(view: LaneView, use: float | None) -> str:

@@ -1,6 +1,6 @@
-"""What follows from an answer: the decisions, as plain values. No clock, no network, no store.
+"""The decisions after an answer, as plain values. No clock, no network, no storage.
 
-A `Step` says what becomes of a batch, a verdict what becomes of the pace; the pipeline carries both out. Times in seconds.
+A `Step` says what happens to a batch, a verdict what happens to the pace; the pipeline applies both. Times in seconds.
 """
 
 from worker.decisions.after_poll import after_poll

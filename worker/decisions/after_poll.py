@@ -1,4 +1,4 @@
-"""What follows from the answer to a poll."""
+"""The decision after the answer to a poll."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
 from worker.remote.errors import BatchRefused, LaneStopped, RateLimited, RemoteError, SpaceRefused, TokenRejected
 from worker.remote.models import JobReport
 
-FEWEST_LOOKS = 3  # at a job that does not exist, before that is believed
+FEWEST_LOOKS = 3  # polls of a job that does not exist, before that is believed
 
 _ANSWERED: Fields = {"poll_failures": 0, "token_rejections": 0}  # failures are counted in a row
 _SEEN: Fields = {**_ANSWERED, "missing_since": "", "missing_looks": ""}
@@ -29,7 +29,7 @@ _SEEN: Fields = {**_ANSWERED, "missing_since": "", "missing_looks": ""}
 def after_poll(
     batch: Batch, answer: JobReport | RemoteError, policy: Policy, next_poll: float, *, verify: bool = False
 ) -> Step:
-    """`next_poll`: in how long to look again if the job still runs. `verify`: read back what the job says it did."""
+    """`next_poll`: seconds until the next poll if the job still runs. `verify`: read back the changes that the job reports as done."""
     if isinstance(answer, JobReport):
         return _after_report(batch, answer, policy, next_poll, verify=verify)
     is_late = age_of(batch) > policy.job_timeout
@@ -41,7 +41,7 @@ def after_poll(
         return Step(BatchState.OPEN, pause=advice_of(answer))
     if isinstance(answer, SpaceRefused | BatchRefused):
         return _after_not_exist(batch, policy, next_poll, str(answer))
-    # Whatever is answered, a gateway's trouble too, comes to an end: the read-back then waits for as long as that lasts.
+    # Any answer, even trouble of a gateway, leads to an end: the read-back then waits until the trouble is over.
     if is_late and (answer.code is not None or answer.http_status is not None):
         return _given_up(batch, policy, str(answer))
     failures = batch.number_field("poll_failures") + 1
@@ -60,12 +60,12 @@ def _after_report(batch: Batch, report: JobReport, policy: Policy, next_poll: fl
 
 
 def _given_up(batch: Batch, policy: Policy, reason: str) -> Step:
-    """The job may be at work this very moment: the cells stay closed for the whole grace time from now."""
+    """The job may still be running: the cells stay closed for the whole grace time from now."""
     return replace(to_read_back(batch, policy, reason), delay=policy.grace)
 
 
 def _after_not_exist(batch: Batch, policy: Policy, next_poll: float, reason: str) -> Step:
-    """Not visible yet, or gone for good: one look proves nothing."""
+    """Not visible yet, or deleted: one poll proves nothing."""
     now = batch.number_field("now")
     missing_since = batch.number_field("missing_since") or now
     looks = batch.number_field("missing_looks") + 1
@@ -76,19 +76,19 @@ def _after_not_exist(batch: Batch, policy: Policy, next_poll: float, reason: str
 
 
 def _after_end(batch: Batch, report: JobReport, policy: Policy, *, verify: bool) -> Step:
-    """What word, counters and lists agree in has its outcome; the rest is read back."""
+    """Items on which status word, counters and lists agree get their outcome; the others are read back."""
     if batch.kind == BatchState.REASK:
-        # This is the job of a repeat. The first request's job may still be running: the cells stay closed, then tell.
-        return to_read_back(batch, policy, "asked twice: waiting for a stray first job")
+        # This is the job of a repeat. The first request's job may still be running: the cells stay closed, then are read back.
+        return to_read_back(batch, policy, "sent twice: waiting for a possible first job")
     failed_outcome = _job_failure(report)
-    told = proven(batch.items, report)
-    settled = dict.fromkeys(sorted(told.failed), failed_outcome)
+    proof = proven(batch.items, report)
+    settled = dict.fromkeys(sorted(proof.failed), failed_outcome)
     if not verify:
-        settled |= dict.fromkeys(sorted(told.succeeded), SUCCEEDED)
-    unproven = [item for item in batch.items if item not in told.succeeded | told.failed]
+        settled |= dict.fromkeys(sorted(proof.succeeded), SUCCEEDED)
+    unproven = [item for item in batch.items if item not in proof.succeeded | proof.failed]
     fields: dict[str, str | int] = {"verifying": 1, "unproven": ",".join(map(str, unproven)), "looks": 0}
-    fields["why"] = f"job {report.word}: {told.doubt or 'read back'}"[:MAX_REASON]
-    if report.word.upper() == "FAILED" or (told.doubt and tells_failures_only(report)):
+    fields["why"] = f"job {report.word}: {proof.doubt or 'read back'}"[:MAX_REASON]
+    if report.word.upper() == "FAILED" or (proof.doubt and tells_failures_only(report)):
         fields["verdict"] = failed_outcome.detail()
     return Step(BatchState.CHECK, settled=settled, fields={**_ANSWERED, **fields})
 
@@ -98,7 +98,7 @@ def _job_failure(report: JobReport) -> Outcome:
     if len(scenes) == 1:
         return Outcome.failed(scenes[0][:MAX_REASON], f"the remote job refused the item: {scenes[0]}"[:MAX_REASON])
     if scenes:
-        # The remote system lists its reasons without saying which item each belongs to.
+        # The remote system lists its reasons without their items.
         reason = f"the remote job refused the item; one of: {', '.join(scenes)}"
         return Outcome.failed(FailureCode.REMOTE_REFUSED, reason[:MAX_REASON])
-    return Outcome.failed(FailureCode.REMOTE_REFUSED, "the remote job refused the item and named no reason")
+    return Outcome.failed(FailureCode.REMOTE_REFUSED, "the remote job refused the item without a reason")

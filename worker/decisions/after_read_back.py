@@ -1,4 +1,4 @@
-"""What follows from looking at the cells themselves."""
+"""The decision after a read-back of the cells."""
 
 from collections.abc import Mapping
 
@@ -19,11 +19,11 @@ from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, SpaceRe
 
 
 def after_read_back(batch: Batch, shown: Mapping[int, bool | None], policy: Policy) -> Step:
-    """`shown`: item → the cell shows the change; None: it cannot be compared. Items that are gone may be absent."""
+    """`shown`: item → whether the cell shows the change; None: it cannot be compared. Deleted items may be absent."""
     settled = {item: SUCCEEDED for item in batch.items if shown.get(item)}
     unproven = {int(item) for item in batch.fields.get("unproven", "").split(",") if item}
     reported = [item for item in batch.items if batch.fields.get("verifying") and item not in unproven]
-    # Read back to verify what a job reported as done: "cannot be compared" is no contradiction.
+    # Read back to verify the report of a job: "cannot be compared" is not a contradiction.
     settled |= {item: SUCCEEDED for item in reported if shown.get(item, False) is None}
     if age_of(batch) < _patience(batch, policy):
         looks = batch.number_field("looks") + 1
@@ -47,14 +47,14 @@ def _never_shown(batch: Batch, policy: Policy, settled: dict[int, Outcome]) -> S
     if verdict:
         return Step(BatchState.RESEND, settled=settled | dict.fromkeys(left, Outcome.from_detail(verdict)))
     if batch.tries >= policy.max_attempts:
-        reason = f"sent {batch.tries} times and never seen in the item: {batch.fields.get('why', '')}"
+        reason = f"sent {batch.tries} times, but the item never showed the value: {batch.fields.get('why', '')}"
         lost = Outcome.failed(FailureCode.OUTCOME_UNKNOWN, reason)
         return Step(BatchState.RESEND, settled=settled | dict.fromkeys(left, lost))
     return Step(BatchState.RESEND, settled=settled, fields=dict.fromkeys(FOLLOW_UP_FIELDS, ""))
 
 
 def after_read_back_failed(batch: Batch, error: RemoteError, policy: Policy, *, others_work: bool = False) -> Step:
-    """The read-back itself did not work: it says nothing about the cells. `others_work`: other calls are answered meanwhile."""
+    """The read-back itself failed, so it proves nothing about the cells. `others_work`: other calls are answered meanwhile."""
     if isinstance(error, LaneStopped):
         return Step(BatchState.CHECK, pause=advice_of(error))
     if isinstance(error, TokenRejected):

@@ -1,4 +1,4 @@
-"""What follows from the answer to a submit."""
+"""The decision after the answer to a submit."""
 
 from dataclasses import replace
 
@@ -27,8 +27,8 @@ from worker.remote.errors import (
 )
 from worker.remote.models import Accepted
 
-REASK_DELAY = 0.2  # between an unknown outcome and asking again; the slot adds its own wait
-MAX_REASKS = 3  # requests with the same UUID; after them the cells themselves are asked
+REASK_DELAY = 0.2  # between an unknown outcome and the repeat; the slot adds its own wait
+MAX_REASKS = 3  # requests with the same UUID; after them the cells are read back
 
 
 def after_submit(batch: Batch, answer: Accepted | RemoteError, policy: Policy, first_poll: float) -> Step:
@@ -41,7 +41,7 @@ def after_submit(batch: Batch, answer: Accepted | RemoteError, policy: Policy, f
 
 
 def _after_send(batch: Batch, error: RemoteError, policy: Policy) -> Step:
-    """The answer to a fresh request decides about that request alone."""
+    """The answer to a first request decides about that request only."""
     if isinstance(error, RateLimited):
         return Step(BatchState.RESEND, fields=_uncounted(batch, error))
     if isinstance(error, TokenRejected):
@@ -61,19 +61,21 @@ def _after_send(batch: Batch, error: RemoteError, policy: Policy) -> Step:
 
 
 def _after_reask(batch: Batch, error: RemoteError, policy: Policy) -> Step:
-    """Whatever this answer says of the repeat, the first request may have arrived: only a clash or the cells tell."""
+    """The answer to a repeat does not show whether the first request arrived: only a clash or the cells do."""
     if isinstance(error, RateLimited):
         return Step(BatchState.REASK, fields=why(error))
     if isinstance(error, LaneStopped):
         return Step(BatchState.REASK, fields=why(error), pause=advice_of(error))
     if isinstance(error, TokenRejected):
-        # A renewed token does not protect the old UUID: asking again would be a second request, not a repeat.
+        # A renewed token does not protect the old UUID: a repeat would be a second request.
         return replace(to_read_back(batch, policy, str(error)), renew_token=True)
     if isinstance(error, SpaceRefused):
         return replace(_with_verdict(batch, error, policy), refuse_space=refusal(error))
     if isinstance(error, BatchRefused):
         if _may_be_one_items_fault(batch, error):
-            return to_read_back(batch, policy, str(error))  # what is not seen is sent afresh, refused, and split
+            return to_read_back(
+                batch, policy, str(error)
+            )  # items without the value are sent as a new batch, refused, and split
         return _with_verdict(batch, error, policy)
     if isinstance(error, NotExecuted):
         return _after_reask_not_executed(batch, error, policy)
@@ -89,13 +91,13 @@ def _after_reask_not_executed(batch: Batch, error: NotExecuted, policy: Policy) 
 
 
 def _with_verdict(batch: Batch, error: RemoteError, policy: Policy) -> Step:
-    """Items that do not show the change in the end were refused, and are not sent again."""
+    """Items that never show the change were refused, and are not sent again."""
     step = to_read_back(batch, policy, str(error))
     return replace(step, fields={**step.fields, "verdict": refusal(error).detail()})
 
 
 def _after_unknown(batch: Batch, error: RemoteError, policy: Policy) -> Step:
-    if isinstance(error, OutcomeUnknown) and error.advice:  # asking again would meet the same
+    if isinstance(error, OutcomeUnknown) and error.advice:  # a repeat would get the same answer
         return replace(to_read_back(batch, policy, str(error)), pause=advice_of(error))
     asked = batch.number_field("reasks") + 1
     if isinstance(error, IdempotencyClash) or asked > MAX_REASKS:
@@ -104,7 +106,7 @@ def _after_unknown(batch: Batch, error: RemoteError, policy: Policy) -> Step:
 
 
 def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Step:
-    """Refused for a passing reason. An unreachable remote system costs no attempts: nothing is wrong with the batch."""
+    """Refused for a temporary reason. An unreachable remote system does not count as an attempt, because it is not the batch's fault."""
     delay = back_off(batch.tries, policy.backoff, policy.backoff_max)
     if is_unreachable(error):
         return Step(BatchState.RESEND, delay=delay, fields=_uncounted(batch, error))
@@ -119,5 +121,5 @@ def _may_be_one_items_fault(batch: Batch, error: BatchRefused) -> bool:
 
 
 def _uncounted(batch: Batch, error: RemoteError) -> dict[str, str | int]:
-    """The claim of a resend counts an attempt; this one was none."""
+    """The claim of a resend counts an attempt; this one must not count."""
     return {**why(error), "tries": batch.tries - 1}

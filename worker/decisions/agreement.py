@@ -1,8 +1,8 @@
-"""What the answer about a job that has ended proves of its items: only what word, counters and lists agree in. Pure.
+"""What the answer about an ended job proves for its items: only what status word, counters and lists agree on. Pure.
 
-Any of them may be missing; what is missing contradicts nothing. What is there has to fit: both lists name items that were
-sent, each once; counters are as long as the lists, and make up what was sent; and SUCCESS is not the word for a job in
-which only failures are told, nor FAILED for one without any. Else the whole answer proves nothing: who knows which part is wrong.
+Any of them may be missing; a missing part contradicts nothing. The given parts must be consistent: both lists contain sent items,
+each once; the counters equal the lengths of the lists, and their sum the number of sent items; and a job that lists only failures
+is not SUCCESS, nor a job without failures FAILED. Otherwise the answer proves nothing, because it is unclear which part is wrong.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ NONE: frozenset[int] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """`doubt`: in what the answer contradicts itself, "" if it does not. Items in neither set are to be read back."""
+    """`doubt`: how the answer contradicts itself, "" if it does not. Items in neither set must be read back."""
 
     succeeded: frozenset[int] = NONE
     failed: frozenset[int] = NONE
@@ -23,13 +23,13 @@ class Proven:
 
 
 def proven(items: Sequence[int], report: JobReport) -> Proven:
-    """`items`: what was sent."""
+    """`items`: the sent items."""
     sent = frozenset(items)
     if doubt := _doubt(sent, report):
         return Proven(doubt=doubt)
     succeeded, failed = frozenset(report.succeeded or ()), frozenset(report.failed or ())
     rest = sent - succeeded - failed
-    # A counter speaks for a list that is missing, where it leaves one way to add up.
+    # A counter replaces a missing list, if only one result is possible.
     if rest and report.succeeded is None and report.success_total == len(rest):
         return Proven(rest, failed)
     if rest and report.failed is None and report.error_total == len(rest):
@@ -44,11 +44,11 @@ def _doubt(sent: frozenset[int], report: JobReport) -> str:
 
 
 def _doubt_of_lists(sent: frozenset[int], report: JobReport) -> str:
-    told = [*(report.succeeded or ()), *(report.failed or ())]
-    if not sent.issuperset(told):
-        return "a list names items that were not sent"
-    if len(told) != len(set(told)):
-        return "the lists name an item twice"
+    listed = [*(report.succeeded or ()), *(report.failed or ())]
+    if not sent.issuperset(listed):
+        return "a list contains items that were not sent"
+    if len(listed) != len(set(listed)):
+        return "the lists contain an item twice"
     return ""
 
 
@@ -60,18 +60,18 @@ def _doubt_of_counters(size: int, report: JobReport) -> str:
         ("error_total", report.error_total, report.failed),
     ):
         if counter is not None and (counter < 0 or (listed is not None and counter != len(listed))):
-            return f"{name} is {counter}" + ("" if listed is None else f", its list names {len(listed)}")
+            return f"{name} is {counter}" + ("" if listed is None else f", its list has {len(listed)} items")
     if _succeeded(report) + _failed(report) > size:
-        return f"success_total and error_total make more than the {size} that were sent"
+        return f"success_total and error_total are more than the {size} items that were sent"
     return ""
 
 
 def _doubt_of_word(report: JobReport) -> str:
     word = report.word.strip().upper()
     if word == "SUCCESS" and _failed(report) and not _succeeded(report):
-        return "SUCCESS, and only failures are told"
+        return "SUCCESS, but it lists only failures"
     if word == "FAILED" and _succeeded(report) and not _failed(report):
-        return "FAILED, and only successes are told"
+        return "FAILED, but it lists only successes"
     return ""
 
 

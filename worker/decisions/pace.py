@@ -1,4 +1,4 @@
-"""What an answer says about the pace of the next requests, whatever becomes of its batch."""
+"""What an answer means for the pace of the next requests, independent of its batch."""
 
 from worker.decisions.polling import back_off
 from worker.decisions.step import Policy
@@ -7,16 +7,16 @@ from worker.remote.errors import NotExecuted, OutcomeUnknown, RateLimited
 
 
 def verdict_of(answer: object) -> Verdict:
-    """An answer that refuses one request is as good as any: the remote system is there and has taken it."""
+    """An answer that refuses one request counts as accepted for the pace: the remote system received the request."""
     if isinstance(answer, RateLimited):
         return "rejected"
     return "strike" if isinstance(answer, NotExecuted | OutcomeUnknown) else "accepted"
 
 
 def pause_after(answer: object, strikes: int, spacing: Spacing, policy: Policy) -> float:
-    """Seconds without requests after this answer, the last of so many `strikes` in a row.
+    """Seconds without requests after this answer, the last of `strikes` failures in a row.
 
-    One failure alone does not slow the lane down; several in a row do, and so does an answer that asks for it.
+    A single failure does not slow the lane down; several in a row do, and so does an answer with a Retry-After.
     """
     if isinstance(answer, RateLimited):
         own = spacing.pause_after_refusals(strikes, policy.backoff_max)
@@ -26,5 +26,5 @@ def pause_after(answer: object, strikes: int, spacing: Spacing, policy: Policy) 
 
 
 def _asked_for(answer: object) -> float:
-    """Where the remote system says so of its state and not of one request."""
+    """Whether the answer concerns the state of the remote system, and not one request."""
     return answer.retry_after if isinstance(answer, RateLimited | NotExecuted | OutcomeUnknown) else 0.0

@@ -1,22 +1,22 @@
-"""When to ask for a job: pure arithmetic on what recent jobs of its size took. All times in seconds."""
+"""When to poll a job: pure arithmetic on the durations of recent jobs of its size. All times in seconds."""
 
 import math
 from collections.abc import Sequence
 
-ENOUGH = 6  # durations from which a guess is better than a rule of thumb
+ENOUGH = 6  # number of durations from which an estimate is better than a rule of thumb
 FIRST_GUESS = 1.0
-BACK_OFF = 0.5  # of the job's age, where nothing better is known
+BACK_OFF = 0.5  # of the job's age, without better information
 LONGEST_GAP = 30.0
-# Where poll slots are to spare, a job that ended early is not left until the slow ones are done. Where they are not, due
-# polls queue, jobs grow older than any guess, and one poll is enough whatever was planned (bench/polling.py).
-EARLY = 0.1  # of such jobs are done before the tolerated lag begins
-TOLERATED_LAG = 2.0  # seconds between a job's end and the look that finds it
-TOLERATED_SHARE = 0.4  # or this share of what such jobs usually take, if that is more: a promise in seconds costs polls
-CONFIDENCE = 0.8  # of such jobs would be done: the first look is no later than that
-AGAIN_SHARE = 0.5  # of what such jobs usually take goes by until the next look
-# What a running job tells of its progress decides when the next look is; its own word is better than its likes' times.
-START_SHARE = 0.15  # of a job's time goes by before its first item is done, by assumption
-LATEST_LOOK = 0.9  # of such jobs would be done: a job's first items may have been slow ones
+# With free poll slots, a job that ended early is found before the slow ones end. Without free slots, due polls
+# queue, jobs become older than any estimate, and one poll is enough for any plan (bench/polling.py).
+EARLY = 0.1  # of such jobs have ended before the tolerated lag begins
+TOLERATED_LAG = 2.0  # seconds between a job's end and the poll that finds it
+TOLERATED_SHARE = 0.4  # or this share of the usual duration of such jobs, if that is more: a short lag costs polls
+CONFIDENCE = 0.8  # of such jobs would have ended: the first poll is not later than that
+AGAIN_SHARE = 0.5  # of the usual duration of such jobs, until the next poll
+# The progress of a running job decides when the next poll is; it is better than the durations of other jobs.
+START_SHARE = 0.15  # of a job's duration passes before its first item is done, by assumption
+LATEST_LOOK = 0.9  # of such jobs would have ended: a job's first items may have been slow
 
 
 def size_class(items: int) -> int:
@@ -25,7 +25,7 @@ def size_class(items: int) -> int:
 
 
 def first_look(durations: Sequence[float], shortest_gap: float) -> float:
-    """How long after its submit to ask for a job. `durations`: of recent jobs of its size."""
+    """How long after its submit to poll a job. `durations`: of recent jobs of its size."""
     if len(durations) < ENOUGH:
         return FIRST_GUESS
     known = sorted(durations)
@@ -34,9 +34,9 @@ def first_look(durations: Sequence[float], shortest_gap: float) -> float:
 
 
 def next_look(age: float, durations: Sequence[float], shortest_gap: float, progress: float = 0.0) -> float:
-    """How long from now to ask again for a job that still runs.
+    """How long from now to poll a running job again.
 
-    `progress`: the share of its items that are done, where the last look told.
+    `progress`: the share of its items that are done, if the last poll showed it.
     """
     known = sorted(durations)
     if progress > 0:
@@ -50,7 +50,7 @@ def next_look(age: float, durations: Sequence[float], shortest_gap: float, progr
 
 
 def _remaining(age: float, known: Sequence[float], progress: float) -> float:
-    """Items end one after the other at a steady pace, once the first has."""
+    """Assumes that items end one after the other at a constant rate, after the first one."""
     longer = [duration for duration in known if duration > age]
     duration = age / (progress + START_SHARE * (1 - progress))
     latest = _at(longer, LATEST_LOOK) if len(longer) >= ENOUGH else age + LONGEST_GAP
@@ -62,12 +62,12 @@ def _at(ordered: Sequence[float], share: float) -> float:
 
 
 def estimated_duration(last_seen_running: float, seen_done: float) -> float:
-    """A job is only known to have ended between two looks: the middle, which also lets the guesses become shorter again."""
+    """A job ended between two polls: the middle of them, which also lets the estimates become shorter again."""
     return (last_seen_running + seen_done) / 2
 
 
 def back_off(failures: int, first: float, longest: float) -> float:
-    """Pause after so many failures in a row, doubling; 0 for none."""
+    """Pause after this many failures in a row, doubling; 0 for none."""
     if failures <= 0:
         return 0.0
     return min(longest, first * 2.0 ** min(failures - 1, 30))

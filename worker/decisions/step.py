@@ -1,4 +1,4 @@
-"""The plain values of a decision, and what all decisions share."""
+"""The plain values of a decision, and the helpers of all decisions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from worker.remote.codes import FRESH_TOKENS_REFUSED
 from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, TokenRejected
 
 MAX_TOKEN_REJECTIONS = 2  # in a row: renewed once, repeated once; then it is a configuration error
-# The same token again: its renewal failed or got lost. No proof against the credentials, but it must not go on for ever.
+# The same token again: its renewal failed or was lost. That does not prove wrong credentials, but must not repeat forever.
 MAX_SAME_TOKEN_REJECTIONS = 8
 _SUCCESSES = range(200, 300)  # HTTP
 _CLIENT_ERRORS = range(400, 500)  # HTTP
-_MAY_PASS = (408, 425, 429)  # a gateway says of these itself that the same call may work in a moment
-MAX_REASON = 500  # characters of a remote message that are kept per item
+_MAY_PASS = (408, 425, 429)  # by definition, the same call may work a moment later
+MAX_REASON = 500  # characters of a remote message stored per item
 
-# What is noted about a send. A new send starts afresh: it would mislead its follow-up.
+# Notes about one send; a new send starts without them, because they would mislead its follow-up.
 FOLLOW_UP_FIELDS = (
     "task",
     "verifying",
@@ -39,7 +39,7 @@ Fields = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The bounds of patience, from the settings."""
+    """The limits from the settings."""
 
     max_attempts: int
     backoff: float
@@ -59,13 +59,13 @@ class Policy:
 
 
 def _plain(word: str) -> str:
-    """However a status word is written: `Success`, `NOT-EXIST`."""
+    """A status word in any spelling: `Success`, `NOT-EXIST`."""
     return word.strip().upper().replace("-", "_").replace(" ", "_")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`settled` changes get their outcome; the rest of the batch goes to `then`, due in `delay`."""
+    """`settled` changes get their outcome; the rest of the batch enters the state `then`, due in `delay`."""
 
     then: BatchState
     settled: Mapping[int, Outcome] = field(default_factory=dict)
@@ -78,14 +78,14 @@ class Step:
 
 
 def to_read_back(batch: Batch, policy: Policy, why: str) -> Step:
-    """The cells stay closed until a stray first request can no longer change them; then they are read."""
+    """The cells stay closed until a late first request can no longer change them; then they are read."""
     since_sent = (batch.number_field("now") - batch.number_field("sent")) / 1000
     wait = max(0.0, policy.grace - since_sent)
     return Step(BatchState.CHECK, delay=wait, fields={"why": why[:MAX_REASON], "stray": 1, "looks": 0})
 
 
 def is_last_rejection(batch: Batch, error: TokenRejected) -> bool:
-    """Whether the token was renewed for this batch already: then it is no use to do so again."""
+    """Whether the token was already renewed for this batch: then another renewal is useless."""
     is_same = bool(error.fingerprint) and error.fingerprint == batch.fields.get("rejected_token")
     most = MAX_SAME_TOKEN_REJECTIONS if is_same else MAX_TOKEN_REJECTIONS
     return batch.number_field("token_rejections") + 1 >= most
@@ -100,20 +100,20 @@ def after_token_rejected(batch: Batch, error: TokenRejected, then: BatchState, f
 
 
 def age_of(batch: Batch) -> float:
-    """Since the batch entered its state."""
+    """Seconds since the batch entered its state."""
     return (batch.number_field("now") - batch.number_field("entered")) / 1000
 
 
 def is_unreachable(error: RemoteError) -> bool:
-    """The API itself said nothing: the network, or a gateway in front of it. That is no fault of a batch, and no batch pays for it.
+    """No answer from the API itself: trouble of the network, or of a gateway. That never counts against a batch.
 
-    A web page with HTTP 200 is neither: whoever answers so is there, and may do so for ever.
+    A web page with HTTP 200 is neither: that server is reachable, and may answer so forever.
     """
     return error.code is None and (error.http_status is None or error.http_status not in _SUCCESSES)
 
 
 def is_not_served(error: RemoteError) -> bool:
-    """A web server refused the call in words that are not the API's: this endpoint may not be there at all, while others are."""
+    """A web server refused the call, not the API: this endpoint may be missing while others work."""
     return error.code is None and error.http_status in _CLIENT_ERRORS and error.http_status not in _MAY_PASS
 
 

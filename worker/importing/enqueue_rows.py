@@ -1,4 +1,4 @@
-"""Rows into the inbox, a few hundred at a time, each id once."""
+"""Enqueues rows, a few hundred at a time, each id once."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,21 +11,21 @@ from worker.importing.row import Rejected, Row
 
 ROWS_PER_STEP = 500
 
-# Of each intent id the digest of its content, or None for an id that is not taken.
+# For each intent id the digest of its content, or None if the id is not in use.
 Digests = Callable[[Sequence[str]], Sequence[str | None]]
-# Those of the rows that would be refused after they were enqueued.
+# The rows that intake would refuse.
 Check = Callable[[Sequence[Row]], Sequence[Rejected]]
 
 
 @dataclass(frozen=True, slots=True)
 class SortedRows:
-    """What became of a few hundred rows, each list in the order of the file: they are written when this is handed out."""
+    """The verdicts on a few hundred rows, each list in the order of the file. The rows are already written."""
 
     enqueued: list[Row] = field(default_factory=list)
     known: list[Row] = field(default_factory=list)  # an earlier run enqueued them
     repeated: list[Row] = field(default_factory=list)  # an earlier row of this file is the same intent
     rejected: list[Rejected] = field(default_factory=list)
-    left_out: list[Rejected] = field(default_factory=list)  # rows of a report that need no import
+    left_out: list[Rejected] = field(default_factory=list)  # rows of a report that need not be imported
 
     def notes(self) -> list[Note]:
         """In the order of the file."""
@@ -51,7 +51,7 @@ def enqueue_rows(
     journal: Journal,
     check: Check | None = None,
 ) -> Iterator[SortedRows]:
-    """In the order of the file. Raises `EnqueueError`; to run again is always safe, because the ids stay the same."""
+    """In the order of the file. Raises `EnqueueError`; repeating the import is always safe, because the ids stay the same."""
     for put in sort_rows(rows, digests, journal, check):
         producer.enqueue_many(row.intent for row in put.enqueued)
         yield put
@@ -60,9 +60,9 @@ def enqueue_rows(
 def sort_rows(
     rows: Iterable[Row | Rejected], digests: Digests, journal: Journal, check: Check | None = None
 ) -> Iterator[SortedRows]:
-    """What would be enqueued, a few hundred rows at a time; `digests` is asked before the next ones are read.
+    """The rows to enqueue, a few hundred at a time; `digests` is called before the next rows are read.
 
-    The journal keeps the ids that the file gives; the notes are the caller's to add.
+    The journal stores the ids from the file; the caller adds the notes.
     """
     source = iter(rows)
     while step := list(islice(source, ROWS_PER_STEP)):
@@ -79,7 +79,7 @@ def _reject(put: SortedRows, refused: Sequence[Rejected]) -> None:
 
 
 def _sort_out(step: Sequence[Row | Rejected], digests: Digests, journal: Journal) -> SortedRows:
-    """One row whose id belongs to another content must not sink the others, so it is found before they are written."""
+    """A row whose id belongs to other content must not stop the others, so it is found before they are written."""
     put = SortedRows()
     ids = [row.intent.intent_id for row in step if isinstance(row, Row)]
     taken = dict(zip(ids, digests(ids), strict=True)) if ids else {}
@@ -92,12 +92,12 @@ def _sort_out(step: Sequence[Row | Rejected], digests: Digests, journal: Journal
 
 
 def _place(put: SortedRows, row: Row, written: str | None, journal: Journal) -> None:
-    """`written`: digest of what an earlier run, or an earlier step of this one, enqueued under this id."""
+    """`written`: digest of the intent that an earlier run, or an earlier step of this run, enqueued under this id."""
     digest = row.intent.digest()
     before = journal.named(row.intent.intent_id) if row.names_itself else None
     if (before[0] if before else written) not in (None, digest):
-        where = f"that of line {before[1]}" if before else "enqueued before"
-        reason = f"intent_id: {row.intent.intent_id} is taken by another content, {where}"
+        where = f"in line {before[1]}" if before else "enqueued before"
+        reason = f"intent_id: {row.intent.intent_id} is already used for other content, {where}"
         put.rejected.append(Rejected(row.line, reason))
     elif before:
         put.repeated.append(row)

@@ -1,4 +1,4 @@
-"""The report of an import as a file: complete, or not there."""
+"""The report of an import as a file, written atomically."""
 
 import csv
 import json
@@ -15,26 +15,26 @@ from worker.importing.columns import ImportFileError
 from worker.importing.report_columns import COLUMNS, LEFT_OUT, ONLY_JSON, STATE, guarded
 from worker.importing.report_sheet import write_workbook
 
-ReportRow = Mapping[str, Any]  # by column; `ONLY_JSON` beside them
+ReportRow = Mapping[str, Any]  # by column, and `ONLY_JSON`
 REFUSED_CELL = "#VALUE!"  # an import refuses it, in every format
 
 
 def check_report(path: Path, source: str) -> None:
-    """Before anything is enqueued. Raises `ImportFileError`."""
+    """Checks the path before any row is enqueued. Raises `ImportFileError`."""
     if path.suffix.lower() not in _WRITERS:
         *most, last = _WRITERS
-        raise ImportFileError(f"--report {path}: give it the ending {', '.join(most)} or {last}")
+        raise ImportFileError(f"--report {path}: the file name must end with {', '.join(most)} or {last}")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise ImportFileError(f"--report {path}: its directory does not exist or cannot be written to")
     if path.is_dir():
         raise ImportFileError(f"--report {path}: this is a directory")
     with suppress(OSError):
         if path.samefile(source):
-            raise ImportFileError(f"--report {path}: this is the file that is imported")
+            raise ImportFileError(f"--report {path}: this is the imported file itself")
 
 
 def write_report(path: Path, rows: Iterable[ReportRow]) -> None:
-    """What needs somebody stands first. What is at `path` is replaced at the end, all at once. Raises OSError."""
+    """Failed and rejected rows come first. The file at `path` is replaced at the end, atomically. Raises OSError."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         whole = Path(file.name)
     try:
@@ -49,7 +49,7 @@ def write_report(path: Path, rows: Iterable[ReportRow]) -> None:
 
 
 def _failed_first(rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
-    """Each part in the order of the file; what can wait, waits on disk."""
+    """Each part in the order of the file; the second part is buffered on disk."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as others:
         for row in rows:
             if row[STATE] in LEFT_OUT:
@@ -63,7 +63,7 @@ def _failed_first(rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
 def _csv(path: Path, rows: Iterable[ReportRow]) -> None:
     with path.open(
         "w", encoding="utf-8-sig", newline=""
-    ) as file:  # with the mark by which spreadsheet programs know it
+    ) as file:  # with a byte order mark, by which spreadsheet programs recognise UTF-8
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows([guarded(text_of(value)) for value in _in_columns(row)] for row in rows)
@@ -89,7 +89,7 @@ def _in_columns(row: ReportRow) -> list[Any]:
 
 
 def _has_lost_its_type(value: Any) -> bool:
-    """A date, say, that the field did not take: as a text it would be another value, which the field might take."""
+    """For example a date that the field refused: as a text it would be another value, which the field might accept."""
     written = Written.of(value)
     return written is not None and written.kind is not Kind.TEXT
 
@@ -99,7 +99,7 @@ def _one_item(ids: Any) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """A value as it stands in a cell: a text as it is, what was written as it was, else JSON."""
+    """A value as the text of a cell: a text unchanged, a written value as it was written, otherwise JSON."""
     if value is None:
         return ""
     if written := Written.of(value):
@@ -108,7 +108,7 @@ def text_of(value: Any) -> str:
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    """Numbers and truth values are typed in a workbook, but for a number that would lose digits there."""
+    """Numbers and booleans are typed in a workbook, except for numbers that would lose digits there."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float) and abs(value) < 10**15:
@@ -124,7 +124,7 @@ _WRITERS: Mapping[str, Callable[[Path, Iterable[ReportRow]], None]] = {
 
 
 def _usual_mode() -> int:
-    """What a file that is simply opened would get; a temporary one is for its owner only."""
+    """The mode of a newly created file; a temporary file is readable by its owner only."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask

@@ -1,4 +1,4 @@
-"""What became of every row of an import, item by item, from its journal and the ledger."""
+"""The result of every row of an import, item by item, from its journal and the ledger."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ from worker.operating.details import WHY_NOT_SENT, ItemState, ItemView, ended_it
 NOT_ENQUEUED = "not enqueued"
 REJECTED = "rejected"
 FORGOTTEN = "forgotten"
-_GONE = "it ended so long ago that nobody can say how"
+_GONE = "it ended so long ago that its record has expired"
 
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """A line of the report. A rejected row has neither intent nor item. `content`: what the row says, by column."""
+    """A line of the report. A rejected row has no intent and no item. `content`: the row's cells by column."""
 
     line: int
     intent_id: str | None
@@ -31,7 +31,7 @@ class RowResult:
 
 
 def row_results(journal: Journal, reads: LedgerReads, default_user_key: str | None) -> Iterator[RowResult]:
-    """In the order of the file; as it is now, so that what has not ended yet is told as open."""
+    """In the order of the file, with the present states: items that have not ended yet are open."""
     for step in journal.steps():
         found = _found(reads, [note.intent_id for note in step if note.intent_id], default_user_key)
         for note in step:
@@ -39,7 +39,7 @@ def row_results(journal: Journal, reads: LedgerReads, default_user_key: str | No
 
 
 def not_enqueued(journal: Journal) -> Iterator[RowResult]:
-    """Of a file that was refused as a whole."""
+    """For a file that was refused as a whole."""
     for step in journal.steps():
         for note in step:
             if note.verdict is Verdict.REJECTED:
@@ -49,7 +49,7 @@ def not_enqueued(journal: Journal) -> Iterator[RowResult]:
                 yield from (RowResult(note.line, note.intent_id, i, NOT_ENQUEUED, content=content) for i in note.items)
 
 
-# Item → (state, code, reason); what is missing is told by the state that stands under None.
+# Item → (state, code, reason); missing items have the state under the key None.
 _States = Mapping[int | None, tuple[str, str | None, str | None]]
 
 
@@ -64,7 +64,7 @@ def _lines(note: Note, states: _States) -> Iterator[RowResult]:
 
 
 def _found(reads: LedgerReads, ids: Sequence[str], default_user_key: str | None) -> dict[str, _States]:
-    """A few round trips for all of them; only intents that are under way cost some each."""
+    """Takes a few round trips for all; only intents in progress cost some round trips each."""
     entries = dict(zip(ids, reads.entries(ids), strict=True))
     places = {id_: place for id_, entry in entries.items() if entry and (place := reads.place(entry))}
     records = dict(zip(places, reads.counts(list(places.values())), strict=True))
@@ -83,12 +83,12 @@ def _found(reads: LedgerReads, ids: Sequence[str], default_user_key: str | None)
 
 def _ended(record: Mapping[str, str], letters: Mapping[str, str]) -> _States:
     if refused := record.get(RecordField.REFUSED):
-        return {None: _told(ended_item("0", OutcomeLetter.FAILED + refused))}
-    told: dict[int | None, tuple[str, str | None, str | None]] = {None: (ItemState.SUCCEEDED.value, None, None)}
-    return told | {int(item): _told(ended_item(item, outcome)) for item, outcome in letters.items()}
+        return {None: _state(ended_item("0", OutcomeLetter.FAILED + refused))}
+    states: dict[int | None, tuple[str, str | None, str | None]] = {None: (ItemState.SUCCEEDED.value, None, None)}
+    return states | {int(item): _state(ended_item(item, outcome)) for item, outcome in letters.items()}
 
 
-def _told(item: ItemView) -> tuple[str, str | None, str | None]:
+def _state(item: ItemView) -> tuple[str, str | None, str | None]:
     return item.state.value, item.code, item.reason or WHY_NOT_SENT.get(item.state)
 
 
@@ -104,13 +104,13 @@ def _open(
     detail = intent_detail(reads, intent_id, default_user_key)
     if detail is None:
         return {None: (FORGOTTEN, None, _GONE)}
-    return {item.item: _told(item) for item in detail.items}
+    return {item.item: _state(item) for item in detail.items}
 
 
 def as_rows(
     found: Iterable[RowResult], field_name: Callable[[Mapping[str, Any]], str | None]
 ) -> Iterator[dict[str, Any]]:
-    """As a report has them, by column. `field_name`: what the field of a row is called, as far as anybody knows."""
+    """The rows of a report, by column. `field_name`: the name of a row's field, if it is known."""
     for one in found:
         row: dict[str, Any] = {"line": one.line, "state": one.state, "code": one.code, "reason": one.reason}
         row |= {"field_name": field_name(one.content), **one.content}

@@ -1,4 +1,4 @@
-"""The rows of a file, one by one: each is an intent, or a line number and the reason why it is none."""
+"""The rows of a file, one by one: each is an intent, or a line number with the reason for its rejection."""
 
 import csv
 import re
@@ -24,11 +24,11 @@ _DELIMITERS: Final = ",;\t"
 _BLANK: Final = ' \r\n",;\t'
 _PLACE: Final = re.compile(r" at line (\d+) column (\d+)$")
 _ONE_PER_LINE: Final = "one JSON object per line"
-_UNCLOSED: Final = "a quote is opened here and never closed, so that all that follows is one cell"
+_UNCLOSED: Final = "a quote is opened here and never closed, so the rest of the file is one cell"
 _KEPT_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')
 _ABSENT: Final = object()
-# What some programs put before the header, to tell which separator they use.
-_TOLD_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+# The line with the separator that some programs write before the header.
+_STATED_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 class Format(StrEnum):
@@ -40,7 +40,7 @@ class Format(StrEnum):
 def read_rows(
     stream: BinaryIO, kind: Format, import_id: str, table: Table = AS_USUAL, noticed: Noticed | None = None
 ) -> Iterator[Row | Rejected]:
-    """Lines are counted from 1, the header included. `noticed` is filled on the way.
+    """Lines are counted from 1, including the header. `noticed` is filled while reading.
 
     Raises `ImportFileError` before the first row, or never.
     """
@@ -69,8 +69,8 @@ def _csv_rows(reading: _RowReading) -> Iterator[Row | Rejected]:
     numbered = enumerate(reading.lines, start=1)
     number, first = next(((at, line) for at, line in numbered if line.strip(_BLANK)), (1, ""))
     delimiter = max(_DELIMITERS, key=first.count)
-    if told := _TOLD_DELIMITER.fullmatch(first):
-        delimiter = told[1]
+    if stated := _STATED_DELIMITER.fullmatch(first):
+        delimiter = stated[1]
         number, first = next(numbered, (number, ""))
     table = csv.reader(chain([first], (line for _, line in numbered)), delimiter=delimiter, strict=True)
     return _csv_body(table, number - 1, columns_of(_header_cells(table)), reading)
@@ -87,7 +87,7 @@ def _header_cells(table: Iterator[list[str]]) -> list[str]:
 
 
 def _csv_body(table: Any, before: int, columns: Sequence[str], reading: _RowReading) -> Iterator[Row | Rejected]:
-    """`before`: how many lines stand above the header."""
+    """`before`: the number of lines above the header."""
     while True:
         line = before + table.line_num + 1  # a row may span several lines
         try:
@@ -102,7 +102,7 @@ def _csv_body(table: Any, before: int, columns: Sequence[str], reading: _RowRead
 
 
 def _with_cells(row: Row | Rejected, columns: Sequence[str], cells: Sequence[str]) -> Row | Rejected:
-    """A rejected row goes into the report as it stands, if it can be told which cell is which."""
+    """The report shows a rejected row with its cells, if they can be assigned to columns."""
     if isinstance(row, Row) or len(cells) > len(columns) or any(map(damage_of, cells)):
         return row
     meant = map(unguarded, cells) if is_report(columns) else cells
@@ -116,7 +116,7 @@ def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], reading: _
         return Rejected(
             line,
             f"has {len(cells)} cells, but the header names {len(columns)} columns;"
-            " a value with a comma in it needs quotes around it",
+            " put quotes around a value that contains a comma",
         )
     if "after_field_value" in columns[len(cells) :]:
         return Rejected(
@@ -136,7 +136,7 @@ def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], reading: _
 
 
 def _plain(cell: str) -> str:
-    """``="0012"`` is how people keep a spreadsheet program from taking a text for a number: it means 0012."""
+    """``="0012"`` is a common way to make a spreadsheet program keep a text: it means 0012."""
     if looks_empty(cell):
         return ""
     found = _KEPT_TEXT.fullmatch(cell.strip()) if cell.lstrip().startswith('="') else None
@@ -144,7 +144,7 @@ def _plain(cell: str) -> str:
 
 
 def _reported(cell: str) -> str:
-    """What a report guards is a text to the letter."""
+    """A cell that a report guards with an apostrophe is a literal text."""
     own = unguarded(cell)
     return own if own != cell else _plain(cell)
 
@@ -162,15 +162,15 @@ def _json_rows(reading: _RowReading) -> Iterator[Row | Rejected]:
 
 
 def _refuse_other_json(first: str) -> None:
-    """A whole JSON document would be hundreds of rejected lines, none of which says what is wrong."""
+    """Rejects a whole JSON document at once, which would otherwise be hundreds of unclear rejected lines."""
     start = first.strip()
     if start.startswith("["):
         raise ImportFileError(
-            f"this is a JSON array, and JSON Lines has {_ONE_PER_LINE}: jq -c '.[]' FILE > FILE.jsonl"
+            f"this is a JSON array, but JSON Lines has {_ONE_PER_LINE}: jq -c '.[]' FILE > FILE.jsonl"
         )
     if start == "{":
         raise ImportFileError(
-            f"this JSON object spans lines, and JSON Lines has {_ONE_PER_LINE}: jq -c . FILE > FILE.jsonl"
+            f"this JSON object spans several lines, but JSON Lines has {_ONE_PER_LINE}: jq -c . FILE > FILE.jsonl"
         )
 
 
@@ -187,13 +187,13 @@ def _json_row(line: int, text: str, reading: _RowReading) -> Row | Rejected | No
 
 
 def _is_empty(content: Mapping[str, Any]) -> bool:
-    """As a table would have it: null, or a text without a character that can be seen."""
+    """Like an empty cell of a table: null, or a text without a visible character."""
     value = content.get("after_field_value", _ABSENT)
     return value is None or (isinstance(value, str) and looks_empty(value))
 
 
-def _place_told(text: str, why: str) -> str:
-    """In a text of one line, its number would only be taken for that of the file."""
+def _place_in(text: str, why: str) -> str:
+    """In a text of one line, the line number would be mistaken for that of the file."""
     if "\n" in text.strip():
         return why
     return _PLACE.sub(lambda place: " at its end" if place[1] != "1" else f" at character {place[2]}", why)
@@ -204,13 +204,13 @@ def parse_object(text: str) -> dict[str, Any]:
     try:
         content = from_json(text, allow_inf_nan=False)
     except ValueError as error:
-        raise CellError(f"not valid JSON: {_place_told(text, str(error))}") from None
+        raise CellError(f"not valid JSON: {_place_in(text, str(error))}") from None
     if not isinstance(content, dict):
         raise CellError('an intent is a JSON object, like {"project_key": …}')
     for alias, name in ALIASES.items():
         if alias in content and name not in content:
-            told = content.pop(alias)
-            content[name] = told if isinstance(told, list) else [told]
+            given = content.pop(alias)
+            content[name] = given if isinstance(given, list) else [given]
     refuse_lost_digits(text)
     refuse_failure(content)
     if isinstance(content.get("field_key"), str):

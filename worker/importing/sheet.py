@@ -1,4 +1,4 @@
-"""The rows of an XLSX workbook's sheet, one by one. Its table of texts is in memory, its rows are not."""
+"""The rows of a sheet of an XLSX workbook, one by one. The shared texts are in memory, the rows are not."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +17,7 @@ from worker.importing.table import Hidden, Noticed, Table, is_skipped
 from worker.importing.typed_cells import typed_intent_of
 from worker.importing.workbook import Sheet, Workbook, open_workbook
 
-_HIDDEN = "the row is hidden, and --hidden says reject"
+_HIDDEN = "the row is hidden, and --hidden reject was given"
 
 
 def sheet_rows(stream: BinaryIO, table: Table, import_id: str, noticed: Noticed) -> Iterator[Row | Rejected]:
@@ -25,7 +25,7 @@ def sheet_rows(stream: BinaryIO, table: Table, import_id: str, noticed: Noticed)
     book = open_workbook(stream)
     sheet = book.chosen(table.sheet)
     noticed.sheet = sheet.title
-    noticed.other_sheets = tuple(other.told() for other in book.sheets if other is not sheet)
+    noticed.other_sheets = tuple(other.in_words() for other in book.sheets if other is not sheet)
     try:
         reading = _reading(book, sheet, table, import_id, noticed)
     except ImportFileError as error:
@@ -50,7 +50,7 @@ def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed
 
 
 def _raw_rows(book: Workbook, sheet: Sheet) -> Iterator[RawRow | Rejected]:
-    """What cannot be read ends the rows with a rejected one."""
+    """An unreadable part ends the rows with a rejected one."""
     line = 0
     try:
         with book.archive.open(sheet.part) as part:
@@ -58,7 +58,7 @@ def _raw_rows(book: Workbook, sheet: Sheet) -> Iterator[RawRow | Rejected]:
                 line = row.number
                 yield row
     except (ValueError, LookupError) as error:
-        yield Rejected(line + 1, f"cannot be read, nor can what follows: {type(error).__name__}: {error}")
+        yield Rejected(line + 1, f"this row and the following ones cannot be read: {type(error).__name__}: {error}")
 
 
 def _is_blank(row: RawRow) -> bool:
@@ -120,7 +120,7 @@ class _SheetReading:
         return made
 
     def _as_seen(self, raw: RawRow) -> dict[str, Any]:
-        """For the report of a row that is rejected; a cell that cannot be read is left out."""
+        """For the report of a rejected row; without cells that cannot be read."""
         found: dict[str, Any] = {}
         for at, name in enumerate(self.columns):
             with suppress(CellError):

@@ -1,4 +1,4 @@
-"""Intents that are written only if nobody enqueued anything since the writer looked: for decisions by what others enqueued."""
+"""Enqueueing on a condition: intents are written only if no other intent was enqueued since the caller's last read."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -9,7 +9,7 @@ from feishu_batch.inbox import InboxWriter, enqueue_script
 from feishu_batch.intents import UpdateIntent
 from feishu_batch.packing import PackedIntent, chunks
 
-OTHERS_CAME_FIRST: Final = -2  # what if_newest.lua answers instead of whether a hint is wanted
+OTHERS_CAME_FIRST: Final = -2  # the answer of if_newest.lua instead of "is a hint wanted"
 
 
 @cache

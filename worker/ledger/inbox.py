@@ -1,4 +1,4 @@
-"""The producers' half of the ledger: inbox, intent ids, parked signatures, hints."""
+"""The producers' part of the ledger: inbox, intent ids, parked signatures, hints."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -17,12 +17,12 @@ from worker.ledger.scripts import Scripts
 
 LONGEST_TIME = 13  # digits of unix milliseconds
 REVOKED_KNOWN_FOR = 10_800  # seconds, as in Celery's workers
-HINT_MS = 3000  # after this long a lost hint no longer keeps others from being sent
+HINT_MS = 3000  # after this time a lost hint no longer prevents further hints
 
 
 @dataclass(frozen=True, slots=True)
 class IntakeRound:
-    """`interrupted`: a round before this one never came to its end; its process has died, or one of its entries broke it."""
+    """`interrupted`: an earlier round did not finish: its process died, or one of its entries caused an error."""
 
     entries: list[InboxEntry]
     interrupted: bool
@@ -30,21 +30,21 @@ class IntakeRound:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Where the intent was when its signature was parked. In the inbox (None), whoever takes it out sees what is parked."""
+    """Where the intent was when its signature was parked. In the inbox (None), the worker that records it sees the signature."""
 
     lane: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """Ids of intents that left the inbox, of which somebody wanted something without knowing their lane."""
+    """Ids of intents that left the inbox, and for which a request was made before their lane was known."""
 
-    parked: list[str]  # a signature waits for the end
+    parked: list[str]  # with a signature that waits for the end
     revoked: list[str]
 
 
 class Inbox:
-    """What producers wrote and no lane has taken over yet. Every method is one round trip."""
+    """Intents that producers wrote and no lane has recorded yet. Every method is one round trip."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis: Any = redis
@@ -52,9 +52,9 @@ class Inbox:
         self.keys = InboxKeys(prefix)
 
     def enqueue(self, intent: PackedIntent, traceparent: str = "") -> None:
-        """What the producers' library does, for intents that came through Celery. Raises `IntentConflict`.
+        """Writes intents that came through Celery, as the producers' library does. Raises `IntentConflict`.
 
-        `traceparent`: the producer's, where the message has one; else that of the task, if somebody traces Celery here.
+        `traceparent`: the producer's, if the message has one; otherwise that of the task, if Celery is traced here.
         """
         keys = self.keys
         trace = filter(None, [traceparent or current_traceparent()])
@@ -69,7 +69,7 @@ class Inbox:
         return cast("int", self._redis.xlen(self.keys.inbox))
 
     def hand_over(self, lane_of: Mapping[str, tuple[InboxEntry, str]]) -> "HandedOver":
-        """Intents that a lane has recorded: {intent id: (entry, lane)}. Readers find them in the lane from now on."""
+        """Remove recorded intents from the inbox: {intent id: (entry, lane)}. Readers find them in the lane from now on."""
         if not lane_of:
             return HandedOver([], [])
         known = self._redis.hmget(self.keys.ids, list(lane_of))
@@ -91,9 +91,9 @@ class Inbox:
         return HandedOver(parked, revoked)
 
     def take_round(self, owner: str, lease: float, limit: int, *, ended: bool) -> "IntakeRound":
-        """The oldest entries, in the order of enqueueing, and the lock for so many seconds. None left: the lock is given back.
+        """The oldest entries, in the order of enqueueing, and the lock for `lease` seconds. If none is left, the lock is released.
 
-        `ended`: the owner's last round came to its end.
+        `ended`: the owner's last round finished.
         """
         keys = self.keys
         interrupted, entries = self._scripts.get("take_round")(
@@ -102,12 +102,12 @@ class Inbox:
         return IntakeRound([_entry(position, flat) for position, flat in entries], bool(interrupted))
 
     def end_rounds(self, owner: str, *, ended: bool) -> bool:
-        """Give the lock back although entries may be left. False: it was somebody else's by then."""
+        """Release the lock although entries may be left. False: another process had it by then."""
         keys = [self.keys.lock, self.keys.round]
         return bool(self._scripts.get("end_rounds")(keys=keys, args=[owner, int(ended)]))
 
     def count_attempt(self, owner: str, lease: float, number: int) -> int:
-        """How often the recording of this entry was begun, now included; 0: the lock is somebody else's by now."""
+        """The number of attempts to record this entry, including this one; 0: another process has the lock by now."""
         keys = [self.keys.lock, self.keys.attempts]
         return int(self._scripts.get("count_attempt")(keys=keys, args=[owner, round(lease * 1000), number]))
 
@@ -115,11 +115,11 @@ class Inbox:
         self._redis.hdel(self.keys.attempts, str(number))
 
     def discard(self, entry: InboxEntry) -> None:
-        """Drop an entry that is no intent: nobody can be answered."""
+        """Delete an entry that is not an intent: it has no id for a result."""
         self._redis.xdel(self.keys.inbox, entry.position)
 
     def park(self, number: int, intent_id: str, signature: str, *, delivered_before: bool) -> "Parked | None":
-        """Keep a Celery signature (JSON) until the intent has ended. None: an earlier delivery's has done its work already."""
+        """Store a Celery signature (JSON) until the intent has ended. None: the signature of an earlier delivery has already run."""
         keys = self.keys
         entry = self._scripts.get("park")(
             keys=[keys.parked, keys.released, keys.ids], args=[number, intent_id, signature, int(delivered_before)]
@@ -131,25 +131,25 @@ class Inbox:
         return cast("str | None", self._redis.hget(self.keys.parked, str(number)))
 
     def release(self, number: int) -> None:
-        """The parked signature has done its work. Its message, should it be delivered again, has nothing left to do."""
+        """The parked signature has run. If its message is delivered again, nothing is left to do."""
         pipe = self._redis.pipeline(transaction=True)
         pipe.hdel(self.keys.parked, str(number))
         pipe.sadd(self.keys.released, number)
         pipe.execute()
 
     def locate(self, intent_id: str) -> tuple[int, str | None] | None:
-        """(number, lane or None while in the inbox), or None for an id that is not known."""
+        """(number, lane or None while in the inbox), or None for an unknown id."""
         entry = self._redis.hget(self.keys.ids, intent_id)
         return None if entry is None else _place(entry)
 
     def locate_all(self, ids: Collection[str]) -> dict[str, tuple[int, str | None]]:
-        """As `locate`, of those that are known."""
+        """As `locate`, for the known ids."""
         wanted = list(ids)
         entries = self._redis.hmget(self.keys.ids, wanted) if wanted else []
         return {intent_id: _place(entry) for intent_id, entry in zip(wanted, entries, strict=True) if entry is not None}
 
     def note_revoked(self, ids: Collection[str]) -> None:
-        """Whoever takes one of these in during the next hours cancels it."""
+        """Intents with these ids are canceled if they are recorded within the next hours."""
         if not ids:
             return
         now = time.time()
@@ -160,7 +160,7 @@ class Inbox:
         pipe.execute()
 
     def revoked(self, ids: Collection[str]) -> set[str]:
-        """Which of these somebody asked to revoke, and nobody has canceled yet."""
+        """Which of these were revoked but are not canceled yet."""
         wanted = list(ids)
         noted = self._redis.zmscore(self.keys.revoked, wanted) if wanted else []
         return {intent_id for intent_id, score in zip(wanted, noted, strict=True) if score is not None}
@@ -170,7 +170,7 @@ class Inbox:
             self._redis.zrem(self.keys.revoked, *ids)
 
     def forget(self, intents: Sequence[tuple[int, str | None]]) -> None:
-        """(number, intent id) of what the lane forgets next. An id that was taken anew since keeps its new entry."""
+        """(number, intent id) of the records that the lane deletes next. An id that is in use again keeps its new entry."""
         named = [(number, intent_id) for number, intent_id in intents if intent_id]
         known = self._redis.hmget(self.keys.ids, [intent_id for _, intent_id in named]) if named else []
         pipe = self._redis.pipeline(transaction=False)
@@ -191,7 +191,7 @@ class Inbox:
 
 
 def _entry(position: str, flat: Sequence[str]) -> InboxEntry:
-    """Whatever stands in the stream: an entry without an intent is found to be none by whoever reads it."""
+    """Any entry of the stream; an entry without an intent is detected when it is parsed."""
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     at = fields.get("t", "")
     enqueued_at_ms = int(at) if at.isascii() and at.isdigit() and len(at) <= LONGEST_TIME else 0

@@ -1,4 +1,4 @@
-"""One credential's half of the ledger: changes, batches, jobs. Every method is one atomic step, except where it says so."""
+"""The part of the ledger for one credential: changes, batches, jobs. Every method is one atomic step, unless stated otherwise."""
 
 import json
 import time
@@ -27,18 +27,18 @@ from worker.ledger.records import (
 from worker.ledger.refusals import Refusals
 from worker.ledger.scripts import Scripts
 
-SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that it is old
-# Bounds of single calls, so that none holds the server for more than a few milliseconds.
-STOP_CHUNK = 300  # intents that are marked
+SWEEP_KNOWN_FOR = 86_400  # seconds; for an older sweep the exact time does not matter
+# Limits of single calls, so that none blocks the server for more than a few milliseconds.
+STOP_CHUNK = 300  # marked intents
 END_CHUNK = 200  # looks at items and intents
 FORGET_INTENTS = 50
-FORGET_ITEMS = 10_000  # of the intents of one call; a single intent may have as many
+FORGET_ITEMS = 10_000  # items of the intents of one call; a single intent may have as many
 NO_FIELDS: Mapping[str, str] = {}
-BATCH_ITEMS = 50  # the official limit of one request; the scripts know it too (_lane.lua)
+BATCH_ITEMS = 50  # the official limit of one request; also in the scripts (_lane.lua)
 
 
 class Lane(LaneReads):
-    """The steps of the work, beside what `LaneReads` reads."""
+    """The steps of the work; `LaneReads` has the reads."""
 
     def __init__(self, redis: Redis, prefix: str, name: str) -> None:
         super().__init__(redis, prefix, name)
@@ -52,7 +52,7 @@ class Lane(LaneReads):
     # --- intake ---------------------------------------------------------------------------------------------------
 
     def record(self, intents: Sequence[NewIntent]) -> bool:
-        """Record intents in their order, a pipeline of calls; repeated, it changes nothing. Returns whether work became ready."""
+        """Record intents in order, in a pipeline of calls; a repetition changes nothing. Returns whether work became ready."""
         pipe = self._redis.pipeline(transaction=False)
         for call in record_calls(intents):
             self._run("record", call, client=pipe)
@@ -69,13 +69,13 @@ class Lane(LaneReads):
     ) -> bool:
         """Record an intent that ends at once: every item failed. False: it was recorded before, perhaps only in part.
 
-        `as_written`: further fields of the record, by which it can be enqueued once more.
+        `as_written`: further fields of the record, with which it can be enqueued again.
         """
         packed, more = ",".join(map(str, items)), [part for pair in as_written.items() for part in pair]
         return bool(self._run("refuse", number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail(), *more))
 
     def refuse_rest(self, number: int, outcome: Outcome) -> None:
-        """Fail what is not recorded yet of an intent that is recorded in part."""
+        """Fail the items that are not recorded yet, of an intent that is recorded in part."""
         while self._run("refuse_rest", number, RECORD_CHUNK, outcome.detail()):
             pass
 
@@ -92,7 +92,7 @@ class Lane(LaneReads):
         token_fingerprint: str,
         slot: float = 1.0,
     ) -> Batch | NoBatch:
-        """Take the lease and a batch, and write the coming request down. `slot`: what is no idle time between two requests."""
+        """Take the lease and a batch, and record the coming request. `slot`: the time between two requests that is not idle time."""
         args = (owner, to_ms(lease), max_open, to_ms(max_wait), idem_uuid, token_fingerprint, to_ms(slot))
         answer = self._run("claim", *args)
         kind, rest = answer[0], answer[1:]
@@ -119,7 +119,7 @@ class Lane(LaneReads):
     ) -> Advanced:
         """Settle some of the batch's changes and move the rest to its next state, due in `delay` seconds.
 
-        `left`: the request left, or may have, and is counted.
+        `left`: the request was, or may have been, sent, and is counted.
         """
         pairs = [part for pair in (fields or {}).items() for part in pair]
         triples = [part for item, o in settled.items() for part in (item, o.kind.value, o.detail())]
@@ -144,7 +144,7 @@ class Lane(LaneReads):
     # --- following ------------------------------------------------------------------------------------------------
 
     def pick(self, where: str, *, hold: float, ahead: float = 0.0) -> Batch | float | None:
-        """The batch in `where` (jobs | checks) to look at now; seconds until one is due; None when there is none."""
+        """The batch in `where` (jobs | checks) that is due now; or the seconds until one is due; None if there is none."""
         answer = self._run("pick", where, to_ms(hold), to_ms(ahead))
         if answer[0] == "none":
             return None
@@ -159,14 +159,14 @@ class Lane(LaneReads):
     # --- ending ---------------------------------------------------------------------------------------------------
 
     def stop(self, numbers: Sequence[int], kind: OutcomeKind) -> int:
-        """Mark intents as canceled: nothing of them is sent that is in no request yet. Returns how many were marked now."""
+        """Mark intents as canceled: their changes that are not in a request yet are not sent. Returns how many were marked now."""
         pipe = self._redis.pipeline(transaction=False)
         for start in range(0, len(numbers), STOP_CHUNK):
             self._run("stop", kind.value, *numbers[start : start + STOP_CHUNK], client=pipe)
         return sum(pipe.execute())
 
     def hold(self, seconds: float) -> None:
-        """No request is composed for so long, unless `release` comes before: for who marks a long list of intents."""
+        """No request is composed for `seconds`, or until `release`: used while a long list of intents is marked."""
         self._redis.set(self.key("hold"), to_ms(seconds), px=to_ms(seconds))
 
     def release(self) -> None:
@@ -176,12 +176,12 @@ class Lane(LaneReads):
         pipe.execute()
 
     def end_stopped(self) -> EndedPart:
-        """End a part of what waits of canceled and expired intents, in one step."""
+        """End a part of the waiting changes of canceled and expired intents, in one step."""
         _, ended, ready, more = self._run("end_stopped", END_CHUNK)
         return EndedPart(ended, bool(ready), bool(more))
 
     def end_all(self, numbers: Sequence[int]) -> Advanced:
-        """End whatever waits of intents that were stopped, in as many steps as it takes."""
+        """End all waiting changes of stopped intents, in as many steps as necessary."""
         done = ended = 0
         became_ready = False
         while done < len(numbers):
@@ -190,16 +190,16 @@ class Lane(LaneReads):
         return Advanced(stale=False, intents_ended=ended, became_ready=became_ready)
 
     def end_pending(self, number: int, outcome: Outcome) -> Advanced:
-        """End whatever is still pending of an intent; what a batch holds keeps its own course."""
+        """End all pending changes of an intent; changes in a batch are not affected."""
         self.stop([number], outcome.kind)
         return self.end_all([number])
 
     def note_retry(self, number: int, new_id: str) -> None:
-        """That failed items of the intent are enqueued once more under this id; nothing where it was forgotten."""
+        """Record that failed items of the intent are enqueued again under this id; no effect if its record has expired."""
         self._run("note_retry", number, new_id)
 
     def take_outbox(self, limit: int, again_after: float) -> list[tuple[int, str]]:
-        """(number, intent id) of ended intents whose result has to be made known."""
+        """(number, intent id) of ended intents whose result must be published."""
         flat = self._run("take_outbox", limit, to_ms(again_after))
         return [(int(number), intent_id) for number, intent_id in zip(flat[::2], flat[1::2], strict=True)]
 
@@ -208,18 +208,18 @@ class Lane(LaneReads):
             self._redis.zrem(self.key("outbox"), *numbers)
 
     def put_off_publishing(self, number: int, seconds: float) -> None:
-        """Its task was sent: if it is not confirmed by then, it is made known again. Confirmed meanwhile, it stays so."""
+        """Its task was sent: without a confirmation by then, it is published again. A confirmation meanwhile stays valid."""
         self._redis.zadd(self.key("outbox"), {str(number): to_ms(self.now() + seconds)}, xx=True)
 
     def republish_if_ended(self, number: int) -> bool:
-        """An intent that ended before its signature was parked has to be made known once more."""
+        """An intent that ended before its signature was parked must be published again."""
         if self._redis.hget(self.key(f"intent:{number}"), "end") is None:
             return False
         self._redis.zadd(self.key("outbox"), {str(number): 0})
         return True
 
     def forget(self, numbers: Sequence[int]) -> None:
-        """In as many steps as it takes to keep each of them short."""
+        """In several steps, so that each of them is short."""
         for part in self._forget_parts(numbers):
             self._run("forget", *part)
 
@@ -241,7 +241,7 @@ class Lane(LaneReads):
     # --- state of the lane ----------------------------------------------------------------------------------------
 
     def pause(self, reason: str, *, polling: bool) -> None:
-        """Stand still until `resume`. `polling`: whether open jobs may still be followed."""
+        """Pause until `resume`. `polling`: whether open jobs are still polled."""
         value = {"reason": reason, "since": round(time.time(), 3), "polling": polling}
         packed = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         if self._redis.set(self.key("pause"), packed, get=True) is None:
@@ -249,7 +249,7 @@ class Lane(LaneReads):
 
     def resume(self) -> bool:
         pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(self.key("metrics"), "resumed", to_ms(self.now()))  # that nothing was sent until now is no idleness
+        pipe.hset(self.key("metrics"), "resumed", to_ms(self.now()))  # the time until now does not count as idle time
         pipe.delete(self.key("pause"))
         return bool(pipe.execute()[1])
 
@@ -257,15 +257,15 @@ class Lane(LaneReads):
         return bool(self._scripts.get("want_hint")(keys=[self.key(f"hint:{kind}")], args=[HINT_MS]))
 
     def hold_hint(self, kind: str, seconds: float) -> None:
-        """Whoever took the hint looks in so many seconds: until then no other is wanted."""
+        """The worker that took the hint looks in `seconds`: until then no other hint is wanted."""
         self._redis.set(self.key(f"hint:{kind}"), to_ms(seconds), px=to_ms(seconds))
 
     def clear_hint(self, kind: str) -> None:
         self._redis.delete(self.key(f"hint:{kind}"))
 
     def sweep(self, keep_succeeded: float, keep_failed: float) -> SweepFindings:
-        """What a sweep has to know, in one step, which also notes that somebody looks after the lane. Times in seconds."""
-        told = self._run("sweep", to_ms(keep_succeeded), to_ms(keep_failed), SWEEP_KNOWN_FOR)
-        full, part, jobs, due, checks, outbox, cells, lease, *flags = told
+        """The data for a sweep, in one step, which also records the time of the sweep. Times in seconds."""
+        answer = self._run("sweep", to_ms(keep_succeeded), to_ms(keep_failed), SWEEP_KNOWN_FOR)
+        full, part, jobs, due, checks, outbox, cells, lease, *flags = answer
         counts = LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
         return SweepFindings(counts, *map(bool, flags))

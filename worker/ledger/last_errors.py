@@ -1,4 +1,4 @@
-"""The last error of the remote system, for whoever looks at a lane: written when it changes, gone when a call succeeds."""
+"""The last error of the remote system, for views of a lane: written when it changes, deleted when a call succeeds."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-DOING = {"submit": "sending", "poll": "asking for jobs"}  # what is called when, for people
+DOING = {"submit": "sending", "poll": "polling jobs"}  # for people
 AGAIN = 60.0  # seconds: another process may have written meanwhile, which this one cannot know
 
 
@@ -21,11 +21,11 @@ class LastError:
     error: str
 
     def is_tried_again(self, pause: Mapping[str, Any] | None) -> bool:
-        """`pause`: as `Lane.paused` tells it. A paused lane sends nothing; it may go on asking for jobs."""
+        """`pause`: from `Lane.paused`. A paused lane sends nothing; it may continue to poll jobs."""
         return pause is None or (self.what == "poll" and bool(pause.get("polling")))
 
     def in_words(self, pause: Mapping[str, Any] | None = None) -> str:
-        then = "fails, and is tried again" if self.is_tried_again(pause) else "failed, and is not tried while paused"
+        then = "fails, and is retried" if self.is_tried_again(pause) else "failed, and is not retried while paused"
         return f"{DOING[self.what]} {then}: {self.error}"
 
 
@@ -33,14 +33,14 @@ class LastErrors:
     def __init__(self, redis: Redis, key: str) -> None:
         self._redis: Any = redis
         self._key = key
-        self._noted: dict[str, tuple[str | None, float]] = {}  # what was noted last, and when (monotonic)
+        self._noted: dict[str, tuple[str | None, float]] = {}  # (last recorded error, time (monotonic))
 
     def none(self) -> bool:
-        """Whether the latest calls went well."""
+        """Whether the latest calls succeeded."""
         return not self._redis.exists(self._key)
 
     def note(self, what: str, error: str | None) -> None:
-        """How the latest call went; None: well. Costs nothing while that stays the same, and never raises."""
+        """Record the error of the latest call, or None for success. Costs nothing while it stays the same, and never raises."""
         before, noted_at = self._noted.get(what, ("", 0.0))
         if error == before and (error is not None or time.monotonic() - noted_at < AGAIN):
             return
@@ -49,12 +49,12 @@ class LastErrors:
                 self._redis.hdel(self._key, what)
             else:
                 seconds, micros = self._redis.time()
-                told = {"since": round(seconds + micros / 1e6, 3), "error": error}
-                self._redis.hset(self._key, what, json.dumps(told, ensure_ascii=False))
+                entry = {"since": round(seconds + micros / 1e6, 3), "error": error}
+                self._redis.hset(self._key, what, json.dumps(entry, ensure_ascii=False))
             self._noted[what] = (error, time.monotonic())
 
 
 def last_errors_of(fields: dict[str, str]) -> tuple[LastError, ...]:
-    """From the hash as it is read."""
-    told = [(what, json.loads(text)) for what, text in sorted(fields.items())]
-    return tuple(LastError(what, one["since"], one["error"]) for what, one in told)
+    """From the hash."""
+    entries = [(what, json.loads(text)) for what, text in sorted(fields.items())]
+    return tuple(LastError(what, one["since"], one["error"]) for what, one in entries)

@@ -1,11 +1,11 @@
-"""New intents, packed for record.lua: as many as one call may take."""
+"""New intents, packed for record.lua: as many as one call may have."""
 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# Per script call, so that none holds the server for more than a few milliseconds.
+# Per script call, so that none blocks the server for more than a few milliseconds.
 RECORD_CHUNK = 500  # items
 RECORD_INTENTS = 125
 CALL_BYTES = 256 * 1024  # of values and notes per call; a single intent may have more
@@ -28,13 +28,13 @@ class NewIntent:
     note: str | None
     items: tuple[int, ...]
     trace: str = ""  # the producer's traceparent
-    canceled: bool = False  # taken back before it was recorded
+    canceled: bool = False  # canceled before it was recorded
 
 
 def record_calls(intents: Iterable[NewIntent]) -> Iterator[str]:
-    """The argument of each call, in order. Small intents share one; a large one is spread over several.
+    """The argument of each call, in order. Small intents share a call; a large one is split into several.
 
-    Each names the last intent of the call before it: should that one fail, for want of memory, say, this one must too.
+    Each names the last intent of the previous call: if that call fails, for example because memory is full, this one must fail too.
     """
     call = _Call(after="")
     for intent in intents:

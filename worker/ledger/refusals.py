@@ -1,4 +1,4 @@
-"""What the remote system refused in a lane: spaces, access, codes that stand in no list. Kept for a while, never for ever."""
+"""Refusals of the remote system in a lane: spaces, access, unlisted codes. Remembered for a limited time."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ class Refusals:
         self._prefix = prefix
 
     def refuse_space(self, space: str, outcome: Outcome, seconds: float) -> None:
-        """Remember for a while that the remote refuses this space and type, so that no more requests are spent on it."""
+        """Remember for a while that the remote system refuses this space and type, so that no further requests are sent for it."""
         self._redis.set(f"{self._prefix}refused:{space}", outcome.detail(), px=to_ms(seconds))
 
     def space_refusal(self, space: str, seconds: float) -> Outcome | None:
-        """`seconds`: for how long it was to be remembered. Where more is left, the server's clock was set back."""
+        """`seconds`: how long it must be remembered. If more time is left, the server's clock was set back."""
         key = f"{self._prefix}refused:{space}"
         detail, left = self._redis.pipeline(transaction=False).get(key).pttl(key).execute()
         return Outcome.from_detail(detail) if detail and left <= to_ms(seconds) else None
@@ -33,12 +33,12 @@ class Refusals:
         return Access(int(refusals), bool(others), bool(here), str(elsewhere) or None)
 
     def note_accepted(self, place: str, memory: float, *, as_itself: bool = False) -> None:
-        """`memory`: seconds for which it counts that the lane's own user was accepted there (`as_itself`)."""
+        """`memory`: seconds for which the acceptance of the lane's own user there (`as_itself`) counts."""
         word = "accepted as itself" if as_itself else "accepted"
         self._note_access(place, word, 0, 0, to_ms(memory))
 
     def note_unlisted(self, kind: str, code: int, memory: float) -> int:
-        """A request of this kind was refused with a code that stands in no list: how many in a row with the same one."""
+        """A request of this kind was refused with an unlisted code: returns the number in a row with the same code."""
         key = f"{self._prefix}unlisted:{kind}"
         row, _ = self._redis.pipeline(transaction=True).hincrby(key, str(code), 1).pexpire(key, to_ms(memory)).execute()
         return int(row)

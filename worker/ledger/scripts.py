@@ -1,4 +1,4 @@
-"""The Lua files of the ledger, one per atomic step, made ready for a Redis connection."""
+"""The Lua files of the ledger, one per atomic step, registered for a Redis connection."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -10,7 +10,7 @@ from redis.commands.core import Script
 
 from worker.ledger.clock import witness
 
-_ENDING = frozenset({"claim", "end_stopped"})  # what waits: _leaving.lua stands behind the prelude
+_ENDING = frozenset({"claim", "end_stopped"})  # these use _leaving.lua, which follows the prelude
 _OF_FRONT = frozenset({"take_round", "end_rounds", "count_attempt", "park", "replace_schedule", "keep_spool"})
 _OF_SLOTS = frozenset({"reserve_slot", "settle_slot"})
 _WITHOUT_CLOCK = _OF_FRONT | {"hold_lock", "unlock", "want_hint"}
@@ -19,7 +19,7 @@ _WITHOUT_PRELUDE = _WITHOUT_CLOCK | _OF_SLOTS
 
 @cache
 def script_text(name: str) -> str:
-    """The text of ``lua/<name>.lua``, with the ledger's clock and the lane's shared prelude in front where the script uses them."""
+    """The text of ``lua/<name>.lua``, after the ledger's clock and the lane's shared prelude if the script uses them."""
     folder = resources.files("worker.ledger") / "lua"
     parts = ["_leaving", name] if name in _ENDING else [name]
     if name not in _WITHOUT_PRELUDE:
@@ -30,7 +30,7 @@ def script_text(name: str) -> str:
 
 
 class TimedScript:
-    """A script that is told of this machine's steady clock whenever it is called (lua/_clock.lua)."""
+    """A script that gets this machine's monotonic clock at each call (lua/_clock.lua)."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -40,7 +40,7 @@ class TimedScript:
 
 
 class Scripts:
-    """Scripts bound to one connection pool; each is sent once and then called by its digest."""
+    """Scripts for one connection pool; each is sent once and then called by its digest."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -1,4 +1,4 @@
-"""Every metric: its name, what it means, and how it is read from a lane's state. Label values are closed lists."""
+"""Every metric: its name, its meaning, and how it is read from a lane's state. Label values are closed lists."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ REASONS = (
     "request_refused",  # the whole request, with an error code
     "outcome_unknown",
     "not_stored",
-    "replacement_failed",  # a later change took its place and failed
+    "replacement_failed",  # a later change replaced it and failed
     "no_lane",
     "not_understood",
     "crashed",
@@ -45,7 +45,7 @@ Values = Mapping[tuple[str, ...], float]  # by the values of the labels behind `
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`name` without the `_total` of a counter. `labels` come behind `lane`."""
+    """`name`: without the `_total` of a counter. `labels`: in addition to `lane`."""
 
     name: str
     kind: MetricKind
@@ -74,7 +74,7 @@ class Histogram:
         return self.name
 
     def read(self, state: LaneState) -> tuple[list[tuple[str, float]], float]:
-        """(upper bound, how many at most so much), ending with +Inf; and the sum."""
+        """(upper bound, number of values up to it), ending with +Inf; and the sum."""
         seen, buckets = 0, []
         for bound in (*self.bounds, None):
             seen += state.figure(f"{self.field}:{'inf' if bound is None else bound}")
@@ -90,10 +90,10 @@ def _counter(name: str, meaning: str, field: str, unit: float = 1.0) -> Metric:
     return Metric(f"feishu_batch_{name}", MetricKind.COUNTER, meaning, lambda state: {(): state.figure(field) / unit})
 
 
-def known_words(told: Mapping[str, int], known: Iterable[str]) -> dict[tuple[str, ...], float]:
-    """Every known word, also at 0, so that a rate has a beginning; the unknown ones together are `other`."""
-    values: dict[tuple[str, ...], float] = {(word,): float(told.get(word, 0)) for word in known}
-    values[OTHER,] = float(sum(by for word, by in told.items() if (word,) not in values or word == OTHER))
+def known_words(counts: Mapping[str, int], known: Iterable[str]) -> dict[tuple[str, ...], float]:
+    """Every known word, even with 0, so that rates are correct from the start; all unknown words are counted as `other`."""
+    values: dict[tuple[str, ...], float] = {(word,): float(counts.get(word, 0)) for word in known}
+    values[OTHER,] = float(sum(by for word, by in counts.items() if (word,) not in values or word == OTHER))
     return values
 
 
@@ -110,8 +110,8 @@ def _reasons(state: LaneState) -> Values:
 
 
 def _answers(state: LaneState) -> Values:
-    told = {endpoint: known_words(_behind("answer:", state.slots[endpoint]), ANSWERS) for endpoint in SLOTS}
-    return {(endpoint, *word): by for endpoint, counts in told.items() for word, by in counts.items()}
+    answers = {endpoint: known_words(_behind("answer:", state.slots[endpoint]), ANSWERS) for endpoint in SLOTS}
+    return {(endpoint, *word): by for endpoint, counts in answers.items() for word, by in counts.items()}
 
 
 def _batches(state: LaneState) -> Values:
@@ -131,37 +131,37 @@ def _strikes(state: LaneState) -> Values:
 METRICS: tuple[Metric | Histogram, ...] = (
     _gauge(
         "pending_changes",
-        "Changes that wait: without an outcome, and in no request.",
+        "Waiting changes: without an outcome, and not in a request.",
         lambda state: state.figure("opn") - state.figure("snt"),
     ),
     _gauge(
         "ready_changes",
-        "Changes that could be sent now; the other pending ones wait behind a change of their cell, or share one.",
+        "Changes that could be sent now; the other pending ones wait behind a change of their cell, or are merged with one.",
         lambda state: state.owned_cells - state.figure("held"),
     ),
     _gauge(
         "open_changes", "Changes that are in a request or in a job, or are being read back.", lambda s: s.figure("snt")
     ),
-    _gauge("ready_groups", "Groups with ready changes; each needs a request of its own.", lambda s: s.ready_groups),
+    _gauge("ready_groups", "Groups with ready changes; each needs its own request.", lambda s: s.ready_groups),
     _gauge("open_intents", "Intents that have not ended.", lambda state: state.sizes["open-intents"]),
     _gauge(
         "oldest_intent_age_seconds",
-        "Since the oldest intent that has not ended was enqueued; 0 when there is none.",
+        "Time since the oldest unfinished intent was enqueued; 0 if there is none.",
         lambda state: state.age("open-intents"),
     ),
     _gauge(
         "longest_ready_wait_seconds",
-        "For how long the group that waits longest for its turn has had ready changes of which none was sent.",
+        "How long the longest waiting group has had ready changes without any of them being sent.",
         lambda state: state.age("since"),
     ),
     Metric(
         "feishu_batch_batches",
         MetricKind.GAUGE,
-        "Batches that are being sent, are open as jobs, wait to be sent again (resend) or to be read back (check).",
+        "Batches that are being sent, are open as jobs, will be sent again (resend) or read back (check).",
         _batches,
         ("state",),
     ),
-    _counter("recorded_changes", "Changes that the lane took in.", "rec"),
+    _counter("recorded_changes", "Changes that the lane recorded.", "rec"),
     Metric(
         "feishu_batch_ended_changes", MetricKind.COUNTER, "Changes that ended, by outcome.", _outcomes, ("outcome",)
     ),
@@ -174,68 +174,74 @@ METRICS: tuple[Metric | Histogram, ...] = (
     ),
     Histogram(
         "feishu_batch_time_to_applied_seconds",
-        "From enqueued to succeeded, of each change that succeeded.",
+        "Time from enqueued to succeeded, for each change that succeeded.",
         "applied",
         APPLIED,
         1000.0,
     ),
     Histogram("feishu_batch_batch_items", "Items of each batch, when it was composed.", "fill", FILL),
-    _counter("requests", "Requests to change items that left, or may have left.", "sent"),
+    _counter("requests", "Requests to change items that were sent, or may have been sent.", "sent"),
     Metric(
         "feishu_batch_answers",
         MetricKind.COUNTER,
-        "What came of each request, by endpoint (submit, poll); rate_limited is a rejection by the limit.",
+        "Answers to requests, by endpoint (submit, poll); rate_limited is a rejection by the limit.",
         _answers,
         ("endpoint", "answer"),
     ),
     _counter(
-        "unknown_outcomes", "Batches of which it was unknown whether the request, or its job, changed anything.", "unk"
+        "unknown_outcomes",
+        "Batches with an unknown outcome: the request, or its job, may or may not have changed the items.",
+        "unk",
     ),
-    _counter("split_batches", "Refused batches that were halved to find the item at fault.", "split"),
+    _counter("split_batches", "Refused batches that were halved to find the bad item.", "split"),
     _gauge("slot_seconds", "Shortest time between two requests, as set.", lambda state: state.slot),
     _counter(
         "slot_idle_seconds",
-        "Time beyond the slot's length before a batch was taken for sending although one could have been.",
+        "Time beyond the slot's length in which no batch was sent although one could have been.",
         "idle",
         1000.0,
     ),
     _gauge(
         "slot_idle_now_seconds",
-        "The same of the batch that is not taken yet; it is added to the counter when one is.",
+        "The same for the present moment; added to the counter when the next batch is sent.",
         lambda state: state.idle_now(),
     ),
     _gauge(
         "standstill_seconds",
-        "For how long no request was made although one could have been; 0 while the lane moves, or backs off, or is paused.",
-        lambda state: state.standstill(),
+        "How long no request was sent although one could have been; 0 while the lane makes progress, backs off, or is paused.",
+        lambda state: state.stalled_for(),
     ),
     Metric("feishu_batch_strikes", MetricKind.GAUGE, "Failed requests in a row.", _strikes, ("endpoint",)),
-    Histogram("feishu_batch_job_polls", "Polls of each job that was seen to end.", "polls", POLLS),
+    Histogram("feishu_batch_job_polls", "Polls of each ended job.", "polls", POLLS),
     Histogram(
         "feishu_batch_detection_lag_seconds",
-        "From a job's end to the poll that saw it, as estimated: half the time since it was last known to run.",
+        "Estimated time from a job's end to the poll that saw it: half the time since the job was last seen running.",
         "lag",
         LAG,
         1000.0,
     ),
     _gauge(
-        "poll_overdue_seconds", "For how long the job that is due first was not asked for.", lambda s: s.age("jobs")
+        "poll_overdue_seconds", "How long the poll of the job that is due first is overdue.", lambda s: s.age("jobs")
     ),
     _gauge(
         "read_back_overdue_seconds",
-        "For how long the batch that is due first was not read back.",
+        "How long the read-back of the batch that is due first is overdue.",
         lambda s: s.age("checks"),
     ),
-    _gauge("unpublished_intents", "Ended intents whose result is not made known.", lambda state: state.sizes["outbox"]),
-    _gauge("outbox_overdue_seconds", "For how long the first of them is due.", lambda state: state.age("outbox")),
-    _gauge("paused", "1 while the lane is paused.", lambda state: float(state.is_paused)),
-    _counter("pauses", "How often the lane was paused, by somebody or by itself.", "pauses"),
+    _gauge("unpublished_intents", "Ended intents whose result is not published.", lambda state: state.sizes["outbox"]),
     _gauge(
-        "last_sweep_timestamp_seconds", "When the lane was last swept; 0: not for a day.", lambda s: s.swept_at or 0.0
+        "outbox_overdue_seconds",
+        "How long the publication of the first of them is overdue.",
+        lambda state: state.age("outbox"),
+    ),
+    _gauge("paused", "1 while the lane is paused.", lambda state: float(state.is_paused)),
+    _counter("pauses", "How often the lane was paused, by an operator or automatically.", "pauses"),
+    _gauge(
+        "last_sweep_timestamp_seconds", "Time of the lane's last sweep; 0: none for a day.", lambda s: s.swept_at or 0.0
     ),
 )
 INBOX_INTENTS = ("feishu_batch_inbox_intents", "Intents that no lane has recorded yet.")
-INBOX_AGE = ("feishu_batch_inbox_oldest_age_seconds", "Since the oldest of them was enqueued; 0 when there is none.")
+INBOX_AGE = ("feishu_batch_inbox_oldest_age_seconds", "Time since the oldest of them was enqueued; 0 if there is none.")
 
 
 def reference() -> list[tuple[str, str, str, str]]:

@@ -1,4 +1,4 @@
-"""From the ledger to Prometheus's text format. Nothing is kept between two scrapes, and nothing is global."""
+"""From the ledger to Prometheus's text format. No state between two scrapes, and no global state."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What the ledger says of a lane, of one moment: one pipeline per lane, none of whose commands grows with the backlog."""
+"""The state of a lane in the ledger at one moment: one pipeline per lane, whose cost does not grow with the backlog."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,11 +38,11 @@ class LaneState:
         return int(self.counted.get(field) or 0)
 
     def moment(self, field: str) -> float | None:
-        told = self.counted.get(field)
-        return int(told) / 1000 if told else None
+        milliseconds = self.counted.get(field)
+        return int(milliseconds) / 1000 if milliseconds else None
 
     def age(self, name: str) -> float:
-        """Of the first entry of a sorted set; 0 when there is none, or when its time is still to come."""
+        """Age of the first entry of a sorted set; 0 if there is none, or if its time is in the future."""
         first = self.first[name]
         now = self.wall if name == "open-intents" else self.now
         return 0.0 if first is None else max(0.0, now - first)
@@ -53,11 +53,11 @@ class LaneState:
 
     @property
     def unfinished(self) -> int:
-        """Batches that FEISHU_BATCH_MAX_OPEN_JOBS bounds."""
+        """The number of batches that FEISHU_BATCH_MAX_OPEN_JOBS limits."""
         return self.sizes["jobs"] + self.sizes["checks"] + self.sizes["due"]
 
     def idle_now(self) -> float:
-        """Seconds since which a request could have been sent, beyond the slot; what claim.lua counts when it is at last."""
+        """Seconds, beyond the slot, for which a request could have been sent; claim.lua counts them at the next send."""
         if self.is_paused:
             return 0.0
         possible = [at for at in (self._due_since(), self._ready_since()) if at is not None]
@@ -66,8 +66,8 @@ class LaneState:
         since = max(min(possible), self.moment("handed") or 0.0, self.moment("resumed") or 0.0)
         return max(0.0, self.now - since - self.slot)
 
-    def standstill(self) -> float:
-        """Seconds for which no request was made although one could have been; what `doctor` and `health` judge by."""
+    def stalled_for(self) -> float:
+        """Seconds for which no request was sent although one could have been; `doctor` and `health` use it."""
         slot = self.slots["submit"]
         seen = SendState(
             now=self.now,
@@ -142,7 +142,7 @@ def read_inbox(redis: Redis, prefix: str) -> InboxState:
     pipe.xlen(inbox).xrange(inbox, count=1).time()
     length, first, (seconds, micros) = pipe.execute()
     enqueued_at = str(first[0][1].get("t", "")) if first else ""
-    known = enqueued_at.isascii() and enqueued_at.isdigit()  # a stranger may have written the entry
+    known = enqueued_at.isascii() and enqueued_at.isdigit()  # another program may have written the entry
     age = seconds + micros / 1e6 - int(enqueued_at) / 1000 if known else 0.0
     return InboxState(length, max(0.0, age))
 

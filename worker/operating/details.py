@@ -1,4 +1,4 @@
-"""One intent, item by item: where each of its changes stands. Derived from who owns the cells, as docs/ledger.md explains."""
+"""One intent, item by item: the state of each change. Derived from the owners of the cells, see docs/ledger.md."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ class ItemState(StrEnum):
     QUEUED = "queued"  # in the inbox
     PENDING = "pending"  # may be sent
     BEHIND = "behind"  # an older change of the same cell comes first
-    GIVING_WAY = "giving way"  # a later change took its place: superseded once that one is written
+    GIVING_WAY = "giving way"  # replaced by a later change: superseded once that one is written
     IN_FLIGHT = "in flight"  # in a request that is being sent or followed
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -45,8 +45,8 @@ _OF_LETTER = {
 
 
 WHY_NOT_SENT = {
-    ItemState.CANCELED: "it was taken back before it was sent",
-    ItemState.EXPIRED: "its expires_at had passed before it was sent",
+    ItemState.CANCELED: "canceled before it was sent",
+    ItemState.EXPIRED: "not sent before its expires_at",
 }
 
 
@@ -65,7 +65,7 @@ class IntentDetail:
     """Times are ISO, UTC."""
 
     view: IntentView
-    group: GroupSpec | None  # of one that was refused at intake, as it was written; None: nobody could read it
+    group: GroupSpec | None  # of an intent that intake refused: as written; None: not readable
     priority: int
     note: str | None
     requests: int
@@ -77,7 +77,7 @@ class IntentDetail:
 
 
 def intent_detail(reads: LedgerReads, intent_id: str, default_user_key: str | None) -> IntentDetail | None:
-    """None: no such intent, or forgotten."""
+    """None: no such intent, or its record has expired."""
     for _ in range(_LOOKS):  # it may leave the inbox between two reads
         [entry] = reads.entries([intent_id])
         if entry is None:
@@ -115,12 +115,12 @@ def _recorded(reads: LedgerReads, intent_id: str, place: IntentKeys) -> IntentDe
             return None
         group = reads.group(place.lane, record[RecordField.GROUP]) if RecordField.GROUP in record else {}
         items, outcomes = _items(reads, place, record, group)
-        # Changes move between the reads; a picture in which none seems to be missing is good enough.
+        # Changes move between the reads; a view without missing items is good enough.
         if sum(item.state.is_open for item in items) >= int(record.get(RecordField.OPEN) or 0):
             break
     return IntentDetail(
         view=view_of_record(intent_id, place, record, outcomes),
-        group=GroupSpec.from_json(group["spec"]) if group else _wished(record),
+        group=GroupSpec.from_json(group["spec"]) if group else _as_written(record),
         priority=int(record.get(RecordField.PRIORITY) or 5),
         note=record.get(RecordField.NOTE),
         requests=int(record.get(RecordField.REQUESTS) or 0),
@@ -137,15 +137,15 @@ def _retries(reads: LedgerReads, record: Mapping[str, str]) -> tuple[tuple[str, 
     return tuple(RetryResults(reads, ids).states(ids)) if ids else ()
 
 
-def _wished(record: Mapping[str, str]) -> GroupSpec | None:
-    wish = record.get(RecordField.AS_WRITTEN)
-    return RefusedIntent.from_json(wish).spec if wish else None
+def _as_written(record: Mapping[str, str]) -> GroupSpec | None:
+    written = record.get(RecordField.AS_WRITTEN)
+    return RefusedIntent.from_json(written).spec if written else None
 
 
 def _items(
     reads: LedgerReads, place: IntentKeys, record: Mapping[str, str], group: Mapping[str, str]
 ) -> tuple[tuple[ItemView, ...], dict[str, str]]:
-    """Cells before outcomes: what settles in between then shows its outcome, and never seems to have succeeded."""
+    """Reads cells before outcomes: a change that settles in between then shows its outcome, and never wrongly a success."""
     ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
     if refused := record.get(RecordField.REFUSED):
         return tuple(ended_item(item, OutcomeLetter.FAILED + refused) for item in ids), {}
@@ -190,14 +190,14 @@ def _holders(line: CellLine) -> Iterable[str]:
 
 
 def _next_holder(number: int, line: CellLine) -> str | None:
-    """Whom a change of this intent would have given way to: the first younger one."""
+    """The change that would have replaced this intent's change: the first younger one."""
     return next((holder for holder in _holders(line) if int(holder) > number), None)
 
 
 def _standing(
     number: str, column: str, item: str, line: CellLine, sharers: Mapping[str, frozenset[str]]
 ) -> tuple[ItemState, str | None] | None:
-    """Where an intent's change of this cell stands, and in which batch; None: it is not there any more."""
+    """The state and the batch of an intent's change of this cell; None: it is no longer there."""
     for place, holder in enumerate(_holders(line)):
         if number == holder or number in sharers.get(f"{holder}:{column}:{item}", ()):
             if place:
@@ -243,7 +243,7 @@ def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:
 
 
 def _group_json(group: GroupSpec | None) -> dict[str, Any] | None:
-    """Of an intent that was refused, the values as its producer wrote them."""
+    """For a refused intent, with the values as its producer wrote them."""
     return {name: untagged(getattr(group, name)) for name in GroupSpec.__slots__} if group else None
 
 

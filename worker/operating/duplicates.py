@@ -1,4 +1,4 @@
-"""Intents that are enqueued again under their old ids, which sends nothing: what became of them, and who changed their cells since.
+"""Intents that are enqueued again under their old ids, which sends nothing: their results, and later changes of their cells.
 Reads only.
 """
 
@@ -20,8 +20,8 @@ from worker.operating.known_cells import KnownCell, KnownCells
 from worker.operating.meanings import Meaning
 from worker.operating.retry.reader import stands
 
-MOST_LOOKED_AT: Final = 200_000  # later intents, the newest; a second's work is about 50,000
-LISTED: Final = 10  # later intents that are named
+MOST_LOOKED_AT: Final = 200_000  # the newest later intents; reading takes a second per 50,000
+LISTED: Final = 10  # later intents that are listed
 FEW: Final = 5  # items and lines of each
 CHUNK: Final = 500
 _OF_KNOWN: Final = (
@@ -33,7 +33,7 @@ _OF_LATER: Final = (RecordField.INTENT_ID, RecordField.GROUP, RecordField.NOTE, 
 
 @dataclass(frozen=True, slots=True)
 class KnownIntent:
-    """An intent that was enqueued before. `line`: of the file that it stands in."""
+    """An intent that was enqueued before. `line`: its line in the file."""
 
     line: int
     intent_id: str
@@ -42,11 +42,11 @@ class KnownIntent:
 
 @dataclass(slots=True)
 class LaterIntent:
-    """An intent that gave cells another value later, or will. `items` and `lines` (of the file): the first few."""
+    """An intent that changed, or will change, cells later. `items` and `lines` (of the file): the first few."""
 
     intent_id: str
     note: str | None
-    enqueued_at: float | None  # unix seconds; None: it waits in the inbox
+    enqueued_at: float | None  # unix seconds; None: in the inbox
     spec: GroupSpec
     cells: int = 0
     items: list[int] = field(default_factory=list)
@@ -55,8 +55,8 @@ class LaterIntent:
 
 @dataclass(slots=True)
 class DuplicateReport:
-    """Times are unix seconds. Counts of items: `failed` (less those that a retry has mended), `canceled`, `expired`; of cells: `changed`.
-    `not_known`: later intents of which nobody can say here what they changed.
+    """Times are unix seconds. Counts of items: `failed` (without those that succeeded on a retry), `canceled`, `expired`; of cells:
+    `changed`. `not_known`: later intents whose changes are not known here.
     """
 
     intents: int = 0
@@ -75,17 +75,17 @@ class DuplicateReport:
         return self.failed + self.canceled + self.expired
 
     @property
-    def stands(self) -> bool:
-        """As far as we changed them, the cells hold what the intents say, or will."""
+    def in_effect(self) -> bool:
+        """Whether the cells that these intents changed have their values, or will."""
         return not (self.not_applied or self.changed or self.not_known)
 
 
 class DuplicateCheck:
-    """Takes intents that turned out to be known, and then looks at all that came later. For one thread."""
+    """Collects duplicate intents, and then reads all later ones. For one thread."""
 
     def __init__(self, reads: LedgerReads, history: IntentLog, meaning: Meaning, cells: KnownCells) -> None:
         self._reads, self._history, self._meaning, self._cells = reads, history, meaning, cells
-        self._newest = history.newest()  # what is enqueued from now on is not asked about
+        self._newest = history.newest()  # intents enqueued from now on are ignored
         self._own = array("Q")  # numbers
         self._first, self._marks, self._waiting = 0, bytearray(), frozenset[int]()
         self._columns: dict[tuple[str, str], int] = {}
@@ -140,7 +140,7 @@ class DuplicateCheck:
         return self._found
 
     def _mark(self) -> None:
-        """A byte for each number from our first one on."""
+        """One byte for each number from our first one on."""
         self._first = min(self._own)
         self._marks = bytearray(max(0, self._newest - self._first + 1))
         for number in self._own:
@@ -150,7 +150,7 @@ class DuplicateCheck:
     # --- later intents --------------------------------------------------------------------------------------------
 
     def _later(self) -> Iterator[int]:
-        """Numbers that are not ours, newest first."""
+        """Numbers of other intents, newest first."""
         numbers = range(self._newest, self._first - 1, -1)
         return islice((number for number in numbers if not self._is_own(number)), MOST_LOOKED_AT)
 
@@ -158,7 +158,7 @@ class DuplicateCheck:
         return self._marks[number - self._first] == 1
 
     def _look_at_inbox(self) -> None:
-        """They come after all that is recorded; newest first as well."""
+        """Intents in the inbox come after all recorded ones; also newest first."""
         inbox = self._history.inbox(self._first)
         waiting = [one for one in inbox if one[0] <= self._newest and not self._is_own(one[0])]
         self._waiting = frozenset(number for number, _ in waiting)
@@ -188,7 +188,7 @@ class DuplicateCheck:
     def _look_at(self, number: int, place: IntentKeys, record: Mapping[str, str]) -> None:
         spec = self._spec(place.lane, record.get(RecordField.GROUP))
         if spec is None or self._column(spec) not in self._columns:
-            return  # refused, or about something else
+            return  # refused, or about other cells
         items = [int(item) for item in self._reads.items(place)]
         met = self._cells.older(self._columns[self._column(spec)], items, number)
         letters = self._history.letters(place, [str(cell.item) for cell in met])
@@ -202,10 +202,10 @@ class DuplicateCheck:
             self._change(later, self._cells.older(column, items, number))
         elif self._meaning(later.spec) is None:
             is_near = any(self._cells.older(one, items, number) for one in self._columns.values())
-            self._found.not_known += is_near  # its field goes by a name that may mean one of ours
+            self._found.not_known += is_near  # its field name may mean one of ours
 
     def _change(self, later: LaterIntent, met: Sequence[KnownCell]) -> None:
-        """The newest write counts: what came before it in a cell is of no interest any more."""
+        """The newest write counts: earlier ones of the same cell are ignored."""
         self._cells.remove(self._columns[self._column(later.spec)], [cell.item for cell in met])
         write = self._writes.get(_write(later.spec))
         others = [cell for cell in met if cell.write != write]
@@ -227,7 +227,7 @@ class DuplicateCheck:
         return self._groups[lane, group]
 
     def _column(self, spec: GroupSpec) -> tuple[str, str]:
-        """What names mean, as far as it is known here."""
+        """The resolved names, as far as they are known here."""
         return self._meaning(spec) or (spec.project_key, spec.field_key)
 
 

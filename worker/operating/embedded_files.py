@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-# The previous owner's server may still be writing its last bytes.
+# The previous server may still be writing its last bytes.
 LOCK_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 1.0
 
 
 class EmbeddedServerError(Exception):
-    """The embedded server cannot run; the text says why and what to do."""
+    """The embedded server cannot run; the message says why and what to do."""
 
 
 def url_file(data_dir: Path) -> Path:
@@ -35,8 +35,8 @@ def take_lock(data_dir: Path) -> int:
             owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             os.close(descriptor)
             raise EmbeddedServerError(
-                f"An embedded server already runs with its files in {data_dir} (started by process {owner or 'unknown'}). "
-                "Use that one, end it, or choose another directory with FEISHU_BATCH_DATA_DIR."
+                f"An embedded server is already running with its files in {data_dir} (started by process {owner or 'unknown'}). "
+                "Use it, stop it, or choose another directory with FEISHU_BATCH_DATA_DIR."
             )
         time.sleep(0.05)
     os.ftruncate(descriptor, 0)
@@ -64,7 +64,7 @@ def _locks(descriptor: int, kind: int) -> bool:
 
 
 def remembered(data_dir: Path) -> tuple[str, int]:
-    """Password and port of the last start, so that a URL that somebody noted stays good; new ones the first time."""
+    """Password and port of the last start, so that a copied URL stays valid; new ones at the first start."""
     try:
         parts = urlsplit(url_file(data_dir).read_text().strip())
         return parts.password or secrets.token_urlsafe(32), parts.port or 0
@@ -73,12 +73,12 @@ def remembered(data_dir: Path) -> tuple[str, int]:
 
 
 def make_private(directory: Path) -> None:
-    """Only what is created here is made private: DATA_DIR may be a directory of the user's own."""
+    """Restricts only directories that it creates: DATA_DIR may be an existing directory of the user."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def write_private(file: Path, text: str) -> None:
-    """Whole or not at all, and never readable by others, not even for a moment."""
+    """Written atomically, and never readable by other users."""
     new = file.with_name(file.name + ".new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
@@ -87,23 +87,23 @@ def write_private(file: Path, text: str) -> None:
 
 
 def find_embedded_url(data_dir: Path) -> str | None:
-    """The URL of the server that runs with its files in `data_dir`, or None. Asks it; so it is really there."""
+    """The URL of the server that runs with its files in `data_dir`, or None. The server is contacted, so it is really running."""
     try:
         url = url_file(data_dir).read_text().strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    # Without the lock nobody of ours listens there, and the password must not be shown to whoever else does.
+    # Without the lock, our server is not running: another program may listen there, and must not get the password.
     return url if is_locked(data_dir) and answers(url) else None
 
 
 def answers(url: str) -> bool:
-    """Whether the server at the URL lets us in and says PONG (and not, for example, LOADING)."""
+    """Whether the server at the URL accepts the password and answers PONG (and not, for example, LOADING)."""
     parts = urlsplit(url)
     try:
         with socket.create_connection((parts.hostname, parts.port), ANSWER_SECONDS) as connection:
             connection.sendall(f"AUTH {parts.password}\r\nPING\r\n".encode())
             answer = b""
-            while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):  # noqa: PLR2004 - two questions
+            while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):  # noqa: PLR2004 - two commands
                 answer += part
     except OSError:
         return False

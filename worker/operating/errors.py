@@ -10,4 +10,4 @@ class WrongUseError(OperatingError):
 
 
 class UnreachableError(OperatingError):
-    """Redis, or another component, is not there. The text says which and what to do."""
+    """Redis or another component cannot be reached. The text says which, and what to do."""

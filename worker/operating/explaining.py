@@ -38,7 +38,7 @@ SENT_NOTHING: Final[Mapping[str, Explanation]] = MappingProxyType(
         NoBatchReason.HELD: Explanation("Another submit worker sends for the lane.", "Nothing."),
         NoBatchReason.FULL: Explanation(
             "As many jobs are open as FEISHU_BATCH_MAX_OPEN_JOBS allows.",
-            "Nothing: it goes on when jobs end. If it lasts, look at the poll worker.",
+            "Nothing: it continues when jobs end. If it lasts, check the poll worker.",
         ),
         NoBatchReason.IDLE: Explanation("No change is ready.", "Nothing."),
         "waiting": Explanation("The next slot opens later than one run may wait.", "Nothing."),

@@ -1,23 +1,21 @@
-"""Things that went wrong for the same reason, together. Bounded, and no frequent reason hides a rare one. Pure."""
+"""Groups failures by reason. Bounded in size, and a frequent reason never hides a rare one. Pure."""
 
 import re
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
-NAMED: Final = 10  # examples that are kept of each reason
-VARIANTS: Final = (
-    10  # reasons that differ in their values only and are kept apart, as a rule; further ones are counted together
-)
+NAMED: Final = 10  # examples of each reason
+VARIANTS: Final = 10  # default number of separate groups for reasons that differ only in their values; further ones are counted together
 MOST_KINDS: Final = 1000
 OTHER: Final = "other reasons"
-_OF_ONE_REQUEST: Final = re.compile(r", log id [^,)]*| \(log id [^)]*\)")  # another one each time
+_OF_ONE_REQUEST: Final = re.compile(r", log id [^,)]*| \(log id [^)]*\)")  # differs each time
 _VALUES: Final = re.compile(r"“[^”]*”|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|\(got .*\)$|\w*\d[\w-]*", re.DOTALL)
 
 
 @dataclass(slots=True)
 class ReasonGroup(Generic[T]):
-    """`items`: the first few of what went wrong for this reason."""
+    """`items`: the first few failures with this reason."""
 
     code: str | None
     reason: str | None
@@ -26,8 +24,8 @@ class ReasonGroup(Generic[T]):
 
 
 class ReasonGroups(Generic[T]):
-    """Reasons are told apart to the letter, but for what a single request adds to them. Where many differ in their values only, the
-    first ones are kept as they are, and the rest as one whose reason shows ``…`` in place of the values.
+    """Reasons are distinguished exactly, except for the parts that differ per request. If many differ only in their values, the
+    first ones have their own groups, and the others share one.
     """
 
     def __init__(self, variants: int = VARIANTS) -> None:

@@ -1,4 +1,4 @@
-"""Whether a Redis can be trusted with the ledger: from what it says of itself, what is wrong and what to change."""
+"""Whether a Redis is safe for the ledger: problems found in its INFO and CONFIG, and what to change."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ CONFIG_NAMES = ("appendonly", "appendfsync", "maxmemory-policy")
 
 
 class Severity(StrEnum):
-    FATAL = "fatal"  # nothing can work
-    WARNING = "warning"  # it works until it loses something
-    UNKNOWN = "unknown"  # could not be looked at
+    FATAL = "fatal"  # the ledger cannot work
+    WARNING = "warning"  # it works, but may lose data
+    UNKNOWN = "unknown"  # could not be checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class RedisFinding:
 
 
 def findings(info: Mapping[str, Any], config: Mapping[str, str] | None) -> list[RedisFinding]:
-    """`info`: the answer to INFO; `config`: the answers to CONFIG GET, None where that is forbidden."""
+    """`info`: the answer to INFO; `config`: the answers to CONFIG GET, or None if it is forbidden."""
     found = [_version(info), _cluster(info), _role(info), _memory(info)]
     if info.get("loading"):
         found.append(RedisFinding(Severity.FATAL, "Redis is still loading its data", "Wait until it is done."))
@@ -42,12 +42,12 @@ def findings(info: Mapping[str, Any], config: Mapping[str, str] | None) -> list[
 
 
 def refusal(found: Sequence[RedisFinding]) -> str | None:
-    """Why nothing can work, if so."""
+    """Why this Redis cannot be used; None if it can."""
     return " ".join(finding.sentence for finding in found if finding.severity is Severity.FATAL) or None
 
 
 def inspect(redis: Redis) -> list[RedisFinding]:
-    """Raises RedisError when Redis cannot be asked at all."""
+    """Raises RedisError if Redis does not answer."""
     client: Any = redis
     try:
         info = client.info()
@@ -56,7 +56,7 @@ def inspect(redis: Redis) -> list[RedisFinding]:
             RedisFinding(
                 Severity.UNKNOWN,
                 "The Redis user may not run INFO, so version, role and memory are not known",
-                "Allow it (ACL: +info), or check by hand that it is a primary of version 6.2 or later.",
+                "Allow it (ACL: +info), or check yourself that it is a primary of version 6.2 or later.",
             )
         ]
     return findings(info, _config(client))
@@ -65,7 +65,7 @@ def inspect(redis: Redis) -> list[RedisFinding]:
 def _config(client: Any) -> dict[str, str] | None:
     config: dict[str, str] = {}
     try:
-        for name in CONFIG_NAMES:  # one by one: servers before 7 take one name only
+        for name in CONFIG_NAMES:  # one by one: servers before 7 accept one name only
             config |= client.config_get(name)
     except (NoPermissionError, ResponseError):
         return None
@@ -73,16 +73,18 @@ def _config(client: Any) -> dict[str, str] | None:
 
 
 def _version(info: Mapping[str, Any]) -> RedisFinding | None:
-    # Valkey names the version of Redis that it is compatible with, for clients that know no other.
-    told = str(info.get("redis_version", ""))
-    parts = told.split(".")[:2]
+    # Valkey also states the version of Redis that it is compatible with.
+    version = str(info.get("redis_version", ""))
+    parts = version.split(".")[:2]
     if len(parts) < len(LEAST_VERSION) or not all(part.isdigit() for part in parts):
         return RedisFinding(
-            Severity.UNKNOWN, f"The server tells no version ({told[:40]!r})", "Make sure that it is 6.2 or later."
+            Severity.UNKNOWN,
+            f"The server does not state its version ({version[:40]!r})",
+            "Make sure that its version is 6.2 or later.",
         )
     if tuple(map(int, parts)) >= LEAST_VERSION:
         return None
-    return RedisFinding(Severity.FATAL, f"Redis {told} is too old", "Use version 6.2 or later, or Valkey.")
+    return RedisFinding(Severity.FATAL, f"Redis {version} is too old", "Use version 6.2 or later, or Valkey.")
 
 
 def _cluster(info: Mapping[str, Any]) -> RedisFinding | None:
@@ -90,8 +92,8 @@ def _cluster(info: Mapping[str, Any]) -> RedisFinding | None:
         return None
     return RedisFinding(
         Severity.FATAL,
-        "This is a node of a Redis Cluster, on which Celery's messages cannot live",
-        "Name a single primary, or Sentinel: sentinel://host1,host2/0?master=NAME.",
+        "This is a node of a Redis Cluster, on which Celery cannot work",
+        "Use a single primary, or Sentinel: sentinel://host1,host2/0?master=NAME.",
     )
 
 
@@ -114,7 +116,7 @@ def _memory(info: Mapping[str, Any]) -> RedisFinding | None:
     return RedisFinding(
         Severity.WARNING,
         f"Redis uses {used / limit:.0%} of its maxmemory",
-        "Raise maxmemory: a full Redis refuses new intents, and work under way stands still.",
+        "Raise maxmemory: a full Redis refuses new intents, and work in progress stops.",
     )
 
 
@@ -123,7 +125,7 @@ def _policy(policy: str | None) -> RedisFinding | None:
         return None
     return RedisFinding(
         Severity.WARNING,
-        f"maxmemory-policy is {policy}: a full Redis throws away parts of the ledger without a word",
+        f"maxmemory-policy is {policy}: a full Redis deletes parts of the ledger silently",
         "Set maxmemory-policy noeviction.",
     )
 
@@ -132,7 +134,7 @@ def _persistence(config: Mapping[str, str]) -> RedisFinding | None:
     if config.get("appendonly", "yes") != "yes":
         return RedisFinding(
             Severity.WARNING,
-            "Redis keeps no append-only file: a restart loses what was enqueued",
+            "Redis keeps no append-only file: a restart loses enqueued intents",
             "Set appendonly yes and appendfsync always.",
         )
     fsync = config.get("appendfsync", "always")
@@ -143,7 +145,7 @@ def _persistence(config: Mapping[str, str]) -> RedisFinding | None:
 
 
 def _unseen(info: Mapping[str, Any]) -> RedisFinding:
-    """CONFIG is forbidden, as hosting services do. INFO tells a part."""
+    """CONFIG is forbidden, as by hosting services. INFO shows a part."""
     policy = info.get("maxmemory_policy")
     if policy not in (None, "noeviction"):
         return _policy(str(policy)) or _unseen({})
@@ -151,7 +153,7 @@ def _unseen(info: Mapping[str, Any]) -> RedisFinding:
         return _persistence({"appendonly": "no"}) or _unseen({})
     return RedisFinding(
         Severity.UNKNOWN,
-        "CONFIG is forbidden here, so appendfsync and the eviction policy are not all known",
+        "CONFIG is forbidden here, so appendfsync and the eviction policy are not fully known",
         "Make sure of appendfsync always and maxmemory-policy noeviction.",
     )
 

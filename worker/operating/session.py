@@ -1,4 +1,4 @@
-"""What the commands work with: settings, Redis, and the ledger's halves."""
+"""What the commands work with: settings, Redis, and access to the ledger."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ class Session:
         return [self.lanes[name]]
 
     def lane(self, name: str) -> Lane:
-        """Also one that the settings do not name any more."""
+        """The lane of that name, even if the settings no longer name it."""
         return self.lanes.get(name) or Lane(self.redis, self.settings.key_prefix, name)
 
     def client(self) -> FeishuBatch:
@@ -73,7 +73,7 @@ def session_of(settings: Settings) -> Session:
 
 
 def unchecked_session(settings: Settings) -> Session:
-    """For whoever goes on without Redis until it answers."""
+    """For commands that keep running while Redis does not answer."""
     redis = connect(settings)
     prefix = settings.key_prefix
     lanes = {name: Lane(redis, prefix, name) for name in lane_names(settings)}
@@ -102,7 +102,7 @@ def check_redis(settings: Settings, redis: Redis) -> None:
 
 
 def refuse_unusable(settings: Settings, found: Sequence[RedisFinding]) -> None:
-    """Raises `UnreachableError` where nothing can work with this Redis."""
+    """Raises `UnreachableError` if this Redis cannot be used at all."""
     if why := refusal(found):
         raise UnreachableError(f"Redis at {masked_url(settings.effective_redis_url)} cannot be used. {why}")
 

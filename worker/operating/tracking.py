@@ -1,4 +1,4 @@
-"""Many intents on their way to their end, at a bounded cost per look."""
+"""Tracks many intents until they have ended, at a bounded cost per look."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from worker.operating.failures import Failures, collect
 
 _COUNTED = ("accepted", "in_flight", "succeeded", "failed", "superseded", "canceled", "expired")
 _NOTHING = (0,) * len(_COUNTED)
-PER_LOOK = 4000  # intents; of more, each look sees the ones that were not looked at longest
+PER_LOOK = 4000  # intents; with more, each look reads the ones that were not read for longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Totals:
 
     @property
     def sent(self) -> int:
-        """In a request, or settled. Never fewer than `settled`: what ended without a request needs none any more."""
+        """In a request, or settled. Never fewer than `settled`, which includes changes that ended without a request."""
         return self.in_flight + self.settled
 
 
@@ -46,7 +46,7 @@ def counts_of(totals: Totals) -> dict[str, int]:
 
 
 class Roster(Protocol):
-    """The intents to watch, by their place; it may be on disk."""
+    """The intents to track, by index; may be on disk."""
 
     changes: int  # of all of them
 
@@ -70,23 +70,23 @@ class Listed:
 
 
 class IntentTracker:
-    """`look` reads the ledger once; `totals` and `failures` then say what is known. Holds some ten bytes per intent.
+    """`look` reads the ledger once; `totals` and `failures` then have the results. Needs about ten bytes per intent.
 
-    What failed in intents that had ended by `began_at` (Redis's clock, unix seconds) is told apart, in `failed_before`.
+    Failures of intents that had ended by `began_at` (Redis's clock, unix seconds) are counted separately, in `failed_before`.
     """
 
     def __init__(self, reads: LedgerReads, roster: Roster, began_at: float = 0.0) -> None:
         self._reads = reads
         self._roster = roster
         self._open, self._next = array("L", range(len(roster))), 0
-        self._looked_at = array("L")  # of this round, those that are still open
-        self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # most intents share a few of them
+        self._looked_at = array("L")  # the open ones of this round
+        self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # most intents have one of a few combinations
         self._seen: list[tuple[int, ...]] = [_NOTHING] * len(roster)
         self._sums = list(_NOTHING)
         self._began_at_ms = began_at * 1000
         self.failures = Failures()
         self.failed_before = Failures()
-        self.not_sent = Failures()  # canceled and expired; `code` says which
+        self.not_sent = Failures()  # canceled and expired, by `code`
         self.forgotten = 0
 
     @property
@@ -99,7 +99,7 @@ class IntentTracker:
         return Totals(total=self._roster.changes, open_intents=still_open, **sums)
 
     def look(self) -> None:
-        """All reading comes first: if Redis does not answer half-way, nothing is taken off the list, and the next look repeats."""
+        """Reads everything first: if Redis stops answering half-way, no intent is removed, and the next look repeats."""
         if self._next >= len(self._open):
             self._open, self._next, self._looked_at = self._looked_at, 0, array("L")
         places = self._open[self._next : self._next + PER_LOOK]
@@ -119,7 +119,7 @@ class IntentTracker:
             if intent_id in views and self._note(place, views[intent_id]):
                 continue
             if entries[intent_id] is None:
-                self.forgotten += 1  # it ended so long ago that nobody can say how
+                self.forgotten += 1  # it ended so long ago that its record has expired
             else:
                 self._looked_at.append(place)
 
@@ -128,8 +128,8 @@ class IntentTracker:
         found = Failures()
         for (intent_id, _, _), outcomes in zip(cut, self._reads.outcomes([one[1] for one in cut]), strict=True):
             items = [ended_item(item, outcome) for item, outcome in outcomes.items()]
-            told = {str(i.item): {"code": i.state.value, "reason": WHY_NOT_SENT.get(i.state)} for i in items}
-            found.add_items(intent_id, {item: why for item, why in told.items() if why["reason"]})
+            reasons = {str(i.item): {"code": i.state.value, "reason": WHY_NOT_SENT.get(i.state)} for i in items}
+            found.add_items(intent_id, {item: why for item, why in reasons.items() if why["reason"]})
         return found
 
     def _is_old(self, record: Mapping[str, str]) -> bool:
@@ -140,7 +140,7 @@ class IntentTracker:
         return {intent_id: (place, record) for (intent_id, place), record in pairs if record}
 
     def _note(self, place: int, view: IntentView) -> bool:
-        """Bring the sums up to date; whether the intent has ended."""
+        """Update the sums; returns whether the intent has ended."""
         p = view.progress
         now = (p.total, p.in_flight, p.succeeded, p.failed, p.superseded, p.canceled, p.expired)
         self._sums = [total + new - old for total, new, old in zip(self._sums, now, self._seen[place], strict=True)]

@@ -1,4 +1,4 @@
-"""The intents that have not ended, one by one: for whoever has to decide about each, as after a restore."""
+"""The unfinished intents, one by one, for decisions about each, for example after a restore."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """`lane` None: in the inbox. `open`: items without an outcome. `enqueued_at`: unix seconds. `spec`: as in the record of its group."""
+    """`lane`: None if in the inbox. `open`: items without an outcome. `enqueued_at`: unix seconds. `spec`: from the record of its group."""
 
     intent_id: str
     lane: str | None
@@ -36,7 +36,7 @@ class Unfinished:
 
 
 def unfinished(redis: Redis, prefix: str, lanes: Sequence[str]) -> Iterator[Unfinished]:
-    """Lane after lane, each oldest first; then the inbox. Those that end meanwhile are left out."""
+    """Lane after lane, each oldest first; then the inbox. Intents that end meanwhile are omitted."""
     for lane in lanes:
         yield from _of_lane(redis, prefix, lane)
     yield from _of_inbox(redis, prefix)
@@ -69,7 +69,7 @@ def _of_inbox(redis: Redis, prefix: str) -> Iterator[Unfinished]:
         for _, fields in page:
             try:
                 intent = parse_intent(fields.get("i", ""))
-            except IntentError:  # intake says what is wrong with it
+            except IntentError:  # intake reports its error
                 continue
             names = ("project_key", "work_item_type_key", "field_key", "update_mode", "after_field_value")
             spec = {name: getattr(intent, name) for name in names}

@@ -1,4 +1,4 @@
-"""What the ledger looks like at a moment: a lane at a glance. Reads only."""
+"""Views of the ledger: an overview of a lane. Reads only."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from worker.ledger.reads.ledger import LaneFigures, LedgerReads
 from worker.ledger.records import LaneCounts
 from worker.remote.client import MAX_ITEMS_PER_BATCH
 
-MOST_GROUPS = 2000  # counted one by one; each further ready group counts as one request
+MOST_GROUPS = 2000  # groups counted exactly; each further ready group counts as one request
 MINUTE = 60.0
 
 
@@ -28,23 +28,23 @@ class LaneView:
 
     @property
     def requests_left(self) -> int:
-        """Fewest requests that the recorded changes still need. What waits in the inbox, or behind other changes, is not in it."""
+        """The fewest requests that the recorded changes still need, without intents in the inbox and changes behind others."""
         counted = sum(-(-changes // MAX_ITEMS_PER_BATCH) for changes in self.figures.ready)
         uncounted: int = self.figures.ready_groups - len(self.figures.ready)
         return counted + uncounted + self.counts.due_batches
 
     @property
     def longest_wait(self) -> float | None:
-        """Seconds for which the group that waits longest has been waiting for its turn."""
+        """Seconds for which the longest waiting group has been waiting."""
         since = self.figures.waiting_since
         return None if since is None else max(0.0, self.figures.now - since)
 
 
 class Remaining(StrEnum):
-    """What can be said of the time that is left."""
+    """What is known about the remaining time."""
 
     REQUESTS = "requests"  # at least a slot for each of `requests_left`; then their jobs
-    UNKNOWN = "unknown"  # the inbox has to be taken in first
+    UNKNOWN = "unknown"  # the inbox must be recorded first
     JOBS = "jobs"  # until the open jobs end
     NOTHING = "nothing"
 
@@ -65,7 +65,7 @@ def what_is_left(view: LaneView, inbox: InboxView) -> Remaining:
 
 @dataclass(slots=True)
 class Use:
-    """Slots taken in the last minute, from looks at the counter; `looks`: (moment, counter), oldest first."""
+    """Slots used in the last minute, from reads of the counter; `looks`: (time, counter), oldest first."""
 
     slot_seconds: float
     looks: list[tuple[float, int]] = field(default_factory=list)
@@ -77,10 +77,10 @@ class Use:
 
     @property
     def share(self) -> float | None:
-        """None before there are two looks some slots apart."""
+        """None until there are two reads some slots apart."""
         (began, before), (now, after) = self.looks[0], self.looks[-1]
         slots = (now - began) / self.slot_seconds
-        return min(1.0, (after - before) / slots) if slots >= 2 else None  # noqa: PLR2004 - less says nothing
+        return min(1.0, (after - before) / slots) if slots >= 2 else None  # noqa: PLR2004 - fewer are not meaningful
 
 
 def inbox_view(reads: LedgerReads) -> InboxView:

@@ -1,4 +1,4 @@
-"""Slots that several lanes of one plugin share: the remote system counts their requests together."""
+"""Slots that several lanes of one plugin share, because the remote system counts their requests together."""
 
 from typing import Self
 
@@ -10,9 +10,9 @@ from worker.pacing.spacing import Verdict
 
 
 class SharedSlots(Slots):
-    """Paced by the key that all of them use; what this lane did stands under its own key too, for whoever looks at the lane.
+    """Paced by a shared key; this lane's own requests are also recorded under its own key, for views of the lane.
 
-    Two keys of two lanes: no script may touch both, so the lane's own is written after the step, and decides nothing.
+    The keys belong to two hash tags, so no script may use both: the lane's own key is written afterwards, and never read for decisions.
     """
 
     def __init__(
@@ -23,10 +23,10 @@ class SharedSlots(Slots):
         self.sharers = sharers
 
     def reserve(self, *, ahead: float) -> Reservation | float:
-        told = super().reserve(ahead=ahead)
-        if isinstance(told, Reservation):
+        reserved = super().reserve(ahead=ahead)
+        if isinstance(reserved, Reservation):
             self._redis.hincrby(self._own_key, "id", 1)
-        return told
+        return reserved
 
     def _settle(
         self,
@@ -49,7 +49,7 @@ class SharedSlots(Slots):
 
 
 class Pacer:
-    """Makes the slots of a lane. `sharing`: the names of all lanes of its plugin, as `Lanes.sharing` gives them."""
+    """Creates the slots of a lane. `sharing`: the names of all lanes of its plugin, from `Lanes.sharing`."""
 
     def __init__(self, redis: Redis, lane: Lane, sharing: tuple[str, ...], key_prefix: str) -> None:
         self._redis = redis
@@ -59,12 +59,12 @@ class Pacer:
 
     @classmethod
     def of_one(cls, redis: Redis, lane: Lane) -> Self:
-        """Of a lane that has its plugin to itself."""
+        """For a lane that shares its plugin with no other lane."""
         return cls(redis, lane, (lane.name,), "")
 
     @property
     def token_prefix(self) -> str:
-        """Before the names of the keys of the token."""
+        """The prefix of the token's keys."""
         return (self._first or self._lane).prefix
 
     def slots(self, endpoint: str, slot: float, *, hold: float | None = None) -> Slots:

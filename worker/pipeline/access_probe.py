@@ -1,4 +1,4 @@
-"""Asks the remote system something harmless, to learn whether it is the lane that is refused or one space or user only."""
+"""A harmless read from the remote system, which shows whether the lane is refused, or only one space or user."""
 
 from enum import StrEnum
 from functools import partial
@@ -13,20 +13,20 @@ from worker.remote.tokens import TokenSource
 T = TypeVar("T")
 Answer_co = TypeVar("Answer_co", covariant=True)
 
-PATIENCE = 1.0  # seconds; the batch whose refusal asks for it is kept meanwhile
+PATIENCE = 1.0  # seconds; the refused batch waits meanwhile
 
 
 class ProbeCall(Protocol[Answer_co]):
-    """A read of the remote client that lacks nothing but its token."""
+    """A read of the remote client with all arguments except the token."""
 
     def __call__(self, *, token: Token) -> Answer_co: ...
 
 
 class ProbeResult(StrEnum):
-    LANE = "lane"  # the lane's own user is refused as well, or sees no space any more
-    PLACE = "place"  # the lane's own user is answered, and the space is not among those it sees
-    SEEN = "seen"  # the lane's own user is answered, and sees the space
-    NOTHING = "nothing"  # no answer that tells
+    LANE = "lane"  # the lane's own user is refused too, or no longer sees any space
+    PLACE = "place"  # the lane's own user is accepted, but does not see the space
+    SEEN = "seen"  # the lane's own user is accepted, and sees the space
+    NOTHING = "nothing"  # no conclusive answer
 
 
 class AccessProbe:
@@ -36,7 +36,7 @@ class AccessProbe:
         self._slots = slots
 
     def space(self, project_key: str, accepted: str | None) -> ProbeResult:
-        """Ask for the space that was refused and, in the same call, for one that was accepted before."""
+        """Read the refused space and, in the same call, one that was accepted before."""
         keys = list(dict.fromkeys([project_key, *([accepted] if accepted else [])]))
         try:
             found = self._asked(partial(self._remote.projects_detail, keys))
@@ -50,13 +50,13 @@ class AccessProbe:
         return ProbeResult.SEEN if project_key in seen else ProbeResult.PLACE
 
     def own_user(self) -> ProbeResult:
-        """Whether the token is good where the lane's own user acts."""
+        """Whether the token works for the lane's own user."""
         try:
             self._asked(self._remote.knows_own_user)
         except TokenRejected:
             return ProbeResult.LANE
         except LaneStopped:
-            return ProbeResult.SEEN  # refused for a permission, or for the user: the token was good
+            return ProbeResult.SEEN  # refused for a permission, or for the user: the token was accepted
         except RemoteError:
             return ProbeResult.NOTHING
         return ProbeResult.SEEN

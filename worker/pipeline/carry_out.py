@@ -1,4 +1,4 @@
-"""Carry out what was decided about a batch, after a submit, a poll and a read-back alike."""
+"""Applies the decision about a batch, after a submit, a poll or a read-back."""
 
 import time
 from contextlib import suppress
@@ -24,12 +24,12 @@ from worker.remote.tokens import TokenSource
 
 log = structlog.get_logger("feishu_batch.lane")
 
-WRITE_RETRIES = 20  # with the pauses below about as long as a restart of Redis takes
+WRITE_RETRIES = 20  # with the pauses below, about the duration of a restart of Redis
 WRITE_RETRY_PAUSE = 0.25  # seconds
 
 
 class LaneSteps:
-    """`activity`: "submit" or "poll", under which the lane's last error is noted."""
+    """`activity`: "submit" or "poll", under which the lane's last error is recorded."""
 
     def __init__(self, lane: Lane, tokens: TokenSource, policy: Policy, activity: str) -> None:
         self._lane = lane
@@ -38,7 +38,7 @@ class LaneSteps:
         self._activity = activity
 
     def token(self) -> Token | None:
-        """None: there is none for now. The lane is paused where only an operator can help."""
+        """None: not available now. The lane is paused if only an operator can help."""
         try:
             return self._tokens.get()
         except LaneStopped as error:
@@ -49,14 +49,14 @@ class LaneSteps:
         return None
 
     def note(self, answer: object) -> None:
-        """As the lane's last error, or that there is none any more."""
+        """Record the lane's last error, or that the call succeeded."""
         self._lane.last_errors.note(self._activity, error_of(answer))
 
     def settle_slot(self, slots: Slots, reservation: Reservation, answer: object) -> None:
-        """Say when the next request may leave."""
+        """Set when the next request may be sent."""
         verdict = verdict_of(answer)
         exchange = getattr(answer, "exchange", None)
-        if exchange is None:  # nothing was sent
+        if exchange is None:  # not sent
             strikes = slots.settle(reservation, verdict="strike", answer=word_of(answer))
         else:
             answered = not isinstance(answer, RemoteError) or answer.http_status is not None
@@ -72,7 +72,7 @@ class LaneSteps:
             slots.hold_off(reservation, pause)
 
     def write(self, batch: Batch, state: BatchState, step: Step, *, left: bool = False) -> Advanced:
-        """`state`: the one that the batch is in, else nothing changes. `left`: whether a request left for it, or may have."""
+        """`state`: the batch must be in it, otherwise nothing changes. `left`: whether a request was, or may have been, sent."""
         if step.split:
             return self._lane.split(batch, str(step.fields.get("why", "")))
         return self._lane.advance(
@@ -80,7 +80,7 @@ class LaneSteps:
         )
 
     def write_patiently(self, batch: Batch, state: BatchState, step: Step, *, left: bool) -> Advanced:
-        """Also across a restart of Redis: for an answer that nobody gives twice."""
+        """Retries even across a restart of Redis, because the answer cannot be obtained again."""
         for _ in range(WRITE_RETRIES):
             with suppress(RedisConnectionError, RedisTimeoutError):
                 return self.write(batch, state, step, left=left)
@@ -89,18 +89,20 @@ class LaneSteps:
 
     def after_write(self, step: Step, token: Token | None) -> None:
         if step.renew_token and token:
-            with suppress(RemoteError):  # the next run asks for a token anyway, and says what is wrong
+            with suppress(RemoteError):  # the next run requests a token anyway, and reports the error
                 self._tokens.renew(token)
         if step.pause:
             self.pause(step.pause)
 
     def pause(self, reason: str) -> None:
         self._lane.pause(reason, polling=False)
-        log.error("lane.paused", lane=self._lane.name, reason=reason, advice="fix it, then run: feishu-batch resume")
+        log.error(
+            "lane.paused", lane=self._lane.name, reason=reason, advice="after fixing it, run: feishu-batch resume"
+        )
 
 
 def error_of(answer: object) -> str | None:
-    """What an operator sees, None if the remote system is there and works. Without the log id: it is another each time."""
+    """The error for an operator; None if the remote system works. Without the log id, which differs each time."""
     if not isinstance(answer, RemoteError) or isinstance(answer, BatchRefused | SpaceRefused | IdempotencyClash):
         return None
     details = [f"{name} {value}" for name, value in (("code", answer.code), ("HTTP", answer.http_status)) if value]

@@ -1,4 +1,4 @@
-"""What polls and read-backs have in common: the batch that is due most, and what follows from what was learned of it."""
+"""The common part of polls and read-backs: picking the batch that is due, and applying the decision about it."""
 
 import time
 
@@ -11,8 +11,8 @@ from worker.pipeline.progress import ProgressReports
 from worker.remote.models import Token
 
 PATIENCE = 1.0  # seconds that one run waits for something to become due
-# For so long at most a picked batch and its poll slot are kept from others. Longer than polls take; asking for a job twice
-# does no harm, and waiting for a worker that died does.
+# A picked batch and its poll slot are reserved for at most this time. It is longer than a poll takes; polling a job twice
+# does no harm, but waiting for a dead worker does.
 HOLD = 4.0  # seconds
 
 
@@ -27,7 +27,7 @@ class DueBatches:
         self._hold = hold
 
     def pick(self, where: str) -> Batch | float | None:
-        """Wait a moment for something to become due, so that the hint that is sent next does not spin."""
+        """Wait a moment until something is due, so that the next hint does not cause a busy loop."""
         picked = self._lane.pick(where, hold=self._hold)
         if not isinstance(picked, float):
             return picked
@@ -37,7 +37,7 @@ class DueBatches:
     def apply(self, batch: Batch, state: BatchState, step: Step, token: Token | None) -> Advanced:
         advanced = self._steps.write(batch, state, step)
         self._steps.after_write(step, token)
-        # Not only for what became ready here: a lane that had as many jobs open as it may stands still until now.
+        # Not only for changes that became ready here: a lane at its limit of open jobs has waited until now.
         if advanced.became_ready or step.then is BatchState.RESEND or self._lane.has_ready():
             self._hints.submit()
         if advanced.remaining and step.then is BatchState.CHECK and state is not BatchState.CHECK:

@@ -1,4 +1,4 @@
-"""What log lines say of a batch. The keys that hold values of fields are dropped by the log unless somebody asked for them."""
+"""Log fields of a batch. Keys with field values are removed from the log unless FEISHU_BATCH_LOG_VALUES is set."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from pydantic_core import to_json
 
 from worker.ledger.records import Batch
 
-NAMED_INTENTS: Final = 10  # numbers, as in `intent.taken_in`
+NAMED_INTENTS: Final = 10  # numbers, as in `intent.recorded`
 LONGEST_VALUE: Final = 300  # characters
-BEGINNING: Final = 16  # characters of a value by which it is known where the rest is cut off
+BEGINNING: Final = 16  # characters by which a truncated value is recognised
 MASK: Final = "…"
 _LATIN: Final = re.compile(r"[0-9A-Za-z_]")
 
@@ -24,12 +24,12 @@ def values_of(batch: Batch) -> dict[str, str]:
 
 
 def intents_of(batch: Batch) -> list[int]:
-    """Their numbers, the first few."""
+    """The numbers of the first few intents."""
     return sorted(set(batch.intents))[:NAMED_INTENTS]
 
 
 def said(name: str, text: str, batch: Batch) -> dict[str, str]:
-    """Words of the remote system under `name`, less the values that they quote; and all of them, for who may see values."""
+    """A text of the remote system under `name` without the values that it quotes; and the full text under a key for values."""
     quoted = {word for value in (batch.spec.before_field_value, batch.spec.after_field_value) for word in _words(value)}
     masked = text
     for word in sorted((word for word in quoted if word[:BEGINNING] in text), key=len, reverse=True):
@@ -38,14 +38,14 @@ def said(name: str, text: str, batch: Batch) -> dict[str, str]:
 
 
 def _standing_alone(word: str) -> str:
-    """`1` is not in `20001`. But Chinese has no spaces: `高` is in `没有高这个选项`, and `option_9` in `选项option_9不存在`."""
+    """`1` does not occur in `20001`. But Chinese has no spaces: `高` occurs in `没有高这个选项`, and `option_9` in `选项option_9不存在`."""
     before = r"(?<![0-9A-Za-z_])" if _LATIN.match(word[0]) else ""
     behind = r"(?![0-9A-Za-z_])" if _LATIN.match(word[-1]) else ""
     return f"{before}{re.escape(word)}{behind}"
 
 
 def _without_beginning(word: str, text: str) -> str:
-    """Texts are cut, by the remote system and by us, and a long value with them."""
+    """The remote system and we truncate texts, and with them long values."""
     while len(word) > BEGINNING and (at := text.find(word[:BEGINNING])) >= 0:
         same = takewhile(lambda pair: pair[0] == pair[1], zip(text[at:], word, strict=False))
         text = text[:at] + MASK + text[at + len(list(same)) :]
@@ -53,7 +53,7 @@ def _without_beginning(word: str, text: str) -> str:
 
 
 def _words(value: Any) -> Iterator[str]:
-    """The texts and numbers of which a value consists: as they are, by lines, and as JSON writes them."""
+    """The texts and numbers of a value: unchanged, by lines, and in JSON form."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""One poll: ask for the job that is due most, and settle what its answer proves."""
+"""One poll of the job that has been due for longest; settles the items that the answer proves."""
 
 import random
 import threading
@@ -25,7 +25,7 @@ log = structlog.get_logger("feishu_batch.follow")
 
 
 class JobPoller:
-    """`verify_share`: of the jobs that report success, those whose items are read back all the same."""
+    """`verify_share`: the share of successful jobs whose items are read back anyway."""
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class JobPoller:
         self._policy = policy
         self._verify_share = verify_share
         self._traces = traces
-        # A second hint for the lane must not make a second stream of polls in this process.
+        # A second hint for the lane must not start a second series of polls in this process.
         self._polling = threading.Lock()
 
     def run(self) -> dict[str, object]:
-        """Ask for the job that is due most, if one becomes due soon. Returns what happened, in ids."""
+        """Poll the job that has been due for longest, if one becomes due soon. Returns what happened, in ids."""
         if not self._polling.acquire(blocking=False):
             return {"state": "another run polls"}
         try:
@@ -101,9 +101,9 @@ class JobPoller:
             answer = self._remote.task_result(batch.task_id or "", token=token)
         except RemoteError as error:
             answer = error
-        except Exception as error:  # whatever broke here breaks again: the batch ends as if the job were not there
+        except Exception as error:  # the error would repeat: the batch ends as if the job did not exist
             log.exception("poll.crashed")
-            answer = BatchRefused(f"the worker failed while asking for the job ({type(error).__name__})")
+            answer = BatchRefused(f"the worker failed while polling the job ({type(error).__name__})")
         self._steps.settle_slot(self._slots, reservation, answer)
         self._steps.note(answer)
         return answer

@@ -20,16 +20,16 @@ PROGRESS = "PROGRESS"
 _NOT_STORED = (RedisError, OperationalError, BackendError, OSError)
 
 
-def told(progress: Progress) -> dict[str, int]:
-    """What `AsyncResult.info` has: of how many items how many have ended, and how."""
+def info_of(progress: Progress) -> dict[str, int]:
+    """The content of `AsyncResult.info`: the number of items, and the ended ones by outcome."""
     return {"total": progress.total, **progress.counts()}
 
 
 def announce(app: Celery, redis: Redis, prefix: str, intent_id: str) -> None:
-    """An intent that was in the inbox just now, where nothing of it had ended. News as well: a failure is only logged."""
+    """Progress of an intent that was in the inbox a moment ago. Not essential: a failure is only logged."""
     try:
         view = read_intent(redis, prefix, intent_id)
-        app.backend.store_result(intent_id, told(Progress(view.progress.total if view else 0)), PROGRESS)
+        app.backend.store_result(intent_id, info_of(Progress(view.progress.total if view else 0)), PROGRESS)
     except _NOT_STORED as error:
         log.warning("progress.not_stored", error=type(error).__name__)
 
@@ -45,11 +45,11 @@ class ProgressReports:
         self._restore = restore
 
     def report(self, numbers: Iterable[int]) -> None:
-        """Store the counts of those of the intents that have items left. It is news, not truth: a failure is only logged."""
+        """Store the counts of the intents with unfinished items. Not essential: a failure is only logged."""
         try:
             reported = [number for number, record in self._records(numbers) if self._report(number, record)]
             for _, record in self._records(reported):
-                if not _is_open(record):  # since we looked; the report may have replaced its result
+                if not _is_open(record):  # it ended meanwhile, and the progress may have replaced its result
                     self._restore(record["id"])
         except _NOT_STORED as error:
             log.warning("progress.not_stored", error=type(error).__name__)
@@ -58,7 +58,7 @@ class ProgressReports:
         if not _is_open(record):
             return False
         view = view_of_record(record["id"], IntentKeys(self._prefix, self._lane.name, number), record, {})
-        self._app.backend.store_result(record["id"], told(view.progress), PROGRESS)
+        self._app.backend.store_result(record["id"], info_of(view.progress), PROGRESS)
         return True
 
     def _records(self, numbers: Iterable[int]) -> list[tuple[int, dict[str, str]]]:

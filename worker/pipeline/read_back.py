@@ -1,4 +1,4 @@
-"""One read-back: look at the cells of a batch whose outcome is unknown."""
+"""One read-back: reads the cells of a batch with an unknown outcome."""
 
 import time
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ class ReadBack:
         self._traces = traces
 
     def run(self) -> dict[str, object]:
-        """Read the cells of the batch whose outcome is unknown and whose time has come."""
+        """Read the cells of the batch with an unknown outcome that is due."""
         batch = self._due.pick("checks")
         report: dict[str, object] = {"state": "nothing due"}
         if isinstance(batch, Batch):
@@ -90,7 +90,7 @@ class ReadBack:
             others_work = is_not_served(error) and self._lane.last_errors.none()
             judged = self._blame.judged(batch, error)
             return after_read_back_failed(batch, judged, self._policy, others_work=others_work), error
-        except Exception as error:  # whatever broke here breaks again: the batch ends as if nothing could be compared
+        except Exception as error:  # the error would repeat: the batch ends as if nothing could be compared
             log.exception("read_back.crashed")
             crash = BatchRefused(f"the worker failed while reading back ({type(error).__name__})")
             return after_read_back_failed(batch, crash, self._policy), None

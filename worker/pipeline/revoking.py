@@ -1,4 +1,4 @@
-"""`AsyncResult.revoke()` of an intent: what still waits of it is canceled."""
+"""`AsyncResult.revoke()` of an intent: its pending items are canceled."""
 
 from collections.abc import Collection
 from typing import Any
@@ -20,7 +20,7 @@ CANCELED = Outcome(OutcomeKind.CANCELED)
 
 
 class Revoking:
-    """Every worker hears of a revoke. The first one does the work; for the others it is two or three reads."""
+    """Every worker gets a revoke. The first one does the work; the others only need two or three reads."""
 
     def __init__(self, app: Celery, redis: Redis, prefix: str) -> None:
         self._app = app
@@ -30,18 +30,18 @@ class Revoking:
 
     @classmethod
     def from_settings(cls, app: Celery, settings: Settings) -> "Revoking":
-        """With a connection of its own: the process that hears of a revoke may be one that forks those that work."""
+        """With its own connection: the process that gets a revoke may be the parent of the working processes."""
         return cls(app, connect(settings), settings.key_prefix)
 
     def revoke(self, ids: Collection[str]) -> set[str]:
-        """Cancel what waits of these intents. Returns which ids are intents.
+        """Cancel the pending items of these intents. Returns which ids are intents.
 
-        Noted first, then looked up: one that is taken in meanwhile is canceled by whoever takes it in.
+        First recorded, then looked up: an intent that is recorded meanwhile is canceled by the worker that records it.
         """
         self._inbox.note_revoked(ids)
         known = self._inbox.locate_all(ids)
         recorded = {intent_id: (number, lane) for intent_id, (number, lane) in known.items() if lane is not None}
-        for name in {lane for _, lane in recorded.values()}:  # first nothing more of them leaves
+        for name in {lane for _, lane in recorded.values()}:  # first, no further changes of them are sent
             numbers = [number for number, lane in recorded.values() if lane == name]
             Lane(self._redis, self._prefix, name).stop(numbers, OutcomeKind.CANCELED)
         for intent_id, (number, lane) in recorded.items():

@@ -19,7 +19,7 @@ from worker.remote.models import Accepted, BatchUpdate, Token
 
 log = structlog.get_logger("feishu_batch.submit")
 
-LONGEST_WAIT = 2.0  # slots: a lane whose next slot is further away is left to the sweep
+LONGEST_WAIT = 2.0  # slots: if the next slot is further away, the sweep continues the lane
 
 
 class Sender:
@@ -36,7 +36,7 @@ class Sender:
         self._heartbeat = heartbeat
 
     def send(self, batch: Batch, token: Token) -> Accepted | RemoteError | None:
-        """The answer, or None when nothing was sent: no slot was to be had, or the lease was lost."""
+        """The answer, or None if nothing was sent: no slot was free in time, or the lease was lost."""
         beat = partial(self._lane.extend_lease, batch.fence, self._lease)
         with Heartbeat(beat, interval=self._heartbeat, lease=self._lease) as lease:
             permit = SendPermit(self._slots, lease, ahead=LONGEST_WAIT * self._slots.spacing.slot * self._slots.sharers)
@@ -48,7 +48,9 @@ class Sender:
                 permit.give_back()
                 return None
             if permit.reservation is not None:
-                with suppress(RedisConnectionError, RedisTimeoutError):  # the slot stays shut longer; the answer counts
+                with suppress(
+                    RedisConnectionError, RedisTimeoutError
+                ):  # the slot stays closed longer; only the answer matters
                     self._steps.settle_slot(self._slots, permit.reservation, answer)
             return answer
 
@@ -64,7 +66,7 @@ class Sender:
         except RemoteError as error:
             return error
         except Exception as error:
-            # Whatever broke here, the request may have left; and the batch must not be stuck with it.
+            # After any error here, the request may have been sent, and the batch must not be stuck.
             log.exception("batch.crashed")
             return OutcomeUnknown(f"the worker failed while sending ({type(error).__name__})")
 

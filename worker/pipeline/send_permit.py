@@ -8,12 +8,12 @@ from redis.exceptions import RedisError
 from worker.heartbeat import Heartbeat
 from worker.pacing.slots import LATENESS, Reservation, Slots
 
-# Seconds before its slot at which the request is made ready: what that takes, and what a processor needs that was asleep.
+# Seconds before its slot at which the request is prepared: time for the preparation, and for waking up the process.
 EARLY = 0.008
 
 
 class SendPermit:
-    """The lane's lease, and a slot that opens within `ahead` seconds. Connecting takes its time: both are looked at again after it."""
+    """The lane's lease, and a slot that opens within `ahead` seconds. Connecting takes time, so both are checked again after it."""
 
     def __init__(self, slots: Slots, lease: Heartbeat, *, ahead: float) -> None:
         self._slots = slots
@@ -29,8 +29,8 @@ class SendPermit:
         return self.reservation is not None
 
     def still_holds(self) -> bool:
-        """Right before the first byte: wait until the slot opens. One that is over by then is changed for another, else a lane
-        whose connections are slow to come about would never send. Where Redis cannot be asked nothing is sent.
+        """Right before the first byte: wait until the slot opens. An expired slot is exchanged for another, because otherwise a lane
+        with slow connections would never send. If Redis does not answer, nothing is sent.
         """
         while self.reservation is not None:
             time.sleep(max(0.0, self.reservation.opens_at - time.monotonic()))
@@ -47,7 +47,7 @@ class SendPermit:
             self.take()
 
     def give_back(self) -> None:
-        """Nothing was sent with it. A slot that cannot be given back opens by itself, later."""
+        """Release an unused slot. If that fails, the slot opens later by itself."""
         reservation, self.reservation = self.reservation, None
         if reservation is not None:
             with suppress(RedisError):

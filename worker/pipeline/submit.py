@@ -1,4 +1,4 @@
-"""One request of a lane: compose the batch when its slot is about to open, write it down, wait, send, note the answer."""
+"""One request of a lane: compose the batch when its slot is about to open, record it, wait, send, record the answer."""
 
 import time
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ log = structlog.get_logger("feishu_batch.submit")
 
 PATIENCE = 1.0  # seconds
 
-NOT_SENT = "nothing was sent: no slot was to be had, or the lease was lost"
+NOT_SENT = "not sent: no slot was free in time, or the lease was lost"
 
 
 class Submitter:
@@ -75,12 +75,12 @@ class Submitter:
         self._traces = traces
 
     def run(self) -> dict[str, object]:
-        """Send one request, if there is one to send. Returns what happened, in ids."""
+        """Send one request, if a batch is ready. Returns what happened, in ids."""
         wait = self._wait_for_slot()
         self._hints.arrived(TaskName.SUBMIT_BATCH)
         if wait:
             return {"state": "waiting", "slot_opens_in": round(wait, 3)}
-        if self._lane.paused():  # before the token: a lane that stopped for its credentials must not go on trying them
+        if self._lane.paused():  # before the token: a lane that stopped because of its credentials must not retry them
             return {"state": str(NoBatchReason.PAUSED)}
         token = self._steps.token()
         if token is None:
@@ -95,17 +95,17 @@ class Submitter:
     # --- before the request ---------------------------------------------------------------------------------------
 
     def _wait_for_slot(self) -> float:
-        """Until shortly before the slot opens. Returns 0, or the seconds until it does if that is too long to wait for."""
+        """Wait until shortly before the slot opens. Returns 0, or the seconds until it opens if that is too long to wait."""
         slot = self._slots.spacing.slot
         while (wait := self._slots.opens_in()) > LEAD:
             if wait > LONGEST_WAIT * slot + LEAD:
                 return wait
-            # With a second submit worker, two that wait for one slot would each use up a start of their `rate_limit`.
+            # With a second submit worker, both would wait for one slot, and each would use up a start of its `rate_limit`.
             self._hints.looks_in(TaskName.SUBMIT_BATCH, wait)
             if wait <= slot:
                 time.sleep(wait - LEAD)
                 break
-            time.sleep(LOOK_AGAIN * slot)  # somebody's request has no answer yet; with it, the slot opens earlier
+            time.sleep(LOOK_AGAIN * slot)  # another request has no answer yet; with the answer, the slot opens earlier
         return 0.0
 
     def _claim(self, token: Token) -> Batch | NoBatch:
@@ -125,7 +125,7 @@ class Submitter:
             self._hints.publish()
 
     def _wait_for_due(self, nothing: NoBatch) -> None:
-        """A batch that is due again within a moment is waited for; anything later is left to the sweep."""
+        """Wait for a batch that is due again in a moment; the sweep handles later ones."""
         if nothing.why is NoBatchReason.IDLE and nothing.retry_after is not None and nothing.retry_after <= PATIENCE:
             time.sleep(nothing.retry_after)
             self._hints.submit()
@@ -146,25 +146,29 @@ class Submitter:
         answer = self._sender.send(batch, token)
         if isinstance(answer, RemoteError):
             answer = self._blame.recognised(batch, self._blame.judged(batch, answer))
-        if answer is not None:  # as it was judged: what is an intent's fault is no trouble with the remote system
+        if (
+            answer is not None
+        ):  # after finding the cause: a refusal caused by an intent is not trouble with the remote system
             self._steps.note(answer)
         return answer
 
     def _decide(self, batch: Batch, answer: Accepted | RemoteError) -> Step:
         durations: Sequence[float] = ()
-        with suppress(RedisConnectionError, RedisTimeoutError):  # a rough guess will do; the answer has to be kept
+        with suppress(
+            RedisConnectionError, RedisTimeoutError
+        ):  # an estimate is sufficient; only the answer must be recorded
             durations = self._lane.durations(size_class(len(batch.items)))
         return after_submit(batch, answer, self._policy, first_look(durations, self._slots.spacing.slot))
 
     def _without_request(self, batch: Batch, token: Token) -> Step | None:
-        """Batches that need no request: their space is known to be refused, a repeat would no longer be one, or it was canceled
-        before it would be sent again: of a request whose outcome is unknown the cells tell.
+        """Batches that need no request: their space is known to be refused, a repeat is no longer possible, or they were canceled
+        before being sent again. If an outcome is unknown, the cells are read back.
         """
         if batch.kind == BatchState.REASK:
             if set(self._lane.canceled_items(batch)) == set(batch.items):
                 return to_read_back(batch, self._policy, "outcome unknown, and canceled since")
             if batch.number_field("reasks") > MAX_REASKS:
-                return to_read_back(batch, self._policy, "several workers ended while they sent it")
+                return to_read_back(batch, self._policy, "several workers ended while sending it")
             if batch.token_fingerprint == token.fingerprint or self._uuid_survives_token:
                 return None
             return to_read_back(batch, self._policy, "outcome unknown, and the token changed since")
@@ -192,30 +196,30 @@ class Submitter:
         self, batch: Batch, step: Step, answer: Accepted | RemoteError | None, advanced: Advanced
     ) -> dict[str, object]:
         report: dict[str, object] = {"batch": batch.number, "items": len(batch.items), "state": str(step.then)}
-        told: dict[str, object]
+        outcome: dict[str, object]
         if isinstance(answer, Accepted):
             report["job"] = answer.task_id
-            told = {"field": batch.spec.field_key, "intents": intents_of(batch), **values_of(batch)}
-            log.info("batch.accepted", **report, **told, tries=batch.tries, log_id=answer.log_id)
+            outcome = {"field": batch.spec.field_key, "intents": intents_of(batch), **values_of(batch)}
+            log.info("batch.accepted", **report, **outcome, tries=batch.tries, log_id=answer.log_id)
         else:
             error = said("error", str(answer or why_no_request(step)), batch)
             report |= {"state": "settled" if not advanced.remaining else str(step.then), "error": error["error"]}
-            told = {**error, "intents": intents_of(batch), **values_of(batch)}
-            told |= {"answer": word_of(answer)} if answer else {}
-            log.warning("batch.not_accepted", **(report | told), kind=batch.kind, tries=batch.tries)
+            outcome = {**error, "intents": intents_of(batch), **values_of(batch)}
+            outcome |= {"answer": word_of(answer)} if answer else {}
+            log.warning("batch.not_accepted", **(report | outcome), kind=batch.kind, tries=batch.tries)
         if advanced.stale:
             report["state"] = "taken over"
         return report
 
 
 def space_of(batch: Batch) -> str:
-    """What a refusal of it says nothing about another: space, type, and the user if the intents name one."""
+    """The place of a batch: space, type, and the user if the intents name one. A refusal of one place says nothing about others."""
     spec = batch.spec
     return " ".join(filter(None, (spec.project_key, spec.work_item_type_key, spec.user_key)))
 
 
 def _has_left(answer: Accepted | RemoteError | None) -> bool:
-    """Whether a request left, or may have."""
+    """Whether a request was, or may have been, sent."""
     if answer is None:
         return False
     return answer.exchange is not None or isinstance(answer, OutcomeUnknown)
@@ -227,7 +231,7 @@ def why_no_request(step: Step) -> str:
 
 
 def _put_back(batch: Batch) -> Step:
-    """Not sent after all. The claim of a fresh send counted an attempt, that of a repeat did not."""
+    """Not sent. The claim of a first send counted an attempt, that of a repeat did not."""
     if batch.kind == BatchState.REASK:
         return Step(BatchState.REASK)
     return Step(BatchState.RESEND, fields={"tries": batch.tries - 1})

@@ -1,4 +1,4 @@
-"""Find work that nobody was told of: lost hints, dead workers, ended intents to forget. All by looking at the ledger."""
+"""Finds work whose hint was lost, work of dead workers, and expired records. Reads only the ledger."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Sweep:
         self._lanes = lanes
 
     def run(self) -> dict[str, int]:
-        """Re-create what hints are missing. Returns what it saw, over all lanes."""
+        """Send missing hints. Returns what it found, over all lanes."""
         waiting = self._inbox.length()
         if waiting:
             self._hints.send()
@@ -60,7 +60,7 @@ class LaneSweep:
         }
 
     def _forget(self, list_name: str, older_than: float) -> int:
-        """The entry in the intent ids goes first: should this stop half-way, the next sweep finds the record again."""
+        """The entry in the intent ids is deleted first: if this stops half-way, the next sweep finds the record again."""
         old = self._lane.forgettable(list_name, older_than, FORGET_PER_SWEEP)
         if old:
             self._inbox.forget(old)

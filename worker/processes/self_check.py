@@ -1,4 +1,4 @@
-"""What a process finds wrong with its own part of the ledger. It writes it into its beacon (beacon.py)."""
+"""The problems that a process finds in its own part of the ledger, for its beacon (beacon.py)."""
 
 from collections.abc import Iterator
 
@@ -16,20 +16,20 @@ from worker.operating.views import inbox_view
 
 
 class SelfCheck:
-    """One connection, made when it is asked first. `trouble` never raises."""
+    """Opens one connection, at the first call. `trouble` never raises."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._redis: Redis | None = None
 
     def trouble(self, role: str) -> list[str]:
-        """A sentence, with advice, for each thing that is wrong with this role's work."""
+        """A sentence with advice for each problem in this role's work."""
         try:
             self._redis = self._redis or connect(self._settings)
             checks = list(self._checks(role, self._redis))
         except (ConfigError, RedisError) as error:
-            what = f"Redis cannot be asked ({type(error).__name__})"
-            checks = [fail("redis", what, "Nothing else can be told without it.")]
+            what = f"Redis cannot be reached ({type(error).__name__})"
+            checks = [fail("redis", what, "The other checks need Redis.")]
         return [f"{one.what.rstrip('.')}. {one.advice}" for one in checks if one.mark is Mark.FAIL]
 
     def _checks(self, role: str, redis: Redis) -> Iterator[Check]:

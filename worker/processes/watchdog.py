@@ -1,8 +1,8 @@
-"""Ends a worker that is alive but gets nowhere, so that whoever supervises it starts a new one.
+"""Ends a worker that is alive but makes no progress, so that its supervisor starts a new one.
 
 A consumer can lose its connection half-open, or its last prefetch credit to an acknowledgement that failed: it answers
-pings and takes no message, for ever. What counts is progress: messages wait, nothing runs, nothing was started for a while.
-Nor is it progress if every step that it starts ends with an error of the ledger's connections.
+pings and never reads another message. No progress means: messages wait, no task runs, and none was started for a while.
+It is no progress either if every task that it starts ends with a connection error of the ledger.
 """
 
 import os
@@ -30,15 +30,15 @@ from worker.processes.self_check import SelfCheck
 log = structlog.get_logger("feishu_batch.watchdog")
 
 LOOKS = 4  # per patience
-FIRST_LOOK = 1.0  # seconds after the start: whoever waits for a healthy worker need not wait long
-LONGEST_LOOK = 5.0  # seconds between two looks: a health check wants to know sooner than a long patience
+FIRST_LOOK = 1.0  # seconds after the start: a check that waits for a healthy worker should not wait long
+LONGEST_LOOK = 5.0  # seconds between two looks: a health check should not depend on a long patience
 LAST_WARNING = 15.0  # seconds that a warm shutdown may take before the process is ended hard
 HARD_EXIT = 70  # EX_SOFTWARE
 
 
 @dataclass(slots=True)
 class StallClock:
-    """Decides when a lack of progress has lasted too long. Times in seconds of any steady clock."""
+    """Decides when a lack of progress has lasted too long. Times in seconds of any monotonic clock."""
 
     patience: float
     stalled_since: float | None = None
@@ -61,16 +61,16 @@ class StallClock:
 
 @dataclass(slots=True)
 class LedgerClock:
-    """For how long the ledger has refused all that was asked of it: from the first to the latest step that failed so.
+    """For how long the ledger has refused every step: from the first to the latest step that failed with such an error.
 
-    Not until now: a worker that is asked nothing is idle. Times in seconds of any steady clock.
+    Not until now: a worker without messages is idle. Times in seconds of any monotonic clock.
     """
 
     first: float | None = None
     latest: float = 0.0
 
     def note(self, now: float, error: BaseException | None) -> None:
-        """That a step ended: with this error, or well."""
+        """A step ended: with this error, or successfully."""
         if not isinstance(error, RedisConnectionError | RedisTimeoutError):
             self.first = None
             return
@@ -83,7 +83,7 @@ class LedgerClock:
 
 
 class LedgerSteps:
-    """Notes how the tasks of this process end."""
+    """Records how the tasks of this process end."""
 
     def __init__(self) -> None:
         self.clock = LedgerClock()
@@ -141,39 +141,43 @@ class Watchdog(bootsteps.StartStopStep):
             now = time.monotonic()
             broker_seen = broker_seen if waiting is None else now
             busy = bool(state.active_requests)
-            # When the broker cannot be asked, nobody could consume.
+            # If the broker does not answer, no worker can consume.
             stalled = clock.has_stalled(now, waiting=waiting or 0, busy=busy, progress=self._progress.value)
             refused = self._steps.clock.refused_for
             if refused >= clock.patience:
-                log.error("worker.ledger_refuses", seconds=round(refused), advice="it ends itself to be restarted")
+                log.error(
+                    "worker.ledger_refuses", seconds=round(refused), advice="the worker ends itself to be restarted"
+                )
                 end_process()
                 return
             if stalled:
-                log.error("worker.stalled", queues=queues, waiting=waiting, advice="it ends itself to be restarted")
+                log.error(
+                    "worker.stalled", queues=queues, waiting=waiting, advice="the worker ends itself to be restarted"
+                )
                 end_process()
                 return
             for role in roles:
                 trouble = judge.trouble(role)
-                told = (max(clock.stalled_for(now), refused), now - broker_seen, clock.patience)
-                _tell(beacon_file(settings.data_dir, role), Beacon(time.monotonic(), every, trouble, *told))
+                figures = (max(clock.stalled_for(now), refused), now - broker_seen, clock.patience)
+                _tell(beacon_file(settings.data_dir, role), Beacon(time.monotonic(), every, trouble, *figures))
 
 
 def _tell(file: Path, beacon: Beacon) -> None:
     try:
         light(file, beacon)
-    except OSError as error:  # no health check then; the work does not depend on it
+    except OSError as error:  # the health check then fails; the work does not depend on it
         log.debug("watchdog.cannot_tell", file=str(file), error=type(error).__name__)
 
 
 def end_process() -> None:
-    """A warm shutdown first; a consumer that hangs too deep for that is ended hard. The ledger makes both safe."""
+    """A warm shutdown first; a consumer that does not react is killed. The ledger makes both safe."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(LAST_WARNING)
     os._exit(HARD_EXIT)
 
 
 class QueueLook:
-    """Looks at the length of queues by a connection of its own, which is kept: to connect costs more than to look."""
+    """Reads the length of queues over its own connection, which is kept open: connecting costs more than reading."""
 
     def __init__(self, app: Celery, queues: list[str]) -> None:
         self._app = app
@@ -181,12 +185,12 @@ class QueueLook:
         self._connection: Any = None  # kombu's Connection, which has no types
 
     def waiting(self) -> int | None:
-        """Messages in the queues; None when the broker cannot be asked."""
+        """Messages in the queues; None if the broker does not answer."""
         try:
             self._connection = self._connection or self._app.connection_for_read()
             channel = self._connection.default_channel
             return sum(_length(channel, name) for name in self._queues)
-        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything; without an answer there is no verdict
+        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything; without an answer nothing is concluded
             log.debug("watchdog.cannot_look", error=type(error).__name__)
             self._disconnect()
             return None
@@ -194,7 +198,7 @@ class QueueLook:
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(Exception):  # it is of no use any more, however it ends
+            with suppress(Exception):  # the connection is unusable, so errors do not matter
                 connection.release()
 
 

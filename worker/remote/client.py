@@ -39,9 +39,9 @@ from worker.remote.transport import HttpTransport
 MAX_ITEMS_PER_BATCH = 50  # official page
 MAX_ITEMS_PER_QUERY = 50  # several restatements
 MAX_PEOPLE_PER_QUERY = 100  # official page
-MAX_CALLS_PER_QUERY = 30  # ours: looking for missing items must not use up the 15 requests a second
+MAX_CALLS_PER_QUERY = 30  # our own limit: searching for missing items must not use up the 15 requests a second
 DEFAULT_TOKEN_LIFETIME = 3600.0  # seconds, if the answer names none; half of the usual 7200
-LONGEST_TOKEN_LIFETIME = 30 * 86400.0  # seconds; more must be a moment or another unit
+LONGEST_TOKEN_LIFETIME = 30 * 86400.0  # seconds; more must be a point in time or another unit
 ITEM_NOT_FOUND = 30005
 CREDENTIALS_ADVICE = f"Check the base URL, the token type and {THE_CREDENTIALS}, {RESTART}"
 
@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One request. A read leaves nothing behind, so whatever happens to it, it may be sent again."""
+    """One request. A read changes nothing, so it may always be sent again."""
 
     method: str
     path: str
@@ -70,10 +70,10 @@ class Reply:
 
 
 class RemoteClient:
-    """`user_key` acts unless a call names another. `token_type`: 0 plugin token, 1 virtual token.
+    """`user_key`: the acting user of calls without their own. `token_type`: 0 plugin token, 1 virtual token.
 
-    `extra_headers` go with every call but the log-in: `x-auth-mode: 1`, say, makes the remote system apply the acting
-    user's rights instead of the plugin's (several restatements). `clock` gives unix seconds. Every method raises `RemoteError`s only.
+    `extra_headers` are sent with every call except the log-in: `x-auth-mode: 1`, for example, makes the remote system apply the acting
+    user's permissions instead of the plugin's (several restatements). `clock` returns unix seconds. Every method raises `RemoteError`s only.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class RemoteClient:
         self._clock = clock
 
     def authenticate(self) -> Token:
-        """A new token. Raises LaneStopped for refused credentials, whatever code says so."""
+        """A new token. Raises LaneStopped for refused credentials, with any code."""
         asked_at = self._clock()
         body = {
             "plugin_id": self._plugin_id,
@@ -125,9 +125,9 @@ class RemoteClient:
         user_key: str | None = None,
         may_leave: Callable[[], bool] | None = None,
     ) -> Accepted:
-        """Submit one batch. Only `Accepted` and the errors that say so mean that the remote system has seen it.
+        """Submit one batch. Only `Accepted` and some errors prove that the remote system has received it.
 
-        `may_leave` is asked right before the first byte, when a connection is there; Withheld is raised if it says no.
+        `may_leave` is called right before the first byte, after connecting; raises Withheld if it returns False.
         """
         if not 1 <= len(update.work_item_ids) <= MAX_ITEMS_PER_BATCH:
             raise BatchRefused(f"a batch has 1 to {MAX_ITEMS_PER_BATCH} items", splittable=bool(update.work_item_ids))
@@ -156,9 +156,9 @@ class RemoteClient:
     ) -> list[WorkItem]:
         """The items that exist, in no particular order; the missing ones are absent.
 
-        `before_next_call` waits for leave to send each request but the first.
+        `before_next_call` waits for permission to send each request except the first.
 
-        A whole call that fails for a missing item is halved until the item is alone. Raises BatchRefused if that takes
+        A call that fails because of a missing item is halved until the item is alone. Raises BatchRefused if that takes
         more than MAX_CALLS_PER_QUERY calls.
         """
         path = f"/open_api/{_segment(project_key)}/work_item/{_segment(type_key)}/query"
@@ -183,7 +183,7 @@ class RemoteClient:
         return found
 
     def fields(self, project_key: str, type_key: str, *, token: Token) -> list[Field]:
-        """All fields of the type: types, options and how values come about."""
+        """All fields of the type: types, options, and whether values are calculated."""
         call = ApiCall("POST", f"/open_api/{_segment(project_key)}/field/all", {"work_item_type_key": type_key})
         reply = self._send(call, token=token)
         return _usable(answers.fields(reply.data), reply)
@@ -202,15 +202,15 @@ class RemoteClient:
         return _usable(answers.projects(reply.data), reply)
 
     def people(self, emails: Sequence[str], *, token: Token) -> list[Person]:
-        """Those of up to MAX_PEOPLE_PER_QUERY addresses that somebody has."""
+        """The existing people of up to MAX_PEOPLE_PER_QUERY addresses."""
         return self._people({"emails": list(emails)}, token)
 
     def people_of_keys(self, user_keys: Sequence[str], *, token: Token) -> list[Person]:
-        """Those of up to MAX_PEOPLE_PER_QUERY keys that somebody has."""
+        """The existing people of up to MAX_PEOPLE_PER_QUERY keys."""
         return self._people({"user_keys": list(user_keys)}, token)
 
     def knows_own_user(self, *, token: Token) -> bool:
-        """Whether the user who acts is there: asks for that one, as that one."""
+        """Whether the acting user exists: looks up that user, acting as that user."""
         return any(one.user_key == self._user_key for one in self.people_of_keys([self._user_key], token=token))
 
     def all_types(self, project_key: str, *, token: Token) -> list[ItemType]:
@@ -254,7 +254,7 @@ class RemoteClient:
         self._secrets.note(token.value.get_secret_value())
         actor = user_key or self._user_key
         if not (actor.isascii() and actor.isprintable()):
-            raise BatchRefused("the user key has characters that no user key has")
+            raise BatchRefused("the user key contains characters that user keys cannot have")
         headers = {
             "X-PLUGIN-TOKEN": token.value.get_secret_value(),
             "X-USER-KEY": actor,
@@ -265,7 +265,7 @@ class RemoteClient:
     def _token(self, reply: Reply, asked_at: float) -> Token:
         value, lifetime = answers.token(reply.data)
         if not value:
-            raise NotExecuted("the answer holds no usable token", **_details(reply))
+            raise NotExecuted("the answer contains no usable token", **_details(reply))
         if lifetime is None or lifetime > LONGEST_TOKEN_LIFETIME:
             lifetime = DEFAULT_TOKEN_LIFETIME
         return Token.issued(value, at=asked_at, lifetime=lifetime)
@@ -284,7 +284,7 @@ def _details(reply: Reply) -> dict[str, Any]:
 
 
 def _halves(part: list[int]) -> list[list[int]]:
-    """Nothing for a single item: it is the missing one."""
+    """Empty for a single item: it is the missing one."""
     middle = len(part) // 2
     return [part[:middle], part[middle:]] if middle else []
 
@@ -300,7 +300,7 @@ def _encoded(body: Mapping[str, Any] | None) -> bytes | None:
 
 
 def _segment(key: str) -> str:
-    """One segment of an address. Dots would climb up the path, and an empty one would name another endpoint."""
+    """One path segment. Dots would change the path, and an empty segment would select another endpoint."""
     if not key.strip("."):
-        raise SpaceRefused(f"{key!r} is no key of a space or an item type")
+        raise SpaceRefused(f"{key!r} is not a key of a space or an item type")
     return quote(key, safe="")

@@ -1,11 +1,11 @@
-"""Does a value that was read back show that a change has been applied? Pure.
+"""Whether a value that was read back shows that a change has been applied. Pure.
 
-Both sides are broken down to a set of *atoms*: an option to the path of its values, a person to a key, a date or an id
-to a number. Lists become sets, and every form of emptiness the empty set. Then the three modes are set arithmetic.
+Both values are converted to a set of *atoms*: an option to the path of its values, a person to a key, a date or an id
+to a number. Lists become sets, and every empty value the empty set. Then the three modes are set operations.
 
-A field that an answer leaves out may be empty, or hidden from the user who reads: it never proves that a change was applied, a clear
-neither. Texts are equal to the letter; no change of a text by the remote system has been measured. One that differs in white space only
-is not taken as the wanted one, and not as another one either: the remote system may have trimmed it.
+A field that is missing in an answer may be empty, or hidden from the reading user: it never proves that a change was applied, not
+even a clear. Texts must be identical; no change of a text by the remote system has been observed. A text that differs in white space
+only is neither equal nor different: the remote system may have trimmed it.
 """
 
 import math
@@ -16,8 +16,8 @@ from typing import Any, Final
 from worker.remote.answers import normalised_type
 
 DAY_MS = 86_400_000
-ABSENT: Final = object()  # in place of a value: the item was read, and this field was not in the answer
-EMPTY = ("", ())  # what a reader makes of an empty value in disguise, as {"value": ""}
+ABSENT: Final = object()  # instead of a value: the item was read, but this field was not in the answer
+EMPTY = ("", ())  # the atoms of a disguised empty value, like {"value": ""}
 Atom = Hashable
 Atoms = frozenset[Atom]
 
@@ -34,7 +34,7 @@ class ValueKind(Enum):
     SCHEDULE = auto()
     BOOL = auto()
     TEXT = auto()
-    OPAQUE = auto()  # rich text and whatever the remote system rewrites in its own form
+    OPAQUE = auto()  # rich text and other values that the remote system rewrites
 
 
 KIND_BY_TYPE: Mapping[str, ValueKind] = {
@@ -53,18 +53,18 @@ KIND_BY_TYPE: Mapping[str, ValueKind] = {
 def shows(field_type_key: str | None, mode: str, before: Any, after: Any, stored: Any) -> bool | None:
     """True: applied. False: not applied (yet). None: this kind of value cannot be compared.
 
-    `stored` is `ABSENT` if the item was read without the field. Without a known type, the values' own shapes decide.
+    `stored` is `ABSENT` if the item was read without the field. Without a known type, the form of the values decides.
     """
-    told = None if stored is ABSENT else stored
+    present = None if stored is ABSENT else stored
     try:
-        kind = KIND_BY_TYPE.get(normalised_type(field_type_key)) or _kind_of([after, before, told])
-        wanted, gone, there = (_atoms(kind, value) for value in (after, before, told))
+        kind = KIND_BY_TYPE.get(normalised_type(field_type_key)) or _kind_of([after, before, present])
+        wanted, gone, there = (_atoms(kind, value) for value in (after, before, present))
     except (IncomparableError, RecursionError):
         return None
     if _applied(mode, gone, wanted, there):
         return None if stored is ABSENT else True
     if mode == "REPLACE" and not gone & there:
-        return None  # nothing is there that it was to take away, so it changes nothing, applied or not
+        return None  # the value to replace is not there, so the change has no effect, applied or not
     return False if _may_deny(kind, wanted, there) else None
 
 
@@ -77,7 +77,7 @@ def _applied(mode: str, gone: Atoms, wanted: Atoms, there: Atoms) -> bool:
 
 
 def _may_deny(kind: ValueKind, wanted: Atoms, there: Atoms) -> bool:
-    """Whether a difference proves anything. Rich text comes back rewritten, a day perhaps moved to its midnight."""
+    """Whether a difference proves anything. Rich text is returned rewritten, a date perhaps moved to midnight."""
     if kind is ValueKind.OPAQUE:
         return bool(wanted) and not there
     if kind is ValueKind.DAY:
@@ -100,7 +100,7 @@ def _atoms(kind: ValueKind, value: Any) -> Atoms:
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """The single values in it; none for any form of emptiness. False and 0 are values."""
+    """The single values in it; none for an empty value. False and 0 are values."""
     if isinstance(value, list | tuple):
         for part in value:
             yield from _leaves(part)
@@ -122,7 +122,7 @@ _MARKS = {"value": ValueKind.OPTION, "start_time": ValueKind.SCHEDULE, "user_key
 
 
 def _option(leaf: Any) -> Atom:
-    """The path of option values from the root. Labels do not count: they can be renamed."""
+    """The path of option values from the root. Labels are ignored: they can be renamed."""
     path = []
     while isinstance(leaf, Mapping) and leaf:
         path.append(str(leaf.get("value") or ""))
@@ -148,7 +148,7 @@ def _number(leaf: Any) -> Atom:
 
 
 def _id(leaf: Any) -> Atom:
-    """Ids are positive: 0 is no item."""
+    """Ids are positive: 0 is not an item."""
     return _number(leaf) or ()
 
 

@@ -18,7 +18,7 @@ POLICIES: Final[Mapping[ErrorClass, str]] = MappingProxyType(
         ErrorClass.CLASH: "The first request with this id arrived. The workers read the items back.",
         ErrorClass.TOKEN: "The workers fetch a new token and repeat the request once. Refused again, the lane pauses.",
         ErrorClass.LANE: "The lane pauses and keeps every intent, unless only one space or user is refused: then those items fail.",
-        ErrorClass.SPACE: "The items of that space and type fail for a while without a request. Everything else goes on.",
+        ErrorClass.SPACE: "The items of that space and type fail for a while without a request. Everything else continues.",
         ErrorClass.BATCH: "All items of the request fail.",
         ErrorClass.ITEM: "The workers halve the request until the item at fault is alone. It fails, the others are sent.",
         ErrorClass.TRANSIENT: "The request was not executed. The workers wait and send it again.",
@@ -104,8 +104,8 @@ _EXPLAINED: Final[Mapping[int, Explanation]] = {
 def meaning_of(code: int) -> Explanation:
     """Of a code of the built-in table. KeyError for any other."""
     advice = DEFAULT_RULES[code].advice
-    told = _EXPLAINED.get(code, Explanation(_A_BAD_PARAMETER, _THE_MESSAGE))
-    return Explanation(told.meaning, advice or told.advice)
+    found = _EXPLAINED.get(code, Explanation(_A_BAD_PARAMETER, _THE_MESSAGE))
+    return Explanation(found.meaning, advice or found.advice)
 
 
 # The reasons that a job gives for the items that it refused. Others are kept as they come.

@@ -1,4 +1,4 @@
-"""Carries one run out: from its file, command or table into the inbox, with ids that a repetition finds again."""
+"""Executes one run: enqueues its file, command output or table, with ids that stay the same when it is repeated."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ Rows = Iterator[Row | Rejected]
 
 
 class RunLostError(Exception):
-    """Somebody else carries the run out by now: this process was silent for too long."""
+    """Another process has taken over the run, because this one did not renew its lock in time."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class _Tally:
     reasons: list[str] = field(default_factory=list)
 
     def take(self, put: SortedRows) -> list[str]:
-        """The ids of what is in the inbox now."""
+        """The ids of the enqueued intents."""
         if put.rejected and not self.rejected:
             self.reasons.append(f"line {put.rejected[0].line}: {put.rejected[0].reason}")
         ids = [row.intent.intent_id for row in (*put.enqueued, *put.known)]
@@ -53,8 +53,8 @@ class _Tally:
         return ids
 
     def outcome(self, run: Run, now: float) -> Run:
-        told = f"{self.rejected} {'row' if self.rejected == 1 else 'rows'} rejected; " if self.rejected else ""
-        reason = f"{told}{'; '.join(self.reasons)}"[:LONGEST_REASON]
+        rejected = f"{self.rejected} {'row' if self.rejected == 1 else 'rows'} rejected; " if self.rejected else ""
+        reason = f"{rejected}{'; '.join(self.reasons)}"[:LONGEST_REASON]
         done = replace(run, intents=self.intents, rejected=self.rejected, reason=reason)
         if self.intents:
             return replace(done, state=RunState.OPEN)
@@ -69,7 +69,7 @@ class Runner:
         now: Callable[[], float] = time.time,
         zone: tzinfo = AS_USUAL.zone,
     ) -> None:
-        """`zone`: in which the dates of workbooks are."""
+        """`zone`: the time zone of dates in workbooks."""
         self._store = store
         self._client = client
         self._table = Table(zone=zone)
@@ -78,12 +78,12 @@ class Runner:
     def carry_out(
         self, entry: ScheduleEntry, run: Run, hold: Lock, on_put: Callable[[SortedRows], None] = lambda _put: None
     ) -> Run:
-        """With `hold` acquired and the run written down; both are settled here. Raises `EnqueueError`: then it is repeated."""
+        """Call with `hold` acquired and the run recorded; this method finishes both. Raises `EnqueueError`: then the run is repeated."""
         try:
             done = self._enqueued(entry, run, hold, on_put)
-            self._write_down(entry.name, run, done)
+            self._record(entry.name, run, done)
         finally:
-            with suppress(LockError):  # it ran out
+            with suppress(LockError):  # it expired
                 hold.release()
         return done
 
@@ -110,9 +110,9 @@ class Runner:
         return tally.outcome(run, self._now())
 
     def _kept_rows(self, entry: ScheduleEntry, run: Run, hold: Lock, held: Heartbeat) -> Rows:
-        """A file may have changed when the run is begun again, and a command print other rows: what was read first stands.
+        """When a run is repeated, its file may have changed, and a command may print other rows: the first rows are used.
 
-        Raises as `rows_of` does, `SpoolError`, `RunLostError`.
+        Raises the errors of `rows_of`, `SpoolError`, `RunLostError`.
         """
         if entry.intent is not None:  # enqueued in one step
             return iter([_only_row(entry, _run_id(entry, run.due))])
@@ -123,8 +123,8 @@ class Runner:
                     raise _taken_over(entry.name)
         return spool.rows()
 
-    def _write_down(self, name: str, run: Run, done: Run) -> None:
-        """The record may have changed meanwhile in everything but its run: a moment that was left out, or one that waits."""
+    def _record(self, name: str, run: Run, done: Run) -> None:
+        """Meanwhile the record may have changed, except for its run: a time was skipped, or a run waits."""
         while True:
             before = self._store.read([name]).get(name)
             record = record_of(before)
@@ -162,7 +162,7 @@ def rows_of(entry: ScheduleEntry, due: float, table: Table = AS_USUAL) -> Iterat
 
 
 def _table_of(entry: ScheduleEntry, table: Table) -> Table:
-    """As `import` takes it from its options. Raises `ImportFileError`."""
+    """The same settings as the options of `import`. Raises `ImportFileError`."""
     try:
         encoding = text_encoding(entry.encoding) if entry.encoding else None
     except ValueError as error:

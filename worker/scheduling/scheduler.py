@@ -1,4 +1,4 @@
-"""Looks at the entries: follows what runs, and starts what is due. Looking too often, or twice at once, is harmless."""
+"""Checks the entries: tracks their runs, and starts due ones. Checking too often, or twice at once, is harmless."""
 
 import threading
 import time
@@ -20,8 +20,8 @@ from worker.scheduling.store import Schedules
 
 log = structlog.get_logger("feishu_batch.schedules")
 
-AT_ONCE: Final = 4  # files and commands in one process; what finds no room is started by one of the next looks
-PER_LOOK: Final = 500  # intents of a run whose end is asked for in one look
+AT_ONCE: Final = 4  # files and commands in one process; further ones are started by a later look
+PER_LOOK: Final = 500  # intents of a run that one look checks
 
 
 class Scheduler:
@@ -35,7 +35,7 @@ class Scheduler:
         self._room = threading.BoundedSemaphore(AT_ONCE)
 
     def look(self, name: str | None = None) -> dict[str, int]:
-        """At one entry, or at all. Returns how many were started, skipped, …"""
+        """Checks one entry, or all. Returns the numbers of started, skipped, … runs."""
         names = [one for one in ([name] if name else list(self._entries)) if one in self._entries]
         texts = self._store.read(names)
         seen = Counter(self._look_at(self._entries[one], texts.get(one)) for one in names)
@@ -44,7 +44,7 @@ class Scheduler:
     def _look_at(self, entry: ScheduleEntry, text: str | None) -> str:
         try:
             record = record_of(text)
-        except ValidationError:  # of another version, or written by nothing of ours
+        except ValidationError:  # written by another version, or by another program
             log.error("schedule.record_not_understood", schedule=entry.name)
             record = None
         if record and record.run and record.run.state is RunState.OPEN:
@@ -81,7 +81,7 @@ class Scheduler:
             return self._give_room(is_quick)
         if is_quick:
             self._carry_out(entry, run, hold)
-        else:  # it may take minutes, and intake has to go on
+        else:  # it may take minutes, and intake must continue
             threading.Thread(
                 target=self._run_aside, args=(entry, run, hold), name=f"schedule-{entry.name}", daemon=True
             ).start()
@@ -99,7 +99,7 @@ class Scheduler:
             self._room.release()
 
     def _carry_out(self, entry: ScheduleEntry, run: Run, hold: Lock) -> None:
-        """What goes wrong here is no reason to leave the other entries out; the run is begun again."""
+        """An error here must not stop the other entries; the run is started again."""
         try:
             done = self._runner.carry_out(entry, run, hold)
         except RunLostError as error:
@@ -108,9 +108,9 @@ class Scheduler:
             log.exception("schedule.not_run", schedule=entry.name)
         else:
             say = log.warning if done.reason else log.info
-            told = {"state": done.state.value, "intents": done.intents}
-            told |= {"reason": done.reason} if done.reason else {}
-            say("schedule.ran", schedule=entry.name, due=_iso(run.due), **told)
+            fields = {"state": done.state.value, "intents": done.intents}
+            fields |= {"reason": done.reason} if done.reason else {}
+            say("schedule.ran", schedule=entry.name, due=_iso(run.due), **fields)
 
 
 def _iso(seconds: float | None) -> str | None:
@@ -118,12 +118,12 @@ def _iso(seconds: float | None) -> str | None:
 
 
 def followed(store: Schedules, name: str, text: str | None, record: Record, now: float) -> tuple[str | None, Record]:
-    """With what is known by now of the end of the run's intents. A few hundred at a time, in their order."""
+    """The record with the newly ended intents of the run. Checks a few hundred at a time, in their order."""
     run = record.run
     if run is None:
         return text, record
     ids = store.intents(name, run.checked, PER_LOOK)
-    ended = store.ended(ids[:1])  # most often the first has not ended, and nothing else has to be looked at
+    ended = store.ended(ids[:1])  # usually the first has not ended, and no other needs to be checked
     if ended and len(ids) > 1:
         ended += store.ended(ids[1:])
     is_over = len(ended) == len(ids) and len(ids) < PER_LOOK

@@ -1,4 +1,4 @@
-"""The rows of a run, written down in Redis before the first is enqueued: a run begun again enqueues these and no others."""
+"""The rows of a run, stored in Redis before the first is enqueued: a repeated run enqueues these and no others."""
 
 import base64
 import json
@@ -21,16 +21,16 @@ from worker.ledger.scripts import Scripts
 MOST_KEPT: Final = 64 * 1024**2  # bytes in Redis, compressed; rows of a usual table take about 50 each
 PER_CHUNK: Final = 500  # rows
 LARGEST_CHUNK: Final = 1024**2  # bytes, before compression; a row may be longer
-UNFINISHED_KEPT: Final = 3600  # seconds without another row after which rows that were not all written down go
+UNFINISHED_KEPT: Final = 3600  # seconds without a further row after which incomplete rows expire
 KEPT: Final = 30 * 86_400  # seconds
 
 
 class SpoolError(Exception):
-    """The rows of the run cannot be written down, so none is enqueued. The text says why."""
+    """The rows of the run cannot be stored, so none is enqueued. The message says why."""
 
 
 class Spool:
-    """Of one run. In Redis: a list of the run's name and then chunks, each JSON lines, compressed, in base64."""
+    """For one run. In Redis: a list of the run's name and then chunks, each JSON lines, compressed, in base64."""
 
     def __init__(self, redis: Redis, key: str, run: str) -> None:
         self._redis: Any = redis
@@ -39,11 +39,11 @@ class Spool:
         self._run = run
 
     def is_kept(self) -> bool:
-        """All rows are written down."""
+        """Whether all rows are stored."""
         return bool(self._redis.lindex(self._key, 0) == self._run)
 
     def keep(self, rows: Iterable[Row | Rejected], hold: Lock) -> bool:
-        """All rows, or none of them. False: `hold` is another worker's. Raises `SpoolError`, and what `rows` raises."""
+        """Stores all rows, or none. False: another worker has `hold`. Raises `SpoolError`, and the errors of `rows`."""
         unfinished = f"{self._key}:{uuid4().hex}"
         try:
             self._write(unfinished, rows)
@@ -54,7 +54,7 @@ class Spool:
                 self._redis.unlink(unfinished)
 
     def rows(self) -> Iterator[Row | Rejected]:
-        """As they were kept; a chunk at a time. Once it `is_kept`. They end early where another worker has finished the run."""
+        """The stored rows, a chunk at a time; call it after `is_kept`. They end early if another worker has finished the run."""
         for place in count(1):
             pipe = self._redis.pipeline(transaction=True)
             run, chunk = pipe.lindex(self._key, 0).lindex(self._key, place).execute()
@@ -101,13 +101,17 @@ def _compressed(lines: list[str]) -> str:
 
 def unpacked(chunk: str) -> Iterator[Row | Rejected]:
     for line in zlib.decompress(base64.b64decode(chunk)).decode().split("\n"):
-        told = json.loads(line)
-        yield Row(**{**told, "intent": parse_intent(told["intent"])}) if "intent" in told else Rejected(**told)
+        content = json.loads(line)
+        yield (
+            Row(**{**content, "intent": parse_intent(content["intent"])})
+            if "intent" in content
+            else Rejected(**content)
+        )
 
 
 def _line(row: Row | Rejected) -> str:
     """Every field but the cells of a rejected row: a run tells its line and reason only."""
-    told = {field.name: getattr(row, field.name) for field in fields(row) if field.name != "written"}
+    content = {field.name: getattr(row, field.name) for field in fields(row) if field.name != "written"}
     if isinstance(row, Row):
-        told["intent"] = row.intent.to_json()
-    return json.dumps(told)
+        content["intent"] = row.intent.to_json()
+    return json.dumps(content)

@@ -1,4 +1,4 @@
-"""What is remembered of scheduled entries, in Redis. docs/ledger.md has the keys."""
+"""The records of scheduled entries, in Redis. docs/ledger.md has the keys."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,9 +12,9 @@ from worker.ledger.scripts import Scripts
 from worker.scheduling.spool import Spool
 
 DAY: Final = 86_400
-KEPT: Final = 400 * DAY  # seconds: longer than a yearly entry rests
+KEPT: Final = 400 * DAY  # seconds: longer than the interval of a yearly entry
 INTENTS_KEPT: Final = 30 * DAY  # a run that takes longer counts as ended
-HOLD: Final = 15.0  # seconds without a sign of life after which a run has lost its worker
+HOLD: Final = 15.0  # seconds without a renewal after which a run counts as abandoned by its worker
 
 
 class Schedules:
@@ -25,27 +25,27 @@ class Schedules:
         self._reads = LedgerReads(redis, prefix)
 
     def read(self, names: Sequence[str]) -> dict[str, str]:
-        """The records that there are, as JSON."""
+        """The existing records, as JSON."""
         texts = self._redis.mget([self._record(name) for name in names]) if names else []
         return {name: text for name, text in zip(names, texts, strict=True) if text}
 
     def replace(self, name: str, before: str | None, after: str, *, has_enqueued: bool = False) -> bool:
-        """Whether it was still as before. `has_enqueued`: the rows of the newest run are needed no longer."""
+        """Whether the record was still `before`, so that it was replaced. `has_enqueued`: the rows of the newest run are no longer needed."""
         script = self._scripts.get("replace_schedule")
         keys = [self._record(name), self._spool(name)]
         return bool(script(keys=keys, args=[before or "", after, KEPT * 1000, int(has_enqueued)]))
 
     def hold(self, name: str) -> Lock:
-        """Who carries the entry's run out holds this lock; not yet acquired."""
+        """The lock of the process that executes the entry's run; not yet acquired."""
         lock: Lock = self._redis.lock(f"{self._prefix}:running:{name}", timeout=HOLD, thread_local=False)
         return lock
 
     def is_held(self, name: str) -> bool:
         key = f"{self._prefix}:running:{name}"
-        left = int(self._redis.pttl(key))  # milliseconds; negative: nobody holds it
+        left = int(self._redis.pttl(key))  # milliseconds; negative: the lock is free
         if (
             left > HOLD * 1000
-        ):  # the server's clock was set back: the lock of a worker that died would hold for as much longer
+        ):  # the server's clock was set back: the lock of a dead worker would last longer by that time
             self._redis.pexpire(key, round(HOLD * 1000))
         return left > 0
 
@@ -70,11 +70,11 @@ class Schedules:
         return found
 
     def digests(self, intent_ids: Sequence[str]) -> list[str | None]:
-        """Of each id that is taken the digest of its content."""
+        """For each id: the digest of its content, or None if it is not in use."""
         return [entry.digest if entry else None for entry in self._reads.entries(intent_ids)]
 
     def ended(self, intent_ids: Sequence[str]) -> list[bool]:
-        """Of each, from the first, whether all its items succeeded; up to the first that has not ended."""
+        """For each intent, from the first: whether all its items succeeded; up to the first that has not ended."""
         entries = self._reads.entries(intent_ids)
         places = [self._reads.place(entry) if entry else None for entry in entries]
         known = [place for place in places if place]
@@ -85,7 +85,7 @@ class Schedules:
             if entry is not None and place is None:
                 break  # in the inbox
             if place is None or not record:
-                found.append(True)  # it ended so long ago that it was forgotten
+                found.append(True)  # it ended so long ago that its record has expired
                 continue
             state = view_of_record(intent_id, place, record, {}).state
             if not state.is_final:

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry's SDK. Spans are made when they are over, with the ledger's own times. No field value is in any."""
+"""Traces by OpenTelemetry's SDK. Spans are created at their end, with the ledger's times. They contain no field values."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,11 +45,11 @@ _COUNTS = {
     "requests": RecordField.REQUESTS,
 }
 Record = Mapping[str, str | None]
-Told = Mapping[str, str | int]
+Fields = Mapping[str, str | int]
 
 
 class OtelTracing(Tracing):
-    """`provider` has to have `GivenIds`."""
+    """`provider` must use `GivenIds`."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
@@ -69,26 +69,31 @@ class OtelTraces(Traces):
         def make() -> None:
             numbers = list(dict.fromkeys(batch.intents))
             links = [Link(self._intent(n, record)) for n, record in self._records(numbers) if record[_FIELDS[0]]]
-            told: Told = {"kind": batch.kind, "tries": batch.tries, "items": len(batch.items), **_told(answer, state)}
+            fields: Fields = {
+                "kind": batch.kind,
+                "tries": batch.tries,
+                "items": len(batch.items),
+                **_answer_fields(answer, state),
+            }
             here = self._request(batch)
-            self._span("batch_update", here, _ns(began), time.time_ns(), {**self._about(batch), **told}, links=links)
+            self._span("batch_update", here, _ns(began), time.time_ns(), {**self._about(batch), **fields}, links=links)
 
         self._quietly(make if answer is not None else None)
 
     def polled(self, batch: Batch, began: float, answer: object, state: str) -> None:
         def make() -> None:
-            told: dict[str, str | int] = {"poll": batch.polls + 1, **_told(answer, state)}
+            fields: dict[str, str | int] = {"poll": batch.polls + 1, **_answer_fields(answer, state)}
             word = getattr(answer, "word", None)
             if word is not None:
-                told["job_status"] = str(word)
-            self._under_request(batch, "task_result", began, told)
+                fields["job_status"] = str(word)
+            self._under_request(batch, "task_result", began, fields)
 
         self._quietly(make if answer is not None else None)
 
     def read_back(self, batch: Batch, began: float, settled: int, state: str) -> None:
         def make() -> None:
-            told: Told = {"settled": settled, "items": len(batch.items), "state": state}
-            self._under_request(batch, "read_back", began, told)
+            fields: Fields = {"settled": settled, "items": len(batch.items), "state": state}
+            self._under_request(batch, "read_back", began, fields)
 
         self._quietly(make)
 
@@ -106,17 +111,17 @@ class OtelTraces(Traces):
         times = (RecordField.ENQUEUED_AT_MS, RecordField.COMPLETED_AT_MS)
         began, over = (int(record[name] or 0) * 1_000_000 for name in times)
         counts = {name: int(record[field] or 0) for name, field in _COUNTS.items()}
-        about: Told = {"lane": self._lane, "intent": record[RecordField.INTENT_ID] or "", "number": number}
+        about: Fields = {"lane": self._lane, "intent": record[RecordField.INTENT_ID] or "", "number": number}
         parent = parent_of(record[RecordField.TRACE] or "")
         here = self._intent(number, record)
         failed = counts["failed"] > 0
         self._span("intent", here, began or over, over, {**about, **counts}, parent=parent, failed=failed)
 
-    def _under_request(self, batch: Batch, name: str, began: float, told: Told) -> None:
+    def _under_request(self, batch: Batch, name: str, began: float, fields: Fields) -> None:
         above = self._request(batch)
         parent = Parent(above.trace_id, above.span_id, above.trace_flags.sampled)
         here = SpanContext(above.trace_id, span_id(above.span_id, name, began), is_remote=False)
-        self._span(name, here, _ns(began), time.time_ns(), {**self._about(batch), **told}, parent=parent)
+        self._span(name, here, _ns(began), time.time_ns(), {**self._about(batch), **fields}, parent=parent)
 
     def _span(
         self,
@@ -124,7 +129,7 @@ class OtelTraces(Traces):
         here: SpanContext,
         began: int,
         over: int,
-        attributes: Told,
+        attributes: Fields,
         *,
         parent: Parent | None = None,
         links: Sequence[Link] = (),
@@ -155,7 +160,7 @@ class OtelTraces(Traces):
     # --- contexts -------------------------------------------------------------------------------------------------
 
     def _intent(self, number: int, record: Record) -> SpanContext:
-        """The span of the intent: in the producer's trace, or in one of its own."""
+        """The span of the intent: in the producer's trace, or in its own."""
         name = (self._prefix, self._lane, number, record[RecordField.INTENT_ID])
         parent = parent_of(record[RecordField.TRACE] or "")
         if parent is None:
@@ -164,7 +169,7 @@ class OtelTraces(Traces):
         return SpanContext(parent.trace_id, span_id(*name), is_remote=True, trace_flags=flags)
 
     def _request(self, batch: Batch) -> SpanContext:
-        """The span of the batch's last send. All that became of a batch is one trace."""
+        """The span of the batch's last send. All steps of a batch are one trace."""
         name = (self._prefix, self._lane, batch.number, batch.claimed_at_ms)
         return self._root(trace_id(*name), span_id(*name, batch.fence))
 
@@ -181,12 +186,12 @@ class OtelTraces(Traces):
         return [(number, dict(zip(_FIELDS, row, strict=True))) for number, row in zip(numbers, rows, strict=True)]
 
     def _quietly(self, make: Callable[[], None] | None) -> None:
-        """No trace is worth a step of the work."""
+        """Errors of tracing must not stop the work."""
         if make is None:
             return
         try:
             make()
-        except Exception as error:  # noqa: BLE001 - whatever it is
+        except Exception as error:  # noqa: BLE001 - any error
             log.warning("trace.not_made", error=type(error).__name__)
 
 
@@ -202,10 +207,10 @@ def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
 
 
-def _told(answer: object, state: str) -> dict[str, str | int]:
-    """The kind of an answer and its code. Its text may quote what was sent."""
-    told: dict[str, str | int] = {"answer": word_of(answer), "state": state}
+def _answer_fields(answer: object, state: str) -> dict[str, str | int]:
+    """The kind of an answer and its code, without its text, which may quote a value."""
+    fields: dict[str, str | int] = {"answer": word_of(answer), "state": state}
     if isinstance(answer, RemoteError) and answer.code is not None:
-        told["code"] = answer.code
+        fields["code"] = answer.code
     task_id = getattr(answer, "task_id", None)
-    return {**told, "job": str(task_id)} if task_id else told
+    return {**fields, "job": str(task_id)} if task_id else fields

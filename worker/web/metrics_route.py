@@ -1,4 +1,4 @@
-"""The route `/metrics`, for the status page's server and for one of its own. Who may ask is decided in front of it."""
+"""The route `/metrics`, for the status page's server and for a separate one. A guard in front decides who may read it."""
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -11,7 +11,7 @@ from worker.metrics.exposition import CONTENT_TYPE, render
 
 
 def routes(redis: Redis, settings: Settings) -> list[Route]:
-    def metrics(_request: Request) -> Response:  # not async: it waits for Redis, so it belongs into a thread
+    def metrics(_request: Request) -> Response:  # not async: it waits for Redis, so it runs in a thread
         try:
             return Response(render(redis, settings), headers={"Content-Type": CONTENT_TYPE})
         except (RedisError, OSError):

@@ -1,4 +1,4 @@
-"""A server that does nothing while nobody asks."""
+"""A server that uses no CPU while there are no requests."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from worker.web.app import Page
 
 
 class PageServer(uvicorn.Server):
-    """Sleeps until it is asked to end; uvicorn's own wakes ten times a second."""
+    """Sleeps until it must end; uvicorn's own loop wakes ten times a second."""
 
     _loop: asyncio.AbstractEventLoop
     _asked: asyncio.Event
@@ -33,7 +33,7 @@ class PageServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own raises the signal again at the end; here a signal is the normal way to finish.
+        # uvicorn raises the signal again at the end; here a signal is the normal way to stop.
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -43,7 +43,7 @@ class PageServer(uvicorn.Server):
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:
-    """Until SIGINT or SIGTERM. Redis need not be there yet."""
+    """Serves until SIGINT or SIGTERM. Redis need not answer yet."""
     config = uvicorn.Config(
         Page(unchecked_session(settings)).app(),
         http="h11",

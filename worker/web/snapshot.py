@@ -1,4 +1,4 @@
-"""What the page shows, in sections that are sent when they change. Reads only; one look serves all browsers."""
+"""The content of the page, in sections that are sent when they change. Reads only; one look serves all browsers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,15 +20,15 @@ from worker.remote.client import MAX_ITEMS_PER_BATCH
 
 Section = Any  # JSON
 
-# What is listed, so that a page of a busy lane stays as small as that of an idle one. The counts beside the lists are whole.
+# The lists are limited, so that the page of a busy lane stays small. The counts beside them are complete.
 JOBS: Final = 12  # of each kind and lane
-BATCHES: Final = 40  # that were settled last, of each lane
+BATCHES: Final = 40  # the last settled ones of each lane
 INTENTS: Final = 40
-NEWEST: Final = 60  # numbers that are looked at for intents
+NEWEST: Final = 60  # intent numbers that are read
 ENDED: Final = 15  # of each kind and lane, as above
 REASONS: Final = 8  # of each lane
-LONGEST_PAUSE: Final = 800  # characters; the advice stands at the end
-LONGEST_TEXT: Final = 300  # characters; of what the remote system or a producer says
+LONGEST_PAUSE: Final = 800  # characters; the advice is at the end
+LONGEST_TEXT: Final = 300  # characters of a text from the remote system or a producer
 
 
 class Snapshots:
@@ -48,7 +48,7 @@ class Snapshots:
         self.begin()
 
     def begin(self) -> None:
-        """Looks begin again after a pause: slot use is that of the looks from now on."""
+        """Called before the first look after a pause: the slot use is measured from now on."""
         self._use = {one.name: Use(self._session.settings.slot_seconds) for one in self._lanes}
 
     def look(self) -> dict[str, Section]:
@@ -87,9 +87,7 @@ class Snapshots:
                 {"what": one.what, "since": _rounded(one.since), "error": _cut(one.error)}
                 for one, _ in seen.last_errors
             ],
-            "stands_still_since": (
-                round(view.figures.now - idle) if idle >= stalled_after(about.slot_seconds) else None
-            ),
+            "stalled_since": (round(view.figures.now - idle) if idle >= stalled_after(about.slot_seconds) else None),
             "ready": view.ready_changes,
             "groups": view.figures.ready_groups,
             "waiting_since": _rounded(view.figures.waiting_since),
@@ -103,7 +101,7 @@ class Snapshots:
         }
 
     def _intents(self, batches: dict[str, list[OpenBatch]]) -> list[IntentRow]:
-        """Those in a request, then the newest that wait, then those that ended last."""
+        """Intents in a request, then the newest waiting ones, then the ones that ended last."""
         in_flight = [(lane, number) for lane, found in batches.items() for one in found for number in one.intents]
         ended = chain.from_iterable(self._current.ended_last(one.name, ENDED) for one in self._lanes)
         rows = self._current.intents([*in_flight[: 4 * INTENTS], *self._current.newest(NEWEST), *ended])

@@ -1,4 +1,4 @@
-"""Dates as people and programs write them. A number is taken only where it can be nothing but milliseconds of our time."""
+"""Dates as people and programs write them. A number is accepted only if it can only be milliseconds of a plausible year."""
 
 import re
 from collections.abc import Callable
@@ -20,27 +20,27 @@ _DIGITS: Final = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]*)?")
 
 
 class DateError(ValueError):
-    """The text is no date; the reason is a clause about it that stands alone, or empty."""
+    """The text is not a date; the message is a clause of its own, or empty."""
 
 
 def milliseconds_in(text: str, zone: tzinfo) -> int:
-    """Unix milliseconds of a date or time with the year first; one without an offset is meant in `zone`. Raises `DateError`."""
+    """Unix milliseconds of a date or time with the year first; without an offset it is in `zone`. Raises `DateError`."""
     word = plain(text).strip()
     if _DIGITS.fullmatch(word):
         return milliseconds_of(word)
     try:
         moment = datetime.fromisoformat(_iso(word))
         aware = moment if moment.utcoffset() is not None else moment.replace(tzinfo=zone)
-        told = round(aware.timestamp() * 1000)
+        result = round(aware.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise DateError("") from None
     if moment.year < _FIRST_YEAR:
-        raise DateError(f"a date of the year {moment.year} is mostly the number 0 of a spreadsheet, shown as a date")
-    return told
+        raise DateError(f"a date in the year {moment.year} is usually the number 0 of a spreadsheet, shown as a date")
+    return result
 
 
 def milliseconds_of(number: str) -> int:
-    """Of a bare number, by its digits. Raises `DateError` that says what it looks like."""
+    """From a bare number, by its digits. Raises `DateError` that says what the number looks like."""
     whole, _, fraction = number.lstrip("+").partition(".")
     if not fraction.strip("0") and int(whole) in PLAUSIBLE:
         return int(whole)
@@ -86,8 +86,8 @@ def _as_date(form: str, written: str, *, is_whole: bool = True) -> Callable[[int
             return ""
         if moment is None or moment.year not in _YEARS:
             return ""
-        told = moment.strftime(written)
-        return f"{told}: write {'that' if is_whole else f'a day, like {told}-31'}"
+        day = moment.strftime(written)
+        return f"{day}: write {'that' if is_whole else f'a day, like {day}-31'}"
 
     return read
 
@@ -112,7 +112,7 @@ def _instant(number: int, _fraction: str) -> str:
 
 
 def _iso(text: str) -> str:
-    """What begins with the year says so without doubt; spreadsheets leave zeros out: ``2030/1/31 8:05``, ``2030年1月31日``."""
+    """A date that begins with the year is unambiguous; spreadsheets omit zeros: ``2030/1/31 8:05``, ``2030年1月31日``."""
     found = _WRITTEN.fullmatch(text)
     if found is None:
         return text

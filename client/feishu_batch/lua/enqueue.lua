@@ -31,7 +31,7 @@ local function append(intent)
   local number = redis.call('INCR', sequence)
   local added = add(number, intent, redis.pcall)
   if type(added) ~= 'table' or not added.err then return number end
-  -- Somebody else wrote into the stream, or the counter was lost: numbers go on behind whatever it has seen.
+  -- Another program wrote into the stream, or the counter was lost: numbering continues after the last entry of the stream.
   local last = 0
   if redis.call('EXISTS', inbox) == 1 then
     local about = redis.call('XINFO', 'STREAM', inbox)

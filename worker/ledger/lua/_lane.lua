@@ -1,21 +1,21 @@
--- Shared by every script of a lane: the loader puts this text in front of each of them.
+-- Shared by every script of a lane: the loader prepends this text to each of them.
 -- KEYS[1] is the lane's prefix, '<prefix>:{<lane>}:'. All other keys are built from it, so that they share its hash tag.
 local P = KEYS[1]
 local STEP = 281474976710656 -- 2^48: a rank is (9 - priority) * STEP + intent number, exact in a double
-local LATER = STEP / 2 -- more in the rank of a group of which changes wait behind others: sent now, it has to be sent again
+local LATER = STEP / 2 -- added to the rank of a group with changes that wait behind others: sent now, the group must be sent again
 local BATCH_ITEMS = 50 -- the official limit of one request
 local FIELD_OF = {o = 'ok', f = 'fl', s = 'sp', c = 'cn', e = 'ex'} -- outcome letter → counter of the record
 
 local function text(number) return string.format('%.0f', number) end
 
--- NOW is the ledger's clock (_clock.lua): for what is due, lasts or has waited. WALL is the server's: for moments that came from
--- outside, or that people look at. Both in ms.
+-- NOW is the ledger's clock (_clock.lua): for due times and durations. WALL is the server's: for times from
+-- outside, and times for people. Both in ms.
 local ledger_us, wall_us = read_clock()
 local NOW, WALL = math.floor(ledger_us / 1000), math.floor(wall_us / 1000)
 local touched, tally, outcomes = {}, {}, {}
-local stepped_back = {} -- group → how many more of its changes wait behind others than before this step
+local stepped_back = {} -- group → increase in the number of its changes that wait behind others
 
--- What is counted for metrics (docs/metrics.md) goes into one hash, a command per field, when the step is done.
+-- The counts for metrics (docs/metrics.md) are written into one hash at the end of the step, one command per field.
 -- Buckets of a histogram are fields `<name>:<upper bound>`; worker/metrics/ledger.py knows the same bounds.
 local BOUNDS = {
   applied = {500, 1000, 2000, 5000, 10000, 30000, 60000, 120000, 300000, 600000, 1800000, 3600000, 14400000, 43200000, 86400000}, -- ms
@@ -43,8 +43,8 @@ local function write_figures()
   figures = {}
 end
 
--- Few words for the many codes with which a change may fail. A code that is none of ours is the remote system's: a number
--- where it refused the request, a word where a job refused the item.
+-- A few words for the many codes with which a change may fail. Other codes come from the remote system: a number
+-- if it refused the request, a word if a job refused the item.
 local REASON_OF = {outcome_unknown = 'outcome_unknown', not_stored = 'not_stored', crashed = 'crashed', no_lane = 'no_lane',
   not_understood = 'not_understood', refused = 'request_refused', remote_refused = 'item_refused',
   unknown_space = 'refused_at_intake', unknown_type = 'refused_at_intake',
@@ -65,8 +65,8 @@ end
 
 local function rank_of(number, priority) return text((9 - tonumber(priority or 5)) * STEP + tonumber(number)) end
 
--- How urgent those are who wait in a cell's line: '<number> <priority>' of each that is more urgent than all behind it, in order.
--- Whoever stands at or before that number is as urgent. Kept until the line has passed it, though it may have left.
+-- The urgency in a cell's line: '<number> <priority>' of each change that is more urgent than all later ones, in order.
+-- All changes up to that number are as urgent. Kept until the line has passed it, even if that change has left.
 local function urgent_ones(cell)
   local list = {}
   for number, priority in string.gmatch(redis.call('HGET', P .. 'urgent', cell) or '', '(%d+) (%d)') do
@@ -81,7 +81,7 @@ local function set_urgent_ones(cell, list)
   redis.call('HSET', P .. 'urgent', cell, table.concat(list, ','))
 end
 
--- As urgent as the most urgent of those who want this change, and of those who wait behind it.
+-- The highest priority of the intents that share this change, and of the changes that wait behind it.
 local function urgency(number, cell, own)
   local priority = tonumber(own or 5)
   for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
@@ -103,7 +103,7 @@ end
 
 local function step_back(group, by) stepped_back[group] = (stepped_back[group] or 0) + by end
 
--- The cell's owner is done with it: the next in line becomes the owner, or the cell is forgotten.
+-- The cell's owner has ended: the next in line becomes the owner, or the cell is deleted.
 local function pass_on(cell, item)
   local next_number = redis.call('LPOP', P .. 'behind:' .. cell)
   if not next_number then
@@ -153,10 +153,10 @@ local function each_of(number, cell, visit)
   for sharer in string.gmatch(sharers, '%d+') do visit(sharer) end
 end
 
--- The changes that gave way to this one, and wait to learn whether it is written.
+-- The changes that this one replaced, which wait for its outcome.
 local function under(number, cell) return P .. 'under:' .. number .. ':' .. cell end
 
-local replacement_failed = {} -- detail of a failure → that of the changes that gave way to what failed
+local replacement_failed = {} -- detail of a failure → detail for the changes that the failed one had replaced
 
 local function detail_below(letter, detail)
   if letter ~= 'f' then return '' end
@@ -169,7 +169,7 @@ local function detail_below(letter, detail)
   return replacement_failed[detail]
 end
 
--- Oldest first. What gave way is superseded only by what was written; otherwise it fails as well: later it cannot be sent.
+-- Oldest first. A replaced change is superseded only if its replacement was written; otherwise it fails too: it cannot be sent later.
 local function end_overwritten(number, cell, item, letter, detail, most)
   local popped = redis.call('ZPOPMIN', under(number, cell), most)
   local of_theirs, why = letter == 'f' and 'f' or 's', detail_below(letter, detail)
@@ -179,10 +179,10 @@ local function end_overwritten(number, cell, item, letter, detail, most)
   return #popped / 2
 end
 
-local MOST_OVERWRITTEN = 100 -- changes that end at once with those that took their place; more are left to end_stopped.lua
+local MOST_OVERWRITTEN = 100 -- replaced changes that end together with their replacement; further ones are left to end_stopped.lua
 local overwritten = 0
 
--- A change has its outcome: its own intent's and that of every intent that shares it. `held`: by a batch, until now.
+-- A change has its outcome, for its own intent and for every intent that shares it. `held`: by a batch, until now.
 local function conclude(number, cell, item, letter, detail, held)
   each_of(number, cell, function(of)
     note(of, item, letter, detail)
@@ -196,9 +196,9 @@ local function conclude(number, cell, item, letter, detail, held)
   overwritten = overwritten + end_overwritten(number, cell, item, letter, detail, below)
 end
 
--- Calls `visit` with the number of each intent that wants one of these changes, sharers included, once per change.
--- While a batch holds a change, nobody joins or leaves those who share it.
-local function each_wish(column, items, visit)
+-- Calls `visit` with the number of each intent of these changes, including sharers, once per change.
+-- While a batch holds a change, its sharers do not change.
+local function each_intent_of(column, items, visit)
   local names = {}
   for i, pair in ipairs(items) do names[i] = pair[2] .. ':' .. column .. ':' .. pair[1] end
   local shared = redis.call('HMGET', P .. 'shared', unpack(names))
@@ -210,11 +210,11 @@ local function each_wish(column, items, visit)
   end
 end
 
--- A request left, or may have: one for each intent that wants something of it, however many of its items were in it.
+-- A request was, or may have been, sent: counted once for each intent with items in it.
 local function count_request(column, items)
   count('sent', 1)
   local seen = {}
-  each_wish(column, items, function(number)
+  each_intent_of(column, items, function(number)
     if seen[number] then return end
     seen[number] = true
     redis.call('HINCRBY', P .. 'intent:' .. number, 'rq', 1)
@@ -233,14 +233,14 @@ local function end_intent(number)
   if bad[5] then redis.call('ZREM', P .. 'stopping', number) end
 end
 
--- From here on nothing of this intent is sent that no batch holds.
+-- From here on, only changes of this intent that a batch holds are sent.
 local function mark_stopped(number, letter)
   redis.call('HSET', P .. 'intent:' .. number, 'stop', letter)
   redis.call('ZADD', P .. 'stopping', text(NOW), number)
   redis.call('ZREM', P .. 'expiring', number)
 end
 
--- Below zero: they stood there before anybody counted, in a ledger of an earlier version.
+-- Below zero: an earlier version of the ledger did not count them.
 local function count_steps_back()
   for group, by in pairs(stepped_back) do
     if by ~= 0 and redis.call('HINCRBY', P .. 'behind-of', group, by) <= 0 then redis.call('HDEL', P .. 'behind-of', group) end
@@ -268,7 +268,7 @@ local function rank_group(group)
   return true
 end
 
--- `work` of the metrics: since when there has been something ready and no slot for it.
+-- `work` of the metrics: since when changes have been ready without a slot.
 local function rank_groups()
   count_steps_back()
   local is_ready = false
@@ -283,7 +283,7 @@ local function rank_groups()
   end
 end
 
--- An intent's changes settle together, so its age is taken once.
+-- An intent's changes settle together, so its age is computed once.
 local function count_outcomes(number, counts)
   if counts.fl then redis.call('ZADD', P .. 'failures', text(WALL), number) end
   for field, by in pairs(counts) do

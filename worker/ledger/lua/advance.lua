@@ -1,12 +1,12 @@
--- A batch leaves its present state: some of its changes get their outcome, the others go on together to the next state.
--- Accepting, settling, putting back, following up an unknown outcome: all are this one step.
+-- A batch leaves its present state: some of its changes get their outcome, the others enter the next state together.
+-- This one step is used for accepting, settling, putting back, and following up an unknown outcome.
 -- KEYS  1 lane prefix
 -- ARGV  1 batch  2 state in which the caller believes the batch  3 fence of the send that the caller knows of
---       4 next state of what remains: open | resend | reask | check  5 in how many ms it is due
---       6 '1' = the request of this send left, or may have: it is counted
+--       4 next state of the remaining changes: open | resend | reask | check  5 in how many ms it is due
+--       6 '1' = the request of this send was, or may have been, sent: it is counted
 --       7 n, number of record fields to set; then n pairs field, value; then triples item, outcome letter, detail
 -- Returns {items that remain, intents ended, changes became ready (0|1)}
---      or {-1, 0, 0}: the batch is not in that state any more, or was sent again since; what the caller saw is of an earlier job.
+--      or {-1, 0, 0}: the batch is no longer in that state, or was sent again; the caller's data is about an earlier job.
 -- Invariants: a change gets one outcome; a cell is passed on in the same step; a stale owner changes nothing.
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'at', 'size', 'tries', 'g', 'fence', 'kind')
@@ -19,7 +19,7 @@ local field_count = tonumber(ARGV[7])
 local settled_from = 8 + 2 * field_count
 if field_count > 0 then redis.call('HSET', record, unpack(ARGV, 8, settled_from - 1)) end
 
--- A fresh send whose outcome is unknown, or a job that was seen to end. Only then: those of a repeat tell nothing new.
+-- Only for a first send with an unknown outcome, or an ended job: a repeat gives no new information.
 local function count_end_of_state()
   if kept[9] == 'reask' or ARGV[4] == ARGV[2] and ARGV[2] == 'open' then return end
   if kept[1] == 'sending' then

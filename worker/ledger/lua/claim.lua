@@ -1,30 +1,30 @@
 -- Take the lane's lease and a batch to send: one that must be sent (again), else a new one composed now from a group's ready changes.
--- The batch is written down here, before its first byte leaves.
+-- The batch is recorded here, before its first byte is sent.
 -- KEYS  1 lane prefix
--- ARGV  1 owner of the lease  2 lease (ms)  3 bound on unfinished batches  4 longest wait of a group (ms)
---       5 idempotency UUID for a fresh send  6 fingerprint of the token  7 a slot (ms)
+-- ARGV  1 owner of the lease  2 lease (ms)  3 limit of unfinished batches  4 longest wait of a group (ms)
+--       5 idempotency UUID for a new send  6 fingerprint of the token  7 a slot (ms)
 -- Returns {'paused', reason} | {'held', ms until the lease ends} | {'full'}
 --       | {'idle', ms until a batch is due again, or -1}
---       | {'again'}: what was ready of the group was all canceled or expired, and is out of the way
---       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents are to be ended (0|1), field, value, …}
+--       | {'again'}: all ready changes of the group were canceled or expired, and have been removed
+--       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents must be ended (0|1), field, value, …}
 -- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell;
---             what was canceled, or has expired, before it is claimed is not sent.
+--             a change that was canceled or expired before the claim is not sent.
 local LOOK_AGAIN = 250 -- ms
 local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
--- While a long list of intents is being marked as canceled. More left than was meant: the server's clock was set back.
+-- While a long list of intents is being marked as canceled. If more time is left than was set, the server's clock was set back.
 local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
 if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN)} end
 
 local lease = redis.call('HMGET', P .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
   if lease[1] ~= ARGV[1] and tonumber(lease[2]) > NOW then return {'held', tonumber(lease[2]) - NOW} end
-  -- Its owner died, or lost track, somewhere between the write-down and the answer: whether it was sent is unknown.
+  -- Its owner died, or lost the lease, between the claim and the answer: whether the request was sent is unknown.
   local left = redis.call('HMGET', P .. 'batch:' .. lease[3], 'state', 'items', 'col', 'kind')
   if left[1] == 'sending' then
     place(lease[3], 'reask', NOW)
     count_request(left[3], items_of(left[2]))
-    -- Counted as asked: a batch that kills whoever sends it must not be sent for ever.
+    -- Counted as a repeat: a batch that kills its worker must not be sent forever.
     redis.call('HINCRBY', P .. 'batch:' .. lease[3], 'reasks', 1)
     if left[4] ~= 'reask' then count('unk', 1) end
     write_figures()
@@ -46,8 +46,8 @@ local function note_blocked(record, items)
   if blocks > 0 then redis.call('HSET', record, 'blocks', blocks) else redis.call('HDEL', record, 'blocks') end
 end
 
--- Count the slot, and for how long beyond its length nothing was sent although something could have been. `since`: from when
--- on the batch could have been handed out, or nil: as long as changes are ready and fewer batches unfinished than may be.
+-- Count the slot, and the time beyond its length in which nothing was sent although something could have been. `since`: the time
+-- from which the batch could have been claimed, or nil: while changes were ready and the limit of unfinished batches was not reached.
 local function count_slot(since)
   local kept = redis.call('HMGET', P .. 'metrics', 'handed', 'work', 'full', 'room', 'resumed')
   local ready_since = tonumber(kept[2]) or NOW
@@ -96,13 +96,13 @@ if unfinished >= tonumber(ARGV[3]) then
   return {'full'}
 end
 
--- What one request sends of a small group is soon to be sent again, where more of it comes or waits behind others. So under
--- a backlog those who waited too long get few slots, and who waits behind others has to wait much longer (bench/packing.py).
-local OVERDUE_TURN = 4 -- at most every so manieth batch
-local PATIENCE = 5 -- times the longest wait, for a group that would have to be sent again
-local OVERDUE_SEEN = 256 -- groups that are looked at; a whole one that waits behind more of the others waits as long as they
+-- After sending a small group, a further request is needed when more of it arrives or waits behind others. So with
+-- a backlog, overdue groups get few slots, and groups with changes behind others must wait much longer (bench/packing.py).
+local OVERDUE_TURN = 4 -- at most every 4th batch
+local PATIENCE = 5 -- times the longest wait, for a group that would need another request
+local OVERDUE_SEEN = 256 -- groups that are examined; a complete group behind more others waits as long as they do
 
--- The group whose turn it is, which is noted, or nil.
+-- The group whose turn it is, which is recorded, or nil.
 local function overdue_turn()
   local last_turn = redis.call('GET', P .. 'overdue-had-turn')
   local newest = redis.call('GET', P .. 'batch-sequence') or 0
@@ -122,7 +122,7 @@ local function overdue_turn()
   end
 end
 
--- Full batches first; a group that outranks them by priority, or that waited too long, goes before.
+-- Full batches first, except for a group with higher priority, or one that has waited too long.
 local function choose()
   local full, full_rank = head('full')
   local part, part_rank = head('part')
@@ -136,17 +136,17 @@ end
 local group = choose()
 if not group then return {'idle', until_due} end
 
-local MOST_DEAD = 500 -- changes that one claim meets, so that it does not hold the server for long
+local MOST_DEAD = 500 -- changes that one claim may meet, so that it does not block the server for long
 
--- Those who share a change that is about to be sent, and were canceled or have expired, take no part in it.
+-- Canceled and expired sharers of a change that is about to be sent are removed from it.
 local function drop_dead_sharers(number, cell, item)
   for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
     if fate(sharer) and leave_share(sharer, cell, number) then note(sharer, item, fate(sharer), '') end
   end
 end
 
--- A dead change is only taken out of the ready ones here: the cell stays its own until end_stopped.lua ends it. Where others
--- share it, or gave way to it, it is ended at once, so that they are not kept waiting.
+-- A dead change is only removed from the ready ones here: it owns its cell until end_stopped.lua ends it. If others
+-- share it, or were replaced by it, it is ended at once, so that they need not wait.
 local function pass_over(number, cell, item)
   if redis.call('HEXISTS', P .. 'shared', number .. ':' .. cell) == 1 or redis.call('EXISTS', under(number, cell)) == 1 then
     leave_owned(number, group, cell, item)
@@ -159,8 +159,8 @@ end
 
 local OVERTAKEN_PLACES = 5 -- of a batch
 
--- Where more urgent changes of the group fill its batches, those that waited too long for them get a few places: each instead of
--- one that is younger. Taken out of the ready ones; as ZPOPMIN returns them.
+-- If more urgent changes of the group fill its batches, overdue ones get a few places, each instead of a younger
+-- one. They are removed from the ready ones, and returned like the result of ZPOPMIN.
 local function take_overtaken()
   local ready = P .. 'ready:' .. group
   if redis.call('ZCARD', ready) <= BATCH_ITEMS then return {} end
@@ -186,7 +186,7 @@ local function take_overtaken()
   return taken
 end
 
--- The best changes of the group that live, a batch at most, as a list of {item, number}.
+-- The best active changes of the group, at most a batch, as a list of {item, number}.
 local function take_living(column, are_dead)
   local taken, dead = {}, 0
   local popped = take_overtaken()
@@ -223,7 +223,7 @@ for _, pair in ipairs(items) do
   held[#held + 1] = column .. ':' .. pair[1]
   held[#held + 1] = pair[2] .. '@' .. batch
 end
-each_wish(column, items, function(number) add_to(number, 'snt', 1) end)
+each_intent_of(column, items, function(number) add_to(number, 'snt', 1) end)
 observe('fill', #items, 1)
 count('held', #items)
 redis.call('HSET', P .. 'cells', unpack(held))

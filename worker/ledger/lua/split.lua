@@ -1,8 +1,8 @@
--- Split a refused batch in two, each to be sent on its own at once, to find the item that it was refused for.
+-- Split a refused batch in two halves, which are sent separately at once, to find the item that caused the refusal.
 -- KEYS  1 lane prefix
 -- ARGV  1 batch  2 fence of the send  3 why (for the record)
--- Returns {first half, second half} or {-1, -1}: the caller does not hold the lease any more.
--- The refused request is counted. Invariant: every cell stays closed; it merely belongs to one of the halves now.
+-- Returns {first half, second half} or {-1, -1}: the caller no longer holds the lease.
+-- The refused request is counted. Invariant: every cell stays closed, and belongs to one of the halves.
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'g', 'at', 'fence')
 if kept[1] ~= 'sending' or kept[6] ~= ARGV[2] then return {-1, -1} end

@@ -1,8 +1,8 @@
--- What a sweep has to know of a lane, in one look; it also notes that somebody looked.
+-- The data that a sweep needs about a lane, in one step; it also records the time of the sweep.
 -- KEYS  1 lane prefix
--- ARGV  1 for how long ended intents are kept that succeeded (ms)  2 that failed (ms)  3 for how long the note is of interest (s)
+-- ARGV  1 retention of succeeded intents (ms)  2 of failed ones (ms)  3 how long the time of the sweep is kept (s)
 -- Returns the sizes of full, part, jobs, due, checks and outbox, the number of owned cells, and five times 0 or 1: a lease is held;
---         an intent was canceled or expired and is still to be ended; an end is due to be made known; one that succeeded is old enough to be forgotten; one that failed
+--         a canceled or expired intent must still be ended; a result is due to be published; the retention of a succeeded intent is over; of a failed one
 local function has(zset, until_ms)
   return #redis.call('ZRANGE', P .. zset, '-inf', text(until_ms), 'BYSCORE', 'LIMIT', 0, 1)
 end

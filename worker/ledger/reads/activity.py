@@ -1,4 +1,4 @@
-"""What is under way at the moment: batches that are not settled, and the intents that somebody would look for. Reads only."""
+"""Work in progress: unsettled batches, and the intents that the status page lists. Reads only."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

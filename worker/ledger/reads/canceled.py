@@ -17,7 +17,7 @@ class CanceledItems:
         self._prefix = prefix
 
     def items(self, batch: Batch) -> tuple[int, ...]:
-        """Items that nobody wants changed any more. What others share goes on; nothing that a batch holds is shared anew."""
+        """Items of canceled changes. Shared changes continue for the other intents; changes in a batch get no new sharers."""
         canceled = self._canceled(sorted(set(batch.intents)))
         if not canceled:
             return ()
@@ -32,7 +32,7 @@ class CanceledItems:
         pipe = self._redis.pipeline(transaction=False)
         for number in numbers:
             pipe.hmget(f"{self._prefix}intent:{number}", "stop", "g")
-        told = zip(numbers, pipe.execute(), strict=True)
-        groups = {number: group for number, (stop, group) in told if stop == CANCELED}
+        stops = zip(numbers, pipe.execute(), strict=True)
+        groups = {number: group for number, (stop, group) in stops if stop == CANCELED}
         columns = {group: self._redis.hget(f"{self._prefix}group:{group}", "col") for group in set(groups.values())}
         return {number: columns[group] for number, group in groups.items()}

@@ -18,10 +18,10 @@ class LaneHealth:
 
     send_state: SendState
     strikes: int  # failures in a row
-    lease_over: float | None  # since a lease ran out that nobody has taken over
+    lease_over: float | None  # since a lease expired without a successor
     job_overdue: float | None  # of the open job that should have been asked for first
     check_overdue: float | None  # of the batch that should have been read back first
-    outbox_overdue: float | None  # of the ended intent that should have been made known first
+    outbox_overdue: float | None  # of the ended intent whose publication is due first
     swept: float | None  # since the last sweep
     open_jobs: int
     unpublished: int  # ended intents

@@ -1,1 +1,1 @@
-"""Retrying what failed: what is read, decided and enqueued for it, and what became of it."""
+"""Retrying failed items: reading, deciding and enqueueing them, and their results."""

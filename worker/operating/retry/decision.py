@@ -1,4 +1,4 @@
-"""Which failed items are enqueued once more, and as what: not where a later change would be undone. Pure functions."""
+"""Which failed items are enqueued again, and how: not if that would undo a later change. Pure functions."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,32 +17,32 @@ Cell = tuple[str, str, int]  # lane, column ("<project_key> <field_key>"), item
 
 
 class SkipReason(StrEnum):
-    """Why a failed item is left as it is."""
+    """Why a failed item is skipped."""
 
-    RETRIED = "retried already"
-    OVERTAKEN = "a later change of the same field of the item was enqueued"
+    RETRIED = "already retried"
+    OVERTAKEN = "a later intent changes the same field of the item"
     PERHAPS_OVERTAKEN = (
-        "a later change of the item was enqueued, perhaps of the same field, which is called by a name here"
+        "a later intent changes the item, perhaps in the same field, which one of the two calls by a name"
     )
-    FORGOTTEN = "later intents were forgotten, so nobody can say whether one of them changed the field"
+    FORGOTTEN = "the records of later intents have expired, so it is unknown whether one of them changed the field"
     EXPIRED = "the intent has expired"
-    HURRIED = "others enqueue too fast for anybody to see whether they change the same field: run it again"
-    REFUSED = "refused before anybody understood it; its value is not kept: correct it and enqueue it again"
+    HURRIED = "new intents arrive faster than they can be checked for changes of the same field: run it again"
+    REFUSED = "refused as not readable, so its value was not kept: correct the intent and enqueue it again"
 
 
 _INSISTED_ON = frozenset({SkipReason.OVERTAKEN, SkipReason.PERHAPS_OVERTAKEN, SkipReason.FORGOTTEN})
-# Codes of intents that were refused before anybody understood them, so that there is nothing to send again.
+# Codes of intents that were refused as not readable, so there is no value to send again.
 VALUE_NOT_KEPT = frozenset({"no_lane", "not_understood"})
-RETRY_OF = "retry of "  # begins the note of a retry
-ANY_COLUMN = "*"  # of a cell: a wish that calls its field by a name that nobody knows may mean any
-ANY_LANE = "*"  # of a cell: a space by its simple name may turn out to belong to any
-NO_SUCH_FIELD = "30009"  # the code of a request that called its field by what is no key there
+RETRY_OF = "retry of "  # prefix of the note of a retry
+ANY_COLUMN = "*"  # of a cell: an unknown field name may mean any field
+ANY_LANE = "*"  # of a cell: a simple name may be a space of any lane
+NO_SUCH_FIELD = "30009"  # the code of a request with an unknown field key
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Failed items of one intent. `spec` is None for one that nobody could read. `is_refused`: at intake, so that the spec is
-    as its producer wrote it, and `lane` only the one that keeps its record. `meant`: the spec by keys, where they are known.
+    """Failed items of one intent. `spec`: None if it was not readable. `is_refused`: refused at intake, so that the spec is
+    as its producer wrote it, and `lane` only stores its record. `meant`: the spec with keys, if they are known.
     """
 
     number: int
@@ -54,9 +54,9 @@ class Failure:
     keeps: bool = False
     expires_at: float | None = None
     is_refused: bool = False
-    wished_lane: str | None = None  # of a refused one
+    requested_lane: str | None = None  # of a refused one
     meant: GroupSpec | None = None
-    codes: frozenset[str] = frozenset()  # that its items failed with
+    codes: frozenset[str] = frozenset()  # the codes of its items
 
     @property
     def column(self) -> str:
@@ -68,7 +68,7 @@ class Failure:
 
     @property
     def _is_key(self) -> bool:
-        """Whether its field's word means itself. What was sent as the key of a system field and found was one."""
+        """Whether its field is given by key. A word that was sent as the key of a system field, and found, was a key."""
         spec = self.spec
         if spec is None or self.is_refused or NO_SUCH_FIELD in self.codes:
             return spec is not None and keys_only(spec) is not None
@@ -76,10 +76,10 @@ class Failure:
 
     @property
     def cell_lane(self) -> str:
-        """Where it would be changed."""
+        """The lane in which the cell would be changed."""
         if self.spec is None or not self.is_refused:
             return self.lane
-        return self.wished_lane or (self.lane if is_real_project_key(self.spec.project_key) else ANY_LANE)
+        return self.requested_lane or (self.lane if is_real_project_key(self.spec.project_key) else ANY_LANE)
 
     @property
     def note(self) -> str:
@@ -88,7 +88,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class LaterWrite:
-    """A later intent that wanted to change a cell. `stands`: it waits, is under way, or was, or may have been, applied."""
+    """A later intent for a cell. `in_effect`: it is waiting, in progress, or was, or may have been, applied."""
 
     number: int
     note: str | None
@@ -97,15 +97,15 @@ class LaterWrite:
 
 @dataclass(slots=True)
 class LaterWrites:
-    """What came later: by cell; the newest number of which nothing is known any more; and up to which number it was looked at."""
+    """Later intents: by cell; the newest number whose record has expired; and the number up to which intents were read."""
 
     touches: dict[Cell, list[LaterWrite]] = field(default_factory=dict)
     forgotten: int = 0
     newest: int = 0
-    cells: frozenset[Cell] = frozenset()  # that are looked for
+    cells: frozenset[Cell] = frozenset()  # the cells of interest
 
     def touched(self, lane: str, columns: Collection[str], items: Iterable[int]) -> set[Cell]:
-        """Which of the cells somebody touches who writes to these."""
+        """Which of the cells an intent touches that writes to these columns."""
         places = list(product((lane, ANY_LANE), (*columns, ANY_COLUMN)))
         return {cell for item in items for place in places if (cell := (*place, item)) in self.cells}
 
@@ -121,7 +121,7 @@ class LaterWrites:
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
     failure: Failure
-    items: tuple[int, ...]  # to be retried
+    items: tuple[int, ...]  # to retry
     left: Mapping[SkipReason, tuple[int, ...]]
 
 
@@ -151,16 +151,16 @@ def _why_not(failure: Failure, item: int, past: LaterWrites, now: float) -> Skip
 
 
 def new_intent(failure: Failure, items: Sequence[int]) -> UpdateIntent:
-    """The same wish for these items, by the keys that it was judged by. The same failure and items give the same id."""
+    """The same change for these items, with the keys of the decision. The same failure and items give the same id."""
     spec = failure.meant or failure.spec
     if spec is None:
-        raise ValueError("an intent that nobody could read has no value to send again")
+        raise ValueError("an intent that was not readable has no value to send again")
     source = f"{failure.intent_id}\0{','.join(map(str, items))}"
     content: dict[str, Any] = {name: getattr(spec, name) for name in GroupSpec.__slots__}
     content |= {
         "intent_id": "retry-" + blake2b(source.encode(), digest_size=16).hexdigest(),
         "work_item_ids": list(items),
-        "lane": failure.wished_lane if failure.is_refused else failure.lane,
+        "lane": failure.requested_lane if failure.is_refused else failure.lane,
         "priority": failure.priority,
         "keep_every_change": failure.keeps,
         "note": failure.note,
@@ -175,7 +175,7 @@ def _iso(seconds: float) -> str:
 
 
 def chosen(failures: Sequence[Failure], field_key: str | None) -> Iterator[Failure]:
-    """Oldest first, so that the new intents of a cell stand in the order of the old ones."""
+    """Oldest first, so that the new intents of a cell are in the order of the old ones."""
     for failure in sorted(failures, key=lambda one: one.number):
         if field_key is None or field_key in {one.field_key for one in (failure.spec, failure.meant) if one}:
             yield failure

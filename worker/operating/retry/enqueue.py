@@ -1,4 +1,4 @@
-"""Enqueue failed items once more, so that nothing that others enqueue meanwhile can be overwritten by an older value."""
+"""Enqueue failed items again, without overwriting changes that are enqueued meanwhile."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +11,14 @@ from worker.operating.retry.decision import Failure, LaterWrites, RetryDecision,
 from worker.operating.retry.reader import RetryReader
 
 TRIES = (
-    50  # in a row that others came first; a look costs milliseconds, so only who enqueues all the time does so often
+    50  # tries that failed because of new intents; a look costs milliseconds, so this happens only with a constant flow
 )
-# As which intent a failure is retried, for whoever looks. Afterwards: between the look and the writing no time may be lost.
+# Records which intent retries a failure, for views. Written afterwards: no time may pass between the look and the enqueue.
 Note = Callable[[Failure, str], None]
 
 
 class RetryEnqueuer:
-    """Each step decides anew, and writes on the condition that nobody enqueued anything since the look that it rests on."""
+    """Each step decides again, and enqueues on the condition that no intent was enqueued since its look."""
 
     def __init__(self, reader: RetryReader, inbox: ConditionalInbox, note: Note, *, even_if_overtaken: bool) -> None:
         self._reader = reader
@@ -27,7 +27,7 @@ class RetryEnqueuer:
         self._even_if_overtaken = even_if_overtaken
 
     def enqueue(self, agreed: Sequence[RetryDecision]) -> list[RetryDecision]:
-        """What was done of it, in the same order."""
+        """The decisions that were executed, in the same order."""
         waiting = [replace(one.failure, items=one.items) for one in agreed if one.items]
         past = self._reader.past(waiting)
         done: dict[tuple[str, int], RetryDecision] = {}
@@ -48,7 +48,7 @@ class RetryEnqueuer:
         return [decide(one, past, time.time(), even_if_overtaken=self._even_if_overtaken) for one in waiting]
 
     def _write(self, step: Sequence[RetryDecision], past: LaterWrites) -> bool:
-        """False: others came first. What is written here is no later change to be looked at."""
+        """False: another intent came first. Our own intents do not count as later changes."""
         chosen = [one for one in step if one.items]
         intents = [_intent(one) for one in chosen]
         newest = self._inbox.write_if_newest(intents, past.newest) if intents else past.newest
@@ -60,7 +60,7 @@ class RetryEnqueuer:
 
 
 def _one_step(decided: Sequence[RetryDecision]) -> Iterator[RetryDecision]:
-    """As many as one step of the inbox takes."""
+    """As many as fit into one step of the inbox."""
     room = len(next(chunks([PackedIntent.of(_intent(one)) for one in decided if one.items]), []))
     for one in decided:
         if one.items:
@@ -75,7 +75,7 @@ def _intent(decision: RetryDecision) -> UpdateIntent:
 
 
 def _together(agreed: RetryDecision, done: RetryDecision | None) -> RetryDecision:
-    """With what had been left before."""
+    """With the previously skipped items."""
     if done is None:
         return agreed
     left = {why: (*agreed.left.get(why, ()), *done.left.get(why, ())) for why in {**agreed.left, **done.left}}

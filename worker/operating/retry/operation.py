@@ -1,4 +1,4 @@
-"""Retry what failed. The command and the status page do it here."""
+"""Retry failed items, for the command and the status page."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from worker.operating.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which failed items to retry: each part that is given narrows the others down."""
+    """Which failed items to retry: the given parts are combined with "and"."""
 
     intents: tuple[str, ...] = ()
     reason: str | None = None  # the code of the failure
@@ -27,7 +27,7 @@ class Selection:
 
 
 def retry_decisions(session: Session, what: Selection) -> list[RetryDecision]:
-    """What of it may be sent once more, and why the rest may not. Reads only."""
+    """The items that may be retried, and why the others may not. Reads only."""
     names = [one.name for one in session.chosen_lanes(what.lane)]
     reader = _reader(session)
     numbers = _selected(session, what.intents, names, what.since_at)
@@ -40,7 +40,7 @@ def retry_decisions(session: Session, what: Selection) -> list[RetryDecision]:
 def enqueue_again(
     session: Session, agreed: Sequence[RetryDecision], *, even_if_overtaken: bool = False
 ) -> list[RetryDecision]:
-    """What was agreed to, less what may not be retried any more. Returns what was done: what dropped out stands in `left`."""
+    """Enqueue the confirmed items, except those that may no longer be retried; these are in `left` of the returned decisions."""
 
     def note(failure: Failure, new_id: str) -> None:
         session.lane(failure.lane).note_retry(failure.number, new_id)
@@ -63,7 +63,7 @@ def meaning_of(session: Session) -> Meaning:
     return Meanings(session.redis, {name: lane.key for name, lane in session.lanes.items()}).meaning
 
 
-def left_alone(decisions: Sequence[RetryDecision]) -> dict[SkipReason, list[int]]:
+def skipped_items(decisions: Sequence[RetryDecision]) -> dict[SkipReason, list[int]]:
     left: dict[SkipReason, list[int]] = {}
     for decision in decisions:
         for why, items in decision.left.items():
@@ -76,7 +76,7 @@ def retried_items(decisions: Sequence[RetryDecision]) -> int:
 
 
 def new_intents(decisions: Sequence[RetryDecision]) -> list[tuple[str, int]]:
-    """(id, number of items) of what was enqueued."""
+    """(id, number of items) of the enqueued intents."""
     return [(new_intent(one.failure, one.items).intent_id, len(one.items)) for one in decisions if one.items]
 
 
@@ -85,7 +85,7 @@ def document(decisions: Sequence[RetryDecision], *, dry_run: bool) -> dict[str, 
     return {
         "dry_run": dry_run,
         "items": retried_items(decisions),
-        "left": {why.name.lower(): len(items) for why, items in left_alone(decisions).items()},
+        "skipped": {why.name.lower(): len(items) for why, items in skipped_items(decisions).items()},
         "intents": [_decision_json(one) for one in decisions],
     }
 
@@ -97,7 +97,7 @@ def _decision_json(decision: RetryDecision) -> Mapping[str, Any]:
         "lane": decision.failure.lane,
         "intent_id": made.intent_id if made else None,
         "items": list(decision.items),
-        "left": {why.name.lower(): list(items) for why, items in decision.left.items()},
+        "skipped": {why.name.lower(): list(items) for why, items in decision.left.items()},
     }
 
 
@@ -118,7 +118,9 @@ def _of_intents(session: Session, intents: Sequence[str], names: Sequence[str]) 
     places: list[tuple[str, int]] = []
     for intent_id, entry in zip(intents, session.reads.entries(intents), strict=True):
         if entry is None:
-            raise WrongUseError(f"no intent {intent_id}: it was never enqueued here, or was forgotten")
+            raise WrongUseError(
+                f"no intent {intent_id}: it was never enqueued here, or it ended so long ago that its record has expired"
+            )
         if entry.lane is not None and entry.lane in names:
             places.append((entry.lane, entry.number))
     return list(dict.fromkeys(places))

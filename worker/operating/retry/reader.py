@@ -1,4 +1,4 @@
-"""What `retry` has to know: what failed, and what was enqueued after it."""
+"""The data for `retry`: the failures, and the intents that were enqueued after them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,22 +15,22 @@ from worker.ledger.records import GroupSpec, RefusedIntent
 from worker.operating.meanings import Meaning, keys_only
 from worker.operating.retry.decision import ANY_COLUMN, ANY_LANE, RETRY_OF, Failure, LaterWrite, LaterWrites
 
-MOST_LOOKED_AT = 2_000_000  # later intents; of what failed before them, nobody can say quickly what came after
-# A superseded change is not counted either: the one that took its place is later still, and is looked at itself.
+MOST_LOOKED_AT = 2_000_000  # later intents; for earlier failures it is too slow to find out what came after them
+# A superseded change is not counted: its replacement is later still, and is checked itself.
 NEVER_SENT = frozenset({OutcomeLetter.CANCELED, OutcomeLetter.EXPIRED, OutcomeLetter.SUPERSEDED})
 UNCERTAIN = "outcome_unknown"  # the code of a failure that may have been applied
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """`columns`: those that its changes write to; None if its field is called by a word that may mean any."""
+    """`columns`: the columns that its changes write to; None if its field name may mean any field."""
 
     spec: GroupSpec
     columns: frozenset[str] | None
 
 
 class RetryReader:
-    """Reads what failed, and what came after it. `meaning` says which cells words mean, where they may be names."""
+    """Reads failures, and the intents after them. `meaning`: resolves names to cells."""
 
     def __init__(self, reads: LedgerReads, history: IntentLog, meaning: Meaning = keys_only) -> None:
         self._reads = reads
@@ -39,7 +39,7 @@ class RetryReader:
         self._groups: dict[tuple[str, str], _Group | None] = {}
 
     def failure(self, lane: str, number: int, code: str | None = None) -> Failure | None:
-        """The failed items of a recorded intent, of that code only if one is given; None if there are none."""
+        """The failed items of a recorded intent, with that code if one is given; None if there are none."""
         place = self._reads.place_of(lane, number)
         record = self._reads.record(place)
         if not int(record.get(RecordField.FAILED) or 0):
@@ -47,16 +47,16 @@ class RetryReader:
         if not (failed := self._failed_items(lane, number, record, code)):
             return None
         known = self._group(lane, record.get(RecordField.GROUP))
-        wish = RefusedIntent.from_json(record[RecordField.AS_WRITTEN]) if RecordField.AS_WRITTEN in record else None
-        spec = wish.spec if wish else known.spec if known else None
+        refused = RefusedIntent.from_json(record[RecordField.AS_WRITTEN]) if RecordField.AS_WRITTEN in record else None
+        spec = refused.spec if refused else known.spec if known else None
         expires = record.get(RecordField.EXPIRES_AT_MS)
         return Failure(
             number=number,
             intent_id=record[RecordField.INTENT_ID],
             lane=lane,
             spec=spec,
-            is_refused=wish is not None,
-            wished_lane=wish.lane if wish else None,
+            is_refused=refused is not None,
+            requested_lane=refused.lane if refused else None,
             meant=self._meant(spec),
             codes=frozenset(failed.values()),
             items=tuple(failed),
@@ -66,7 +66,7 @@ class RetryReader:
         )
 
     def past(self, failures: Sequence[Failure]) -> LaterWrites:
-        """All that was enqueued after the oldest of them and touches one of their cells."""
+        """All intents after the oldest of them that touch one of their cells."""
         cells = frozenset((f.cell_lane, f.column, item) for f in failures for item in f.items if f.spec)
         past = LaterWrites(newest=self._history.newest(), cells=cells)
         numbers = [failure.number for failure in failures if failure.spec]
@@ -77,13 +77,13 @@ class RetryReader:
         return past
 
     def catch_up(self, past: LaterWrites) -> None:
-        """What was enqueued since the last look."""
+        """Reads the intents that were enqueued since the last look."""
         first, past.newest = past.newest + 1, self._history.newest()
         self._look(past, first)
 
     def _look(self, past: LaterWrites, first: int) -> None:
         columns = past.columns
-        # In this order: an intent that leaves the inbox meanwhile is seen twice, and never not at all.
+        # In this order, an intent that leaves the inbox meanwhile is seen twice, but never missed.
         waiting = self._note_inbox(past, columns, first)
         for brief in self._history.briefs(first, past.newest):
             if brief.lane is None and brief.number not in waiting:
@@ -91,7 +91,7 @@ class RetryReader:
             self._note_brief(brief, columns, past)
 
     def _note_inbox(self, past: LaterWrites, columns: set[tuple[str, str]], first: int) -> set[int]:
-        """Whatever lane they will go to; and whatever field a name turns out to mean."""
+        """Their lane is not known yet, nor the fields of their names."""
         numbers: set[int] = set()
         for number, payload in self._history.inbox(first):
             numbers.add(number)
@@ -122,7 +122,7 @@ class RetryReader:
         return None
 
     def _note_refused(self, brief: LogEntry, place: IntentKeys, columns: set[str], past: LaterWrites) -> None:
-        """It changed nothing; but what it retried has been retried."""
+        """A refused intent changed nothing, but counts as a retry of its items."""
         if (brief.note or "").startswith(RETRY_OF) and columns:
             items = map(int, self._reads.items(place))
             past.note(
@@ -130,14 +130,14 @@ class RetryReader:
             )
 
     def _failed_items(self, lane: str, number: int, record: Mapping[str, str], code: str | None) -> dict[int, str]:
-        """Item → the code that it failed with."""
+        """Item → its failure code."""
         ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
         if refused := record.get(RecordField.REFUSED):
-            told = _code(refused) or ""
-            return dict.fromkeys(map(int, ids), told) if code in (None, told) else {}
+            own = _code(refused) or ""
+            return dict.fromkeys(map(int, ids), own) if code in (None, own) else {}
         outcomes = self._history.letters(self._history.place(lane, number), ids)
         pairs = zip(ids, outcomes, strict=True)
-        return {int(item): _code(told[1:]) or "" for item, told in pairs if told and _failed(told, code)}
+        return {int(item): _code(outcome[1:]) or "" for item, outcome in pairs if outcome and _failed(outcome, code)}
 
     def _group(self, lane: str, group: str | None) -> _Group | None:
         if group is None:
@@ -149,7 +149,7 @@ class RetryReader:
         return self._groups[lane, group]
 
     def _columns(self, spec: GroupSpec) -> frozenset[str] | None:
-        """As it was sent; and as it is meant, if it was sent by a name."""
+        """The column as it was sent, and the resolved one if it was sent by a name."""
         sent = f"{spec.project_key} {spec.field_key}"
         meant = self._meaning(spec)
         if meant is None:
@@ -167,7 +167,7 @@ def _failed(outcome: str, code: str | None) -> bool:
 
 
 def stands(outcome: str | None) -> bool:
-    """Whether a change waits, is under way, or was applied, or may have been. `outcome`: as the ledger has it."""
+    """Whether a change is waiting, in progress, or was, or may have been, applied. `outcome`: from the ledger."""
     if outcome is None:
         return True
     if outcome[0] in NEVER_SENT:

@@ -1,4 +1,4 @@
-"""What became of failed items that were enqueued once more: their intents' records name the new intents."""
+"""The results of retried items: the records of their intents name the new intents."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import IntentState, view_of_record
 from worker.ledger.reads.ledger import LedgerReads
 
-MOST_ROUNDS = 20  # of retries of retries that are followed
+MOST_ROUNDS = 20  # of retries of retries
 
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """A retry. `succeeded`: its items that did, once it has ended."""
+    """A retry. `succeeded`: its succeeded items, after it has ended."""
 
     state: IntentState
     succeeded: frozenset[str] = frozenset()
@@ -20,12 +20,12 @@ class RetryResult:
 
 
 def retries_of(record: Mapping[str, str]) -> tuple[str, ...]:
-    """Ids, oldest first; some may be forgotten."""
+    """Ids, oldest first; the records of some may have expired."""
     return tuple(filter(None, record.get(RecordField.RETRIED_AS, "").split(",")))
 
 
 class RetryResults:
-    """Of any number of intents, read in a few round trips."""
+    """The retries of any number of intents, read in a few round trips."""
 
     def __init__(self, reads: LedgerReads, ids: Iterable[str]) -> None:
         self._reads = reads
@@ -40,11 +40,11 @@ class RetryResults:
             wanted = [id_ for id_ in later if id_ not in self._known]
 
     def states(self, ids: Sequence[str]) -> list[tuple[str, IntentState]]:
-        """Of those that are known."""
+        """(id, state) of the known ones."""
         return [(id_, self._known[id_].state) for id_ in ids if id_ in self._known]
 
     def succeeded(self, ids: Sequence[str]) -> set[str]:
-        """Items that succeeded in one of these, or in a retry of it."""
+        """Items that succeeded in one of these intents, or in a retry of it."""
         items: set[str] = set()
         seen: set[str] = set()
         ahead = list(ids)
