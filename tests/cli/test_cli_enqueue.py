@@ -1,8 +1,6 @@
 """`enqueue`: one intent from options or JSON."""
 
 import json
-import threading
-import time
 
 import pytest
 
@@ -83,13 +81,7 @@ def test_the_same_id_with_another_content_is_2(command):
 
 @pytest.mark.parametrize(("failed", "code"), [({}, 0), ({2: "NoPermissionToModify"}, 1)])
 def test_wait_tells_the_end(command, ledger, failed, code):
-    def work():
-        while not ledger.inbox.length():
-            time.sleep(0.01)
-        ledger.do_all(failed)
-
-    worker = threading.Thread(target=work)
-    worker.start()
+    worker = ledger.do_all_when_it_comes(failed)
     result = command(*BASE, "--item", 1, "--item", 2, "--after", "x", "--wait", "10")
     worker.join()
     assert result.exit_code == code

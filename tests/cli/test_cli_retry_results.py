@@ -1,7 +1,6 @@
 """What is told of failures that were retried."""
 
 import json
-import threading
 import time
 
 import pytest
@@ -78,16 +77,14 @@ def test_retry_with_wait_says_what_became_of_the_items(command, ledger, failed):
     enqueue = command("retry", "--reason", "Terminated", "--yes")
     assert enqueue.exit_code == 0
     ledger.do_all()
-    worker = threading.Timer(0.3, ledger.do_all)
-    worker.start()
+    worker = ledger.do_all_when_it_comes()
     result = command("retry", "--all", "--yes", "--wait", "--timeout", "20")
     worker.join()
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "1 succeeded")
 
 
 def test_a_retry_that_fails_again_is_1_with_wait(command, ledger, failed):
-    worker = threading.Timer(0.3, ledger.do_all, [{3: "NoPermission"}])
-    worker.start()
+    worker = ledger.do_all_when_it_comes({3: "NoPermission"})
     result = command("retry", "--all", "--yes", "--wait", "--json")
     worker.join()
     assert result.exit_code == 1

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.rows_factory import csv_text, row
@@ -83,7 +83,6 @@ def test_gbk_that_happens_to_be_valid_utf_8_is_not_stored_garbled(text):
     assert values(made, "utf-8") == ["ok", garbled]
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # while others use the machine
 @given(st.lists(st.text(st.sampled_from(COMMON), min_size=1, max_size=6), min_size=1, max_size=30))
 def test_no_chinese_text_in_gbk_is_ever_taken_for_another(texts):
     made = data(*texts, encoding="gbk")

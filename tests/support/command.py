@@ -2,12 +2,14 @@
 
 import json
 import os
+import threading
 from dataclasses import dataclass
 
 import pytest
 from click.testing import CliRunner, Result
 from redis import Redis
 
+from tests.support.waiting import wait_until
 from worker.cli.main import cli
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
@@ -53,6 +55,17 @@ class Ledger:
             batch, state=BatchState.SENDING, settled={}, then=BatchState.OPEN, fields={"task": "JOB-1"}, left=True
         )
         return batch
+
+    def do_all_when_it_comes(self, failed=None) -> threading.Thread:
+        """Beside a command that enqueues and then waits: started, to be joined."""
+
+        def work() -> None:
+            wait_until(self.in_inbox, 30, "something is in the inbox")
+            self.do_all(failed)
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        return worker
 
     def settle(self, batch: Batch, failed=None) -> None:
         outcomes = {item: Outcome.failed(code, f"the remote said {code}") for item, code in (failed or {}).items()}

@@ -22,6 +22,7 @@ LONGEST = (
     "deploy/test_redis_tls_acl.py",
     "web/test_web_browser.py",
 )
+# Or they measure real time at a real server.
 REAL_PROCESSES = (
     "bench",
     "chaos",
@@ -43,8 +44,11 @@ REAL_PROCESSES = (
     "client/test_fork.py",
     "client/test_trouble.py",
     "fuzz/test_fuzz_queues.py",
-    "metrics/test_metrics_scraped.py",
-    "metrics/test_metrics_served.py",
+    "ledger/test_clock.py",
+    "ledger/test_token_store.py",
+    "metrics",
+    "pacing",
+    "pipeline/test_publish.py",
     "sandbox/test_sandbox_http.py",
     "scheduling/test_schedule_runs.py",
     "scheduling/test_schedules_for_real.py",
