@@ -9,7 +9,7 @@ from typing import Any
 from rejections import rejections
 
 from config.remote_facts import ErrorClass
-from feishu_batch.explained import ERRORS, FAILURES, STATES, Explanation
+from feishu_batch.explained import ERRORS, FAILURES, ITEMS, STATES, Explanation
 from feishu_batch.redis_trouble import sentences
 from worker.catalogue.explained import EXPLAINED
 from worker.cli.errors import EXIT_CODES
@@ -19,8 +19,10 @@ from worker.ledger.reads.lane_health import LaneHealth
 from worker.ledger.stall import SendState
 from worker.operating import health, redis_checks
 from worker.operating.explaining import SENT_NOTHING
+from worker.remote.client import CREDENTIALS_ADVICE
 from worker.remote.codes import DEFAULT_RULES, FRESH_TOKENS_REFUSED, REDIRECT_ADVICE
 from worker.remote.meanings import POLICIES, SCENES, meaning_of
+from worker.web.guard import STATUSES
 
 WIDTH = 150
 _SEEN_BY = "In `Result.failed`, `failures`, `show`, reports and on the page."
@@ -39,9 +41,10 @@ Looking for a symptom and not for a code? [troubleshooting.md](troubleshooting.m
 | a failed item: a number | [numbers of the remote system](#failed-items-numbers-of-the-remote-system) |
 | a failed item: a word like `WorkItemTerminated` | [words of a remote job](#failed-items-words-of-a-remote-job) |
 | a file or a row that `import` refuses | [files](#files-that-import-refuses), [rows](#rows-that-import-rejects) |
-| the state of an intent | [states](#states-of-an-intent) |
+| the state of an intent or an item | [intents](#states-of-an-intent), [items](#states-of-an-item) |
 | an exception of the library | [exceptions](#exceptions-of-the-library), [trouble with Redis](#trouble-with-redis) |
 | the exit code of a command | [exit codes](#exit-codes-of-the-commands) |
+| an HTTP status of the status page | [answers of the status page](#answers-of-the-status-page) |
 | a paused lane | [pauses](#pauses-of-a-lane) |
 | *warn* or *fail* of `doctor`, 1 from `health`, 503 from `/healthz` | [a lane that stalls](#a-lane-that-stalls) |
 | a warning of `up` or `doctor` about Redis | [a Redis that cannot be trusted](#a-redis-that-cannot-be-trusted) |
@@ -95,6 +98,11 @@ def _sections() -> Iterator[tuple[str, str, str]]:
     )
     yield "States of an intent", "In `handle.state`, `Result.state`, `show` and reports.", _entries(STATES)
     yield (
+        "States of an item",
+        "In `handle.progress`, `Result.counts`, `show`, reports and on the page.",
+        _entries(ITEMS),
+    )
+    yield (
         "Exceptions of the library",
         "Your app sees them when it calls `feishu_batch`. All are a `FeishuBatchError`.",
         _entries({kind.__name__: told for kind, told in ERRORS.items()}),
@@ -105,6 +113,11 @@ def _sections() -> Iterator[tuple[str, str, str]]:
         "".join(f"- {wrapped(f'{one}.', '  ')}" for one in sentences(f"`{URL}`")),
     )
     yield "Exit codes of the commands", "Every command has the same.", _entries(EXIT_CODES)
+    yield (
+        "Answers of the status page",
+        "HTTP statuses of the page, `/healthz` and `/metrics`.",
+        _entries(STATUSES),
+    )
     yield (
         "Pauses of a lane",
         (
@@ -148,6 +161,7 @@ def _pauses() -> dict[str, Explanation]:
             "The lanes began paused.", "Look at what waits, then `feishu-batch resume`."
         ),
         "a new token was refused": Explanation("Two fresh tokens in a row were refused.", FRESH_TOKENS_REFUSED),
+        "no token": Explanation("The log-in was refused with another code than those below.", CREDENTIALS_ADVICE),
         "HTTP 3xx": Explanation("The remote system's address redirects.", REDIRECT_ADVICE),
         **{str(code): meaning_of(code) for code, rule in DEFAULT_RULES.items() if rule.kind is ErrorClass.LANE},
     }

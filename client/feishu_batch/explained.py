@@ -95,6 +95,26 @@ STATES: Final[Mapping[IntentState, Explanation]] = MappingProxyType(
     }
 )
 
+# Where an item is: the names of the counts in `Handle.progress` and `Result.counts`.
+ITEMS: Final[Mapping[str, Explanation]] = MappingProxyType(
+    {
+        "pending": Explanation(
+            "No request has the change yet.", "Wait; `feishu-batch status` says why nothing is sent."
+        ),
+        "in_flight": Explanation("A request or a job has it, or the workers read it back.", "Wait."),
+        "succeeded": Explanation("Feishu Project reported success, or a read-back shows the value.", "Nothing."),
+        "failed": Explanation("The item was not changed, or nothing proves that it was.", "Look at its code."),
+        "superseded": Explanation(
+            "A later change of the same field was written in its place.",
+            "Nothing. To send every change: `keep_every_change`.",
+        ),
+        "canceled": Explanation("It was canceled before it was sent.", "Enqueue it again if you still want it."),
+        "expired": Explanation(
+            "`expires_at` passed before it was sent.", "Enqueue it again with a later `expires_at`."
+        ),
+    }
+)
+
 ERRORS: Final[Mapping[type[errors.FeishuBatchError], Explanation]] = MappingProxyType(
     {
         errors.ConfigurationError: Explanation(

@@ -10,7 +10,8 @@ import pytest
 
 from config.remote_facts import ErrorClass
 from feishu_batch import IntentState, errors
-from feishu_batch.explained import ERRORS, FAILURES, STATES, FailureCode
+from feishu_batch.explained import ERRORS, FAILURES, ITEMS, STATES, FailureCode
+from feishu_batch.results import Progress
 from tests.docs.pages import ROOT, text
 from worker.catalogue.explained import EXPLAINED
 from worker.catalogue.models import Code
@@ -21,6 +22,7 @@ from worker.operating import health, redis_checks
 from worker.operating.explaining import SENT_NOTHING, explanation_of
 from worker.remote.codes import DEFAULT_RULES
 from worker.remote.meanings import POLICIES, SCENES
+from worker.web.guard import STATUSES
 
 sys.path.append(str(ROOT / "docs"))  # as for the script that it is part of
 
@@ -90,6 +92,16 @@ def test_the_help_of_a_command_names_no_other_exit_code():
 def test_the_general_help_says_the_same_of_the_exit_codes():
     shown = dict(re.findall(r"^ +(\d+) +(.+)$", cli.help, re.MULTILINE))
     assert {int(code) for code in shown} == EXIT_CODES.keys()
+
+
+def test_every_count_of_items_is_there():
+    assert set(ITEMS) == set(Progress.__slots__) - {"total"}
+
+
+def test_every_status_of_the_page_is_there():
+    source = "".join(path.read_text() for path in (ROOT / "worker/web").glob("*.py"))
+    used = {int(status) for status in re.findall(r"(?:refused\(|, )([45]\d\d)\b", source)}
+    assert {401, 403, 404, 421, 503} <= used <= STATUSES.keys()
 
 
 def test_every_reason_to_send_nothing_is_there():

@@ -1,6 +1,7 @@
 """Checks before every route: known hosts, the token, the origin of changing requests, strict headers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -8,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from feishu_batch.explained import Explanation
 from worker.web.gate import Gate, is_known_host, is_same_origin
 
 # The page itself holds no data; it asks for the token. Without the token, /healthz answers only yes or no.
@@ -65,6 +67,32 @@ class Guard:
         if not self._gate.is_csrf(headers.get("x-csrf-token", ""), session_of(request, self._gate)):
             return refused(403, "The page is out of date: reload it.")
         return None
+
+
+# What each status of an answer means to a program, and what to do.
+STATUSES: Final[Mapping[int, Explanation]] = MappingProxyType(
+    {
+        200: Explanation("Done. Of `/healthz`: no problem.", "Nothing."),
+        400: Explanation(
+            "The request cannot be understood, or its values are wrong.", "The answer says which; reload the page."
+        ),
+        401: Explanation(
+            "The token is missing or wrong.", "Send `Authorization: Bearer` with `FEISHU_BATCH_DASHBOARD_TOKEN`."
+        ),
+        403: Explanation(
+            "A change that does not come from the page, from an old copy of it, or on a page that only shows.",
+            "Reload the page; programs use the commands. See `FEISHU_BATCH_DASHBOARD_READ_ONLY`.",
+        ),
+        404: Explanation("There is no such intent or page.", "Check the id; ended intents are deleted after their retention time."),
+        415: Explanation("The body is not JSON.", "Send `Content-Type: application/json`."),
+        421: Explanation("The host name of the request is not known.", "Add it to `FEISHU_BATCH_DASHBOARD_NAMES`."),
+        429: Explanation("Another log-in is being checked at this moment.", "Try again in a second."),
+        503: Explanation(
+            "Redis does not answer, too many browsers are open, or, of `/healthz`, something is not healthy.",
+            "Look at the answer's text, then at `feishu-batch doctor`.",
+        ),
+    }
+)
 
 
 def refused(status: int, why: str) -> JSONResponse:
