@@ -121,7 +121,7 @@ def _sections() -> Iterator[tuple[str, str, str]]:
     yield (
         "Pauses of a lane",
         (
-            "An operator pauses a lane, or the lane pauses itself when going on would only repeat an error. It keeps every intent. `status`, `doctor` and the "
+            "An operator pauses a lane, or the lane pauses itself when continuing would only repeat an error. It keeps every intent. `status`, `doctor` and the "
             "page show the reason; the log has `lane.paused`. After fixing it, run `feishu-batch resume`."
         ),
         _entries(_pauses()),

@@ -48,9 +48,12 @@ _INSTEAD = {
     r"lies? in the queue": "stays in the queue",
     r"lets? go of": "releases",
     r"anew": "again, new",
-    r"goes without saying|by and by|up to now|all the same": "leave it out",
+    r"goes without saying|up to now|all the same": "leave it out",
 }
-IDIOMS = tuple(Idiom(re.compile(rf"\b(?:{words})\b", re.IGNORECASE), instead) for words, instead in _INSTEAD.items())
+IDIOMS = tuple(
+    Idiom(re.compile(rf"\b(?:{words})\b".replace(" ", r"\s+"), re.IGNORECASE), instead)  # also across the end of a line
+    for words, instead in _INSTEAD.items()
+)
 
 # Further ones, which names and comments of the code are prone to.
 _INSTEAD_IN_CODE = {

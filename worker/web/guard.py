@@ -83,7 +83,9 @@ STATUSES: Final[Mapping[int, Explanation]] = MappingProxyType(
             "A change that does not come from the page, from an old copy of it, or on a page that only shows.",
             "Reload the page; programs use the commands. See `FEISHU_BATCH_DASHBOARD_READ_ONLY`.",
         ),
-        404: Explanation("There is no such intent or page.", "Check the id; ended intents are deleted after their retention time."),
+        404: Explanation(
+            "There is no such intent or page.", "Check the id; ended intents are deleted after their retention time."
+        ),
         415: Explanation("The body is not JSON.", "Send `Content-Type: application/json`."),
         421: Explanation("The host name of the request is not known.", "Add it to `FEISHU_BATCH_DASHBOARD_NAMES`."),
         429: Explanation("Another log-in is being checked at this moment.", "Try again in a second."),
