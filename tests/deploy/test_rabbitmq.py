@@ -18,7 +18,7 @@ from tests.support.deploy_stack import DeployStack
 from tests.support.programs import require
 from tests.support.servers import Server, free_port
 from tests.support.waiting import PATIENCE, fair_now, wait_until
-from worker.processes.watchdog import QueueLook
+from worker.processes.deliveries import QueueLook, Waiting
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 CHANGE = {
@@ -179,7 +179,9 @@ def test_the_watchdog_sees_the_messages_that_wait(stack, rabbit):
     with rabbit.connection() as connection:
         connection.channel().queue_declare("watched", durable=True, auto_delete=False)
     app.send_task("nobody.listens", queue="watched")
-    assert QueueLook(app, ["watched", *QueueName]).waiting() == 1
+    seen = QueueLook(app, ["watched", *QueueName]).waiting()
+    assert seen["watched"] == Waiting(1, consumers=0)
+    assert {seen[str(queue)].consumers for queue in QueueName} == {1}
 
 
 def test_options_that_only_redis_has_are_left_out():

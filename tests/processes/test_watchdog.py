@@ -10,30 +10,62 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feishu_batch.redis_connections import ReadOnlyElsewhereError
 from tests.support.waiting import PATIENCE, wait_until
-from worker.processes.watchdog import LedgerClock, StallClock
+from worker.processes.deliveries import DeliveryWatch, StallClock, Waiting
+from worker.processes.watchdog import LedgerClock
 
 READ_ONLY = ReadOnlyElsewhereError("You can't write against a read only replica.")
 
 
 def test_a_worker_without_messages_is_idle_not_stalled():
     clock = StallClock(patience=20)
-    assert not any(clock.has_stalled(now, waiting=0, busy=False, progress=0) for now in range(0, 300, 5))
+    assert not any(clock.has_stalled(now, waiting=Waiting(0), busy=False, progress=0) for now in range(0, 300, 5))
 
 
 def test_messages_without_progress_are_a_stall_after_the_patience():
     clock = StallClock(patience=20)
-    verdicts = [clock.has_stalled(now, waiting=3, busy=False, progress=7) for now in range(0, 35, 5)]
+    verdicts = [clock.has_stalled(now, waiting=Waiting(3), busy=False, progress=7) for now in range(0, 35, 5)]
     assert verdicts == [False, False, False, False, False, True, True]
 
 
 def test_a_long_step_is_no_stall():
     clock = StallClock(patience=20)
-    assert not any(clock.has_stalled(now, waiting=3, busy=True, progress=1) for now in range(0, 300, 5))
+    assert not any(clock.has_stalled(now, waiting=Waiting(3), busy=True, progress=1) for now in range(0, 300, 5))
 
 
 def test_any_step_starts_the_patience_copied():
     clock = StallClock(patience=20)
-    assert not any(clock.has_stalled(now, waiting=3, busy=False, progress=now // 15) for now in range(0, 300, 5))
+    assert not any(
+        clock.has_stalled(now, waiting=Waiting(3), busy=False, progress=now // 15) for now in range(0, 300, 5)
+    )
+
+
+def test_a_queue_that_nobody_consumes_is_a_stall_whatever_else_the_worker_does():
+    clock = StallClock(patience=20)
+    looks = [
+        (now, clock.has_stalled(now, waiting=Waiting(3, consumers=0), busy=True, progress=now)) for now in (0, 10, 20)
+    ]
+    assert looks == [(0, False), (10, False), (20, True)]
+    assert not clock.has_stalled(25, waiting=Waiting(3, consumers=1), busy=True, progress=25)
+    assert not clock.has_stalled(60, waiting=Waiting(0, consumers=0), busy=False, progress=25)
+
+
+class Counted:
+    def __init__(self, **counts):
+        self.counts = counts
+
+    def of(self, queue):
+        return self.counts[queue]
+
+
+def test_each_queue_is_watched_for_itself_and_told_with_what_is_known_of_it():
+    watch = DeliveryWatch(["a", "b"], patience=20)
+    waiting = {"a": Waiting(1, consumers=1), "b": Waiting(5)}
+    for now in (0, 10):
+        assert watch.stalled(now, waiting, busy=False, progress=Counted(a=7, b=now)) == []
+    assert watch.stalled_for(15) == 5
+    told = watch.stalled(31, waiting, busy=False, progress=Counted(a=7, b=31))
+    assert told == ["a: 1 message waiting, 1 consumer, none delivered for 21 s"]
+    assert watch.stalled(40, None, busy=False, progress=Counted(a=7, b=31)) == []
 
 
 def refused_for(*steps):
