@@ -86,8 +86,10 @@ def _stores(settings: Settings) -> dict[str, Any]:
 
 def _transport_options(settings: Settings) -> dict[str, Any]:
     if settings.effective_broker_url.partition("://")[0] in AMQP:
-        # A publish returns when RabbitMQ has accepted the message, and raises if RabbitMQ refuses it.
-        return {"confirm_publish": True}
+        # A publish returns when RabbitMQ has the message, and raises if RabbitMQ refuses it. Without time-outs it waits without end for
+        # the answer over a half-open connection, or of a RabbitMQ that is short of memory or disk and reads nothing from publishers.
+        seconds = settings.redis_timeout_seconds
+        return {"confirm_publish": True, "read_timeout": seconds, "write_timeout": seconds}
     return {
         # Three times the longest step: the message of a dead worker is redelivered within minutes, not after an hour.
         "visibility_timeout": max(VISIBILITY_TIMEOUT, 3 * settings.http_timeout_seconds),

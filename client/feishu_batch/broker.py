@@ -140,5 +140,5 @@ def _private_app(broker: CeleryLink, results: CeleryLink, timeout: float) -> Cel
 
 def _transport_options(broker_url: str, timeout: float) -> dict[str, Any]:
     if not broker_url.startswith(("redis", SENTINEL)):
-        return _ONE_MORE_TRY
+        return {**_ONE_MORE_TRY, "read_timeout": timeout, "write_timeout": timeout}
     return {**_ONE_MORE_TRY, "socket_timeout": timeout, "socket_connect_timeout": timeout, "retry_on_timeout": False}

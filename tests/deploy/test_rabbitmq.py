@@ -2,6 +2,9 @@
 
 import json
 import signal
+import subprocess
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ from tests.support.waiting import PATIENCE, fair_now, wait_until
 from worker.processes.deliveries import QueueLook, Waiting
 
 PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 CHANGE = {
     "project_key": "5f0c1a2b3c4d5e6f70818283",
     "work_item_type_key": "story",
@@ -86,6 +90,18 @@ class RabbitMq:
             channel = connection.channel()
             for queue in QueueName:
                 channel.queue_purge(str(queue))
+
+    def control(self, *words: str) -> None:
+        subprocess.run([CONTROL, "--quiet", *words], env=self._environment, check=True, stdout=subprocess.DEVNULL)
+
+    @contextmanager
+    def alarm(self):
+        """It thinks that it is short of memory, and reads nothing more from who publishes."""
+        self.control("set_vm_memory_high_watermark", "absolute", "1MB")
+        try:
+            yield
+        finally:
+            self.control("set_vm_memory_high_watermark", "0.6")
 
     def _answers(self) -> bool:
         try:
@@ -184,9 +200,43 @@ def test_the_watchdog_sees_the_messages_that_wait(stack, rabbit):
     assert {seen[str(queue)].consumers for queue in QueueName} == {1}
 
 
+def test_a_queue_that_nobody_consumes_any_more_ends_its_worker_beside_other_work(stack):
+    """Its other queue goes on, so that without a look at each of them nothing would seem wrong."""
+    before = stack.pids()["intake"]
+    stack.own_app().control.cancel_consumer("feishu.default", reply=True)
+
+    def is_another():
+        stack.revive()
+        stack.client.enqueue(**CHANGE, work_item_ids=[1032], after_field_value="meanwhile")
+        stack.own_app().send_task("feishu_batch.sweep", queue="feishu.default")
+        return stack.pids()["intake"] != before
+
+    wait_until(is_another, 60, "intake was started again")
+    [line] = [one for one in stack.log_of("intake").splitlines() if "worker.stalled" in one]
+    assert "feishu.default" in line
+    assert "no consumers" in line
+    assert "feishu.intents" not in line
+
+
+def test_during_an_alarm_nothing_hangs_and_afterwards_work_goes_on(stack, rabbit):
+    first = stack.client.enqueue(**CHANGE, work_item_ids=[1033], after_field_value="before")
+    assert first.wait(60).state == "succeeded"
+    with rabbit.alarm():
+        time.sleep(1.5)
+        began = time.monotonic()
+        handles = [
+            stack.client.enqueue(**CHANGE, work_item_ids=[1034 + n], after_field_value="in the alarm") for n in range(3)
+        ]
+        assert time.monotonic() - began < 6
+        time.sleep(8)  # longer than a worker waits for an answer
+    over_at = time.monotonic()
+    wait_until(lambda: stack.revive() or all(one.result() for one in handles), 100, "all have ended")
+    print(f"all had ended {time.monotonic() - over_at:.1f} s after the alarm")
+
+
 def test_options_that_only_redis_has_are_left_out():
     options = celery_options(Settings(redis_url="redis://h/0", broker_url="amqp://h/"))
-    assert options["broker_transport_options"] == {"confirm_publish": True}
+    assert options["broker_transport_options"] == {"confirm_publish": True, "read_timeout": 4, "write_timeout": 4}
     assert options["result_backend"] == "redis://h:6379/0"
 
 
