@@ -1,0 +1,137 @@
+"""The longest that one script holds the server, where a lane is at its worst.
+
+While a script runs nobody else is answered: no other lane, no producer. So each has a bound on what it looks at. Measured by the
+server's SLOWLOG, for each step of what people, or a clock, do at once to thousands of intents.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from bench.backlog import new_intent, spec_of
+from bench.claim import accept, claim, settle
+from bench.common import Report, arguments
+from bench.server import Server
+from bench.world import FIRST_ITEM, runtime_for, settings_for
+from worker.ledger.lane import Lane
+from worker.ledger.record_calls import NewIntent
+from worker.ledger.records import Batch, NoBatch, OutcomeKind
+
+PORTION = 200  # intents per pipeline
+CELLS = 50
+SHORT = 300  # microseconds: what is faster is not looked at
+BOUND = "≤ 10"  # ms
+
+
+@contextmanager
+def a_lane() -> Iterator[tuple[Lane, Callable[[], float]]]:
+    """With it: the milliseconds of the longest script since it was asked last."""
+    with Server("everysec") as server:
+        runtime = runtime_for(settings_for(server.url))
+        server.redis.config_set("slowlog-log-slower-than", SHORT)
+        server.redis.config_set("slowlog-max-len", 100_000)
+
+        def longest() -> float:
+            took = max(
+                (took for took, what in server.slowest() if what.upper().startswith("EVAL")), default=SHORT / 1000
+            )
+            server.redis.slowlog_reset()
+            return took
+
+        yield next(iter(runtime.lanes.values())).lane, longest
+
+
+def record(lane: Lane, intents: Iterable[NewIntent]) -> None:
+    portion: list[NewIntent] = []
+    for one in intents:
+        portion.append(one)
+        if len(portion) == PORTION:
+            lane.record(portion)
+            portion = []
+    if portion:
+        lane.record(portion)
+
+
+def intents(count: int, *, values: int = 1, cells: int = 0, keep: bool = False, first: int = 1) -> Iterator[NewIntent]:
+    """Of one item each; all at the first `cells` cells in turn, or each at its own."""
+    specs = [spec_of(f"value {value}") for value in range(values)]
+    for number in range(first, first + count):
+        item = FIRST_ITEM + (number % cells if cells else number)
+        yield new_intent(number, specs[number % values], (item,), keep=keep)
+
+
+def end_all(lane: Lane) -> None:
+    while lane.end_stopped().more:
+        pass
+
+
+def cancel_lines(report: Report, count: int) -> None:
+    """Thousands wait behind each other at a few cells, and all are canceled."""
+    with a_lane() as (lane, longest):
+        record(lane, intents(count, cells=CELLS // 10, keep=True))
+        report.add(f"record {count:,} changes at {CELLS // 10} cells", longest(), "ms", BOUND)
+        lane.stop(range(1, count + 1), OutcomeKind.CANCELED)
+        report.add("mark all of them as canceled", longest(), "ms", BOUND)
+        end_all(lane)
+        report.add("end them", longest(), "ms", BOUND)
+
+
+def supersede(report: Report, count: int) -> None:
+    """Thousands gave way at each cell to the newest value, which is written."""
+    with a_lane() as (lane, longest):
+        record(lane, intents(count, values=count, cells=CELLS))
+        report.add(f"record {count:,} different values for {CELLS} cells", longest(), "ms", BOUND)
+        while not isinstance(batch := claim_any(lane), NoBatch):
+            accept(lane, batch)
+            settle(lane, batch)
+        report.add("claim and settle the newest", longest(), "ms", BOUND)
+        end_all(lane)
+        report.add("end those that gave way", longest(), "ms", BOUND)
+
+
+def expire(report: Report, count: int, values: int) -> None:
+    """Thousands expire at one moment before what lives."""
+    groups = "of one group" if values == 1 else "of a group each"
+    with a_lane() as (lane, longest):
+        soon = round(lane.now() * 1000) + 500 + count // 2
+        record(lane, (replace(one, expires_at_ms=soon) for one in intents(count, values=values)))
+        record(lane, intents(CELLS, first=count + 1))
+        time.sleep(max(0.0, soon / 1000 - lane.now()) + 0.1)
+        longest()
+        began = time.monotonic()
+        batch = claim(lane)
+        report.add(
+            f"{count:,} intents {groups} have expired: until the next batch is composed",
+            1000 * (time.monotonic() - began),
+            "ms",
+        )
+        report.add("the longest step of that", longest(), "ms", BOUND)
+        accept(lane, batch)
+        settle(lane, batch)
+        end_all(lane)
+        report.add("end them", longest(), "ms", BOUND)
+        ended = [number for number, _ in lane.take_outbox(count, 60)]
+        longest()
+        lane.confirm_published(ended)
+        lane.forget(ended)
+        report.add("forget them", longest(), "ms", BOUND)
+
+
+def claim_any(lane: Lane) -> Batch | NoBatch:
+    return lane.claim(owner="bench", lease=6, max_open=10**6, max_wait=120, idem_uuid="u", token_fingerprint="t")
+
+
+def main() -> None:
+    given = arguments(__doc__ or "", waiting=20_000)
+    count = 2_000 if given.quick else given.waiting
+    report = Report("longest", "The longest that one script holds the server", quick=given.quick)
+    cancel_lines(report, count)
+    supersede(report, count)
+    expire(report, count, 1)
+    expire(report, count, count)
+    report.write()
+
+
+if __name__ == "__main__":
+    main()
