@@ -216,8 +216,8 @@ def test_what_had_expired_before_it_came_ends_at_once_and_nothing_gives_way_to_i
 def test_what_expired_is_not_sent(lane, record_of):
     lane.record([new_intent(1, expires_at_ms=in_a_moment(lane)), new_intent(2, value="w", mode="APPEND")])
     time.sleep(0.03)
-    assert claim(lane).why is NoBatchReason.AGAIN
-    assert claim(lane).why is NoBatchReason.IDLE
+    none = claim(lane)
+    assert (none.why, none.are_dead) == (NoBatchReason.IDLE, True)
     assert lane.end_stopped().became_ready
     assert (record_of(1)["ex"], record_of(1)["opn"]) == ("1", "0")
     assert claim(lane).intents == (2,)
@@ -229,12 +229,39 @@ def test_nothing_more_of_a_stopped_intent_is_sent_although_none_of_it_has_ended(
     assert lane.stop([1], OutcomeKind.CANCELED) == 0
     lane.record([new_intent(3, [7, 300])])  # shares a change of the first, and takes it over
     batch = claim(lane)
-    assert sorted(batch.items) == [7, 300]
-    assert (batch.intents, batch.are_dead) == ((3, 3), True)
-    assert record_of(1)["cn"] == "1"
+    assert (batch.items, batch.intents, batch.are_dead) == ((300,), (3,), True)
     assert claim(lane, "B").why is NoBatchReason.HELD
     accept(lane, batch)
     assert claim(lane).why is NoBatchReason.IDLE
+    while lane.end_stopped().more:
+        pass
+    assert (record_of(1)["cn"], record_of(2)["cn"]) == ("199", "3")
+    assert claim(lane).items == (7,)
+
+
+@pytest.mark.parametrize("values", [1, 3000], ids=["one group", "a group each"])
+def test_what_lives_is_found_behind_thousands_that_expired_and_no_step_takes_long(lane, redis, values):
+    """The claim only looks: that what expired is ended is another's work."""
+    soon = in_a_moment(lane) + 3000
+    lane.record([new_intent(n, [n], value=f"{n % values}", expires_at_ms=soon) for n in range(1, 3001)])
+    lane.record([new_intent(n, [n], value="lives") for n in range(4001, 4061)])
+    lane.record(
+        [new_intent(5000, range(5001, 6001), value="0", expires_at_ms=soon), new_intent(5001, [7001], value="0")]
+    )
+    time.sleep(max(0.0, soon / 1000 - lane.now()) + 0.02)
+    before = len(redis.zrange(lane.key("expiring"), 0, -1))
+    steps = []
+    lane._run = lambda *args, run=lane._run: steps.append(args) or run(*args)
+    found, sizes = [], []
+    while not isinstance(last := claim(lane), NoBatch):
+        accept(lane, last)
+        found += last.items
+        sizes.append(len(last.items))
+    assert sorted(found) == [*range(4001, 4061), 7001]
+    assert sorted(sizes) == [1, 10, 50]
+    assert (last.why, last.are_dead) == (NoBatchReason.IDLE, True)
+    assert len([one for one in steps if one[0] == "claim"]) > len(sizes) + 3  # none of them looks at all 3,000
+    assert len(redis.zrange(lane.key("expiring"), 0, -1)) == before == 3001
 
 
 def test_a_held_lane_composes_nothing_and_goes_on_by_itself(lane):

@@ -92,16 +92,22 @@ class Lane(LaneReads):
         token_fingerprint: str,
         slot: float = 1.0,
     ) -> Batch | NoBatch:
-        """Take the lease and a batch, and record the coming request. `slot`: the time between two requests that is not idle time."""
+        """Take the lease and a batch, and record the coming request. `slot`: the time between two requests that is not idle time.
+
+        In bounded steps: if thousands of intents were canceled or have expired, one step may not find the active ones among them.
+        """
         args = (owner, to_ms(lease), max_open, to_ms(max_wait), idem_uuid, token_fingerprint, to_ms(slot))
-        answer = self._run("claim", *args)
+        answer = self._run("claim", *args, "")
+        while answer[0] == "again":
+            answer = self._run("claim", *args, answer[1])
         kind, rest = answer[0], answer[1:]
         if kind == "batch":
             number, spec, more, are_dead = rest[:4]
             return Batch.from_answer(number, spec, rest[4:], more_ready=bool(int(more)), are_dead=bool(int(are_dead)))
         why = NoBatchReason(kind)
         knows_when = why in {NoBatchReason.HELD, NoBatchReason.IDLE} and int(rest[0]) >= 0
-        return NoBatch(why, int(rest[0]) / 1000 if knows_when else None)
+        are_dead = why is NoBatchReason.IDLE and bool(int(rest[1]))
+        return NoBatch(why, int(rest[0]) / 1000 if knows_when else None, are_dead)
 
     def extend_lease(self, fence: int, lease: float) -> bool:
         return bool(self._run("extend_lease", fence, to_ms(lease)))

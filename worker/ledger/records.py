@@ -142,15 +142,13 @@ class NoBatchReason(StrEnum):
     HELD = "held"  # another process is sending
     FULL = "full"  # enough jobs are open; they must end first
     IDLE = "idle"
-    AGAIN = (
-        "again"  # all ready changes of a group were canceled or expired: they are ended, and the claim can be repeated
-    )
 
 
 @dataclass(frozen=True, slots=True)
 class NoBatch:
     why: NoBatchReason
     retry_after: float | None = None  # seconds, if known
+    are_dead: bool = False  # canceled or expired intents must be ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,20 +109,18 @@ class Submitter:
         return 0.0
 
     def _claim(self, token: Token) -> Batch | NoBatch:
-        owner = str(uuid4())
-        while True:
-            claimed = self._lane.claim(
-                owner=owner,
-                lease=self._lease,
-                max_open=self._max_open,
-                max_wait=self._max_wait,
-                idem_uuid=str(uuid4()),
-                token_fingerprint=token.fingerprint,
-                slot=self._slots.spacing.slot,
-            )
-            if not (isinstance(claimed, NoBatch) and claimed.why is NoBatchReason.AGAIN):
-                return claimed
+        claimed = self._lane.claim(
+            owner=str(uuid4()),
+            lease=self._lease,
+            max_open=self._max_open,
+            max_wait=self._max_wait,
+            idem_uuid=str(uuid4()),
+            token_fingerprint=token.fingerprint,
+            slot=self._slots.spacing.slot,
+        )
+        if isinstance(claimed, NoBatch) and claimed.are_dead:
             self._hints.publish()
+        return claimed
 
     def _wait_for_due(self, nothing: NoBatch) -> None:
         """Wait for a batch that is due again in a moment; the sweep handles later ones."""

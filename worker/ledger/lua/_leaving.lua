@@ -2,11 +2,10 @@
 -- The line of a cell is in the order of the numbers, so a binary search finds a place in it.
 
 -- The outcome letter for the waiting changes of this intent, or false while it is active.
-local fate_of, is_stopped = {}, {}
+local fate_of = {}
 local function fate(number)
   if fate_of[number] == nil then
     local kept = redis.call('HMGET', P .. 'intent:' .. number, 'stop', 'x')
-    is_stopped[number] = kept[1] and true
     fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= WALL and 'e')
   end
   return fate_of[number]

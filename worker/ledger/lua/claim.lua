@@ -2,10 +2,10 @@
 -- The batch is recorded here, before its first byte is sent.
 -- KEYS  1 lane prefix
 -- ARGV  1 owner of the lease  2 lease (ms)  3 limit of unfinished batches  4 longest wait of a group (ms)
---       5 idempotency UUID for a new send  6 fingerprint of the token  7 a slot (ms)
+--       5 idempotency UUID for a new send  6 fingerprint of the token  7 a slot (ms)  8 where to continue, from 'again', or ''
 -- Returns {'paused', reason} | {'held', ms until the lease ends} | {'full'}
---       | {'idle', ms until a batch is due again, or -1}
---       | {'again'}: all ready changes of the group were canceled or expired, and have been removed
+--       | {'idle', ms until a batch is due again, or -1, canceled or expired intents must be ended (0|1)}
+--       | {'again', where to continue}: all changes that were read so far are canceled or expired
 --       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents must be ended (0|1), field, value, …}
 -- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell;
 --             a change that was canceled or expired before the claim is not sent.
@@ -14,7 +14,7 @@ local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
 -- While a long list of intents is being marked as canceled. If more time is left than was set, the server's clock was set back.
 local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
-if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN)} end
+if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN), 0} end
 
 local lease = redis.call('HMGET', P .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
@@ -122,21 +122,31 @@ local function overdue_turn()
   end
 end
 
--- Full batches first, except for a group with higher priority, or one that has waited too long.
-local function choose()
-  local full, full_rank = head('full')
-  local part, part_rank = head('part')
-  if not full and not part then return nil end
-  local overdue = overdue_turn()
-  if overdue then return overdue end
-  if full and (not part or math.floor(full_rank / STEP) <= math.floor(part_rank / STEP)) then return full end
-  return part
+-- Canceled and expired changes stay ready until end_stopped.lua ends them. A claim skips them and writes nothing: if thousands
+-- end at one moment, the next request does not wait for that.
+local MOST_LOOKS = 1000 -- dead intents and groups that one claim may read, so that it does not block the server for long
+local are_dead, looks = some_are_dead(), 0
+-- Ranks up to which the groups of each list were read; a group that was read in part, and the rank of its last dead change.
+local full_passed, part_passed, begun_group, begun_at = string.match(ARGV[8], '^(%S+) (%S+) (%S+) (%S+)$')
+local passed = {full = full_passed or '-inf', part = part_passed or '-inf'}
+
+local function beyond(rank) return rank == '-inf' and rank or '(' .. rank end
+
+local function next_of(list)
+  return unpack(redis.call('ZRANGE', P .. list, beyond(passed[list]), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES'))
 end
 
-local group = choose()
-if not group then return {'idle', until_due} end
-
-local MOST_DEAD = 500 -- changes that one claim may meet, so that it does not block the server for long
+-- Full batches first, except for a group with higher priority. No group is returned twice.
+local function choose()
+  local full, full_rank = next_of('full')
+  local part, part_rank = next_of('part')
+  if full and (not part or math.floor(full_rank / STEP) <= math.floor(part_rank / STEP)) then
+    passed.full = full_rank
+    return full
+  end
+  if part then passed.part = part_rank end
+  return part
+end
 
 -- Canceled and expired sharers of a change that is about to be sent are removed from it.
 local function drop_dead_sharers(number, cell, item)
@@ -145,23 +155,11 @@ local function drop_dead_sharers(number, cell, item)
   end
 end
 
--- A dead change is only removed from the ready ones here: it owns its cell until end_stopped.lua ends it. If others
--- share it, or were replaced by it, it is ended at once, so that they need not wait.
-local function pass_over(number, cell, item)
-  if redis.call('HEXISTS', P .. 'shared', number .. ':' .. cell) == 1 or redis.call('EXISTS', under(number, cell)) == 1 then
-    leave_owned(number, group, cell, item)
-    note(number, item, fate(number), '')
-  elseif not is_stopped[number] then
-    mark_stopped(number, fate(number))
-    is_stopped[number] = true
-  end
-end
-
 local OVERTAKEN_PLACES = 5 -- of a batch
 
 -- If more urgent changes of the group fill its batches, overdue ones get a few places, each instead of a younger
 -- one. They are removed from the ready ones, and returned like the result of ZPOPMIN.
-local function take_overtaken()
+local function take_overtaken(group)
   local ready = P .. 'ready:' .. group
   if redis.call('ZCARD', ready) <= BATCH_ITEMS then return {} end
   local giving = redis.call('ZRANGE', ready, BATCH_ITEMS - OVERTAKEN_PLACES, BATCH_ITEMS - 1, 'WITHSCORES')
@@ -186,37 +184,70 @@ local function take_overtaken()
   return taken
 end
 
--- The best active changes of the group, at most a batch, as a list of {item, number}.
-local function take_living(column, are_dead)
-  local taken, dead = {}, 0
-  local popped = take_overtaken()
-  for _, one in ipairs(redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS - #popped / 2)) do popped[#popped + 1] = one end
-  repeat
-    for i = 1, #popped, 2 do
-      local item, number = popped[i], text(tonumber(popped[i + 1]) % STEP)
-      local cell = column .. ':' .. item
-      if are_dead and fate(number) then
-        pass_over(number, cell, item)
-        dead = dead + 1
-      else
-        if are_dead then drop_dead_sharers(number, cell, item) end
-        taken[#taken + 1] = {item, number}
-      end
+local function add_living(taken, column, found)
+  for i = 1, #found, 2 do taken[#taken + 1] = {found[i], text(tonumber(found[i + 1]) % STEP)} end
+end
+
+-- Move the active ones of `found` from the ready changes to `taken`. Returns the rank of the last dead one. Changes of one intent
+-- with one urgency have one rank, and the same fate.
+local function sift(taken, ready, column, found, last_dead)
+  local living = {}
+  for i = 1, #found, 2 do
+    local item, rank = found[i], found[i + 1]
+    local number = text(tonumber(rank) % STEP)
+    if not fate(number) then
+      drop_dead_sharers(number, column .. ':' .. item, item)
+      taken[#taken + 1] = {item, number}
+      living[#living + 1] = item
+    elseif rank ~= last_dead then
+      last_dead, looks = rank, looks + 1
     end
-    if not are_dead or #popped == 0 or #taken == BATCH_ITEMS or dead >= MOST_DEAD then return taken end
-    popped = redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS - #taken)
-  until false
+  end
+  if #living > 0 then redis.call('ZREM', ready, unpack(living)) end
+  return last_dead
 end
 
-local column = redis.call('HGET', P .. 'group:' .. group, 'col')
-local are_dead = some_are_dead()
-local items, held = take_living(column, are_dead), {}
+-- The best active changes of the group, at most a batch, as a list of {item, number}; and where to continue after too many dead ones.
+local function take_living(group, column, from)
+  local ready, taken = P .. 'ready:' .. group, {}
+  if not are_dead then
+    add_living(taken, column, take_overtaken(group))
+    add_living(taken, column, redis.call('ZPOPMIN', ready, BATCH_ITEMS - #taken))
+    return taken
+  end
+  while #taken < BATCH_ITEMS and looks < MOST_LOOKS do
+    local found = redis.call('ZRANGE', ready, beyond(from), '+inf', 'BYSCORE', 'LIMIT', 0, BATCH_ITEMS - #taken, 'WITHSCORES')
+    if #found == 0 then return taken end
+    from = sift(taken, ready, column, found, from)
+  end
+  return taken, from
+end
+
+-- A group, its column and its best changes; or nil, and where to continue if that was not all.
+local function compose()
+  local group, from = begun_group, begun_at
+  if ARGV[8] == '' then group = overdue_turn() end
+  if group == '-' then group = nil end
+  while true do
+    group = group or choose()
+    if not group then return nil end
+    local column = redis.call('HGET', P .. 'group:' .. group, 'col')
+    local items, stopped_at = take_living(group, column, from or '-inf')
+    if #items > 0 then return group, column, items end
+    looks = looks + 1
+    if looks >= MOST_LOOKS then
+      local rest = stopped_at and group .. ' ' .. stopped_at or '- -inf'
+      return nil, passed.full .. ' ' .. passed.part .. ' ' .. rest
+    end
+    group, from = nil, nil
+  end
+end
+
+local group, column, items = compose()
+if not group and column then return {'again', column} end
+if not group then return {'idle', until_due, are_dead and 1 or 0} end
+local held = {}
 touched[group] = true
-if #items == 0 then
-  write_collected()
-  return {'again'}
-end
-
 count_slot(nil)
 local batch = text(redis.call('INCR', P .. 'batch-sequence'))
 for _, pair in ipairs(items) do
