@@ -7,9 +7,18 @@ make messages safe; they make lost messages cheap, repeated ones harmless, and a
 from typing import Any, Final
 
 from config.lanes import lane_names
-from config.routing import QueueName, TaskName, task_queues, task_routes
+from config.routing import (
+    QueueName,
+    TaskName,
+    control_exchange,
+    event_exchange,
+    queue_name,
+    task_queues,
+    task_routes,
+)
 from config.schedule import beat_schedule
 from config.settings import Settings
+from feishu_batch.names import name_for
 from feishu_batch.redis_pools import CeleryLink, celery_link
 from feishu_batch.redis_urls import AMQP
 
@@ -108,6 +117,8 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         "health_check_interval": HEALTH_CHECK_INTERVAL,
         # With a fixed order, a full queue would starve the queues after it.
         "queue_order_strategy": "round_robin",
+        # What workers hold, likewise: each deployment puts back its own after its own time.
+        **{f"{key}_key": name_for(key, settings.key_prefix) for key in ("unacked", "unacked_index", "unacked_mutex")},
     }
 
 
@@ -118,9 +129,13 @@ def _messages(settings: Settings) -> dict[str, Any]:
         "task_serializer": "json",
         "event_serializer": "json",
         # A new task without a route goes to a queue that a worker consumes.
-        "task_default_queue": str(QueueName.DEFAULT),
-        "task_queues": task_queues(),
+        "task_default_queue": queue_name(QueueName.DEFAULT, settings),
+        "task_queues": task_queues(settings),
         "task_routes": task_routes(settings),
+        # Under another key prefix they have other names, as the queues do: another deployment's workers on the same broker must
+        # neither take our messages nor answer our questions.
+        "control_exchange": control_exchange(settings),
+        "event_exchange": event_exchange(settings),
         # A producer's callback may use any queue; refusing to create it would make a successful intent fail.
         "task_create_missing_queues": True,
         # A failed publish may still have worked, and the sweep publishes again: no further retries.

@@ -1,5 +1,6 @@
 """The lanes of a deployment, one credential each: one from the settings, or those of the lanes file."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from config.settings import Settings, process_environment, secure_base_url
 from config.urls import SecretUrl
 from feishu_batch.wording import plainly
 
+_LANE_NAME = re.compile(r"^[a-z0-9_-]{1,64}$")
 RESERVED_NAMES = frozenset({"front"})  # the prefix of the producers' keys
 
 
@@ -78,7 +80,7 @@ class LaneConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+    name: Annotated[str, Field(pattern=_LANE_NAME.pattern)]
     base_url: str
     plugin_id: Annotated[str, Field(min_length=1)]
     plugin_secret: SecretStr
@@ -130,30 +132,49 @@ class LaneConfig(BaseModel):
         return checked_proxy(url)
 
 
+class RefusedLane(BaseModel):
+    """A lane that cannot be served as it stands in the file. Its spaces stay its own, and its intents wait for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    project_keys: tuple[str, ...]
+    why: str  # a sentence
+
+
 class Lanes(BaseModel):
-    """All lanes, in the order of the file. The first one gets the intents of spaces that no lane lists."""
+    """All lanes. The first one of the file gets the intents of spaces that no lane lists."""
 
     model_config = ConfigDict(frozen=True)
 
     lanes: Annotated[tuple[LaneConfig, ...], Field(min_length=1)]
+    refused: tuple[RefusedLane, ...] = ()
+    order: tuple[str, ...] = ()  # of the file; empty: as in `lanes`
 
     @model_validator(mode="after")
     def _one_lane_per_project(self) -> Self:
         seen: dict[str, str] = {}
-        for lane in self.lanes:
-            for project in lane.project_keys:
+        for name, spaces in self._spaces.items():
+            for project in spaces:
                 if project in seen:
-                    raise ValueError(f"space {project} is listed in the lanes {seen[project]} and {lane.name}")
-                seen[project] = lane.name
+                    raise ValueError(f"space {project} is listed in the lanes {seen[project]} and {name}")
+                seen[project] = name
         return self
 
     @property
+    def _spaces(self) -> dict[str, tuple[str, ...]]:
+        """Of each lane, the refused ones too."""
+        known = {lane.name: lane.project_keys for lane in self.lanes}
+        return known | {lane.name: lane.project_keys for lane in self.refused}
+
+    @property
     def names(self) -> tuple[str, ...]:
-        return tuple(lane.name for lane in self.lanes)
+        """Of all, the refused ones too, in the order of the file."""
+        return self.order or tuple(lane.name for lane in self.lanes)
 
     @cached_property
     def _routing(self) -> Routing:
-        return Routing(self.names, {project: lane.name for lane in self.lanes for project in lane.project_keys})
+        return Routing(self.names, {project: name for name, spaces in self._spaces.items() for project in spaces})
 
     def route(self, lane: str | None, project_key: str) -> str:
         """The lane of an intent. Raises ValueError if none fits."""
@@ -203,15 +224,36 @@ def routing(settings: Settings) -> Routing:
     return Routing(tuple(tables), {str(key): name for name, table in tables.items() for key in _spaces(table)})
 
 
+class _LaneError(ConfigError):
+    """What is wrong concerns one lane only."""
+
+
+def _others_know_what_is_theirs(name: str, table: Mapping[str, Any]) -> bool:
+    keys = table.get("project_keys", [])
+    is_name = _LANE_NAME.fullmatch(name) is not None and name not in RESERVED_NAMES
+    return is_name and isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+
+
 def _spaces(table: Mapping[str, Any]) -> list[Any]:
     keys = table.get("project_keys")
     return keys if isinstance(keys, list) else []
 
 
 def _from_file(path: Path, settings: Settings, environ: Mapping[str, str]) -> Lanes:
-    lanes = [_lane(name, table, path, settings, environ) for name, table in _tables(path).items()]
+    """A lane's own fault is that lane's: the others are served. Raises `ConfigError` if none is left, or if the fault may be another lane's."""
+    tables = _tables(path)
+    lanes, refused = [], []
+    for name, table in tables.items():
+        try:
+            lanes.append(_lane(name, table, path, settings, environ))
+        except _LaneError as error:
+            if not _others_know_what_is_theirs(name, table):
+                raise
+            refused.append(RefusedLane(name=name, project_keys=tuple(map(str, _spaces(table))), why=str(error)))
+    if not lanes:
+        raise ConfigError(" ".join(one.why for one in refused))
     try:
-        return Lanes(lanes=tuple(lanes))
+        return Lanes(lanes=tuple(lanes), refused=tuple(refused), order=tuple(tables))
     except ValidationError as error:
         raise ConfigError(_sentence(path, "", error)) from None
 
@@ -238,9 +280,9 @@ def _lane(name: str, table: dict[str, Any], path: Path, settings: Settings, envi
         given = {**defaults, **table, "name": name, "plugin_secret": secret, "proxy_url": proxy}
         return LaneConfig.model_validate(given)
     except ValidationError as error:
-        raise ConfigError(_sentence(path, name, error)) from None
+        raise _LaneError(_sentence(path, name, error)) from None
     except ValueError as error:
-        raise ConfigError(f"{path}: [lanes.{name}] {key}: {error}.") from None
+        raise _LaneError(f"{path}: [lanes.{name}] {key}: {error}.") from None
 
 
 def _proxy_url(table: dict[str, Any], settings: Settings, environ: Mapping[str, str]) -> SecretUrl | None:

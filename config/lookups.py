@@ -40,6 +40,10 @@ class LookupSettings(BaseModel):
     catalogue_retry_seconds: float = seconds(
         30, 0.1, 3600, "Pause after a failed look-up; meanwhile keys are accepted unchecked."
     )
+    unchecked_texts: Literal["refuse", "send"] = Field(
+        "refuse",
+        description="What becomes of a text for a field whose type cannot be looked up, and which may be the label of an option: refuse it (cannot_resolve), or send it.",
+    )
     time_zone: str = Field(
         "+08:00",
         description="Time zone of dates and times without one: an offset from UTC, or a name like Asia/Shanghai.",

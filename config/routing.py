@@ -1,4 +1,4 @@
-"""The fixed names of Celery tasks and queues as types, and the route of each task."""
+"""The fixed names of Celery tasks and queues as types, the route of each task, and the names under another key prefix."""
 
 from enum import StrEnum
 from typing import Final
@@ -44,18 +44,34 @@ QUEUE_OF: Final = {
 ROLE_OF_QUEUE: Final = {QueueName.SUBMIT: "submit", QueueName.POLL: "poll", QueueName.INTENTS: "intake"}
 
 
+def queue_name(queue: QueueName, settings: Settings) -> str:
+    return names.name_for(queue.value, settings.key_prefix)
+
+
+def roles_by_queue(settings: Settings) -> dict[str, str]:
+    return {queue_name(queue, settings): role for queue, role in ROLE_OF_QUEUE.items()}
+
+
 def task_routes(settings: Settings) -> dict[str, dict[str, str]]:
     """Exact names first, then the patterns in order. A queue set in a signature overrides them all."""
-    routes = {str(task): {"queue": str(queue)} for task, queue in QUEUE_OF.items()}
-    routes["celery.*"] = {"queue": str(QueueName.DEFAULT)}
+    routes = {str(task): {"queue": queue_name(queue, settings)} for task, queue in QUEUE_OF.items()}
+    routes["celery.*"] = {"queue": queue_name(QueueName.DEFAULT, settings)}
     # A producer's callback or next link of a chain is sent by *our* worker. In our own default queue it would be lost:
     # our workers do not know the producer's tasks.
     routes["*"] = {"queue": settings.callback_queue}
     return routes
 
 
-def task_queues() -> dict[str, dict[str, str]]:
+def task_queues(settings: Settings) -> dict[str, dict[str, str]]:
     """Exchange and routing key as Celery's defaults for a queue name, so that producers need no declaration."""
-    return {
-        str(name): {"exchange": str(name), "exchange_type": "direct", "routing_key": str(name)} for name in QueueName
-    }
+    queues = [queue_name(queue, settings) for queue in QueueName]
+    return {name: {"exchange": name, "exchange_type": "direct", "routing_key": name} for name in queues}
+
+
+def control_exchange(settings: Settings) -> str:
+    """Of remote control: questions and commands to workers."""
+    return names.name_for(names.EXCHANGE_CONTROL, settings.key_prefix)
+
+
+def event_exchange(settings: Settings) -> str:
+    return names.name_for(names.EXCHANGE_EVENTS, settings.key_prefix)

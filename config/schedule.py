@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from config.routing import QUEUE_OF, TaskName
+from config.routing import QUEUE_OF, TaskName, queue_name
 from config.settings import Settings
 
 # A tick older than this many ticks is redundant: after a stop, a worker drops the old ones.
@@ -17,18 +17,20 @@ TICK_COUNTS: Final = 60.0
 
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """The regular sweeps. An extra tick only costs a read of the ledger: the sweep is idempotent."""
-    return {"sweep": _tick(TaskName.SWEEP, settings.sweep_seconds, settings.sweep_seconds * TICKS_UNTIL_STALE)}
+    return {
+        "sweep": _tick(settings, TaskName.SWEEP, settings.sweep_seconds, settings.sweep_seconds * TICKS_UNTIL_STALE)
+    }
 
 
 def look_of_beat(settings: Settings) -> dict[str, dict[str, Any]]:
     """If there are schedules: finds missed runs, and notices the end of runs."""
     every = settings.sweep_seconds
-    return {"schedules": _tick(TaskName.LOOK_AT_SCHEDULES, every, every * TICKS_UNTIL_STALE)}
+    return {"schedules": _tick(settings, TaskName.LOOK_AT_SCHEDULES, every, every * TICKS_UNTIL_STALE)}
 
 
-def entry_of_beat(name: str, times: Any) -> dict[str, Any]:
+def entry_of_beat(settings: Settings, name: str, times: Any) -> dict[str, Any]:
     """`times`: a Celery schedule."""
-    return {**_tick(TaskName.RUN_SCHEDULE, times, TICK_COUNTS), "kwargs": {"name": name}}
+    return {**_tick(settings, TaskName.RUN_SCHEDULE, times, TICK_COUNTS), "kwargs": {"name": name}}
 
 
 def beat_lock_seconds(settings: Settings) -> float:
@@ -40,6 +42,6 @@ def beat_look_seconds(settings: Settings) -> float:
     return beat_lock_seconds(settings) / LOOKS_PER_LOCK
 
 
-def _tick(task: TaskName, schedule: Any, expires: float) -> dict[str, Any]:
-    options = {"queue": str(QUEUE_OF[task]), "expires": expires, "ignore_result": True}
+def _tick(settings: Settings, task: TaskName, schedule: Any, expires: float) -> dict[str, Any]:
+    options = {"queue": queue_name(QUEUE_OF[task], settings), "expires": expires, "ignore_result": True}
     return {"task": str(task), "schedule": schedule, "options": options}

@@ -89,7 +89,7 @@ class Settings(RemoteFacts, Pace, LookupSettings, Dashboard, BaseSettings):
     key_prefix: str = Field(
         "feishu-batch",
         pattern=r"^[A-Za-z0-9_.:-]{1,64}$",
-        description="Prefix of every key of the ledger. Producers need the same value.",
+        description="Prefix of every key of the ledger. If it is not the default, it also stands behind queue names. Producers need the same value.",
     )
     lane: str = Field(
         "default",
@@ -114,6 +114,12 @@ class Settings(RemoteFacts, Pace, LookupSettings, Dashboard, BaseSettings):
     retain_finished_days: float = number(7, 0.001, 3650, "Days for which succeeded intents and their results are kept.")
     retain_failed_days: float = number(
         30, 0.001, 3650, "Days for which all other ended intents and their results are kept."
+    )
+    retain_imports_days: float = number(
+        365,
+        1,
+        3650,
+        "Days after its last use for which an import's id is remembered, so that a file whose intents are forgotten is not imported again by mistake.",
     )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="How log lines look: console, json, or auto: console on a terminal, json elsewhere."
@@ -177,7 +183,15 @@ class Settings(RemoteFacts, Pace, LookupSettings, Dashboard, BaseSettings):
     def _proxy(cls, url: SecretUrl | None) -> SecretUrl | None:
         return checked_proxy(url)
 
-    @field_validator("redis_url", "result_backend")
+    @field_validator("redis_url")
+    @classmethod
+    def _ledger(cls, url: SecretUrl | None) -> SecretUrl | None:
+        """Its password may stand in a file, of which `_one_password` knows."""
+        if url is not None:
+            check_url(url.get_secret_value(), REDIS_SCHEMES, has_file=True)
+        return url
+
+    @field_validator("result_backend")
     @classmethod
     def _redis(cls, url: SecretUrl | None) -> SecretUrl | None:
         if url is not None:
@@ -194,6 +208,11 @@ class Settings(RemoteFacts, Pace, LookupSettings, Dashboard, BaseSettings):
     @model_validator(mode="after")
     def _one_password(self) -> Self:
         if self.redis_password_file is None:
+            if self.redis_url is not None:
+                try:
+                    check_url(self.redis_url.get_secret_value(), REDIS_SCHEMES)
+                except ValueError as error:
+                    raise ValueError(f"{ENV_PREFIX}REDIS_URL {error}") from None
             return self
         if self.redis_url is None:
             raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 from rejections import rejections
 
 from config.remote_facts import ErrorClass
+from config.routing import ROLE_OF_QUEUE
 from feishu_batch.explained import ERRORS, FAILURES, ITEMS, STATES, Explanation
 from feishu_batch.redis_trouble import sentences
 from worker.catalogue.explained import EXPLAINED
@@ -203,7 +204,7 @@ def stalls() -> list[health.Check]:
     shared = [
         *health.check_beat({"default": replace(_WELL, swept=60.0)}, 2.0),
         health.check_inbox(inbox),
-        *health.check_workers(()),
+        *health.check_workers(dict(ROLE_OF_QUEUE), ()),
         health.check_clock(1000.0, 1005.0),
         *health.check_settings({"FEISHU_BATCH_…": "FEISHU_BATCH_BASE_URL"}),
         health.check_disk(50 * 1024**2, 1024**4, "/var/lib/feishu-batch", holds_ledger=True),

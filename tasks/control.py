@@ -1,17 +1,21 @@
 """Celery's remote control for intents: `revoke` cancels an intent, and never terminates a worker process."""
 
+import contextlib
 from functools import cache
 from typing import Any
 
 import structlog
 from celery.utils.functional import maybe_list
-from celery.worker.control import Panel, control_command
+from celery.worker.control import Panel, control_command, inspect_command
 from celery.worker.request import Request
 from redis.exceptions import RedisError
 
 from config.settings import load_settings
 from worker.app import app
+from worker.connections import connect
+from worker.ledger.belonging import Belonging
 from worker.pipeline.revoking import Revoking
+from worker.processes.belonging import LEDGER_COMMAND
 
 log = structlog.get_logger("feishu_batch.control")
 
@@ -45,6 +49,13 @@ def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None
 def revoke_by_stamped_headers(state: Any, headers: Any, terminate: bool = False, signal: Any = None, **_: Any) -> Any:  # noqa: ARG001 - Celery's names
     """Revoke task by header (or list of headers); recorded intents are not affected."""
     return _revoke_by_stamps_of_celery(state, headers)
+
+
+@inspect_command(name=LEDGER_COMMAND)
+def ledger(state: Any, **_: Any) -> dict[str, str]:  # noqa: ARG001 - Celery's name
+    """Name of the ledger that this worker serves."""
+    with contextlib.closing(connect(load_settings())) as redis:
+        return {"ledger": Belonging(redis, load_settings().key_prefix).name()}
 
 
 class UnrevokedRequest(Request):

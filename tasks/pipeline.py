@@ -1,6 +1,6 @@
 """The steps after intake. Each is a hint to read the ledger: running one too often, or twice at once, is harmless."""
 
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import structlog
 from celery import Task
@@ -16,6 +16,8 @@ from tasks.process import runtime
 from worker.app import app
 from worker.pipeline.publish import outcome_of
 from worker.runtime import LaneRuntime
+
+NOT_SERVED: Final[dict[str, object]] = {"state": "not_served"}  # the lane's settings are faulty
 
 
 class StepTask(Task):
@@ -56,19 +58,22 @@ def intake() -> dict[str, int]:
 @app.task(base=StepTask, name=str(TaskName.SUBMIT_BATCH))
 def submit_batch(lane: str) -> dict[str, object]:
     """Send one batch, if one is ready."""
-    return _lane_of(lane).submitter.run()
+    remote = _lane_of(lane).remote
+    return remote.submitter.run() if remote else NOT_SERVED
 
 
 @app.task(base=StepTask, name=str(TaskName.POLL_JOB))
 def poll_job(lane: str, batch: int = 0, job: str = "") -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Poll the job that has been due for longest."""
-    return _look_into(lane, TaskName.POLL_JOB).poller.run()
+    remote = _look_into(lane, TaskName.POLL_JOB).remote
+    return remote.poller.run() if remote else NOT_SERVED
 
 
 @app.task(base=StepTask, name=str(TaskName.READ_BACK))
 def read_back(lane: str, batch: int = 0) -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Read the cells of a batch whose outcome is unknown."""
-    return _look_into(lane, TaskName.READ_BACK).read_back.run()
+    remote = _look_into(lane, TaskName.READ_BACK).remote
+    return remote.read_back.run() if remote else NOT_SERVED
 
 
 @app.task(base=StepTask, name=str(TaskName.PUBLISH))

@@ -17,6 +17,7 @@ from config.logging import is_json
 from config.logging import setup_logging as set_up_logs
 from config.settings import load_settings
 from feishu_batch.celery_redis import use_for_messages, use_for_results
+from worker.processes.admission import Admission
 from worker.processes.watchdog import Watchdog
 
 # Celery warns about root because a pickle message could run any code; these workers accept JSON only.
@@ -36,6 +37,7 @@ def _options() -> dict[str, Any]:
 
 app.config_from_object(PromiseProxy(_options))
 
+app.steps["worker"].add(Admission)
 app.steps["worker"].add(Watchdog)
 
 

@@ -179,5 +179,5 @@ def _scheduled(settings: Settings) -> dict[str, dict[str, Any]]:
     except ConfigError as error:
         log.error("schedules.not_usable", error=str(error))
         return {}
-    ticks = {f"schedule-{one.name}": entry_of_beat(one.name, Moments(one.times)) for one in entries}
+    ticks = {f"schedule-{one.name}": entry_of_beat(settings, one.name, Moments(one.times)) for one in entries}
     return {**look_of_beat(settings), **ticks} if ticks else {}

@@ -6,6 +6,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from config.celery_options import broker_link
+from config.routing import control_exchange
 from config.settings import Settings
 from feishu_batch import FeishuBatch
 from feishu_batch.broker import PrivateApp
@@ -37,6 +38,7 @@ def control_app(settings: Settings) -> Celery:
         broker_connection_timeout=settings.redis_connect_timeout_seconds,
         broker_transport_options={**link.transport_options, "max_retries": 0},
         broker_use_ssl=link.ssl,
+        control_exchange=control_exchange(settings),
     )
     return app
 

@@ -44,18 +44,25 @@ VERIFY_SHARE = {"unknown": 0.0, "all": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
-class LaneRuntime:
-    """The objects for one credential."""
+class RemoteRuntime:
+    """The objects that talk to the remote system for one credential."""
 
-    lane: Lane
-    hints: LaneHints
     submitter: Submitter
     poller: JobPoller
     read_back: ReadBack
+    catalogue: LaneCatalogue
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRuntime:
+    """What serves one credential. `remote`: None for a lane that is refused; its intents are kept, ended and published all the same."""
+
+    lane: Lane
+    hints: LaneHints
     publisher: Publisher
     progress: ProgressReports
     sweep: LaneSweep
-    catalogue: LaneCatalogue
+    remote: RemoteRuntime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +118,10 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
     hints = IntakeHints(app, inbox)
     configured = load_lanes(settings)
     tracing = tracing_of(settings, os.environ)
-    lanes = {
-        lane.name: _lane_runtime(lane, configured.sharing(lane.name), settings, app, redis, inbox, tracing)
-        for lane in configured.lanes
-    }
+    care = partial(_lane_runtime, settings, app, redis, inbox, tracing)
+    lanes = {lane.name: care(lane.name, lane, configured.sharing(lane.name)) for lane in configured.lanes}
+    for refused in configured.refused:
+        lanes[refused.name] = care(refused.name, None, ())
     return Runtime(
         settings=settings,
         redis=redis,
@@ -124,9 +131,14 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             inbox=inbox,
             hints=hints,
             route=configured.route,
-            lanes={lane.name: LaneDoor(lanes[lane.name].lane, lanes[lane.name].hints) for lane in configured.lanes},
+            lanes={name: LaneDoor(lane.lane, lane.hints) for name, lane in lanes.items()},
             lease=settings.lease_seconds,
-            check=gate(settings, {name: lane.catalogue for name, lane in lanes.items()}, configured.route),
+            check=gate(
+                settings,
+                {name: lane.remote.catalogue for name, lane in lanes.items() if lane.remote},
+                configured.route,
+                {lane.name for lane in configured.refused},
+            ),
         ),
         parking=Parking(
             inbox,
@@ -139,17 +151,47 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
 
 
 def _lane_runtime(
-    config: LaneConfig,
-    sharing: tuple[str, ...],
     settings: Settings,
     app: Celery,
     redis: Redis,
     inbox: Inbox,
     tracing: Tracing,
+    name: str,
+    config: LaneConfig | None,
+    sharing: tuple[str, ...],
 ) -> LaneRuntime:
-    traces = tracing.of_lane(redis, settings.key_prefix, config.name)
-    lane = Lane(redis, settings.key_prefix, config.name)
+    """`config`: None for a lane that is refused."""
+    traces = tracing.of_lane(redis, settings.key_prefix, name)
+    lane = Lane(redis, settings.key_prefix, name)
     hints = LaneHints(app, lane)
+    publisher = Publisher(app, redis, settings.key_prefix, inbox, lane, hints, traces)
+    progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
+    return LaneRuntime(
+        lane=lane,
+        hints=hints,
+        publisher=publisher,
+        progress=progress,
+        sweep=LaneSweep(
+            inbox=inbox,
+            lane=lane,
+            hints=hints,
+            retain_succeeded=settings.retain_finished_days * DAY,
+            retain_failed=settings.retain_failed_days * DAY,
+        ),
+        remote=_remote_runtime(config, sharing, settings, redis, lane, hints, progress, traces) if config else None,
+    )
+
+
+def _remote_runtime(
+    config: LaneConfig,
+    sharing: tuple[str, ...],
+    settings: Settings,
+    redis: Redis,
+    lane: Lane,
+    hints: LaneHints,
+    progress: ProgressReports,
+    traces: Traces,
+) -> RemoteRuntime:
     remote = remote_from(config, settings)
     pacer = Pacer(redis, lane, sharing, settings.key_prefix)
     tokens = TokenSource(
@@ -157,16 +199,12 @@ def _lane_runtime(
         RedisTokenStore(redis, pacer.token_prefix, config.fingerprint),
         renew_early=settings.token_renew_early_seconds,
     )
-    publisher = Publisher(app, redis, settings.key_prefix, inbox, lane, hints, traces)
-    progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
     read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
     blame = Blame(lane, config.user_key, AccessProbe(remote, tokens, read_slots))
     policy, hold = policy_from(settings), min(HOLD, settings.lease_seconds)
     following = LaneSteps(lane, tokens, policy, "poll")
     due = DueBatches(lane, following, hints, progress, hold=hold)
-    return LaneRuntime(
-        lane=lane,
-        hints=hints,
+    return RemoteRuntime(
         submitter=_submitter(lane, hints, remote, tokens, settings, pacer, blame, traces),
         poller=JobPoller(
             lane=lane,
@@ -189,15 +227,6 @@ def _lane_runtime(
             blame=blame,
             policy=policy,
             traces=traces,
-        ),
-        publisher=publisher,
-        progress=progress,
-        sweep=LaneSweep(
-            inbox=inbox,
-            lane=lane,
-            hints=hints,
-            retain_succeeded=settings.retain_finished_days * DAY,
-            retain_failed=settings.retain_failed_days * DAY,
         ),
         catalogue=lane_catalogue(lane, remote, tokens, settings, redis, pacer, on_stopped=blame.look_up_refused),
     )

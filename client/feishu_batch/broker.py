@@ -13,7 +13,7 @@ from celery.result import AsyncResult
 from kombu.pidbox import Mailbox
 
 from feishu_batch.celery_redis import UNIX_TRANSPORT, transport_for, use_for_results
-from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
+from feishu_batch.names import EXCHANGE_CONTROL, QUEUE_INTENTS, TASK_INTAKE, name_for
 from feishu_batch.redis_connections import time_left
 from feishu_batch.redis_pools import CeleryLink, celery_link
 from feishu_batch.redis_urls import SENTINEL
@@ -27,9 +27,11 @@ logger = logging.getLogger("feishu_batch")
 class Broker:
     """Connects at its first use. Threads may share it; processes may not."""
 
-    def __init__(self, broker_url: str, result_backend: str, timeout: float) -> None:
+    def __init__(self, broker_url: str, result_backend: str, key_prefix: str, timeout: float) -> None:
         broker, results = celery_link(broker_url), celery_link(result_backend)
         self._app = _private_app(broker, results, timeout)
+        self._app.conf.control_exchange = name_for(EXCHANGE_CONTROL, key_prefix)  # where `revoke` reaches the workers
+        self._queue = name_for(QUEUE_INTENTS, key_prefix)
         self._lock = Lock()  # kombu's connections are not thread-safe
         self._timeout = timeout
         self._producer: Any = None
@@ -63,7 +65,7 @@ class Broker:
             self._producer = self._app.amqp.Producer(self._app.connection_for_write(), auto_declare=False)
         self._app.send_task(
             TASK_INTAKE,
-            queue=QUEUE_INTENTS,
+            queue=self._queue,
             producer=self._producer,
             retry=False,
             ignore_result=True,

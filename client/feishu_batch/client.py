@@ -12,7 +12,7 @@ from celery.result import AsyncResult
 from feishu_batch.broker import Broker
 from feishu_batch.errors import ConfigurationError, EnqueueError, IntentConflict
 from feishu_batch.inbox import InboxWriter
-from feishu_batch.keys import DEFAULT_PREFIX
+from feishu_batch.keys import DEFAULT_PREFIX, check_key_prefix
 from feishu_batch.packing import PackedIntent, chunks
 from feishu_batch.producer import Producer, conflict
 from feishu_batch.redis_connections import call_within
@@ -20,8 +20,6 @@ from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url, wi
 from feishu_batch.results import IntentView
 
 DEFAULT_TIMEOUT = 1.0
-# A brace would change the hash tag, and a cluster could not run the scripts.
-_KEY_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _ARGUMENT = re.compile("^(redis_url|broker_url|result_backend|key_prefix)")  # every error begins with its name
 
 
@@ -54,8 +52,7 @@ class FeishuBatch(Producer):
         timeout: float = DEFAULT_TIMEOUT,
         redis_password_file: str | os.PathLike[str] | None = None,
     ) -> None:
-        if not _KEY_PREFIX.fullmatch(key_prefix):
-            raise ConfigurationError("key_prefix must be 1 to 64 letters, digits and _ . : -")
+        check_key_prefix(key_prefix)
         if not timeout > 0:
             raise ConfigurationError("timeout must be more than 0 seconds")
         for name, url, schemes in (
@@ -63,7 +60,7 @@ class FeishuBatch(Producer):
             ("broker_url", broker_url, BROKER_SCHEMES),
             ("result_backend", result_backend, REDIS_SCHEMES),
         ):
-            _check(name, url, schemes)
+            _check(name, url, schemes, has_file=bool(redis_password_file) and name == "redis_url")
         if redis_password_file:
             redis_url = _with_file(redis_url, str(Path(redis_password_file).absolute()))
         self._redis_url = redis_url
@@ -104,14 +101,15 @@ class FeishuBatch(Producer):
     def __repr__(self) -> str:
         return f"FeishuBatch(key_prefix={self._key_prefix!r})"
 
-    def _put(self, intents: Sequence[PackedIntent]) -> None:
+    def _put(self, intents: Sequence[PackedIntent]) -> list[bool | None]:
         links = self._linked()
         parts = list(chunks(intents))
         if len(parts) > 1:  # the script checks only its own part, when earlier parts are already written
             _refuse_taken_ids(links.inbox, parts)
-        written = 0
+        known: list[bool | None] = []
         for part in parts:
-            written += _put_part(links, part, intents, written)
+            known += _put_part(links, part, intents, len(known))
+        return known
 
     def _view(self, intent_id: str) -> IntentView | None:
         return self._linked().inbox.view(intent_id)
@@ -128,14 +126,14 @@ class FeishuBatch(Producer):
         return _Links(
             os.getpid(),
             InboxWriter(self._redis_url, self._key_prefix, self._timeout),
-            Broker(self._broker_url, self._result_backend, self._timeout),
+            Broker(self._broker_url, self._result_backend, self._key_prefix, self._timeout),
         )
 
 
-def _check(name: str, url: str | None, schemes: frozenset[str]) -> None:
+def _check(name: str, url: str | None, schemes: frozenset[str], *, has_file: bool) -> None:
     try:
         if url:
-            check_url(url, schemes)
+            check_url(url, schemes, has_file=has_file)
     except ValueError as error:
         raise ConfigurationError(f"{name} {error}") from None
 
@@ -159,18 +157,20 @@ def _refuse_taken_ids(inbox: InboxWriter, parts: Sequence[Sequence[PackedIntent]
                 raise conflict(intent.intent_id)
 
 
-def _put_part(links: _Links, part: Sequence[PackedIntent], intents: Sequence[PackedIntent], written: int) -> int:
+def _put_part(
+    links: _Links, part: Sequence[PackedIntent], intents: Sequence[PackedIntent], written: int
+) -> list[bool | None]:
     with call_within(links.inbox.longest_call):
         try:
-            wants_hint = links.inbox.write(part)
+            done = links.inbox.write(part)
         except IntentConflict as error:
             raise IntentConflict(f"{error}{_already(written, len(intents))}") from None
         except EnqueueError as error:
             ids = [intent.intent_id for intent in intents]
             raise EnqueueError(_with_advice(error, written, ids), error.outcome_unknown, written, ids) from None
-        if wants_hint:
+        if done.wants_hint:
             links.broker.send_hint()
-    return len(part)
+    return done.was_known
 
 
 def _with_advice(error: EnqueueError, written: int, ids: Sequence[str]) -> str:

@@ -13,14 +13,23 @@ _LONGEST_PAUSE = 0.5
 
 
 class Handle:
-    """Refers to an intent; every method reads Redis again. `FeishuBatch.handle` creates one from an id."""
+    """Refers to an intent; every method reads Redis again. `FeishuBatch.handle` creates one from an id.
 
-    __slots__ = ("_async_result", "_view", "intent_id")
+    `was_known`: whether `enqueue` found the same intent under this id already, so that it wrote nothing. None: that cannot be
+    said, of a handle from an id, and where this very call may have written it, as the answer of its first try was lost.
+    """
+
+    __slots__ = ("_async_result", "_view", "intent_id", "was_known")
 
     def __init__(
-        self, intent_id: str, view: Callable[[str], IntentView | None], async_result: Callable[[str], Any]
+        self,
+        intent_id: str,
+        view: Callable[[str], IntentView | None],
+        async_result: Callable[[str], Any],
+        was_known: bool | None = None,
     ) -> None:
         self.intent_id = intent_id
+        self.was_known = was_known
         self._view = view
         self._async_result = async_result
 

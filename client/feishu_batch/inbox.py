@@ -1,6 +1,7 @@
 """The one module of this library that sends commands to Redis; it raises only our errors."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -26,6 +27,7 @@ from feishu_batch.tracing import current_traceparent
 
 # After this time, the next enqueue replaces a lost hint (or the worker's sweep does).
 HINT_OUTSTANDING_MS = 2000
+WAS_KNOWN = "same"  # what enqueue.lua says of an intent that was there before
 ID_IS_TAKEN = -1  # what the script answers instead of whether a hint is wanted
 
 # redis-py 7 renamed the option and warns about the old name.
@@ -49,6 +51,14 @@ def _sha(script: str) -> str:
     return sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """`was_known`: of each intent whether its id was there before; None: it may come from this very call, whose first answer was lost."""
+
+    wants_hint: bool
+    was_known: list[bool | None]
+
+
 class InboxWriter:
     """Connects at its first use. Threads may share it; processes may not.
 
@@ -65,24 +75,31 @@ class InboxWriter:
     def longest_call(self) -> float:
         return CALL_TIMEOUTS * self._timeout
 
-    def write(self, intents: Sequence[PackedIntent]) -> bool:
-        """Writes all or none. True: a hint to the worker is wanted."""
-        return bool(self.run(enqueue_script(), intents)[0])
+    def write(self, intents: Sequence[PackedIntent]) -> Acknowledged:
+        """Writes all or none."""
+        answer, is_second_try = self._repeatable(enqueue_script(), intents)
+        known = [status == WAS_KNOWN for status in answer[2::2]]
+        return Acknowledged(bool(answer[0]), [None if one and is_second_try else one for one in known])
 
     def run(self, script: str, intents: Sequence[PackedIntent], *more: int, may_repeat: bool = True) -> list[Any]:
         """`script`: enqueue.lua, or one that ends with it; `more`: what that one takes besides. Returns its answer.
 
         `may_repeat`: whether the script does the same if it was run before and its answer was lost.
         """
+        return self._repeatable(script, intents, *more, may_repeat=may_repeat)[0]
+
+    def _repeatable(
+        self, script: str, intents: Sequence[PackedIntent], *more: int, may_repeat: bool = True
+    ) -> tuple[list[Any], bool]:
         keys = (self._keys.inbox, self._keys.ids, self._keys.sequence, self._keys.parked, self._keys.hint)
         arguments = [part for intent in intents for part in (intent.intent_id, intent.digest, intent.json)]
         trace = filter(None, [current_traceparent()])
         command = (len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *trace, *more)
         with call_within(self.longest_call):
-            answer = self._carefully(script, command, may_repeat)
+            answer, is_second_try = self._carefully(script, command, may_repeat)
         if answer[0] == ID_IS_TAKEN:
             raise conflict(str(answer[1]))
-        return answer
+        return answer, is_second_try
 
     def digests(self, intent_ids: Sequence[str]) -> list[str | None]:
         """For each id: the content digest if the id is in use, else None."""
@@ -111,16 +128,19 @@ class InboxWriter:
                 self._leave_idle_ones()
                 return look()
 
-    def _carefully(self, script: str, command: Sequence[Any], may_repeat: bool) -> list[Any]:
-        """Repeats the call if a reused connection failed: intents written by the first try are recognised by their ids."""
+    def _carefully(self, script: str, command: Sequence[Any], may_repeat: bool) -> tuple[list[Any], bool]:
+        """Repeats the call if a reused connection failed: intents written by the first try are recognised by their ids.
+
+        True beside the answer: the first try may have written.
+        """
         try:
-            return self._try(script, command)
+            return self._try(script, command), False
         except _FailedError as first:
             if not failed_on_a_used_one(first.error) or (first.outcome_unknown and not may_repeat):
                 raise self._refusal(first.error, first.outcome_unknown) from None
             self._leave_idle_ones()
             try:
-                return self._try(script, command)
+                return self._try(script, command), first.outcome_unknown
             except _FailedError as second:
                 raise self._refusal(second.error, first.outcome_unknown or second.outcome_unknown) from None
 

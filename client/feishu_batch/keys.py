@@ -4,10 +4,21 @@ This library and the worker both use this module, so that the layout has one def
 docs/ledger.md describes the whole ledger.
 """
 
+import re
 from dataclasses import dataclass
+
+from feishu_batch.errors import ConfigurationError
 
 DEFAULT_PREFIX = "feishu-batch"
 DEFAULT_LANE = "default"
+# A brace would make another hash tag, and a cluster could no longer run the scripts.
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+def check_key_prefix(key_prefix: str) -> None:
+    """Raises ConfigurationError."""
+    if not _KEY_PREFIX.fullmatch(key_prefix):
+        raise ConfigurationError("key_prefix must be 1 to 64 letters, digits and _ . : -")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,26 @@ class InboxKeys:
     def attempts(self) -> str:
         """Hash: intent number → number of attempts to record its entry, while entries are recorded one by one."""
         return self._key("attempts")
+
+    @property
+    def imports(self) -> str:
+        """Sorted set: digests of import ids, scored by when one was last used (unix seconds)."""
+        return self._key("imports")
+
+    @property
+    def import_facts(self) -> str:
+        """Hash: ``<digest>:first`` → unix seconds, ``<digest>:rows`` → how many rows it enqueued."""
+        return self._key("import-facts")
+
+    @property
+    def name(self) -> str:
+        """The ledger's own name, at random."""
+        return self._key("name")
+
+    @property
+    def remotes(self) -> str:
+        """Hash: lane → ``<host> <hash of host and plugin> <unix seconds>``: the remote system of its work, and since when."""
+        return self._key("remotes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ class Producer(ABC):
         Enqueueing the same `intent_id` again enqueues nothing. Raises IntentError, IntentConflict, EnqueueError.
         """
         intent = parse_intent(content)
-        self._put([PackedIntent.of(intent)])
-        return self.handle(intent.intent_id)
+        [known] = self._put([PackedIntent.of(intent)])
+        return Handle(intent.intent_id, self._view, self._async_result, known)
 
     def enqueue_many(self, intents: Iterable[UpdateIntent | Mapping[str, Any]]) -> list[Handle]:
         """Enqueues in the given order. Nothing is written if one of them is not valid or its id is in use."""
@@ -50,8 +50,11 @@ class Producer(ABC):
             raise IntentError(f"enqueue_many takes a list of intents, not a single {type(intents).__name__}")
         packed = [PackedIntent.of(_parse_numbered(position, intent)) for position, intent in enumerate(intents)]
         _refuse_ids_used_twice(packed)
-        self._put(packed)
-        return [self.handle(intent.intent_id) for intent in packed]
+        known = self._put(packed)
+        return [
+            Handle(intent.intent_id, self._view, self._async_result, one)
+            for intent, one in zip(packed, known, strict=True)
+        ]
 
     def handle(self, intent_id: str) -> Handle:
         """The handle of an intent that was enqueued earlier, by any process. Reads nothing yet."""
@@ -70,7 +73,8 @@ class Producer(ABC):
         self.close()
 
     @abstractmethod
-    def _put(self, intents: Sequence[PackedIntent]) -> None: ...
+    def _put(self, intents: Sequence[PackedIntent]) -> list[bool | None]:
+        """Of each, as `Handle.was_known`."""
 
     @abstractmethod
     def _view(self, intent_id: str) -> IntentView | None: ...

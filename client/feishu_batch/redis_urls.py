@@ -66,8 +66,8 @@ class ServerUrl:
     sentinel_password_file: str | None = None
 
 
-def check_url(url: str, schemes: frozenset[str]) -> None:
-    """Raises ValueError if the URL cannot be used; the message contains no part of it."""
+def check_url(url: str, schemes: frozenset[str], *, has_file: bool = False) -> None:
+    """Raises ValueError if the URL cannot be used; the message contains no part of it. `has_file`: its password is in a file."""
     scheme = url.partition("://")[0].lower()
     if scheme.endswith("cluster"):
         raise ValueError("names a Redis Cluster, on which Celery cannot work; use one primary, or sentinel://")
@@ -77,10 +77,10 @@ def check_url(url: str, schemes: frozenset[str]) -> None:
             f"must look like redis://:password@host:6379/0{amqp}"
             " (or rediss://…, unix:///path, sentinel://host1,host2/0?master=NAME)"
         )
-    parse_url(url)
+    parse_url(url, has_file=has_file)
 
 
-def parse_url(url: str) -> ServerUrl:
+def parse_url(url: str, *, has_file: bool = False) -> ServerUrl:
     """Raises ValueError with a sentence that contains no part of the URL."""
     if any(character.isspace() or not character.isprintable() for character in url):
         raise ValueError("has a space, a line break or an invisible character: percent-encode it (a space is %20)")
@@ -103,7 +103,7 @@ def parse_url(url: str) -> ServerUrl:
         hosts=_hosts(scheme, hosts),
         path=_path(scheme, unquote(path) if scheme == "unix" else path),
         db=_database(scheme, path, given),
-        login=_login(userinfo, given),
+        login=_login(userinfo, given, has_file=has_file),
         password_file=_file(given, "password_file"),
         tls=_tls(scheme, given),
         master=_master(scheme, given),
@@ -114,7 +114,7 @@ def parse_url(url: str) -> ServerUrl:
 
 def with_password_file(url: str, file: str) -> str:
     """The URL with its password in a file. Raises ValueError if it contains a password, or is not a URL of Redis."""
-    where = parse_url(url)
+    where = parse_url(url, has_file=True)
     if where.scheme in AMQP or where.scheme == "memory":
         raise ValueError("cannot use a password file: only a URL of Redis can")
     if "password" in where.login or where.password_file:
@@ -191,7 +191,7 @@ def _database(scheme: str, path: str, given: Mapping[str, str]) -> int:
     return int(in_query or in_path or 0)
 
 
-def _login(userinfo: str, given: Mapping[str, str]) -> Mapping[str, str]:
+def _login(userinfo: str, given: Mapping[str, str], *, has_file: bool) -> Mapping[str, str]:
     """The user and password before the @ win, as in redis-py."""
     user, colon, password = userinfo.partition(":")
     login = _named(
@@ -199,7 +199,7 @@ def _login(userinfo: str, given: Mapping[str, str]) -> Mapping[str, str]:
     )
     if "password_file" in given and "password" in login:
         raise ValueError("has a password and a password file: remove one of them")
-    if "username" in login and "password" not in login and "password_file" not in given:
+    if "username" in login and "password" not in login and "password_file" not in given and not has_file:
         raise ValueError(
             "has a user without a password before the @: write redis://user:password@host,"
             " or redis://:password@host if there is no user"

@@ -68,7 +68,7 @@ class FakeFeishuBatch(Producer):
     def value(self, item: int, field: str) -> Any:
         """The item's value after all enqueued intents, except for items that failed or were canceled or superseded.
 
-        An option is given by its label. None if nothing was enqueued or the field was cleared. `field`: as the app named it.
+        An option is given by its label, a date as a date, a Decimal as one. None if nothing was enqueued or the field was cleared. `field`: as the app named it.
         """
         return self.items.get(item, {}).get(field)
 
@@ -117,14 +117,17 @@ class FakeFeishuBatch(Producer):
                 return intent
         raise UnknownIntent(f"no intent {intent_id} was enqueued")
 
-    def _put(self, intents: Sequence[PackedIntent]) -> None:
+    def _put(self, intents: Sequence[PackedIntent]) -> list[bool | None]:
         for intent in intents:
             if self._digests.get(intent.intent_id, intent.digest) != intent.digest:
                 raise conflict(intent.intent_id)
+        known: list[bool | None] = []
         for intent in intents:
-            if intent.intent_id not in self._digests:
+            known.append(intent.intent_id in self._digests)
+            if not known[-1]:
                 self._digests[intent.intent_id] = intent.digest
                 self._append(UpdateIntent.parse(intent.json))
+        return known
 
     def _append(self, intent: UpdateIntent) -> None:
         self.intents.append(intent)

@@ -248,3 +248,50 @@ def test_a_crash_in_an_query_stays_there():
     queries.run("b", lambda: None)
     time.sleep(0.25)
     queries.run("a", lambda: None)
+
+
+def test_an_answer_that_is_late_can_be_waited_for():
+    queries, known = BackgroundQueries(wait=0.05, pause=30, is_logged=False), []
+
+    def answers_late():
+        time.sleep(0.3)
+        known.append(True)
+
+    with pytest.raises(UnavailableError, match="no answer within"):
+        queries.run("x", answers_late)
+    assert not queries.await_running(0.01)
+    assert queries.await_running(10)
+    assert known
+    assert not queries.await_running(10), "nothing is being looked up"
+
+
+class AnswersLate:
+    """A lane's catalogue that knows nothing when it is asked first."""
+
+    def __init__(self, *, comes):
+        self.asked, self._comes = 0, comes
+
+    def checked(self, intent):
+        self.asked += 1
+        if self.asked == 1:
+            raise UnavailableError("no answer within 1.5 s")
+        return intent
+
+    def late_answer_came(self):
+        return self._comes
+
+
+def test_an_answer_that_is_only_late_refuses_no_text():
+    text, key = wish("field_a1b2c3", "a text"), wish("field_a1b2c3", 5)
+    assert gate_of(AnswersLate(comes=True)).check(text) is text
+    assert gate_of(AnswersLate(comes=False)).check(text).code == "cannot_resolve"
+    quick = AnswersLate(comes=True)
+    assert gate_of(quick).check(key) is key
+    assert quick.asked == 1, "what passes unchecked waits for nobody"
+
+
+def test_a_text_for_a_field_that_nobody_can_look_up_is_refused(catalogue_of, sandbox):
+    sandbox.set_faults("*:error_before=1.0")
+    refused = gate_of(catalogue_of()).check(wish("field_a1b2c3", "P0"))
+    assert refused.code == "cannot_resolve"
+    assert RETRY in refused.reason

@@ -23,6 +23,7 @@ from worker.operating.views import InboxView, lane_view
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 NOW = 1_000_000.0
+ROLES = {"feishu.submit": "submit", "feishu.poll": "poll", "feishu.intents": "intake"}
 MOVES = SendState(
     now=NOW,
     is_paused=False,
@@ -191,7 +192,7 @@ def only(checks):
 
 def test_checks_of_what_is_successful():
     assert only(check_settings({})) == ["ok"]
-    assert only(check_workers({"feishu.submit", "feishu.poll", "feishu.intents"})) == ["ok"]
+    assert only(check_workers(ROLES, set(ROLES))) == ["ok"]
     assert only(check_beat({"a": WELL}, 2)) == ["ok"]
     assert check_clock(1, 2).mark is Mark.OK
     assert check_inbox(InboxView(3, 1.0)).mark is Mark.OK
@@ -204,7 +205,7 @@ def test_checks_of_what_is_not():
     assert only(check_beat({"a": replace(WELL, swept=500.0)}, 2)) == ["fail"]
     full = [check_disk(free, 2**40, "/", holds_ledger=True) for free in (2**29, 2**20)]
     assert [check.mark for check in full] == [Mark.WARN, Mark.FAIL]
-    assert only(check_workers(None)) == ["fail"] * 3
+    assert only(check_workers(ROLES, None)) == ["fail"] * 3
 
 
 def test_a_small_data_directory_is_successful_while_the_ledger_is_elsewhere():

@@ -9,8 +9,11 @@ import time
 import pytest
 from redis import Redis, RedisError
 
+from config.settings import Settings
 from feishu_batch import ConfigurationError, EnqueueError, FeishuBatch, FeishuBatchError
+from tests.support.deploy_servers import Watched
 from tests.support.deploy_stack import DeployStack
+from tests.support.programs import require
 from tests.support.servers import Server
 from tests.support.waiting import PATIENCE, fair_now, wait_until
 from worker.connections import connect
@@ -158,3 +161,54 @@ def command(environ, *arguments):
         text=True,
         timeout=PATIENCE,
     )
+
+
+# --- behind Sentinel --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """Master and replica have a user `app`, whose password stands in a file, and so does that of the sentinels."""
+    require("redis-server", "redis-sentinel")
+    servers = Watched(tmp_path)
+    servers.file = tmp_path / "password"
+    servers.sentinels_file.write_text("watch-pw\n")
+    servers.start()
+    yield servers
+    servers.kill()
+
+
+def set_password(servers, password):
+    servers.file.write_text(password + "\n")
+    for client in servers.data_clients():
+        with client:
+            client.execute_command(f"ACL SETUSER app on resetpass >{password} ~* &* +@all")
+            client.execute_command("CLIENT KILL USER app")
+
+
+def test_behind_sentinel_a_password_from_a_file_is_used_and_read_again(watched):
+    set_password(watched, "first-s3cr3t")
+    url = watched.url_with_files("app")
+    with FeishuBatch(url, redis_password_file=watched.file, timeout=3) as client:
+        client.enqueue(**CHANGE, work_item_ids=[1], after_field_value="x", intent_id="first")
+        set_password(watched, "second-s3cr3t")
+        wait_until(lambda: enqueued(client, "second"), BUSY * BAR, "the new password is used")
+    with contextlib.closing(connect(Settings(redis_url=url, redis_password_file=watched.file))) as redis:
+        assert redis.xlen("feishu-batch:{front}:inbox") == 2
+        assert redis.acl_whoami() == "app"
+
+
+def enqueued(client, intent_id):
+    with contextlib.suppress(EnqueueError):
+        return client.enqueue(**CHANGE, work_item_ids=[2], after_field_value="x", intent_id=intent_id)
+
+
+def test_behind_sentinel_a_wrong_password_in_the_file_is_named_without_it(watched):
+    set_password(watched, "first-s3cr3t")
+    watched.file.write_text("wr0ng\n")
+    with (
+        FeishuBatch(watched.url_with_files("app"), redis_password_file=watched.file, timeout=3) as client,
+        pytest.raises(EnqueueError, match="refused the user or password") as caught,
+    ):
+        client.enqueue(**CHANGE, work_item_ids=[1], after_field_value="x")
+    assert "wr0ng" not in str(caught.value)

@@ -20,6 +20,10 @@ CASES = {
         {f"feishu_batch_slot_idle_now_seconds{{{LANE}}}": "0+30x240"},
         {f"feishu_batch_slot_idle_now_seconds{{{LANE}}}": "0 50 0 59" + " 2x236"},
     ),
+    "FeishuBatchLaneStandsStill": (
+        {f"feishu_batch_standstill_seconds{{{LANE}}}": "0+30x240"},
+        {f"feishu_batch_standstill_seconds{{{LANE}}}": "0 25 0 29" + " 2x236"},  # a successor takes over
+    ),
     "FeishuBatchRemoteFails": (
         {f'feishu_batch_strikes{{{LANE},endpoint="poll"}}': "0+1x240", f"feishu_batch_open_intents{{{LANE}}}": "1x240"},
         {f'feishu_batch_strikes{{{LANE},endpoint="poll"}}': "9x240", f"feishu_batch_open_intents{{{LANE}}}": "0x240"},

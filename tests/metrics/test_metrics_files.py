@@ -87,7 +87,7 @@ def test_every_alert_says_what_is_wrong_and_what_to_do(rule):
 def test_what_has_to_be_alerted_is():
     watched = " ".join(rule["expr"] for rule in rules())
     for name in (
-        "paused", "oldest_intent_age_seconds", "slot_idle_now_seconds", "slot_idle_seconds_total", "unknown_outcomes_total",
+        "paused", "oldest_intent_age_seconds", "slot_idle_now_seconds", "standstill_seconds", "slot_idle_seconds_total", "unknown_outcomes_total",
         'answers_total{answer="rate_limited"}', "last_sweep_timestamp_seconds", "outbox_overdue_seconds",
         "inbox_oldest_age_seconds",
     ):  # fmt: skip

@@ -96,7 +96,6 @@ def test_a_worker_whose_ledger_stays_read_only_ends_itself(tmp_path, redis_url, 
     """Messages come by another server; the ledger's became a replica, and its address leads nowhere else."""
     broker_url = redis_url.replace("/0", "/7")
     with Redis.from_url(own_redis_url) as ledger:
-        ledger.replicaof("127.0.0.1", "1")
         environ = os.environ | {
             "FEISHU_BATCH_REDIS_URL": own_redis_url,
             "FEISHU_BATCH_BROKER_URL": broker_url,
@@ -116,6 +115,7 @@ def test_a_worker_whose_ledger_stays_read_only_ends_itself(tmp_path, redis_url, 
         try:
             with Celery(broker=broker_url, set_as_current=False) as app:
                 wait_until(lambda: app.control.ping(timeout=2, limit=1), 30, "the worker answers")
+                ledger.replicaof("127.0.0.1", "1")
                 wait_until(
                     lambda: app.send_task("feishu_batch.sweep", queue="feishu.default") and ended(worker),
                     60,

@@ -68,12 +68,21 @@ class Watched:
         self._sentinel_ports = [free_port() for _ in range(3)]
         self._servers: list[Process] = []
         self._sentinels: list[Process] = []
+        self.sentinels_file = directory / "sentinels-password"
 
     @property
     def sentinel_url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self._sentinel_ports)
         tls = f"&tls=true&ssl_ca_certs={self._certificates.authority}" if self._certificates else ""
         return f"sentinel://:data-pw@{hosts}/0?master=ledger&sentinel_password=watch-pw{tls}"
+
+    def url_with_files(self, user: str) -> str:
+        """For the user's password in a file; that of the sentinels is in `sentinels_file`."""
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self._sentinel_ports)
+        return f"sentinel://{user}@{hosts}/0?master=ledger&sentinel_password_file={self.sentinels_file}"
+
+    def data_clients(self) -> list[Redis]:
+        return [self._client(port, "data-pw") for port in self._ports]
 
     def start(self) -> None:
         master, replica = self._ports
@@ -165,17 +174,18 @@ class Certificates:
         return ["port 0", f"tls-port {port}", *files, "tls-auth-clients no", "tls-replication yes"]
 
 
-def make_certificates(directory: Path) -> Certificates:
+def make_certificates(directory: Path, names: str = "DNS:localhost,IP:127.0.0.1", *, days: int = 2) -> Certificates:
+    """Of a server with these names; `days`: until it ends, -1 for one that has ended."""
     authority, authority_key = directory / "ca.pem", directory / "ca.key"
     certificate, key, request = directory / "server.pem", directory / "server.key", directory / "server.csr"
-    names = directory / "names"
-    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    extension = directory / "names"
+    extension.write_text(f"subjectAltName={names}\n")
     new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    sign = ["openssl", "x509", "-req", "-days", "2", "-CAcreateserial", "-CA", authority, "-CAkey", authority_key]
+    sign = ["openssl", "x509", "-req", "-days", str(days), "-CAcreateserial", "-CA", authority, "-CAkey", authority_key]
     for command in (
         [*new, "-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", authority_key, "-out", authority],
         [*new, "-subj", "/CN=localhost", "-keyout", key, "-out", request],
-        [*sign, "-in", request, "-out", certificate, "-extfile", names],
+        [*sign, "-in", request, "-out", certificate, "-extfile", extension],
     ):
         subprocess.run(command, check=True, capture_output=True, timeout=20)
     return Certificates(authority, certificate, key)

@@ -26,6 +26,7 @@ SHORT: dict[str, Any] = {
     "backoff_seconds": 0.02,
     "backoff_max_seconds": 0.05,
     "max_attempts": 2,
+    "unchecked_texts": "send",  # a lease as short as this lets intake wait for a look-up for a moment only
     "plugin_id": "plugin",
     "plugin_secret": "a-secret-of-the-plugin",
     "user_key": "7300000000000000001",

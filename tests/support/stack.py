@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
 
 from celery import Celery
 from redis import Redis
@@ -19,9 +18,11 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from config.celery_options import celery_options
+from config.routing import control_exchange
 from config.settings import Settings
 from feishu_batch import FeishuBatch
 from feishu_batch.handle import Handle
+from feishu_batch.keys import DEFAULT_PREFIX
 from feishu_batch.results import Result
 from sandbox.process import SandboxProcess
 from tests.support.servers import Server
@@ -45,6 +46,7 @@ FAST = {
     "backoff_seconds": 0.05,
     "backoff_max_seconds": 0.5,
     "callback_queue": "backend",
+    "unchecked_texts": "send",  # a lease as short as this lets intake wait for a look-up for a moment only
 }
 WORKERS = ("submit", "poll", "intake", "beat")
 LISTENING = len(WORKERS) - 1  # beat answers no broadcast
@@ -116,7 +118,7 @@ class Stack:
             "plugin_secret": "secret",
             "user_key": "7300000000000000001",
             "data_dir": self.directory,
-            "key_prefix": f"e2e-{uuid4().hex[:8]}",
+            "key_prefix": DEFAULT_PREFIX,
         }
         return Settings(**{**given, **FAST, **self._settings})
 
@@ -140,7 +142,7 @@ class Stack:
 
     def _why_not_ready(self) -> str:
         """Workers that have connected to the broker listen to broadcasts; beat does not."""
-        nodes = self.redis.smembers("_kombu.binding.celery.pidbox")
+        nodes = self.redis.smembers(f"_kombu.binding.{control_exchange(self.settings)}.pidbox")
         return "" if len(nodes) >= LISTENING else f"{len(nodes)} of {LISTENING} listen to broadcasts: {sorted(nodes)}"
 
     def _signs_of_work(self) -> list[float]:

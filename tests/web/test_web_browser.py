@@ -115,6 +115,22 @@ def test_a_remote_system_that_fails_is_told_until_it_answers(opened, stack):
     until(lambda: "HTTP 503" not in shown(opened, ".lane"), "the note is gone")
 
 
+def test_a_lane_that_could_send_and_does_not_is_shown_until_it_does(opened, stack):
+    stack.kill("submit")
+    handle = put(stack, [1001], value="nobody sends it")
+    see(opened, "#lanes", "in 1 group")
+    assert "Stands still" not in shown(opened, "#lanes")
+    long_ago = stack.lane.wall() - 60
+    for group in stack.redis.zrange(stack.lane.key("since"), 0, -1):
+        stack.redis.zadd(stack.lane.key("since"), {group: long_ago * 1000})
+    stack.redis.hset(stack.lane.key("slot:submit"), "asked", round(long_ago * 1e6))
+    see(opened, "#lanes", "Stands still")
+    see(opened, "#lanes", "although changes are ready. Look into the submit worker's log, then restart it")
+    stack.start("submit")
+    until(lambda: "Stands still" not in shown(opened, "#lanes"), "the lane moves again")
+    assert handle.wait(30).ok
+
+
 def test_a_lane_is_paused_an_intent_canceled_and_the_lane_resumed(opened, stack):
     press(opened, "Pause")
     opened.switch_to.active_element.send_keys(Keys.ESCAPE)

@@ -1,6 +1,6 @@
 """The catalogue of each lane, and the gate before all of them, from the settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from redis import Redis
 
@@ -44,15 +44,21 @@ def lane_catalogue(
         settings=settings,
         redis=redis,
         key=lane.key,
+        late=settings.lease_seconds / WAITS_PER_LEASE,
     )
 
 
 def gate(
-    settings: LookupSettings, lanes: Mapping[str, LaneCatalogue], route: Callable[[str | None, str], str]
+    settings: LookupSettings,
+    lanes: Mapping[str, LaneCatalogue],
+    route: Callable[[str | None, str], str],
+    refused: Collection[str] = (),
 ) -> Check:
+    """`refused`: names of lanes that cannot be served, and so cannot be asked."""
     if settings.catalogue == "off":
         return without_catalogue
-    return CatalogueGate(lanes, route).check
+    texts_pass = settings.unchecked_texts == "send"
+    return CatalogueGate(lanes, route, refused=refused, texts_pass=texts_pass).check
 
 
 def _why_paused(lane: Lane) -> str | None:

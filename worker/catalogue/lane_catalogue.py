@@ -38,7 +38,7 @@ class _Checked:
 
 
 class LaneCatalogue:
-    """`key`: as `Lane.key`."""
+    """`key`: as `Lane.key`. `late`: seconds for which an answer that is late is waited for before anything is refused for it."""
 
     def __init__(
         self,
@@ -49,7 +49,9 @@ class LaneCatalogue:
         settings: LookupSettings,
         redis: Redis,
         key: Callable[[str], str],
+        late: float = 0.0,
     ) -> None:
+        self._late = late
         self._remote = remote
         self._sender = sender
         self._redis = redis
@@ -73,6 +75,10 @@ class LaneCatalogue:
         except RefusedError as error:
             newer = self._looked_up_copied(name, error)
         return self._checks_for(name, newer).checked(intent)
+
+    def late_answer_came(self) -> bool:
+        """Waits a while for look-ups that still run. Whether there were some, and all have their answer."""
+        return self._queries.await_running(self._late)
 
     def _looked_up_copied(self, name: str, refused: RefusedError) -> LookedUp[Fields]:
         try:

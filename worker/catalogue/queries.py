@@ -126,6 +126,13 @@ class BackgroundQueries:
             raise late
         self._refuse_for_now(name)
 
+    def await_running(self, seconds: float) -> bool:
+        """Waits for what is being looked up. Whether anything was, and all of it has its answer."""
+        with self._lock:
+            running = list(self._running.values())
+        deadline = self._clock() + seconds
+        return bool(running) and all(one.wait(max(0.0, deadline - self._clock())) for one in running)
+
     def start(self, name: str, query: Callable[[], None]) -> None:
         """Run it without waiting."""
         try:

@@ -10,6 +10,7 @@ from feishu_batch.intents import UpdateMode
 from worker.remote.models import CALCULATED, NEVER_WRITABLE_TYPES, Field
 
 TEXT_TYPES = frozenset({"text", "multi_pure_text", "multi_text", "link", "email", "telephone"})
+USER_TYPES = frozenset({"user", "multi_user"})
 _OVERWRITE = frozenset({UpdateMode.UPDATE})
 _SINGLE = frozenset({UpdateMode.UPDATE, UpdateMode.REPLACE})
 _EVERY = frozenset(UpdateMode)

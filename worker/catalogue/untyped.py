@@ -8,7 +8,7 @@ from typing import Any, Final
 from feishu_batch.intents import UpdateIntent
 from feishu_batch.written import Kind, Written, holds_written
 from worker.catalogue.models import shown
-from worker.catalogue.types import TEXT_TYPES
+from worker.catalogue.types import TEXT_TYPES, USER_TYPES
 from worker.writing.numbers import NumberError, exact
 
 _TRUTH: Final = {"TRUE": True, "FALSE": False}
@@ -28,10 +28,16 @@ def intent_read_alone(intent: UpdateIntent, field_type: str | None = None) -> Up
 def read_alone(value: Any, field_type: str | None = None) -> Any:
     """Raises `UnclearError`. `field_type`: the type, if it is known without a look-up."""
     if (written := Written.of(value)) is not None:
-        return _alone(written, is_text=field_type in TEXT_TYPES)
+        is_key = field_type in USER_TYPES and not is_structured(written)  # digits, and no number
+        return _alone(written, is_text=is_key or field_type in TEXT_TYPES)
     if isinstance(value, Mapping):
         return {key: read_alone(one) for key, one in value.items()}
     return [read_alone(one) for one in value] if isinstance(value, list) else value
+
+
+def is_structured(written: Written) -> bool:
+    """A JSON object or list as a text."""
+    return written.kind is Kind.TEXT and isinstance(_parsed(written.text), dict | list)
 
 
 def _alone(written: Written, *, is_text: bool) -> Any:
@@ -54,13 +60,18 @@ def _text(text: str) -> Any:
     word = text.strip()
     if word[:1] == '"' == word[-1:]:
         raise UnclearError(f"{shown(text)} may be a text with its quotes or without them")
-    try:
-        value = json.loads(word, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return text
+    value = _parsed(word)
     if isinstance(value, dict | list):
         return value
     return value if value is not None and json.dumps(value) == word else text
+
+
+def _parsed(text: str) -> Any:
+    """None where it is no JSON."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _no_constant(name: str) -> None:

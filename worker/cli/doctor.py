@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+from celery import Celery
 from rich.console import Console
 from rich.text import Text
 
 from config.errors import ConfigError
+from config.lanes import load_lanes
+from config.routing import QueueName, queue_name, roles_by_queue
 from config.schedules import load_schedules
 from config.settings import Settings, load_settings, process_environment, unknown_variables
 from worker.cli.doctor_remote import check_remote
@@ -18,6 +21,7 @@ from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json
 from worker.connections import control_app
+from worker.ledger.belonging import Belonging
 from worker.ledger.reads.lane_health import read_lane_health
 from worker.operating.errors import UnreachableError
 from worker.operating.health import (
@@ -30,13 +34,16 @@ from worker.operating.health import (
     check_lane,
     check_redis,
     check_settings,
+    check_strays,
     check_workers,
     fail,
     ok,
 )
 from worker.operating.redis_checks import inspect
+from worker.operating.redis_commands import refusals_here
 from worker.operating.session import Session, session_of, with_running_redis
 from worker.operating.views import inbox_view, lane_view
+from worker.processes.belonging import objections, perhaps_served, refuse_other_ledgers, remote_of
 
 PING_SECONDS = 1.0
 _STYLES = {Mark.OK: "green", Mark.WARN: "yellow", Mark.FAIL: "red"}
@@ -85,8 +92,9 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
 def _here(session: Session, lane: str | None) -> Iterator[Check]:
     settings = session.settings
     lanes = session.chosen_lanes(lane)
-    yield from check_redis(inspect(session.redis))
+    yield from check_redis([*inspect(session.redis), *refusals_here(settings, session.redis)])
     yield check_clock(time.time(), lanes[0].wall())
+    yield _belonging(session)
     yield from _workers(settings)
     seen = {one.name: read_lane_health(session.redis, one.prefix) for one in lanes}
     yield from check_beat(seen, settings.sweep_seconds)
@@ -111,6 +119,26 @@ def _schedules(settings: Settings) -> Check:
     return ok("schedules", f"{len(entries)} entries, all valid" if entries else "no scheduled work is defined")
 
 
+def _belonging(session: Session) -> Check:
+    """As a worker would be told that starts now, except that it waits to see whether somebody serves a lane."""
+    settings = session.settings
+    try:
+        lanes = load_lanes(settings)
+    except ConfigError:  # another check says so
+        return ok("ledger", "no credentials are set here, so whose lanes these are is not checked")
+    ours = {lane.name: remote_of(lane) for lane in lanes.lanes}
+    belonging = Belonging(session.redis, settings.key_prefix)
+    signs = belonging.look(ours)
+    for one in objections(ours, signs, {lane.name for lane in lanes.refused}):
+        if one.served is None or perhaps_served(signs.lanes[one.served], settings.sweep_seconds):
+            return fail("ledger", one.what, "Workers with these settings are refused.")
+    try:
+        refuse_other_ledgers(settings, belonging)
+    except ConfigError as error:
+        return fail("ledger", str(error), "")
+    return ok("ledger", "its lanes work for the remote systems and plugins of these settings")
+
+
 def _existing(path: Path) -> Path:
     """The directory itself, or its nearest parent that exists."""
     path = path.absolute()
@@ -125,7 +153,19 @@ def _workers(settings: Settings) -> Iterator[Check]:
         except Exception as error:  # noqa: BLE001 - whatever the broker raises, the workers cannot be reached
             yield fail("workers", f"cannot be reached ({type(error).__name__})", "Check FEISHU_BATCH_BROKER_URL.")
             return
-    yield from check_workers({queue["name"] for queues in (answers or {}).values() for queue in queues})
+        strays = _waiting(app, QueueName.INTENTS)
+    consumed = {queue["name"] for queues in (answers or {}).values() for queue in queues}
+    yield from check_workers(roles_by_queue(settings), consumed)
+    yield from check_strays(queue_name(QueueName.INTENTS, settings), strays)
+
+
+def _waiting(app: Celery, queue: str) -> int | None:
+    """Messages in the queue; None if there is no such queue, or the broker does not answer."""
+    try:
+        with app.connection_for_write() as connection:
+            return int(connection.default_channel.queue_declare(queue=queue, passive=True).message_count)
+    except Exception:  # noqa: BLE001 - whatever the broker raises
+        return None
 
 
 # --- output ---------------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ def check_remote(settings: Settings, lane: str | None, space: str | None, type_k
     except ConfigError as error:
         yield warn("credentials", f"not checked: {error}", "Run doctor with the settings of the workers.")
         return
+    for refused in lanes.refused:
+        yield fail("lane", f"{refused.name} is not served: {refused.why}", "Correct it, then restart the workers.")
     yield from _shared_plugins(lanes)
     usable: dict[str, _Access] = {}
     for one in lanes.lanes:

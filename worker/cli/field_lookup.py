@@ -38,9 +38,13 @@ class FieldLookup:
 
     def lane_of(self, project_key: str, lane: str | None = None) -> LaneCatalogue:
         try:
-            return self.lanes[self.configured.route(lane, project_key)]
+            name = self.configured.route(lane, project_key)
         except ValueError as error:
             raise WrongUseError(str(error)) from None
+        if name not in self.lanes:
+            [why] = [one.why for one in self.configured.refused if one.name == name]
+            raise WrongUseError(why)
+        return self.lanes[name]
 
 
 def open_field_lookup(session: Session) -> FieldLookup:

@@ -11,6 +11,7 @@ from worker.cli.blockers import warn_of_pause
 from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.field_lookup import open_field_lookup
 from worker.cli.file_options import file_options
+from worker.cli.forgotten import refuse_if_forgotten
 from worker.cli.import_report import document, print_rejected
 from worker.cli.import_run import Asked, refuse_if_wrong, run_import
 from worker.cli.options import json_option, waiting_options
@@ -78,7 +79,8 @@ def import_file(
     A wrong row is rejected with its line number; the other rows are enqueued. Importing the same file again enqueues no row twice,
     because the rows get the same ids. So run an interrupted import again to resume it, or with --report to get the results of an
     earlier one. It prints first how many rows were imported before, when, and which later intents changed the same fields since. A new
-    --import-id sends the rows again.
+    --import-id sends the rows again. It refuses a file that was imported before and whose intents have been deleted since (retention),
+    unless it is given a new --import-id.
 
     Intake checks names and values after a row was enqueued; if they are wrong, the items of the row fail. --check looks them up before.
     Without --check and --wait, the exit code does not include such failures.
@@ -86,8 +88,8 @@ def import_file(
     Prints how many rows were enqueued; with --wait also the result of the changes.
 
     Exit codes: 0 all rows enqueued (with --wait: and succeeded); 1 rows rejected, items failed, the time ran out, or rows imported before
-    are no longer in effect (failed, canceled, expired, changed by a later intent, or not known); 2 the file cannot be used, or --strict
-    found a wrong row: nothing was enqueued; 3 Redis cannot be reached.
+    are no longer in effect (failed, canceled, expired, changed by a later intent, or not known); 2 the file cannot be used, the
+    intents of its earlier import have been deleted, or --strict found a wrong row: nothing was enqueued; 3 Redis cannot be reached.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")
@@ -104,6 +106,7 @@ def import_file(
             console(stderr=True) if as_json else out,
             names.refused if names else None,
         )
+        refuse_if_forgotten(session, source)
         if strict:
             refuse_if_wrong(session, source, report, asked.check)
             asked = replace(asked, check=None)  # nothing was refused

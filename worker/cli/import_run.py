@@ -13,6 +13,7 @@ from feishu_batch import EnqueueError
 from worker.cli.duplicates import duplicate_check, known_rows
 from worker.cli.errors import InterruptedByUserError
 from worker.cli.file_notes import print_sheet
+from worker.cli.forgotten import import_log
 from worker.cli.import_report import SHOWN, ImportReport, lines_of, print_closing, print_enqueued, print_known
 from worker.cli.intent_follower import IntentFollower, Throughput
 from worker.cli.progress import Display, reading_bar
@@ -49,7 +50,7 @@ def run_import(
 ) -> ImportReport:
     """Enqueue the file's rows and, if asked, wait until they have ended; `stop` ends the waiting early. Without `out`, prints nothing."""
     report = ImportReport(source.name, source.import_id, noticed=source.noticed)
-    pace = Throughput.begin(session)
+    pace, log = Throughput.begin(session), import_log(session)
     began_at = next(iter(session.lanes.values())).wall()
     with Journal() as journal, _interruption(report):
         with session.client() as client, duplicate_check(session) as back:
@@ -59,6 +60,8 @@ def run_import(
             puts = enqueue_rows(rows, client, lambda ids: _digests(session, ids), journal, asked.check)
             for put in _counted(puts, report, source, asked.aside):
                 back.add(known_rows(put))
+                if put.enqueued:
+                    log.add(source.import_id, len(put.enqueued))
                 if asked.needs_journal:
                     journal.add(put.notes())
             report.before = back.report() if report.known else None

@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "cancel": "worker.cli.cancel:cancel",
     "pause": "worker.cli.pause_resume:pause",
     "resume": "worker.cli.pause_resume:resume",
+    "rebind": "worker.cli.rebind:rebind",
     "schedule": "worker.cli.schedule:schedule",
     "fields": "worker.cli.fields:fields",
     "doctor": "worker.cli.doctor:doctor",

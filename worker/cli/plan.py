@@ -23,6 +23,7 @@ from worker.cli.duplicates import duplicate_check, known_rows
 from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.field_lookup import open_field_lookup
 from worker.cli.file_options import file_options
+from worker.cli.forgotten import forgotten
 from worker.cli.import_report import ImportReport, others, print_known, print_rejected, rejected_json
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
@@ -52,6 +53,7 @@ class FilePlan:
     waiting: dict[str, int] = field(default_factory=dict)  # lane → requests that its backlog still needs
     inbox: int = 0  # intents not yet recorded in a lane, whose cost is unknown
     names: NameCheck | None = None  # with --check
+    forgotten: str | None = None  # why `import` would refuse the file
     ranged_rows: int = 0
     ranged_items: int = 0
     doubtful_count: int = 0
@@ -109,6 +111,7 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
         found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id, noticed=source.noticed))
         found.names = NameCheck(open_field_lookup(opened)) if opened and check else None
         planner = Planner(routing(settings).route, time.time(), _backlog_of(session) if session else None)
+        found.forgotten = forgotten(opened, source) if opened else None
         _read(source, planner, found, opened, journal)
     found.lanes = planner.plans()
     if session:
@@ -119,7 +122,7 @@ def plan(file: Callable[[], AbstractContextManager[Source]], against_backlog: bo
     else:
         _print(out, found, opened, against_backlog=against_backlog)
     in_effect = found.report.before is None or found.report.before.in_effect
-    return SOME_FAILED if found.report.rejected_count or not in_effect else DONE
+    return SOME_FAILED if found.report.rejected_count or found.forgotten or not in_effect else DONE
 
 
 def _backlog_of(session: Session) -> Any:
@@ -194,6 +197,9 @@ def _look_at_backlog(session: Session, found: FilePlan) -> None:
 
 def _print(out: Console, found: FilePlan, session: Session | None, *, against_backlog: bool) -> None:
     report = found.report
+    if found.forgotten:
+        out.print(f"`import` refuses this file: {found.forgotten}", style="bold", soft_wrap=True)
+        out.print()
     if session:
         print_known(out, session, report, is_plan=True)
     out.print(
@@ -303,6 +309,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "enqueued": report.enqueued,
         "known": report.known,
         "before": duplicates_json(report.before) if report.before else None,
+        "forgotten": found.forgotten,
         "repeated": report.repeated,
         "left_out": report.left_out,
         **rejected_json(report),

@@ -41,7 +41,9 @@ class NameCheck:
 
     def sorted_out(self, rows: Sequence[Row]) -> tuple[list[Row], list[Rejected]]:
         """The rows as they would be sent, and those that would be refused."""
-        gate = CatalogueGate(self.catalogues.lanes, self.catalogues.configured.route, self.unchecked.append)
+        configured = self.catalogues.configured
+        faulty = {lane.name for lane in configured.refused}
+        gate = CatalogueGate(self.catalogues.lanes, configured.route, self.unchecked.append, faulty)
         good: list[Row] = []
         refused: list[Rejected] = []
         for row in rows:

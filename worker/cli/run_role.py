@@ -12,6 +12,7 @@ from config.settings import Settings, load_settings
 from worker.connections import connect
 from worker.operating.embedded_files import make_private
 from worker.operating.redis_checks import inspect
+from worker.operating.redis_commands import refusals_here
 from worker.operating.session import refuse_unusable, with_running_redis
 from worker.processes.child import PRIVATE
 from worker.processes.probe import ROLES
@@ -49,7 +50,7 @@ def run(role: str, name: str) -> NoReturn:
 def _refuse_what_cannot_work(settings: Settings) -> None:
     redis = connect(settings)
     try:
-        refuse_unusable(settings, inspect(redis))
+        refuse_unusable(settings, [*inspect(redis), *refusals_here(settings, redis)])
     except RedisError:
         return  # does not answer yet: the process waits for it
     finally:

@@ -9,6 +9,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 import click
+from redis.exceptions import RedisError
 
 from config.lanes import load_lanes
 from config.schedules import load_schedules, schedule_file
@@ -20,10 +21,12 @@ from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_unt
 from worker.cli.start_paused import pause_before_start
 from worker.connections import connect
 from worker.operating.embedded_files import url_file
-from worker.operating.errors import UnreachableError
+from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.redis_checks import inspect
+from worker.operating.redis_commands import refusals_here
 from worker.operating.session import check_redis, refuse_unusable
-from worker.processes.child import Child
+from worker.processes.admission import ask_for_admission
+from worker.processes.child import REFUSED, Child
 from worker.processes.supervisor import Event, EventKind, Supervisor
 from worker.web.listening import CannotListenError, address_of, dashboard_child, listen, require_safe
 
@@ -68,10 +71,20 @@ def up(*, paused: bool) -> int:
     with termination_as_interrupt(), prepared(settings) as stack, _status_page(stack.settings, say) as page:
         for lane in lanes.lanes:
             say("up.lane", f"lane {lane.name}: {lane.base_url} as user {lane.user_key}", lane=lane.name)
+        for refused in lanes.refused:
+            say(
+                "up.lane_refused",
+                f"lane {refused.name} is not served: {refused.why}",
+                lane=refused.name,
+                is_trouble=True,
+            )
         say("up.redis", f"redis: {masked_url(stack.settings.effective_redis_url)} ({_where(stack)})")
         if schedules:
             say("up.schedules", f"schedules: {len(schedules)}, from {schedule_file(settings)}")
-        clean = _run(stack, page, say)
+        code = _run(stack, page, say)
+    if code == REFUSED:
+        raise WrongUseError("a worker may not serve this ledger with these settings; its line above says why")
+    clean = code == 0
     say("up.ended", "All processes have ended." if clean else "All processes have ended; some had to be killed.")
     return DONE if clean else SOME_FAILED
 
@@ -83,10 +96,12 @@ def _check_redis(settings: Settings, say: Say) -> None:
         check_redis(settings, redis)
     except UnreachableError as error:
         raise UnreachableError(f"{error}{_perhaps_our_own(settings)}") from None
-    found = inspect(redis)
+    found = [*inspect(redis), *refusals_here(settings, redis)]
     refuse_unusable(settings, found)
     for finding in found:
         say("up.redis_unfit", f"{finding.severity}: {finding.sentence}", is_trouble=True)
+    with contextlib.suppress(RedisError):  # what cannot be asked now, each worker asks for itself
+        ask_for_admission(settings)
 
 
 def _perhaps_our_own(settings: Settings) -> str:
@@ -119,13 +134,13 @@ def _status_page(settings: Settings, say: Say) -> Iterator[tuple[Child, ...]]:
         yield (dashboard_child(settings, sys.executable, listener),)
 
 
-def _run(stack: Stack, page: tuple[Child, ...], say: Say) -> bool:
+def _run(stack: Stack, page: tuple[Child, ...], say: Say) -> int:
     over = threading.Event()
     supervisor = Supervisor((*stack.children, *page), on_event=partial(_say_event, say))
     herald = threading.Thread(target=_announce, args=(stack.settings, over, say), daemon=True)
     herald.start()
     try:
-        return supervisor.run() == 0
+        return supervisor.run()
     finally:
         over.set()
         herald.join(timeout=2)

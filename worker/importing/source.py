@@ -37,6 +37,7 @@ class Source:
     import_id: str
     size: int  # bytes
     table: Table = AS_USUAL
+    id_is_of_content: bool = True  # False: the user named it
     noticed: Noticed = field(default_factory=Noticed)
 
     def rows(self) -> Iterator[Row | Rejected]:
@@ -67,7 +68,7 @@ def opened(path: str, kind: str | None, import_id: str | None, table: Table = AS
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
         name = "standard input" if path == "-" else path
-        yield Source(name, stream, form, import_id or _digest(stream), size, table)
+        yield Source(name, stream, form, import_id or _digest(stream), size, table, not import_id)
 
 
 def _format(path: str, kind: str | None) -> Format | None:

@@ -11,7 +11,9 @@ from redis.commands.core import Script
 from worker.ledger.clock import witness
 
 _ENDING = frozenset({"claim", "end_stopped"})  # these use _leaving.lua, which follows the prelude
-_OF_FRONT = frozenset({"take_round", "end_rounds", "count_attempt", "park", "replace_schedule", "keep_spool"})
+_OF_FRONT = frozenset(
+    {"take_round", "end_rounds", "count_attempt", "park", "replace_schedule", "keep_spool", "claim_lanes"}
+)
 _OF_SLOTS = frozenset({"reserve_slot", "settle_slot"})
 _WITHOUT_CLOCK = _OF_FRONT | {"hold_lock", "unlock", "want_hint"}
 _WITHOUT_PRELUDE = _WITHOUT_CLOCK | _OF_SLOTS

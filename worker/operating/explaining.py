@@ -41,6 +41,10 @@ SENT_NOTHING: Final[Mapping[str, Explanation]] = MappingProxyType(
             "Nothing: it continues when jobs end. If it lasts, check the poll worker.",
         ),
         NoBatchReason.IDLE: Explanation("No change is ready.", "Nothing."),
+        "not_served": Explanation(
+            "The lane's settings are faulty, so this worker does not serve it. Its intents wait.",
+            "Correct the lane in FEISHU_BATCH_LANES_FILE: `feishu-batch doctor` says what is wrong. Then restart the workers.",
+        ),
         "waiting": Explanation("The next slot opens later than one run may wait.", "Nothing."),
         "no token": Explanation(
             "The remote system gave no token.", "`feishu-batch status` shows its answer; the workers try again."

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from config.routing import ROLE_OF_QUEUE
+from config.routing import QueueName
 from worker.ledger.last_errors import DOING
 from worker.ledger.reads.lane_health import LaneHealth
 from worker.ledger.stall import stalled_after
@@ -70,13 +70,20 @@ def check_clock(here: float, there: float) -> Check:
     return warn("clock", f"this machine and Redis are {apart:.0f} s apart", advice)
 
 
-def check_workers(queues: Collection[str] | None) -> Iterator[Check]:
-    """`queues`: those with a running consumer; None: no worker answered."""
-    missing = [role for queue, role in ROLE_OF_QUEUE.items() if queue not in (queues or ())]
+def check_workers(roles: Mapping[str, str], queues: Collection[str] | None) -> Iterator[Check]:
+    """`roles`: by the queue that is consumed; `queues`: those with a running consumer; None: no worker answered."""
+    missing = [role for queue, role in roles.items() if queue not in (queues or ())]
     if not missing:
         yield ok("workers", "submit, poll and intake workers answer")
     for role in missing:
         yield fail("workers", f"no {role} worker answers", "Start `feishu-batch up`, or check that worker's log.")
+
+
+def check_strays(queue: str, waiting: int | None) -> Iterator[Check]:
+    """`queue`: where this deployment takes Celery tasks; `waiting`: how many wait where the default key prefix takes them."""
+    if queue != QueueName.INTENTS and waiting:
+        what = f"{waiting} messages wait in the queue {QueueName.INTENTS}, which belongs to the default key prefix"
+        yield warn("workers", what, f"If they are meant for this deployment, send them to the queue {queue}.")
 
 
 def check_beat(lanes: Mapping[str, LaneHealth], sweep_every: float) -> Iterator[Check]:

@@ -52,7 +52,7 @@ class Session:
     def conditional_inbox(self) -> Iterator[ConditionalInbox]:
         settings = self.settings
         timeout = settings.redis_timeout_seconds
-        broker = Broker(settings.effective_broker_url, settings.effective_result_backend, timeout)
+        broker = Broker(settings.effective_broker_url, settings.effective_result_backend, settings.key_prefix, timeout)
         writer = InboxWriter(settings.effective_redis_url, settings.key_prefix, timeout)
         try:
             yield ConditionalInbox(writer, broker.send_hint)

@@ -8,7 +8,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from config.routing import QUEUE_OF, TaskName
+from config.routing import TaskName
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 
@@ -21,7 +21,7 @@ def _send_if(wanted: Callable[[], bool], app: Celery, task: TaskName, kwargs: di
     """An unsent hint is not a failure of the step: the sweep finds the work."""
     try:
         if wanted():
-            app.send_task(str(task), kwargs=kwargs, queue=str(QUEUE_OF[task]), ignore_result=True)
+            app.send_task(str(task), kwargs=kwargs, ignore_result=True)  # its queue is in the app's routes
     except (OperationalError, RedisError, OSError) as error:
         log.warning("hint.not_sent", task=str(task), error=type(error).__name__)
 

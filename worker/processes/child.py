@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 
 PRIVATE: Final = 0o077
+REFUSED: Final = 2  # exit code of a worker that may not serve this ledger: to start it again is of no use
 
 # Runs in the child and then executes the real program. Not subprocess's preexec_fn, which may deadlock with threads.
 # The 1 is PR_SET_PDEATHSIG of <linux/prctl.h>; a parent that died before it was set has another pid by now.
@@ -34,6 +35,8 @@ class Child:
     # The signal that the kernel sends when the parent dies suddenly. SIGKILL: always works, and the ledger tolerates it.
     death_signal: signal.Signals = signal.SIGKILL
     pass_fds: tuple[int, ...] = ()
+    # With this exit code it ends all others, too.
+    final_code: int | None = None
 
 
 def spawn(child: Child, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from config.explain import variable_name
 from config.lanes import lane_names
-from config.routing import QueueName
+from config.routing import QueueName, queue_name
 from config.schedules import schedule_file
 from config.settings import Settings, as_environment
-from worker.processes.child import Child
+from worker.processes.child import REFUSED, Child
 
 # Gossip and mingle are traffic between workers, which ours do not need.
 # Only Flower uses the heartbeats, and its default timeout is a minute.
@@ -20,7 +20,7 @@ _MOST_THREADS = 64
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    queues: tuple[QueueName, ...]
+    queues: tuple[str, ...]
     threads: int
 
 
@@ -38,11 +38,11 @@ def worker_children(settings: Settings, python: str, instance: str | None = None
     lanes = min(_MOST_THREADS, len(lane_names(settings)))
     workers = {
         # A thread per lane, so that a lane that waits for its slot does not block others; within a lane one request at a time.
-        "submit": _Worker((QueueName.SUBMIT,), lanes),
+        "submit": _Worker((queue_name(QueueName.SUBMIT, settings),), lanes),
         # The same, and as many again for read-backs.
-        "poll": _Worker((QueueName.POLL,), 2 * lanes),
+        "poll": _Worker((queue_name(QueueName.POLL, settings),), 2 * lanes),
         # One at a time: intents of the Celery task are recorded in the order of arrival.
-        "intake": _Worker((QueueName.INTENTS, QueueName.DEFAULT), 1),
+        "intake": _Worker((queue_name(QueueName.INTENTS, settings), queue_name(QueueName.DEFAULT, settings)), 1),
     }
     commands = {
         name: (*celery, "worker", *_worker_arguments(name, worker, instance), level) for name, worker in workers.items()
@@ -59,7 +59,7 @@ def _worker_arguments(name: str, worker: _Worker, instance: str) -> tuple[str, .
 def _child(name: str, argv: tuple[str, ...], settings: Settings, data_dir: Path) -> Child:
     # Celery puts the working directory first on its import path: in a backend app's directory it would import the app's
     # `tasks` and `config` instead of ours.
-    return Child(name=name, argv=argv, env=_environment(settings), cwd=data_dir)
+    return Child(name=name, argv=argv, env=_environment(settings), cwd=data_dir, final_code=REFUSED)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

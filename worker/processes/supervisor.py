@@ -85,18 +85,23 @@ class Supervisor:
         self._on_event = on_event
         self._stop_seconds = stop_seconds
         self._stops_asked = 0
+        self._final_code: int | None = None
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
 
     def run(self) -> int:
-        """Until SIGINT, SIGTERM or `request_stop`. 0: all ended in time. 1: at least one had to be killed."""
+        """Until SIGINT, SIGTERM or `request_stop`. 0: all ended in time. 1: at least one had to be killed.
+
+        Or the `final_code` by which a child ended all.
+        """
         with self._signals():
             try:
                 while not self._stops_asked:
                     self._look_after()
                     self._sleep(LOOK_EVERY)
-                return self._stop()
+                ended = self._stop()
+                return ended if self._final_code is None else self._final_code
             finally:
                 self._kill(self._running)
 
@@ -123,6 +128,11 @@ class Supervisor:
     def _note_death(self, running: _Running, process: subprocess.Popen[bytes]) -> None:
         # Its own children must not run beside its successor.
         _kill_group(process.pid)
+        if process.returncode == running.child.final_code:
+            running.process, self._final_code = None, process.returncode
+            self._on_event(Event(EventKind.DIED, running.child.name, process.pid, process.returncode))
+            self.request_stop()
+            return
         running.delay = next_delay(running.delay, time.monotonic() - running.started_at)
         running.start_at, running.process = time.monotonic() + running.delay, None
         self._on_event(Event(EventKind.DIED, running.child.name, process.pid, process.returncode, running.delay))

@@ -21,7 +21,7 @@ from celery.worker import state
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from config.routing import ROLE_OF_QUEUE
+from config.routing import roles_by_queue
 from config.settings import load_settings
 from worker.processes.beacon import Beacon, beacon_file, light
 from worker.processes.deliveries import DeliveryWatch, Progress, QueueLook
@@ -95,7 +95,7 @@ class Watchdog(bootsteps.StartStopStep):
         settings = load_settings()
         watch = DeliveryWatch(queues, settings.stall_seconds)
         every = min(LONGEST_LOOK, watch.patience / LOOKS)
-        roles = [role for queue, role in ROLE_OF_QUEUE.items() if queue in queues]
+        roles = [role for queue, role in roles_by_queue(settings).items() if queue in queues]
         judge = SelfCheck(settings)
         look = QueueLook(app, queues)
         broker_seen = time.monotonic()
