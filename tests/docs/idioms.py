@@ -21,9 +21,6 @@ class Found(NamedTuple):
 
 _INSTEAD = {
     r"who(?:m)?ever": "name the actor: a program, a producer, you",
-    r"somebody|nobody of ours": "name the actor: a person, an operator, a worker",
-    r"(?:is|are|was|were|be|been|being) (?:also |then )?told(?! (?:the|its|which) (?:fields|URL))": "reported, shown, named",
-    r"told apart": "shown separately",
     r"(?:tak(?:e|es|en|ing)|took)(?: \w+)? in(?! (?:a|the|an|this|its)\b)": "accepted, recorded",
     r"mend(?:s|ed|ing)?": "fixed, resolved",
     r"wish(?:es|ed|ing)?": "request, intent, wanted value",
@@ -49,14 +46,6 @@ _INSTEAD = {
     r"lets? go of": "releases",
     r"anew": "again, new",
     r"goes without saying|up to now|all the same": "leave it out",
-}
-IDIOMS = tuple(
-    Idiom(re.compile(rf"\b(?:{words})\b".replace(" ", r"\s+"), re.IGNORECASE), instead)  # also across the end of a line
-    for words, instead in _INSTEAD.items()
-)
-
-# Further ones, which names and comments of the code are prone to.
-_INSTEAD_IN_CODE = {
     r"(?:some|any|no|every)body|someone": "name the actor: an operator, a worker, a client, the remote system",
     r"told": "say what it holds: text, parts, report; reported",
     r"for want of": "because there is no",
@@ -74,9 +63,14 @@ _INSTEAD_IN_CODE = {
     r"and the like": "name the others, or leave it out",
     r"ha(?:s|ve) to be": "must be",
 }
+IDIOMS = tuple(
+    Idiom(re.compile(rf"\b(?:{words})\b".replace(" ", r"\s+"), re.IGNORECASE), instead)  # also across the end of a line
+    for words, instead in _INSTEAD.items()
+)
+
 _IN_CODE = tuple(
     Idiom(re.compile(rf"(?<![a-z])(?:{words.replace(' ', '[ _]')})(?![a-z])", re.IGNORECASE), instead)
-    for words, instead in {**_INSTEAD, **_INSTEAD_IN_CODE}.items()
+    for words, instead in _INSTEAD.items()
 )
 
 _NOT_PROSE = re.compile(r"```.*?```|`[^`\n]*`|(?<=\])\([^)\s]*\)|<[^>\s]+>|^<!--.*?-->$", re.DOTALL | re.MULTILINE)

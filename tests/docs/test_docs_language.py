@@ -41,7 +41,7 @@ def test_every_path_that_a_page_names_exists(page):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Whoever enqueues is told.", ["Whoever", "is told"]),
+        ("Whoever enqueues is told.", ["Whoever", "told"]),
         ("An intent is taken in.", ["taken in"]),
         ("A worker takes it in.", ["takes it in"]),
         ("This holds everything up.", ["holds everything up"]),
@@ -53,7 +53,7 @@ def test_idioms_are_found(text, words):
 
 
 def test_an_idiom_is_found_across_the_end_of_a_line():
-    assert [one.line for one in idioms_of("It is\ntold.")] == [1]
+    assert [one.line for one in idioms_of("This holds it\nup.")] == [1]
 
 
 def test_code_in_a_page_is_no_prose():
