@@ -2,9 +2,10 @@
 
 import json
 
+import openpyxl
 import pytest
 
-from tests.support.rows_factory import csv_text, row
+from tests.support.rows_factory import HEADER, csv_text, row
 
 
 @pytest.fixture
@@ -55,6 +56,20 @@ def test_more_intents_than_one_step_are_all_canceled(command, ledger, tmp_path):
     ledger.claim()
     told = command.json("cancel", "--file", path, "--yes")
     assert told == {"intents": 1152, "items": 1152, "in_flight": 50, "ended": 0, "unknown": 0}
+
+
+@pytest.mark.parametrize("choice", ["skip", "include"])
+def test_an_import_with_hidden_rows_is_canceled_without_that_option(command, ledger, tmp_path, choice):
+    path, book = tmp_path / "plan.xlsx", openpyxl.Workbook()
+    for cells in (HEADER, row("1"), row("2"), row("1"), row("3")):
+        book.active.append(cells)
+    book.active.row_dimensions[2].hidden = True  # the same change as in a row that is shown
+    book.save(path)
+    command("import", path, "--hidden", choice)
+    ledger.take_in()
+    enqueued = {"skip": 3, "include": 4}[choice]
+    told = command.json("cancel", "--file", path, "--yes")
+    assert (told["items"], told["unknown"]) == (enqueued, 4 - enqueued)
 
 
 def test_rows_that_were_changed_since_are_not_meant(command, ledger, file):

@@ -185,7 +185,7 @@ def test_cancel_needs_a_worker_that_takes_the_intent_in(command, monkeypatch):
 def test_resume_says_whether_there_was_a_pause(command, ledger):
     command("pause")
     assert ledger.lane.paused()["polling"] is True
-    assert command("resume").stdout == "lane default goes on\n"
+    assert command("resume").stdout == "lane default continues\n"
     assert command("resume").stdout == "lane default was not paused\n"
 
 

@@ -223,7 +223,22 @@ def test_a_dry_run_enqueues_nothing(command, ledger, failed):
 
 def test_nothing_failed(command):
     result = command("retry", "--all")
-    assert (result.exit_code, result.stdout) == (0, "nothing that failed was selected\n")
+    assert (result.exit_code, result.stdout) == (0, "no failures\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--reason", "nosuch"), "the code nosuch"),
+        (("--field", "nosuch", "--since", "1h"), "the field nosuch"),
+        (("--reason", "Terminated", "--field", "nosuch"), "the code Terminated and the field nosuch"),
+    ],
+)
+def test_a_code_or_a_field_that_no_failure_has_is_said(command, failed, args, said):
+    result = command("retry", *args, "--yes")
+    assert result.exit_code == 1
+    assert result.stdout == f"no selected failed item has {said}; see: feishu-batch failures\n"
+    assert json.loads(command("retry", *args, "--yes", "--json").stdout)["intents"] == []
 
 
 def test_large_intents_are_retried_whole(command, ledger, redis_url, prefix):

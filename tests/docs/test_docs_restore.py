@@ -162,7 +162,7 @@ def test_pause_and_resume_work_on_an_embedded_ledger_that_is_down(place, sandbox
     time.sleep(1)
     assert place.state(waits) in {"queued", "open"}
     place.down()
-    assert "lane default goes on" in place("feishu-batch resume")
+    assert "lane default continues" in place("feishu-batch resume")
     assert "is paused" in place('feishu-batch pause --reason "not yet"')
     place.up()
     assert place.status()["lanes"][0]["paused"]["reason"] == "not yet"

@@ -46,8 +46,31 @@ def test_reasons_that_differ_in_values_only_are_counted_together_after_the_first
     groups = json.loads(command("plan", path, "--json").stdout)["rejected_groups"]
     assert len(groups) == VARIANTS + 2
     assert groups[0]["count"] == 100 - VARIANTS
-    assert "…" in groups[0]["reason"]
+    assert groups[0]["reason"] == "work_item_ids: … is not a work item id (such as 'item3')"
     assert {"count": 1, "lines": [102]}.items() <= next(g for g in groups if "update_mode" in g["reason"]).items()
+
+
+def test_a_value_that_all_reasons_of_a_group_share_is_kept():
+    groups = ReasonGroups(variants=0)
+    for word in ("#REF!", "#REF!"):
+        groups.add(None, f'the cell shows "{word}"; to send it: {{"$text": "…"}}', 1)
+    [group] = groups.groups()
+    assert group.reason == 'the cell shows "#REF!"; to send it: {"$text": "…"}'
+    groups.add(None, 'the cell shows "#N/A"; to send it: {"$text": "…"}', 1)
+    [group] = groups.groups()
+    assert group.reason == 'the cell shows …; to send it: {"$text": "…"} (such as "#REF!")'
+    assert group.count == 3
+
+
+def test_joined_groups_keep_only_what_both_share():
+    groups, others = ReasonGroups(variants=0), ReasonGroups(variants=0)
+    for into, words in ((groups, ("a", "b")), (others, ("c", "d"))):
+        for word in words:
+            into.add("x", f"“P” has no option “{word}”", word)
+    groups.join(others)
+    [group] = groups.groups()
+    assert (group.reason, group.count) == ("“P” has no option … (such as “a”)", 4)
+    assert group.items == ["a", "b", "c", "d"]
 
 
 def test_a_file_that_is_wrong_in_a_thousand_ways_stays_bounded():

@@ -167,6 +167,8 @@ def test_a_row_that_had_no_value_does_not_clear_the_field_when_it_comes_back(com
         told = json.loads(command("import", out, "--json").stdout)
         assert (told["enqueued"], told["rejected_count"]) == (0, 1), kind
     assert ledger.inbox.length() == 0
+    [line] = list(csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8-sig")))
+    assert (line["update_mode"], line["after_field_value"]) == ("UPDATE", "#VALUE!")
 
 
 def test_a_value_that_no_cell_can_hold_is_not_cut(command, ledger, tmp_path):

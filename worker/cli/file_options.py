@@ -58,21 +58,23 @@ _OPTIONS: Final = (
 
 def file_options(command: F) -> F:
     """The command gets `file`, a context manager that opens the `Source`, in place of these options."""
-    return _decorated(command, _FILE, "Nothing was enqueued.")
+    return _decorated(command, _FILE, "Nothing was enqueued.", None)
 
 
 def imported_file_options(command: F) -> F:
-    """The file may be absent, and `file` is None then."""
+    """The file may be absent, and `file` is None then. Hidden rows are included: an import may have enqueued them."""
     option = click.option(
         "--file",
         type=click.Path(allow_dash=True),
         metavar="FILE",
-        help="All rows that an import of this file enqueued. Repeat the options of that import (--hidden, --sheet, …).",
+        help="All rows that an import of this file enqueued. Repeat its --sheet, --time-zone and --import-id.",
     )
-    return _decorated(command, option, "Nothing was canceled.")
+    return _decorated(command, option, "Nothing was canceled.", Hidden.INCLUDE)
 
 
-def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str) -> F:
+def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str, usual: Hidden | None) -> F:
+    """`usual`: how hidden rows are treated without --hidden; None: a file that has some is refused."""
+
     @wraps(command)
     def with_file(
         file: str | None,
@@ -88,7 +90,7 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str)
         if file is None:
             _refuse_without_file(kind, sheet, encoding, zone, hidden, import_id)
             return command(file=None, **others)
-        chosen = Hidden(hidden) if hidden else None
+        chosen = Hidden(hidden) if hidden else usual
         table = Table(sheet, _zone(zone), _encoding(encoding), chosen, Empty(empty))
         return command(file=_opener(file, kind, import_id, table, otherwise), **others)
 

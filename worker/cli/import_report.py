@@ -200,6 +200,8 @@ def print_closing(out: Console, report: ImportReport) -> None:
     if open_ := totals.total - totals.settled:
         rows.append(("open", open_, "not ended in time; the work continues: feishu-batch status"))
     out.print()
+    if report.known:
+        out.print(_whose(report), soft_wrap=True)
     out.print(table(("outcome", "changes", ""), rows))
     out.print(_requests(report), soft_wrap=True)
     if report.failed_before:
@@ -211,6 +213,13 @@ def print_closing(out: Console, report: ImportReport) -> None:
     print_rejected(out, report)
 
 
+def _whose(report: ImportReport) -> str:
+    """The table counts the changes of known rows too, which this run did not send."""
+    if report.enqueued:
+        return f"Results, including those of {some(report.known, 'row')} from an earlier import:"
+    return "Results of the earlier import; this one sent nothing:"
+
+
 def _requests(report: ImportReport) -> str:
     if report.requests:
         sent, seconds = some(report.requests, "request"), f"{report.seconds:.0f} s"
@@ -219,7 +228,7 @@ def _requests(report: ImportReport) -> str:
 
 
 def _why(group: FailureGroup) -> str:
-    return f"{group.reason or group.code}: {items_of(group)}"
+    return f"{(group.reason or group.code or '').rstrip('.')}: {items_of(group)}"
 
 
 def items_of(group: FailureGroup) -> str:

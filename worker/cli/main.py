@@ -1,5 +1,6 @@
 """The command `feishu-batch`: its subcommands, and the one place where errors become exit codes."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from worker.cli.errors import DONE, INTERRUPTED, SOME_FAILED, UNREACHABLE, WRONG_USE, exit_code_of
+from worker.cli.options import AS_JSON
 from worker.operating.errors import OperatingError
 
 # Loaded on demand: `status` should not wait until a web server is imported.
@@ -79,13 +81,14 @@ class Commands(click.Group):
         sys.exit(self._run(args, prog_name or "feishu-batch"))
 
     def _run(self, args: Sequence[str] | None, prog_name: str) -> int:
+        noted: dict[str, bool] = {}  # by the option --json
         try:
-            code = super().main(args, prog_name, standalone_mode=False)
+            code = super().main(args, prog_name, standalone_mode=False, obj=noted)
             sys.stdout.flush()
         except BrokenPipeError:
             return _stop_writing()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what is not ours is raised again there
-            return _say(error)
+            return _say(error, as_json=AS_JSON in noted)
         return code if isinstance(code, int) else DONE
 
 
@@ -101,18 +104,25 @@ def _with_layout(text: str) -> str:
     return "\n\n".join("\b\n" + one if "\n  " in one else one for one in paragraphs)
 
 
-def _say(error: BaseException) -> int:
-    """Print the error's message and return its exit code. An unexpected error is raised again, to be reported as a bug."""
+def _say(error: BaseException, *, as_json: bool) -> int:
+    """Print the error's message and return its exit code. An unexpected error is raised again, to be reported as a bug.
+
+    `as_json`: also as the document on stdout, for a program that reads one.
+    """
+    code: int | None
     if isinstance(error, click.ClickException):
+        code, text = WRONG_USE, error.format_message()
         error.show()
-        return WRONG_USE
-    if isinstance(error, click.Abort | KeyboardInterrupt):
-        click.echo("Interrupted. Enqueued work continues: feishu-batch status", err=True)
-        return INTERRUPTED
-    code = _exit_code_of(error)
-    if code is None:
-        raise error
-    click.echo(f"feishu-batch: {_in_words(error)}", err=True)
+    elif isinstance(error, click.Abort | KeyboardInterrupt):
+        code, text = INTERRUPTED, "Interrupted. Enqueued work continues: feishu-batch status"
+        click.echo(text, err=True)
+    else:
+        code, text = _exit_code_of(error), _in_words(error)
+        if code is None:
+            raise error
+        click.echo(f"feishu-batch: {text}", err=True)
+    if as_json:
+        click.echo(json.dumps({"error": text, "exit_code": code}, ensure_ascii=False))
     return code
 
 

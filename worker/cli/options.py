@@ -7,7 +7,19 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
+AS_JSON = "as_json"  # in the context's object
+
+
+def wants_json(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
+    """Callback of a --json option: from here on an error is printed as JSON, too."""
+    if value and ctx.obj is not None:
+        ctx.obj[AS_JSON] = True
+    return value
+
+
+json_option: Callable[[F], F] = click.option(
+    "--json", "as_json", is_flag=True, is_eager=True, callback=wants_json, help="Print one JSON document instead."
+)
 lane_option: Callable[[F], F] = click.option(
     "--lane", metavar="NAME", help="Only this lane (credential). Default: all lanes of the settings."
 )

@@ -90,6 +90,8 @@ def retry(
     out = None if as_json else console()
     if out:
         _print(out, decisions)
+        if not decisions:
+            out.print(_nothing(reason, field), soft_wrap=True)
     followed = None
     if retried_items(decisions) and not dry_run:
         decisions = _enqueue(session, decisions, out, asks=asks, even_if_overtaken=even_if_overtaken)
@@ -98,6 +100,8 @@ def retry(
         print_json(console(), {**document(decisions, dry_run=dry_run), "counts": followed and followed.counts()})
     else:
         _print_end(out, followed, is_dry=dry_run and bool(retried_items(decisions)))
+    if not decisions and (reason or field):
+        return SOME_FAILED
     is_left = any(why is not SkipReason.RETRIED for one in decisions for why in one.left)
     return SOME_FAILED if is_left or (followed and not followed.is_successful) else DONE
 
@@ -156,8 +160,13 @@ def _print(out: Console, decisions: Sequence[RetryDecision]) -> None:
     for why, items in skipped_items(decisions).items():
         skipped = f"{some(len(items), 'item')} skipped"
         out.print(f"{skipped}: {why} (item {first_few(items)})", soft_wrap=True)
-    if not decisions:
-        out.print("nothing that failed was selected")
+
+
+def _nothing(reason: str | None, field: str | None) -> str:
+    """A code or a field without any failure is perhaps misspelt."""
+    named = [f"the code {reason}" if reason else "", f"the field {field}" if field else ""]
+    has = " and ".join(filter(None, named))
+    return f"no selected failed item has {has}; see: feishu-batch failures" if has else "no failures"
 
 
 def _row(failure: Failure, items: Sequence[int]) -> tuple[object, ...]:

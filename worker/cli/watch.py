@@ -18,7 +18,7 @@ from rich.text import Text
 
 from worker.cli.errors import DONE, INTERRUPTED
 from worker.cli.local_times import moment
-from worker.cli.options import lane_option
+from worker.cli.options import lane_option, wants_json
 from worker.cli.output import console, table, trouble_json
 from worker.ledger.last_errors import LastError
 from worker.ledger.reads.lane_health import read_lane_health
@@ -76,7 +76,14 @@ class Watcher:
 @click.command("watch", short_help="Watch the lanes as they work.")
 @click.option("--every", type=click.FloatRange(0.2, 3600), metavar="SECONDS", help="Default: 1 on a terminal, else 5.")
 @click.option("--once", is_flag=True, help="Print the state once and end.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document per look, one per line.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    is_eager=True,
+    callback=wants_json,
+    help="Print one JSON document per look, one per line.",
+)
 @lane_option
 def watch(every: float | None, once: bool, lane: str | None, as_json: bool) -> int:
     """Watch the lanes as they work: backlog, slot use of the last minute, open jobs, last batches, failures of the last hour.

@@ -81,8 +81,8 @@ def _workbook(path: Path, rows: Iterable[ReportRow]) -> None:
 
 
 def _in_columns(row: ReportRow) -> list[Any]:
-    """An empty cell clears the field: a row that had no value at all is given no mode either, so that an import rejects it again."""
-    shown = row if "after_field_value" in row else {**row, "update_mode": None}
+    """An empty cell would clear the field: a row without a value gets one that an import rejects again."""
+    shown = row if "after_field_value" in row else {**row, "after_field_value": REFUSED_CELL}
     if row.get("code") == Code.BAD_VALUE:
         shown = {name: REFUSED_CELL if _has_lost_its_type(value) else value for name, value in shown.items()}
     return [_one_item(shown.get(name)) if name == "work_item_ids" else shown.get(name) for name in COLUMNS]

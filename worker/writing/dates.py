@@ -16,6 +16,11 @@ _WRITTEN: Final = re.compile(
     r"(?P<year>[0-9]{4})\s?(?:[/.-]|年)\s?(?P<month>[0-9]{1,2})\s?(?:[/.-]|月)\s?(?P<day>[0-9]{1,2})\s?日?"
     r"(?:[ T]\s*(?P<hour>[0-9]{1,2}):(?P<rest>[0-9]{2}(?::[0-9]{2})?))?"
 )
+_YEAR_LAST: Final = re.compile(
+    r"(?P<one>[0-9]{1,2})\s?([/.-])\s?(?P<other>[0-9]{1,2})\s?\2\s?(?P<year>[0-9]{4})(?:[ ,T]\s*[0-9]{1,2}:.{1,20})?"
+)
+_TWO_DIGITS: Final = re.compile(r"[0-9]{1,2}([/.-])[0-9]{1,2}\1[0-9]{2}(?:[ ,T].{1,20})?")
+_YEAR_FIRST: Final = "write the year first, with four digits"
 _DIGITS: Final = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]*)?")
 
 
@@ -33,10 +38,28 @@ def milliseconds_in(text: str, zone: tzinfo) -> int:
         aware = moment if moment.utcoffset() is not None else moment.replace(tzinfo=zone)
         result = round(aware.timestamp() * 1000)
     except (ValueError, OverflowError):
-        raise DateError("") from None
+        raise DateError(_year_last(word)) from None
     if moment.year < _FIRST_YEAR:
         raise DateError(f"a date in the year {moment.year} is usually the number 0 of a spreadsheet, shown as a date")
     return result
+
+
+def _year_last(text: str) -> str:
+    """What ``12/24/2026`` may be: people write the month first, or the day."""
+    found = _YEAR_LAST.fullmatch(text)
+    if found is None:
+        return _YEAR_FIRST if _TWO_DIGITS.fullmatch(text) else ""
+    year, (one, other) = int(found["year"]), (int(found["one"]), int(found["other"]))
+    days = sorted({day.isoformat() for day in (_day(year, one, other), _day(year, other, one)) if day})
+    meant = " or ".join(days)
+    return f"it may be {meant}: write {'that' if len(days) == 1 else 'the intended one'}" if days else ""
+
+
+def _day(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
 
 
 def milliseconds_of(number: str) -> int:
