@@ -50,7 +50,7 @@ def specs(redis, prefix, lane="default"):
     return [json.loads(redis.hget(key, "spec")) for key in keys]
 
 
-def test_a_refused_intent_is_answered_and_its_neighbours_go_on(runtime_of, client, redis, prefix):
+def test_a_refused_intent_is_answered_and_its_neighbours_continue(runtime_of, client, redis, prefix):
     wishes = [
         wish("Priority", "P0"),
         wish("Nothing", 1, work_item_ids=[7, 8]),

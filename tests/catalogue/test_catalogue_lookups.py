@@ -155,13 +155,13 @@ def test_once_it_answers_again_intents_are_checked_again(catalogue_of, sandbox):
     assert check(wish("field_0a1b2c", 1)).code == "unknown_field"
 
 
-def test_the_credentials_are_refused_and_the_work_goes_on(catalogue_of, sandbox):
+def test_the_credentials_are_refused_and_the_work_continues(catalogue_of, sandbox):
     sandbox.set_faults("plugin_token:refuse=1.0,code=10204")
     intent = wish("priority", {"value": "option_0"})
     assert gate_of(catalogue_of()).check(intent) is intent
 
 
-def test_a_lane_that_stands_still_is_not_asked_for(catalogue_of, redis, prefix, asked):
+def test_a_lane_that_is_stalled_is_not_asked_for(catalogue_of, redis, prefix, asked):
     Lane(redis, prefix, "default").pause("the quota is used up", polling=False)
     before = asked(FIELDS)
     reasons = []

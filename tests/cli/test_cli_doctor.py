@@ -112,7 +112,7 @@ def test_a_space_may_be_called_by_its_simple_name(doctor):
 
 
 @pytest.mark.parametrize(("type_key", "advice"), [("stroy", "Did you mean story?"), ("zzz", "story, issue")])
-def test_a_type_that_is_not_there_is_told_with_those_that_are(doctor, type_key, advice):
+def test_a_type_that_is_not_there_is_reported_with_those_that_are(doctor, type_key, advice):
     [told] = doctor("--space", PROJECT, "--type", type_key)["type"]
     assert (told["mark"], advice in told["advice"]) == ("fail", True)
 
@@ -159,7 +159,7 @@ def test_a_redis_without_persistence_is_reported(doctor):
     assert any("append-only" in check["what"] for check in doctor()["redis"])
 
 
-def test_a_pause_is_told_with_its_reason(doctor, command, ledger):
+def test_a_pause_is_reported_with_its_reason(doctor, command, ledger):
     ledger.lane.last_errors.note("submit", "the quota is used up")
     command("pause", "--reason", "the quota is used up")
     [told] = doctor()["lane"]  # and not that it is tried again
@@ -262,7 +262,7 @@ def test_a_lane_that_does_not_move_is_reported(waiting):
         ("all that waits is to be sent again later", {"ready_since": None, "due_at": NOW + 50}),
     ],
 )
-def test_a_lane_with_a_reason_to_send_nothing_does_not_stand_still(why, fields):
+def test_a_lane_with_a_reason_to_send_nothing_is_not_stalled(why, fields):
     idle = replace(MOVES, asked_at=NOW - 99)
     assert idle.idle_for(1.0, 200) == 99
     assert replace(idle, **fields).idle_for(1.0, 200) < stalled_after(1.0), why

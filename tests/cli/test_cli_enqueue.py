@@ -90,7 +90,7 @@ def test_wait_tells_the_end(command, ledger, failed, code):
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait", "1.5")], ids=["without waiting", "waiting"])
-def test_a_paused_lane_is_told_once_on_stderr(command, ledger, wait):
+def test_a_paused_lane_is_reported_once_on_stderr(command, ledger, wait):
     ledger.lane.pause("the quota is used up", polling=False)
     told = command(*BASE, "--item", 1, "--after", "x", *wait)
     assert (

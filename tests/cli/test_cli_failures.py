@@ -45,7 +45,7 @@ def test_canceled_intents_are_no_failures(command, ledger):
     assert command("failures").stdout == "no failures\n"
 
 
-def test_what_failed_of_an_intent_under_way_is_reported(command, ledger, redis, prefix):
+def test_what_failed_of_an_intent_in_progress_is_reported(command, ledger, redis, prefix):
     intent = command.enqueue(*range(1, 61))
     ledger.take_in()
     ledger.settle(ledger.claim(), {3: "Terminated"})
@@ -66,7 +66,7 @@ def test_a_refused_intent_and_a_forgotten_one(command, ledger, redis):
     assert not redis.exists(ledger.lane.key("failures"))
 
 
-def test_a_limit_is_told_even_where_nothing_is_left_to_tell(command, ledger):
+def test_a_limit_is_reported_even_where_nothing_is_left_to_tell(command, ledger):
     command.enqueue(1, field="field_1")
     ledger.do_all({1: "A"})
     newest = command.enqueue(2, field="field_2")

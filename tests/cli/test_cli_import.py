@@ -53,7 +53,7 @@ def test_more_rows_than_one_step_are_all_enqueued(command, ledger, file):
     assert ledger.inbox.length() == 1202
 
 
-def test_wrong_rows_are_rejected_and_the_rest_goes_on(command, ledger, file):
+def test_wrong_rows_are_rejected_and_the_rest_continues(command, ledger, file):
     result = command("import", file(GOOD[0], BAD, GOOD[1]))
     assert result.exit_code == 1
     assert "2 enqueued, 1 rejected" in result.stdout
@@ -120,7 +120,7 @@ def test_a_rejected_row_shows_the_value_that_is_wrong(command, file):
     assert '(got "DELETE")' in command("import", file(row("1", mode="DELETE"))).stdout
 
 
-def test_wait_may_have_an_end_and_the_work_goes_on(command, ledger, file):
+def test_wait_may_have_an_end_and_the_work_continues(command, ledger, file):
     path = file(*GOOD)
     result = command("import", path, "--wait", "--timeout", "0.2")
     assert result.exit_code == 1
@@ -131,7 +131,7 @@ def test_wait_may_have_an_end_and_the_work_goes_on(command, ledger, file):
     assert command("import", path, "--timeout", "1").exit_code == 2
 
 
-def test_waiting_tells_what_holds_up_the_work(command, ledger, file):
+def test_waiting_tells_what_blocks_the_work(command, ledger, file):
     ledger.lane.last_errors.note("submit", "the connection was refused")
     told = command("import", file(*GOOD), "--wait", "--timeout", "0.2", "--json")
     assert told.exit_code == 1
@@ -175,7 +175,7 @@ def test_an_end_of_redis_half_way_tells_how_far_it_came(command, ledger, file, m
     assert "199 enqueued, 500 known" in command("import", path).stdout
 
 
-def test_what_had_ended_before_is_told_without_contradiction(command, ledger, file):
+def test_what_had_ended_before_is_reported_without_contradiction(command, ledger, file):
     path = file(GOOD[0])
     command("import", path)
     ledger.do_all()
@@ -238,7 +238,7 @@ def test_a_file_that_cannot_be_read_is_2(command, name, path, complaint):
     assert (result.exit_code, result.stderr) == (2, f"feishu-batch: {path}: {complaint}. Nothing was enqueued.\n")
 
 
-def test_a_directory_is_told_before_its_ending(command):
+def test_a_directory_is_reported_before_its_ending(command):
     assert "this is a directory" in command("import", ".").stderr
 
 
@@ -280,7 +280,7 @@ def test_wait_ends_with_a_table_by_reason(command, ledger, file):
     assert any(line.startswith("1 8 work_item_ids") for line in lines)
 
 
-def test_what_was_never_sent_is_told_with_its_items(command, ledger, file):
+def test_what_was_never_sent_is_reported_with_its_items(command, ledger, file):
     path = file(*GOOD)
     command("import", path)
     ledger.take_in()
@@ -337,7 +337,7 @@ def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, fi
     assert "no such lane: items 1, 2, 3" in result.stdout
 
 
-def test_without_waiting_a_paused_lane_is_told_on_stderr(command, ledger, file):
+def test_without_waiting_a_paused_lane_is_reported_on_stderr(command, ledger, file):
     ledger.lane.pause("the quota is used up", polling=False)
     told = command("import", file(*GOOD))
     assert told.stderr.count("lane default is paused: the quota is used up") == 1

@@ -81,7 +81,7 @@ def test_as_csv_it_has_the_same(command, ledger, plan, tmp_path):
     assert out.stat().st_mode & 0o777 == plan.stat().st_mode & 0o777
 
 
-def test_what_is_under_way_is_told_as_it_stands(command, ledger, tmp_path):
+def test_what_is_in_progress_is_reported_as_it_is(command, ledger, tmp_path):
     path, out = tmp_path / "plan.csv", tmp_path / "out.jsonl"
     path.write_text(csv_text(row(" ".join(map(str, range(1, 61)))), row("99", "owner", after="x")))
     command("import", path)

@@ -15,7 +15,7 @@ def test_an_empty_ledger_has_nothing_to_do(command):
     assert "nothing to do" in command("status").stdout
 
 
-def test_status_counts_what_waits_and_what_is_under_way(command, ledger):
+def test_status_counts_what_waits_and_what_is_in_progress(command, ledger):
     command.enqueue(*range(1, 121))
     command.enqueue(*range(1, 4), field="owner", after="x")
     assert command.json("status")["inbox"]["intents"] == 2
@@ -33,7 +33,7 @@ def test_status_counts_what_waits_and_what_is_under_way(command, ledger):
     assert "at least 2 s" in text
 
 
-def test_status_says_why_a_lane_stands_still(command):
+def test_status_says_why_a_lane_is_stalled(command):
     command("pause", "--reason", "the quota is used up")
     [lane] = command.json("status")["lanes"]
     assert lane["paused"]["reason"] == "the quota is used up"
@@ -175,7 +175,7 @@ def test_cancel_of_an_ended_intent_changes_nothing(command, ledger):
     assert states(command, intent) == {1: "succeeded"}
 
 
-def test_cancel_needs_a_worker_that_takes_the_intent_in(command, monkeypatch):
+def test_cancel_needs_a_worker_that_records_the_intent(command, monkeypatch):
     monkeypatch.setattr("worker.operating.canceling.RECORDED_WITHIN", 0.2)
     result = command("cancel", command.enqueue(1))
     assert result.exit_code == 3

@@ -144,7 +144,7 @@ def test_a_mistyped_command_is_guessed(command):
     assert "did you mean" not in command("zzz").stderr
 
 
-def test_a_port_that_is_taken_is_told_by_what_named_it(command):
+def test_a_port_that_is_taken_is_reported_by_what_named_it(command):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert "set --port to another one" in command("dashboard", "--port", port).stderr

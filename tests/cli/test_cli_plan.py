@@ -104,7 +104,7 @@ def test_outcomes_are_foretold_exactly_and_requests_within_bounds(seed, redis, l
 
 
 @pytest.mark.parametrize("before", [0, 10, 25])
-def test_a_wish_that_many_have_is_sent_as_often_as_the_ledger_sends_it(before, redis, prefix, ledger, enqueue):
+def test_a_change_that_many_request_is_sent_as_often_as_the_ledger_sends_it(before, redis, prefix, ledger, enqueue):
     """A change has a bounded number of sharers: what comes then waits behind it, and is shared in its turn."""
     wish = {"project_key": PROJECT, "work_item_type_key": "story", "work_item_ids": [1], "field_key": "a"}
     wish |= {"update_mode": "UPDATE", "after_field_value": "x"}
@@ -286,7 +286,7 @@ def test_names_and_keys_are_said_to_be_counted_apart(command, tmp_path):
     assert "--check" not in groups("priority", "owner")
 
 
-def test_ranges_are_told_with_what_they_stand_for(command, file):
+def test_ranges_are_reported_with_what_they_mean(command, file):
     path = file(row("1001-1020, 7"), row("1030-1031"), row("9"))
     assert "ranges     2 rows, 22 items" in command("plan", path).stdout
     assert command.json("plan", path)["ranges"] == {"rows": 2, "items": 22}

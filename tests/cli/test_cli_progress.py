@@ -96,7 +96,7 @@ def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix
     assert watch.failures.groups()[0].items[0][0] == "5"
 
 
-def test_what_failed_in_an_earlier_run_is_told_apart(ledger, command, redis, prefix):
+def test_what_failed_in_an_earlier_run_is_distinguished(ledger, command, redis, prefix):
     """A corrected file under the same import id has rows of both kinds."""
     old, new = command.enqueue(1, 2), command.enqueue(3)
     ledger.take_in()
@@ -141,7 +141,7 @@ def test_a_shared_change_in_a_request_is_pending_for_no_person(ledger, command):
     assert [command.json("show", intent)["requests"] for intent in ids] == [1, 1]
 
 
-def test_watching_sees_work_get_on(ledger, command, redis, prefix):
+def test_watching_sees_progress(ledger, command, redis, prefix):
     watch = IntentTracker(LedgerReads(redis, prefix), Listed([(command.enqueue(*range(1, 61)), 60)]))
     seen = []
 

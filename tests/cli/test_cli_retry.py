@@ -315,7 +315,7 @@ def test_when_everything_dropped_out_nothing_is_enqueued(command, ledger, failed
     assert "Enqueued 0 intents." in result.stdout
 
 
-def test_a_retry_by_somebody_else_meanwhile_is_no_reason_to_complain(command, ledger, failed, asked):
+def test_a_retry_by_another_process_meanwhile_is_no_reason_to_complain(command, ledger, failed, asked):
     asked.append(lambda: retried(command, "--all"))
     result = command("retry", "--all")
     assert (result.exit_code, ledger.inbox.length()) == (0, 1)

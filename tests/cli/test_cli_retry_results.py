@@ -73,7 +73,7 @@ def test_retry_names_the_new_intents_and_waits_for_them(command, ledger, failed)
     assert "2 open; not all ended in time" in late.stdout
 
 
-def test_retry_with_wait_says_what_became_of_the_items(command, ledger, failed):
+def test_retry_with_wait_says_the_results_of_the_items(command, ledger, failed):
     enqueue = command("retry", "--reason", "Terminated", "--yes")
     assert enqueue.exit_code == 0
     ledger.do_all()

@@ -90,7 +90,7 @@ def test_a_script_that_fails_leaves_no_id_behind(redis, prefix):
     assert redis.hlen(keys.ids) == 0
 
 
-def test_numbers_go_on_behind_what_somebody_else_wrote_into_the_stream(redis, prefix):
+def test_numbers_continue_behind_what_another_process_wrote_into_the_stream(redis, prefix):
     keys = InboxKeys(prefix)
     run(redis, keys, [("a", "d")])
     stranger = redis.xadd(keys.inbox, {"garbage": "1"})  # its id is the time in ms

@@ -151,7 +151,7 @@ def test_a_bad_key_is_named(key, value):
         ({"stranger": 1}, "stranger: is not a key of an intent"),
     ],
 )
-def test_a_problem_is_told_in_plain_words(changes, said):
+def test_a_problem_is_reported_in_plain_words(changes, said):
     assert problems(**changes) == said
 
 

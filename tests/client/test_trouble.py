@@ -79,7 +79,7 @@ def test_a_redis_that_is_silent_at_the_log_in_has_written_nothing():
     assert not error.outcome_unknown
 
 
-def test_a_refused_connection_is_told_at_once():
+def test_a_refused_connection_is_reported_at_once():
     began = fair_now()
     error = refusal(FeishuBatch("redis://:secret@127.0.0.1:1/0"))
     assert fair_now() - began < 0.5
@@ -114,7 +114,7 @@ def test_a_refusal_of_redis_means_that_nothing_was_written(reply, advice):
     assert not error.outcome_unknown
 
 
-def test_a_wrong_password_is_told_without_it(own_redis_url):
+def test_a_wrong_password_is_reported_without_it(own_redis_url):
     with Redis.from_url(own_redis_url) as redis:
         redis.config_set("requirepass", "right")
     error = refusal(FeishuBatch(own_redis_url.replace("//", "//:secret@")))
@@ -191,7 +191,7 @@ def test_an_amqp_broker_that_is_not_there_is_bounded_too(redis_url, prefix, capl
     assert "secret" not in caplog.text
 
 
-def test_a_revoke_that_cannot_be_sent_is_told_soon_and_without_the_password(own_redis_url):
+def test_a_revoke_that_cannot_be_sent_is_reported_soon_and_without_the_password(own_redis_url):
     with closing(Redis.from_url(own_redis_url)) as redis, FeishuBatch(own_redis_url) as client:
         handle = client.handle("i")
         handle.async_result.revoke()
@@ -240,7 +240,7 @@ def test_waiting_outlives_an_outage_but_not_the_timeout():
     assert "secret" not in str(caught.value)
 
 
-def test_waiting_goes_on_when_redis_is_back(own_redis_url):
+def test_waiting_continues_when_redis_is_back(own_redis_url):
     with FeishuBatch(own_redis_url) as client, closing(Redis.from_url(own_redis_url)) as redis:
         handle = client.enqueue(**content())
         redis.execute_command("CLIENT", "PAUSE", "1500", "ALL")

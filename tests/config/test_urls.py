@@ -124,7 +124,7 @@ def test_certificates_are_looked_at_unless_it_is_said_otherwise(start, given, me
     assert (link.ssl or {}).get("ssl_cert_reqs") == meant or f"ssl_cert_reqs={meant}" in link.url
 
 
-def test_rabbitmq_has_to_be_the_server_that_was_named():
+def test_rabbitmq_must_be_the_server_that_was_named():
     link = link_of("amqps://u:p@mq.example/v?ssl_ca_certs=/c")
     assert link.url == "amqps://u:p@mq.example:5671/v"
     assert link.ssl == {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": "mq.example", "ca_certs": "/c"}

@@ -55,7 +55,7 @@ def test_after_the_second_refusal_of_the_rate_limit_in_a_row_the_lane_is_silent_
 
 
 @pytest.mark.parametrize("kind", [RateLimited, NotExecuted, OutcomeUnknown])
-def test_what_the_answer_asks_for_is_heeded(kind):
+def test_what_the_answer_asks_for_is_respected(kind):
     assert pause_after(kind("no", retry_after=9.0), 1, Spacing(1.0), POLICY) == 9
 
 

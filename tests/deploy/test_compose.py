@@ -104,7 +104,7 @@ def test_an_app_finds_redis_by_a_network_and_a_name_that_stay(tmp_path, written)
     assert told["networks"]["ledger"] == {"internal": True, "name": "feishu-batch-ledger"}
 
 
-def test_with_an_external_redis_everybody_gets_out_to_it(tmp_path):
+def test_with_an_external_redis_every_service_gets_out_to_it(tmp_path):
     require("docker-compose")
     url = "rediss://feishu:p4ss@redis.example:6380/0"
     merged = services(tmp_path, {**SECRETS, "FEISHU_BATCH_REDIS_URL": url}, "external-redis.yml")
@@ -113,14 +113,14 @@ def test_with_an_external_redis_everybody_gets_out_to_it(tmp_path):
         assert "outside" in merged[name]["networks"]
 
 
-def test_an_external_redis_has_to_be_named(tmp_path):
+def test_an_external_redis_must_be_named(tmp_path):
     require("docker-compose")
     told = compose_config(tmp_path, SECRETS, "--quiet", override="external-redis.yml")
     assert told.returncode != 0
     assert "set FEISHU_BATCH_REDIS_URL in .env" in told.stderr
 
 
-def test_with_several_lanes_everybody_knows_them_and_senders_have_the_secrets(tmp_path):
+def test_with_several_lanes_every_service_knows_them_and_senders_have_the_secrets(tmp_path):
     require("docker-compose")
     merged = services(tmp_path, SECRETS, "lanes.yml")
     mounted = {name: {volume.split(":")[1] for volume in merged[name]["volumes"]} for name in OURS}
@@ -181,7 +181,7 @@ def test_an_intent_is_applied(live):
         assert handle.wait(timeout=PATIENCE).state == "succeeded"
 
 
-def test_redis_keeps_what_it_is_told_and_wants_the_password(live):
+def test_redis_keeps_its_settings_and_wants_the_password(live):
     with client_of(live) as client:
         redis = client._links.inbox._redis
         told = {name: redis.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy")}
@@ -225,7 +225,7 @@ def test_no_secret_is_an_argument(live):
 
 
 @pytest.mark.parametrize("name", ["submit", "poll", "intake"])
-def test_a_worker_that_stands_still_is_unhealthy_until_it_goes_on(live, name):
+def test_a_worker_that_is_stalled_is_unhealthy_until_it_continues(live, name):
     live.signal(name, signal.SIGSTOP)
     try:
         wait_until(lambda: not live.is_healthy(name), 30, f"{name} is unhealthy")

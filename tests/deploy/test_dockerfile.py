@@ -34,7 +34,7 @@ def copied():
             yield source.rstrip("/"), target
 
 
-def test_it_runs_as_nobody_special():
+def test_it_runs_as_an_ordinary_user():
     assert said(FINAL, "USER") == ["10001:10001"]
 
 

@@ -73,7 +73,7 @@ def test_through_a_proxy_the_limit_holds_and_slots_are_used(stack, proxy):
     stack.assert_rules_kept()
 
 
-def test_a_proxy_that_goes_away_holds_work_until_it_is_back_and_its_password_is_told_nowhere(stack, proxy):
+def test_a_proxy_that_goes_away_holds_work_until_it_is_back_and_its_password_is_reported_nowhere(stack, proxy):
     stack.wait_all(enqueue(stack, "first"))
     proxy.kill()
     handles = enqueue(stack, "second")

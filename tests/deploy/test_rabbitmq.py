@@ -144,7 +144,7 @@ def sign(stack, rabbit):
         yield lambda item: signature(app=app, **CHANGE, work_item_ids=[item], after_field_value="by Celery")
 
 
-def test_the_celery_door_works_for_chains_and_chords(sign):
+def test_the_celery_task_works_for_chains_and_chords(sign):
     assert chain(sign(1022), sign(1023)).apply_async().get(timeout=PATIENCE)["state"] == "succeeded"
     assert chord([sign(1024), sign(1025)])(sign(1026)).get(timeout=PATIENCE)["state"] == "succeeded"
 

@@ -79,7 +79,7 @@ def test_the_rules_are_enough_for_an_intent(stack):
     assert refused(stack) == []
 
 
-def test_the_rules_are_enough_for_the_celery_door(stack, server):
+def test_the_rules_are_enough_for_the_celery_task(stack, server):
     """With chains, chords and callbacks; the app that uses it has a user of its own."""
     url = server.url_of("backend") + "&ssl_cert_reqs=required"
     app = Celery("backend", broker=url, backend=url, set_as_current=False)

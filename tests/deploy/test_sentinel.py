@@ -51,7 +51,7 @@ def test_a_master_that_nobody_knows_is_named(servers, stack):
         client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="x")
 
 
-def test_the_work_goes_on_at_the_new_master(servers, stack):
+def test_the_work_continues_at_the_new_master(servers, stack):
     """The last test with these servers: the old master does not come back."""
     before = stack.client.enqueue_many(
         {**CHANGE, "work_item_ids": [item], "after_field_value": f"before {item % 4}"} for item in range(1031, 1042)

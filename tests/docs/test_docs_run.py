@@ -131,7 +131,7 @@ def test_the_raw_message_is_one(stack, tmp_path):
     assert stack.sandbox.values()[1004]["field_a1b2c3"] == "from any language"
 
 
-def test_a_failure_is_told_as_the_table_says(stack):
+def test_a_failure_is_reported_as_the_table_says(stack):
     intent_id = stack.client.enqueue(**{**INTENT, "work_item_ids": [1008, 1013]}).intent_id
     meta = f"celery-task-meta-{intent_id}"
     wait_until(lambda: "FAILURE" in (stack.redis.get(meta) or ""), 20, "it has failed")

@@ -139,7 +139,7 @@ def test_the_same_id_again_is_the_same_intent(stack, app):
     assert len(stack.batches()) == 1
 
 
-def test_a_message_that_the_broker_hands_out_again_after_its_end_calls_nobody_back(stack, app, seen):
+def test_a_message_that_the_broker_hands_out_again_after_its_end_runs_no_callback(stack, app, seen):
     """As after a worker's death between its last step and the acknowledgement."""
     kept = app.send_task(
         TASK, kwargs=content(), queue="nobody-listens", link=backend.note.s(tag="once").set(queue="backend")
@@ -160,7 +160,7 @@ def test_a_message_that_the_broker_hands_out_again_after_its_end_calls_nobody_ba
     assert not stack.redis.hlen(stack.inbox.keys.parked)
 
 
-def test_the_same_id_with_another_content_is_refused_and_the_first_intent_goes_on(stack, app, seen):
+def test_the_same_id_with_another_content_is_refused_and_the_first_intent_continues(stack, app, seen):
     result = send(app, task_id="taken", content={"items": range(1200, 1500)})
     wait_until(lambda: stack.inbox.locate("taken"), 30, "the first is recorded")
     send(app, task_id="taken", content={"value": "another"}, link_error=backend.note_error.s().set(queue="backend"))

@@ -51,7 +51,7 @@ def await_arrivals(stack, count):
 
 @pytest.mark.parametrize("whose", [*((one,) for one in WHOSE), WHOSE], ids=[*WHOSE, "both"])
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-def test_work_goes_on_at_its_pace(quiet, step, whose):
+def test_work_continues_at_its_pace(quiet, step, whose):
     """All requests are there before the clock is set, so that any that is missing afterwards was held up by it."""
     stack = quiet
     before = len(arrivals(stack))

@@ -52,7 +52,7 @@ def test_all_messages_vanish_again_and_again(stack):
     assert sign.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
-def test_an_end_whose_message_vanished_is_made_known_again(stack):
+def test_an_end_whose_message_vanished_is_published_again(stack):
     stack.kill("intake")
     with stack.new_client() as client:
         handle = client.enqueue_many([intent([1102])])[0]
@@ -83,7 +83,7 @@ def test_all_workers_are_killed_at_once(stack):
     work.check()
 
 
-def test_a_worker_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_goes_on(stack):
+def test_a_worker_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_continues(stack):
     work = Work(stack, 4)
     stack.start_twin("submit")
     for count in (3, 6):
@@ -159,7 +159,7 @@ def test_an_intent_of_a_newer_library_is_refused_and_not_forgotten(stack):
         handle.async_result.get(timeout=PATIENCE)
 
 
-def test_an_end_that_cannot_be_made_known_does_not_keep_back_the_others(stack):
+def test_an_end_that_cannot_be_published_does_not_keep_back_the_others(stack):
     first, second = stack.client.enqueue_many([intent([1107]), intent([1108])])
     number = wait_until(first.view, 30, "enqueued").number
     stack.inbox.park(number, first.intent_id, '{"task": "no signature"', delivered_before=False)
@@ -211,7 +211,7 @@ def test_a_hint_is_sent_at_once_after_an_intent_came_by_message(stack):
     handle.wait(PATIENCE)
 
 
-def test_producers_go_on_while_workers_come_and_go(stack):
+def test_producers_continue_while_workers_come_and_go(stack):
     handles, intents = [], random_intents("while they come and go", 12, ITEMS)
 
     def produce():

@@ -42,7 +42,7 @@ def enqueue_portions(stack, intents, size):
             time.sleep(0.01 * size)
 
 
-def test_random_intents_through_all_doors_leave_every_cell_as_if_they_had_come_one_after_the_other(stack):
+def test_random_intents_through_all_entry_points_leave_every_cell_as_if_they_had_come_one_after_the_other(stack):
     single, many, sent = doors = [random_intents(seed, 15, ITEMS) for seed in (11, 12, 13)]
     producers = [
         threading.Thread(target=enqueue_portions, args=(stack, single, 1)),

@@ -24,7 +24,7 @@ def test_names_and_labels_arrive_as_keys_and_ids(stack):
     assert stack.sandbox.values()[1101] == {key: stored for *_, key, stored in rows}
 
 
-def test_what_is_wrong_costs_no_request_and_its_neighbours_go_on(stack):
+def test_what_is_wrong_costs_no_request_and_its_neighbours_continue(stack):
     wishes = [
         {**DEMO, "work_item_ids": [1102], "field_key": "Relase note", "after_field_value": "x"},
         {**DEMO, "work_item_ids": [1102], "field_key": "Release note", "after_field_value": "good"},

@@ -78,7 +78,7 @@ def test_keep_every_change_lets_the_cell_see_each_value(standing):
     assert values_seen(standing, 1209) == ["a", "b", "c"]
 
 
-def test_the_same_change_wished_twice_is_one_request(standing):
+def test_the_same_change_requested_twice_is_one_request(standing):
     handles = standing.client.enqueue_many([intent([1210, 1211], 7, NUMBER), intent([1211, 1212], 7, NUMBER)])
     recorded(standing, handles)
     standing.lane.resume()

@@ -141,7 +141,7 @@ def test_one_bad_item_is_found_by_halving_and_its_49_neighbours_go_through(tmp_p
     assert sorted(accepted) == [item for item in range(1001, 1051) if item != 1033]
 
 
-def test_a_lane_that_is_stopped_keeps_its_intents_says_what_to_do_and_goes_on_when_mended(tmp_path):
+def test_a_lane_that_is_stopped_keeps_its_intents_says_what_to_do_and_continues_when_fixed(tmp_path):
     world = json.loads((Path(sandbox.__file__).parent / "worlds" / "demo.json").read_text())
     world["plugins"] = {"plugin": {"secret": "right", "lacks_permission": True}, "granted": "right"}
     (tmp_path / "world.json").write_text(json.dumps(world))

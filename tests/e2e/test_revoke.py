@@ -111,7 +111,7 @@ def test_an_enqueued_intent_is_revoked_by_its_handle(paused):
         handle.async_result.get(timeout=PATIENCE)
 
 
-def test_a_message_that_still_waits_is_never_taken_in_or_canceled_when_it_is(paused, app):
+def test_a_message_that_still_waits_is_never_recorded_or_canceled_when_it_is(paused, app):
     paused.signal("intake", signal.SIGSTOP)
     result = sign(app).delay()
     result.revoke()
@@ -129,7 +129,7 @@ def is_nothing_or_canceled(stack, result):
     return stack.inbox.locate(result.id) is None or stack.client.handle(result.id).state == "canceled"
 
 
-def test_a_revoke_outlives_the_worker_that_takes_intents_in(paused, app):
+def test_a_revoke_outlives_the_worker_that_records_intents(paused, app):
     paused.kill("intake")
     result = sign(app).delay()
     result.revoke()
@@ -144,7 +144,7 @@ def test_a_revoke_outlives_the_worker_that_takes_intents_in(paused, app):
 
 
 @pytest.mark.parametrize("terminate", [False, True])
-def test_what_is_under_way_goes_on_and_no_worker_is_ended(stack, app, terminate):
+def test_what_is_in_progress_continues_and_no_worker_is_ended(stack, app, terminate):
     submit = stack._processes["submit"].pid
     result = sign(app, range(1200, 1600)).delay()
     wait_until(lambda: len(stack.batches()) > 1, 30, "some of it is sent")
@@ -170,7 +170,7 @@ def test_a_revoke_after_the_end_changes_nothing(stack, app):
     assert (fresh.state, fresh.result) == ("SUCCESS", told)
 
 
-def test_what_a_worker_remembers_of_a_revoke_does_not_keep_an_end_from_being_made_known(stack, app):
+def test_what_a_worker_remembers_of_a_revoke_does_not_keep_an_end_from_being_published(stack, app):
     """The intent was taken in at the moment of the revoke: the worker that will finish it keeps the id among the revoked."""
     app.control.broadcast("revoke", arguments={"task_id": ["at-once"]}, reply=True, timeout=1)
     stack.redis.delete(stack.inbox.keys.revoked)

@@ -9,7 +9,7 @@ ITEMS = [1301, 1302]
 
 
 @pytest.mark.parametrize("note", ["crash intake", "kill intake"])
-def test_an_intent_that_cannot_be_taken_in_fails_after_a_bounded_number_of_attempts(stack, note):
+def test_an_intent_that_cannot_be_recorded_fails_after_a_bounded_number_of_attempts(stack, note):
     before, bad, after = stack.client.enqueue_many(
         [intent([1303], "before"), intent(ITEMS, note=note), intent([1303], "after")]
     )

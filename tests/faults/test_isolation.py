@@ -64,7 +64,7 @@ def test_what_is_refused_of_an_intent_fails_that_intent_only_with_the_words_of_t
     assert stack.lane.paused() is None
 
 
-def test_a_user_that_an_intent_names_and_that_has_left_is_told_about_and_does_not_stop_the_lane(stack):
+def test_a_user_that_an_intent_names_and_that_has_left_is_reported_and_does_not_stop_the_lane(stack):
     others = [intent([item], f"as {item}", user_key=STRANGER) for item in range(1401, 1405)]
     bad = enqueue(stack, *others)
     [reason] = {why["reason"] for handle in bad for why in failed(handle).values()}
@@ -90,7 +90,7 @@ def test_a_space_without_access_fails_its_intents_once_the_lane_was_accepted_els
     assert stack.lane.paused() is None
 
 
-def test_a_lane_with_nothing_else_to_do_fails_such_a_space_by_itself_and_goes_on(stack):
+def test_a_lane_with_nothing_else_to_do_fails_such_a_space_by_itself_and_continues(stack):
     assert enqueue(stack, intent([1001]))[0].wait(15).ok
     [closed] = enqueue(stack, intent([1001], project_key=CLOSED))
     [why] = failed(closed).values()
@@ -117,7 +117,7 @@ def paused_with_work(stack, handle):
     return stack.status()["paused"]["reason"]
 
 
-def test_a_spent_quota_pauses_the_lane_and_resume_goes_on(stack):
+def test_a_spent_quota_pauses_the_lane_and_resume_continues(stack):
     stack.sandbox.set_faults("batch_update:refuse=1x,code=99991403")
     [handle] = enqueue(stack, intent(NEIGHBOURS))
     assert "quota" in paused_with_work(stack, handle)
@@ -134,7 +134,7 @@ WRONG = [
 ]
 
 
-def test_a_lane_without_rights_pauses_keeps_everything_and_goes_on_when_they_are_given(stack):
+def test_a_lane_without_rights_pauses_keeps_everything_and_continues_when_they_are_given(stack):
     stack.kill("submit")
     handles = enqueue(stack, intent(NEIGHBOURS), intent([9001], project_key=OTHER_PROJECT))
     for wrong, words in WRONG:

@@ -96,7 +96,7 @@ def fill(stack, taken):
         taken += stack.client.enqueue_many([intent([1100 + number], "x" * 30_000)])
 
 
-def test_a_redis_that_runs_full_loses_nothing_and_goes_on_when_it_has_room(tmp_path):
+def test_a_redis_that_runs_full_loses_nothing_and_continues_when_it_has_room(tmp_path):
     with FaultStack(tmp_path / "full") as stack:
         before = stack.client.enqueue_many([intent([item], "before") for item in range(1301, 1321)])
         used = int(stack.redis.info("memory")["used_memory"])

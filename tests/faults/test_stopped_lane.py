@@ -28,7 +28,7 @@ def pipeline(remote, redis_url, prefix):
     return Pipeline(redis_url, prefix, remote.base_url, catalogue="off")
 
 
-def test_refused_credentials_are_tried_once_until_somebody_says_resume(remote, pipeline):
+def test_refused_credentials_are_tried_once_until_an_operator_resumes(remote, pipeline):
     remote.says("plugin_token", (401, {"error": {"code": 10204, "msg": "Plugin Id Or Secret Is Wrong"}}))
     [handle] = pipeline.client.enqueue_many([intent([1])])
     pipeline.turn()

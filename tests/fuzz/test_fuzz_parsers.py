@@ -189,7 +189,7 @@ def test_any_file_is_rows_or_reasons(content, kind):
     assert all(isinstance(row, Row) or is_clear(row.reason) for row in rows_of(content, kind))
 
 
-def test_a_formula_is_text_and_reaches_the_field_as_it_stands():
+def test_a_formula_is_text_and_reaches_the_field_as_it_is():
     [row] = rows_of(HEADER + ROW + b'"=HYPERLINK(""http://x"")"\n', Format.CSV)
     assert row.intent.after_field_value == '=HYPERLINK("http://x")'
 

@@ -130,7 +130,7 @@ def test_what_never_arrived_is_no_success(command, ledger, file):
     assert "Of their items 3 were canceled, and are not sent again." in result.stdout
 
 
-def test_what_failed_and_was_mended_by_a_retry_stands(command, ledger, file):
+def test_what_failed_and_succeeded_on_a_retry_is_in_effect(command, ledger, file):
     a = file("A", "x", 1)
     command("import", a)
     ledger.do_all({1: "Terminated"})
@@ -148,7 +148,7 @@ def test_a_later_row_of_the_same_file_is_no_other_change(command, ledger, tmp_pa
     assert command("import", path).exit_code == 0
 
 
-def test_ids_of_the_file_have_to_be_changed_in_the_file(command, ledger, file):
+def test_ids_of_the_file_must_be_changed_in_the_file(command, ledger, file):
     a = file("A", "x", 1, header=(*HEADER, "intent_id"), more=("mine",))
     command("import", a)
     assert "give them other ids in the column intent_id" in command("import", a).stdout

@@ -56,13 +56,13 @@ def test_a_name_is_known_however_it_is_spelt(written):
     ],
     ids=range(14),
 )
-def test_a_wrong_header_is_quoted_as_written_and_told_how_to_go_on(header, complaints):
+def test_a_wrong_header_is_quoted_as_written_with_advice(header, complaints):
     with pytest.raises(ImportFileError) as told:
         columns_of(header)
     assert all(complaint in str(told.value) for complaint in complaints), str(told.value)
 
 
-def test_a_long_file_is_not_told_how_to_rearrange_a_wide_one():
+def test_a_long_file_is_not_advised_how_to_rearrange_a_wide_one():
     with pytest.raises(ImportFileError) as told:
         columns_of((*HEADER, "prioritty"))
     assert "rearranged" not in str(told.value)

@@ -55,7 +55,7 @@ def test_another_kind_of_file_is_named_whatever_it_is_called(command, tmp_path, 
         ("a.ods", lambda: b"", "its extension is that of another kind of workbook"),
     ],
 )
-def test_a_file_with_the_ending_of_another_kind_is_told_its_own(command, tmp_path, name, content, told):
+def test_a_file_with_the_ending_of_another_kind_is_refused_with_its_real_one(command, tmp_path, name, content, told):
     path = tmp_path / name
     path.write_bytes(content())
     result = command("plan", path)

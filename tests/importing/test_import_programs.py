@@ -120,7 +120,7 @@ def test_pieces_of_a_text_and_the_characters_that_the_format_forbids_are_one_tex
     assert read(written(fill))[0] == ["two pieces", "a\r\nb", "_x000D_"]
 
 
-def test_other_sheets_and_charts_are_told_apart():
+def test_other_sheets_and_charts_are_distinguished():
     def fill(made, sheet):
         plain("x")(made, sheet)
         made.add_worksheet("Team B").write(0, 0, "hello")

@@ -207,7 +207,7 @@ def test_columns_of_a_report_may_be_deleted(command, failed, missing):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_rejected_row_of_a_workbook_is_in_the_report_as_it_stands(command, tmp_path, kind):
+def test_a_rejected_row_of_a_workbook_is_in_the_report_as_it_is(command, tmp_path, kind):
     path, out = tmp_path / "plan.xlsx", tmp_path / f"out.{kind}"
     book = openpyxl.Workbook()
     book.active.append(HEADER)

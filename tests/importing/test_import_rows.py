@@ -70,7 +70,7 @@ def test_ids_that_a_program_took_for_numbers_are_ids():
     assert all(isinstance(r, Rejected) for r in rows_of(csv_text(row("1001.5"), row("1e9"), row("7" * 16 + ".0"))))
 
 
-def test_wrong_rows_have_their_line_and_reason_and_the_others_go_on():
+def test_wrong_rows_have_their_line_and_reason_and_the_others_continue():
     text = csv_text(
         row("1"),
         row("abc"),

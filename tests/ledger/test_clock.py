@@ -65,7 +65,7 @@ def test_a_batch_that_is_sent_again_later_waits_neither_longer_nor_shorter(lane,
 
 
 @pytest.mark.parametrize("seconds", STEPS)
-def test_an_end_is_made_known_at_once_and_again_when_it_was_to_be(lane, redis, seconds):
+def test_an_end_is_published_at_once_and_again_when_it_was_to_be(lane, redis, seconds):
     lane.record([new_intent(1), new_intent(2, [2])])
     claim_and_settle(lane)
     assert len(lane.take_outbox(10, 0.3)) == 2

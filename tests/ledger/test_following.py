@@ -16,7 +16,7 @@ def open_jobs(lane, *intents):
     return [claim_and_accept(lane) for _ in intents]
 
 
-def test_nothing_to_follow_and_nothing_due_are_told_apart(lane):
+def test_nothing_to_follow_and_nothing_due_are_distinguished(lane):
     assert lane.pick("jobs", hold=1) is None
     lane.record([new_intent(1)])
     accept(lane, claim(lane), delay=5)
@@ -84,7 +84,7 @@ def test_a_refused_intent_has_ended_at_once_and_is_refused_once(lane, record_of)
     assert [number for number, _ in lane.forgettable("failed", 0, 10)] == [1]
 
 
-def test_an_ended_intent_is_told_again_until_that_is_confirmed(lane):
+def test_an_ended_intent_is_reported_again_until_that_is_confirmed(lane):
     lane.record([new_intent(1)])
     claim_and_settle(lane)
     assert lane.has_unpublished()
@@ -190,7 +190,7 @@ def test_what_a_batch_holds_keeps_its_own_course(lane, record_of):
     assert settle(lane, batch).intents_ended == 1
 
 
-def test_a_shared_change_goes_on_for_those_who_still_want_it(lane, record_of):
+def test_a_shared_change_continues_for_those_who_still_want_it(lane, record_of):
     lane.record([new_intent(1), new_intent(2), new_intent(3)])
     lane.end_pending(1, CANCELED)
     assert claim_and_settle(lane).intents == (2,)
@@ -238,7 +238,7 @@ def test_items_that_are_recorded_after_the_cancel_are_canceled(lane, record_of, 
     assert redis.hlen(lane.key("cells")) == 0
 
 
-def test_recording_goes_on_where_it_stopped(lane, record_of):
+def test_recording_continues_where_it_stopped(lane, record_of):
     intent = new_intent(1, range(1, 1201))
     record_first_chunk_only(lane, intent)
     batch = claim(lane)
@@ -309,7 +309,7 @@ def test_nothing_succeeds_where_what_took_its_place_failed(lane, record_of):
     }
 
 
-def test_a_change_that_gave_way_can_be_canceled_while_its_replacement_is_under_way(lane, record_of):
+def test_a_change_that_gave_way_can_be_canceled_while_its_replacement_is_in_progress(lane, record_of):
     lane.record([new_intent(1, value="a"), new_intent(2, value="a"), new_intent(3, value="b")])
     batch = claim(lane)
     lane.end_pending(1, CANCELED)

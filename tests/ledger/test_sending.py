@@ -16,7 +16,7 @@ PAST_MS = 1000
 # --- the lease
 
 
-def test_while_one_is_sending_the_others_are_told_how_long_its_lease_lasts(lane):
+def test_while_one_is_sending_the_others_are_reported_how_long_its_lease_lasts(lane):
     lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
     claim(lane, "A", lease=5)
     told = claim(lane, "B")
@@ -34,7 +34,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_its_batch_asked_again_with_the_s
     assert heir.fence > dead.fence
 
 
-def test_a_heartbeat_keeps_the_lease_but_not_that_of_somebody_else(lane):
+def test_a_heartbeat_keeps_the_lease_but_not_that_of_another_process(lane):
     lane.record([new_intent(1)])
     dead = claim(lane, "A", lease=0)
     assert lane.extend_lease(dead.fence, LONG)
@@ -189,7 +189,7 @@ def test_no_new_batch_is_begun_while_enough_are_unfinished(lane, state):
     assert claim(lane, max_open=2).intents == (2,)
 
 
-def test_who_finds_nothing_is_told_when_something_is_due_again(lane):
+def test_who_finds_nothing_is_reported_when_something_is_due_again(lane):
     assert claim(lane) == NoBatch(NoBatchReason.IDLE, None)
     lane.record([new_intent(1)])
     lane.advance(claim(lane), state=BatchState.SENDING, settled={}, then=BatchState.RESEND, delay=5)
@@ -264,7 +264,7 @@ def test_what_lives_is_found_behind_thousands_that_expired_and_no_step_takes_lon
     assert len(redis.zrange(lane.key("expiring"), 0, -1)) == before == 3001
 
 
-def test_a_held_lane_composes_nothing_and_goes_on_by_itself(lane):
+def test_a_held_lane_composes_nothing_and_continues_by_itself(lane):
     lane.record([new_intent(1)])
     lane.hold(0.05)
     assert 0 < claim(lane).retry_after <= 0.05

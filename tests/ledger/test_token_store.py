@@ -31,7 +31,7 @@ def store(redis, prefix, monkeypatch):
     return RedisTokenStore(redis, f"{prefix}:{{lane}}:", "c")
 
 
-def test_a_holder_that_was_killed_keeps_nobody_waiting_for_long(store, redis_url, prefix):
+def test_a_holder_that_was_killed_delays_no_other_for_long(store, redis_url, prefix):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, redis_url, f"{prefix}:{{lane}}:"], stdout=subprocess.PIPE, text=True
     )

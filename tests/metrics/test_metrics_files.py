@@ -84,7 +84,7 @@ def test_every_alert_says_what_is_wrong_and_what_to_do(rule):
     assert "{{" not in rule["annotations"]["action"]
 
 
-def test_what_has_to_be_alerted_is():
+def test_what_must_be_alerted_is():
     watched = " ".join(rule["expr"] for rule in rules())
     for name in (
         "paused", "oldest_intent_age_seconds", "slot_idle_now_seconds", "standstill_seconds", "slot_idle_seconds_total", "unknown_outcomes_total",

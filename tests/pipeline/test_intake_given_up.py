@@ -62,7 +62,7 @@ def result_of(site, intent_id):
     return view, view.result
 
 
-def test_what_is_recorded_goes_on_and_what_is_not_fails_with_the_reason(two_lanes):
+def test_what_is_recorded_continues_and_what_is_not_fails_with_the_reason(two_lanes):
     site = two_lanes
     site.enqueue(
         wish("large", items=[*range(1, ITEMS + 1)], lane="other"), wish("next", items=[1], lane="other", value="w")
@@ -119,7 +119,7 @@ def test_the_rest_of_a_canceled_intent_is_canceled(site):
     assert site.lanes["default"].counts().owned_cells == 0
 
 
-def test_what_is_refused_now_but_recorded_before_goes_on_and_is_not_called_refused(site):
+def test_what_is_refused_now_but_recorded_before_continues_and_is_not_called_refused(site):
     """The catalogue may say otherwise after a restart."""
     site.enqueue(wish("large", items=[*range(1, ITEMS + 1)]))
     die(site, 1)

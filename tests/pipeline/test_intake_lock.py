@@ -62,7 +62,7 @@ def test_drains_beside_a_live_round_do_nothing_and_count_nothing(site, held, red
     assert not redis.exists(site.inbox.keys.lock, site.inbox.keys.round, site.inbox.keys.attempts)
 
 
-def test_what_came_while_somebody_was_at_it_is_taken_in_by_that_one(site, held):
+def test_what_came_while_another_process_recorded_is_recorded_by_that_one(site, held):
     finish = held()
     site.enqueue(wish("second"))
     assert site.intake().drain() == 0
@@ -101,7 +101,7 @@ def test_of_large_entries_a_round_reads_a_few_the_oldest(site):
     assert [entry.number for entry in small.entries] == [1, 2, 3]
 
 
-def test_a_round_whose_process_fell_silent_is_gone_on_with_one_by_one(site, held, redis):
+def test_a_round_whose_process_fell_silent_is_continued_one_by_one(site, held, redis):
     finish = held(lease=0.05)
     time.sleep(0.1)
     assert site.intake().drain() == 1
@@ -112,7 +112,7 @@ def test_a_round_whose_process_fell_silent_is_gone_on_with_one_by_one(site, held
     assert site.lanes["default"].counts().owned_cells == 2
 
 
-def test_who_woke_after_its_lock_ran_out_touches_nobody_elses(site, held, redis):
+def test_who_woke_after_its_lock_ran_out_touches_no_lock_of_another_process(site, held, redis):
     inbox = site.inbox
     held(lease=0.05)
     time.sleep(0.1)

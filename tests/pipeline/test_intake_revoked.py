@@ -34,7 +34,7 @@ def eager(claimed_at_once):
     return EagerLane
 
 
-def test_what_was_revoked_before_it_is_taken_in_can_be_sent_by_no_person(site, eager, claimed_at_once):
+def test_what_was_revoked_before_it_is_recorded_can_be_sent_by_no_person(site, eager, claimed_at_once):
     site.enqueue(wish("gone"), wish("wanted", [3]))
     site.inbox.note_revoked(["gone"])
     site.intake(lane=eager).drain()

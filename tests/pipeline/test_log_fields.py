@@ -44,7 +44,7 @@ def test_the_old_value_is_masked_as_well_and_the_longest_first():
     assert told["error"] == "neither … nor …"
 
 
-def test_what_is_told_is_bounded():
+def test_what_is_reported_is_bounded():
     told = values_of(batch("x" * 10_000, ["old"]))
     assert (told["before_field_value"], len(told["after_field_value"])) == ('["old"]', 300)
     assert intents_of(batch("x", intents=[5, 5, *range(100)])) == list(range(NAMED_INTENTS))

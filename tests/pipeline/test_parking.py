@@ -175,7 +175,7 @@ def test_what_was_released_is_forgotten_with_the_intent(site, redis, signature):
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-def test_celery_says_progress_as_soon_as_the_intent_is_taken_in(site, signature, told, recorded):
+def test_celery_says_progress_as_soon_as_the_intent_is_recorded(site, signature, told, recorded):
     site.enqueue(wish("one"))
     if recorded:
         site.intake().drain()

@@ -75,7 +75,7 @@ def test_the_password_is_for_the_owner_only(tmp_path):
             assert stat.S_IMODE((data_dir / file).stat().st_mode) == 0o600
 
 
-def test_a_second_owner_is_told_who_the_first_is(tmp_path):
+def test_a_second_owner_is_reported_who_the_first_is(tmp_path):
     with EmbeddedServer(tmp_path), pytest.raises(EmbeddedServerError, match=f"started by process {os.getpid()}"):
         EmbeddedServer(tmp_path).start()
 

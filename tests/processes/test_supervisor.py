@@ -168,7 +168,7 @@ def test_asking_twice_hurries(tmp_path):
     assert fair_now() - started < 5
 
 
-def test_a_child_that_waits_for_its_restart_does_not_hold_up_the_end():
+def test_a_child_that_waits_for_its_restart_does_not_delay_the_end():
     watched = Watched(child("a", "pass"))
     started = fair_now()
     assert watched.run(lambda w: wait_for(lambda: w.of(EventKind.DIED, "a"))) == 0

@@ -52,7 +52,7 @@ def test_a_request_goes_through_a_tunnel_that_stays_warm(serve, connect, proxies
     assert server.connections == 1
 
 
-def test_credentials_are_sent_to_the_proxy_and_to_nobody_else(serve, connect, proxies):
+def test_credentials_are_sent_to_the_proxy_and_nowhere_else(serve, connect, proxies):
     server, proxy = serve(send_ok), proxies(password=f"user:{PASSWORD}")
     assert post(connect(server.url, proxy=through(proxy, f"user:{ENCODED}"))).status == 200
     assert b"authorization" not in b"".join(server.requests).lower()
@@ -176,7 +176,7 @@ def test_a_proxy_that_answers_in_place_of_the_remote_system_leaves_a_write_unkno
         post(connect(serve(send_ok).url, proxy=through(proxies(cut))))
 
 
-def test_the_leave_to_send_is_asked_when_the_tunnel_is_open_and_before_the_first_byte(serve, connect, proxies):
+def test_the_permission_to_send_is_asked_when_the_tunnel_is_open_and_before_the_first_byte(serve, connect, proxies):
     server, proxy, tunnels = serve(send_ok), proxies(), []
 
     def no():

@@ -202,7 +202,7 @@ def test_the_front_page_says_what_this_is(sandbox):
     assert "stand-in" in sandbox.about()["about"]
 
 
-def test_latency_is_added_before_the_door_and_after_it():
+def test_latency_is_added_before_the_limit_and_after_it():
     with SandboxProcess(latency=(0.1, 0.1), job_median=0) as sandbox, httpx.Client(timeout=5) as client:
         client.base_url = f"{sandbox.base_url}/open_api"
         before = time.monotonic()
@@ -264,7 +264,7 @@ def test_a_fault_at_an_endpoint_that_does_not_exist_is_refused():
     assert "There is no endpoint 'batch_updat'; there are: plugin_token, batch_update" in done.stderr
 
 
-def test_the_people_are_told_by_name_and_address(sandbox):
+def test_the_people_are_reported_by_name_and_address(sandbox):
     people = {one["user_key"]: one for one in sandbox.about()["users"]}
     assert people["7300000000000000002"]["name_cn"] == "李雷"
     assert people["7300000000000000002"]["email"] == "lilei@example.com"

@@ -58,7 +58,7 @@ def test_without_entries_it_says_how_to_begin(command, tmp_path):
     assert "has no entry. Copy the examples" in result.stderr
 
 
-def test_the_list_tells_times_and_what_became_of_the_last_run(command, store):
+def test_the_list_tells_times_and_the_result_of_the_last_run(command, store):
     told = command("list").stdout
     assert "0 9 * * * (Asia/Shanghai)" in told
     assert "09:00:00 CST" in told

@@ -213,6 +213,6 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(tmp_path):
         time.sleep(0.05)
 
 
-def test_a_command_that_is_killed_is_told_by_its_signal(tmp_path):
+def test_a_command_that_is_killed_is_reported_by_its_signal(tmp_path):
     with pytest.raises(CommandError, match=r"failed \(SIGKILL\)"):
         read(python("import os; os.kill(os.getpid(), 9)"), tmp_path)

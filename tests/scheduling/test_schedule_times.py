@@ -102,7 +102,7 @@ def test_now_lies_between_the_latest_and_the_next_and_these_are_neighbours(now, 
         ("*/0 * * * *", "'*/0' is not a valid minute"),
     ],
 )
-def test_what_is_no_cron_line_is_told_by_its_field(line, complaint):
+def test_what_is_no_cron_line_is_reported_by_its_field(line, complaint):
     with pytest.raises(ValueError, match="^.*" + complaint.replace("*", r"\*")):
         Times("UTC", cron=line).check()
 

@@ -111,7 +111,7 @@ def test_of_two_beats_one_ticks_and_the_other_takes_over_when_it_is_frozen_or_ki
     assert await_end(scheduled, "skipping", after=killed_at + 1).attempt == 1
 
 
-def test_the_times_go_on_after_the_server_was_killed(scheduled):
+def test_the_times_continue_after_the_server_was_killed(scheduled):
     scheduled.server.kill()
     time.sleep(1)
     scheduled.server.start()

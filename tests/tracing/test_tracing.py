@@ -113,7 +113,7 @@ def test_a_request_sent_twice_is_one_trace_with_the_read_back_below(exporter, tr
     assert (seen.parent.span_id, told(seen)["settled"]) == (again.context.span_id, 1)
 
 
-def test_an_end_that_is_made_known_twice_is_the_same_span(exporter, traced):
+def test_an_end_that_is_published_twice_is_the_same_span(exporter, traced):
     run(traced, intent([1401], VALUE))
     assert traced.lane.lane.republish_if_ended(1)
     traced.lane.publisher.run()

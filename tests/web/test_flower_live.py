@@ -164,7 +164,7 @@ def test_no_secret_is_anywhere(run, flower):
     assert [text for text in texts if SECRET in text or "token" in text.lower().replace("token_type", "")] == []
 
 
-def test_strangers_see_nothing(flower):
+def test_users_without_a_login_see_nothing(flower):
     with httpx.Client(base_url=flower.base_url, trust_env=False) as client:
         assert client.get("/api/tasks").status_code == 401
         assert client.get("/tasks").status_code == 401

@@ -104,7 +104,7 @@ def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
     press(opened, "Close", "#dialog")
 
 
-def test_a_remote_system_that_fails_is_told_until_it_answers(opened, stack):
+def test_a_remote_system_that_fails_is_reported_until_it_answers(opened, stack):
     stack.wait_until_idle()  # or a job of the test before would end the trouble
     stack.lane.last_errors.note("poll", "HTTP 503 from the gateway")
     see(opened, ".lane", "nothing is left to retry: HTTP 503 from the gateway")

@@ -138,7 +138,7 @@ def test_what_can_never_be_retried_has_no_button(stack, snapshots):
     assert set(groups.values()) == {True}
 
 
-def test_failures_of_an_intent_that_goes_on_are_told_of(stack, snapshots):
+def test_failures_of_an_intent_that_continues_are_reported(stack, snapshots):
     before = snapshots.look()["failures"]["total"]
     handle = put(stack, [1013, *range(1100, 2500)], value="its first request ends long before its last")
     deadline = time.monotonic() + PATIENCE
@@ -159,7 +159,7 @@ def test_lanes_of_a_file_are_all_there(stack, tmp_path):
     assert seen["about"]["several_lanes"]
 
 
-def test_an_absent_redis_is_told_and_got_over(own_redis_url, tmp_path):
+def test_an_absent_redis_is_reported_and_got_over(own_redis_url, tmp_path):
     from redis import Redis
 
     settings = {"redis_timeout_seconds": "0.3", "redis_connect_timeout_seconds": "0.3"}
@@ -176,7 +176,7 @@ def test_an_absent_redis_is_told_and_got_over(own_redis_url, tmp_path):
     assert after["trouble"] is None
 
 
-def test_a_redis_that_hangs_is_told_while_it_is_waited_for(own_redis_url, tmp_path):
+def test_a_redis_that_hangs_is_reported_while_it_is_waited_for(own_redis_url, tmp_path):
     from redis import Redis
 
     with serving(own_redis_url, "web", tmp_path, redis_timeout_seconds="30") as served:

@@ -6,7 +6,7 @@ from tests.support.waiting import PATIENCE
 from worker.heartbeat import Heartbeat
 
 
-def test_a_lease_that_is_somebody_elses_is_lost():
+def test_a_lease_that_is_another_process_is_lost():
     with Heartbeat(lambda: False, interval=0.01, lease=60) as lease:
         assert not lease.lost
         wait_for(lambda: lease.lost)
