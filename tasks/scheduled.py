@@ -11,6 +11,8 @@ from tasks.pipeline import StepTask
 from tasks.process import runtime
 from worker.app import app
 from worker.connections import producer
+from worker.importing.wide.fields import Fields
+from worker.importing.wide.lookup import fields_of_lanes, fields_without_catalogue
 from worker.scheduling.runner import Runner
 from worker.scheduling.scheduler import Scheduler
 from worker.scheduling.store import Schedules
@@ -21,8 +23,18 @@ def _scheduling() -> Scheduler:
     """One per process: it tracks the runs in this process. Raises `ConfigError`."""
     here = runtime()
     store = Schedules(here.redis, here.settings.key_prefix)
-    runner = Runner(store, lambda: producer(here.settings), zone=time_zone(here.settings.time_zone))
+    zone = time_zone(here.settings.time_zone)
+    runner = Runner(store, lambda: producer(here.settings), zone=zone, fields=_table_fields)
     return Scheduler(load_schedules(here.settings), store, runner)
+
+
+def _table_fields() -> Fields:
+    """Who is asked about the columns of a table."""
+    here = runtime()
+    if here.settings.catalogue == "off":
+        return fields_without_catalogue()
+    lanes = {name: lane.remote.catalogue for name, lane in here.lanes.items() if lane.remote}
+    return fields_of_lanes(lanes, here.route)
 
 
 @app.task(base=StepTask, name=str(TaskName.RUN_SCHEDULE))

@@ -1,7 +1,7 @@
 """The composition root: all objects of a worker process, built once from the settings and passed on."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,6 +75,7 @@ class Runtime:
     parking: Parking
     sweep: Sweep
     lanes: Mapping[str, LaneRuntime]
+    route: Callable[[str | None, str], str]
 
 
 def policy_from(settings: Settings) -> Policy:
@@ -147,6 +148,7 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
         ),
         sweep=Sweep(inbox, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,
+        route=configured.route,
     )
 
 

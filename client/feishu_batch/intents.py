@@ -26,6 +26,7 @@ from feishu_batch.wording import plainly
 
 MAX_ITEMS = 10_000
 DEFAULT_PRIORITY = 5
+BULK_PRIORITY = 3  # of what comes from tables, files and schedules: a single intent does not wait for it
 _DIGEST_BYTES = 8
 _ID_OPENING = b'{"intent_id":""'
 _SHOWN = ("intent_id", "project_key", "work_item_type_key", "field_key", "update_mode")

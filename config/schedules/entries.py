@@ -4,20 +4,22 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from config.file_formats import FORMAT_OF_ENDING
 from config.schedules.times import Times
 from feishu_batch import IntentError, UpdateIntent, parse_intent
+from feishu_batch.intents import BULK_PRIORITY
 
 DEFAULT_TIMEOUT: Final = "5m"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _TIMEOUT: Final = re.compile(r"([1-9][0-9]{0,3})([smh])")
 _TIMEOUT_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
-_OF_FILE: Final = ("format", "sheet", "encoding", "hidden", "empty")
+_OF_FILE: Final = ("format", "sheet", "encoding", "hidden", "header_row")
+_OF_TABLE: Final = ("empty", "space", "type", "id_column", "fields", "ignore", "append")
 _WORKS: Final = ("intent", "file", "command")
 
 
@@ -51,6 +53,14 @@ class ScheduleEntry(BaseModel):
     encoding: str | None = None
     hidden: Literal["include", "skip", "reject"] | None = None
     empty: Literal["clear", "skip", "reject"] | None = None
+    header_row: Annotated[int, Field(ge=1)] | None = None
+    # Of a table: as the options of `import` of these names.
+    space: str | None = None
+    type: str | None = None
+    id_column: str | None = None
+    fields: dict[str, str] = {}
+    ignore: tuple[str, ...] = ()
+    append: tuple[str, ...] = ()
     command: tuple[str, ...] | None = None
     directory: Path | None = None  # where the command runs; default: the directory of the schedule file
     timeout: str = DEFAULT_TIMEOUT  # of the command
@@ -96,7 +106,7 @@ class ScheduleEntry(BaseModel):
         if "intent_id" in content:
             raise ValueError("intent_id: leave it out; every run gets a new one")
         try:
-            return parse_intent(content)
+            return parse_intent({"priority": BULK_PRIORITY, **content})
         except IntentError as error:
             raise ValueError("; ".join(str(error).splitlines())) from None
 
@@ -132,6 +142,9 @@ class ScheduleEntry(BaseModel):
         of_file = [name for name in _OF_FILE if getattr(self, name)]
         if of_file and not self.file:
             raise ValueError(f"{of_file[0]} is only for a file; a command prints JSON Lines")
+        of_table = [name for name in _OF_TABLE if getattr(self, name)]
+        if of_table and self.intent:
+            raise ValueError(f"{of_table[0]} is only for a file or a command")
         if self.file and not self.format and self.file.suffix.lower() not in FORMAT_OF_ENDING:
             raise ValueError(
                 f'the format of {self.file} is not clear from its extension; give format = "csv", jsonl or xlsx'

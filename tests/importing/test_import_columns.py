@@ -49,7 +49,7 @@ def test_a_name_is_known_however_it_is_spelt(written):
         (("", ""), ["the file is empty"]),
         (
             ("work_item_id", "优先级", "负责人"),
-            ["'优先级'", "'负责人'", "one row for every cell"],
+            ["'优先级'", "'负责人'", "call the column with the ids work_item_id"],
         ),
         ((*HEADER, *(f"c{n}" for n in range(300))), ["'c0'", "'c99', and 200 more"]),
         ((",".join(HEADER).replace(",", "，"),), ["misses project_key"]),

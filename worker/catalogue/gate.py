@@ -11,7 +11,7 @@ from worker.catalogue.unresolved import SYSTEM_FIELDS, is_surely_key, perhaps_na
 from worker.catalogue.untyped import UnclearError, intent_read_alone
 
 # The form of the remote system's keys. Anything else is a name, and cannot be sent.
-_FIELD_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+FIELD_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 AS_KEY = 'an option as {"value": its id}, a person as the user key, a date in milliseconds'
 
 # The intent in the API's form, or the reason for its refusal.
@@ -101,7 +101,7 @@ def _not_served(lane: str) -> UnavailableError:
 def without_catalogue(intent: UpdateIntent) -> UpdateIntent | Refusal:
     """For FEISHU_BATCH_CATALOGUE=off: producers give keys. A word that cannot be a key is refused."""
     reason = "FEISHU_BATCH_CATALOGUE is off"
-    if refused := _refused_name(intent, _FIELD_KEY.fullmatch, reason, "give its key"):
+    if refused := _refused_name(intent, FIELD_KEY.fullmatch, reason, "give its key"):
         return refused
     return _alone(intent, reason, "give it as JSON, in a JSON Lines file or from a program")
 

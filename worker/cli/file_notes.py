@@ -4,8 +4,10 @@ from typing import Any
 
 from rich.console import Console
 
+from feishu_batch.intents import UpdateMode
 from worker.importing.clears import Clears
 from worker.importing.table import LineNumbers, Noticed
+from worker.importing.wide.notes import TableNotes
 from worker.wording import some
 
 SHOWN = 5  # fields
@@ -17,6 +19,27 @@ def print_sheet(out: Console, noticed: Noticed) -> None:
         _line(out, "sheet", f"{noticed.sheet}; other sheets not read: {', '.join(noticed.other_sheets)} (--sheet NAME)")
     if noticed.hidden_columns:
         _line(out, "hidden", f"hidden columns read as well: {', '.join(noticed.hidden_columns)}")
+    if noticed.table:
+        _line(out, "columns", _columns(noticed.table))
+
+
+def _columns(table: TableNotes) -> str:
+    shown = [
+        f"{name} is {field}{'' if mode == UpdateMode.UPDATE else f', {mode}'}" for name, field, mode in table.columns
+    ]
+    ignored = [f"ignored: {', '.join(table.ignored)}"] if table.ignored else []
+    return "; ".join([*shown, *ignored])
+
+
+def in_short(table: TableNotes) -> str:
+    """What a table says, in numbers."""
+    parts = (
+        (table.skipped, "empty cell skipped", "empty cells skipped"),
+        (table.cleared, "cell clears its field", "cells clear their fields"),
+        (table.left_out, "row of the report left out", "rows of the report left out"),
+    )
+    parts_shown = [some(count, one, several) for count, one, several in parts if count]
+    return ", ".join([f"{some(table.cells, 'cell')} to write", *parts_shown])
 
 
 def print_rows(out: Console, noticed: Noticed, clears: Clears, *, will: bool) -> None:
@@ -67,6 +90,19 @@ def document(noticed: Noticed, clears: Clears) -> dict[str, Any]:
             "merged": _lines(noticed.merged),
             "empty_skipped": _lines(noticed.empty_skipped),
         },
+        "table": _table_json(noticed.table) if noticed.table else None,
+    }
+
+
+def _table_json(table: TableNotes) -> dict[str, Any]:
+    return {
+        "rows": table.rows,
+        "cells": table.cells,
+        "skipped": table.skipped,
+        "cleared": table.cleared,
+        "left_out": table.left_out,
+        "columns": [{"column": name, "field": field, "mode": mode} for name, field, mode in table.columns],
+        "ignored": table.ignored,
     }
 
 

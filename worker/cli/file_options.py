@@ -10,11 +10,13 @@ import click
 
 from config.lookups import time_zone
 from config.settings import load_settings
+from worker.cli.table_fields import table_fields
 from worker.importing.columns import ImportFileError
 from worker.importing.encoding import text_encoding
 from worker.importing.rows import Format
 from worker.importing.source import Source, opened
 from worker.importing.table import Empty, Hidden, Table
+from worker.importing.wide.options import TableOptions
 from worker.operating.errors import WrongUseError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,9 +46,39 @@ _OPTIONS: Final = (
     click.option(
         "--empty",
         type=click.Choice([one.value for one in Empty]),
-        default=Empty.CLEAR.value,
-        show_default=True,
-        help="How to treat rows with an empty after_field_value: clear the field, skip the row, or reject it.",
+        help="What an empty after_field_value, or an empty cell of a table, means: clear the field, skip it, or reject it."
+        " Default: clear; in a table skip.",
+    ),
+    click.option(
+        "--header-row",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="The row, or line, with the columns' names. Default: the first that is not blank.",
+    ),
+    click.option("--space", metavar="KEY", help="Of a table: the space of its work items, by key or simple name."),
+    click.option(
+        "--type", "type_key", metavar="KEY", help="Of a table: the item type of its work items: story, issue, …."
+    ),
+    click.option(
+        "--id-column",
+        metavar="COLUMN",
+        help="Of a table: the column with the work items' ids. Default: the one called work_item_id, id, 工作项ID or the like.",
+    ),
+    click.option(
+        "--field",
+        "named_fields",
+        multiple=True,
+        metavar="COLUMN=FIELD",
+        help="Of a table: the field that a column is about, by key, alias or name. Default: the column's own name. Repeatable.",
+    ),
+    click.option(
+        "--ignore", multiple=True, metavar="COLUMN", help="Of a table: a column that is no field. Repeatable."
+    ),
+    click.option(
+        "--append",
+        multiple=True,
+        metavar="COLUMN",
+        help="Of a table: add this column's values to what the field holds, in place of overwriting it. Repeatable.",
     ),
     click.option(
         "--import-id",
@@ -83,15 +115,32 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str,
         encoding: str | None,
         zone: str | None,
         hidden: str | None,
-        empty: str,
+        empty: str | None,
+        header_row: int | None,
+        space: str | None,
+        type_key: str | None,
+        id_column: str | None,
+        named_fields: tuple[str, ...],
+        ignore: tuple[str, ...],
+        append: tuple[str, ...],
         import_id: str | None,
         **others: Any,
     ) -> Any:
+        of_table = TableOptions(space, type_key, id_column, named_fields, ignore, append)
         if file is None:
-            _refuse_without_file(kind, sheet, encoding, zone, hidden, import_id)
+            _refuse_without_file(kind, sheet, encoding, zone, hidden, empty, header_row, import_id, *of_table.given())
             return command(file=None, **others)
-        chosen = Hidden(hidden) if hidden else usual
-        table = Table(sheet, _zone(zone), _encoding(encoding), chosen, Empty(empty))
+        table = Table(
+            sheet,
+            _zone(zone),
+            _encoding(encoding),
+            Hidden(hidden) if hidden else usual,
+            Empty(empty) if empty else None,
+            header_row,
+            of_table,
+            table_fields,
+            keeps_rows=bool(others.get("report")),
+        )
         return command(file=_opener(file, kind, import_id, table, otherwise), **others)
 
     decorated: Any = with_file
@@ -101,12 +150,9 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str,
     return result
 
 
-def _refuse_without_file(*given: str | None) -> None:
+def _refuse_without_file(*given: object) -> None:
     if any(given):
-        raise WrongUseError(
-            "--format, --sheet, --encoding, --time-zone, --hidden and --import-id need --file:"
-            " the id of a row depends on its content"
-        )
+        raise WrongUseError("options that say how a file is read need --file: a row's id rests on its content")
 
 
 def _zone(name: str | None) -> tzinfo:

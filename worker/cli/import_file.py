@@ -59,7 +59,12 @@ def import_file(
     Example:
       feishu-batch import sprint.csv --wait --report outcome.csv
 
-    A table has a header with these columns, in any order:
+    A table has one row per work item and one column per field:
+      feishu-batch import sprint.csv --space demo --type story
+    One column holds the ids; the others are fields, by name, alias or key. Leave out every other column with --ignore.
+    Cells that agree become one intent. An empty cell is skipped. A wrong cell is rejected alone, with its line and column.
+
+    A file of field changes has one row per change, and a header with these columns, in any order:
       project_key, work_item_type_key, work_item_ids,
       field_key, update_mode, after_field_value
     and optionally:
@@ -69,8 +74,8 @@ def import_file(
 
     work_item_ids is one id, or several with commas, semicolons, spaces or line breaks between them; #1001, a range 1001-1020, or a
     link to the item. An ambiguous id such as 1,120 (one number with digit groups?) is rejected. An empty after_field_value clears the
-    field; the number of such rows is printed, and --empty skips or rejects them. CSV: UTF-8 or the --encoding; separated by comma,
-    semicolon or tab. XLSX: a formula is read as its value.
+    field; the number of such rows is printed, and --empty skips or rejects them. Rows have priority 3 by default.
+    CSV: UTF-8 or the --encoding; separated by comma, semicolon or tab. XLSX: a formula is read as its value.
 
     A cell is converted once the field's type is known: 1.10 is a number for a number field, and a label or a text for other fields.
     Objects and lists may be JSON: {"value": "option_1"}, ["a"]. An error (#REF!) or a word for "no value" (NaN, None, null) is
@@ -83,7 +88,8 @@ def import_file(
     unless it is given a new --import-id.
 
     Intake checks names and values after a row was enqueued; if they are wrong, the items of the row fail. --check looks them up before.
-    Without --check and --wait, the exit code does not include such failures.
+    Without --check and --wait, the exit code does not include such failures. The columns and values of a table are always looked up
+    before, if the workers' credentials are available.
 
     Prints how many rows were enqueued; with --wait also the result of the changes.
 

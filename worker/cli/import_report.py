@@ -72,6 +72,16 @@ class ImportReport:
             self.why_rejected.add(None, row.reason, row.line)
 
     @property
+    def noun(self) -> str:
+        """What was enqueued, or was not: a table's cells are gathered first."""
+        return "intent" if self.noticed.table else "row"
+
+    @property
+    def size(self) -> int:
+        """How many of `noun` there are. Of a table, rejected cells are no intents."""
+        return self.rows - self.rejected_count if self.noticed.table else self.rows
+
+    @property
     def is_successful(self) -> bool:
         bad = (
             self.totals.failed - self.succeeded_on_retry + self.totals.canceled + self.totals.expired
@@ -113,8 +123,13 @@ def rejected_json(report: ImportReport) -> dict[str, Any]:
             {"reason": group.reason, "count": group.count, "lines": sorted(group.items)}
             for group in report.why_rejected.groups()
         ],
-        "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected],
+        "rejected": [_rejected(row) for row in report.rejected],
     }
+
+
+def _rejected(row: Rejected) -> dict[str, Any]:
+    cell = {"column": row.column, "field": row.field, "value": row.value} if row.column else {}
+    return {"line": row.line, **cell, "reason": row.reason}
 
 
 def _group(group: FailureGroup) -> dict[str, Any]:
@@ -129,13 +144,13 @@ def print_known(out: Console, session: Session, report: ImportReport, *, is_plan
         return
     whole = "Nothing would be sent" if is_plan else "Nothing was sent"
     at = when(session, found)
-    if report.known == report.rows:
-        rows = "its only row was" if report.rows == 1 else f"all {report.rows} rows were"
+    if report.known == report.size:
+        rows = f"its only {report.noun} was" if report.size == 1 else f"all {report.size} {report.noun}s were"
         out.print(f"{whole}: {rows} imported before{at}.", style="bold", soft_wrap=True)
     else:
         verb = "was" if report.known == 1 else "were"
         head = "" if report.enqueued else f"{whole}: "
-        rows = f"{report.known} of {some(report.rows, 'row')} {verb} imported before{at}"
+        rows = f"{report.known} of {some(report.size, report.noun)} {verb} imported before{at}"
         out.print(f"{head}{rows}{', and' if head else ','} not sent again.", style="bold", soft_wrap=True)
     print_duplicates(out, session, found, "line")
     again = "give them other ids in the column intent_id" if report.give_their_ids else "use a new --import-id"
@@ -145,9 +160,17 @@ def print_known(out: Console, session: Session, report: ImportReport, *, is_plan
 
 
 def print_enqueued(out: Console, report: ImportReport) -> None:
-    rows = some(report.rows, "row")
-    out.print(f"{rows} of {report.name}: {report.enqueued} enqueued{others(report)}", soft_wrap=True)
+    out.print(f"{what_it_is(report)}: {report.enqueued} enqueued{others(report)}", soft_wrap=True)
     file_notes.print_rows(out, report.noticed, report.clears, will=False)
+
+
+def what_it_is(report: ImportReport) -> str:
+    """``5 rows of plan.csv``; of a table also its cells and the intents that were made of them."""
+    table = report.noticed.table
+    if table is None:
+        return f"{some(report.rows, 'row')} of {report.name}"
+    intents = some(report.size, report.noun)
+    return f"{some(table.rows, 'row')} of {report.name}: {file_notes.in_short(table)}; {intents}"
 
 
 def others(report: ImportReport) -> str:
@@ -166,7 +189,8 @@ def print_rejected(out: Console, report: ImportReport) -> None:
         return
     groups = report.why_rejected.groups()
     rows = [(group.count, lines_of(group), group.reason) for group in groups[:SHOWN]]
-    out.print(table(("rows", "lines", "why they were rejected"), rows))
+    noun = "cells" if report.noticed.table else "rows"
+    out.print(table((noun, "lines", "why they were rejected"), rows))
     if len(groups) > SHOWN:
         left = groups[SHOWN:]
         rest = some(sum(group.count for group in left), "row")

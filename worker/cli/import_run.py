@@ -19,9 +19,13 @@ from worker.cli.intent_follower import IntentFollower, Throughput
 from worker.cli.progress import Display, reading_bar
 from worker.importing.enqueue_rows import Check, SortedRows, enqueue_rows, sort_rows
 from worker.importing.journal import Journal
-from worker.importing.report_file import write_report
-from worker.importing.row_results import RowResult, as_rows, not_enqueued, row_results
+from worker.importing.report_file import shape_of_table, write_report
+from worker.importing.row_results import as_rows, not_enqueued, row_results
 from worker.importing.source import Source
+from worker.importing.wide.header import STATE
+from worker.importing.wide.notes import TableNotes
+from worker.importing.wide.report import columns_of_report, report_rows
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.meanings import Meanings
 from worker.operating.session import Session
@@ -74,7 +78,7 @@ def run_import(
             if out and not (stop and stop.is_set()):
                 print_closing(out, report)
         if asked.report:
-            _write(asked.report, row_results(journal, session.reads, session.settings.user_key), session)
+            _write(asked.report, journal, session, source.noticed.table, session.reads)
     return report
 
 
@@ -103,7 +107,7 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
         if not seen.rejected_count:
             return
         if report:
-            _write(report, not_enqueued(journal), session)
+            _write(report, journal, session, source.noticed.table, None)
     wrong = seen.rejected_count
     head = f"{source.name}: {wrong} of {some(seen.rows, 'row')} {'is' if wrong == 1 else 'are'} wrong; nothing was enqueued:"
     groups = seen.why_rejected.groups()
@@ -117,8 +121,15 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
     raise WrongUseError("\n".join([head, *lines]))
 
 
-def _write(path: Path, found: Iterable[RowResult], session: Session) -> None:
+def _write(path: Path, journal: Journal, session: Session, table: TableNotes | None, reads: LedgerReads | None) -> None:
+    """`reads`: None where nothing was enqueued."""
+    user_key = session.settings.user_key
+    if table:
+        rows = report_rows(table, journal, reads, user_key)
+        write_report(path, rows, shape_of_table(columns_of_report(table), STATE))
+        return
     known = Meanings(session.redis, {name: lane.key for name, lane in session.lanes.items()})
+    found = row_results(journal, reads, user_key) if reads else not_enqueued(journal)
     write_report(path, as_rows(found, known.field_name))
 
 

@@ -24,7 +24,7 @@ from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.field_lookup import open_field_lookup
 from worker.cli.file_options import file_options
 from worker.cli.forgotten import forgotten
-from worker.cli.import_report import ImportReport, others, print_known, print_rejected, rejected_json
+from worker.cli.import_report import ImportReport, others, print_known, print_rejected, rejected_json, what_it_is
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
 from worker.cli.plan_names import NameCheck
@@ -202,9 +202,7 @@ def _print(out: Console, found: FilePlan, session: Session | None, *, against_ba
         out.print()
     if session:
         print_known(out, session, report, is_plan=True)
-    out.print(
-        f"rows       {report.rows} of {report.name}: {report.enqueued} to be enqueued{others(report)}", soft_wrap=True
-    )
+    out.print(f"rows       {_what_it_is(report)}: {report.enqueued} to be enqueued{others(report)}", soft_wrap=True)
     if session is None:
         out.print("known      not checked; --against-backlog shows which rows were imported before")
     file_notes.print_sheet(out, report.noticed)
@@ -223,6 +221,10 @@ def _print(out: Console, found: FilePlan, session: Session | None, *, against_ba
     if report.rejected_count:
         out.print()
     print_rejected(out, report)
+
+
+def _what_it_is(report: ImportReport) -> str:
+    return what_it_is(report) if report.noticed.table else f"{report.rows} of {report.name}"
 
 
 def _print_doubtful(out: Console, found: FilePlan) -> None:

@@ -1,4 +1,4 @@
-"""Rows that clear a field: counted separately, because an empty cell may be a mistake."""
+"""Rows of field changes that clear a field: counted separately, because an empty cell may be a mistake."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Clears:
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            if is_empty_value(row.intent.after_field_value):
+            if not row.is_gathered and is_empty_value(row.intent.after_field_value):
                 name = row.intent.field_key
                 if name not in self.by_field and len(self.by_field) >= MOST_FIELDS:
                     name = _OTHERS

@@ -40,8 +40,8 @@ _MEANT: Final = {
 }
 _LONG: Final = "A long file has one row per field change"
 _WIDE: Final = (
-    "Rearrange a table with a row per work item and a column per field: one row for every cell,"
-    " with the item in work_item_ids, the name of the cell's column in field_key and the cell in after_field_value"
+    "A table has a row per work item and a column per field: call the column with the ids work_item_id, or name it with"
+    " --id-column, and give --space and --type"
 )
 
 

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from feishu_batch import Producer
 from worker.importing.journal import Journal, Note, Verdict
 from worker.importing.row import Rejected, Row
 
 ROWS_PER_STEP = 500
+ITEMS_PER_STEP = 20_000
 
 # For each intent id the digest of its content, or None if the id is not in use.
 Digests = Callable[[Sequence[str]], Sequence[str | None]]
@@ -64,12 +64,25 @@ def sort_rows(
 
     The journal stores the ids from the file; the caller adds the notes.
     """
-    source = iter(rows)
-    while step := list(islice(source, ROWS_PER_STEP)):
+    for step in _steps(rows):
         put = _sort_out(step, digests, journal)
         if check and put.enqueued:
             _reject(put, check(put.enqueued))
         yield put
+
+
+def _steps(rows: Iterable[Row | Rejected]) -> Iterator[list[Row | Rejected]]:
+    """Bounded in rows, and in items: a row may have thousands."""
+    step: list[Row | Rejected] = []
+    items = 0
+    for row in rows:
+        step.append(row)
+        items += len(row.intent.work_item_ids) if isinstance(row, Row) else 0
+        if len(step) >= ROWS_PER_STEP or items >= ITEMS_PER_STEP:
+            yield step
+            step, items = [], 0
+    if step:
+        yield step
 
 
 def _reject(put: SortedRows, refused: Sequence[Rejected]) -> None:

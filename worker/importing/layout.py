@@ -48,8 +48,8 @@ def _rows(reader: SheetReader) -> Iterator[RawRow]:
         yield from reader.rows()
 
 
-def accept(layout: Layout, names: Sequence[str], hidden: Hidden | None, noticed: Noticed) -> None:
-    """Raises `ImportFileError` for hidden rows and columns, unless the user has decided about them."""
+def accept(layout: Layout, names: Sequence[str | None], hidden: Hidden | None, noticed: Noticed) -> None:
+    """Raises `ImportFileError` for hidden rows and columns, unless the user has decided about them. No name: the column is not read."""
     problems = []
     if hidden is None and layout.hidden_rows.count:
         some = "row is" if layout.hidden_rows.count == 1 else "rows are"
@@ -57,7 +57,7 @@ def accept(layout: Layout, names: Sequence[str], hidden: Hidden | None, noticed:
     columns = [
         f"{name} ({letter_of(at)})"
         for at, name in enumerate(names)
-        if any(first <= at <= last for first, last in layout.hidden_columns)
+        if name is not None and any(first <= at <= last for first, last in layout.hidden_columns)
     ]
     if columns and hidden is not Hidden.INCLUDE:
         problems.append(f"hidden columns: {', '.join(columns)}: {_SHOW_COLUMNS}")

@@ -14,8 +14,10 @@ VALUES: Final = ("before_field_value", "after_field_value")
 _ROW: Final = (*REQUIRED[:-1], *VALUES, *(name for name in OPTIONAL if name not in (*VALUES, "intent_id")))
 # The id of an intent that has ended comes last: a row that is imported again gets a new one.
 COLUMNS: Final = (*ABOUT, *_ROW, "intent_id")
-# States of rows that need not be imported: applied, in progress, or superseded by another change.
-LEFT_OUT: Final = frozenset({"succeeded", "superseded", "queued", "pending", "behind", "in flight", "forgotten"})
+# States of rows that need not be imported: applied, in progress, superseded by another change, or without a value.
+LEFT_OUT: Final = frozenset(
+    {"succeeded", "superseded", "queued", "pending", "behind", "in flight", "forgotten", "skipped"}
+)
 # Spreadsheet programs treat cells with these first characters as formulas.
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")

@@ -4,8 +4,9 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,26 @@ def check_report(path: Path, source: str) -> None:
             raise ImportFileError(f"--report {path}: this is the imported file itself")
 
 
-def write_report(path: Path, rows: Iterable[ReportRow]) -> None:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`columns` of the report; `state` is its column with the result of a row; `cells` gives a row's values in their order."""
+
+    columns: Sequence[str]
+    state: str
+    cells: Callable[[ReportRow], list[Any]]
+
+
+def shape_of_table(columns: Sequence[str], state: str) -> Shape:
+    return Shape(columns, state, lambda row: [row.get(name) for name in columns])
+
+
+def write_report(path: Path, rows: Iterable[ReportRow], shape: Shape | None = None) -> None:
     """Failed and rejected rows come first. The file at `path` is replaced at the end, atomically. Raises OSError."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         whole = Path(file.name)
     try:
-        _WRITERS[path.suffix.lower()](whole, _failed_first(rows))
+        shape = shape or Shape(COLUMNS, STATE, _in_columns)
+        _WRITERS[path.suffix.lower()](whole, _failed_first(rows, shape.state), shape)
         with whole.open("rb") as written:
             os.fsync(written.fileno())
         whole.chmod(_usual_mode())
@@ -48,11 +63,11 @@ def write_report(path: Path, rows: Iterable[ReportRow]) -> None:
         raise
 
 
-def _failed_first(rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
+def _failed_first(rows: Iterable[ReportRow], state: str) -> Iterator[ReportRow]:
     """Each part in the order of the file; the second part is buffered on disk."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as others:
         for row in rows:
-            if row[STATE] in LEFT_OUT:
+            if row[state] in LEFT_OUT:
                 others.write(json.dumps(row) + "\n")
             else:
                 yield row
@@ -60,24 +75,24 @@ def _failed_first(rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
         yield from map(json.loads, others)
 
 
-def _csv(path: Path, rows: Iterable[ReportRow]) -> None:
+def _csv(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:
     with path.open(
         "w", encoding="utf-8-sig", newline=""
     ) as file:  # with a byte order mark, by which spreadsheet programs recognise UTF-8
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([guarded(text_of(value)) for value in _in_columns(row)] for row in rows)
+        writer.writerow(shape.columns)
+        writer.writerows([guarded(text_of(value)) for value in shape.cells(row)] for row in rows)
 
 
-def _json_lines(path: Path, rows: Iterable[ReportRow]) -> None:
+def _json_lines(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for row in rows:
-            about = {name: row[name] for name in (*COLUMNS, ONLY_JSON) if name in row}
+            about = {name: row[name] for name in (*shape.columns, ONLY_JSON) if name in row}
             file.write(json.dumps(about, ensure_ascii=False) + "\n")
 
 
-def _workbook(path: Path, rows: Iterable[ReportRow]) -> None:
-    write_workbook(path, COLUMNS, ([_cell(value) for value in _in_columns(row)] for row in rows))
+def _workbook(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:
+    write_workbook(path, shape.columns, ([_cell(value) for value in shape.cells(row)] for row in rows))
 
 
 def _in_columns(row: ReportRow) -> list[Any]:
@@ -116,7 +131,7 @@ def _cell(value: Any) -> str | int | float | bool | None:
     return text_of(value)
 
 
-_WRITERS: Mapping[str, Callable[[Path, Iterable[ReportRow]], None]] = {
+_WRITERS: Mapping[str, Callable[[Path, Iterable[ReportRow], Shape], None]] = {
     ".csv": _csv,
     ".jsonl": _json_lines,
     ".xlsx": _workbook,

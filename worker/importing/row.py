@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from feishu_batch import IntentError, UpdateIntent, parse_intent
+from feishu_batch.intents import BULK_PRIORITY
 from feishu_batch.written import untagged
 from worker.importing.cells import Content
 from worker.importing.report_columns import STATE, own_part
@@ -21,16 +22,23 @@ class Row:
     intent: UpdateIntent
     names_itself: bool = False  # the file gives the intent's id; otherwise it is derived (row_ids.py)
     ranged: int = 0  # how many of the items were written as ranges
+    is_gathered: bool = False  # from cells of a table, of several of its rows
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """`written`: its cells by column, as far as they could be read. `is_left_out`: a row of a report that need not be imported."""
+    """`written`: its cells by column, as far as they could be read. `is_left_out`: a row of a report that need not be imported.
+
+    In a table a single cell may be rejected: `column` is its column, `field` the field of that column, `value` its text.
+    """
 
     line: int
     reason: str
     written: Mapping[str, Any] | None = None
     is_left_out: bool = False
+    column: str | None = None
+    field: str | None = None
+    value: str | None = None
 
 
 def hashed(name: str) -> str:
@@ -44,7 +52,7 @@ def row_of(line: int, given: Content | Mapping[str, Any], import_id: str) -> Row
     if own is None:
         return Rejected(line, f"{STATE} {content[STATE]}", is_left_out=True)
     try:
-        intent = parse_intent(own)
+        intent = parse_intent({"priority": BULK_PRIORITY, **own})
     except IntentError as error:
         return Rejected(line, "; ".join(problems_of(error, own)), dict(own))
     if "intent_id" in own:

@@ -13,11 +13,11 @@ _COUNT: Final = "INSERT INTO seen VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET t
 
 def each_with_its_id(rows: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:
     """The id is derived from the import and the content, and for the second, third, … row with the same content also from that number.
-    So inserting or moving a row does not change the id of another row.
+    So inserting or moving a row does not change the id of another row. Intents that were gathered from a table are all different.
     """
     with _Seen(_SCHEMA) as seen:
         for row in rows:
-            yield row if isinstance(row, Rejected) or row.names_itself else _numbered(row, seen)
+            yield row if isinstance(row, Rejected) or row.names_itself or row.is_gathered else _numbered(row, seen)
 
 
 class _Seen(Scratch):

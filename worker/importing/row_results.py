@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from feishu_batch.intents import BULK_PRIORITY
 from feishu_batch.keys import OutcomeLetter, RecordField
 from feishu_batch.results import IntentView, view_of_record
 from worker.importing.journal import Journal, Note, Verdict
@@ -33,7 +34,7 @@ class RowResult:
 def row_results(journal: Journal, reads: LedgerReads, default_user_key: str | None) -> Iterator[RowResult]:
     """In the order of the file, with the present states: items that have not ended yet are open."""
     for step in journal.steps():
-        found = _found(reads, [note.intent_id for note in step if note.intent_id], default_user_key)
+        found = states_of(reads, [note.intent_id for note in step if note.intent_id], default_user_key)
         for note in step:
             yield from _rejected(note) if note.verdict is Verdict.REJECTED else _lines(note, found[note.intent_id])
 
@@ -45,26 +46,32 @@ def not_enqueued(journal: Journal) -> Iterator[RowResult]:
             if note.verdict is Verdict.REJECTED:
                 yield from _rejected(note)
             else:
-                content = json.loads(note.content)
+                content = _as_in_file(note.content)
                 yield from (RowResult(note.line, note.intent_id, i, NOT_ENQUEUED, content=content) for i in note.items)
 
 
 # Item → (state, code, reason); missing items have the state under the key None.
-_States = Mapping[int | None, tuple[str, str | None, str | None]]
+States = Mapping[int | None, tuple[str, str | None, str | None]]
 
 
 def _rejected(note: Note) -> Iterator[RowResult]:
     yield RowResult(note.line, None, None, REJECTED, reason=note.reason, content=json.loads(note.content))
 
 
-def _lines(note: Note, states: _States) -> Iterator[RowResult]:
-    content = json.loads(note.content)
+def _lines(note: Note, states: States) -> Iterator[RowResult]:
+    content = _as_in_file(note.content)
     for item in note.items:
         yield RowResult(note.line, note.intent_id, item, *(states.get(item) or states[None]), content)
 
 
-def _found(reads: LedgerReads, ids: Sequence[str], default_user_key: str | None) -> dict[str, _States]:
-    """Takes a few round trips for all; only intents in progress cost some round trips each."""
+def _as_in_file(content: str) -> Mapping[str, Any]:
+    """Without the priority that every row of a file has by itself."""
+    given = json.loads(content)
+    return {name: value for name, value in given.items() if (name, value) != ("priority", BULK_PRIORITY)}
+
+
+def states_of(reads: LedgerReads, ids: Sequence[str], default_user_key: str | None) -> dict[str, States]:
+    """By intent id. Takes a few round trips for all; only intents in progress cost some round trips each."""
     entries = dict(zip(ids, reads.entries(ids), strict=True))
     places = {id_: place for id_, entry in entries.items() if entry and (place := reads.place(entry))}
     records = dict(zip(places, reads.counts(list(places.values())), strict=True))
@@ -72,7 +79,7 @@ def _found(reads: LedgerReads, ids: Sequence[str], default_user_key: str | None)
     ended = [id_ for id_, view in views.items() if view.state.is_final]
     bad = [id_ for id_ in ended if views[id_].progress.succeeded < views[id_].progress.total]
     letters = dict(zip(bad, reads.outcomes([places[id_] for id_ in bad]), strict=True))
-    found: dict[str, _States] = {}
+    found: dict[str, States] = {}
     for id_, entry in entries.items():
         if id_ in views and views[id_].state.is_final:
             found[id_] = _ended(records[id_], letters.get(id_, {}))
@@ -81,7 +88,7 @@ def _found(reads: LedgerReads, ids: Sequence[str], default_user_key: str | None)
     return found
 
 
-def _ended(record: Mapping[str, str], letters: Mapping[str, str]) -> _States:
+def _ended(record: Mapping[str, str], letters: Mapping[str, str]) -> States:
     if refused := record.get(RecordField.REFUSED):
         return {None: _state(ended_item("0", OutcomeLetter.FAILED + refused))}
     states: dict[int | None, tuple[str, str | None, str | None]] = {None: (ItemState.SUCCEEDED.value, None, None)}
@@ -94,7 +101,7 @@ def _state(item: ItemView) -> tuple[str, str | None, str | None]:
 
 def _open(
     reads: LedgerReads, intent_id: str, entry: Entry | None, view: IntentView | None, default_user_key: str | None
-) -> _States:
+) -> States:
     if entry is None:
         return {None: (FORGOTTEN, None, _GONE)}
     if entry.lane is None:

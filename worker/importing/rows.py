@@ -5,27 +5,36 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, BinaryIO, Final
 
 from pydantic_core import from_json
 
 from worker.importing.cells import ALIASES, CellError, intent_of, refuse_failure, refuse_lost_digits
 from worker.importing.columns import ImportFileError, columns_of
+from worker.importing.csv_reading import (
+    csv_lines,
+    header_cells,
+    header_line,
+    misplaced_cells,
+    plain_cell,
+    reported,
+)
 from worker.importing.encoding import LONGEST_LINE
 from worker.importing.lines import damage_of, read_lines
 from worker.importing.report_columns import is_report, unguarded
 from worker.importing.row import Rejected, Row, row_of
 from worker.importing.sheet import sheet_rows
-from worker.importing.table import AS_USUAL, Empty, Noticed, Table, is_skipped, looks_empty
+from worker.importing.table import AS_USUAL, Noticed, Table, is_skipped, looks_empty
+from worker.importing.wide.gathering import table_rows
+from worker.importing.wide.header import is_wide, refuse_options
+from worker.importing.wide.raw import RawTable, TextCells
+from worker.importing.wide.readers import MOST_LOOKED_AT, csv_table_rows, first_names, json_table
 from worker.writing.characters import one_line
 
 _DELIMITERS: Final = ",;\t"
-_BLANK: Final = ' \r\n",;\t'
 _PLACE: Final = re.compile(r" at line (\d+) column (\d+)$")
 _ONE_PER_LINE: Final = "one JSON object per line"
-_UNCLOSED: Final = "a quote is opened here and never closed, so the rest of the file is one cell"
-_KEPT_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')
 _ABSENT: Final = object()
 # The line with the separator that some programs write before the header.
 _STATED_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
@@ -49,7 +58,7 @@ def read_rows(
         return sheet_rows(stream, table, import_id, noticed)
     if table.sheet is not None:
         raise ImportFileError("has no sheets; leave --sheet out")
-    reading = _RowReading(read_lines(stream, table.encoding), import_id, table.empty, noticed)
+    reading = _RowReading(read_lines(stream, table.encoding), import_id, table, noticed)
     return _csv_rows(reading) if kind is Format.CSV else _json_rows(reading)
 
 
@@ -57,7 +66,7 @@ def read_rows(
 class _RowReading:
     lines: Iterator[str]
     import_id: str
-    empty: Empty
+    table: Table
     noticed: Noticed
 
 
@@ -67,37 +76,25 @@ class _RowReading:
 def _csv_rows(reading: _RowReading) -> Iterator[Row | Rejected]:
     csv.field_size_limit(LONGEST_LINE)
     numbered = enumerate(reading.lines, start=1)
-    number, first = next(((at, line) for at, line in numbered if line.strip(_BLANK)), (1, ""))
+    number, first = header_line(numbered, reading.table.header_row)
     delimiter = max(_DELIMITERS, key=first.count)
     if stated := _STATED_DELIMITER.fullmatch(first):
         delimiter = stated[1]
         number, first = next(numbered, (number, ""))
     table = csv.reader(chain([first], (line for _, line in numbered)), delimiter=delimiter, strict=True)
-    return _csv_body(table, number - 1, columns_of(_header_cells(table)), reading)
-
-
-def _header_cells(table: Iterator[list[str]]) -> list[str]:
-    try:
-        cells = next(table, [])
-    except csv.Error as error:
-        raise ImportFileError(f"the first line is not a CSV row: {error}") from None
-    if damage := next(filter(None, map(damage_of, cells)), None):
-        raise ImportFileError(f"the first line {damage}")
-    return cells
+    header = header_cells(table)
+    if is_wide(header, reading.table.as_table):
+        raw = RawTable(header, csv_table_rows(table, number - 1, header, reading.table.empty), TextCells())
+        return table_rows(raw, reading.table, reading.import_id, reading.noticed)
+    refuse_options(reading.table.as_table)
+    return _csv_body(table, number - 1, columns_of(header), reading)
 
 
 def _csv_body(table: Any, before: int, columns: Sequence[str], reading: _RowReading) -> Iterator[Row | Rejected]:
-    """`before`: the number of lines above the header."""
-    while True:
-        line = before + table.line_num + 1  # a row may span several lines
-        try:
-            cells = next(table)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Rejected(line, f"not a CSV row: {_UNCLOSED if 'end of data' in str(error) else error}")
-            continue
-        if not all(map(looks_empty, cells)) and (row := _csv_row(line, columns, cells, reading)):
+    for line, cells in csv_lines(table, before):
+        if isinstance(cells, Rejected):
+            yield cells
+        elif row := _csv_row(line, columns, cells, reading):
             yield _with_cells(row, columns, cells)
 
 
@@ -110,55 +107,41 @@ def _with_cells(row: Row | Rejected, columns: Sequence[str], cells: Sequence[str
 
 
 def _csv_row(line: int, columns: Sequence[str], cells: Sequence[str], reading: _RowReading) -> Row | Rejected | None:
-    if damage := next(filter(None, map(damage_of, cells)), None):
-        return Rejected(line, damage)
-    if len(cells) > len(columns):
-        return Rejected(
-            line,
-            f"has {len(cells)} cells, but the header names {len(columns)} columns;"
-            " put quotes around a value that contains a comma",
-        )
+    if trouble := misplaced_cells(cells, len(columns)):
+        return Rejected(line, trouble)
     if "after_field_value" in columns[len(cells) :]:
         return Rejected(
             line,
             f"ends after {len(cells)} of {len(columns)} cells, before after_field_value;"
             " to clear the field, leave that cell empty but keep its separator",
         )
-    plain = _reported if is_report(columns) else _plain
+    plain = reported if is_report(columns) else plain_cell
     padded = [*map(plain, cells), *[""] * (len(columns) - len(cells))]
     named = dict(zip(columns, padded, strict=True))
     try:
-        if not named["after_field_value"] and is_skipped(line, reading.empty, reading.noticed):
+        if not named["after_field_value"] and is_skipped(line, reading.table.empty, reading.noticed):
             return None
         return row_of(line, intent_of(named), reading.import_id)
     except CellError as error:
         return Rejected(line, str(error))
 
 
-def _plain(cell: str) -> str:
-    """``="0012"`` is a common way to make a spreadsheet program keep a text: it means 0012."""
-    if looks_empty(cell):
-        return ""
-    found = _KEPT_TEXT.fullmatch(cell.strip()) if cell.lstrip().startswith('="') else None
-    return found[1].replace('""', '"') if found else cell
-
-
-def _reported(cell: str) -> str:
-    """A cell that a report guards with an apostrophe is a literal text."""
-    own = unguarded(cell)
-    return own if own != cell else _plain(cell)
-
-
 # --- JSON Lines -----------------------------------------------------------------------------------------------------
 
 
 def _json_rows(reading: _RowReading) -> Iterator[Row | Rejected]:
+    if reading.table.header_row is not None:
+        raise ImportFileError("JSON Lines has no header: leave --header-row out")
     numbered = ((number, text) for number, text in enumerate(reading.lines, start=1) if text.strip())
-    for at, (number, text) in enumerate(numbered):
-        if at == 0:
-            _refuse_other_json(text)
-        if row := _json_row(number, text, reading):
-            yield row
+    first = list(islice(numbered, MOST_LOOKED_AT))
+    if first:
+        _refuse_other_json(first[0][1])
+    if (names := first_names([text for _, text in first])) and is_wide(names, reading.table.as_table):
+        raw = json_table(names, chain(first, numbered))
+        return table_rows(raw, reading.table, reading.import_id, reading.noticed)
+    refuse_options(reading.table.as_table)
+    rows = (_json_row(number, text, reading) for number, text in chain(first, numbered))
+    return (row for row in rows if row)
 
 
 def _refuse_other_json(first: str) -> None:
@@ -179,7 +162,7 @@ def _json_row(line: int, text: str, reading: _RowReading) -> Row | Rejected | No
         return Rejected(line, damage)
     try:
         content = parse_object(text)
-        if _is_empty(content) and is_skipped(line, reading.empty, reading.noticed):
+        if _is_empty(content) and is_skipped(line, reading.table.empty, reading.noticed):
             return None
     except CellError as error:
         return Rejected(line, str(error))

@@ -15,6 +15,10 @@ from worker.importing.sheet_cells import written_of
 from worker.importing.sheet_xml import RawRow, SheetReader, letter_of
 from worker.importing.table import Hidden, Noticed, Table, is_skipped
 from worker.importing.typed_cells import typed_intent_of
+from worker.importing.wide.gathering import table_rows
+from worker.importing.wide.header import is_wide, refuse_options
+from worker.importing.wide.options import is_ignored
+from worker.importing.wide.raw import RawTable, TypedCells, WideRow
 from worker.importing.workbook import Sheet, Workbook, open_workbook
 
 _HIDDEN = "the row is hidden, and --hidden reject was given"
@@ -27,26 +31,52 @@ def sheet_rows(stream: BinaryIO, table: Table, import_id: str, noticed: Noticed)
     noticed.sheet = sheet.title
     noticed.other_sheets = tuple(other.in_words() for other in book.sheets if other is not sheet)
     try:
-        reading = _reading(book, sheet, table, import_id, noticed)
+        return _reading(book, sheet, table, import_id, noticed)
     except ImportFileError as error:
         others = f". Other sheets, for --sheet: {', '.join(noticed.other_sheets)}" if noticed.other_sheets else ""
         raise ImportFileError(f"sheet {sheet.title!r}: {error}{others}") from None
-    return reading.rows()
 
 
-def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed: Noticed) -> "_SheetReading":
+def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed: Noticed) -> Iterator[Row | Rejected]:
     layout = Layout()
     if sheet.part in book.has_layout:
         with book.archive.open(sheet.part) as part:
             layout = layout_of(SheetReader(part))
     raw = _raw_rows(book, sheet)
-    first = next((row for row in raw if isinstance(row, Rejected) or not _is_blank(row)), RawRow(1, is_hidden=False))
-    if isinstance(first, Rejected):
-        raise ImportFileError(first.reason)
-    columns = columns_of(_header(first, book, table))
-    accept(layout, columns, table.hidden, noticed)
-    merges = Merges(layout.merges, len(columns))
-    return _SheetReading(book, table, f"{import_id}\0{sheet.title}", noticed, raw, first.number, columns, merges)
+    first = _first(raw, table.header_row)
+    header, own_id = _header(first, book, table), f"{import_id}\0{sheet.title}"
+    wide = is_wide(header, table.as_table)
+    if not wide:
+        refuse_options(table.as_table)
+    columns = _without_end(header) if wide else columns_of(header)
+    read = [None if wide and (not name or is_ignored(name, table.as_table)) else name for name in columns]
+    accept(layout, read, table.hidden, noticed)
+    reading = _SheetReading(
+        book, table, own_id, noticed, raw, first.number, columns, Merges(layout.merges, len(columns))
+    )
+    if not wide:
+        return reading.rows()
+    return table_rows(RawTable(columns, reading.table_rows(), TypedCells(table.zone)), table, own_id, noticed)
+
+
+def _first(raw: Iterator[RawRow | Rejected], header_row: int | None) -> RawRow:
+    """The row of the header. Raises `ImportFileError`."""
+    for row in raw:
+        if isinstance(row, Rejected):
+            raise ImportFileError(row.reason)
+        if row.number == header_row or (header_row is None and not _is_blank(row)):
+            return row
+    if header_row is not None:
+        raise ImportFileError(f"row {header_row} (--header-row) is blank or behind its end")
+    return RawRow(1, is_hidden=False)
+
+
+def _without_end(header: Sequence[str]) -> list[str]:
+    """Spreadsheets leave empty columns at the end."""
+    names = list(header)
+    while names and not names[-1].strip():
+        names.pop()
+    return names
 
 
 def _raw_rows(book: Workbook, sheet: Sheet) -> Iterator[RawRow | Rejected]:
@@ -87,13 +117,39 @@ class _SheetReading:
     merges: Merges
 
     def rows(self) -> Iterator[Row | Rejected]:
+        for raw in self._filled_in():
+            row = raw if isinstance(raw, Rejected) else self._row(raw)
+            if row is not None:
+                yield row
+
+    def table_rows(self) -> Iterator[WideRow | Rejected]:
+        for raw in self._filled_in():
+            yield raw if isinstance(raw, Rejected) else self._table_row(raw)
+
+    def _filled_in(self) -> Iterator[RawRow | Rejected]:
         for raw in self.raw:
-            if isinstance(raw, Rejected):
+            if isinstance(raw, Rejected) or (
+                any(not cell.is_blank for cell in self.merges.own_cells(raw)) and not self._is_left_out(raw)
+            ):
                 yield raw
-            elif any(not cell.is_blank for cell in self.merges.own_cells(raw)) and not self._is_left_out(raw):
-                row = self._row(raw)
-                if row is not None:
-                    yield row
+
+    def _table_row(self, raw: RawRow) -> WideRow | Rejected:
+        if raw.is_hidden and self.table.hidden is Hidden.REJECT:
+            return Rejected(raw.number, _HIDDEN)
+        try:
+            took = self.merges.fill(raw, self.header)
+        except CellError as error:
+            return Rejected(raw.number, str(error))
+        self._notice(raw, took=took)
+        width = max(len(self.columns), max(raw.cells, default=-1) + 1)
+        return WideRow(raw.number, {at: self._cell(raw, at) for at in range(width)})
+
+    def _cell(self, raw: RawRow, at: int) -> Written | CellError | None:
+        name = self.columns[at] if at < len(self.columns) else letter_of(at)
+        try:
+            return written_of(raw.cells.get(at), self.book, self.table.zone)
+        except CellError as error:
+            return CellError(f"{name}: {error}")
 
     def _is_left_out(self, raw: RawRow) -> bool:
         if raw.is_hidden and self.table.hidden is Hidden.SKIP:
@@ -113,11 +169,14 @@ class _SheetReading:
             made = row_of(line, typed_intent_of(cells, self.table.zone), self.import_id)
         except CellError as error:
             return Rejected(line, str(error), self._as_seen(raw))
-        if took:
-            self.noticed.merged.add(line)
-        if raw.is_hidden:
-            self.noticed.hidden_read.add(line)
+        self._notice(raw, took=took)
         return made
+
+    def _notice(self, raw: RawRow, *, took: bool) -> None:
+        if took:
+            self.noticed.merged.add(raw.number)
+        if raw.is_hidden:
+            self.noticed.hidden_read.add(raw.number)
 
     def _as_seen(self, raw: RawRow) -> dict[str, Any]:
         """For the report of a rejected row; without cells that cannot be read."""

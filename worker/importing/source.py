@@ -48,7 +48,7 @@ class Source:
         rows = read_rows(self.stream, self.format, self.import_id, self.table, self.noticed)
         first = next(rows, None)
         if first is None:
-            if self.noticed.left_out:
+            if self.noticed.left_out or self.noticed.table:
                 return iter(())
             raise ImportFileError("it contains no rows")
         return each_with_its_id(chain([first], rows))

@@ -1,5 +1,6 @@
 """How to read a file, and the notes about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from enum import StrEnum
@@ -8,6 +9,9 @@ from unicodedata import category
 
 from worker.importing.cells import CellError
 from worker.importing.typed_cells import CHINA
+from worker.importing.wide.fields import Fields, no_lookup
+from worker.importing.wide.notes import TableNotes
+from worker.importing.wide.options import NONE_GIVEN, TableOptions
 
 MOST_LINES: Final = 20  # listed; the others are only counted
 
@@ -30,13 +34,19 @@ class Empty(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`sheet` (None: the first visible one), `zone` and `hidden` are for workbooks, `encoding` for all other formats."""
+    """How a file is read. `sheet` (None: the first visible one), `zone` and `hidden` are for workbooks, `encoding` for all other
+    formats, `as_table` and `fields` for files that are tables.
+    """
 
     sheet: str | None = None
     zone: tzinfo = CHINA
     encoding: str | None = None  # None: detected
     hidden: Hidden | None = None
-    empty: Empty = Empty.CLEAR
+    empty: Empty | None = None  # None: a file of field changes clears, a table skips
+    header_row: int | None = None  # None: the first that is not blank
+    as_table: TableOptions = NONE_GIVEN
+    fields: Callable[[], Fields] = no_lookup  # called once, for a file that is a table
+    keeps_rows: bool = False  # of a table, for a report
 
 
 AS_USUAL: Final = Table()
@@ -80,6 +90,7 @@ class Noticed:
         default_factory=LineNumbers
     )  # rows with the value of a merged range that begins above them
     empty_skipped: LineNumbers = field(default_factory=LineNumbers)
+    table: TableNotes | None = None  # of a file that is a table; complete when its first row is handed out
 
     @property
     def left_out(self) -> int:
@@ -96,8 +107,8 @@ def looks_empty(text: str) -> bool:
     return all(one.isspace() or category(one) == "Cf" for one in text)
 
 
-def is_skipped(line: int, empty: Empty, noticed: Noticed) -> bool:
-    """Whether a row without a value is skipped, as the user chose. Raises `CellError` if it is rejected."""
+def is_skipped(line: int, empty: Empty | None, noticed: Noticed) -> bool:
+    """Whether a field change without a value is skipped, as the user chose. Raises `CellError` if it is rejected."""
     if empty is Empty.REJECT:
         raise CellError("after_field_value: is empty, and --empty reject was given")
     if empty is Empty.SKIP:

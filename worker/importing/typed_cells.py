@@ -19,9 +19,9 @@ _ROUNDED: Final = "the number has more digits than a spreadsheet keeps: format t
 
 def typed_intent_of(row: Mapping[str, Written | None], zone: tzinfo) -> Content:
     """From a row's cells by column name: each a `Written`, or None if it is empty. A date without an offset is in `zone`."""
-    cells = {name: _checked(name, cell, zone) for name, cell in row.items()}
-    texts = {name: _text(name, cell) for name, cell in cells.items() if name not in (*VALUES, "work_item_ids")}
-    ids = _ids(cells["work_item_ids"])
+    cells = {name: checked_cell(name, cell, zone) for name, cell in row.items()}
+    texts = {name: text_of_cell(name, cell) for name, cell in cells.items() if name not in (*VALUES, "work_item_ids")}
+    ids = ids_of_cell(cells["work_item_ids"])
     intent: dict[str, Any] = {"work_item_ids": ids.ids, **texts_of(texts)}
     for name in VALUES:
         if name in cells and ((value := field_value(name, cells[name])) is not None or name == "after_field_value"):
@@ -30,7 +30,7 @@ def typed_intent_of(row: Mapping[str, Written | None], zone: tzinfo) -> Content:
     return Content(intent, ids.ranged)
 
 
-def _checked(name: str, cell: Written | None, zone: tzinfo) -> Written | None:
+def checked_cell(name: str, cell: Written | None, zone: tzinfo) -> Written | None:
     if cell is None or (cell.kind is Kind.TEXT and not cell.text.strip()):
         return None
     if cell.kind is Kind.ERROR:
@@ -47,7 +47,7 @@ def _in_zone(cell: Written, zone: tzinfo) -> Written:
     return Written(Kind.DATE, moment.replace(tzinfo=zone).isoformat(), cell.as_seen)
 
 
-def _ids(cell: Written | None) -> Ids:
+def ids_of_cell(cell: Written | None) -> Ids:
     if cell is None:
         raise CellError("work_item_ids: the cell is empty")
     if cell.kind is Kind.NUMBER and not cell.text.isdigit():
@@ -68,7 +68,7 @@ def _without_groups(shown: str) -> str:
     return "".join(one for one in shown if one not in ",'’" and not one.isspace()).removeprefix("#")
 
 
-def _text(name: str, cell: Written | None) -> str:
+def text_of_cell(name: str, cell: Written | None) -> str:
     """For columns that are texts or have their own rules."""
     if cell is None:
         return ""

@@ -69,6 +69,11 @@ class Meanings:
         field = self._field(project_key, type_key, word) if project_key else None
         return field.name if field else None
 
+    def catalogue(self, space: str, type_key: str) -> Catalogue | None:
+        """None: no worker has looked it up."""
+        project_key = self._project_key(space)
+        return self._catalogue(f"{project_key} {type_key}") if project_key else None
+
     def _field(self, project_key: str, type_key: str, word: str) -> Field | None:
         """None: the type was not looked up, or the word is unknown or ambiguous."""
         catalogue = self._catalogue(f"{project_key} {type_key}")

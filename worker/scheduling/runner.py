@@ -23,6 +23,8 @@ from worker.importing.row_ids import each_with_its_id
 from worker.importing.rows import Format, read_rows
 from worker.importing.source import opened
 from worker.importing.table import AS_USUAL, Empty, Hidden, Table
+from worker.importing.wide.fields import Fields, no_lookup
+from worker.importing.wide.options import TableOptions
 from worker.scheduling.command import CommandError, output_of
 from worker.scheduling.records import Record, Run, RunState, record_of
 from worker.scheduling.spool import SpoolError
@@ -68,11 +70,12 @@ class Runner:
         client: Callable[[], Producer],
         now: Callable[[], float] = time.time,
         zone: tzinfo = AS_USUAL.zone,
+        fields: Callable[[], Fields] = no_lookup,
     ) -> None:
-        """`zone`: the time zone of dates in workbooks."""
+        """`zone`: the time zone of dates in workbooks. `fields`: looks up the columns of a table."""
         self._store = store
         self._client = client
-        self._table = Table(zone=zone)
+        self._table = Table(zone=zone, fields=fields)
         self._now = now
 
     def carry_out(
@@ -158,7 +161,7 @@ def rows_of(entry: ScheduleEntry, due: float, table: Table = AS_USUAL) -> Iterat
             yield source.rows()
     else:
         with output_of(entry.command or (), entry.directory or Path.cwd(), entry.timeout_seconds) as output:
-            yield each_with_its_id(read_rows(output, Format.JSONL, run_id))
+            yield each_with_its_id(read_rows(output, Format.JSONL, run_id, _table_of(entry, table)))
 
 
 def _table_of(entry: ScheduleEntry, table: Table) -> Table:
@@ -169,7 +172,22 @@ def _table_of(entry: ScheduleEntry, table: Table) -> Table:
         raise ImportFileError(f"encoding: {error}") from None
     hidden = Hidden(entry.hidden) if entry.hidden else None
     empty = Empty(entry.empty) if entry.empty else table.empty
-    return replace(table, sheet=entry.sheet, encoding=encoding, hidden=hidden, empty=empty)
+    return replace(
+        table,
+        sheet=entry.sheet,
+        encoding=encoding,
+        hidden=hidden,
+        empty=empty,
+        header_row=entry.header_row,
+        as_table=TableOptions(
+            entry.space,
+            entry.type,
+            entry.id_column,
+            tuple(f"{column}={word}" for column, word in entry.fields.items()),
+            entry.ignore,
+            entry.append,
+        ),
+    )
 
 
 def _only_row(entry: ScheduleEntry, run_id: str) -> Row:
