@@ -1,7 +1,7 @@
-"""The longest that one script holds the server, where a lane is at its worst.
+"""The longest time for which one script blocks the server, with a lane in its worst state.
 
-While a script runs nobody else is answered: no other lane, no producer. So each has a bound on what it looks at. Measured by the
-server's SLOWLOG, for each step of what people, or a clock, do at once to thousands of intents.
+While a script runs, the server answers no other client: no other lane, no producer. So each script limits what it reads. Measured by the
+server's SLOWLOG, for each step that people, or a clock, apply to thousands of intents at once.
 """
 
 import time

@@ -42,7 +42,7 @@ class LookupSettings(BaseModel):
     )
     unchecked_texts: Literal["refuse", "send"] = Field(
         "refuse",
-        description="What becomes of a text for a field whose type cannot be looked up, and which may be the label of an option: refuse it (cannot_resolve), or send it.",
+        description="What to do with a text that may be an option's label while the field's type cannot be looked up: refuse it (cannot_resolve), or send it.",
     )
     time_zone: str = Field(
         "+08:00",

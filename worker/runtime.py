@@ -55,7 +55,7 @@ class RemoteRuntime:
 
 @dataclass(frozen=True, slots=True)
 class LaneRuntime:
-    """What serves one credential. `remote`: None for a lane that is refused; its intents are kept, ended and published all the same."""
+    """The objects for one credential. `remote`: None for a refused lane; its intents are still kept, ended and published."""
 
     lane: Lane
     hints: LaneHints

@@ -120,7 +120,7 @@ def _schedules(settings: Settings) -> Check:
 
 
 def _belonging(session: Session) -> Check:
-    """As a worker would be told that starts now, except that it waits to see whether somebody serves a lane."""
+    """The check of a starting worker, without its wait for sweeps of other workers."""
     settings = session.settings
     try:
         lanes = load_lanes(settings)

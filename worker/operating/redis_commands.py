@@ -1,4 +1,4 @@
-"""Which Redis command that we use is refused here: by a user's rules, a proxy or a managed service. Tried out, on keys of its own."""
+"""Finds Redis commands that are refused here, by a user's rules, a proxy or a managed service: tries each on separate keys."""
 
 import contextlib
 import uuid
@@ -21,7 +21,7 @@ from worker.ledger.clock import witness
 from worker.ledger.scripts import script_text
 from worker.operating.redis_checks import RedisFinding, Severity
 
-# What passes by itself, or what another check tells: no command is refused for good.
+# Temporary states, or states that another check reports: no command is refused permanently.
 _STATES: Final = (
     refusals.OutOfMemoryError,
     refusals.ReadOnlyError,
@@ -29,15 +29,15 @@ _STATES: Final = (
     refusals.AuthenticationError,
     ElsewhereError,
 )
-KEEPS: Final = 60  # seconds for which Redis keeps what a trial left behind
+KEEPS: Final = 60  # seconds for which Redis keeps the keys of a trial
 _KEPT: Final = "the ledger cannot be kept"
-_STEPS: Final = "no step of the ledger can be taken"
-ANSWER: Final = 2.0  # seconds until a message that was published has to arrive
+_STEPS: Final = "no step of the ledger works"
+ANSWER: Final = 2.0  # seconds until a published message must arrive
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`run`: raises what Redis answers. `purpose`: what cannot be without it."""
+    """`run`: raises Redis's answer. `purpose`: what does not work without the command."""
 
     name: str
     purpose: str
@@ -45,7 +45,7 @@ class Trial:
 
 
 class Scratch:
-    """A connection pool, and keys of which nobody knows. Those of the ledger share a hash tag, as a lane's do."""
+    """A connection pool, and keys that nothing else uses. Those of the ledger share a hash tag, as a lane's do."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         name = uuid.uuid4().hex
@@ -101,13 +101,13 @@ def _simple(kind: str, command: str, *arguments: object) -> Trial:
 
 
 def _lane_script(scratch: Scratch) -> object:
-    """One of ours as it is: it makes the names of its keys by itself, from the one that it is given, as all of a lane do."""
+    """One of our scripts: it builds the names of its keys from the given one, as all scripts of a lane do."""
     return scratch.redis.eval(script_text("extend_lease"), 1, scratch.prefix, 0, 1000, witness())
 
 
 def _transaction(scratch: Scratch) -> None:
     held, index = scratch.held
-    with scratch.redis.client() as connection:  # all of it goes through the same one
+    with scratch.redis.client() as connection:  # all commands use the same connection
         connection.execute_command("MULTI")
         connection.execute_command("HSETNX", held, "a", 1)
         connection.execute_command("ZADD", index, 1, "a")
@@ -115,7 +115,7 @@ def _transaction(scratch: Scratch) -> None:
 
 
 def _blocking(scratch: Scratch) -> None:
-    """As a worker waits for messages: in several queues at once."""
+    """A wait for messages in several queues at once, as in a worker."""
     scratch.do("LPUSH", scratch.queues[0], "x")
     scratch.do("BRPOP", *scratch.queues, 1)
 
@@ -159,13 +159,13 @@ LEDGER: Final = (
         lambda scratch: scratch.redis.register_script("return 1")(keys=[scratch.key("string")]),
     ),
     Trial("a script of the ledger", _STEPS, _lane_script),
-    Trial("MULTI and EXEC", "messages in hand cannot be written down", _transaction),
+    Trial("MULTI and EXEC", "delivered messages cannot be recorded", _transaction),
 )
 BROKER: Final = (
     Trial("BRPOP", "no worker gets a message", _blocking),
-    Trial("PSUBSCRIBE", "no question and no `revoke` reaches a worker", _listening),
+    Trial("PSUBSCRIBE", "no control command and no `revoke` reaches a worker", _listening),
 )
-RESULTS: Final = (Trial("PUBLISH and SUBSCRIBE", "nobody hears of a result", _heard),)
+RESULTS: Final = (Trial("PUBLISH and SUBSCRIBE", "results are not announced", _heard),)
 
 
 def refusals_here(settings: Settings, ledger: Redis) -> list[RedisFinding]:
@@ -182,7 +182,7 @@ def refusals_here(settings: Settings, ledger: Redis) -> list[RedisFinding]:
         with contextlib.ExitStack() as stack:
             is_ledgers = url == settings.effective_redis_url
             redis = ledger if is_ledgers else stack.enter_context(_client(settings, url))
-            # Another server that is away is waited for.
+            # If another server does not answer, the caller waits for it.
             stack.enter_context(contextlib.suppress(*(_STATES if is_ledgers else (RedisError,))))
             found.extend(refused_commands(redis, settings, wanted))
     return found
@@ -194,7 +194,7 @@ def _client(settings: Settings, url: str) -> contextlib.closing[Redis]:
 
 
 def refused_commands(redis: Redis, settings: Settings, trials: tuple[Trial, ...]) -> Iterator[RedisFinding]:
-    """Tries each. Raises RedisError where Redis cannot be asked at all, or is in a state that passes."""
+    """Tries each command. Raises RedisError if Redis does not answer, or is in a temporary state."""
     scratch = Scratch(redis, settings)
     try:
         for trial in trials:
@@ -229,7 +229,7 @@ def _finding(trial: Trial, why: str, advice: str) -> RedisFinding:
 def _advice(error: refusals.ResponseError) -> str:
     text = str(error).lower()
     if "should be passed using the keys array" in text:
-        return "Set the service's parameter script_check_enable to 0, or use an edition that is no cluster."
+        return "Set the service's parameter script_check_enable to 0, or use an edition that is not a cluster."
     if isinstance(error, refusals.NoPermissionError):
         return "Give the user of REDIS_URL the rules of docs/deployment.md (ACL)."
     return _BEHIND_A_PROXY

@@ -1,6 +1,6 @@
 """Whether workers with these settings may serve this ledger: its lanes work for one remote system and plugin each.
 
-Asked by every worker process before it takes its first message, by `up` before it starts any, and told by `doctor`.
+Checked by every worker process before it reads its first message, by `up` before it starts any, and by `doctor`.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from worker.wording import some
 LEDGER_COMMAND = "feishu_ledger"  # of remote control: workers answer with their ledger's name
 PING_SECONDS = 1.0
 LOOK_EVERY = 0.5  # seconds
-SWEEPS_UNTIL_GONE = 3  # as many may be missed before nobody seems to serve a lane
+SWEEPS_UNTIL_GONE = 3  # missed sweeps after which a lane counts as not served
 A_START_TAKES = 10.0  # seconds until the first sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """`served`: the lane that other workers would have to serve for it to hold; None: it holds in any case."""
+    """`served`: the objection is only valid if other workers serve this lane; None: always valid."""
 
     what: str
     served: str | None = None
@@ -39,7 +39,7 @@ def remote_of(lane: LaneConfig) -> Remote:
 
 
 def objections(ours: Mapping[str, Remote], signs: Signs, refused: Collection[str] = ()) -> Iterator[Objection]:
-    """`ours`: the remote system of each lane by the settings; `refused`: further lanes of theirs."""
+    """`ours`: the remote system of each lane in the settings; `refused`: further lanes of the settings."""
     for lane, remote in ours.items():
         there = signs.lanes[lane].remote
         if there is not None and there.plugin != remote.plugin:
@@ -72,7 +72,7 @@ def _other_remote(lane: str, there: Remote, here: Remote, signs: Signs) -> Objec
 
 
 def perhaps_served(seen: LaneSigns, sweep_every: float) -> bool:
-    """Whether workers may serve the lane now, by how long ago it was swept or noted."""
+    """Whether workers may serve the lane now, by the time since its last sweep or record."""
     swept = seen.swept_ago is not None and seen.swept_ago <= SWEEPS_UNTIL_GONE * sweep_every
     return swept or (seen.noted_ago is not None and seen.noted_ago <= A_START_TAKES)
 
@@ -83,9 +83,9 @@ def admit(
     sweep_every: float,
     wait: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Notes the lanes as ours. Raises ConfigError where they belong to other workers, RedisError.
+    """Records the lanes as ours. Raises ConfigError if they belong to other workers, RedisError.
 
-    Workers that serve a lane are noticed by its sweeps; so this takes some sweeps where workers were there a moment ago.
+    Workers of a lane are noticed by its sweeps; so this waits for some sweeps if there were workers a moment ago.
     """
     ours = {lane.name: remote_of(lane) for lane in lanes.lanes}
     refused = {lane.name for lane in lanes.refused}
@@ -99,20 +99,20 @@ def admit(
 
 
 def refuse_other_ledgers(settings: Settings, belonging: Belonging) -> None:
-    """Where broker and ledger are apart: raises ConfigError if workers of another ledger answer on this broker.
+    """If the broker is not the ledger's Redis: raises ConfigError if workers of another ledger answer on this broker.
 
-    By the settings of one key prefix they would take each other's Celery tasks. A broker that cannot be asked refuses nobody.
+    With the same key prefix they would take each other's Celery tasks. A broker that does not answer raises no error.
     """
     if settings.effective_broker_url == settings.effective_redis_url:
         return
     with contextlib.closing(control_app(settings)) as app:
         try:
             answers = app.control.broadcast(LEDGER_COMMAND, reply=True, timeout=PING_SECONDS) or []
-        except Exception:  # noqa: BLE001 - whatever the broker raises: nobody works through it now
+        except Exception:  # noqa: BLE001 - any error of the broker: no worker uses it now
             return
     name = belonging.name()
-    told = {node: answer.get("ledger") for one in answers for node, answer in one.items() if isinstance(answer, dict)}
-    others = sorted(node for node, ledger in told.items() if ledger not in (None, name))
+    ledgers = {node: said.get("ledger") for one in answers for node, said in one.items() if isinstance(said, dict)}
+    others = sorted(node for node, ledger in ledgers.items() if ledger not in (None, name))
     if others:
         raise ConfigError(
             f"Refused: {others[0]} works through the same broker for another ledger, and each would take the other's Celery"
@@ -123,7 +123,7 @@ def refuse_other_ledgers(settings: Settings, belonging: Belonging) -> None:
 def is_served(
     belonging: Belonging, lane: str, signs: Signs, sweep_every: float, wait: Callable[[float], None] = time.sleep
 ) -> bool:
-    """Whether workers serve the lane: a sweep was made since `signs`. Waits for one where workers were there a moment ago."""
+    """Whether workers serve the lane: it was swept since `signs`. Waits for a sweep if there were workers a moment ago."""
     waited, longest = 0.0, max(SWEEPS_UNTIL_GONE * sweep_every, A_START_TAKES)
     seen = signs.lanes[lane]
     while waited < longest and perhaps_served(seen, sweep_every):

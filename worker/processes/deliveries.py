@@ -1,4 +1,4 @@
-"""Whether a worker is given its messages: what waits in each of its queues, what it was given, and when a lack of both is a stall."""
+"""Whether a worker gets its messages: the length of each of its queues, the delivered messages, and when a lack of both is a stall."""
 
 from collections import Counter
 from contextlib import suppress
@@ -12,19 +12,19 @@ from kombu.exceptions import ChannelError
 
 log = structlog.get_logger("feishu_batch.watchdog")
 
-ANY: Final = ""  # stands for the queue of a message that does not say from which it came
+ANY: Final = ""  # the queue of a message that does not name it
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Of one queue. `consumers`: of all workers together; None where the broker does not say (Redis)."""
+    """The state of one queue. `consumers`: of all workers together; None if the broker does not report it (Redis)."""
 
     messages: int = 0
     consumers: int | None = None
 
     def __str__(self) -> str:
-        told = "" if self.consumers is None else f", {self.consumers or 'no'} consumer{'s' * (self.consumers != 1)}"
-        return f"{self.messages} message{'s' * (self.messages != 1)} waiting{told}"
+        consumed = "" if self.consumers is None else f", {self.consumers or 'no'} consumer{'s' * (self.consumers != 1)}"
+        return f"{self.messages} message{'s' * (self.messages != 1)} waiting{consumed}"
 
 
 @dataclass(slots=True)
@@ -39,9 +39,9 @@ class StallClock:
         """`progress`: a number that grows with every message received and every task started or ended."""
         moved = progress != self.last_progress
         self.last_progress = progress
-        # A queue without a consumer makes no progress, whatever this worker does with its others.
-        gets_on = (busy or moved) and waiting.consumers != 0
-        if waiting.messages == 0 or gets_on:
+        # A queue without a consumer makes no progress, even if this worker's other queues do.
+        progresses = (busy or moved) and waiting.consumers != 0
+        if waiting.messages == 0 or progresses:
             self.stalled_since = None
             return False
         if self.stalled_since is None:
@@ -53,7 +53,7 @@ class StallClock:
 
 
 class Progress:
-    """Counts, for each queue, what this process took from it, started and ended."""
+    """Counts, for each queue, the messages that this process received, started and ended."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -76,7 +76,7 @@ class Progress:
 
 
 class QueueLook:
-    """Looks at the length of queues by a connection of its own, which is kept: to connect costs more than to look."""
+    """Reads the length of queues over its own connection, which is kept open: connecting costs more than reading."""
 
     def __init__(self, app: Celery, queues: list[str]) -> None:
         self._app = app
@@ -95,11 +95,11 @@ class QueueLook:
 
     def _look_at(self, queue: str) -> Waiting:
         try:
-            told = self._connection.default_channel.queue_declare(queue=queue, passive=True)
+            declared = self._connection.default_channel.queue_declare(queue=queue, passive=True)
         except ChannelError:
             return Waiting()  # on Redis a queue without messages does not exist
         tells_consumers = self._connection.transport.driver_type == "amqp"
-        return Waiting(int(told.message_count), int(told.consumer_count) if tells_consumers else None)
+        return Waiting(int(declared.message_count), int(declared.consumer_count) if tells_consumers else None)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -110,7 +110,7 @@ class QueueLook:
 
 @dataclass(slots=True)
 class DeliveryWatch:
-    """One clock per queue: a queue that brings nothing is not made up for by another that does."""
+    """One clock per queue: progress of one queue does not hide the stall of another."""
 
     queues: list[str]
     patience: float
@@ -120,7 +120,7 @@ class DeliveryWatch:
         self._clocks = {queue: StallClock(self.patience) for queue in self.queues}
 
     def stalled(self, now: float, waiting: dict[str, Waiting] | None, *, busy: bool, progress: Progress) -> list[str]:
-        """The queues whose messages do not come, each with what is known of it. If the broker does not answer, no worker can consume."""
+        """The stalled queues, each with its state. If the broker does not answer, no worker can consume."""
         found = []
         for queue, clock in self._clocks.items():
             seen = (waiting or {}).get(queue, Waiting())
