@@ -205,6 +205,7 @@ def stalls() -> list[health.Check]:
         *health.check_beat({"default": replace(_WELL, swept=60.0)}, 2.0),
         health.check_inbox(inbox),
         *health.check_workers(dict(ROLE_OF_QUEUE), ()),
+        *health.check_strays("feishu.intents.staging", 3),
         health.check_clock(1000.0, 1005.0),
         *health.check_settings({"FEISHU_BATCH_…": "FEISHU_BATCH_BASE_URL"}),
         health.check_disk(50 * 1024**2, 1024**4, "/var/lib/feishu-batch", holds_ledger=True),

@@ -88,7 +88,7 @@ class InboxKeys:
     @property
     def import_facts(self) -> str:
         """Hash: ``<digest>:first`` → unix seconds, ``<digest>:rows`` → how many rows it enqueued."""
-        return self._key("import-facts")
+        return self._key("import_facts")
 
     @property
     def name(self) -> str:

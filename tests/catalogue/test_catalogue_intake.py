@@ -240,7 +240,7 @@ def test_both_lanes_are_asked_for_a_space(runtime_of, client, redis, prefix, two
 
 
 def test_the_spec_of_a_resolved_intent_is_that_of_one_written_by_key(runtime_of):
-    checked = runtime_of().lanes["default"].catalogue.checked(wish("Component", "Login"))
+    checked = runtime_of().lanes["default"].remote.catalogue.checked(wish("Component", "Login"))
     by_key = {"value": "cmp_acc", "children": {"value": "cmp_acc_login", "children": None}}
     assert group_spec(checked) == group_spec(wish("field_b7c2d8", by_key))
 

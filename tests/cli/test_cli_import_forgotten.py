@@ -107,7 +107,7 @@ def test_an_import_that_was_cut_off_goes_on_however_late(command, ledger, file, 
     older(8)
     late = command("import", file(*FIVE), "--import-id", "the same")
     assert late.exit_code == 0, late.output
-    assert "2 enqueued, 3 known" in late.stdout
+    assert "2 enqueued, 3 enqueued by an earlier run" in late.stdout
     assert path.exists()
 
 

@@ -59,14 +59,14 @@ class Scratch:
         database = redis.connection_pool.connection_kwargs.get("db") or 0
         self.broadcasts = f"/{database}.{control_exchange(settings)}.pidbox"
 
-    def key(self, kind: str) -> str:
+    def own(self, kind: str) -> str:
         return self.prefix + kind
 
     def do(self, *command: object) -> object:
         return self.redis.execute_command(*command)
 
     def clear(self) -> None:
-        kinds = [self.key(kind) for kind in (*_KINDS, "clock")]
+        kinds = [self.own(kind) for kind in (*_KINDS, "clock")]
         for key in (*kinds, *self.queues, *self.held, self.result):
             with contextlib.suppress(RedisError):  # a refused DEL is one of the findings
                 self.redis.delete(key)
@@ -97,7 +97,7 @@ _KINDS: Final[dict[str, tuple[tuple[object, ...], ...]]] = {
 
 
 def _simple(kind: str, command: str, *arguments: object) -> Trial:
-    return Trial(command, _KEPT, lambda scratch: scratch.do(command, scratch.key(kind), *arguments))
+    return Trial(command, _KEPT, lambda scratch: scratch.do(command, scratch.own(kind), *arguments))
 
 
 def _lane_script(scratch: Scratch) -> object:
@@ -141,8 +141,8 @@ def _listening(scratch: Scratch) -> None:
 LEDGER: Final = (
     Trial("TIME", "no slot can be counted", lambda scratch: scratch.do("TIME")),
     *(_simple(kind, str(command), *arguments) for kind, all_ in _KINDS.items() for command, *arguments in all_),
-    Trial("DEL", _KEPT, lambda scratch: scratch.do("DEL", scratch.key("string"))),
-    Trial("EVAL", _STEPS, lambda scratch: scratch.do("EVAL", "return 1", 1, scratch.key("string"))),
+    Trial("DEL", _KEPT, lambda scratch: scratch.do("DEL", scratch.own("string"))),
+    Trial("EVAL", _STEPS, lambda scratch: scratch.do("EVAL", "return 1", 1, scratch.own("string"))),
     Trial(
         "SCRIPT LOAD",
         _STEPS,
@@ -156,7 +156,7 @@ LEDGER: Final = (
     Trial(
         "EVALSHA",
         _STEPS,
-        lambda scratch: scratch.redis.register_script("return 1")(keys=[scratch.key("string")]),
+        lambda scratch: scratch.redis.register_script("return 1")(keys=[scratch.own("string")]),
     ),
     Trial("a script of the ledger", _STEPS, _lane_script),
     Trial("MULTI and EXEC", "delivered messages cannot be recorded", _transaction),
