@@ -24,7 +24,8 @@ from worker.pipeline.blame import Blame
 from worker.pipeline.carry_out import LaneSteps
 from worker.pipeline.follow import HOLD, DueBatches
 from worker.pipeline.hints import IntakeHints, LaneHints
-from worker.pipeline.intake import Intake, LaneDoor
+from worker.pipeline.intake import Intake
+from worker.pipeline.intake_refusals import IntakeLane
 from worker.pipeline.parking import Parking, ParkingLane
 from worker.pipeline.poll import JobPoller
 from worker.pipeline.progress import ProgressReports, announce
@@ -132,7 +133,7 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             inbox=inbox,
             hints=hints,
             route=configured.route,
-            lanes={name: LaneDoor(lane.lane, lane.hints) for name, lane in lanes.items()},
+            lanes={name: IntakeLane(lane.lane, lane.hints) for name, lane in lanes.items()},
             lease=settings.lease_seconds,
             check=gate(
                 settings,

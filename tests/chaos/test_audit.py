@@ -11,7 +11,8 @@ from tests.chaos.audit import Snapshot, audit
 from tests.support.model import intent
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
-from worker.pipeline.intake import Intake, LaneDoor
+from worker.pipeline.intake import Intake
+from worker.pipeline.intake_refusals import IntakeLane
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def busy(redis_url):
     prefix = "audited"
     with Redis.from_url(redis_url, decode_responses=True) as redis, FeishuBatch(redis_url, key_prefix=prefix) as client:
         lane, inbox = Lane(redis, prefix, "default"), Inbox(redis, prefix)
-        doors = {"default": LaneDoor(lane, Mock())}
+        doors = {"default": IntakeLane(lane, Mock())}
         intake = Intake(inbox=inbox, hints=Mock(), route=lambda *_: "default", lanes=doors, lease=30)
         client.enqueue_many([intent([1001, 1002], "a")])
         intake.drain()

@@ -26,7 +26,7 @@ def remote():
 def pipeline(remote, redis_url, prefix):
     pipeline = Pipeline(redis_url.replace("/0", "/3"), prefix, remote.base_url, slot_seconds=0.2)
     pipeline.lane.submitter._steps.token()
-    pipeline.lane.submitter._sender._remote._transport._client._transport._pool.close()  # the next request has to connect
+    pipeline.lane.submitter._sender._remote._calls._transport._client._transport._pool.close()  # the next request has to connect
     return pipeline
 
 

@@ -9,7 +9,8 @@ from feishu_batch.packing import PackedIntent
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.pipeline.hints import IntakeHints, LaneHints
-from worker.pipeline.intake import Intake, LaneDoor
+from worker.pipeline.intake import Intake
+from worker.pipeline.intake_refusals import IntakeLane
 
 LEASE = 30.0  # seconds
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
@@ -43,7 +44,7 @@ class Site:
         doors = {}
         for name in self.names:
             one = lane(self.redis, self.prefix, name)
-            doors[name] = LaneDoor(one, LaneHints(self.app, one))
+            doors[name] = IntakeLane(one, LaneHints(self.app, one))
         hints = IntakeHints(self.app, inbox)
         return Intake(inbox=inbox, hints=hints, route=self._route, lanes=doors, lease=lease)
 

@@ -14,7 +14,8 @@ from worker.cli.main import cli
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, InboxEntry, Outcome
-from worker.pipeline.intake import Intake, LaneDoor
+from worker.pipeline.intake import Intake
+from worker.pipeline.intake_refusals import IntakeLane
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 USER = "7300000000000000001"
@@ -32,7 +33,7 @@ class Ledger:
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self.inbox, self.lane = Inbox(redis, prefix), Lane(redis, prefix, "default")
-        doors = {"default": LaneDoor(self.lane, NoHints())}
+        doors = {"default": IntakeLane(self.lane, NoHints())}
         self._intake = Intake(
             inbox=self.inbox, hints=NoHints(), route=lambda _lane, _project: "default", lanes=doors, lease=30
         )

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import get_ident
@@ -16,13 +16,13 @@ from feishu_batch.errors import IntentError
 from feishu_batch.explained import FailureCode
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.catalogue.gate import Check, without_catalogue
-from worker.catalogue.models import QUOTING, Refusal
+from worker.catalogue.models import Refusal
 from worker.ledger.inbox import Inbox, IntakeRound
-from worker.ledger.lane import NO_FIELDS, Lane
 from worker.ledger.record_calls import NewIntent
 from worker.ledger.records import InboxEntry, Outcome, OutcomeKind
-from worker.pipeline.entries import as_written, id_and_items, new_intent
-from worker.pipeline.hints import IntakeHints, LaneHints
+from worker.pipeline.entries import id_and_items, new_intent
+from worker.pipeline.hints import IntakeHints
+from worker.pipeline.intake_refusals import IntakeLane, IntakeRefusals
 
 LOGGER = "feishu_batch.intake"
 log = structlog.get_logger(LOGGER)
@@ -36,14 +36,6 @@ LONGEST_CHECKS = 0.5  # seconds: a round with slow checks ends early, while its 
 
 
 _STATES_OF_REDIS = ("OOM", "READONLY", "MISCONF", "LOADING", "NOPERM")
-
-
-@dataclass(frozen=True, slots=True)
-class LaneDoor:
-    """The interface through which intake passes intents to a lane."""
-
-    lane: Lane
-    hints: LaneHints
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +55,7 @@ class Intake:
         inbox: Inbox,
         hints: IntakeHints,
         route: Callable[[str | None, str], str],
-        lanes: Mapping[str, LaneDoor],
+        lanes: Mapping[str, IntakeLane],
         lease: float,
         check: Check = without_catalogue,
     ) -> None:
@@ -75,7 +67,7 @@ class Intake:
         self._hints = hints
         self._route = route
         self._lanes = lanes
-        self._default_lane = next(iter(lanes))
+        self._refusals = IntakeRefusals(inbox, lanes)
         self._lease = lease
         self._check = check
         self._name = uuid4().hex
@@ -148,7 +140,7 @@ class Intake:
             self._inbox.discard(entry)
             return 0
         try:
-            lane = self._refuse_unrecorded(entry, intent_id, items, Outcome.failed(FailureCode.CRASHED, reason))
+            lane = self._refusals.unrecorded(entry, intent_id, items, Outcome.failed(FailureCode.CRASHED, reason))
             self._leave({intent_id: (entry, lane)})
         except Exception as error:
             if _is_redis_trouble(error):
@@ -169,7 +161,7 @@ class Intake:
             try:
                 intent = parse_intent(entry.payload)
             except IntentError as error:
-                done |= self._refuse_unreadable(entry, error)
+                done |= self._refusals.unreadable(entry, error)
                 continue
             done[intent.intent_id] = (entry, self._take(entry, intent, accepted))
             items += len(intent.work_item_ids)
@@ -208,15 +200,11 @@ class Intake:
             name = self._route(resolved.lane, resolved.project_key)
         except ValueError as error:
             refusal = Outcome.failed(FailureCode.NO_LANE, str(error))
-            return self._refuse_unrecorded(entry, intent.intent_id, intent.work_item_ids, refusal)
+            return self._refusals.unrecorded(entry, intent.intent_id, intent.work_item_ids, refusal)
         # In the lane that would have recorded it: if an earlier round recorded it and died, that record is completed.
-        if not isinstance(checked, Refusal) or not self._refuse_checked(entry, intent, checked, name):
+        if not isinstance(checked, Refusal) or not self._refusals.checked(entry, intent, checked, name):
             accepted[name].append(new_intent(entry, resolved))
         return name
-
-    def _refuse_checked(self, entry: InboxEntry, intent: UpdateIntent, refusal: Refusal, lane: str) -> bool:
-        outcome = Outcome.failed(str(refusal.code), refusal.reason)
-        return self._refuse(entry, intent.intent_id, intent.work_item_ids, outcome, lane, as_written(intent))
 
     def _holder(self, entry: InboxEntry, intent: UpdateIntent) -> str | None:
         """The lane that has already recorded the intent, if its space must be looked up to know the lane. That record is kept,
@@ -225,45 +213,6 @@ class Intake:
         if len(self._lanes) == 1 or is_real_project_key(intent.project_key):
             return None
         return next((name for name, serving in self._lanes.items() if serving.lane.holds(entry.number)), None)
-
-    def _refuse_unreadable(self, entry: InboxEntry, error: IntentError) -> dict[str, tuple[InboxEntry, str]]:
-        """Another version of the library may have written it: then it is refused, and the lane with the refusal is returned."""
-        log.error("inbox.unreadable_entry", number=entry.number, error=str(error)[:300])
-        intent_id, items = id_and_items(entry.payload)
-        located = self._inbox.locate(intent_id) if intent_id else None
-        if intent_id is None or located is None or located[0] != entry.number:
-            self._inbox.discard(entry)  # written by another program: it has no id for a result
-            return {}
-        reason = f"this worker cannot read the intent: {str(error)[:300]}"
-        refusal = Outcome.failed(FailureCode.NOT_UNDERSTOOD, reason)
-        return {intent_id: (entry, self._refuse_unrecorded(entry, intent_id, items, refusal))}
-
-    def _refuse_unrecorded(self, entry: InboxEntry, intent_id: str, items: Sequence[int], refusal: Outcome) -> str:
-        """Refuse all of it, or the items that an earlier, unfinished round did not record. Returns the lane with the refusal."""
-        name = next((name for name, serving in self._lanes.items() if serving.lane.holds(entry.number)), None)
-        if name is None:
-            self._refuse(entry, intent_id, items, refusal, self._default_lane)
-            return self._default_lane
-        self._lanes[name].lane.refuse_rest(entry.number, refusal)
-        log.warning("intent.rest_refused", intent_id=intent_id, number=entry.number, lane=name, reason=refusal.reason)
-        return name
-
-    def _refuse(
-        self,
-        entry: InboxEntry,
-        intent_id: str,
-        items: Sequence[int],
-        refusal: Outcome,
-        lane: str,
-        written: Mapping[str, str] = NO_FIELDS,
-    ) -> bool:
-        """False: it is already recorded."""
-        refused = self._lanes[lane].lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, items, refusal, written)
-        if refused:
-            reason = "reason_with_values" if refusal.code in QUOTING else "reason"
-            why = {"code": refusal.code, reason: refusal.reason}
-            log.warning("intent.refused", intent_id=intent_id, number=entry.number, lane=lane, **why)
-        return refused
 
 
 def _marked(intents: list[NewIntent], revoked: Collection[str]) -> list[NewIntent]:
