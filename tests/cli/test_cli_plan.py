@@ -122,7 +122,7 @@ def test_a_change_that_many_request_is_sent_as_often_as_the_ledger_sends_it(befo
 
 
 def test_the_bound_of_sharers_is_that_of_the_script():
-    script = (Path(backlog.__file__).parent / "lua" / "record.lua").read_text()
+    script = (Path(backlog.__file__).parents[1] / "lua" / "record.lua").read_text()
     assert f"MOST_SHARERS = {MOST_SHARERS} " in script
 
 

@@ -94,6 +94,22 @@ class ImportReport:
 def document(report: ImportReport) -> dict[str, Any]:
     """The documented shape of `feishu-batch import --json`."""
     return {
+        **file_json(report),
+        "counts": counts_of(report.totals) if report.totals else None,
+        "open": report.totals.total - report.totals.settled if report.totals else None,
+        "remark": report.remark or None,
+        "failed": [_group(group) for group in report.failed],
+        "failed_before": [_group(group) for group in report.failed_before],
+        "succeeded_on_retry": report.succeeded_on_retry,
+        "requests": report.requests,
+        "slot_use": round(report.slot_use, 3),
+        "seconds": round(report.seconds, 1),
+    }
+
+
+def file_json(report: ImportReport) -> dict[str, Any]:
+    """What `import` and `plan` both say of a file."""
+    return {
         "file": report.name,
         "import_id": report.import_id,
         "rows": report.rows,
@@ -104,15 +120,6 @@ def document(report: ImportReport) -> dict[str, Any]:
         "left_out": report.left_out,
         **rejected_json(report),
         **file_notes.document(report.noticed, report.clears),
-        "counts": counts_of(report.totals) if report.totals else None,
-        "open": report.totals.total - report.totals.settled if report.totals else None,
-        "remark": report.remark or None,
-        "failed": [_group(group) for group in report.failed],
-        "failed_before": [_group(group) for group in report.failed_before],
-        "succeeded_on_retry": report.succeeded_on_retry,
-        "requests": report.requests,
-        "slot_use": round(report.slot_use, 3),
-        "seconds": round(report.seconds, 1),
     }
 
 

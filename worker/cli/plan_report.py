@@ -11,8 +11,7 @@ from rich.console import Console
 from feishu_batch.intents import is_real_project_key
 from feishu_batch.written import untagged
 from worker.cli import file_notes
-from worker.cli.duplicates import document as duplicates_json
-from worker.cli.import_report import ImportReport, others, print_known, print_rejected, rejected_json, what_it_is
+from worker.cli.import_report import ImportReport, file_json, others, print_known, print_rejected, what_it_is
 from worker.cli.output import table
 from worker.cli.plan_names import NameCheck
 from worker.importing.row import Row
@@ -167,17 +166,8 @@ def document(found: FilePlan) -> dict[str, Any]:
     """The documented shape of `feishu-batch plan --json`."""
     report = found.report
     return {
-        "file": report.name,
-        "import_id": report.import_id,
-        "rows": report.rows,
-        "enqueued": report.enqueued,
-        "known": report.known,
-        "before": duplicates_json(report.before) if report.before else None,
+        **file_json(report),
         "forgotten": found.forgotten,
-        "repeated": report.repeated,
-        "left_out": report.left_out,
-        **rejected_json(report),
-        **file_notes.document(report.noticed, report.clears),
         "ranges": {"rows": found.ranged_rows, "items": found.ranged_items},
         "doubtful_count": found.doubtful_count,
         "doubtful": [{"line": row.line, "value": untagged(row.intent.after_field_value)} for row in found.doubtful],

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +13,7 @@ from feishu_batch.written import untagged
 from worker.ledger.reads.ledger import CellLine, Entry, LedgerReads
 from worker.ledger.records import GroupSpec, RefusedIntent
 from worker.operating.retry.results import RetryResults, retries_of
+from worker.wording import iso
 
 _LOOKS = 3
 
@@ -213,9 +213,7 @@ def _open_view(item: str, state: ItemState, batch: str | None, jobs: Mapping[str
 
 
 def _iso(milliseconds: str | None) -> str | None:
-    if not milliseconds:
-        return None
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC).isoformat(timespec="milliseconds")
+    return iso(int(milliseconds) / 1000) if milliseconds else None
 
 
 def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:

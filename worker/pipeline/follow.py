@@ -1,6 +1,9 @@
 """The common part of polls and read-backs: picking the batch that is due, and applying the decision about it."""
 
 import time
+from collections.abc import Callable
+
+import structlog
 
 from worker.decisions import Step
 from worker.ledger.lane import Lane
@@ -26,7 +29,20 @@ class DueBatches:
         self._progress = progress
         self._hold = hold
 
-    def pick(self, where: str) -> Batch | float | None:
+    def run_one(
+        self, where: str, carry_out: Callable[[Batch], dict[str, object]], again: Callable[[], None]
+    ) -> dict[str, object]:
+        """Returns what happened, in ids. `again` is called while the lane has more of them, due or not."""
+        batch = self._pick(where)
+        report: dict[str, object] = {"state": "nothing due"}
+        if isinstance(batch, Batch):
+            structlog.contextvars.bind_contextvars(batch=batch.number)
+            report = carry_out(batch)
+        if batch is not None:
+            again()
+        return report
+
+    def _pick(self, where: str) -> Batch | float | None:
         """Wait a moment until something is due, so that the next hint does not cause a busy loop."""
         picked = self._lane.pick(where, hold=self._hold)
         if not isinstance(picked, float):

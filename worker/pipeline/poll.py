@@ -57,22 +57,13 @@ class JobPoller:
         if not self._polling.acquire(blocking=False):
             return {"state": "another run polls"}
         try:
-            return self._poll_next()
+            time.sleep(min(PATIENCE, self._slots.opens_in()))
+            return self._due.run_one("jobs", self._poll, self._hints.poll)
         finally:
             self._polling.release()
 
-    def _poll_next(self) -> dict[str, object]:
-        time.sleep(min(PATIENCE, self._slots.opens_in()))
-        batch = self._due.pick("jobs")
-        report: dict[str, object] = {"state": "nothing due"}
-        if isinstance(batch, Batch):
-            structlog.contextvars.bind_contextvars(batch=batch.number, job=batch.task_id)
-            report = self._poll(batch)
-        if batch is not None:
-            self._hints.poll()
-        return report
-
     def _poll(self, batch: Batch) -> dict[str, object]:
+        structlog.contextvars.bind_contextvars(job=batch.task_id)
         token = self._steps.token()
         began = time.time()
         answer = self._ask(batch, token) if token else None

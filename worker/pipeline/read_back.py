@@ -50,14 +50,7 @@ class ReadBack:
 
     def run(self) -> dict[str, object]:
         """Read the cells of the batch with an unknown outcome that is due."""
-        batch = self._due.pick("checks")
-        report: dict[str, object] = {"state": "nothing due"}
-        if isinstance(batch, Batch):
-            structlog.contextvars.bind_contextvars(batch=batch.number)
-            report = self._read_back(batch)
-        if batch is not None:
-            self._hints.read_back()
-        return report
+        return self._due.run_one("checks", self._read_back, self._hints.read_back)
 
     def _read_back(self, batch: Batch) -> dict[str, object]:
         token = self._steps.token()

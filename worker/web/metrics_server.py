@@ -2,7 +2,6 @@
 
 import socket
 
-import uvicorn
 from redis import Redis
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -11,7 +10,7 @@ from config.settings import Settings
 from worker.web.gate import Gate
 from worker.web.guard import Guard
 from worker.web.metrics_route import routes
-from worker.web.server import PageServer
+from worker.web.server import PageServer, quiet_config
 
 
 def app(redis: Redis, settings: Settings, host: str) -> Starlette:
@@ -23,13 +22,4 @@ def app(redis: Redis, settings: Settings, host: str) -> Starlette:
 
 def serve(redis: Redis, settings: Settings, listener: socket.socket, host: str) -> None:
     """Until SIGINT or SIGTERM."""
-    config = uvicorn.Config(
-        app(redis, settings, host),
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-    )
-    PageServer(config).run([listener])
+    PageServer(quiet_config(app(redis, settings, host))).run([listener])

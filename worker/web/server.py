@@ -6,8 +6,10 @@ import signal
 import socket
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 
 from config.settings import Settings
 from worker.operating.session import unchecked_session
@@ -44,17 +46,18 @@ class PageServer(uvicorn.Server):
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM. Redis need not answer yet."""
-    config = uvicorn.Config(
-        Page(unchecked_session(settings)).app(),
-        http="h11",
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=2,
+    app = Page(unchecked_session(settings)).app()
+    more: dict[str, Any] = {
+        "loop": "asyncio",
+        "server_header": False,
+        "date_header": False,
+        "timeout_graceful_shutdown": 2,
+    }
+    PageServer(quiet_config(app, **more)).run([listener])
+
+
+def quiet_config(app: Starlette, **more: Any) -> uvicorn.Config:
+    """Plain HTTP, and no lines in the log for what is asked."""
+    return uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", log_config=None, log_level="warning", access_log=False, **more
     )
-    PageServer(config).run([listener])

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
 from itertools import product
@@ -12,6 +11,7 @@ from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.catalogue.unresolved import SYSTEM_FIELDS
 from worker.ledger.records import GroupSpec
 from worker.operating.meanings import keys_only
+from worker.wording import iso
 
 Cell = tuple[str, str, int]  # lane, column ("<project_key> <field_key>"), item
 
@@ -166,12 +166,8 @@ def new_intent(failure: Failure, items: Sequence[int]) -> UpdateIntent:
         "note": failure.note,
     }
     if failure.expires_at is not None:
-        content["expires_at"] = _iso(failure.expires_at)
+        content["expires_at"] = iso(failure.expires_at)
     return parse_intent(content)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def chosen(failures: Sequence[Failure], field_key: str | None) -> Iterator[Failure]:
