@@ -35,8 +35,8 @@ def quiet(stack):
 
 
 def arrivals(stack):
-    [door] = [one for one in stack.sandbox.report()["endpoints"] if one["endpoint"] == "batch_update"] or [None]
-    return door["arrivals"] if door else []
+    [writes] = [one for one in stack.sandbox.report()["endpoints"] if one["endpoint"] == "batch_update"] or [None]
+    return writes["arrivals"] if writes else []
 
 
 def work(stack, requests):

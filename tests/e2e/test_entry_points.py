@@ -1,4 +1,4 @@
-"""Whatever door an intent comes through: it ends, in order, and says what became of every item."""
+"""Whatever entry point an intent comes through: it ends, in order, and says what became of every item."""
 
 import threading
 import time
@@ -43,7 +43,7 @@ def enqueue_portions(stack, intents, size):
 
 
 def test_random_intents_through_all_entry_points_leave_every_cell_as_if_they_had_come_one_after_the_other(stack):
-    single, many, sent = doors = [random_intents(seed, 15, ITEMS) for seed in (11, 12, 13)]
+    single, many, sent = entries = [random_intents(seed, 15, ITEMS) for seed in (11, 12, 13)]
     producers = [
         threading.Thread(target=enqueue_portions, args=(stack, single, 1)),
         threading.Thread(target=enqueue_portions, args=(stack, many, 8)),
@@ -58,7 +58,7 @@ def test_random_intents_through_all_entry_points_leave_every_cell_as_if_they_had
     for one in sent:
         app.AsyncResult(one.intent_id).get(timeout=60, propagate=False)
 
-    for intents in doors:
+    for intents in entries:
         handles = [stack.client.handle(one.intent_id) for one in intents]
         for result, one in zip(stack.wait_all(handles), intents, strict=True):
             check_result(result, one)

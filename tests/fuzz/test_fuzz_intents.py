@@ -1,4 +1,4 @@
-"""Both doors: any input is an intent that can be written, or one clear error."""
+"""Both entry points: any input is an intent that can be written, or one clear error."""
 
 import contextlib
 import json
@@ -63,7 +63,7 @@ def test_what_is_nested_too_deeply_is_one_clear_error(key, levels):
 
 @pytest.fixture(scope="module")
 def client(redis_url):
-    with FeishuBatch(redis_url, key_prefix="fuzz-door") as client:
+    with FeishuBatch(redis_url, key_prefix="fuzz-entry") as client:
         yield client
 
 
@@ -73,9 +73,9 @@ def test_enqueue_many_writes_all_or_nothing(client, intents):
     import redis
 
     with redis.Redis.from_url(client._redis_url) as server:
-        before = int(server.get("fuzz-door:{front}:sequence") or 0)
+        before = int(server.get("fuzz-entry:{front}:sequence") or 0)
         handles = []
         with contextlib.suppress(IntentError, IntentConflict):
             handles = client.enqueue_many(intents)
-        written = int(server.get("fuzz-door:{front}:sequence") or 0) - before
+        written = int(server.get("fuzz-entry:{front}:sequence") or 0) - before
         assert written <= len(handles)

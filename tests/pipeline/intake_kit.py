@@ -41,12 +41,12 @@ class Site:
     def intake(self, lane=Lane, inbox=None, lease=LEASE):
         """Another process's. `lane` makes its lanes, so that a test can stop it, or break it, at a step."""
         inbox = inbox or self.inbox
-        doors = {}
+        lanes = {}
         for name in self.names:
             one = lane(self.redis, self.prefix, name)
-            doors[name] = IntakeLane(one, LaneHints(self.app, one))
+            lanes[name] = IntakeLane(one, LaneHints(self.app, one))
         hints = IntakeHints(self.app, inbox)
-        return Intake(inbox=inbox, hints=hints, route=self._route, lanes=doors, lease=lease)
+        return Intake(inbox=inbox, hints=hints, route=self._route, lanes=lanes, lease=lease)
 
     def _route(self, lane, _project):
         return lane or self.names[0]

@@ -49,7 +49,7 @@ def finish(site):
     return run
 
 
-def door(site, inbox=None):
+def parking(site, inbox=None):
     lane, hints = site.lanes["default"], site.intake()._lanes["default"].hints
     publisher = Publisher(site.app, site.redis, site.prefix, site.inbox, lane, hints)
     progress = ProgressReports(site.app, site.redis, site.prefix, lane, publisher.store)
@@ -94,7 +94,7 @@ def test_an_intent_that_ends_between_the_look_and_the_parking_releases_the_signa
             return super().park(*args, **how)
 
     site.enqueue(wish("one"))
-    door(site, Overtaken(redis, site.prefix)).park("one", signature, delivered_before=False)
+    parking(site, Overtaken(redis, site.prefix)).park("one", signature, delivered_before=False)
     finish.publish()
     assert redis.llen(queue) == 1
 
@@ -105,7 +105,7 @@ def test_an_intent_that_ends_before_it_leaves_the_inbox_releases_a_signature_par
     class Slow(Inbox):
         def hand_over(self, lane_of):
             finish()
-            door(site).park("one", signature, delivered_before=False)
+            parking(site).park("one", signature, delivered_before=False)
             assert site.lanes["default"].counts().unpublished == 0
             return super().hand_over(lane_of)
 
@@ -118,7 +118,7 @@ def test_an_intent_that_ends_before_it_leaves_the_inbox_releases_a_signature_par
 def test_a_signature_parked_in_time_is_sent_at_the_end(site, redis, queue, signature, finish):
     site.enqueue(wish("one"))
     site.intake().drain()
-    door(site).park("one", signature, delivered_before=False)
+    parking(site).park("one", signature, delivered_before=False)
     assert redis.llen(queue) == 0
     finish()
     assert redis.llen(queue) == 1
@@ -129,11 +129,11 @@ def test_a_message_that_comes_again_after_its_signature_was_released_does_nothin
 ):
     site.enqueue(wish("one"))
     site.intake().drain()
-    door(site).park("one", signature, delivered_before=False)
+    parking(site).park("one", signature, delivered_before=False)
     finish()
     site.inbox.release(1)
     site.lanes["default"].confirm_published([1])
-    door(site).park("one", signature, delivered_before=True)
+    parking(site).park("one", signature, delivered_before=True)
     finish.publish()
     assert (site.inbox.parked(1), redis.llen(queue)) == (None, 1)
 
@@ -144,8 +144,8 @@ def test_a_message_that_comes_again_before_the_end_changes_nothing(site, redis, 
     site.enqueue(wish("one"))
     site.intake().drain()
     if before:
-        door(site).park("one", signature, delivered_before=False)
-    door(site).park("one", signature, delivered_before=True)
+        parking(site).park("one", signature, delivered_before=False)
+    parking(site).park("one", signature, delivered_before=True)
     finish()
     assert redis.llen(queue) == 1
 
@@ -153,12 +153,12 @@ def test_a_message_that_comes_again_before_the_end_changes_nothing(site, redis, 
 def test_a_producer_that_sends_the_same_id_again_is_called_back_again(site, redis, queue, signature, finish):
     site.enqueue(wish("one"))
     site.intake().drain()
-    door(site).park("one", signature, delivered_before=False)
+    parking(site).park("one", signature, delivered_before=False)
     finish()
     for _ in range(2):
         site.inbox.release(1)
         site.lanes["default"].confirm_published([1])
-        door(site).park("one", signature, delivered_before=False)
+        parking(site).park("one", signature, delivered_before=False)
         finish.publish()
     assert redis.llen(queue) == 3
 
@@ -180,7 +180,7 @@ def test_celery_says_progress_as_soon_as_the_intent_is_recorded(site, signature,
     if recorded:
         site.intake().drain()
     assert told() is None
-    door(site).park("one", signature, delivered_before=False)
+    parking(site).park("one", signature, delivered_before=False)
     assert told() == NOTHING_YET
 
 
@@ -189,12 +189,12 @@ def test_progress_does_not_replace_the_result_of_an_intent_that_has_ended(site, 
     site.intake().drain()
     finish(failed=True)
     assert told()[0] == "FAILURE"
-    door(site).park("one", signature, delivered_before=False)
+    parking(site).park("one", signature, delivered_before=False)
     assert told()[0] == "FAILURE"
 
 
 def test_a_result_backend_that_is_away_keeps_nothing_from_being_parked(site, redis, signature, closed_port):
     site.app.conf.result_backend = f"redis://127.0.0.1:{closed_port}/0"
     site.enqueue(wish("one"))
-    door(site).park("one", signature, delivered_before=False)
+    parking(site).park("one", signature, delivered_before=False)
     assert site.inbox.parked(1) == signature

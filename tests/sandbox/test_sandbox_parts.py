@@ -21,22 +21,22 @@ def test_the_window_slides_over_borders_of_seconds():
 
 
 def test_a_rejected_arrival_does_not_prolong_the_window():
-    door = Limiter(1.0)
-    assert [door.knock("batch_update", "p", at) for at in (0.0, 0.6, 1.0)] == [True, False, True]
+    limiter = Limiter(1.0)
+    assert [limiter.admit("batch_update", "p", at) for at in (0.0, 0.6, 1.0)] == [True, False, True]
 
 
 def test_each_endpoint_and_each_plugin_has_its_own_window():
-    door = Limiter(1.0)
-    assert door.knock("batch_update", "p", 0.0)
-    assert door.knock("task_result", "p", 0.0)
-    assert door.knock("batch_update", "q", 0.0)
+    limiter = Limiter(1.0)
+    assert limiter.admit("batch_update", "p", 0.0)
+    assert limiter.admit("task_result", "p", 0.0)
+    assert limiter.admit("batch_update", "q", 0.0)
 
 
 def test_the_report_knows_the_smallest_gap():
-    door = Limiter(1.0)
+    limiter = Limiter(1.0)
     for at in (0.0, 1.5, 2.6):
-        door.knock("batch_update", "p", at)
-    assert door.logs["batch_update", "p"].minimal_gap() == pytest.approx(1.1)
+        limiter.admit("batch_update", "p", at)
+    assert limiter.logs["batch_update", "p"].minimal_gap() == pytest.approx(1.1)
 
 
 def test_a_job_lands_every_item_once_in_random_order():

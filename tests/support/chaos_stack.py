@@ -148,7 +148,7 @@ class ChaosStack(Stack):
         return {**queues, "unacked": self.redis.hgetall("unacked"), "index": self.redis.zrange("unacked_index", 0, -1)}
 
     def door_messages(self) -> int:
-        """How many intents of Celery's door are on their way to us. One that kombu took and lost track of never comes."""
+        """How many intents that came as Celery tasks are on their way to us. One that kombu took and lost track of never comes."""
         told = self.messages()
         taken = [message for tag, message in told["unacked"].items() if tag in told["index"]]
         return sum(TASK_UPDATE_WORK_ITEMS in message for message in told["feishu.intents"] + taken)

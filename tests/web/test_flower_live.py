@@ -68,7 +68,7 @@ def tasks(flower):
 
 @pytest.fixture(scope="module")
 def run(flower, running):
-    """Ids of two intents that went through Celery's door, one of which fails in part; the first as other languages send it."""
+    """Ids of two intents that came as Celery tasks, one of which fails in part; the first as other languages send it."""
     app = running.celery_app()
     good, bad = (
         app.send_task("feishu_batch.update_work_items", kwargs=wish([1801, 1802, 1803]), queue="feishu.intents").id,
