@@ -46,7 +46,7 @@ def pytest_report_header() -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Another program on the same cores can starve real processes past a limit: such a test is run once more, and counted."""
+    """Another program on the same cores can starve real processes past a limit: such a test is run again, and counted."""
     for item in items:
         if has_real_processes(item):
             item.add_marker(pytest.mark.real_processes)
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not terminalreporter.config.option.collectonly:
         again = terminalreporter.stats.get("rerun", [])
-        terminalreporter.write_line(f"Tests of real processes that were run once more: {len(again)}")
+        terminalreporter.write_line(f"Tests of real processes that were run again: {len(again)}")
 
 
 @pytest.hookimpl(wrapper=True)
