@@ -46,7 +46,7 @@ imports: $(STAMP)
 
 # Side by side, a file at a time: most tests wait for something, so there are more of them than cores. A test of real
 # processes that fails is run again; the summary names each one as RERUN, and failing twice is failing.
-TEST_PROCESSES ?= 8
+TEST_PROCESSES ?= 6
 ONLY ?=
 unit: $(STAMP)
 	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(ONLY)

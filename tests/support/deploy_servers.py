@@ -11,14 +11,16 @@ from redis import Redis, RedisError
 
 from tests.support.servers import NO_RETRY, free_port
 from tests.support.waiting import wait_until
+from worker.processes.child import Child, bound_to_us
 
 
 class Process:
-    """One server in the foreground, with its output in a file."""
+    """One server in the foreground, with its output in a file. It does not outlive the test process."""
 
     def __init__(self, argv: list[str], log: Path, **options: object) -> None:
+        bound = bound_to_us(Child(argv[0], tuple(argv)))
         with log.open("ab") as stream:
-            self._process = subprocess.Popen(argv, stdout=stream, stderr=stream, start_new_session=True, **options)
+            self._process = subprocess.Popen(bound, stdout=stream, stderr=stream, start_new_session=True, **options)
 
     @property
     def pid(self) -> int:
@@ -85,15 +87,22 @@ class Watched:
         return [self._client(port, "data-pw") for port in self._ports]
 
     def start(self) -> None:
+        try:
+            self._start()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _start(self) -> None:
         master, replica = self._ports
         for port in self._ports:
             follows = [f"replicaof 127.0.0.1 {master}"] if port == replica else []
             self._servers.append(self._run(port, "redis-server", [*self._data_lines(port), *follows]))
-        wait_until(lambda: self._linked(replica), 20, "the replica is in step")
+        wait_until(lambda: self._linked(replica), 60, "the replica is in step")
         self._sentinels = [
             self._run(port, "redis-sentinel", self._sentinel_lines(port, master)) for port in self._sentinel_ports
         ]
-        wait_until(self._agreed, 20, "the sentinels know each other and the replica")
+        wait_until(self._agreed, 60, "the sentinels know each other and the replica")
 
     def kill_master(self) -> None:
         self._servers[0].kill()
@@ -115,7 +124,7 @@ class Watched:
 
     def _run(self, port: int, program: str, lines: list[str]) -> Process:
         own = self._directory / str(port)
-        own.mkdir()
+        own.mkdir(exist_ok=True)
         listens = self._certificates.lines(port) if self._certificates else [f"port {port}"]
         (own / "server.conf").write_text("\n".join([*listens, "bind 127.0.0.1", f"dir {own}", *lines]) + "\n")
         return Process([program, str(own / "server.conf")], self._directory / f"{program}-{port}.log")
@@ -129,7 +138,7 @@ class Watched:
             "requirepass watch-pw",
             f"sentinel monitor ledger 127.0.0.1 {master} 2",
             "sentinel auth-pass ledger data-pw",
-            "sentinel down-after-milliseconds ledger 500",
+            "sentinel down-after-milliseconds ledger 2000",
             "sentinel failover-timeout ledger 3000",
             "sentinel sentinel-pass watch-pw",
         ]
@@ -220,7 +229,11 @@ class TlsServer:
         configuration = self.directory / "redis.conf"
         configuration.write_text("\n".join(lines) + "\n")
         self._process = Process(["redis-server", str(configuration)], self.directory / "server.log")
-        wait_until(lambda: answers(self.url_of("admin")), 30, "the server answers")
+        try:
+            wait_until(lambda: answers(self.url_of("admin")), 30, "the server answers")
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         if self._process is not None:

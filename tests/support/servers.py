@@ -64,7 +64,11 @@ class Server:
                 stderr=log,
                 env=self.environment,
             )
-        wait_until(self._answers, 30, "the server answers")
+        try:
+            wait_until(self._answers, 30, "the server answers")
+        except BaseException:
+            self.kill()
+            raise
 
     def _answers(self) -> bool:
         with contextlib.suppress(RedisError), Redis(port=self.port, retry=NO_RETRY) as client:
