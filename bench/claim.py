@@ -11,8 +11,10 @@ from bench.backlog import fill
 from bench.common import Report, arguments, median, quantile
 from bench.server import Server
 from bench.world import intent, runtime_for, settings_for
-from worker.ledger.lane import BATCH_ITEMS, Lane
-from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome, OutcomeKind
+from feishu_batch.outcomes import OutcomeKind
+from worker.ledger.lane import Lane
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
+from worker.ledger.routes import BATCH
 
 SHAPES = {
     "one group, intents of 50 items": (1, 50),
@@ -35,7 +37,7 @@ def accept(lane: Lane, batch: Batch) -> None:
 
 
 def settle(lane: Lane, batch: Batch) -> None:
-    lane.advance(batch, state=BatchState.OPEN, settled=dict.fromkeys(batch.items, SUCCEEDED), then=BatchState.OPEN)
+    lane.advance(batch, state=BatchState.OPEN, settled=dict.fromkeys(batch.cells, SUCCEEDED), then=BatchState.OPEN)
 
 
 def script_time(server: Server) -> tuple[int, float]:
@@ -104,7 +106,7 @@ def longest_call(items: int) -> dict[str, float]:
         batch = claim(lane)
         accept(lane, batch)
         failed = Outcome.failed("WorkItemTerminated", "the remote job refused the item: WorkItemTerminated")
-        lane.advance(batch, state=BatchState.OPEN, settled=dict.fromkeys(batch.items, failed), then=BatchState.OPEN)
+        lane.advance(batch, state=BatchState.OPEN, settled=dict.fromkeys(batch.cells, failed), then=BatchState.OPEN)
         step("settle 50 items as failed")
         lane.end_pending(int(batch.intents[0]), Outcome(OutcomeKind.CANCELED))
         step(f"cancel {items:,} items, shared or owned")
@@ -125,7 +127,7 @@ def main() -> None:
         medians, series = [], {}
         for pending in sizes:
             counted = claims(pending, groups, per_intent)
-            taken, full = [took for took, _ in counted], [took for took, items in counted if items == BATCH_ITEMS]
+            taken, full = [took for took, _ in counted], [took for took, items in counted if items == BATCH.items]
             report.add(f"{name}, {pending:,} pending: p50", median(taken), "ms")
             report.add(f"{name}, {pending:,} pending: p99", quantile(taken, 0.99), "ms", "≤ 5")
             if len(full) < len(taken):

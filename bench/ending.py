@@ -56,7 +56,7 @@ def expire_together(report: Report, name: str, dying: list[dict[str, Any]], watc
         assert late < -1, f"recorded {late:.1f} s too late: nothing would be left to expire"
         ours.lane.resume()
         begun = time.monotonic()
-        stopping = [ours.lane.key("stopping"), ours.lane.key("expiring")]
+        stopping = [ours.lane.keys.named("stopping"), ours.lane.keys.named("expiring")]
         over_at = begun - late
         time.sleep(max(0.0, over_at - time.monotonic()))
         wait_until(lambda: not ours.server.redis.exists(*stopping), 120, "all have ended")

@@ -134,7 +134,7 @@ class Ledger:
         heapq.heappush(self._open, (ends, batch.number, batch))
 
     def _settle(self, batch: Batch) -> None:
-        settled = dict.fromkeys(batch.items, SUCCEEDED)
+        settled = dict.fromkeys(batch.cells, SUCCEEDED)
         self._lane.advance(batch, state=BatchState.OPEN, settled=settled, then=BatchState.OPEN)
 
 

@@ -23,6 +23,7 @@ from config.schedule import beat_lock_seconds, beat_look_seconds, entry_of_beat,
 from config.schedules import Times, load_schedules
 from config.settings import Settings, load_settings
 from worker.connections import connect
+from worker.ledger.keys import ScheduleKeys
 from worker.processes.beacon import Beacon, beacon_file, light
 from worker.processes.self_check import SelfCheck
 
@@ -84,12 +85,12 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
     def __init__(self, app: Any, **options: Any) -> None:
         settings = load_settings()
         app.conf.beat_schedule = {**app.conf.beat_schedule, **_scheduled(settings)}
-        self._redis: Any = connect(settings)
+        self._redis: Any = connect(settings, founds=True)
         setattr(app, REDBEAT_REDIS_KEY, self._redis)  # with our timeouts, instead of RedBeat's own connection
         app.conf.update(
             redbeat_redis_url="as the ledger's",  # only set because RedBeat would warn; not used
             redbeat_redis_options={},
-            redbeat_key_prefix=f"{settings.key_prefix}:{{front}}:beat:",
+            redbeat_key_prefix=ScheduleKeys(settings.key_prefix).beat,
             redbeat_lock_key=None,
         )
         super().__init__(app, **options)

@@ -17,6 +17,7 @@ from worker.connections import connect
 from worker.decisions import Policy
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
+from worker.ledger.routes import BATCH
 from worker.ledger.token_store import RedisTokenStore
 from worker.pacing.shared import Pacer
 from worker.pipeline.access_probe import AccessProbe
@@ -115,7 +116,7 @@ def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
 
 def build_runtime(settings: Settings, app: Celery) -> Runtime:
     """Raises `ConfigError` when credentials or Redis are not set. Opens no connection yet."""
-    redis = connect(settings)
+    redis = connect(settings, founds=True)
     inbox = Inbox(redis, settings.key_prefix)
     hints = IntakeHints(app, inbox)
     configured = load_lanes(settings)
@@ -199,7 +200,7 @@ def _remote_runtime(
     pacer = Pacer(redis, lane, sharing, settings.key_prefix)
     tokens = TokenSource(
         remote,
-        RedisTokenStore(redis, pacer.token_prefix, config.fingerprint),
+        RedisTokenStore(redis, pacer.token_keys, config.fingerprint),
         renew_early=settings.token_renew_early_seconds,
     )
     read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
@@ -245,7 +246,7 @@ def _submitter(
     blame: Blame,
     traces: Traces,
 ) -> Submitter:
-    slots, policy = pacer.slots("submit", settings.slot_seconds), policy_from(settings)
+    slots, policy = pacer.slots(BATCH.endpoint, settings.slot_seconds), policy_from(settings)
     steps = LaneSteps(lane, tokens, policy, "submit")
     lease, heartbeat = settings.lease_seconds, settings.heartbeat_seconds
     return Submitter(

@@ -6,6 +6,7 @@ FeishuBatchError
 ├── IntentConflict        the intent id is already used for other content
 ├── EnqueueError          Redis did not confirm the intents; `outcome_unknown`: it may have recorded them
 ├── ReadError             Redis did not answer the question about an intent
+├── LedgerFormatError     the ledger in Redis has the format of an older or a newer version; nothing was written
 ├── UnknownIntent         no intent has this id, or its record has expired
 ├── WaitTimeout           the intent has not ended yet (also a `TimeoutError`)
 └── ItemsFailed           some work items were not changed; the error of the Celery task
@@ -57,6 +58,10 @@ class EnqueueError(FeishuBatchError):
 
 class ReadError(FeishuBatchError):
     """The intent is not affected; read it again later."""
+
+
+class LedgerFormatError(FeishuBatchError):
+    """The message says which format is there, which one this version needs, and what to do."""
 
 
 class UnknownIntent(FeishuBatchError, LookupError):  # noqa: N818 - part of the public contract

@@ -135,6 +135,10 @@ ERRORS: Final[Mapping[type[errors.FeishuBatchError], Explanation]] = MappingProx
         errors.ReadError: Explanation(
             "Redis could not be asked for the state of an intent. The intent is not affected.", "Ask again later."
         ),
+        errors.LedgerFormatError: Explanation(
+            "The ledger in this Redis was written by an older or a newer version. Nothing was changed.",
+            "The message says which format is there, which one this version needs, and what to do.",
+        ),
         errors.UnknownIntent: Explanation(
             "No intent has this id, or it ended so long ago that it was forgotten.",
             "Check the id, FEISHU_BATCH_REDIS_URL and FEISHU_BATCH_KEY_PREFIX. After the retention time the id is free again.",

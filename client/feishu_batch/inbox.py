@@ -14,8 +14,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from feishu_batch.errors import ConfigurationError, EnqueueError, ReadError
+from feishu_batch.errors import ConfigurationError, EnqueueError, LedgerFormatError, ReadError
 from feishu_batch.keys import InboxKeys
+from feishu_batch.ledger_format import NOT_OURS, placed_in_front, refuse_other, sentence
+from feishu_batch.ledger_format import ask as ask_format
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from feishu_batch.redis_connections import call_within, failed_on_a_used_one, proves_that_nothing_was_done, time_left
@@ -43,7 +45,7 @@ _Answer = TypeVar("_Answer")
 @cache
 def enqueue_script() -> str:
     """The Lua source; its first lines document keys, arguments and answer."""
-    return (files("feishu_batch") / "lua" / "enqueue.lua").read_text(encoding="utf-8")
+    return placed_in_front((files("feishu_batch") / "lua" / "enqueue.lua").read_text(encoding="utf-8"))
 
 
 @cache
@@ -91,12 +93,21 @@ class InboxWriter:
     def _repeatable(
         self, script: str, intents: Sequence[PackedIntent], *more: int, may_repeat: bool = True
     ) -> tuple[list[Any], bool]:
-        keys = (self._keys.inbox, self._keys.ids, self._keys.sequence, self._keys.parked, self._keys.hint)
+        keys = (
+            self._keys.inbox,
+            self._keys.ids,
+            self._keys.sequence,
+            self._keys.parked,
+            self._keys.hint,
+            self._keys.format,
+        )
         arguments = [part for intent in intents for part in (intent.intent_id, intent.digest, intent.json)]
         trace = filter(None, [current_traceparent()])
         command = (len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *trace, *more)
         with call_within(self.longest_call):
             answer, is_second_try = self._carefully(script, command, may_repeat)
+        if answer[0] == NOT_OURS:
+            raise LedgerFormatError(sentence(self._keys.prefix, str(answer[1])))
         if answer[0] == ID_IS_TAKEN:
             raise conflict(str(answer[1]))
         return answer, is_second_try
@@ -104,10 +115,18 @@ class InboxWriter:
     def digests(self, intent_ids: Sequence[str]) -> list[str | None]:
         """For each id: the content digest if the id is in use, else None."""
         try:
-            entries: Any = self._read(lambda: self._redis.hmget(self._keys.ids, list(intent_ids)))
+            entries: Any = self._read(lambda: self._entries(intent_ids))
         except refusals.RedisError as error:
             raise EnqueueError(f"{self._explain(error)}; nothing was written") from None
         return [entry.split(":")[1] if entry else None for entry in entries]
+
+    def _entries(self, intent_ids: Sequence[str]) -> Any:
+        pipe: Any = self._redis.pipeline(transaction=False)
+        pipe.hmget(self._keys.ids, list(intent_ids))
+        ask_format(pipe, self._keys)
+        entries, *told = pipe.execute()
+        refuse_other(self._keys.prefix, told)
+        return entries
 
     def view(self, intent_id: str) -> IntentView | None:
         try:

@@ -31,6 +31,11 @@ class InboxKeys:
         return f"{self.prefix}:{{front}}:{name}"
 
     @property
+    def format(self) -> str:
+        """Number of the ledger's format (`ledger_format.py`)."""
+        return self._key("format")
+
+    @property
     def inbox(self) -> str:
         """Stream of intents not yet in a lane; the id of an entry is ``<intent number>-0``."""
         return self._key("inbox")
@@ -116,7 +121,7 @@ class IntentKeys:
 
     @property
     def outcomes(self) -> str:
-        """Hash: work item id → ``<outcome letter>`` or ``<outcome letter>{"code":…,"reason":…}``; only items that did not succeed."""
+        """Hash: work item id → ``<letter>`` of `OutcomeKind` or ``<letter>{"code":…,"reason":…}``; only items that did not succeed."""
         return f"{self.prefix}:{{{self.lane}}}:outcomes:{self.number}"
 
 
@@ -147,13 +152,5 @@ class RecordField:
     )
     COMPLETED_AT_MS = "end"
     RETRIED_AS = "ra"  # comma-separated ids of the intents that retry failed items of it
+    STOPPED = "stop"  # `OutcomeKind` of all that is in no batch yet: it was canceled or has expired
     TRACE = "tc"  # W3C traceparent of the producer; absent: it was in no trace
-
-
-class OutcomeLetter:
-    """First character of a value in `IntentKeys.outcomes`."""
-
-    FAILED = "f"
-    SUPERSEDED = "s"
-    CANCELED = "c"
-    EXPIRED = "e"

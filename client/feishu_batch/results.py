@@ -9,7 +9,10 @@ from typing import Any, cast
 
 from redis import Redis
 
-from feishu_batch.keys import InboxKeys, IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
+from feishu_batch.ledger_format import ask as ask_format
+from feishu_batch.ledger_format import refuse_other
+from feishu_batch.outcomes import LABELS, SUCCESSES, OutcomeKind
 
 # An intent may leave the inbox between the look at its id and the look into the inbox; once recorded it stays put.
 _LOOKS = 3
@@ -46,28 +49,24 @@ class Progress:
 
     @property
     def settled(self) -> int:
-        return self.succeeded + self.failed + self.superseded + self.canceled + self.expired
+        return sum(getattr(self, label) for label in LABELS)
 
     def counts(self) -> dict[str, int]:
         """The settled items by outcome, without zeros other than those of `succeeded` and `failed`."""
         counts = asdict(self)
         always = ("succeeded", "failed")
-        return {
-            name: counts[name]
-            for name in (*always, "superseded", "canceled", "expired")
-            if counts[name] or name in always
-        }
+        return {name: counts[name] for name in LABELS if counts[name] or name in always}
 
     def state(self) -> IntentState:
         if self.pending or self.in_flight:
             return IntentState.OPEN
-        if not (self.failed or self.canceled or self.expired):
+        bad = [kind for kind in OutcomeKind if not kind.is_success and getattr(self, kind.label)]
+        if not bad:
             return IntentState.SUCCEEDED
-        if self.succeeded or self.superseded:
-            return IntentState.PARTIAL
-        if self.failed:
-            return IntentState.FAILED
-        return IntentState.CANCELED if self.canceled else IntentState.EXPIRED
+        is_mixed = any(getattr(self, label) for label in SUCCESSES)
+        return (
+            IntentState.PARTIAL if is_mixed else IntentState(bad[0].label)
+        )  # a failure tells more than a cancellation
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +104,10 @@ class IntentView:
 
 
 def read_intent(redis: Redis, prefix: str, intent_id: str) -> IntentView | None:
-    """Takes two round trips. None: no such intent, or its record has expired. The client may decode responses or not."""
+    """Takes two round trips. Raises `LedgerFormatError`. None: no such intent, or its record has expired. The client may decode responses or not."""
     inbox = InboxKeys(prefix)
     for _ in range(_LOOKS):
-        entry = _text(redis.hget(inbox.ids, intent_id))
+        entry = _entry(redis, inbox, intent_id)
         if entry is None:
             return None
         number, lane = _number_and_lane(entry)
@@ -117,6 +116,15 @@ def read_intent(redis: Redis, prefix: str, intent_id: str) -> IntentView | None:
         if queued := _read_queued(redis, inbox.inbox, intent_id, number):
             return queued
     return queued_view(intent_id, number, total=0)
+
+
+def _entry(redis: Redis, inbox: InboxKeys, intent_id: str) -> str | None:
+    pipe: Any = redis.pipeline(transaction=False)
+    pipe.hget(inbox.ids, intent_id)
+    ask_format(pipe, inbox)
+    entry, *told = pipe.execute()
+    refuse_other(inbox.prefix, told)
+    return _text(entry)
 
 
 def view_of_record(
@@ -158,14 +166,7 @@ def _progress(record: Mapping[str, str]) -> Progress:
     total, in_flight = count(RecordField.TOTAL), count(RecordField.IN_FLIGHT)
     if RecordField.REFUSED in record:
         return Progress(total, failed=total)
-    settled = Progress(
-        total=total,
-        succeeded=count(RecordField.SUCCEEDED),
-        failed=count(RecordField.FAILED),
-        superseded=count(RecordField.SUPERSEDED),
-        canceled=count(RecordField.CANCELED),
-        expired=count(RecordField.EXPIRED),
-    )
+    settled = Progress(total, **{kind.label: count(kind.field) for kind in OutcomeKind})
     still_open = count(RecordField.OPEN)
     if count(RecordField.RECORDED) < total and RecordField.RECORDED in record:
         still_open = max(still_open, total - settled.settled)  # a large intent is recorded in several steps
@@ -189,8 +190,8 @@ def failed_items(record: Mapping[str, str], outcomes: Mapping[str, str]) -> dict
     if refused := record.get(RecordField.REFUSED):
         reason = _reason(refused)
         return {item: reason for item in record.get(RecordField.ITEMS, "").split(",") if item}
-    letter = OutcomeLetter.FAILED
-    return {item: _reason(outcome[1:]) for item, outcome in outcomes.items() if outcome.startswith(letter)}
+    failed = OutcomeKind.FAILED
+    return {item: _reason(outcome[1:]) for item, outcome in outcomes.items() if outcome.startswith(failed)}
 
 
 def _reason(text: str) -> dict[str, Any]:

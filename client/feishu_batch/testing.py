@@ -21,8 +21,9 @@ from celery.result import EagerResult
 from feishu_batch.errors import ItemsFailed, UnknownIntent
 from feishu_batch.fake_fields import Fields, refusal, values_of
 from feishu_batch.intents import UpdateIntent
-from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX, IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX, IntentKeys, RecordField
 from feishu_batch.names import TASK_UPDATE_WORK_ITEMS
+from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import Producer, conflict
 from feishu_batch.results import IntentView, queued_view, view_of_record
@@ -53,10 +54,10 @@ class FakeFeishuBatch(Producer):
         expired: Collection[int] = (),
     ) -> None:
         """End the intent. `failed`: item → reason, or {"code", "reason"}. All other items succeed."""
-        outcomes = {str(item): OutcomeLetter.FAILED + _reason(why) for item, why in (failed or {}).items()}
-        outcomes |= dict.fromkeys(map(str, superseded), OutcomeLetter.SUPERSEDED)
-        outcomes |= dict.fromkeys(map(str, canceled), OutcomeLetter.CANCELED)
-        outcomes |= dict.fromkeys(map(str, expired), OutcomeLetter.EXPIRED)
+        outcomes = {str(item): OutcomeKind.FAILED + _reason(why) for item, why in (failed or {}).items()}
+        outcomes |= dict.fromkeys(map(str, superseded), OutcomeKind.SUPERSEDED)
+        outcomes |= dict.fromkeys(map(str, canceled), OutcomeKind.CANCELED)
+        outcomes |= dict.fromkeys(map(str, expired), OutcomeKind.EXPIRED)
         intent = self._intent(intent_id)
         if unknown := outcomes.keys() - set(map(str, intent.work_item_ids)):
             raise ValueError(f"not items of intent {intent_id}: {', '.join(sorted(unknown))}")
@@ -160,11 +161,8 @@ def _record(total: int, outcomes: Mapping[str, str], enqueued_at: float) -> dict
     letters = Counter(outcome[0] for outcome in outcomes.values())
     counts = {
         RecordField.TOTAL: total,
-        RecordField.SUCCEEDED: total - len(outcomes),
-        RecordField.FAILED: letters[OutcomeLetter.FAILED],
-        RecordField.SUPERSEDED: letters[OutcomeLetter.SUPERSEDED],
-        RecordField.CANCELED: letters[OutcomeLetter.CANCELED],
-        RecordField.EXPIRED: letters[OutcomeLetter.EXPIRED],
+        **{kind.field: letters[kind] for kind in OutcomeKind},
+        OutcomeKind.SUCCEEDED.field: total - len(outcomes),
         RecordField.ENQUEUED_AT_MS: int(enqueued_at * 1000),
         RecordField.COMPLETED_AT_MS: int(time.time() * 1000),
     }

@@ -75,7 +75,7 @@ def catalogue_of(redis: Redis, settings_of: Callable[..., Settings]) -> Callable
         [config] = load_lanes(settings).lanes
         lane = Lane(redis, settings.key_prefix, config.name)
         remote = remote_from(config, settings)
-        tokens = TokenSource(remote, RedisTokenStore(redis, lane.prefix, config.fingerprint))
+        tokens = TokenSource(remote, RedisTokenStore(redis, lane.keys, config.fingerprint))
         return lane_catalogue(lane, remote, tokens, settings, redis)
 
     return make

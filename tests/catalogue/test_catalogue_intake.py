@@ -270,12 +270,12 @@ def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_lat
     sandbox.clear_faults()
     lane = runtime.lanes["default"].lane
     for number in range(50):  # until some intake looks the fields up
-        if redis.exists(lane.key(f"catalogue:{SPACE} story")):
+        if redis.exists(lane.keys(f"catalogue:{SPACE} story")):
             break
         time.sleep(0.2)
         client.enqueue_many([wish("Release note", str(number), work_item_ids=[1, 2])])
         runtime.intake.drain()
-    meaning = Meanings(redis, {"default": lane.key}).meaning
+    meaning = Meanings(redis, {"default": lane.keys}).meaning
     reader = RetryReader(LedgerReads(redis, prefix), IntentLog(redis, prefix, ("default",)), meaning)
     failures = [failure for number in (1, 2) if (failure := reader.failure("default", number))]
     decided = [decide(one, reader.past(failures), time.time(), even_if_overtaken=False) for one in failures]

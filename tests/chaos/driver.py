@@ -21,12 +21,13 @@ from typing import Any
 
 from redis import RedisError
 
+from feishu_batch.outcomes import OutcomeKind
 from tests.chaos.audit import Snapshot, audit
 from tests.chaos.strikes import plan
 from tests.chaos.verdict import Verdict
 from tests.chaos.workload import Producers, Wish, wishes
 from tests.support.chaos_stack import ChaosStack
-from worker.ledger.records import Outcome, OutcomeKind
+from worker.ledger.records import Outcome
 
 SECONDS = 5.0  # of work and faults
 CALM = 40.0  # seconds until all must have ended

@@ -42,7 +42,7 @@ def test_the_audit_misses_the_end_of_the_work(busy):
 
 
 SPOILT = {
-    "a batch without a lease": lambda lane: lane.pop("lease"),
+    "a batch without a lease": lambda lane: lane.pop("route:batch:lease"),
     "a batch in two places": lambda lane: lane.update({"due": {"1": "0"}}),
     "a cell that nobody can send": lambda lane: lane.pop("ready:2"),
     "a line out of order": lambda lane: lane.update({"behind:1:1002": ["3", "2"]}),

@@ -17,7 +17,7 @@ def crash_and_recover(stack, case):
     stack.heal()
     stack.sandbox.reset()
     stack.clear_logs()
-    stack.redis.delete(*stack.redis.keys(stack.lane.key("token*")), "none")  # so that a new one is asked for
+    stack.redis.delete(*stack.redis.keys(stack.lane.keys.named("token*")), "none")  # so that a new one is asked for
     if case.scene.expiring:
         stack.lane.pause("until it has expired", polling=True)
     stack.arm({point.worker: point.at for point in case.points})

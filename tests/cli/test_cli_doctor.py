@@ -133,7 +133,7 @@ def test_missing_workers_and_a_missing_beat_are_reported(doctor, ledger):
     told = doctor()
     assert marks(told["workers"]) == ["fail"] * 3
     assert "feishu-batch up" in told["beat"][0]["advice"]
-    ledger.lane.look(60, 60)
+    ledger.lane.sweep(60, 60)
     assert marks(doctor()["beat"]) == ["ok"]
 
 
@@ -273,15 +273,15 @@ def test_a_slot_that_opens_in_a_year_is_no_reason():
 
 
 def test_signs_of_life_are_read(ledger, command, redis):
-    nothing = read_lane_health(redis, ledger.lane.prefix)
+    nothing = read_lane_health(redis, ledger.lane.keys)
     assert (nothing.has_work, nothing.swept, nothing.send_state.ready_since) == (False, None, None)
     command.enqueue(1)
     ledger.take_in()
-    ledger.lane.look(60, 60)
-    assert read_lane_health(redis, ledger.lane.prefix).has_work
+    ledger.lane.sweep(60, 60)
+    assert read_lane_health(redis, ledger.lane.keys).has_work
     batch = ledger.claim()
-    seen = read_lane_health(redis, ledger.lane.prefix)
+    seen = read_lane_health(redis, ledger.lane.keys)
     assert (seen.lease_over, seen.swept < 5) == (0.0, True)
     ledger.accept(batch)
-    seen = read_lane_health(redis, ledger.lane.prefix)
+    seen = read_lane_health(redis, ledger.lane.keys)
     assert (seen.open_jobs, seen.job_overdue is not None) == (1, True)

@@ -19,7 +19,7 @@ def buried(command, ledger, redis, prefix):
     intent = command.enqueue(1, 2)
     ledger.do_all({1: "Terminated"})
     later = {str(number): (time.time() + 1) * 1000 for number in range(100, 100 + MANY)}
-    redis.zadd(ledger.lane.key("ended:failed"), later)
+    redis.zadd(ledger.lane.keys.named("ended:failed"), later)
     return intent
 
 
@@ -63,7 +63,7 @@ def test_a_refused_intent_and_a_forgotten_one(command, ledger, redis):
     ledger.do_all({1: "Terminated"})
     ledger.lane.forget([1])
     assert command("failures").stdout == "no failures\n"
-    assert not redis.exists(ledger.lane.key("failures"))
+    assert not redis.exists(ledger.lane.keys.named("failures"))
 
 
 def test_a_limit_is_reported_even_where_nothing_is_left_to_tell(command, ledger):

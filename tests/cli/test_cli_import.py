@@ -6,8 +6,9 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from feishu_batch.intents import parse_intent
+from feishu_batch.outcomes import OutcomeKind
 from tests.support.rows_factory import csv_text, row
-from worker.ledger.records import Outcome, OutcomeKind
+from worker.ledger.records import Outcome
 
 GOOD = [row(str(item)) for item in range(1, 6)]
 BAD = row("abc")

@@ -3,14 +3,12 @@
 import random
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from feishu_batch import FeishuBatch, parse_intent
 from tests.support.rows_factory import PROJECT, csv_text, row
-from worker.ledger.reads import backlog
-from worker.ledger.reads.backlog import MOST_SHARERS, LaneBacklog
+from worker.ledger.reads.backlog import LaneBacklog
 from worker.operating.planning import LanePlanner
 
 
@@ -57,7 +55,7 @@ def what_became(redis, ledger, wishes):
         told.update(
             {
                 name: int(n)
-                for name, n in redis.hgetall(ledger.lane.key(f"intent:{number}")).items()
+                for name, n in redis.hgetall(ledger.lane.keys.named(f"intent:{number}")).items()
                 if name in {"ok", "sp", "ex"}
             }
         )
@@ -121,11 +119,6 @@ def test_a_change_that_many_request_is_sent_as_often_as_the_ledger_sends_it(befo
         assert plan.fewest <= finish(ledger) <= plan.most
 
 
-def test_the_bound_of_sharers_is_that_of_the_script():
-    script = (Path(backlog.__file__).parents[1] / "lua" / "record.lua").read_text()
-    assert f"MOST_SHARERS = {MOST_SHARERS} " in script
-
-
 @pytest.mark.parametrize("seed", range(25))
 def test_what_waits_already_is_met_by_the_same_rules(seed, redis, prefix, ledger, enqueue):
     chance = random.Random(seed)
@@ -151,8 +144,8 @@ def test_what_waits_already_is_met_by_the_same_rules(seed, redis, prefix, ledger
 
 def gave_way(redis, ledger, wishes):
     """How many of their changes wait under a later one, those that are shared as often as they are wished."""
-    ours, shared, found = set(map(str, numbers(ledger, wishes))), redis.hgetall(ledger.lane.key("shared")), 0
-    for key in redis.scan_iter(match=ledger.lane.key("under:*"), count=1000):
+    ours, shared, found = set(map(str, numbers(ledger, wishes))), redis.hgetall(ledger.lane.keys.named("shared")), 0
+    for key in redis.scan_iter(match=ledger.lane.keys.named("under:*"), count=1000):
         cell = key.rpartition("under:")[2].partition(":")[2]
         for number in redis.zrange(key, 0, -1):
             wanting = [number, *shared.get(f"{number}:{cell}", "").split(",")]
@@ -166,8 +159,8 @@ def numbers(ledger, wishes):
 
 def waiting_lines(redis, ledger, ours):
     """Of each cell, the changes of ours that wait."""
-    for cell, owner in redis.hgetall(ledger.lane.key("cells")).items():
-        line = [owner, *redis.lrange(ledger.lane.key(f"behind:{cell}"), 0, -1)]
+    for cell, owner in redis.hgetall(ledger.lane.keys.named("cells")).items():
+        line = [owner, *redis.lrange(ledger.lane.keys.named(f"behind:{cell}"), 0, -1)]
         yield [number for number in line if number in ours]
 
 

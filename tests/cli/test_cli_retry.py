@@ -5,9 +5,10 @@ import json
 import pytest
 
 from feishu_batch import FeishuBatch
+from feishu_batch.outcomes import OutcomeKind
 from tests.support.rows_factory import PROJECT
 from worker.ledger.conditional_inbox import ConditionalInbox
-from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
+from worker.ledger.records import BatchState, GroupSpec, Outcome
 from worker.operating.retry.decision import Failure, LaterWrite, LaterWrites, SkipReason, decide, new_intent
 
 OLD, NEW = '{"value": "option_1"}', '{"value": "option_2"}'
@@ -99,7 +100,9 @@ def test_a_later_change_counts_from_the_inbox_on(command, ledger, failed):
     assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
     batch = ledger.accept(ledger.claim())
     assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
-    ledger.lane.advance(batch, state=BatchState.OPEN, settled={2: Outcome(OutcomeKind.SUCCEEDED)}, then=BatchState.OPEN)
+    ledger.lane.advance(
+        batch, state=BatchState.OPEN, settled=batch.by_cell({2: Outcome(OutcomeKind.SUCCEEDED)}), then=BatchState.OPEN
+    )
     assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
 
 
@@ -190,7 +193,7 @@ def test_what_has_expired_and_what_was_refused_is_left(command, ledger, redis):
     ledger.do_all({1: "A"})
     ledger.lane.refuse(999, "refused", 0, [8, 9], Outcome.failed("no_lane", "no lane"))
     assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"refused": 2}
-    redis.hset(ledger.lane.key(f"intent:{ledger.inbox.locate(intent)[0]}"), "x", 1)
+    redis.hset(ledger.lane.keys.named(f"intent:{ledger.inbox.locate(intent)[0]}"), "x", 1)
     assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"expired": 1, "refused": 2}
 
 

@@ -48,7 +48,7 @@ def test_what_succeeded_by_a_retry_is_no_open_failure(command, ledger, failed):
 
 def test_a_forgotten_intent_does_not_come_back_by_a_retry(ledger, redis):
     ledger.lane.note_retry(4711, "retry-x")
-    assert not redis.exists(ledger.lane.key("intent:4711"))
+    assert not redis.exists(ledger.lane.keys.named("intent:4711"))
 
 
 def test_the_page_lists_no_failure_of_which_a_retry_succeeded(command, ledger, failed, redis, prefix):

@@ -9,6 +9,7 @@ from redis import Redis, ResponseError
 
 from feishu_batch.inbox import enqueue_script
 from feishu_batch.keys import InboxKeys
+from feishu_batch.ledger_format import FORMAT
 
 ids = st.sampled_from(["a", "b", "c", "d"])
 digests = st.sampled_from(["d1", "d2"])
@@ -36,7 +37,7 @@ class Model:
 
 
 def run(redis, keys, intents, hint_ms=60_000, parked=""):
-    names = (keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint)
+    names = (keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint, keys.format)
     triples = [part for intent_id, digest in intents for part in (intent_id, digest, f"json of {intent_id}")]
     return redis.eval(enqueue_script(), len(names), *names, hint_ms, parked, *triples)
 
@@ -76,6 +77,7 @@ def test_a_signature_is_parked_under_the_intents_number(redis, prefix):
 
 def test_an_intent_that_is_already_recorded_is_the_same(redis, prefix):
     keys = InboxKeys(prefix)
+    redis.set(keys.format, FORMAT)
     redis.hset(keys.ids, "a", "7:d:main")
     assert run(redis, keys, [("a", "d")]) == [0, 7, "same"]
     assert run(redis, keys, [("a", "other")]) == [-1, "a"]
@@ -84,6 +86,7 @@ def test_an_intent_that_is_already_recorded_is_the_same(redis, prefix):
 
 def test_a_script_that_fails_leaves_no_id_behind(redis, prefix):
     keys = InboxKeys(prefix)
+    redis.set(keys.format, FORMAT)
     redis.xadd(keys.inbox, {"i": "from the future"}, id=f"{2**50}-0")
     with pytest.raises(ResponseError, match="equal or smaller"):
         run(redis, keys, [("a", "d")])
@@ -102,6 +105,7 @@ def test_numbers_continue_behind_what_another_process_wrote_into_the_stream(redi
 
 def test_numbers_stay_exact_beyond_what_lua_prints(redis, prefix):
     keys = InboxKeys(prefix)
+    redis.set(keys.format, FORMAT)
     redis.set(keys.sequence, 10**15)
     run(redis, keys, [("a", "d")])
     assert redis.hget(keys.ids, "a") == f"{10**15 + 1}:d"

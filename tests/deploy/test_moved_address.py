@@ -85,5 +85,5 @@ def applied_by_the_new_primary(stack):
 
 
 def has_swept_since(stack, moved):
-    swept = read_lane_health(stack.redis, stack.lane.prefix).swept
+    swept = read_lane_health(stack.redis, stack.lane.keys).swept
     return swept is not None and swept < time.monotonic() - moved

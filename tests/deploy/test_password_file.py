@@ -114,7 +114,7 @@ def when(stack, since, is_so):
 
 
 def has_swept_since(stack, moment):
-    swept = read_lane_health(stack.redis, stack.lane.prefix).swept
+    swept = read_lane_health(stack.redis, stack.lane.keys).swept
     return swept is not None and swept < time.monotonic() - moment
 
 

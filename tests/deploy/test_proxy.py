@@ -77,7 +77,7 @@ def test_a_proxy_that_goes_away_holds_work_until_it_is_back_and_its_password_is_
     stack.wait_all(enqueue(stack, "first"))
     proxy.kill()
     handles = enqueue(stack, "second")
-    told = wait_until(lambda: stack.redis.hget(stack.lane.key("trouble"), "submit"), 20, "the lane has trouble")
+    told = wait_until(lambda: stack.redis.hget(stack.lane.keys.named("trouble"), "submit"), 20, "the lane has trouble")
     assert f"through the proxy 127.0.0.1:{proxy.port}" in str(told)
     proxy.start()
     assert {result.state for result in stack.wait_all(handles)} == {"succeeded"}

@@ -98,7 +98,7 @@ def test_the_rules_are_enough_for_looking_and_steering(stack):
     lane.pause("for a test", polling=True)
     assert lane_view(LedgerReads(redis, stack.settings.key_prefix), lane).pause
     lane.resume()
-    assert read_lane_health(redis, lane.prefix).swept is not None
+    assert read_lane_health(redis, lane.keys).swept is not None
     assert refused(stack) == []
 
 

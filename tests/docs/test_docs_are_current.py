@@ -14,9 +14,12 @@ from dotenv import dotenv_values
 from config.explain import variable_name
 from config.settings import Settings, load_settings
 from feishu_batch import IntentError, UpdateIntent, parse_intent
-from feishu_batch.keys import InboxKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import InboxKeys, RecordField
+from feishu_batch.outcomes import OutcomeKind
 from tests.docs.pages import PAGES, README, ROOT, code_of, commands_of, text
+from worker.ledger.keys import BatchField
 from worker.ledger.records import BatchState
+from worker.ledger.routes import BATCH
 from worker.processes.roles import worker_children
 
 VARIABLES = {variable_name(name): name for name in Settings.model_fields}
@@ -119,14 +122,14 @@ def test_named_log_events_exist():
 
 def keys_in_lua():
     for path in (ROOT / "worker/ledger/lua").glob("*.lua"):
-        yield from re.findall(r"P \.\. '([a-z:-]+)'", path.read_text())
+        yield from set(re.findall(r"P \.\. '([a-z:-]+)'", path.read_text())) - {"route:"}
+        yield from (f"route:{BATCH.name}:{name}" for name in re.findall(r"R \.\. '([a-z-]+)'", path.read_text()))
 
 
 def keys_in_python():
     for path in (ROOT / "worker").rglob("*.py"):
-        source = path.read_text()
-        yield from re.findall(r'\bkey\(f?"([a-z:-]+)', source)
-        yield from re.findall(r"(?<=_prefix\})([a-z-]+)", source)
+        yield from re.findall(r'\bself\.named\(f?"([a-z:-]+)', path.read_text())
+    yield from ("intent", "outcomes")  # `IntentKeys`
 
 
 def test_every_key_of_a_lane_is_in_the_ledgers_map():
@@ -151,12 +154,9 @@ def test_the_front_keys_are_in_the_ledgers_map():
 def test_the_fields_of_the_records_are_explained():
     explained = set(re.findall(r"`(\w+)`", text("docs/ledger.md")))
     fields = {value for name, value in vars(RecordField).items() if name.isupper()}
-    letters = {value for name, value in vars(OutcomeLetter).items() if name.isupper()}
-    source = "".join(path.read_text() for path in (ROOT / "worker").rglob("*.py"))
-    noted = set(re.findall(r'(?:number_field|fields\.get)\("(\w+)"', source)) - {"now", "idem", "token"}
-    assert len(noted) > 10
+    letters = {str(kind) for kind in OutcomeKind}
+    noted = {value for name, value in vars(BatchField).items() if name.isupper()} - {BatchField.NOW}
     assert sorted((fields | letters | noted | set(BatchState)) - explained) == []
-    assert {"idem", "token", "first", "at"} <= explained
 
 
 def test_the_readme_is_short():

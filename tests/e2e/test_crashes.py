@@ -61,7 +61,7 @@ def test_an_end_whose_message_vanished_is_published_again(stack):
     stack.wait_until_idle()
     number = handle.view().number
     stack.redis.delete(f"celery-task-meta-{handle.intent_id}")
-    stack.redis.zadd(stack.lane.key("outbox"), {str(number): 0})  # as if its publisher had died
+    stack.redis.zadd(stack.lane.keys.outbox, {str(number): 0})  # as if its publisher had died
     assert handle.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
@@ -167,7 +167,7 @@ def test_an_end_that_cannot_be_published_does_not_keep_back_the_others(stack):
     assert second.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
     wait_until(lambda: "intent.not_published" in stack.log_of("intake"), 30, "the trouble is in the log")
     stack.inbox.release(number)
-    stack.redis.zadd(stack.lane.key("outbox"), {str(number): 0})
+    stack.redis.zadd(stack.lane.keys.outbox, {str(number): 0})
     assert first.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
@@ -188,7 +188,7 @@ def test_a_progress_report_that_comes_too_late_does_not_replace_the_result(stack
     )
     reports = ProgressReports(app, stack.redis, stack.settings.key_prefix, stack.lane, publisher.store)
     number = handle.view().number
-    told = stack.redis.hgetall(stack.lane.key(f"intent:{number}"))
+    told = stack.redis.hgetall(stack.lane.keys.named(f"intent:{number}"))
     reports._report(number, {**told, "opn": "1"})
     assert handle.async_result.state == "PROGRESS"
     looks = iter([[(number, {**told, "opn": "1"})], [(number, told)]])

@@ -83,7 +83,7 @@ def test_what_a_gateway_says_was_not_executed_and_is_carried_out_late_ends_under
 
 
 def troubles(stack):
-    return read_lane_health(stack.redis, stack.lane.prefix).last_errors
+    return read_lane_health(stack.redis, stack.lane.keys).last_errors
 
 
 def test_without_a_token_nothing_spins(stack):

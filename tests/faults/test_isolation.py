@@ -101,7 +101,7 @@ def test_a_lane_with_nothing_else_to_do_fails_such_a_space_by_itself_and_continu
 
 
 def test_a_lane_that_was_never_accepted_fails_a_space_that_it_does_not_see(stack):
-    stack.redis.delete(stack.lane.key("accepted"))
+    stack.redis.delete(stack.lane.keys.named("accepted"))
     [closed] = enqueue(stack, intent([1001], project_key=CLOSED))
     assert failed(closed)[1001]["code"] == "10404"
     assert stack.lane.paused() is None

@@ -8,6 +8,7 @@ from tests.support.model import intent
 from tests.support.pipeline import Pipeline
 from tests.support.scripted_remote import StandIn, accepted, job
 from worker.ledger.records import BatchState
+from worker.ledger.routes import BATCH
 from worker.pipeline.send_permit import SendPermit
 from worker.remote.wire import WatchedBackend
 
@@ -47,7 +48,7 @@ def connecting(monkeypatch):
 
 
 def record(pipeline, handle):
-    return pipeline.runtime.redis.hgetall(pipeline.lane.lane.key(f"intent:{handle.view().number}"))
+    return pipeline.runtime.redis.hgetall(pipeline.lane.lane.keys.named(f"intent:{handle.view().number}"))
 
 
 def test_nothing_is_sent_when_another_took_the_lease_while_the_request_connected(pipeline, remote, connecting):
@@ -56,7 +57,7 @@ def test_nothing_is_sent_when_another_took_the_lease_while_the_request_connected
     lane = pipeline.lane.lane
 
     def taken_over():
-        pipeline.runtime.redis.hset(lane.key("lease"), "until", 0)
+        pipeline.runtime.redis.hset(lane.keys.route(BATCH).lease, "until", 0)
         other = lane.claim(owner="B", lease=30, max_open=9, max_wait=9, idem_uuid="u", token_fingerprint="t")
         assert other.kind == BatchState.REASK
         time.sleep(2 * pipeline.settings.heartbeat_seconds)
@@ -73,7 +74,7 @@ def test_a_request_that_was_withheld_is_put_back_and_nothing_is_counted(pipeline
 
     def lose_the_lease():
         """A heartbeat is told that it is somebody else's; in truth nobody took it."""
-        redis, key = pipeline.runtime.redis, pipeline.lane.lane.key("lease")
+        redis, key = pipeline.runtime.redis, pipeline.lane.lane.keys.route(BATCH).lease
         fence = redis.hget(key, "fence")
         redis.hset(key, "fence", "999")
         time.sleep(2 * pipeline.settings.heartbeat_seconds)
@@ -94,7 +95,7 @@ def test_a_request_that_was_withheld_is_put_back_and_nothing_is_counted(pipeline
 def test_a_slot_that_is_over_when_the_connection_is_there_is_changed_for_another(pipeline, remote, connecting):
     [handle] = pipeline.client.enqueue_many([intent([1], "new")])
     pipeline.runtime.intake.drain()
-    key = pipeline.lane.lane.key("slot:submit")
+    key = pipeline.lane.lane.keys.named("slot:submit")
     elsewhere = []
 
     def another_sends():

@@ -50,7 +50,7 @@ def test_a_user_who_may_not_is_no_trouble_with_the_remote_system(remote, pipelin
     remote.says("batch_update", refused(10302, "Check User Error"))
     [handle] = pipeline.client.enqueue_many([intent([1], user_key=STRANGER)])
     assert pipeline.finish(handle)[0].failed["1"]["code"] == "10302"
-    assert read_lane_health(pipeline.runtime.redis, pipeline.lane.lane.prefix).last_errors == ()
+    assert read_lane_health(pipeline.runtime.redis, pipeline.lane.lane.keys).last_errors == ()
 
 
 # --- one space, one user, or the lane ------------------------------------------------------------------------------

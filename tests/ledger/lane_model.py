@@ -506,8 +506,7 @@ class Model:
     def _dump_batch(self, batch, keys):
         keys[f"batch:{batch.number}"] = {
             "g": str(batch.group),
-            "col": str(batch.column),
-            "items": ",".join(f"{item}:{number}" for item, number in batch.changes),
+            "parts": ",".join(f"{batch.column}:{item}:{number}" for item, number in batch.changes),
             "state": batch.state,
             "kind": batch.kind,
             "tries": str(batch.tries),

@@ -85,10 +85,10 @@ def test_a_second_step_is_found_as_the_first(working, redis):
 
 def test_what_people_see_of_a_lane_goes_by_the_same_clock(working, redis):
     accept(working, claim(working), delay=0.0)
-    working.look(10, 10)
+    working.sweep(10, 10)
     step(redis, working, 3600)
-    working.look(10, 10)
-    seen = read_lane_health(redis, working.prefix)
+    working.sweep(10, 10)
+    seen = read_lane_health(redis, working.keys)
     assert seen.job_overdue < 2
     assert seen.swept < 2
 
@@ -133,30 +133,30 @@ def test_a_call_that_was_on_its_way_for_long_makes_nothing_earlier(working, redi
 def test_machines_that_come_and_go_are_forgotten(working, redis, monkeypatch):
     for number in range(100):
         see_as(monkeypatch, f"m{number}", 1000)
-        working.look(10, 10)
-    assert redis.hlen(working.key("clock")) <= 35
+        working.sweep(10, 10)
+    assert redis.hlen(working.keys.named("clock")) <= 35
 
 
 def test_hints_and_refusals_that_the_clock_would_keep_for_an_hour_are_over(lane, redis):
     """Redis counts the end of a key by its own clock."""
     assert lane.want_hint("poll")
     assert not lane.want_hint("poll")
-    redis.pexpire(lane.key("hint:poll"), 3_600_000)
+    redis.pexpire(lane.keys.named("hint:poll"), 3_600_000)
     assert lane.want_hint("poll")
     lane.record([new_intent(1)])
     lane.hold(3)
     assert claim(lane).why is NoBatchReason.IDLE
-    redis.pexpire(lane.key("hold"), 3_600_000)
+    redis.pexpire(lane.keys.named("hold"), 3_600_000)
     assert claim(lane).number == 1
     lane.hold_hint("poll", 30)
     assert not lane.want_hint("poll")
-    redis.pexpire(lane.key("hint:poll"), 150_000)
+    redis.pexpire(lane.keys.named("hint:poll"), 150_000)
     assert lane.want_hint("poll")
 
 
 def test_a_lane_counts_on_where_an_earlier_version_left_it(redis, prefix):
     lane = Lane(redis, prefix, "lane")
     lane.record([new_intent(1)])
-    redis.delete(lane.key("clock"))
+    redis.delete(lane.keys.named("clock"))
     assert claim_and_settle(lane).number == 1
     assert abs(lane.now() - lane.wall()) < 0.01

@@ -10,7 +10,7 @@ from worker.ledger.conditional_inbox import ConditionalInbox, if_newest_script
 
 def test_on_the_condition_that_nothing_newer_was_enqueued(redis, prefix):
     keys = InboxKeys(prefix)
-    names = (keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint)
+    names = (keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint, keys.format)
 
     def enqueue(newest, *ids):
         triples = [part for intent_id in ids for part in (intent_id, "d", "json")]

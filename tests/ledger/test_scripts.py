@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from feishu_batch.outcomes import OutcomeKind
 from tests.support.lane_kit import accept, claim, claim_and_settle, new_intent, settle
-from worker.ledger.records import BatchState, Outcome, OutcomeKind
+from worker.ledger.records import BatchState, Outcome
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "worker/ledger/lua").glob("*.lua"))
@@ -75,7 +76,7 @@ def test_an_intent_that_was_settled_leaves_nothing_but_counters_and_columns(redi
         "batch-sequence",
         "group-sequence",
         "recent",
-        "overdue-had-turn",
+        "route:batch:overdue-had-turn",
         "metrics",
         "clock",
     }

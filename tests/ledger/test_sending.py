@@ -4,11 +4,12 @@ import time
 
 import pytest
 
+from feishu_batch.outcomes import OutcomeKind
 from tests.ledger.dump import dump
 from tests.support.lane_kit import LONG, accept, changes, claim, claim_and_accept, claim_and_settle, new_intent, settle
-from worker.ledger.lane import BATCH_ITEMS, END_CHUNK
-from worker.ledger.records import BatchState, NoBatch, NoBatchReason, Outcome, OutcomeKind
-from worker.ledger.scripts import script_text
+from worker.ledger.lane import END_CHUNK
+from worker.ledger.records import BatchState, NoBatch, NoBatchReason, Outcome
+from worker.ledger.routes import BATCH
 
 PAST_MS = 1000
 
@@ -74,9 +75,8 @@ def test_the_answer_of_an_earlier_job_settles_nothing_of_a_batch_that_was_sent_a
 
 
 def test_a_batch_has_as_many_items_as_the_remote_takes_and_no_more(lane):
-    assert f"local BATCH_ITEMS = {BATCH_ITEMS} " in script_text("claim")
     lane.record([new_intent(1, range(1, 121))])
-    assert [len(claim_and_settle(lane).items) for _ in range(3)] == [50, 50, 20]
+    assert [len(claim_and_settle(lane).items) for _ in range(3)] == [BATCH.items, BATCH.items, 20]
     assert claim(lane).why is NoBatchReason.IDLE
 
 
@@ -124,18 +124,18 @@ def test_a_small_group_is_whole_again_when_those_in_front_are_done(lane):
 
 def test_a_group_is_whole_in_the_end_even_if_an_earlier_version_did_not_count_what_stood_behind(redis, lane):
     three_of_which_the_second_is_partly_behind(lane)
-    redis.delete(lane.key("behind-of"))
+    redis.delete(lane.keys.named("behind-of"))
     assert [claim_and_settle(lane).items for _ in range(3)] == [(7,), (7, 8), (9,)]
-    assert not redis.exists(lane.key("behind-of"))
+    assert not redis.exists(lane.keys.named("behind-of"))
 
 
 def test_what_an_earlier_version_did_not_count_is_forgotten_with_its_group(redis, lane):
     three_of_which_the_second_is_partly_behind(lane)
-    redis.hincrby(lane.key("behind-of"), "2", 1)
+    redis.hincrby(lane.keys.named("behind-of"), "2", 1)
     for _ in range(3):
         claim_and_settle(lane)
     lane.forget([1, 2, 3])
-    assert not redis.exists(lane.key("behind-of"))
+    assert not redis.exists(lane.keys.named("behind-of"))
 
 
 def test_a_group_that_waits_too_long_goes_first_but_gets_every_fourth_batch_at_most(lane):
@@ -149,7 +149,7 @@ def test_a_group_of_which_a_part_waits_behind_others_goes_first_after_five_times
 
     def sent_after(seconds):
         now, _ = redis.time()
-        redis.zadd(lane.key("since"), {"2": (now - seconds) * 1000})
+        redis.zadd(lane.keys.route(BATCH).since, {"2": (now - seconds) * 1000})
         return claim_and_accept(lane, max_wait=10).spec.after_field_value
 
     assert [sent_after(45), sent_after(55)] == ["full", "partly behind"]
@@ -161,14 +161,14 @@ def test_a_group_that_waits_too_long_goes_first_however_many_older_ones_have_to_
     lane.record([new_intent(42, [5000], "whole"), new_intent(43, range(10_000, 10_300), "full")])
     now, _ = redis.time()
     for number in range(2, 43):
-        redis.zadd(lane.key("since"), {str(number): (now - 30 + (number == 42)) * 1000})
+        redis.zadd(lane.keys.route(BATCH).since, {str(number): (now - 30 + (number == 42)) * 1000})
     order = [claim_and_accept(lane, max_wait=10).spec.after_field_value for _ in range(2)]
     assert order == ["whole", "front"]
 
 
 def test_a_group_that_was_just_served_does_not_count_as_waiting(redis, lane):
     lane.record([new_intent(1, range(1, 101))])
-    since = lane.key("since")
+    since = lane.keys.route(BATCH).since
     redis.zadd(since, {"1": 1})
     claim(lane)
     assert redis.zscore(since, "1") > 1
@@ -249,7 +249,7 @@ def test_what_lives_is_found_behind_thousands_that_expired_and_no_step_takes_lon
         [new_intent(5000, range(5001, 6001), value="0", expires_at_ms=soon), new_intent(5001, [7001], value="0")]
     )
     time.sleep(max(0.0, soon / 1000 - lane.now()) + 0.02)
-    before = len(redis.zrange(lane.key("expiring"), 0, -1))
+    before = len(redis.zrange(lane.keys.named("expiring"), 0, -1))
     steps = []
     lane._run = lambda *args, run=lane._run: steps.append(args) or run(*args)
     found, sizes = [], []
@@ -261,7 +261,7 @@ def test_what_lives_is_found_behind_thousands_that_expired_and_no_step_takes_lon
     assert sorted(sizes) == [1, 10, 50]
     assert (last.why, last.are_dead) == (NoBatchReason.IDLE, True)
     assert len([one for one in steps if one[0] == "claim"]) > len(sizes) + 3  # none of them looks at all 3,000
-    assert len(redis.zrange(lane.key("expiring"), 0, -1)) == before == 3001
+    assert len(redis.zrange(lane.keys.named("expiring"), 0, -1)) == before == 3001
 
 
 def test_a_held_lane_composes_nothing_and_continues_by_itself(lane):
@@ -305,10 +305,10 @@ def test_a_batch_is_halved_until_the_bad_item_is_alone_and_no_cell_is_ever_open(
         elif len(batch.items) > 1:
             assert not lane.split(batch, "one is bad").stale
         else:
-            assert redis.lrange(lane.key("behind:1:3"), 0, -1) == ["2"]
+            assert redis.lrange(lane.keys.named("behind:1:3"), 0, -1) == ["2"]
             settle(lane, batch, outcome=Outcome.failed("20014", "bad"))
     assert sorted(sizes) == [1, 2, 2, 3, 5]
-    assert list(redis.hgetall(lane.key("outcomes:1"))) == ["3"]
+    assert list(redis.hgetall(lane.keys.named("outcomes:1"))) == ["3"]
     assert batch.intents == (2,)
 
 
@@ -342,4 +342,4 @@ def test_the_refusal_of_a_space_is_remembered_for_a_while(lane, redis):
     lane.refusals.refuse_space("p story", refusal, 30)
     assert lane.refusals.space_refusal("p story", 60) == refusal
     assert lane.refusals.space_refusal("p issue", 60) is None
-    assert 29_000 < redis.pttl(lane.key("refused:p story")) <= 30_000
+    assert 29_000 < redis.pttl(lane.keys.named("refused:p story")) <= 30_000

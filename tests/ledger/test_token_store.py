@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.waiting import fair_now
 from worker.ledger import token_store
+from worker.ledger.keys import LaneKeys
 from worker.ledger.token_store import RedisTokenStore
 
 HOLD = 0.6
@@ -16,8 +17,9 @@ HOLDER = f"""
 import sys, time
 from redis import Redis
 from worker.ledger import token_store
+from worker.ledger.keys import LaneKeys
 token_store.HOLD, token_store.HEARTBEAT = {HOLD}, {HOLD / 4}
-store = token_store.RedisTokenStore(Redis.from_url(sys.argv[1], decode_responses=True), sys.argv[2], "c")
+store = token_store.RedisTokenStore(Redis.from_url(sys.argv[1], decode_responses=True), LaneKeys(sys.argv[2], "lane"), "c")
 with store.lock(0) as held:
     print(held, flush=True)
     time.sleep(60)
@@ -28,13 +30,11 @@ with store.lock(0) as held:
 def store(redis, prefix, monkeypatch):
     monkeypatch.setattr(token_store, "HOLD", HOLD)
     monkeypatch.setattr(token_store, "HEARTBEAT", HOLD / 4)
-    return RedisTokenStore(redis, f"{prefix}:{{lane}}:", "c")
+    return RedisTokenStore(redis, LaneKeys(prefix, "lane"), "c")
 
 
 def test_a_holder_that_was_killed_delays_no_other_for_long(store, redis_url, prefix):
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, redis_url, f"{prefix}:{{lane}}:"], stdout=subprocess.PIPE, text=True
-    )
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, redis_url, prefix], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "True\n"
         time.sleep(2 * HOLD)  # however long the renewal takes
@@ -51,7 +51,7 @@ def test_a_holder_that_was_killed_delays_no_other_for_long(store, redis_url, pre
 
 
 def test_a_renewal_that_takes_longer_than_the_hold_is_not_joined_by_another(store, redis, prefix):
-    other = RedisTokenStore(redis, f"{prefix}:{{lane}}:", "c")
+    other = RedisTokenStore(redis, LaneKeys(prefix, "lane"), "c")
     seen = []
 
     def look():

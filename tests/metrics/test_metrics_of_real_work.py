@@ -2,8 +2,9 @@
 
 import pytest
 
+from feishu_batch.outcomes import OutcomeKind
 from tests.support.model import intent
-from worker.ledger.records import Outcome, OutcomeKind
+from worker.ledger.records import Outcome
 
 CANCELED = Outcome(OutcomeKind.CANCELED)
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
@@ -87,7 +88,7 @@ def test_every_figure_is_what_the_sandbox_saw(pipeline, sandbox, look):
 def test_the_time_to_applied_is_that_of_the_intent(pipeline, redis, look):
     [handle] = enqueue(pipeline, intent(range(1501, 1511), "a"))
     pipeline.finish(handle)
-    record = redis.hgetall(pipeline.lane.lane.key("intent:1"))
+    record = redis.hgetall(pipeline.lane.lane.keys.named("intent:1"))
     took = (int(record["end"]) - int(record["t"])) / 1000
     told = look()
     assert told.value("time_to_applied_seconds_sum") == pytest.approx(10 * took, abs=10 * SLACK)

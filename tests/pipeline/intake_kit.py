@@ -52,7 +52,7 @@ class Site:
         return lane or self.names[0]
 
     def record(self, number, lane=None):
-        return self.redis.hgetall(self.lanes[lane or self.names[0]].key(f"intent:{number}"))
+        return self.redis.hgetall(self.lanes[lane or self.names[0]].keys.intent(number))
 
     def located(self, intent_id):
         return self.inbox.locate(intent_id)

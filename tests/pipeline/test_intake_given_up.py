@@ -3,12 +3,13 @@
 import pytest
 from structlog.testing import capture_logs
 
+from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import read_intent
 from tests.pipeline.intake_kit import Site, wish
 from worker.catalogue.models import Code, Refusal
 from worker.ledger.lane import Lane
 from worker.ledger.record_calls import RECORD_CHUNK, record_calls
-from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome, OutcomeKind
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
 from worker.pipeline.intake import MAX_ATTEMPTS
 
 ITEMS = 2 * RECORD_CHUNK + 7
@@ -53,7 +54,7 @@ def send_everything(lane):
         batch := lane.claim(owner="o", lease=30, max_open=99, max_wait=99, idem_uuid="u", token_fingerprint="t"), Batch
     ):
         lane.advance(
-            batch, state=BatchState.SENDING, settled=dict.fromkeys(batch.items, SUCCEEDED), then=BatchState.RESEND
+            batch, state=BatchState.SENDING, settled=dict.fromkeys(batch.cells, SUCCEEDED), then=BatchState.RESEND
         )
 
 

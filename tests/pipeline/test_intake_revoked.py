@@ -97,4 +97,4 @@ def test_a_large_one_that_was_recorded_in_part_ends_as_a_whole(site, revoked_fir
     lane = site.lanes["default"]
     assert claim(lane).items == (1, 1201)
     assert lane.counts().owned_cells == 2
-    assert not site.redis.exists(lane.key("behind-of"), lane.key("shared"))
+    assert not site.redis.exists(lane.keys.named("behind-of"), lane.keys.named("shared"))

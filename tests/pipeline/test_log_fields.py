@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.ledger.records import Batch, GroupSpec
+from worker.ledger.records import Batch, Cell, GroupSpec, Part
 from worker.pipeline.log_fields import NAMED_INTENTS, intents_of, said, values_of
 
 
@@ -10,7 +10,7 @@ def batch(after, before=None, intents=(3,)):
     spec = GroupSpec("space", "story", None, "field", "REPLACE", before, after)
     names = {"kind": "new", "idem_uuid": "", "token_fingerprint": "", "tries": 1}
     times = {"first_sent_at_ms": 0, "claimed_at_ms": 0, "fence": 1}
-    return Batch(7, spec, tuple(range(len(intents))), tuple(intents), **names, **times)
+    return Batch(7, spec, tuple(Part(Cell(1, item), intent) for item, intent in enumerate(intents)), **names, **times)
 
 
 @pytest.mark.parametrize(

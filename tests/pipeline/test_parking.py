@@ -37,7 +37,7 @@ def finish(site):
         outcome = Outcome.failed("code", "why") if failed else SUCCEEDED
         batch = lane.claim(owner="o", lease=30, max_open=9, max_wait=9, idem_uuid="u", token_fingerprint="t")
         lane.advance(
-            batch, state=BatchState.SENDING, settled=dict.fromkeys(batch.items, outcome), then=BatchState.RESEND
+            batch, state=BatchState.SENDING, settled=dict.fromkeys(batch.cells, outcome), then=BatchState.RESEND
         )
         publish()
 

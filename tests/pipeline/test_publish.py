@@ -81,7 +81,7 @@ def test_a_parked_task_that_was_sent_is_given_its_time(lane, publisher, redis, p
         time.sleep(0.1)
     assert redis.llen(queue) == 1
     redis.delete(queue)
-    assert redis.zscore(lane.key("outbox"), 1) / 1000 - lane.now() > 0.9 * publish.SENT_AGAIN_AFTER
+    assert redis.zscore(lane.keys.named("outbox"), 1) / 1000 - lane.now() > 0.9 * publish.SENT_AGAIN_AFTER
     lane.confirm_published([1])
     lane.put_off_publishing(1, 1)  # its confirmation overtook it
-    assert redis.zcard(lane.key("outbox")) == 0
+    assert redis.zcard(lane.keys.named("outbox")) == 0

@@ -77,7 +77,7 @@ def end_all(redis, prefix, desk):
     lane = Lane(redis, prefix, "default")
     for number, intent_id in enumerate(desk.store.intents("x", 0, 99), start=1):
         redis.hset(f"{prefix}:{{front}}:ids", intent_id, f"{number}:0:default")
-        redis.hset(lane.key(f"intent:{number}"), mapping={"tot": 1, "ok": number % 2, "fl": 1 - number % 2})
+        redis.hset(lane.keys.named(f"intent:{number}"), mapping={"tot": 1, "ok": number % 2, "fl": 1 - number % 2})
 
 
 def test_a_file_is_imported_with_new_ids_each_time_and_its_end_is_noticed(desk, redis, prefix, tmp_path):

@@ -71,7 +71,9 @@ class Ledger:
     def settle(self, batch: Batch, failed=None) -> None:
         outcomes = {item: Outcome.failed(code, f"the remote said {code}") for item, code in (failed or {}).items()}
         settled = {item: outcomes.get(item, SUCCEEDED) for item in batch.items}
-        self.lane.advance(batch, state=BatchState.SENDING, settled=settled, then=BatchState.RESEND, left=True)
+        self.lane.advance(
+            batch, state=BatchState.SENDING, settled=batch.by_cell(settled), then=BatchState.RESEND, left=True
+        )
 
     def do_all(self, failed=None) -> None:
         self.take_in()

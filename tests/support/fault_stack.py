@@ -50,8 +50,8 @@ class FaultStack(Stack):
         self.lane.resume()
         self.supervise_until(self.is_idle, 20, f"nothing is left to do; {self.lane.counts()}")
         learned = [
-            self.lane.key("suspects"),
-            self.lane.key("accepted"),
+            self.lane.keys.named("suspects"),
+            self.lane.keys.named("accepted"),
             *self.redis.keys(f"{self.lane.prefix}refused:*"),
         ]
         self.redis.delete(*learned)

@@ -53,7 +53,9 @@ def accept(lane, batch, delay=0.0):
 def settle(lane, batch, state=BatchState.SENDING, outcome=SUCCEEDED, items=None):
     chosen = batch.items if items is None else items
     settled = dict.fromkeys(chosen, outcome)
-    return lane.advance(batch, state=state, settled=settled, then=BatchState.RESEND, left=state == BatchState.SENDING)
+    return lane.advance(
+        batch, state=state, settled=batch.by_cell(settled), then=BatchState.RESEND, left=state == BatchState.SENDING
+    )
 
 
 def claim_and_accept(lane, **options):

@@ -70,7 +70,7 @@ def test_one_trace_goes_from_the_producer_to_the_end_and_the_batch_links_to_it(e
     mine, its = sorted(spans(exporter, "intent"), key=lambda span: span.start_time)
     assert mine.context.trace_id == above.get_span_context().trace_id
     assert mine.parent.span_id == above.get_span_context().span_id
-    record = redis.hgetall(traced.lane.lane.key("intent:1"))
+    record = redis.hgetall(traced.lane.lane.keys.named("intent:1"))
     assert (mine.start_time, mine.end_time) == (int(record["t"]) * 10**6, int(record["end"]) * 10**6)
     assert (told(mine)["intent"], told(mine)["succeeded"], told(mine)["requests"]) == (handle.intent_id, 3, 1)
     assert mine.status.is_ok or mine.status.is_unset

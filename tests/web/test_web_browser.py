@@ -8,6 +8,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from feishu_batch.outcomes import OutcomeKind
 from tests.support.model import PROJECT
 from tests.support.waiting import PATIENCE
 from tests.web.browser import DESKTOP, PHONE, complaints, look_like, whole_page
@@ -121,9 +122,9 @@ def test_a_lane_that_could_send_and_does_not_is_shown_until_it_does(opened, stac
     see(opened, "#lanes", "in 1 group")
     assert "Stands still" not in shown(opened, "#lanes")
     long_ago = stack.lane.wall() - 60
-    for group in stack.redis.zrange(stack.lane.key("since"), 0, -1):
-        stack.redis.zadd(stack.lane.key("since"), {group: long_ago * 1000})
-    stack.redis.hset(stack.lane.key("slot:submit"), "asked", round(long_ago * 1e6))
+    for group in stack.redis.zrange(stack.lane.keys.named("since"), 0, -1):
+        stack.redis.zadd(stack.lane.keys.named("since"), {group: long_ago * 1000})
+    stack.redis.hset(stack.lane.keys.named("slot:submit"), "asked", round(long_ago * 1e6))
     see(opened, "#lanes", "Stands still")
     see(opened, "#lanes", "although changes are ready. Look into the submit worker's log, then restart it")
     stack.start("submit")
@@ -234,7 +235,7 @@ def test_a_thousand_intents_with_long_names_fit_on_a_phone(opened, stack):
 
 
 def forget_the_rest(stack):
-    from worker.ledger.records import Outcome, OutcomeKind
+    from worker.ledger.records import Outcome
 
     until(lambda: stack.inbox.length() == 0, "the inbox is taken in")
     newest = int(stack.redis.get(stack.inbox.keys.sequence))

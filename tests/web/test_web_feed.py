@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from feishu_batch.outcomes import OutcomeKind
 from tests.support.model import PROJECT
 from tests.support.waiting import PATIENCE
 from tests.web.serving import serving
-from worker.ledger.records import Outcome, OutcomeKind
+from worker.ledger.records import Outcome
 from worker.operating.session import unchecked_session
 from worker.web.snapshot import INTENTS, Snapshots
 
@@ -196,9 +197,9 @@ def test_health_follows_progress(page, stack):
         assert answer.json() == {"healthy": True, "why": []}
         stack.lane.pause("lunch", polling=True)
         assert client.get("/healthz").status_code == 200
-        stack.redis.delete(stack.lane.key("swept-at"))
+        stack.redis.delete(stack.lane.keys.named("swept-at"))
         stack.kill("beat")
-        stack.redis.delete(stack.lane.key("swept-at"))
+        stack.redis.delete(stack.lane.keys.named("swept-at"))
         told = client.get("/healthz")
         assert told.status_code == 503
         assert "was not swept" in told.json()["why"][0]

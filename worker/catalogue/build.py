@@ -43,7 +43,7 @@ def lane_catalogue(
         queries=BackgroundQueries(wait, settings.catalogue_retry_seconds, lane=lane.name, is_logged=is_logged),
         settings=settings,
         redis=redis,
-        key=lane.key,
+        keys=lane.keys,
         late=settings.lease_seconds / WAITS_PER_LEASE,
     )
 

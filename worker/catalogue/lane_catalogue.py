@@ -17,6 +17,7 @@ from worker.catalogue.models import Catalogue, Code, RefusedError, UnavailableEr
 from worker.catalogue.naming import type_hint
 from worker.catalogue.queries import BackgroundQueries, QuerySender
 from worker.catalogue.unresolved import is_surely_user_key
+from worker.ledger.keys import LaneKeys
 from worker.remote.client import MAX_PEOPLE_PER_QUERY, RemoteClient
 from worker.remote.errors import RemoteError, SpaceRefused
 from worker.remote.models import Field
@@ -38,7 +39,7 @@ class _Checked:
 
 
 class LaneCatalogue:
-    """`key`: as `Lane.key`. `late`: seconds for which an answer that is late is waited for before anything is refused for it."""
+    """`keys`: the lane's. `late`: seconds for which an answer that is late is waited for before anything is refused for it."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class LaneCatalogue:
         queries: BackgroundQueries,
         settings: LookupSettings,
         redis: Redis,
-        key: Callable[[str], str],
+        keys: LaneKeys,
         late: float = 0.0,
     ) -> None:
         self._late = late
@@ -59,9 +60,9 @@ class LaneCatalogue:
         self._queries = queries
         self._zone = time_zone(settings.time_zone)
         known_fields, known_key = TypeAdapter(LookedUp[Fields]), TypeAdapter(LookedUp[str])
-        self._fields = self._lookup("fields", self._fetch_fields, known_fields, lambda name: key(f"catalogue:{name}"))
-        self._people = self._lookup("people", self._fetch_people, known_key, lambda name: key(f"person:{_hash(name)}"))
-        self._spaces = self._lookup("spaces", self._fetch_spaces, known_key, lambda name: key(f"space:{name}"))
+        self._fields = self._lookup("fields", self._fetch_fields, known_fields, keys.catalogue)
+        self._people = self._lookup("people", self._fetch_people, known_key, lambda name: keys.person(_hash(name)))
+        self._spaces = self._lookup("spaces", self._fetch_spaces, known_key, keys.space)
         self._checks: dict[str, _Checked] = {}
 
     def checked(self, intent: UpdateIntent) -> UpdateIntent:

@@ -17,10 +17,10 @@ from config.routing import QueueName, queue_name, roles_by_queue
 from config.schedules import load_schedules
 from config.settings import Settings, load_settings, process_environment, unknown_variables
 from worker.cli.doctor_remote import check_remote
-from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE
+from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE, WRONG_USE
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json
-from worker.connections import control_app
+from worker.connections import OtherFormatError, control_app
 from worker.ledger.belonging import Belonging
 from worker.ledger.reads.lane_health import read_lane_health
 from worker.operating.errors import UnreachableError
@@ -70,7 +70,8 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
     kept), the acting user, the space and type if you name them, the workers, beat, the inbox, each lane (paused? stalled?) and the disk. One line for
     each check: ok, warn or fail, with advice. Run it where the workers run, with their settings. It changes nothing.
 
-    Exit codes: 0 no check failed; 1 a check failed; 2 wrong use, or a setting is wrong; 3 Redis cannot be reached.
+    Exit codes: 0 no check failed; 1 a check failed; 2 wrong use, a setting is wrong, or the ledger has another
+    version's format; 3 Redis cannot be reached.
     """
     if type_key and not space:
         raise click.UsageError("--type needs --space")
@@ -82,6 +83,10 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
         checks += [fail("redis", str(error), "The other checks need Redis.")]
         _show(checks, as_json=as_json)
         return UNREACHABLE
+    except OtherFormatError as error:
+        checks += [fail("ledger", str(error), "")]
+        _show(checks, as_json=as_json)
+        return WRONG_USE
     session.chosen_lanes(lane)
     checks += _here(session, lane)
     checks += check_remote(session.settings, lane, space, type_key)
@@ -96,7 +101,7 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
     yield check_clock(time.time(), lanes[0].wall())
     yield _belonging(session)
     yield from _workers(settings)
-    seen = {one.name: read_lane_health(session.redis, one.prefix) for one in lanes}
+    seen = {one.name: read_lane_health(session.redis, one.keys) for one in lanes}
     yield from check_beat(seen, settings.sweep_seconds)
     yield check_inbox(inbox_view(session.reads))
     for one in lanes:

@@ -56,7 +56,7 @@ def open_field_lookup(session: Session) -> FieldLookup:
         lane = session.lanes[config.name]
         remote = remote_from(config, settings)
         pacer = Pacer(session.redis, lane, configured.sharing(config.name), settings.key_prefix)
-        store = RedisTokenStore(session.redis, pacer.token_prefix, config.fingerprint)
+        store = RedisTokenStore(session.redis, pacer.token_keys, config.fingerprint)
         tokens = TokenSource(remote, store, renew_early=settings.token_renew_early_seconds)
         wait = settings.http_timeout_seconds
         lanes[config.name] = lane_catalogue(

@@ -8,6 +8,7 @@ from typing import Self
 
 from redis.exceptions import RedisError
 
+from feishu_batch.outcomes import SUCCESSES
 from worker.cli.blockers import NO_REDIS, paused
 from worker.cli.errors import InterruptedByUserError
 from worker.cli.progress import Display, Figures
@@ -103,7 +104,7 @@ class IntentFollower:
             if view.pause:
                 return paused(view.lane, view.pause["reason"])
         for lane in self._session.lanes.values():
-            for trouble, _ in read_lane_health(self._session.redis, lane.prefix).last_errors:
+            for trouble, _ in read_lane_health(self._session.redis, lane.keys).last_errors:
                 return f"lane {lane.name}: {trouble.in_words()}"
         inbox = self._session.inbox.length()
         if inbox != self._inbox:
@@ -124,7 +125,7 @@ class Followed:
 
     @property
     def is_successful(self) -> bool:
-        return self.is_over and self.totals.succeeded + self.totals.superseded == self.totals.total
+        return self.is_over and sum(getattr(self.totals, label) for label in SUCCESSES) == self.totals.total
 
     def counts(self) -> dict[str, int]:
         return counts_of(self.totals) | {"open": self.totals.total - self.totals.settled}

@@ -129,8 +129,11 @@ def _say(error: BaseException, *, as_json: bool) -> int:
 def _in_words(error: BaseException) -> str:
     from redis.exceptions import RedisError  # noqa: PLC0415 - as below
 
+    from feishu_batch.errors import LedgerFormatError  # noqa: PLC0415 - as below
     from feishu_batch.redis_trouble import explain  # noqa: PLC0415 - as below
 
+    if isinstance(error, LedgerFormatError):
+        return str(error)
     return (isinstance(error, RedisError) and explain(error, "FEISHU_BATCH_REDIS_URL")) or str(error)
 
 
@@ -144,6 +147,8 @@ def _exit_code_of(error: BaseException) -> int | None:
 
     if isinstance(error, OperatingError):
         return exit_code_of(error)
+    if isinstance(error, client.LedgerFormatError):
+        return WRONG_USE
     if isinstance(error, client.EnqueueError | client.ReadError | RedisError | EmbeddedServerError):
         return UNREACHABLE
     if isinstance(error, client.FeishuBatchError | ConfigError | OSError):

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from config.lanes import load_lanes
 from config.settings import Settings, load_settings
-from worker.connections import connect
+from worker.connections import OtherFormatError, connect
 from worker.operating.embedded_files import make_private
 from worker.operating.redis_checks import inspect
 from worker.operating.redis_commands import refusals_here
@@ -34,7 +34,8 @@ def run(role: str, name: str) -> NoReturn:
     directly: after SIGTERM it finishes the request that it is sending. It waits for Redis if Redis does not answer yet. It needs
     FEISHU_BATCH_REDIS_URL, and the credentials (except beat). Check its health with: feishu-batch health ROLE
 
-    Exit codes: 0 ended by a signal; others come from Celery; 2 a setting is missing or wrong; 3 no Redis is set, or it cannot be used.
+    Exit codes: 0 ended by a signal; others come from Celery; 2 a setting is missing or wrong, or the ledger has
+    another version's format; 3 no Redis is set, or it cannot be used.
     """
     settings = with_running_redis(load_settings())
     if role != "beat":
@@ -51,6 +52,8 @@ def _refuse_what_cannot_work(settings: Settings) -> None:
     redis = connect(settings)
     try:
         refuse_unusable(settings, [*inspect(redis), *refusals_here(settings, redis)])
+    except OtherFormatError:
+        raise
     except RedisError:
         return  # does not answer yet: the process waits for it
     finally:

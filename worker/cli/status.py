@@ -12,6 +12,7 @@ from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json, table, trouble_json
 from worker.ledger.last_errors import DOING
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
+from worker.ledger.routes import BATCH
 from worker.operating.session import open_session
 from worker.operating.unfinished import Unfinished, unfinished
 from worker.operating.views import InboxView, LaneView, Remaining, inbox_view, lane_view, what_is_left
@@ -43,7 +44,7 @@ def status(with_intents: bool, lane: str | None, as_json: bool) -> int:
     inbox = inbox_view(session.reads)
     chosen = session.chosen_lanes(lane)
     lanes = [lane_view(session.reads, one) for one in chosen]
-    seen = {one.name: read_lane_health(session.redis, one.prefix) for one in chosen}
+    seen = {one.name: read_lane_health(session.redis, one.keys) for one in chosen}
     slot = session.settings.slot_seconds
     out = console()
     names = [one.name for one in chosen]
@@ -134,7 +135,7 @@ def _recent_row(batch: dict[str, Any]) -> tuple[object, ...]:
     took = duration(batch["settled_at"] - batch["claimed_at"])
     return (
         batch["batch"],
-        f"{batch['size']}/50",
+        f"{batch['size']}/{BATCH.items}",
         batch["failed"],
         took,
         batch["polls"],

@@ -19,7 +19,7 @@ from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.notices import Notices
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
 from worker.cli.start_paused import pause_before_start
-from worker.connections import connect
+from worker.connections import OtherFormatError, connect
 from worker.operating.embedded_files import url_file
 from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.redis_checks import inspect
@@ -54,7 +54,8 @@ def up(*, paused: bool) -> int:
 
     Prints the addresses and files in use, and a line when the workers are ready. The workers' logs go to stderr.
 
-    Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 a process had to be killed; 2 a setting is missing or wrong; 3 Redis cannot be reached
+    Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 a process had to be killed; 2 a setting is missing or wrong, or the ledger has another
+    version's format; 3 Redis cannot be reached
     or cannot be used, or another `up` is running with the same FEISHU_BATCH_DATA_DIR.
     """
     settings = load_settings()
@@ -137,13 +138,40 @@ def _status_page(settings: Settings, say: Say) -> Iterator[tuple[Child, ...]]:
 def _run(stack: Stack, page: tuple[Child, ...], say: Say) -> int:
     over = threading.Event()
     supervisor = Supervisor((*stack.children, *page), on_event=partial(_say_event, say))
-    herald = threading.Thread(target=_announce, args=(stack.settings, over, say), daemon=True)
-    herald.start()
+    refused: list[OtherFormatError] = []
+
+    def herald() -> None:
+        if error := _other_format(stack.settings, over):
+            refused.append(error)
+            supervisor.request_stop()
+        else:
+            _announce(stack.settings, over, say)
+
+    thread = threading.Thread(target=herald, daemon=True)
+    thread.start()
     try:
-        return supervisor.run()
+        code = supervisor.run()
     finally:
         over.set()
-        herald.join(timeout=2)
+        thread.join(timeout=2)
+    if refused:
+        raise refused[0]
+    return code
+
+
+def _other_format(settings: Settings, over: threading.Event) -> OtherFormatError | None:
+    """An embedded server answers only once it runs. Until then, and after this, no worker of ours touches another's ledger."""
+    with contextlib.closing(connect(settings)) as redis:
+        while not over.is_set():
+            try:
+                redis.ping()
+            except OtherFormatError as error:
+                return error
+            except RedisError:
+                over.wait(0.1)
+            else:
+                return None
+    return None
 
 
 def _announce(settings: Settings, over: threading.Event, say: Say) -> None:

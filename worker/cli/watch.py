@@ -22,6 +22,7 @@ from worker.cli.options import lane_option, wants_json
 from worker.cli.output import console, table, trouble_json
 from worker.ledger.last_errors import LastError
 from worker.ledger.reads.lane_health import read_lane_health
+from worker.ledger.routes import BATCH
 from worker.operating.errors import UnreachableError
 from worker.operating.recent_failures import HOUR, RecentFailures, Summary
 from worker.operating.session import Session, open_session
@@ -67,7 +68,7 @@ class Watcher:
             use = self._use[one.name]
             use.note(view.figures.now, view.figures.slots_taken)
             failures = self._failures.look(one.name, view.figures.now)
-            troubles = read_lane_health(self._session.redis, one.prefix).last_errors
+            troubles = read_lane_health(self._session.redis, one.keys).last_errors
             since = moment(self._session.settings, view.pause["since"]) if view.pause else ""
             seen.append(LaneLook(view, use.share, failures, troubles, since))
         return Picture(inbox_view(reads), tuple(seen))
@@ -246,4 +247,4 @@ def _line(view: LaneView, use: float | None) -> str:
 
 def _batch(view: LaneView, batch: dict[str, float]) -> tuple[object, ...]:
     took, ago = batch["settled_at"] - batch["claimed_at"], max(0.0, view.figures.now - batch["settled_at"])
-    return batch["batch"], f"{batch['size']}/50", batch["failed"], duration(took), duration(ago)
+    return batch["batch"], f"{batch['size']}/{BATCH.items}", batch["failed"], duration(took), duration(ago)

@@ -16,14 +16,15 @@ from worker.decisions.step import (
     to_read_back,
     why,
 )
+from worker.ledger.keys import BatchField
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
 from worker.remote.errors import BatchRefused, LaneStopped, RateLimited, RemoteError, SpaceRefused, TokenRejected
 from worker.remote.models import JobReport
 
 FEWEST_LOOKS = 3  # polls of a job that does not exist, before that is believed
 
-_ANSWERED: Fields = {"poll_failures": 0, "token_rejections": 0}  # failures are counted in a row
-_SEEN: Fields = {**_ANSWERED, "missing_since": "", "missing_looks": ""}
+_ANSWERED: Fields = {BatchField.POLL_FAILURES: 0, BatchField.TOKEN_REJECTIONS: 0}  # failures are counted in a row
+_SEEN: Fields = {**_ANSWERED, BatchField.MISSING_SINCE_MS: "", BatchField.MISSING_LOOKS: ""}
 
 
 def after_poll(
@@ -44,9 +45,9 @@ def after_poll(
     # Any answer, even trouble of a gateway, leads to an end: the read-back then waits until the trouble is over.
     if is_late and (answer.code is not None or answer.http_status is not None):
         return _given_up(batch, policy, str(answer))
-    failures = batch.number_field("poll_failures") + 1
+    failures = batch.number_field(BatchField.POLL_FAILURES) + 1
     delay = back_off(failures, policy.backoff, policy.backoff_max)
-    return Step(BatchState.OPEN, delay=delay, fields={**why(answer), "poll_failures": failures})
+    return Step(BatchState.OPEN, delay=delay, fields={**why(answer), BatchField.POLL_FAILURES: failures})
 
 
 def _after_report(batch: Batch, report: JobReport, policy: Policy, next_poll: float, *, verify: bool) -> Step:
@@ -56,7 +57,11 @@ def _after_report(batch: Batch, report: JobReport, policy: Policy, next_poll: fl
         return _after_not_exist(batch, policy, next_poll, f"the remote system does not know job {report.task_id}")
     if age_of(batch) > policy.job_timeout:
         return _given_up(batch, policy, f"job {report.task_id} did not end within {policy.job_timeout:g} s")
-    return Step(BatchState.OPEN, delay=next_poll, fields={**_SEEN, "seen_running": batch.number_field("now")})
+    return Step(
+        BatchState.OPEN,
+        delay=next_poll,
+        fields={**_SEEN, BatchField.SEEN_RUNNING_AT_MS: batch.number_field(BatchField.NOW)},
+    )
 
 
 def _given_up(batch: Batch, policy: Policy, reason: str) -> Step:
@@ -66,12 +71,12 @@ def _given_up(batch: Batch, policy: Policy, reason: str) -> Step:
 
 def _after_not_exist(batch: Batch, policy: Policy, next_poll: float, reason: str) -> Step:
     """Not visible yet, or deleted: one poll proves nothing."""
-    now = batch.number_field("now")
-    missing_since = batch.number_field("missing_since") or now
-    looks = batch.number_field("missing_looks") + 1
+    now = batch.number_field(BatchField.NOW)
+    missing_since = batch.number_field(BatchField.MISSING_SINCE_MS) or now
+    looks = batch.number_field(BatchField.MISSING_LOOKS) + 1
     if looks >= FEWEST_LOOKS and (now - missing_since) / 1000 >= policy.not_exist:
         return to_read_back(batch, policy, reason)
-    fields = {**_ANSWERED, "missing_since": missing_since, "missing_looks": looks}
+    fields = {**_ANSWERED, BatchField.MISSING_SINCE_MS: missing_since, BatchField.MISSING_LOOKS: looks}
     return Step(BatchState.OPEN, delay=next_poll, fields=fields)
 
 
@@ -86,10 +91,14 @@ def _after_end(batch: Batch, report: JobReport, policy: Policy, *, verify: bool)
     if not verify:
         settled |= dict.fromkeys(sorted(proof.succeeded), SUCCEEDED)
     unproven = [item for item in batch.items if item not in proof.succeeded | proof.failed]
-    fields: dict[str, str | int] = {"verifying": 1, "unproven": ",".join(map(str, unproven)), "looks": 0}
-    fields["why"] = f"job {report.word}: {proof.doubt or 'read back'}"[:MAX_REASON]
+    fields: dict[str, str | int] = {
+        BatchField.VERIFYING: 1,
+        BatchField.UNPROVEN: ",".join(map(str, unproven)),
+        BatchField.LOOKS: 0,
+    }
+    fields[BatchField.WHY] = f"job {report.word}: {proof.doubt or 'read back'}"[:MAX_REASON]
     if report.word.upper() == "FAILED" or (proof.doubt and tells_failures_only(report)):
-        fields["verdict"] = failed_outcome.detail()
+        fields[BatchField.VERDICT] = failed_outcome.detail()
     return Step(BatchState.CHECK, settled=settled, fields={**_ANSWERED, **fields})
 
 

@@ -14,6 +14,7 @@ from worker.decisions.step import (
     is_not_served,
     is_unreachable,
 )
+from worker.ledger.keys import BatchField
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
 from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, SpaceRefused, TokenRejected
 
@@ -21,13 +22,13 @@ from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, SpaceRe
 def after_read_back(batch: Batch, shown: Mapping[int, bool | None], policy: Policy) -> Step:
     """`shown`: item → whether the cell shows the change; None: it cannot be compared. Deleted items may be absent."""
     settled = {item: SUCCEEDED for item in batch.items if shown.get(item)}
-    unproven = {int(item) for item in batch.fields.get("unproven", "").split(",") if item}
-    reported = [item for item in batch.items if batch.fields.get("verifying") and item not in unproven]
+    unproven = {int(item) for item in batch.fields.get(BatchField.UNPROVEN, "").split(",") if item}
+    reported = [item for item in batch.items if batch.fields.get(BatchField.VERIFYING) and item not in unproven]
     # Read back to verify the report of a job: "cannot be compared" is not a contradiction.
     settled |= {item: SUCCEEDED for item in reported if shown.get(item, False) is None}
     if age_of(batch) < _patience(batch, policy):
-        looks = batch.number_field("looks") + 1
-        fields = {"looks": looks, "read_failures": 0, "token_rejections": 0}
+        looks = batch.number_field(BatchField.LOOKS) + 1
+        fields = {BatchField.LOOKS: looks, BatchField.READ_FAILURES: 0, BatchField.TOKEN_REJECTIONS: 0}
         delay = back_off(looks, policy.backoff, policy.backoff_max)
         return Step(BatchState.CHECK, settled=settled, delay=delay, fields=fields)
     not_stored = Outcome.failed(
@@ -38,12 +39,12 @@ def after_read_back(batch: Batch, shown: Mapping[int, bool | None], policy: Poli
 
 
 def _patience(batch: Batch, policy: Policy) -> float:
-    return policy.read_back + (policy.grace if batch.fields.get("stray") else 0.0)
+    return policy.read_back + (policy.grace if batch.fields.get(BatchField.STRAY) else 0.0)
 
 
 def _never_shown(batch: Batch, policy: Policy, settled: dict[int, Outcome]) -> Step:
     left = [item for item in batch.items if item not in settled]
-    verdict = batch.fields.get("verdict")
+    verdict = batch.fields.get(BatchField.VERDICT)
     if verdict:
         return Step(BatchState.RESEND, settled=settled | dict.fromkeys(left, Outcome.from_detail(verdict)))
     if batch.tries >= policy.max_attempts:
@@ -63,6 +64,6 @@ def after_read_back_failed(batch: Batch, error: RemoteError, policy: Policy, *, 
     never = (is_not_served(error) and (others_work or is_late)) or (is_late and not is_unreachable(error))
     if isinstance(error, SpaceRefused | BatchRefused) or never:
         return after_read_back(batch, dict.fromkeys(batch.items), policy)
-    failures = batch.number_field("read_failures") + 1
+    failures = batch.number_field(BatchField.READ_FAILURES) + 1
     delay = back_off(failures, policy.backoff, policy.backoff_max)
-    return Step(BatchState.CHECK, delay=delay, fields={"read_failures": failures})
+    return Step(BatchState.CHECK, delay=delay, fields={BatchField.READ_FAILURES: failures})

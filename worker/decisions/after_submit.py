@@ -13,6 +13,7 @@ from worker.decisions.step import (
     to_read_back,
     why,
 )
+from worker.ledger.keys import BatchField
 from worker.ledger.records import Batch, BatchState
 from worker.remote.errors import (
     BatchRefused,
@@ -33,7 +34,12 @@ MAX_REASKS = 3  # requests with the same UUID; after them the cells are read bac
 
 def after_submit(batch: Batch, answer: Accepted | RemoteError, policy: Policy, first_poll: float) -> Step:
     if isinstance(answer, Accepted):
-        fields: dict[str, str | int] = {"task": answer.task_id, "log": answer.log_id, "polls": 0, "token_rejections": 0}
+        fields: dict[str, str | int] = {
+            BatchField.JOB: answer.task_id,
+            BatchField.LOG_ID: answer.log_id,
+            BatchField.POLLS: 0,
+            BatchField.TOKEN_REJECTIONS: 0,
+        }
         return Step(BatchState.OPEN, delay=first_poll, fields=fields)
     if batch.kind == BatchState.REASK:
         return _after_reask(batch, answer, policy)
@@ -53,7 +59,7 @@ def _after_send(batch: Batch, error: RemoteError, policy: Policy) -> Step:
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, outcome), refuse_space=outcome)
     if isinstance(error, BatchRefused):
         if _may_be_one_items_fault(batch, error):
-            return Step(BatchState.RESEND, split=True, fields={"why": str(error)})
+            return Step(BatchState.RESEND, split=True, fields={BatchField.WHY: str(error)})
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal(error)))
     if isinstance(error, NotExecuted):
         return _after_not_executed(batch, error, policy)
@@ -83,26 +89,26 @@ def _after_reask(batch: Batch, error: RemoteError, policy: Policy) -> Step:
 
 
 def _after_reask_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Step:
-    asked = batch.number_field("reasks") + 1
+    asked = batch.number_field(BatchField.REASKS) + 1
     if asked > MAX_REASKS and not is_unreachable(error):
         return to_read_back(batch, policy, str(error))
     delay = back_off(asked, policy.backoff, policy.backoff_max)
-    return Step(BatchState.REASK, delay=delay, fields={**why(error), "reasks": asked})
+    return Step(BatchState.REASK, delay=delay, fields={**why(error), BatchField.REASKS: asked})
 
 
 def _with_verdict(batch: Batch, error: RemoteError, policy: Policy) -> Step:
     """Items that never show the change were refused, and are not sent again."""
     step = to_read_back(batch, policy, str(error))
-    return replace(step, fields={**step.fields, "verdict": refusal(error).detail()})
+    return replace(step, fields={**step.fields, BatchField.VERDICT: refusal(error).detail()})
 
 
 def _after_unknown(batch: Batch, error: RemoteError, policy: Policy) -> Step:
     if isinstance(error, OutcomeUnknown) and error.advice:  # a repeat would get the same answer
         return replace(to_read_back(batch, policy, str(error)), pause=advice_of(error))
-    asked = batch.number_field("reasks") + 1
+    asked = batch.number_field(BatchField.REASKS) + 1
     if isinstance(error, IdempotencyClash) or asked > MAX_REASKS:
         return to_read_back(batch, policy, str(error))
-    return Step(BatchState.REASK, delay=REASK_DELAY, fields={**why(error), "reasks": asked})
+    return Step(BatchState.REASK, delay=REASK_DELAY, fields={**why(error), BatchField.REASKS: asked})
 
 
 def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Step:
@@ -110,7 +116,7 @@ def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Ste
     delay = back_off(batch.tries, policy.backoff, policy.backoff_max)
     if is_unreachable(error):
         return Step(BatchState.RESEND, delay=delay, fields=_uncounted(batch, error))
-    age = (batch.number_field("now") - batch.claimed_at_ms) / 1000
+    age = (batch.number_field(BatchField.NOW) - batch.claimed_at_ms) / 1000
     if batch.tries >= policy.max_attempts and age >= policy.job_timeout:
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal(error)))
     return Step(BatchState.RESEND, delay=delay, fields=why(error))
@@ -122,4 +128,4 @@ def _may_be_one_items_fault(batch: Batch, error: BatchRefused) -> bool:
 
 def _uncounted(batch: Batch, error: RemoteError) -> dict[str, str | int]:
     """The claim of a resend counts an attempt; this one must not count."""
-    return {**why(error), "tries": batch.tries - 1}
+    return {**why(error), BatchField.TRIES: batch.tries - 1}

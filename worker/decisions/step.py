@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from feishu_batch.explained import FailureCode
+from worker.ledger.keys import BatchField
 from worker.ledger.records import Batch, BatchState, Outcome
 from worker.remote.codes import FRESH_TOKENS_REFUSED
 from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, TokenRejected
@@ -18,20 +19,20 @@ MAX_REASON = 500  # characters of a remote message stored per item
 
 # Notes about one send; a new send starts without them, because they would mislead its follow-up.
 FOLLOW_UP_FIELDS = (
-    "task",
-    "verifying",
-    "unproven",
-    "verdict",
-    "stray",
-    "looks",
-    "reasks",
-    "missing_since",
-    "missing_looks",
-    "seen_running",
-    "poll_failures",
-    "read_failures",
-    "token_rejections",
-    "rejected_token",
+    BatchField.JOB,
+    BatchField.VERIFYING,
+    BatchField.UNPROVEN,
+    BatchField.VERDICT,
+    BatchField.STRAY,
+    BatchField.LOOKS,
+    BatchField.REASKS,
+    BatchField.MISSING_SINCE_MS,
+    BatchField.MISSING_LOOKS,
+    BatchField.SEEN_RUNNING_AT_MS,
+    BatchField.POLL_FAILURES,
+    BatchField.READ_FAILURES,
+    BatchField.TOKEN_REJECTIONS,
+    BatchField.REJECTED_TOKEN,
 )
 
 Fields = Mapping[str, str | int]
@@ -79,29 +80,33 @@ class Step:
 
 def to_read_back(batch: Batch, policy: Policy, why: str) -> Step:
     """The cells stay closed until a late first request can no longer change them; then they are read."""
-    since_sent = (batch.number_field("now") - batch.number_field("sent")) / 1000
+    since_sent = (batch.number_field(BatchField.NOW) - batch.number_field(BatchField.SENT_AT_MS)) / 1000
     wait = max(0.0, policy.grace - since_sent)
-    return Step(BatchState.CHECK, delay=wait, fields={"why": why[:MAX_REASON], "stray": 1, "looks": 0})
+    return Step(
+        BatchState.CHECK,
+        delay=wait,
+        fields={BatchField.WHY: why[:MAX_REASON], BatchField.STRAY: 1, BatchField.LOOKS: 0},
+    )
 
 
 def is_last_rejection(batch: Batch, error: TokenRejected) -> bool:
     """Whether the token was already renewed for this batch: then another renewal is useless."""
-    is_same = bool(error.fingerprint) and error.fingerprint == batch.fields.get("rejected_token")
+    is_same = bool(error.fingerprint) and error.fingerprint == batch.fields.get(BatchField.REJECTED_TOKEN)
     most = MAX_SAME_TOKEN_REJECTIONS if is_same else MAX_TOKEN_REJECTIONS
-    return batch.number_field("token_rejections") + 1 >= most
+    return batch.number_field(BatchField.TOKEN_REJECTIONS) + 1 >= most
 
 
 def after_token_rejected(batch: Batch, error: TokenRejected, then: BatchState, fields: Fields) -> Step:
     if not is_last_rejection(batch, error):
-        rejections = batch.number_field("token_rejections") + 1
-        noted: Fields = {"token_rejections": rejections, "rejected_token": error.fingerprint}
+        rejections = batch.number_field(BatchField.TOKEN_REJECTIONS) + 1
+        noted: Fields = {BatchField.TOKEN_REJECTIONS: rejections, BatchField.REJECTED_TOKEN: error.fingerprint}
         return Step(then, fields={**fields, **noted}, renew_token=True)
-    return Step(then, fields={**fields, "token_rejections": 0}, pause=f"{error} — {FRESH_TOKENS_REFUSED}")
+    return Step(then, fields={**fields, BatchField.TOKEN_REJECTIONS: 0}, pause=f"{error} — {FRESH_TOKENS_REFUSED}")
 
 
 def age_of(batch: Batch) -> float:
     """Seconds since the batch entered its state."""
-    return (batch.number_field("now") - batch.number_field("entered")) / 1000
+    return (batch.number_field(BatchField.NOW) - batch.number_field(BatchField.ENTERED_AT_MS)) / 1000
 
 
 def is_unreachable(error: RemoteError) -> bool:
@@ -122,7 +127,7 @@ def refusal(error: RemoteError) -> Outcome:
 
 
 def why(error: RemoteError) -> dict[str, str | int]:
-    return {"why": str(error)[:MAX_REASON]}
+    return {BatchField.WHY: str(error)[:MAX_REASON]}
 
 
 def advice_of(error: LaneStopped | OutcomeUnknown) -> str:

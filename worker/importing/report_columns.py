@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from feishu_batch.outcomes import SUCCESSES
 from worker.importing.cells import OPTIONAL, REQUIRED
 
 STATE: Final = "state"
@@ -15,9 +16,7 @@ _ROW: Final = (*REQUIRED[:-1], *VALUES, *(name for name in OPTIONAL if name not 
 # The id of an intent that has ended comes last: a row that is imported again gets a new one.
 COLUMNS: Final = (*ABOUT, *_ROW, "intent_id")
 # States of rows that need not be imported: applied, in progress, superseded by another change, or without a value.
-LEFT_OUT: Final = frozenset(
-    {"succeeded", "superseded", "queued", "pending", "behind", "in flight", "forgotten", "skipped"}
-)
+LEFT_OUT: Final = frozenset({*SUCCESSES, "queued", "pending", "behind", "in flight", "forgotten", "skipped"})
 # Spreadsheet programs treat cells with these first characters as formulas.
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from feishu_batch.intents import BULK_PRIORITY
-from feishu_batch.keys import OutcomeLetter, RecordField
+from feishu_batch.keys import RecordField
+from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import IntentView, view_of_record
 from worker.importing.journal import Journal, Note, Verdict
 from worker.ledger.reads.ledger import Entry, LedgerReads
@@ -90,7 +91,7 @@ def states_of(reads: LedgerReads, ids: Sequence[str], default_user_key: str | No
 
 def _ended(record: Mapping[str, str], letters: Mapping[str, str]) -> States:
     if refused := record.get(RecordField.REFUSED):
-        return {None: _state(ended_item("0", OutcomeLetter.FAILED + refused))}
+        return {None: _state(ended_item("0", OutcomeKind.FAILED + refused))}
     states: dict[int | None, tuple[str, str | None, str | None]] = {None: (ItemState.SUCCEEDED.value, None, None)}
     return states | {int(item): _state(ended_item(item, outcome)) for item, outcome in letters.items()}
 

@@ -12,6 +12,7 @@ from redis import Redis
 
 from feishu_batch.keys import InboxKeys
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
+from worker.ledger.keys import LaneKeys
 from worker.ledger.scripts import Scripts
 
 
@@ -71,8 +72,8 @@ class Belonging:
         pipe = self._redis.pipeline(transaction=False)
         pipe.time().xlen(self._keys.inbox)
         for lane in names:
-            key = f"{self._prefix}:{{{lane}}}:"
-            pipe.hmget(f"{key}clock", CLOCK_FIELDS).get(f"{key}swept-at").zcard(f"{key}open-intents")
+            keys = LaneKeys(self._prefix, lane)
+            pipe.hmget(keys.clock, CLOCK_FIELDS).get(keys.swept_at).zcard(keys.open_intents)
         time, inbox, *rest = pipe.execute()
         signs = {}
         for lane, clock, swept, count in zip(names, rest[::3], rest[1::3], rest[2::3], strict=True):

@@ -7,8 +7,10 @@ from typing import Any, cast
 
 from redis import Redis
 
-from feishu_batch.inbox import enqueue_script
+from feishu_batch.errors import LedgerFormatError
+from feishu_batch.inbox import ID_IS_TAKEN, enqueue_script
 from feishu_batch.keys import InboxKeys
+from feishu_batch.ledger_format import NOT_OURS, sentence
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from feishu_batch.tracing import TRACEPARENT, current_traceparent
@@ -52,17 +54,19 @@ class Inbox:
         self.keys = InboxKeys(prefix)
 
     def enqueue(self, intent: PackedIntent, traceparent: str = "") -> None:
-        """Writes intents that came through Celery, as the producers' library does. Raises `IntentConflict`.
+        """Writes intents that came through Celery, as the producers' library does. Raises `IntentConflict`, `LedgerFormatError`.
 
         `traceparent`: the producer's, if the message has one; otherwise that of the task, if Celery is traced here.
         """
         keys = self.keys
         trace = filter(None, [traceparent or current_traceparent()])
         answer = self._redis.register_script(enqueue_script())(
-            keys=[keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint],
+            keys=[keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint, keys.format],
             args=[HINT_MS, "", intent.intent_id, intent.digest, intent.json, *trace],
         )
-        if answer[0] == -1:
+        if answer[0] == NOT_OURS:
+            raise LedgerFormatError(sentence(keys.prefix, str(answer[1])))
+        if answer[0] == ID_IS_TAKEN:
             raise conflict(intent.intent_id)
 
     def length(self) -> int:

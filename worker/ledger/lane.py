@@ -7,8 +7,11 @@ from typing import Any
 
 from redis import Redis
 
+from feishu_batch.keys import RecordField
+from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.clock import to_ms
 from worker.ledger.inbox import HINT_MS
+from worker.ledger.keys import MetricField
 from worker.ledger.last_errors import LastErrors
 from worker.ledger.reads.lane import LaneReads
 from worker.ledger.record_calls import RECORD_CHUNK, NewIntent, record_calls
@@ -16,12 +19,12 @@ from worker.ledger.records import (
     Advanced,
     Batch,
     BatchState,
+    Cell,
     EndedPart,
     LaneCounts,
     NoBatch,
     NoBatchReason,
     Outcome,
-    OutcomeKind,
     SweepFindings,
 )
 from worker.ledger.refusals import Refusals
@@ -34,7 +37,6 @@ END_CHUNK = 200  # looks at items and intents
 FORGET_INTENTS = 50
 FORGET_ITEMS = 10_000  # items of the intents of one call; a single intent may have as many
 NO_FIELDS: Mapping[str, str] = {}
-BATCH_ITEMS = 50  # the official limit of one request; also in the scripts (_lane.lua)
 
 
 class Lane(LaneReads):
@@ -43,8 +45,8 @@ class Lane(LaneReads):
     def __init__(self, redis: Redis, prefix: str, name: str) -> None:
         super().__init__(redis, prefix, name)
         self._scripts = Scripts(redis)
-        self.last_errors = LastErrors(redis, self.key("trouble"))
-        self.refusals = Refusals(redis, self.prefix)
+        self.last_errors = LastErrors(redis, self.keys.trouble)
+        self.refusals = Refusals(redis, self.keys)
 
     def _run(self, script: str, *args: Any, client: Any = None) -> Any:
         return self._scripts.get(script)(keys=[self.prefix], args=args, client=client)
@@ -117,7 +119,7 @@ class Lane(LaneReads):
         batch: Batch,
         *,
         state: BatchState,
-        settled: Mapping[int, Outcome],
+        settled: Mapping[Cell, Outcome],
         then: BatchState,
         delay: float = 0.0,
         fields: Mapping[str, str | int] | None = None,
@@ -128,7 +130,7 @@ class Lane(LaneReads):
         `left`: the request was, or may have been, sent, and is counted.
         """
         pairs = [part for pair in (fields or {}).items() for part in pair]
-        triples = [part for item, o in settled.items() for part in (item, o.kind.value, o.detail())]
+        triples = [part for cell, o in settled.items() for part in (str(cell), o.kind.value, o.detail())]
         remaining, ended, ready = self._run(
             "advance",
             batch.number,
@@ -159,7 +161,7 @@ class Lane(LaneReads):
         return Batch.from_answer(answer[1], answer[2], answer[3:])
 
     def note_duration(self, size_class: int, seconds: float) -> None:
-        key = self.key(f"durations:{size_class}")
+        key = self.keys.durations(size_class)
         self._redis.pipeline(transaction=False).lpush(key, f"{seconds:.3f}").ltrim(key, 0, 63).execute()
 
     # --- ending ---------------------------------------------------------------------------------------------------
@@ -173,12 +175,12 @@ class Lane(LaneReads):
 
     def hold(self, seconds: float) -> None:
         """No request is composed for `seconds`, or until `release`: used while a long list of intents is marked."""
-        self._redis.set(self.key("hold"), to_ms(seconds), px=to_ms(seconds))
+        self._redis.set(self.keys.hold, to_ms(seconds), px=to_ms(seconds))
 
     def release(self) -> None:
         pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(self.key("metrics"), "resumed", to_ms(self.now()))
-        pipe.delete(self.key("hold"))
+        pipe.hset(self.keys.metrics, MetricField.RESUMED, to_ms(self.now()))
+        pipe.delete(self.keys.hold)
         pipe.execute()
 
     def end_stopped(self) -> EndedPart:
@@ -211,17 +213,17 @@ class Lane(LaneReads):
 
     def confirm_published(self, numbers: Sequence[int]) -> None:
         if numbers:
-            self._redis.zrem(self.key("outbox"), *numbers)
+            self._redis.zrem(self.keys.outbox, *numbers)
 
     def put_off_publishing(self, number: int, seconds: float) -> None:
         """Its task was sent: without a confirmation by then, it is published again. A confirmation meanwhile stays valid."""
-        self._redis.zadd(self.key("outbox"), {str(number): to_ms(self.now() + seconds)}, xx=True)
+        self._redis.zadd(self.keys.outbox, {str(number): to_ms(self.now() + seconds)}, xx=True)
 
     def republish_if_ended(self, number: int) -> bool:
         """An intent that ended before its signature was parked must be published again."""
-        if self._redis.hget(self.key(f"intent:{number}"), "end") is None:
+        if self._redis.hget(self.keys.intent(number), RecordField.COMPLETED_AT_MS) is None:
             return False
-        self._redis.zadd(self.key("outbox"), {str(number): 0})
+        self._redis.zadd(self.keys.outbox, {str(number): 0})
         return True
 
     def forget(self, numbers: Sequence[int]) -> None:
@@ -232,7 +234,7 @@ class Lane(LaneReads):
     def _forget_parts(self, numbers: Sequence[int]) -> Iterator[list[int]]:
         pipe = self._redis.pipeline(transaction=False)
         for number in numbers:
-            pipe.hget(self.key(f"intent:{number}"), "tot")
+            pipe.hget(self.keys.intent(number), RecordField.TOTAL)
         part: list[int] = []
         items = 0
         for number, total in zip(numbers, pipe.execute(), strict=True):
@@ -250,24 +252,26 @@ class Lane(LaneReads):
         """Pause until `resume`. `polling`: whether open jobs are still polled."""
         value = {"reason": reason, "since": round(time.time(), 3), "polling": polling}
         packed = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        if self._redis.set(self.key("pause"), packed, get=True) is None:
-            self._redis.hincrby(self.key("metrics"), "pauses", 1)
+        if self._redis.set(self.keys.pause, packed, get=True) is None:
+            self._redis.hincrby(self.keys.metrics, MetricField.PAUSES, 1)
 
     def resume(self) -> bool:
         pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(self.key("metrics"), "resumed", to_ms(self.now()))  # the time until now does not count as idle time
-        pipe.delete(self.key("pause"))
+        pipe.hset(
+            self.keys.metrics, MetricField.RESUMED, to_ms(self.now())
+        )  # that nothing was sent until now is no idleness
+        pipe.delete(self.keys.pause)
         return bool(pipe.execute()[1])
 
     def want_hint(self, kind: str) -> bool:
-        return bool(self._scripts.get("want_hint")(keys=[self.key(f"hint:{kind}")], args=[HINT_MS]))
+        return bool(self._scripts.get("want_hint")(keys=[self.keys.hint(kind)], args=[HINT_MS]))
 
     def hold_hint(self, kind: str, seconds: float) -> None:
         """The worker that took the hint looks in `seconds`: until then no other hint is wanted."""
-        self._redis.set(self.key(f"hint:{kind}"), to_ms(seconds), px=to_ms(seconds))
+        self._redis.set(self.keys.hint(kind), to_ms(seconds), px=to_ms(seconds))
 
     def clear_hint(self, kind: str) -> None:
-        self._redis.delete(self.key(f"hint:{kind}"))
+        self._redis.delete(self.keys.hint(kind))
 
     def sweep(self, keep_succeeded: float, keep_failed: float) -> SweepFindings:
         """The data for a sweep, in one step, which also records the time of the sweep. Times in seconds."""

@@ -1,10 +1,15 @@
 """The data types of the ledger: frozen records, batch states and outcomes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeVar
+
+from feishu_batch.outcomes import OutcomeKind
+from worker.ledger.keys import BatchField
+
+T = TypeVar("T")
 
 
 class BatchState(StrEnum):
@@ -15,16 +20,6 @@ class BatchState(StrEnum):
     RESEND = "resend"  # certainly not executed: will be sent with a new UUID
     REASK = "reask"  # outcome unknown: will be repeated with the same UUID
     CHECK = "check"  # will be read back from the cells
-
-
-class OutcomeKind(StrEnum):
-    """The outcome of a change. The ledger stores the letter."""
-
-    SUCCEEDED = "o"
-    FAILED = "f"
-    SUPERSEDED = "s"
-    CANCELED = "c"
-    EXPIRED = "e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +77,35 @@ class RefusedIntent:
         return cls(GroupSpec(**content["spec"]), content["lane"])
 
 
+class Cell(NamedTuple):
+    """A field of a space, by its number in the lane, of one item."""
+
+    column: int
+    item: int
+
+    def __str__(self) -> str:
+        return f"{self.column}:{self.item}"
+
+
+class Part(NamedTuple):
+    """A change that a batch holds: its cell, and the number of its intent."""
+
+    cell: Cell
+    intent: int
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        column, item, number = map(int, text.split(":"))
+        return cls(Cell(column, item), number)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The changes of one request. Times are unix milliseconds of the Redis clock, as in the ledger."""
 
     number: int
     spec: GroupSpec
-    items: tuple[int, ...]
-    intents: tuple[int, ...]  # the intent number of each item
+    parts: tuple[Part, ...]  # of one column today: a request of the batch route has one field
     kind: str  # why it is sent: new | resend | reask
     idem_uuid: str
     token_fingerprint: str
@@ -102,12 +118,29 @@ class Batch:
     fields: dict[str, str] = field(default_factory=dict)
 
     @property
+    def items(self) -> tuple[int, ...]:
+        return tuple(part.cell.item for part in self.parts)
+
+    @property
+    def intents(self) -> tuple[int, ...]:
+        """The intent number of each part."""
+        return tuple(part.intent for part in self.parts)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(part.cell for part in self.parts)
+
+    def by_cell(self, by_item: Mapping[int, T]) -> dict[Cell, T]:
+        """What an answer of the batch route, which names items, says of each cell."""
+        return {cell: by_item[cell.item] for cell in self.cells if cell.item in by_item}
+
+    @property
     def task_id(self) -> str | None:
-        return self.fields.get("task") or None
+        return self.fields.get(BatchField.JOB) or None
 
     @property
     def polls(self) -> int:
-        return self.number_field("polls")
+        return self.number_field(BatchField.POLLS)
 
     def number_field(self, name: str, default: int = 0) -> int:
         """A number of the record; an empty field counts as absent."""
@@ -117,19 +150,17 @@ class Batch:
     def from_answer(cls, number: str, spec: str, pairs: Sequence[str], **extra: Any) -> Self:
         """From the answer of claim.lua and pick.lua: the record as a flat list of names and values."""
         fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        changes = [entry.split(":") for entry in fields["items"].split(",")]
         return cls(
             number=int(number),
             spec=GroupSpec.from_json(spec),
-            items=tuple(int(item) for item, _ in changes),
-            intents=tuple(int(intent) for _, intent in changes),
-            kind=fields["kind"],
-            idem_uuid=fields.get("idem", ""),
-            token_fingerprint=fields.get("token", ""),
-            tries=int(fields.get("tries", 1)),
-            first_sent_at_ms=int(fields.get("first", 0)),
-            claimed_at_ms=int(fields["at"]),
-            fence=int(fields["fence"]),
+            parts=tuple(map(Part.from_text, fields[BatchField.PARTS].split(","))),
+            kind=fields[BatchField.KIND],
+            idem_uuid=fields.get(BatchField.IDEM_UUID, ""),
+            token_fingerprint=fields.get(BatchField.TOKEN, ""),
+            tries=int(fields.get(BatchField.TRIES, 1)),
+            first_sent_at_ms=int(fields.get(BatchField.FIRST_SENT_AT_MS, 0)),
+            claimed_at_ms=int(fields[BatchField.CLAIMED_AT_MS]),
+            fence=int(fields[BatchField.FENCE]),
             fields=fields,
             **extra,
         )

@@ -5,25 +5,26 @@ from typing import Any
 from redis import Redis
 
 from worker.ledger.clock import to_ms
+from worker.ledger.keys import LaneKeys
 from worker.ledger.records import Access, Outcome
 from worker.ledger.scripts import Scripts
 
 
 class Refusals:
-    """`prefix`: the lane's. A place is `<project_key> <user_key>`; times are seconds."""
+    """Of one lane. A place is `<project_key> <user_key>`; times are seconds."""
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, redis: Redis, keys: LaneKeys) -> None:
         self._redis: Any = redis
         self._scripts = Scripts(redis)
-        self._prefix = prefix
+        self._keys = keys
 
     def refuse_space(self, space: str, outcome: Outcome, seconds: float) -> None:
         """Remember for a while that the remote system refuses this space and type, so that no further requests are sent for it."""
-        self._redis.set(f"{self._prefix}refused:{space}", outcome.detail(), px=to_ms(seconds))
+        self._redis.set(self._keys.refused(space), outcome.detail(), px=to_ms(seconds))
 
     def space_refusal(self, space: str, seconds: float) -> Outcome | None:
         """`seconds`: how long it must be remembered. If more time is left, the server's clock was set back."""
-        key = f"{self._prefix}refused:{space}"
+        key = self._keys.refused(space)
         detail, left = self._redis.pipeline(transaction=False).get(key).pttl(key).execute()
         return Outcome.from_detail(detail) if detail and left <= to_ms(seconds) else None
 
@@ -39,12 +40,12 @@ class Refusals:
 
     def note_unlisted(self, kind: str, code: int, memory: float) -> int:
         """A request of this kind was refused with an unlisted code: returns the number in a row with the same code."""
-        key = f"{self._prefix}unlisted:{kind}"
+        key = self._keys.unlisted(kind)
         row, _ = self._redis.pipeline(transaction=True).hincrby(key, str(code), 1).pexpire(key, to_ms(memory)).execute()
         return int(row)
 
     def forget_unlisted(self, kind: str) -> None:
-        self._redis.delete(f"{self._prefix}unlisted:{kind}")
+        self._redis.delete(self._keys.unlisted(kind))
 
     def _note_access(self, *args: Any) -> Any:
-        return self._scripts.get("note_access")(keys=[self._prefix], args=args)
+        return self._scripts.get("note_access")(keys=[self._keys.head], args=args)

@@ -11,6 +11,7 @@ from uuid import uuid4
 from redis import Redis
 
 from worker.heartbeat import Heartbeat
+from worker.ledger.keys import LaneKeys
 from worker.ledger.scripts import Scripts
 from worker.remote.models import Token
 
@@ -25,11 +26,11 @@ class RedisTokenStore:
     change of the plugin or its secret no process uses the old token.
     """
 
-    def __init__(self, redis: Redis, lane_prefix: str, credential: str) -> None:
+    def __init__(self, redis: Redis, keys: LaneKeys, credential: str) -> None:
         self._redis: Any = redis
         self._scripts = Scripts(redis)
-        self._key = f"{lane_prefix}token:{credential}"
-        self._lock_key = f"{lane_prefix}token-lock:{credential}"
+        self._key = keys.token(credential)
+        self._lock_key = keys.token_lock(credential)
 
     def load(self) -> Token | None:
         text = self._redis.get(self._key)

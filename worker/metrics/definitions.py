@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from feishu_batch.outcomes import OutcomeKind
+from worker.ledger.histograms import BOUNDS
 from worker.metrics.reading import SLOTS, LaneState
 from worker.remote.errors import words
 
 OTHER = "other"  # for a word that this version does not know
-OUTCOMES = {"ok": "succeeded", "fl": "failed", "sp": "superseded", "cn": "canceled", "ex": "expired"}
+OUTCOMES = {kind.field: kind.label for kind in OutcomeKind}
 REASONS = (
     "refused_at_intake",  # by the catalogue, before a request was spent
     "item_refused",  # by the remote job, for this item
@@ -22,16 +24,6 @@ REASONS = (
     OTHER,
 )
 ANSWERS = (*words(), OTHER)
-# Upper bounds as the scripts know them (_lane.lua); those of times are milliseconds there and seconds in the metric.
-_MINUTE, _HOUR = 60_000, 3_600_000
-APPLIED = (
-    *(500, 1_000, 2_000, 5_000, 10_000, 30_000),
-    *(_MINUTE, 2 * _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 30 * _MINUTE),
-    *(_HOUR, 4 * _HOUR, 12 * _HOUR, 24 * _HOUR),
-)
-LAG = (100, 250, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000)
-FILL = (1, 2, 5, 10, 20, 30, 40, 49, 50)
-POLLS = (1, 2, 3, 5, 10, 20, 50)
 
 
 class MetricKind(StrEnum):
@@ -176,10 +168,10 @@ METRICS: tuple[Metric | Histogram, ...] = (
         "feishu_batch_time_to_applied_seconds",
         "Time from enqueued to succeeded, for each change that succeeded.",
         "applied",
-        APPLIED,
+        BOUNDS["applied"],
         1000.0,
     ),
-    Histogram("feishu_batch_batch_items", "Items of each batch, when it was composed.", "fill", FILL),
+    Histogram("feishu_batch_batch_items", "Items of each batch, when it was composed.", "fill", BOUNDS["fill"]),
     _counter("requests", "Requests to change items that were sent, or may have been sent.", "sent"),
     Metric(
         "feishu_batch_answers",
@@ -212,12 +204,12 @@ METRICS: tuple[Metric | Histogram, ...] = (
         lambda state: state.stalled_for(),
     ),
     Metric("feishu_batch_strikes", MetricKind.GAUGE, "Failed requests in a row.", _strikes, ("endpoint",)),
-    Histogram("feishu_batch_job_polls", "Polls of each ended job.", "polls", POLLS),
+    Histogram("feishu_batch_job_polls", "Polls of each ended job.", "polls", BOUNDS["polls"]),
     Histogram(
         "feishu_batch_detection_lag_seconds",
         "Estimated time from a job's end to the poll that saw it: half the time since the job was last seen running.",
         "lag",
-        LAG,
+        BOUNDS["lag"],
         1000.0,
     ),
     _gauge(

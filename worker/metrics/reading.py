@@ -8,10 +8,13 @@ from redis import Redis
 
 from feishu_batch.keys import InboxKeys
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
+from worker.ledger.keys import LaneKeys, MetricField, SlotField
+from worker.ledger.routes import BATCH
 from worker.ledger.stall import SendState
 
-SLOTS = {"submit": "slot:submit", "poll": "slot:poll"}  # by endpoint
+SLOTS = (BATCH.endpoint, "poll")  # endpoints
 OVERDUE = ("jobs", "checks", "outbox")
+_OF_ROUTE = {"full", "part", "since"}
 _COUNTED = ("full", "part", "jobs", "checks", "due", "outbox", "open-intents")
 _FIRST = ("since", "open-intents", "due", *OVERDUE)
 
@@ -63,23 +66,23 @@ class LaneState:
         possible = [at for at in (self._due_since(), self._ready_since()) if at is not None]
         if not possible:
             return 0.0
-        since = max(min(possible), self.moment("handed") or 0.0, self.moment("resumed") or 0.0)
+        since = max(min(possible), self.moment("handed") or 0.0, self.moment(MetricField.RESUMED) or 0.0)
         return max(0.0, self.now - since - self.slot)
 
     def stalled_for(self) -> float:
         """Seconds for which no request was sent although one could have been; `doctor` and `health` use it."""
-        slot = self.slots["submit"]
+        slot = self.slots[BATCH.endpoint]
         seen = SendState(
             now=self.now,
             is_paused=self.is_paused,
-            resumed_at=self.moment("resumed"),
+            resumed_at=self.moment(MetricField.RESUMED),
             ready_since=self.first["since"],
             due_at=self.first["due"],
             unfinished=self.unfinished,
-            room_since=self.moment("room") if self.counted.get("full") else None,
-            asked_at=_float(slot.get("asked"), 1e6),
+            room_since=self.moment(MetricField.ROOM) if self.counted.get(MetricField.FULL) else None,
+            asked_at=_float(slot.get(SlotField.ASKED), 1e6),
             lease_until=self.lease_until,
-            opens_at=_float(slot.get("next"), 1e6),
+            opens_at=_float(slot.get(SlotField.NEXT), 1e6),
         )
         return seen.idle_for(self.slot, self.max_open)
 
@@ -88,10 +91,10 @@ class LaneState:
         return due if due is not None and due <= self.now else None
 
     def _ready_since(self) -> float | None:
-        since, room = self.moment("work"), self.moment("room")
+        since, room = self.moment("work"), self.moment(MetricField.ROOM)
         if since is None or not self.ready_groups or self.unfinished >= self.max_open:
             return None
-        if not self.counted.get("full"):
+        if not self.counted.get(MetricField.FULL):
             return since
         return max(since, room) if room is not None else None
 
@@ -103,19 +106,17 @@ class InboxState:
 
 
 def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: int) -> LaneState:
-    def key(name: str) -> str:
-        return f"{prefix}:{{{lane}}}:{name}"
-
+    keys = LaneKeys(prefix, lane)
     client: Any = redis
     pipe = client.pipeline(transaction=False)
-    pipe.time().hmget(key("clock"), CLOCK_FIELDS).hgetall(key("metrics"))
-    for slot_key in SLOTS.values():
-        pipe.hgetall(key(slot_key))
+    pipe.time().hmget(keys.clock, CLOCK_FIELDS).hgetall(keys.metrics)
+    for endpoint in SLOTS:
+        pipe.hgetall(keys.slot(endpoint))
     for name in _COUNTED:
-        pipe.zcard(key(name))
+        pipe.zcard(_key(keys, name))
     for name in _FIRST:
-        pipe.zrange(key(name), 0, 0, withscores=True)
-    pipe.hlen(key("cells")).hget(key("lease"), "until").exists(key("pause")).get(key("swept-at"))
+        pipe.zrange(_key(keys, name), 0, 0, withscores=True)
+    pipe.hlen(keys.cells).hget(keys.route(BATCH).lease, "until").exists(keys.pause).get(keys.swept_at)
     answers = iter(pipe.execute())
     now, wall = read_clock(next(answers), next(answers))
     return LaneState(
@@ -133,6 +134,10 @@ def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: in
         is_paused=bool(next(answers)),
         swept_at=None if (swept := _float(next(answers))) is None else swept - (now - wall),
     )
+
+
+def _key(keys: LaneKeys, name: str) -> str:
+    return str(getattr(keys.route(BATCH), name)) if name in _OF_ROUTE else keys.named(name)
 
 
 def read_inbox(redis: Redis, prefix: str) -> InboxState:

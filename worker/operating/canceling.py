@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from feishu_batch import IntentView
+from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import IntentState, view_of_record
 from worker.ledger.reads.ledger import CHUNK, Entry
-from worker.ledger.records import OutcomeKind
 from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.session import Session
 

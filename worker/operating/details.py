@@ -7,9 +7,11 @@ from enum import StrEnum
 from typing import Any
 
 from feishu_batch.intents import group_spec, parse_intent
-from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import IntentKeys, RecordField
+from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import IntentState, IntentView, queued_view, view_of_record
 from feishu_batch.written import untagged
+from worker.ledger.keys import GroupField
 from worker.ledger.reads.ledger import CellLine, Entry, LedgerReads
 from worker.ledger.records import GroupSpec, RefusedIntent
 from worker.operating.retry.results import RetryResults, retries_of
@@ -36,12 +38,7 @@ class ItemState(StrEnum):
 
 
 _OPEN = frozenset({ItemState.QUEUED, ItemState.PENDING, ItemState.BEHIND, ItemState.GIVING_WAY, ItemState.IN_FLIGHT})
-_OF_LETTER = {
-    OutcomeLetter.FAILED: ItemState.FAILED,
-    OutcomeLetter.SUPERSEDED: ItemState.SUPERSEDED,
-    OutcomeLetter.CANCELED: ItemState.CANCELED,
-    OutcomeLetter.EXPIRED: ItemState.EXPIRED,
-}
+_OF_LETTER = {str(kind): ItemState(kind.label) for kind in OutcomeKind}
 
 
 WHY_NOT_SENT = {
@@ -120,7 +117,7 @@ def _recorded(reads: LedgerReads, intent_id: str, place: IntentKeys) -> IntentDe
             break
     return IntentDetail(
         view=view_of_record(intent_id, place, record, outcomes),
-        group=GroupSpec.from_json(group["spec"]) if group else _as_written(record),
+        group=GroupSpec.from_json(group[GroupField.SPEC]) if group else _as_written(record),
         priority=int(record.get(RecordField.PRIORITY) or 5),
         note=record.get(RecordField.NOTE),
         requests=int(record.get(RecordField.REQUESTS) or 0),
@@ -148,10 +145,10 @@ def _items(
     """Reads cells before outcomes: a change that settles in between then shows its outcome, and never wrongly a success."""
     ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
     if refused := record.get(RecordField.REFUSED):
-        return tuple(ended_item(item, OutcomeLetter.FAILED + refused) for item in ids), {}
+        return tuple(ended_item(item, OutcomeKind.FAILED + refused) for item in ids), {}
     places: dict[str, ItemView] = {}
     if int(record.get(RecordField.OPEN) or 0):
-        places = _open_items(reads, place, ids, group["col"])
+        places = _open_items(reads, place, ids, group[GroupField.COLUMN])
         places |= {item: ItemView(int(item), ItemState.QUEUED) for item in ids[_recorded_count(record, ids) :]}
     [outcomes] = reads.outcomes([place])
     return tuple(_view(item, places.get(item), outcomes.get(item)) for item in ids), outcomes

@@ -12,6 +12,7 @@ from typing import Final
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import group_spec, parse_intent
 from feishu_batch.keys import IntentKeys, RecordField
+from worker.ledger.keys import GroupField
 from worker.ledger.reads.intent_log import IntentLog
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec
@@ -222,7 +223,7 @@ class DuplicateCheck:
         if group is None:
             return None
         if (lane, group) not in self._groups:
-            text = self._reads.group(lane, group).get("spec")
+            text = self._reads.group(lane, group).get(GroupField.SPEC)
             self._groups[lane, group] = GroupSpec.from_json(text) if text else None
         return self._groups[lane, group]
 

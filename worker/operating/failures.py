@@ -60,7 +60,7 @@ def failures_of(reads: LedgerReads, lane: str, numbers: Sequence[int]) -> Iterat
     for start in range(0, len(numbers), AT_ONCE):
         places = [reads.place_of(lane, number) for number in numbers[start : start + AT_ONCE]]
         records = zip(places, reads.counts(places), strict=True)
-        yield from _each(reads, [(record.get("id", ""), place, record) for place, record in records])
+        yield from _each(reads, [(record.get(RecordField.INTENT_ID, ""), place, record) for place, record in records])
 
 
 def collect(reads: LedgerReads, intents: Sequence[Counted], failures: Failures) -> None:

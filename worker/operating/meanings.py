@@ -1,6 +1,7 @@
 """Resolves the names in an intent to cells, by the workers' latest look-ups. Sends no request."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter
@@ -12,6 +13,7 @@ from worker.catalogue.lookup import LookedUp, Shelf
 from worker.catalogue.models import Catalogue, RefusedError
 from worker.catalogue.naming import field_called
 from worker.catalogue.unresolved import is_own_key
+from worker.ledger.keys import LaneKeys
 from worker.remote.models import Field
 
 T = TypeVar("T")
@@ -44,9 +46,9 @@ def as_written(words: Words) -> tuple[str, str]:
 
 
 class Meanings:
-    """`keys`: lane → `Lane.key`. Results are cached in this object, because thousands of intents use the same names."""
+    """`keys`: lane → its keys. Results are cached in this object, because thousands of intents use the same names."""
 
-    def __init__(self, redis: Redis, keys: Mapping[str, Callable[[str], str]]) -> None:
+    def __init__(self, redis: Redis, keys: Mapping[str, LaneKeys]) -> None:
         self._redis = redis
         self._keys = keys
         self._fields: dict[str, Catalogue | None] = {}
@@ -88,16 +90,16 @@ class Meanings:
         if is_real_project_key(word):
             return word
         if word not in self._spaces:
-            self._spaces[word] = self._shelved(f"space:{word}", TypeAdapter(LookedUp[str]))
+            self._spaces[word] = self._shelved(word, LaneKeys.space, TypeAdapter(LookedUp[str]))
         return self._spaces[word]
 
     def _catalogue(self, name: str) -> Catalogue | None:
         if name not in self._fields:
-            fields = self._shelved(f"catalogue:{name}", TypeAdapter(LookedUp[Fields]))
+            fields = self._shelved(name, LaneKeys.catalogue, TypeAdapter(LookedUp[Fields]))
             self._fields[name] = Catalogue(fields) if fields else None
         return self._fields[name]
 
-    def _shelved(self, name: str, shape: TypeAdapter[LookedUp[T]]) -> T | None:
+    def _shelved(self, name: str, key_of: Callable[[LaneKeys, str], str], shape: TypeAdapter[LookedUp[T]]) -> T | None:
         """The newest entry of all lanes."""
-        found = [Shelf(self._redis, key, shape).get([name]).get(name) for key in self._keys.values()]
+        found = [Shelf(self._redis, partial(key_of, keys), shape).get([name]).get(name) for keys in self._keys.values()]
         return max((one for one in found if one), key=lambda one: one.at).value if any(found) else None

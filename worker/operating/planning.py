@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from feishu_batch.intents import UpdateIntent, UpdateMode, group_spec
-from worker.ledger.reads.backlog import MOST_SHARERS, Tail
-from worker.remote.client import MAX_ITEMS_PER_BATCH
+from worker.ledger.lua_constants import MOST_SHARERS
+from worker.ledger.reads.backlog import Tail
+from worker.ledger.routes import BATCH
 
 Cell = tuple[str, int]  # column ("<project_key> <field_key>") and item
 Group = str  # its spec as canonical JSON
@@ -58,12 +59,12 @@ class GroupPlan:
 
     @property
     def fewest(self) -> int:
-        return -(-max(0, self.changes - self.room) // MAX_ITEMS_PER_BATCH)
+        return -(-max(0, self.changes - self.room) // BATCH.items)
 
     @property
     def most(self) -> int:
         """`first` fills all requests except one; each change in `behind` may need its own request."""
-        return -(-max(0, self.first - self.room) // MAX_ITEMS_PER_BATCH) + self.behind
+        return -(-max(0, self.first - self.room) // BATCH.items) + self.behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,13 @@ class LanePlan:
     @property
     def full(self) -> int:
         """Requests that can be full."""
-        return sum(max(0, group.changes - group.room) // MAX_ITEMS_PER_BATCH for group in self.groups)
+        return sum(max(0, group.changes - group.room) // BATCH.items for group in self.groups)
 
     @property
     def fill(self) -> float:
         """Share of used places in the fewest requests; 0 without requests."""
         own = sum(max(0, group.changes - group.room) for group in self.groups)
-        return own / (self.fewest * MAX_ITEMS_PER_BATCH) if self.fewest else 0.0
+        return own / (self.fewest * BATCH.items) if self.fewest else 0.0
 
 
 @dataclass(slots=True)
@@ -161,7 +162,7 @@ class LanePlanner:
                     counts.setdefault(change.group, [0, 0])[place > 0 or not change.is_first] += 1
         waiting = self.backlog.ready(list(counts))
         return tuple(
-            GroupPlan(spec, first, behind, room=-waiting.get(spec, 0) % MAX_ITEMS_PER_BATCH)
+            GroupPlan(spec, first, behind, room=-waiting.get(spec, 0) % BATCH.items)
             for spec, (first, behind) in counts.items()
         )
 

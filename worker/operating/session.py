@@ -15,7 +15,7 @@ from feishu_batch import FeishuBatch
 from feishu_batch.broker import Broker
 from feishu_batch.inbox import InboxWriter
 from feishu_batch.redis_trouble import explain, first_line, reason_of
-from worker.connections import connect, producer
+from worker.connections import OtherFormatError, connect, producer
 from worker.ledger.conditional_inbox import ConditionalInbox
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
@@ -62,7 +62,9 @@ class Session:
 
 
 def open_session() -> Session:
-    """From the environment; needs Redis only, no credentials. Raises `UnreachableError` if Redis does not answer."""
+    """From the environment; needs Redis only, no credentials. Raises `UnreachableError` if Redis does not answer, and
+    `OtherFormatError` if the ledger there is of another version.
+    """
     return session_of(with_running_redis(load_settings()))
 
 
@@ -96,6 +98,8 @@ def with_running_redis(settings: Settings) -> Settings:
 def check_redis(settings: Settings, redis: Redis) -> None:
     try:
         redis.ping()
+    except OtherFormatError:
+        raise
     except RedisError as error:
         where = masked_url(settings.effective_redis_url)
         raise UnreachableError(f"Redis at {where} {_trouble(error)}; check {ENV_PREFIX}REDIS_URL") from None

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from feishu_batch.keys import IntentKeys, RecordField
+from feishu_batch.outcomes import LABELS
 from feishu_batch.results import IntentView, view_of_record
 from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.details import WHY_NOT_SENT, ended_item
 from worker.operating.failures import Failures, collect
 
-_COUNTED = ("accepted", "in_flight", "succeeded", "failed", "superseded", "canceled", "expired")
+_COUNTED = ("accepted", "in_flight", *LABELS)
 _NOTHING = (0,) * len(_COUNTED)
 PER_LOOK = 4000  # intents; with more, each look reads the ones that were not read for longest
 
@@ -32,7 +33,7 @@ class Totals:
 
     @property
     def settled(self) -> int:
-        return self.succeeded + self.failed + self.superseded + self.canceled + self.expired
+        return sum(getattr(self, label) for label in LABELS)
 
     @property
     def sent(self) -> int:
@@ -41,8 +42,7 @@ class Totals:
 
 
 def counts_of(totals: Totals) -> dict[str, int]:
-    names = ("total", "succeeded", "failed", "superseded", "canceled", "expired")
-    return {name: getattr(totals, name) for name in names}
+    return {name: getattr(totals, name) for name in ("total", *LABELS)}
 
 
 class Roster(Protocol):
@@ -142,7 +142,7 @@ class IntentTracker:
     def _note(self, place: int, view: IntentView) -> bool:
         """Update the sums; returns whether the intent has ended."""
         p = view.progress
-        now = (p.total, p.in_flight, p.succeeded, p.failed, p.superseded, p.canceled, p.expired)
+        now = (p.total, p.in_flight, *(getattr(p, label) for label in LABELS))
         self._sums = [total + new - old for total, new, old in zip(self._sums, now, self._seen[place], strict=True)]
         self._seen[place] = self._shapes.setdefault(now, now)
         return view.state.is_final

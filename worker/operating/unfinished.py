@@ -9,7 +9,8 @@ from redis import Redis
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import parse_intent
-from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
+from feishu_batch.keys import InboxKeys, RecordField
+from worker.ledger.keys import GroupField, LaneKeys
 
 CHUNK = 500  # intents per round trip
 _FIELDS = (
@@ -44,18 +45,18 @@ def unfinished(redis: Redis, prefix: str, lanes: Sequence[str]) -> Iterator[Unfi
 
 def _of_lane(redis: Redis, prefix: str, lane: str) -> Iterator[Unfinished]:
     client: Any = redis
-    own = f"{prefix}:{{{lane}}}:"
-    numbers = client.zrange(f"{own}open-intents", 0, -1)
+    keys = LaneKeys(prefix, lane)
+    numbers = client.zrange(keys.open_intents, 0, -1)
     specs: dict[str, dict[str, Any]] = {}
     for start in range(0, len(numbers), CHUNK):
         pipe = client.pipeline(transaction=False)
         for number in numbers[start : start + CHUNK]:
-            pipe.hmget(IntentKeys(prefix, lane, int(number)).record, *_FIELDS)
+            pipe.hmget(keys.intent(number), *_FIELDS)
         for intent_id, group, at, total, is_open, note in pipe.execute():
             if intent_id is None:
                 continue
             if group not in specs:
-                specs[group] = json.loads(client.hget(f"{own}group:{group}", "spec") or "{}")
+                specs[group] = json.loads(client.hget(keys.group(group), GroupField.SPEC) or "{}")
             yield Unfinished(
                 intent_id, lane, int(at) / 1000, int(total or 0), int(is_open or 0), specs[group], note or None
             )

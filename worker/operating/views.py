@@ -8,7 +8,7 @@ from typing import Any
 from worker.ledger.lane import Lane
 from worker.ledger.reads.ledger import LaneFigures, LedgerReads
 from worker.ledger.records import LaneCounts
-from worker.remote.client import MAX_ITEMS_PER_BATCH
+from worker.ledger.routes import BATCH
 
 MOST_GROUPS = 2000  # groups counted exactly; each further ready group counts as one request
 MINUTE = 60.0
@@ -29,7 +29,7 @@ class LaneView:
     @property
     def requests_left(self) -> int:
         """The fewest requests that the recorded changes still need, without intents in the inbox and changes behind others."""
-        counted = sum(-(-changes // MAX_ITEMS_PER_BATCH) for changes in self.figures.ready)
+        counted = sum(-(-changes // BATCH.items) for changes in self.figures.ready)
         uncounted: int = self.figures.ready_groups - len(self.figures.ready)
         return counted + uncounted + self.counts.due_batches
 

@@ -4,6 +4,7 @@ from typing import Self
 
 from redis import Redis
 
+from worker.ledger.keys import LaneKeys, SlotField
 from worker.ledger.lane import Lane
 from worker.pacing.slots import Reservation, Slots
 from worker.pacing.spacing import Verdict
@@ -25,7 +26,7 @@ class SharedSlots(Slots):
     def reserve(self, *, ahead: float) -> Reservation | float:
         reserved = super().reserve(ahead=ahead)
         if isinstance(reserved, Reservation):
-            self._redis.hincrby(self._own_key, "id", 1)
+            self._redis.hincrby(self._own_key, SlotField.ID, 1)
         return reserved
 
     def _settle(
@@ -39,11 +40,13 @@ class SharedSlots(Slots):
         answer: str = "",
     ) -> int:
         strikes = super()._settle(reservation, delay, verdict, only_later=only_later, credit=credit, answer="")
-        next_at, at = self._redis.hmget(self._key, "next", "at")
+        next_at, at = self._redis.hmget(self._key, SlotField.NEXT, SlotField.AT)
         pipe = self._redis.pipeline(transaction=False)
-        pipe.hset(self._own_key, mapping={"next": next_at or 0, "at": at or 0, "strikes": strikes})
+        pipe.hset(
+            self._own_key, mapping={SlotField.NEXT: next_at or 0, SlotField.AT: at or 0, SlotField.STRIKES: strikes}
+        )
         if answer:
-            pipe.hincrby(self._own_key, f"answer:{answer}", 1).hset(self._own_key, "asked", at or 0)
+            pipe.hincrby(self._own_key, f"answer:{answer}", 1).hset(self._own_key, SlotField.ASKED, at or 0)
         pipe.execute()
         return strikes
 
@@ -63,13 +66,13 @@ class Pacer:
         return cls(redis, lane, (lane.name,), "")
 
     @property
-    def token_prefix(self) -> str:
-        """The prefix of the token's keys."""
-        return (self._first or self._lane).prefix
+    def token_keys(self) -> LaneKeys:
+        """Of the lane under which the token is kept."""
+        return (self._first or self._lane).keys
 
     def slots(self, endpoint: str, slot: float, *, hold: float | None = None) -> Slots:
-        own = self._lane.key(f"slot:{endpoint}")
+        own = self._lane.keys.slot(endpoint)
         if self._first is None:
             return Slots(self._redis, own, slot, hold=hold)
-        key = self._first.key(f"shared-slot:{endpoint}")
+        key = self._first.keys.shared_slot(endpoint)
         return SharedSlots(self._redis, key, own, slot, sharers=self._sharers, hold=hold)

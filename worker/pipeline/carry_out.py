@@ -8,6 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.decisions import Policy, Step, pause_after, verdict_of
+from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState
 from worker.pacing.slots import Reservation, Slots
@@ -74,9 +75,15 @@ class LaneSteps:
     def write(self, batch: Batch, state: BatchState, step: Step, *, left: bool = False) -> Advanced:
         """`state`: the batch must be in it, otherwise nothing changes. `left`: whether a request was, or may have been, sent."""
         if step.split:
-            return self._lane.split(batch, str(step.fields.get("why", "")))
+            return self._lane.split(batch, str(step.fields.get(BatchField.WHY, "")))
         return self._lane.advance(
-            batch, state=state, settled=step.settled, then=step.then, delay=step.delay, fields=step.fields, left=left
+            batch,
+            state=state,
+            settled=batch.by_cell(step.settled),
+            then=step.then,
+            delay=step.delay,
+            fields=step.fields,
+            left=left,
         )
 
     def write_patiently(self, batch: Batch, state: BatchState, step: Step, *, left: bool) -> Advanced:

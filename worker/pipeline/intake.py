@@ -15,11 +15,12 @@ from redis.exceptions import RedisError, ResponseError
 from feishu_batch.errors import IntentError
 from feishu_batch.explained import FailureCode
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
+from feishu_batch.outcomes import OutcomeKind
 from worker.catalogue.gate import Check, without_catalogue
 from worker.catalogue.models import Refusal
 from worker.ledger.inbox import Inbox, IntakeRound
 from worker.ledger.record_calls import NewIntent
-from worker.ledger.records import InboxEntry, Outcome, OutcomeKind
+from worker.ledger.records import InboxEntry, Outcome
 from worker.pipeline.entries import id_and_items, new_intent
 from worker.pipeline.hints import IntakeHints
 from worker.pipeline.intake_refusals import IntakeLane, IntakeRefusals

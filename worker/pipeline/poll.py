@@ -9,6 +9,7 @@ import structlog
 
 from worker.decisions import Policy, Step, after_poll
 from worker.decisions.polling import estimated_duration, next_look, size_class
+from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState
 from worker.pacing.slots import Slots
@@ -102,19 +103,19 @@ class JobPoller:
     def _decide(self, batch: Batch, answer: JobReport | RemoteError) -> Step:
         verify = random.random() < self._verify_share
         step = after_poll(batch, answer, self._policy, self._next_poll(batch, answer), verify=verify)
-        return replace(step, fields={"polls": batch.polls + 1, **step.fields})
+        return replace(step, fields={BatchField.POLLS: batch.polls + 1, **step.fields})
 
     def _next_poll(self, batch: Batch, answer: JobReport | RemoteError) -> float:
-        age = (batch.number_field("now") - batch.number_field("entered")) / 1000
-        durations = self._lane.durations(size_class(batch.number_field("size")))
+        age = (batch.number_field(BatchField.NOW) - batch.number_field(BatchField.ENTERED_AT_MS)) / 1000
+        durations = self._lane.durations(size_class(batch.number_field(BatchField.SIZE)))
         progress = answer.progress if isinstance(answer, JobReport) else 0.0
         return next_look(age, durations, self._slots.spacing.slot, progress)
 
     def _learn(self, batch: Batch) -> None:
-        entered, now = batch.number_field("entered"), batch.number_field("now")
-        seen_running = batch.number_field("seen_running", entered)
+        entered, now = batch.number_field(BatchField.ENTERED_AT_MS), batch.number_field(BatchField.NOW)
+        seen_running = batch.number_field(BatchField.SEEN_RUNNING_AT_MS, entered)
         duration = estimated_duration((seen_running - entered) / 1000, (now - entered) / 1000)
-        self._lane.note_duration(size_class(batch.number_field("size")), duration)
+        self._lane.note_duration(size_class(batch.number_field(BatchField.SIZE)), duration)
 
 
 def _log_end(batch: Batch, report: JobReport, step: Step) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from worker.decisions import Policy, Step, after_read_back, after_read_back_failed, is_not_served
+from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState
 from worker.pacing.slots import Slots
@@ -71,7 +72,7 @@ class ReadBack:
             "batch.read_back",
             settled=len(step.settled),
             remaining=len(batch.items) - len(step.settled),
-            **said("why", batch.fields.get("why") or "", batch),
+            **said("why", batch.fields.get(BatchField.WHY) or "", batch),
         )
         return {"batch": batch.number, "state": str(step.then), "settled": len(step.settled)}
 

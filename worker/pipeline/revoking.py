@@ -8,14 +8,17 @@ from celery import Celery
 from redis import Redis
 
 from config.settings import Settings
+from feishu_batch.keys import RecordField
+from feishu_batch.outcomes import OutcomeKind
 from worker.connections import connect
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
-from worker.ledger.records import Outcome, OutcomeKind
+from worker.ledger.records import Outcome
 from worker.pipeline.hints import LaneHints
 
 log = structlog.get_logger("feishu_batch.revoking")
 
+_FIELDS = (RecordField.COMPLETED_AT_MS, RecordField.OPEN, RecordField.IN_FLIGHT)
 CANCELED = Outcome(OutcomeKind.CANCELED)
 
 
@@ -51,7 +54,7 @@ class Revoking:
 
     def _cancel(self, intent_id: str, number: int, name: str) -> None:
         lane = Lane(self._redis, self._prefix, name)
-        ended, left, in_flight = self._redis.hmget(lane.key(f"intent:{number}"), "end", "opn", "snt")
+        ended, left, in_flight = self._redis.hmget(lane.keys.intent(number), *_FIELDS)
         if ended is not None or int(left or 0) <= int(in_flight or 0):
             return
         log.info("intent.revoked", intent_id=intent_id)

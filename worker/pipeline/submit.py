@@ -10,9 +10,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.routing import TaskName
+from feishu_batch.outcomes import OutcomeKind
 from worker.decisions import Policy, Step, after_submit, to_read_back
 from worker.decisions.after_submit import MAX_REASKS
 from worker.decisions.polling import first_look, size_class
+from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import (
     Advanced,
@@ -21,7 +23,6 @@ from worker.ledger.records import (
     NoBatch,
     NoBatchReason,
     Outcome,
-    OutcomeKind,
 )
 from worker.pacing.slots import LEAD, LOOK_AGAIN, Slots
 from worker.pipeline.blame import Blame
@@ -165,7 +166,7 @@ class Submitter:
         if batch.kind == BatchState.REASK:
             if set(self._lane.canceled_items(batch)) == set(batch.items):
                 return to_read_back(batch, self._policy, "outcome unknown, and canceled since")
-            if batch.number_field("reasks") > MAX_REASKS:
+            if batch.number_field(BatchField.REASKS) > MAX_REASKS:
                 return to_read_back(batch, self._policy, "several workers ended while sending it")
             if batch.token_fingerprint == token.fingerprint or self._uuid_survives_token:
                 return None
@@ -183,7 +184,7 @@ class Submitter:
             self._lane.refusals.refuse_space(space_of(batch), step.refuse_space, self._policy.backoff_max)
         if step.then is BatchState.OPEN:
             self._blame.accepted(batch)
-            self._hints.poll(batch=batch.number, job=step.fields["task"])
+            self._hints.poll(batch=batch.number, job=step.fields[BatchField.JOB])
         if step.then is BatchState.CHECK:
             self._hints.read_back(batch=batch.number)
         self._hints.publish_if(advanced.intents_ended > 0 or batch.are_dead)
@@ -225,11 +226,11 @@ def _has_left(answer: Accepted | RemoteError | None) -> bool:
 
 def why_no_request(step: Step) -> str:
     refused = next(iter(step.settled.values()), None)
-    return str(step.fields.get("why") or (refused and refused.reason) or NOT_SENT)
+    return str(step.fields.get(BatchField.WHY) or (refused and refused.reason) or NOT_SENT)
 
 
 def _put_back(batch: Batch) -> Step:
     """Not sent. The claim of a first send counted an attempt, that of a repeat did not."""
     if batch.kind == BatchState.REASK:
         return Step(BatchState.REASK)
-    return Step(BatchState.RESEND, fields={"tries": batch.tries - 1})
+    return Step(BatchState.RESEND, fields={BatchField.TRIES: batch.tries - 1})

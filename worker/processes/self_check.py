@@ -9,6 +9,7 @@ from config.errors import ConfigError
 from config.lanes import lane_names
 from config.settings import Settings
 from worker.connections import connect
+from worker.ledger.keys import LaneKeys
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.health import Check, Mark, check_beat, check_inbox, check_outbox, check_polls, check_submits, fail
@@ -34,8 +35,7 @@ class SelfCheck:
 
     def _checks(self, role: str, redis: Redis) -> Iterator[Check]:
         settings = self._settings
-        prefixes = {name: f"{settings.key_prefix}:{{{name}}}:" for name in lane_names(settings)}
-        seen = {name: read_lane_health(redis, prefix) for name, prefix in prefixes.items()}
+        seen = {name: read_lane_health(redis, LaneKeys(settings.key_prefix, name)) for name in lane_names(settings)}
         if role == "beat":
             yield from check_beat(seen, settings.sweep_seconds)
             return

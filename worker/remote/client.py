@@ -18,6 +18,7 @@ from worker.remote.errors import (
     SpaceRefused,
     TokenRejected,
 )
+from worker.remote.limits import MAX_ITEMS_PER_BATCH, MAX_ITEMS_PER_QUERY
 from worker.remote.models import (
     Accepted,
     BatchUpdate,
@@ -32,8 +33,6 @@ from worker.remote.models import (
 from worker.remote.secrets import Secrets
 from worker.remote.transport import HttpTransport
 
-MAX_ITEMS_PER_BATCH = 50  # official page
-MAX_ITEMS_PER_QUERY = 50  # several restatements
 MAX_PEOPLE_PER_QUERY = 100  # official page
 MAX_CALLS_PER_QUERY = 30  # our own limit: searching for missing items must not use up the 15 requests a second
 DEFAULT_TOKEN_LIFETIME = 3600.0  # seconds, if the answer names none; half of the usual 7200

@@ -7,6 +7,7 @@ from redis import Redis
 from redis.lock import Lock
 
 from feishu_batch.results import IntentState, view_of_record
+from worker.ledger.keys import ScheduleKeys
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.scripts import Scripts
 from worker.scheduling.spool import Spool
@@ -20,28 +21,28 @@ HOLD: Final = 15.0  # seconds without a renewal after which a run counts as aban
 class Schedules:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis: Any = redis
-        self._prefix = f"{prefix}:{{front}}:schedule"
+        self._keys = ScheduleKeys(prefix)
         self._scripts = Scripts(redis)
         self._reads = LedgerReads(redis, prefix)
 
     def read(self, names: Sequence[str]) -> dict[str, str]:
         """The existing records, as JSON."""
-        texts = self._redis.mget([self._record(name) for name in names]) if names else []
+        texts = self._redis.mget([self._keys.record(name) for name in names]) if names else []
         return {name: text for name, text in zip(names, texts, strict=True) if text}
 
     def replace(self, name: str, before: str | None, after: str, *, has_enqueued: bool = False) -> bool:
         """Whether the record was still `before`, so that it was replaced. `has_enqueued`: the rows of the newest run are no longer needed."""
         script = self._scripts.get("replace_schedule")
-        keys = [self._record(name), self._spool(name)]
+        keys = [self._keys.record(name), self._keys.rows(name)]
         return bool(script(keys=keys, args=[before or "", after, KEPT * 1000, int(has_enqueued)]))
 
     def hold(self, name: str) -> Lock:
         """The lock of the process that executes the entry's run; not yet acquired."""
-        lock: Lock = self._redis.lock(f"{self._prefix}:running:{name}", timeout=HOLD, thread_local=False)
+        lock: Lock = self._redis.lock(self._keys.running(name), timeout=HOLD, thread_local=False)
         return lock
 
     def is_held(self, name: str) -> bool:
-        key = f"{self._prefix}:running:{name}"
+        key = self._keys.running(name)
         left = int(self._redis.pttl(key))  # milliseconds; negative: the lock is free
         if (
             left > HOLD * 1000
@@ -51,22 +52,22 @@ class Schedules:
 
     def spool(self, name: str, due: float) -> Spool:
         """Of the run that stands for this moment."""
-        return Spool(self._redis, self._spool(name), f"{due:.3f}")
+        return Spool(self._redis, self._keys.rows(name), f"{due:.3f}")
 
     # --- the intents of the newest run ----------------------------------------------------------------------------
 
     def begin(self, name: str) -> None:
-        self._redis.delete(self._intents(name))
+        self._redis.delete(self._keys.intents(name))
 
     def add(self, name: str, intent_ids: Sequence[str]) -> None:
         if not intent_ids:
             return
         pipe = self._redis.pipeline(transaction=False)
-        pipe.rpush(self._intents(name), *intent_ids).expire(self._intents(name), INTENTS_KEPT)
+        pipe.rpush(self._keys.intents(name), *intent_ids).expire(self._keys.intents(name), INTENTS_KEPT)
         pipe.execute()
 
     def intents(self, name: str, first: int, count: int) -> list[str]:
-        found: list[str] = self._redis.lrange(self._intents(name), first, first + count - 1)
+        found: list[str] = self._redis.lrange(self._keys.intents(name), first, first + count - 1)
         return found
 
     def digests(self, intent_ids: Sequence[str]) -> list[str | None]:
@@ -92,12 +93,3 @@ class Schedules:
                 break
             found.append(state is IntentState.SUCCEEDED)
         return found
-
-    def _record(self, name: str) -> str:
-        return f"{self._prefix}:record:{name}"
-
-    def _intents(self, name: str) -> str:
-        return f"{self._prefix}:intents:{name}"
-
-    def _spool(self, name: str) -> str:
-        return f"{self._prefix}:rows:{name}"

@@ -20,7 +20,8 @@ from opentelemetry.trace import (
 )
 from redis import Redis
 
-from feishu_batch.keys import RecordField
+from feishu_batch.keys import IntentKeys, RecordField
+from feishu_batch.outcomes import FIELDS, OutcomeKind
 from worker.ledger.records import Batch
 from worker.remote.errors import ACCEPTED, RemoteError, word_of
 from worker.tracing import Tracing
@@ -32,16 +33,11 @@ log = structlog.get_logger("feishu_batch.tracing")
 
 _FIELDS = (
     *(RecordField.INTENT_ID, RecordField.TRACE, RecordField.ENQUEUED_AT_MS, RecordField.COMPLETED_AT_MS),
-    *(RecordField.TOTAL, RecordField.SUCCEEDED, RecordField.FAILED, RecordField.SUPERSEDED),
-    *(RecordField.CANCELED, RecordField.EXPIRED, RecordField.REQUESTS),
+    *(RecordField.TOTAL, *FIELDS, RecordField.REQUESTS),
 )
 _COUNTS = {
     "items": RecordField.TOTAL,
-    "succeeded": RecordField.SUCCEEDED,
-    "failed": RecordField.FAILED,
-    "superseded": RecordField.SUPERSEDED,
-    "canceled": RecordField.CANCELED,
-    "expired": RecordField.EXPIRED,
+    **{kind.label: kind.field for kind in OutcomeKind},
     "requests": RecordField.REQUESTS,
 }
 Record = Mapping[str, str | None]
@@ -181,7 +177,7 @@ class OtelTraces(Traces):
     def _records(self, numbers: Sequence[int]) -> list[tuple[int, Record]]:
         pipe = self._redis.pipeline(transaction=False)
         for number in numbers:
-            pipe.hmget(f"{self._prefix}:{{{self._lane}}}:intent:{number}", _FIELDS)
+            pipe.hmget(IntentKeys(self._prefix, self._lane, number).record, _FIELDS)
         rows = pipe.execute() if numbers else []
         return [(number, dict(zip(_FIELDS, row, strict=True))) for number, row in zip(numbers, rows, strict=True)]
 

@@ -116,7 +116,7 @@ def checked(session: Session) -> list[Check]:
     """The checks of `doctor` about progress."""
     lanes = session.chosen_lanes(None)
     settings, inbox = session.settings, inbox_view(session.reads)
-    seen = {one.name: read_lane_health(session.redis, one.prefix) for one in lanes}
+    seen = {one.name: read_lane_health(session.redis, one.keys) for one in lanes}
     found = [*check_beat(seen, settings.sweep_seconds), check_inbox(inbox)]
     for one in lanes:
         found += check_lane(

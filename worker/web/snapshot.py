@@ -9,6 +9,7 @@ from feishu_batch.results import IntentState
 from worker.ledger.lane import Lane
 from worker.ledger.reads.activity import Activity, IntentRow, OpenBatch, Subject
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
+from worker.ledger.routes import BATCH
 from worker.ledger.stall import stalled_after
 from worker.operating.explaining import advice_on
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
@@ -16,7 +17,6 @@ from worker.operating.recent_failures import RecentFailures
 from worker.operating.retry.decision import VALUE_NOT_KEPT
 from worker.operating.session import Session
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
-from worker.remote.client import MAX_ITEMS_PER_BATCH
 
 Section = Any  # JSON
 
@@ -40,7 +40,7 @@ class Snapshots:
         self._failures = RecentFailures(session.reads)
         self._about = {
             "slot": settings.slot_seconds,
-            "batch_items": MAX_ITEMS_PER_BATCH,
+            "batch_items": BATCH.items,
             "max_open_jobs": settings.max_open_jobs,
             "read_only": read_only,
             "several_lanes": len(self._lanes) > 1,
@@ -66,7 +66,7 @@ class Snapshots:
             "about": self._about,
             "inbox": {"intents": inbox.intents, "oldest_at": _ago(now, inbox.oldest_wait)},
             "lanes": [
-                self._lane(view, inbox, read_lane_health(self._session.redis, one.prefix))
+                self._lane(view, inbox, read_lane_health(self._session.redis, one.keys))
                 for view, one in zip(views, self._lanes, strict=True)
             ],
             "jobs": [_job(name, one, subjects) for name, found in batches.items() for one in found],

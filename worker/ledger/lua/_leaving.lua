@@ -1,12 +1,13 @@
 -- Removing a waiting change from its cell, because its intent was canceled or has expired. For the scripts that end changes.
 -- The line of a cell is in the order of the numbers, so a binary search finds a place in it.
+-- USES  outcomes cells intents
 
 -- The outcome letter for the waiting changes of this intent, or false while it is active.
 local fate_of = {}
 local function fate(number)
   if fate_of[number] == nil then
     local kept = redis.call('HMGET', P .. 'intent:' .. number, 'stop', 'x')
-    fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= WALL and 'e')
+    fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= WALL and EXPIRED)
   end
   return fate_of[number]
 end

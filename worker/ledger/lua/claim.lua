@@ -9,6 +9,7 @@
 --       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents must be ended (0|1), field, value, …}
 -- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell;
 --             a change that was canceled or expired before the claim is not sent.
+-- USES  figures outcomes requests cells batches route ending leaving
 local LOOK_AGAIN = 250 -- ms
 local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
@@ -16,32 +17,31 @@ if reason then return {'paused', reason} end
 local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
 if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN), 0} end
 
-local lease = redis.call('HMGET', P .. 'lease', 'owner', 'until', 'batch')
+local lease = redis.call('HMGET', R .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
   if lease[1] ~= ARGV[1] and tonumber(lease[2]) > NOW then return {'held', tonumber(lease[2]) - NOW} end
   -- Its owner died, or lost the lease, between the claim and the answer: whether the request was sent is unknown.
-  local left = redis.call('HMGET', P .. 'batch:' .. lease[3], 'state', 'items', 'col', 'kind')
+  local left = redis.call('HMGET', P .. 'batch:' .. lease[3], 'state', 'parts', 'kind')
   if left[1] == 'sending' then
     place(lease[3], 'reask', NOW)
-    count_request(left[3], items_of(left[2]))
+    count_request(parts_of(left[2]))
     -- Counted as a repeat: a batch that kills its worker must not be sent forever.
     redis.call('HINCRBY', P .. 'batch:' .. lease[3], 'reasks', 1)
-    if left[4] ~= 'reask' then count('unk', 1) end
+    if left[3] ~= 'reask' then count('unk', 1) end
     write_figures()
   end
-  redis.call('DEL', P .. 'lease')
+  redis.call('DEL', R .. 'lease')
 end
 
 local function head(zset)
-  local entry = redis.call('ZRANGE', P .. zset, 0, 0, 'WITHSCORES')
+  local entry = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')
   return entry[1], tonumber(entry[2])
 end
 
 -- Whether changes wait behind this batch's: its poll and read-back go before others' (pick.lua).
-local function note_blocked(record, items)
-  local column = redis.call('HGET', record, 'col')
+local function note_blocked(record, parts)
   local lines = {}
-  for i, pair in ipairs(items) do lines[i] = P .. 'behind:' .. column .. ':' .. pair[1] end
+  for i, part in ipairs(parts) do lines[i] = P .. 'behind:' .. part[1] end
   local blocks = redis.call('EXISTS', unpack(lines))
   if blocks > 0 then redis.call('HSET', record, 'blocks', blocks) else redis.call('HDEL', record, 'blocks') end
 end
@@ -56,15 +56,15 @@ local function count_slot(since)
   count('idle', math.max(0, NOW - from - tonumber(ARGV[7])))
 end
 
-local function hand_out(batch, items, are_dead)
+local function hand_out(batch, parts, are_dead)
   local fence = redis.call('INCR', P .. 'fence')
-  redis.call('HSET', P .. 'lease', 'owner', ARGV[1], 'until', text(NOW + tonumber(ARGV[2])), 'batch', batch, 'fence', text(fence))
+  redis.call('HSET', R .. 'lease', 'owner', ARGV[1], 'until', text(NOW + tonumber(ARGV[2])), 'batch', batch, 'fence', text(fence))
   redis.call('ZREM', P .. 'due', batch)
   local record = P .. 'batch:' .. batch
   redis.call('HSET', record, 'state', 'sending', 'sent', text(NOW), 'fence', text(fence))
-  note_blocked(record, items)
+  note_blocked(record, parts)
   local spec = redis.call('HGET', P .. 'group:' .. redis.call('HGET', record, 'g'), 'spec')
-  local more = (redis.call('EXISTS', P .. 'full', P .. 'part') > 0) and 1 or 0
+  local more = (redis.call('EXISTS', R .. 'full', R .. 'part') > 0) and 1 or 0
   redis.call('HDEL', P .. 'metrics', 'full', 'room', 'work')
   redis.call('HSET', P .. 'metrics', 'handed', text(NOW), unpack(more == 1 and {'work', text(NOW)} or {}))
   local answer = {'batch', batch, spec, more, are_dead and 1 or 0, 'now', text(NOW)}
@@ -74,16 +74,16 @@ end
 
 local function again(batch)
   local record = P .. 'batch:' .. batch
-  local kept = redis.call('HMGET', record, 'state', 'items')
+  local kept = redis.call('HMGET', record, 'state', 'parts')
   redis.call('HSET', record, 'kind', kept[1])
   if kept[1] == 'resend' then
     redis.call('HSET', record, 'idem', ARGV[5], 'token', ARGV[6], 'first', text(NOW))
     redis.call('HINCRBY', record, 'tries', 1)
   end
-  return hand_out(batch, items_of(kept[2]))
+  return hand_out(batch, parts_of(kept[2]))
 end
 
-local due, due_at = head('due')
+local due, due_at = head(P .. 'due')
 if due and due_at <= NOW then
   count_slot(due_at)
   write_figures()
@@ -104,19 +104,19 @@ local OVERDUE_SEEN = 256 -- groups that are examined; a complete group behind mo
 
 -- The group whose turn it is, which is recorded, or nil.
 local function overdue_turn()
-  local last_turn = redis.call('GET', P .. 'overdue-had-turn')
+  local last_turn = redis.call('GET', R .. 'overdue-had-turn')
   local newest = redis.call('GET', P .. 'batch-sequence') or 0
   if last_turn and newest - last_turn < OVERDUE_TURN - 1 then return nil end
   local longest = tonumber(ARGV[4])
-  local waiting = redis.call('ZRANGE', P .. 'since', '-inf', text(NOW - longest), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN, 'WITHSCORES')
+  local waiting = redis.call('ZRANGE', R .. 'since', '-inf', text(NOW - longest), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN, 'WITHSCORES')
   if #waiting == 0 then return nil end
   local groups = {}
   for i = 1, #waiting, 2 do groups[#groups + 1] = waiting[i] end
   local behind = redis.call('HMGET', P .. 'behind-of', unpack(groups))
-  local full = redis.call('ZMSCORE', P .. 'full', unpack(groups))
+  local full = redis.call('ZMSCORE', R .. 'full', unpack(groups))
   for i, group in ipairs(groups) do
     if not behind[i] or full[i] or tonumber(waiting[2 * i]) <= NOW - PATIENCE * longest then
-      redis.call('SET', P .. 'overdue-had-turn', text(newest + 1))
+      redis.call('SET', R .. 'overdue-had-turn', text(newest + 1))
       return group
     end
   end
@@ -133,7 +133,7 @@ local passed = {full = full_passed or '-inf', part = part_passed or '-inf'}
 local function beyond(rank) return rank == '-inf' and rank or '(' .. rank end
 
 local function next_of(list)
-  return unpack(redis.call('ZRANGE', P .. list, beyond(passed[list]), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES'))
+  return unpack(redis.call('ZRANGE', R .. list, beyond(passed[list]), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES'))
 end
 
 -- Full batches first, except for a group with higher priority. No group is returned twice.
@@ -161,8 +161,8 @@ local OVERTAKEN_PLACES = 5 -- of a batch
 -- one. They are removed from the ready ones, and returned like the result of ZPOPMIN.
 local function take_overtaken(group)
   local ready = P .. 'ready:' .. group
-  if redis.call('ZCARD', ready) <= BATCH_ITEMS then return {} end
-  local giving = redis.call('ZRANGE', ready, BATCH_ITEMS - OVERTAKEN_PLACES, BATCH_ITEMS - 1, 'WITHSCORES')
+  if redis.call('ZCARD', ready) <= ROUTE_ITEMS then return {} end
+  local giving = redis.call('ZRANGE', ready, ROUTE_ITEMS - OVERTAKEN_PLACES, ROUTE_ITEMS - 1, 'WITHSCORES')
   local worst = math.floor(redis.call('ZRANGE', ready, -1, -1, 'WITHSCORES')[2] / STEP)
   local waiting = {}
   for band = math.floor(giving[#giving] / STEP) + 1, worst do
@@ -185,7 +185,9 @@ local function take_overtaken(group)
 end
 
 local function add_living(taken, column, found)
-  for i = 1, #found, 2 do taken[#taken + 1] = {found[i], text(tonumber(found[i + 1]) % STEP)} end
+  for i = 1, #found, 2 do
+    taken[#taken + 1] = {column .. ':' .. found[i], found[i], text(tonumber(found[i + 1]) % STEP)}
+  end
 end
 
 -- Move the active ones of `found` from the ready changes to `taken`. Returns the rank of the last dead one. Changes of one intent
@@ -196,8 +198,9 @@ local function sift(taken, ready, column, found, last_dead)
     local item, rank = found[i], found[i + 1]
     local number = text(tonumber(rank) % STEP)
     if not fate(number) then
-      drop_dead_sharers(number, column .. ':' .. item, item)
-      taken[#taken + 1] = {item, number}
+      local cell = column .. ':' .. item
+      drop_dead_sharers(number, cell, item)
+      taken[#taken + 1] = {cell, item, number}
       living[#living + 1] = item
     elseif rank ~= last_dead then
       last_dead, looks = rank, looks + 1
@@ -207,23 +210,23 @@ local function sift(taken, ready, column, found, last_dead)
   return last_dead
 end
 
--- The best active changes of the group, at most a batch, as a list of {item, number}; and where to continue after too many dead ones.
+-- The best active changes of the group, at most a batch, as a list of {cell, item, number}; and where to continue after too many dead ones.
 local function take_living(group, column, from)
   local ready, taken = P .. 'ready:' .. group, {}
   if not are_dead then
     add_living(taken, column, take_overtaken(group))
-    add_living(taken, column, redis.call('ZPOPMIN', ready, BATCH_ITEMS - #taken))
+    add_living(taken, column, redis.call('ZPOPMIN', ready, ROUTE_ITEMS - #taken))
     return taken
   end
-  while #taken < BATCH_ITEMS and looks < MOST_LOOKS do
-    local found = redis.call('ZRANGE', ready, beyond(from), '+inf', 'BYSCORE', 'LIMIT', 0, BATCH_ITEMS - #taken, 'WITHSCORES')
+  while #taken < ROUTE_ITEMS and looks < MOST_LOOKS do
+    local found = redis.call('ZRANGE', ready, beyond(from), '+inf', 'BYSCORE', 'LIMIT', 0, ROUTE_ITEMS - #taken, 'WITHSCORES')
     if #found == 0 then return taken end
     from = sift(taken, ready, column, found, from)
   end
   return taken, from
 end
 
--- A group, its column and its best changes; or nil, and where to continue if that was not all.
+-- A group and its best changes; or nil, and where to continue if that was not all.
 local function compose()
   local group, from = begun_group, begun_at
   if ARGV[8] == '' then group = overdue_turn() end
@@ -232,8 +235,8 @@ local function compose()
     group = group or choose()
     if not group then return nil end
     local column = redis.call('HGET', P .. 'group:' .. group, 'col')
-    local items, stopped_at = take_living(group, column, from or '-inf')
-    if #items > 0 then return group, column, items end
+    local parts, stopped_at = take_living(group, column, from or '-inf')
+    if #parts > 0 then return group, parts end
     looks = looks + 1
     if looks >= MOST_LOOKS then
       local rest = stopped_at and group .. ' ' .. stopped_at or '- -inf'
@@ -243,23 +246,23 @@ local function compose()
   end
 end
 
-local group, column, items = compose()
-if not group and column then return {'again', column} end
+local group, parts = compose()
+if not group and parts then return {'again', parts} end
 if not group then return {'idle', until_due, are_dead and 1 or 0} end
 local held = {}
 touched[group] = true
 count_slot(nil)
 local batch = text(redis.call('INCR', P .. 'batch-sequence'))
-for _, pair in ipairs(items) do
-  held[#held + 1] = column .. ':' .. pair[1]
-  held[#held + 1] = pair[2] .. '@' .. batch
+for _, part in ipairs(parts) do
+  held[#held + 1] = part[1]
+  held[#held + 1] = part[3] .. '@' .. batch
 end
-each_intent_of(column, items, function(number) add_to(number, 'snt', 1) end)
-observe('fill', #items, 1)
-count('held', #items)
+each_intent_of(parts, function(number) add_to(number, 'snt', 1) end)
+observe('fill', #parts, 1)
+count('held', #parts)
 redis.call('HSET', P .. 'cells', unpack(held))
-redis.call('HSET', P .. 'batch:' .. batch, 'g', group, 'col', column, 'items', pack_items(items), 'idem', ARGV[5], 'token', ARGV[6],
-  'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#items))
-redis.call('ZREM', P .. 'since', group)
+redis.call('HSET', P .. 'batch:' .. batch, 'g', group, 'parts', pack_parts(parts), 'idem', ARGV[5], 'token', ARGV[6],
+  'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#parts))
+redis.call('ZREM', R .. 'since', group)
 write_collected()
-return hand_out(batch, items, are_dead)
+return hand_out(batch, parts, are_dead)

@@ -4,6 +4,7 @@
 -- ARGV  1 how many changes at most, roughly  2… numbers of stopped intents; none: the next ones
 -- Returns {finished intents of the argument, intents ended, changes became ready (0|1), more is left (0|1)}
 -- Invariant: a stopped intent is in `stopping` until each of its items was checked.
+-- USES  leaving ending
 local left = tonumber(ARGV[1])
 local TURNS = 100 -- intents that are looked up at once
 local column_of = {}
@@ -44,7 +45,7 @@ local function next_ones()
   local stopped = redis.call('ZRANGE', P .. 'stopping', 0, TURNS - 1)
   if #stopped > 0 then return stopped end
   local expired = redis.call('ZRANGE', P .. 'expiring', '-inf', text(WALL), 'BYSCORE', 'LIMIT', 0, TURNS)
-  for _, number in ipairs(expired) do mark_stopped(number, 'e') end
+  for _, number in ipairs(expired) do mark_stopped(number, EXPIRED) end
   return #expired > 0 and redis.call('ZRANGE', P .. 'stopping', 0, TURNS - 1) or {}
 end
 

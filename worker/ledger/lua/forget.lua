@@ -2,6 +2,7 @@
 -- KEYS  1 lane prefix
 -- ARGV  number, number, … (lane.py also limits the number by their items)
 -- Returns how many were deleted. Invariant: an intent with open changes is never deleted.
+-- USES  lane
 local forgotten = 0
 for _, number in ipairs(ARGV) do
   local record = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'end')

@@ -7,6 +7,7 @@
 --       whether another place is refused too (0|1), whether the lane's own user was ever accepted here (0|1),
 --       the newest place where it was accepted elsewhere, or ''}
 -- Invariant: only an acceptance after the first refusal clears the lane; a withdrawn permission refuses all places.
+-- USES  lane
 local suspects, worked = P .. 'suspects', P .. 'accepted'
 local KEPT = 50 -- places
 if ARGV[2] ~= 'refused' then

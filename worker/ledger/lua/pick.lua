@@ -4,6 +4,7 @@
 -- ARGV  1 'jobs' or 'checks'  2 how long to reserve it (ms)  3 how far ahead to look (ms)
 -- Returns {'none'} | {'wait', ms until the next is due} | {'batch', batch, spec, field, value, …}
 -- A lane with refused credentials must not poll; a lane that an operator paused tracks its open jobs to completion.
+-- USES  lane
 local pause = redis.call('GET', P .. 'pause')
 if pause and string.find(pause, '"polling":false', 1, true) then return {'none'} end
 local zset = P .. ARGV[1]

@@ -9,6 +9,7 @@
 --         All numbers except the index are strings: a double cannot hold an id.
 -- Returns {ready groups touched (0|1), intents ended}
 -- Invariants: a cell has at most one owner; behind it the changes are in the order of their numbers; a chunk is recorded once.
+-- USES  figures outcomes cells intents ending
 local given = cjson.decode(ARGV[1])
 
 -- A pipeline continues when one of its calls fails: nothing may be recorded after the gap of a failed one.
@@ -24,7 +25,6 @@ local function follows_a_gap()
 end
 if follows_a_gap() then return redis.error_reply('ORDER the call before this one failed') end
 
-local MOST_SHARERS = 16 -- of one change: every step on it must read all of them
 local groups, mode_of = {}, {}
 
 local function new_group(digest, spec, column_name, mode)
@@ -103,7 +103,7 @@ local function begin(row)
   end
   if row[11] ~= '0' then return nil end
   local is_late = row[6] ~= '' and tonumber(row[6]) <= WALL -- expired before it arrived: it replaces nothing
-  local intent, stop = read(row, group_at(row[3])), row[14] and 'c' or is_late and 'e' or nil
+  local intent, stop = read(row, group_at(row[3])), row[14] and CANCELED or is_late and EXPIRED or nil
   new_record(intent, stop)
   return intent, stop
 end

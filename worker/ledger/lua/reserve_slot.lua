@@ -4,6 +4,7 @@
 -- ARGV  1 spacing until the reservation is settled (µs)  2 how far ahead a slot may be (µs)  3 the process
 -- Returns {reservation id, µs until it} or {0, µs until the next slot}: too far ahead, nothing reserved.
 -- Invariant: no two reservations closer than the spacing of the earlier one.
+-- USES  clock
 local now = read_clock()
 local kept = redis.call('HMGET', KEYS[1], 'next', 'by', 'credit')
 -- The network route of one process says nothing about another's: only the process that settled the slot has the credit.

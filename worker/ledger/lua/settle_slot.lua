@@ -5,6 +5,7 @@
 --       7 the answer, one of a few words, for counting; '' = no request was sent
 -- Returns {failures in a row}
 -- Invariant: only the last reservation moves the next slot, so a late answer cannot pull it forward.
+-- USES  clock
 local now = read_clock()
 local kept = redis.call('HMGET', KEYS[1], 'id', 'next')
 if kept[1] == ARGV[1] then

@@ -3,6 +3,7 @@
 -- KEYS  1 lane prefix
 -- ARGV  1 outcome letter (c | e)  2… numbers
 -- Returns how many were marked: the others have ended, are already marked, or are unknown.
+-- USES  intents
 local marked = 0
 for i = 2, #ARGV do
   local kept = redis.call('HMGET', P .. 'intent:' .. ARGV[i], 'g', 'end', 'stop')

@@ -2,6 +2,7 @@
 -- KEYS  1 lane prefix
 -- ARGV  1 how many at most  2 when an unconfirmed one is returned again (ms)
 -- Returns pairs number, intent id
+-- USES  lane
 local due = redis.call('ZRANGE', P .. 'outbox', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, ARGV[1])
 local answer = {}
 for _, number in ipairs(due) do

@@ -9,11 +9,16 @@ from redis import Redis
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
 from feishu_batch.results import IntentView, view_of_record
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
+from worker.ledger.keys import BatchField, GroupField, LaneKeys
 from worker.ledger.reads.ledger import COUNTS
 from worker.ledger.records import GroupSpec
+from worker.ledger.routes import BATCH
 
 CHUNK = 500  # commands per round trip
-_BATCH = ("g", "state", "items", "size", "at", "tries", "polls", "task", "why")
+_BATCH = (
+    *(BatchField.GROUP, BatchField.STATE, BatchField.PARTS, BatchField.SIZE, BatchField.CLAIMED_AT_MS),
+    *(BatchField.TRIES, BatchField.POLLS, BatchField.JOB, BatchField.WHY),
+)
 _INTENT = (*COUNTS, RecordField.GROUP, RecordField.NOTE, RecordField.ENQUEUED_AT_MS)
 _GROUPS_KNOWN = 5000  # what a group is never changes; so many are remembered
 
@@ -66,10 +71,11 @@ class Activity:
     def open_batches(self, lane: str, limit: int) -> list[OpenBatch]:
         """At most so many of each kind: the one being sent, then those in trouble, then open jobs, the next to be asked for first."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.hget(self._key(lane, "lease"), "batch")
-        for zset in ("due", "checks", "jobs"):
-            pipe.zrange(self._key(lane, zset), 0, limit - 1, withscores=True)
-        pipe.time().hmget(self._key(lane, "clock"), CLOCK_FIELDS)
+        pipe.hget(self._keys(lane).route(BATCH).lease, "batch")
+        keys = self._keys(lane)
+        for zset in (keys.due, keys.checks, keys.jobs):
+            pipe.zrange(zset, 0, limit - 1, withscores=True)
+        pipe.time().hmget(self._keys(lane).clock, CLOCK_FIELDS)
         sending, *waiting, time, clock = pipe.execute()
         now, wall = read_clock(time, clock)
         ahead = now - wall
@@ -77,7 +83,7 @@ class Activity:
         next_at |= {batch: score / 1000 - ahead for found in waiting for batch, score in found}
         pipe = self._redis.pipeline(transaction=False)
         for batch in next_at:
-            pipe.hmget(self._key(lane, f"batch:{batch}"), _BATCH)
+            pipe.hmget(self._keys(lane).batch(batch), _BATCH)
         rows = zip(next_at.items(), pipe.execute(), strict=True)
         return [
             _open_batch(batch, at, ahead, dict(zip(_BATCH, row, strict=True))) for (batch, at), row in rows if row[1]
@@ -91,7 +97,7 @@ class Activity:
     def ended_last(self, lane: str, limit: int) -> list[tuple[str, int]]:
         pipe = self._redis.pipeline(transaction=False)
         for how in ("succeeded", "failed"):
-            pipe.zrange(self._key(lane, f"ended:{how}"), 0, limit - 1, desc=True)
+            pipe.zrange(self._keys(lane).ended(how), 0, limit - 1, desc=True)
         return [(lane, int(number)) for found in pipe.execute() for number in found]
 
     def not_ended(self) -> int:
@@ -99,7 +105,7 @@ class Activity:
         pipe = self._redis.pipeline(transaction=False)
         pipe.hlen(self._inbox.ids)
         for lane in self._lanes:
-            pipe.zcard(self._key(lane, "ended:succeeded")).zcard(self._key(lane, "ended:failed"))
+            pipe.zcard(self._keys(lane).ended("succeeded")).zcard(self._keys(lane).ended("failed"))
         known, *ended = map(int, pipe.execute())
         return max(0, known - sum(ended))
 
@@ -113,7 +119,11 @@ class Activity:
             for place in part:
                 pipe.hmget(place.record, _INTENT)
             records = [dict(zip(_INTENT, row, strict=True)) for row in pipe.execute()]
-            found += [_row(place, record) for place, record in zip(part, records, strict=True) if record["id"]]
+            found += [
+                _row(place, record)
+                for place, record in zip(part, records, strict=True)
+                if record[RecordField.INTENT_ID]
+            ]
         return found
 
     def subjects(self, groups: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Subject]:
@@ -124,7 +134,7 @@ class Activity:
         unknown = [place for place in wanted if place not in self._subjects]
         pipe = self._redis.pipeline(transaction=False)
         for lane, group in unknown:
-            pipe.hget(self._key(lane, f"group:{group}"), "spec")
+            pipe.hget(self._keys(lane).group(group), GroupField.SPEC)
         for place, text in zip(unknown, pipe.execute(), strict=True):
             if text:
                 spec = GroupSpec.from_json(text)
@@ -133,31 +143,31 @@ class Activity:
                 )
         return {place: self._subjects[place] for place in wanted if place in self._subjects}
 
-    def _key(self, lane: str, name: str) -> str:
-        return f"{self._prefix}:{{{lane}}}:{name}"
+    def _keys(self, lane: str) -> LaneKeys:
+        return LaneKeys(self._prefix, lane)
 
 
 def _open_batch(batch: str, next_at: float | None, ahead: float, record: dict[str, str | None]) -> OpenBatch:
-    changes = [change for change in (record["items"] or "").split(",") if change]
+    changes = [change for change in (record[BatchField.PARTS] or "").split(",") if change]
     return OpenBatch(
         number=int(batch),
-        state=record["state"] or "",
-        group=record["g"] or "",
+        state=record[BatchField.STATE] or "",
+        group=record[BatchField.GROUP] or "",
         items=len(changes),
-        size=int(record["size"] or 0),
-        claimed_at=int(record["at"] or 0) / 1000 - ahead,
+        size=int(record[BatchField.SIZE] or 0),
+        claimed_at=int(record[BatchField.CLAIMED_AT_MS] or 0) / 1000 - ahead,
         next_at=next_at,
-        tries=int(record["tries"] or 1),
-        polls=int(record["polls"] or 0),
-        job=record["task"] or None,
-        why=record["why"] or None,
-        intents=frozenset(int(change.partition(":")[2]) for change in changes),
+        tries=int(record[BatchField.TRIES] or 1),
+        polls=int(record[BatchField.POLLS] or 0),
+        job=record[BatchField.JOB] or None,
+        why=record[BatchField.WHY] or None,
+        intents=frozenset(int(change.rpartition(":")[2]) for change in changes),
     )
 
 
 def _row(place: IntentKeys, record: dict[str, str | None]) -> IntentRow:
     known = {name: value for name, value in record.items() if value is not None}
-    view = view_of_record(known["id"], place, known, {})
+    view = view_of_record(known[RecordField.INTENT_ID], place, known, {})
     ended, enqueued = known.get(RecordField.COMPLETED_AT_MS), known.get(RecordField.ENQUEUED_AT_MS)
     return IntentRow(
         view=view,

@@ -8,11 +8,11 @@ from typing import Any
 
 from redis import Redis
 
-from feishu_batch.keys import IntentKeys, RecordField
+from feishu_batch.keys import RecordField
+from worker.ledger.keys import GroupField, LaneKeys
 from worker.ledger.reads.ledger import LedgerReads
 
 CHUNK = 500  # commands per round trip
-MOST_SHARERS = 16  # of one change; record.lua keeps it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class LaneBacklog:
     def __init__(self, redis: Redis, prefix: str, lane: str) -> None:
         self._redis: Any = redis
         self._reads = LedgerReads(redis, prefix)
-        self._prefix, self._lane = prefix, lane
+        self._lane, self._keys = lane, LaneKeys(prefix, lane)
         self._groups: dict[str, str | None] = {}  # number → spec
 
     def tails(self, column: str, items: Sequence[int]) -> dict[int, Tail]:
         """Of the cells of one column that have any change."""
-        number = self._redis.hget(self._key("columns"), column)
+        number = self._redis.hget(self._keys.columns, column)
         if number is None:
             return {}
         lines = self._reads.lines(self._lane, number, [str(item) for item in items])
@@ -59,11 +59,11 @@ class LaneBacklog:
     def ready(self, specs: Sequence[str]) -> dict[str, int]:
         """Changes that may be sent now, of each group that has any."""
         digests = [blake2b(spec.encode(), digest_size=12).hexdigest() for spec in specs]
-        known = self._redis.hmget(self._key("groups"), digests) if digests else []
+        known = self._redis.hmget(self._keys.groups, digests) if digests else []
         groups = {spec: group for spec, group in zip(specs, known, strict=True) if group}
         pipe = self._redis.pipeline(transaction=False)
         for group in groups.values():
-            pipe.zcard(self._key(f"ready:{group}"))
+            pipe.zcard(self._keys.ready(group))
         return dict(zip(groups, pipe.execute(), strict=True))
 
     def _records(self, numbers: Sequence[str]) -> Mapping[str, tuple[str | None, str | None]]:
@@ -72,7 +72,7 @@ class LaneBacklog:
             part = numbers[start : start + CHUNK]
             pipe = self._redis.pipeline(transaction=False)
             for number in part:
-                place = IntentKeys(self._prefix, self._lane, int(number))
+                place = self._keys.of_intent(number)
                 pipe.hmget(place.record, RecordField.GROUP, RecordField.KEEP_EVERY_CHANGE)
             found |= {number: tuple(row) for number, row in zip(part, pipe.execute(), strict=True)}
         return found
@@ -81,8 +81,5 @@ class LaneBacklog:
         if group is None:
             return None
         if group not in self._groups:
-            self._groups[group] = self._redis.hget(self._key(f"group:{group}"), "spec")
+            self._groups[group] = self._redis.hget(self._keys.group(group), GroupField.SPEC)
         return self._groups[group]
-
-    def _key(self, name: str) -> str:
-        return f"{self._prefix}:{{{self._lane}}}:{name}"

@@ -4,35 +4,29 @@ from typing import Any
 
 from redis import Redis
 
+from feishu_batch.keys import RecordField
+from feishu_batch.outcomes import OutcomeKind
+from worker.ledger.keys import LaneKeys
 from worker.ledger.records import Batch
-
-CANCELED = "c"  # in a record's `stop`
 
 
 class CanceledItems:
-    """`prefix`: the lane's."""
-
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, redis: Redis, keys: LaneKeys) -> None:
         self._redis: Any = redis
-        self._prefix = prefix
+        self._keys = keys
 
     def items(self, batch: Batch) -> tuple[int, ...]:
         """Items of canceled changes. Shared changes continue for the other intents; changes in a batch get no new sharers."""
         canceled = self._canceled(sorted(set(batch.intents)))
         if not canceled:
             return ()
-        own = [(item, number) for item, number in zip(batch.items, batch.intents, strict=True) if number in canceled]
-        pipe = self._redis.pipeline(transaction=False)
-        for item, number in own:
-            pipe.hget(f"{self._prefix}shared", f"{number}:{canceled[number]}:{item}")
-        return tuple(item for (item, _), sharers in zip(own, pipe.execute(), strict=True) if not sharers)
+        own = [part for part in batch.parts if part.intent in canceled]
+        sharers = self._redis.hmget(self._keys.shared, [f"{part.intent}:{part.cell}" for part in own])
+        return tuple(part.cell.item for part, others in zip(own, sharers, strict=True) if not others)
 
-    def _canceled(self, numbers: list[int]) -> dict[int, str]:
-        """Number of each intent that was canceled → its column."""
+    def _canceled(self, numbers: list[int]) -> set[int]:
+        """Numbers of the intents that were canceled."""
         pipe = self._redis.pipeline(transaction=False)
         for number in numbers:
-            pipe.hmget(f"{self._prefix}intent:{number}", "stop", "g")
-        stops = zip(numbers, pipe.execute(), strict=True)
-        groups = {number: group for number, (stop, group) in stops if stop == CANCELED}
-        columns = {group: self._redis.hget(f"{self._prefix}group:{group}", "col") for group in set(groups.values())}
-        return {number: columns[group] for number, group in groups.items()}
+            pipe.hget(self._keys.intent(number), RecordField.STOPPED)
+        return {number for number, kind in zip(numbers, pipe.execute(), strict=True) if kind == OutcomeKind.CANCELED}

@@ -8,7 +8,9 @@ from typing import Any
 from redis import Redis
 
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
+from worker.ledger.keys import LaneKeys, MetricField, SlotField
 from worker.ledger.last_errors import LastError, last_errors_of
+from worker.ledger.routes import BATCH
 from worker.ledger.stall import SendState
 
 
@@ -37,15 +39,16 @@ class LaneHealth:
         return max(0.0, (self.send_state.opens_at or 0.0) - self.send_state.now)
 
 
-def read_lane_health(redis: Redis, prefix: str) -> LaneHealth:
-    """`prefix`: the lane's. One round trip, which costs the same however much waits."""
+def read_lane_health(redis: Redis, keys: LaneKeys) -> LaneHealth:
+    """One round trip, which costs the same however much waits."""
     client: Any = redis
+    route = keys.route(BATCH)
     pipe = client.pipeline(transaction=False)
-    pipe.time().hmget(f"{prefix}clock", CLOCK_FIELDS).hmget(f"{prefix}slot:submit", "next", "asked", "strikes")
-    pipe.hget(f"{prefix}lease", "until").hmget(f"{prefix}metrics", "resumed", "room", "full")
-    for zset in ("since", "due", "jobs", "checks", "outbox"):
-        pipe.zrange(f"{prefix}{zset}", 0, 0, withscores=True).zcard(f"{prefix}{zset}")
-    pipe.get(f"{prefix}pause").get(f"{prefix}swept-at").hgetall(f"{prefix}trouble")
+    pipe.time().hmget(keys.clock, CLOCK_FIELDS).hmget(route.slot, SlotField.NEXT, SlotField.ASKED, SlotField.STRIKES)
+    pipe.hget(route.lease, "until").hmget(keys.metrics, MetricField.RESUMED, MetricField.ROOM, MetricField.FULL)
+    for zset in (route.since, keys.due, keys.jobs, keys.checks, keys.outbox):
+        pipe.zrange(zset, 0, 0, withscores=True).zcard(zset)
+    pipe.get(keys.pause).get(keys.swept_at).hgetall(keys.trouble)
     time, clock, (next_at, asked, strikes), lease, (resumed, room, full), *lists, pause, swept, trouble = pipe.execute()
     since, ready, due, resends, jobs, open_jobs, checks, unknown, outbox, unpublished = lists
     now, wall = read_clock(time, clock)

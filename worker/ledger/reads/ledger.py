@@ -7,7 +7,10 @@ from typing import Any, TypeVar
 from redis import Redis
 
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
+from feishu_batch.outcomes import FIELDS
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
+from worker.ledger.keys import BatchField, LaneKeys, SlotField
+from worker.ledger.routes import BATCH
 
 T = TypeVar("T")
 CHUNK = 500  # commands or fields per round trip: the server answers others in between
@@ -18,11 +21,7 @@ COUNTS = (
     RecordField.OPEN,
     RecordField.IN_FLIGHT,
     RecordField.RECORDED,
-    RecordField.SUCCEEDED,
-    RecordField.FAILED,
-    RecordField.SUPERSEDED,
-    RecordField.CANCELED,
-    RecordField.EXPIRED,
+    *FIELDS,
     RecordField.REFUSED,
     RecordField.REQUESTS,
     RecordField.COMPLETED_AT_MS,
@@ -117,7 +116,7 @@ class LedgerReads:
 
         Some thousand at a time. What fails while they are read is left to the next look.
         """
-        key, since_ms = f"{self._lane(lane)}failures", "-inf" if since <= 0 else round(since * 1000)
+        key, since_ms = self._lane(lane).failures, "-inf" if since <= 0 else round(since * 1000)
         until, seen = "+inf", set[str]()
         while True:
             page = self._redis.zrange(
@@ -134,7 +133,7 @@ class LedgerReads:
     # --- changes --------------------------------------------------------------------------------------------------
 
     def group(self, lane: str, group: str) -> dict[str, str]:
-        fields: dict[str, str] = self._redis.hgetall(f"{self._lane(lane)}group:{group}")
+        fields: dict[str, str] = self._redis.hgetall(self._lane(lane).group(group))
         return fields
 
     def lines(self, lane: str, column: str, items: Sequence[str]) -> dict[str, CellLine]:
@@ -142,9 +141,9 @@ class LedgerReads:
         found: dict[str, CellLine] = {}
         for part in _chunks(items):
             pipe = self._redis.pipeline(transaction=True)
-            pipe.hmget(f"{self._lane(lane)}cells", [f"{column}:{item}" for item in part])
+            pipe.hmget(self._lane(lane).cells, [f"{column}:{item}" for item in part])
             for item in part:
-                pipe.lrange(f"{self._lane(lane)}behind:{column}:{item}", 0, -1)
+                pipe.lrange(self._lane(lane).behind(f"{column}:{item}"), 0, -1)
             owners, *lines = pipe.execute()
             found |= {i: CellLine(o, tuple(line)) for i, o, line in zip(part, owners, lines, strict=True)}
         return found
@@ -153,7 +152,7 @@ class LedgerReads:
         """`names`: ``<number>:<column>:<item>``. The numbers of the intents that share each of these changes."""
         found: dict[str, frozenset[str]] = {}
         for part in _chunks(names):
-            answers = self._redis.hmget(f"{self._lane(lane)}shared", part)
+            answers = self._redis.hmget(self._lane(lane).shared, part)
             found |= {name: frozenset(text.split(",")) for name, text in zip(part, answers, strict=True) if text}
         return found
 
@@ -164,7 +163,7 @@ class LedgerReads:
         for part in _chunks(list(holders.items())):
             pipe = self._redis.pipeline(transaction=False)
             for item, holder in part:
-                stack = f"{self._lane(place.lane)}under:{holder}:{column}:{item}"
+                stack = self._lane(place.lane).under(f"{holder}:{column}:{item}")
                 pipe.zrange(stack, place.number, "-inf", byscore=True, desc=True, offset=0, num=1)
             for (item, _), found in zip(part, pipe.execute(), strict=True):
                 if found and int(found[0]) == place.number:
@@ -180,7 +179,7 @@ class LedgerReads:
         for part in _chunks(list(batches)):
             pipe = self._redis.pipeline(transaction=False)
             for batch in part:
-                pipe.hmget(f"{self._lane(lane)}batch:{batch}", "state", "task")
+                pipe.hmget(self._lane(lane).batch(batch), BatchField.STATE, BatchField.JOB)
             rows = zip(part, pipe.execute(), strict=True)
             found |= {batch: (state, task or None) for batch, (state, task) in rows if state}
         return found
@@ -196,30 +195,31 @@ class LedgerReads:
 
     def figures(self, lane: str, most_groups: int) -> LaneFigures:
         """At most so many ready groups are counted one by one."""
-        prefix = self._lane(lane)
+        keys = self._lane(lane)
+        route = keys.route(BATCH)
         pipe = self._redis.pipeline(transaction=False)
-        pipe.time().hmget(f"{prefix}clock", CLOCK_FIELDS)
-        for zset in ("full", "part"):
-            pipe.zcard(prefix + zset).zrange(prefix + zset, 0, most_groups - 1)
-        pipe.zrange(f"{prefix}since", 0, 0, withscores=True).hget(f"{prefix}slot:submit", "id")
-        pipe.lrange(f"{prefix}recent", 0, -1)
+        pipe.time().hmget(keys.clock, CLOCK_FIELDS)
+        for zset in (route.full, route.part):
+            pipe.zcard(zset).zrange(zset, 0, most_groups - 1)
+        pipe.zrange(route.since, 0, 0, withscores=True).hget(route.slot, SlotField.ID)
+        pipe.lrange(keys.recent, 0, -1)
         time, clock, full, full_groups, part, part_groups, since, slots, recent = pipe.execute()
         now, wall = read_clock(time, clock)
         return LaneFigures(
             now=wall,
-            ready=self._ready_counts(prefix, [*full_groups, *part_groups][:most_groups]),
+            ready=self._ready_counts(keys, [*full_groups, *part_groups][:most_groups]),
             ready_groups=full + part,
             waiting_since=since[0][1] / 1000 - (now - wall) if since else None,
             slots_taken=int(slots or 0),
             recent=tuple(recent),
         )
 
-    def _ready_counts(self, prefix: str, groups: Sequence[str]) -> tuple[int, ...]:
+    def _ready_counts(self, keys: LaneKeys, groups: Sequence[str]) -> tuple[int, ...]:
         counts: list[int] = []
         for part in _chunks(groups):
             pipe = self._redis.pipeline(transaction=False)
             for group in part:
-                pipe.zcard(f"{prefix}ready:{group}")
+                pipe.zcard(keys.ready(group))
             counts += pipe.execute()
         return tuple(counts)
 
@@ -230,8 +230,8 @@ class LedgerReads:
     def place_of(self, lane: str, number: int) -> IntentKeys:
         return IntentKeys(self._prefix, lane, number)
 
-    def _lane(self, lane: str) -> str:
-        return f"{self._prefix}:{{{lane}}}:"
+    def _lane(self, lane: str) -> LaneKeys:
+        return LaneKeys(self._prefix, lane)
 
 
 def _entry(text: str | None) -> Entry | None:

@@ -7,8 +7,10 @@ from itertools import product
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import parse_intent
-from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import IntentKeys, RecordField
+from feishu_batch.outcomes import OutcomeKind
 from worker.catalogue.unresolved import SYSTEM_FIELDS
+from worker.ledger.keys import GroupField
 from worker.ledger.reads.intent_log import IntentLog, LogEntry
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec, RefusedIntent
@@ -17,7 +19,7 @@ from worker.operating.retry.decision import ANY_COLUMN, ANY_LANE, RETRY_OF, Fail
 
 MOST_LOOKED_AT = 2_000_000  # later intents; for earlier failures it is too slow to find out what came after them
 # A superseded change is not counted: its replacement is later still, and is checked itself.
-NEVER_SENT = frozenset({OutcomeLetter.CANCELED, OutcomeLetter.EXPIRED, OutcomeLetter.SUPERSEDED})
+NEVER_SENT = frozenset({OutcomeKind.CANCELED, OutcomeKind.EXPIRED, OutcomeKind.SUPERSEDED})
 UNCERTAIN = "outcome_unknown"  # the code of a failure that may have been applied
 
 
@@ -143,7 +145,7 @@ class RetryReader:
         if group is None:
             return None
         if (lane, group) not in self._groups:
-            text = self._reads.group(lane, group).get("spec")
+            text = self._reads.group(lane, group).get(GroupField.SPEC)
             spec = GroupSpec.from_json(text) if text else None
             self._groups[lane, group] = _Group(spec, self._columns(spec)) if spec else None
         return self._groups[lane, group]
@@ -163,7 +165,7 @@ class RetryReader:
 
 
 def _failed(outcome: str, code: str | None) -> bool:
-    return outcome[0] == OutcomeLetter.FAILED and code in (None, _code(outcome[1:]))
+    return outcome[0] == OutcomeKind.FAILED and code in (None, _code(outcome[1:]))
 
 
 def stands(outcome: str | None) -> bool:
