@@ -66,8 +66,9 @@ def sort_rows(
     """
     for step in _steps(rows):
         put = _sort_out(step, digests, journal)
-        if check and put.enqueued:
-            _reject(put, check(put.enqueued))
+        # Cells of a table were checked before they were gathered.
+        if check and (unchecked := [row for row in put.enqueued if not row.is_gathered]):
+            _reject(put, check(unchecked))
         yield put
 
 
