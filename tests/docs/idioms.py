@@ -59,7 +59,7 @@ _INSTEAD = {
     r"go(?:es|ing|ne)? on(?! (?:the|a|an|its|at|both)\b)|went on": "continue",
     r"for good": "permanently",
     r"in vain": "without success",
-    r"answers for(?! one in)": "report a result for",
+    r"answers for": "report a result for",
     r"and the like": "name the others, or leave it out",
     r"ha(?:s|ve) to be": "must be",
 }

@@ -107,11 +107,11 @@ def refuse_other_ledgers(settings: Settings, belonging: Belonging) -> None:
         return
     with contextlib.closing(control_app(settings)) as app:
         try:
-            answers = app.control.broadcast(LEDGER_COMMAND, reply=True, timeout=PING_SECONDS) or []
+            replies = app.control.broadcast(LEDGER_COMMAND, reply=True, timeout=PING_SECONDS) or []
         except Exception:  # noqa: BLE001 - any error of the broker: no worker uses it now
             return
     name = belonging.name()
-    ledgers = {node: said.get("ledger") for one in answers for node, said in one.items() if isinstance(said, dict)}
+    ledgers = {node: said.get("ledger") for one in replies for node, said in one.items() if isinstance(said, dict)}
     others = sorted(node for node, ledger in ledgers.items() if ledger not in (None, name))
     if others:
         raise ConfigError(
