@@ -8,7 +8,7 @@ import pytest
 from tests.support.clock_stack import WHOSE, ClockStack
 from tests.support.model import intent
 from tests.support.stack import SLOT
-from tests.support.waiting import wait_until
+from tests.support.waiting import Slowness, wait_until
 
 STEPS = {"minus 2 min": -120, "minus 1 h": -3600, "plus 1 h": 3600}  # seconds
 GOES_ON = 10.0  # seconds
@@ -53,7 +53,7 @@ def await_arrivals(stack, count):
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_work_continues_at_its_pace(quiet, step, whose):
     """All requests are there before the clock is set, so that any that is missing afterwards was held up by it."""
-    stack = quiet
+    stack, slowness = quiet, Slowness()
     before = len(arrivals(stack))
     handles = work(stack, REQUESTS)
     await_arrivals(stack, before + 10)
@@ -65,14 +65,14 @@ def test_work_continues_at_its_pace(quiet, step, whose):
     seen = arrivals(stack)[before:]
     gaps = [later - earlier for earlier, later in pairwise([at for at in seen if at >= set_at - SLOT])]
     print(f"longest pause {max(gaps):.2f} s, shortest gap {min(gaps):.3f} s")
-    assert max(gaps) < GOES_ON
+    assert max(gaps) < GOES_ON * slowness()
     assert min(gaps) >= SLOT
     stack.assert_rules_kept()
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_cells_stay_closed_until_the_real_grace_time_is_over(quiet, step):
-    stack = quiet
+    stack, slowness = quiet, Slowness()
     [first] = stack.client.enqueue_many([intent([1001], "first", keep_every_change=True)])
     stack.sandbox.set_faults("batch_update:drop_after=1x")
     [second] = stack.client.enqueue_many([intent([1001], "second", keep_every_change=True)])
@@ -81,12 +81,12 @@ def test_cells_stay_closed_until_the_real_grace_time_is_over(quiet, step):
     assert {one.state for one in stack.wait_all([first, second])} == {"succeeded"}
     *of_first, of_second = [batch["arrived_at"] for batch in stack.batches() if batch["item_ids"] == [1001]]
     waited = of_second - max(of_first)
-    assert GRACE <= waited < GRACE + GOES_ON
+    assert GRACE <= waited < GRACE + GOES_ON * slowness()
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_a_sender_and_a_beat_that_die_as_the_clock_is_set_are_replaced(quiet, step):
-    stack = quiet
+    stack, slowness = quiet, Slowness()
     before = len(arrivals(stack))
     handles = work(stack, 40)
     await_arrivals(stack, before + 5)
@@ -98,5 +98,5 @@ def test_a_sender_and_a_beat_that_die_as_the_clock_is_set_are_replaced(quiet, st
     assert {result.state for result in stack.wait_all(handles)} == {"succeeded"}
     after = [at for at in arrivals(stack) if at >= started]
     print(f"goes on {after[0] - started:.1f} s after the start of the workers")
-    assert after[0] - started < START + GOES_ON
+    assert after[0] - started < (START + GOES_ON) * slowness()
     stack.assert_rules_kept()

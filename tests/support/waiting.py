@@ -58,6 +58,17 @@ def fair_now() -> float:
     return _clock(os.getpid()).now()
 
 
+class Slowness:
+    """How many times as long everything has taken since this was made as it takes on a quiet machine: 1 or more."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic(), fair_now()
+
+    def __call__(self) -> float:
+        began, fairly = self._began
+        return max(1.0, (time.monotonic() - began) / max(PAUSE, fair_now() - fairly))
+
+
 def wait_until(is_so: Callable[[], Any], timeout: float, what: str | Callable[[], str]) -> Any:
     """The first true answer of `is_so`. `what` is said when there is none; a function is asked for it then."""
     began = fair_now()
