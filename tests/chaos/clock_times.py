@@ -54,7 +54,13 @@ def main() -> None:
     took: dict[int, list[float]] = defaultdict(list)
     with (
         tempfile.TemporaryDirectory(prefix="clock-times-") as directory,
-        ClockStack(Path(directory), lease_seconds=asked.lease, sweep_seconds=2.0, heartbeat_seconds=1.5) as stack,
+        ClockStack(
+            Path(directory),
+            lease_seconds=asked.lease,
+            grace_seconds=asked.lease + 1,
+            sweep_seconds=2.0,
+            heartbeat_seconds=1.5,
+        ) as stack,
     ):
         for number in range(asked.rounds):
             step = STEPS[number % len(STEPS)]
