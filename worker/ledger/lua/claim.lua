@@ -124,7 +124,7 @@ end
 
 -- Canceled and expired changes stay ready until end_stopped.lua ends them. A claim skips them and writes nothing: if thousands
 -- end at one moment, the next request does not wait for that.
-local MOST_LOOKS = 1000 -- dead intents and groups that one claim may read, so that it does not block the server for long
+local MOST_LOOKS = 500 -- dead intents and groups that one claim may read, so that it does not block the server for long
 local are_dead, looks = some_are_dead(), 0
 -- Ranks up to which the groups of each list were read; a group that was read in part, and the rank of its last dead change.
 local full_passed, part_passed, begun_group, begun_at = string.match(ARGV[8], '^(%S+) (%S+) (%S+) (%S+)$')
