@@ -73,6 +73,6 @@ def test_what_a_step_tells_flower_repeats_no_value_of_a_field(remote, pipeline):
     remote.says("batch_update", refused(20001, "字段没有隐秘的值这个选项"))
     [handle] = pipeline.client.enqueue_many([intent([1], "隐秘的值")])
     pipeline.runtime.intake.drain()
-    told = pipeline.lane.submitter.run()
+    told = pipeline.lane.remote.submitter.run()
     assert "字段没有…这个选项" in told["error"]
     assert "字段没有隐秘的值这个选项" in handle.result().failed["1"]["reason"]

@@ -27,7 +27,7 @@ def test_a_penalty_that_each_refused_request_prolongs_is_left(redis_url, prefix,
         handles = pipeline.client.enqueue_many([intent([item], f"value {item}") for item in range(1101, 1121)])
         pipeline.runtime.intake.drain()
         deadline = time.monotonic() + PATIENCE
-        while pipeline.lane.submitter.run()["state"] != "idle":
+        while pipeline.lane.remote.submitter.run()["state"] != "idle":
             assert time.monotonic() < deadline
         assert all(result.ok for result in pipeline.finish(*handles))
         visits = next(one for one in sandbox.report()["endpoints"] if one["endpoint"] == "batch_update")

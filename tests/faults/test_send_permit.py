@@ -26,8 +26,8 @@ def remote():
 @pytest.fixture
 def pipeline(remote, redis_url, prefix):
     pipeline = Pipeline(redis_url.replace("/0", "/3"), prefix, remote.base_url, slot_seconds=0.2)
-    pipeline.lane.submitter._steps.token()
-    pipeline.lane.submitter._sender._remote._calls._transport._client._transport._pool.close()  # the next request has to connect
+    pipeline.lane.remote.submitter._steps.token()
+    pipeline.lane.remote.submitter._sender._remote._calls._transport._client._transport._pool.close()  # the next request has to connect
     return pipeline
 
 
@@ -63,7 +63,7 @@ def test_nothing_is_sent_when_another_took_the_lease_while_the_request_connected
         time.sleep(2 * pipeline.settings.heartbeat_seconds)
 
     connecting.append(taken_over)
-    assert pipeline.lane.submitter.run()["state"] == "taken over"
+    assert pipeline.lane.remote.submitter.run()["state"] == "taken over"
     assert remote.requests("batch_update") == []
     assert lane.counts().sending  # still B's
 
@@ -81,7 +81,7 @@ def test_a_request_that_was_withheld_is_put_back_and_nothing_is_counted(pipeline
         redis.hset(key, "fence", fence)
 
     connecting.append(lose_the_lease)
-    told = pipeline.lane.submitter.run()
+    told = pipeline.lane.remote.submitter.run()
     assert (told["state"], told["error"]) == (
         "resend",
         "not sent: no slot was free in time, or the lease was lost",
@@ -100,13 +100,13 @@ def test_a_slot_that_is_over_when_the_connection_is_there_is_changed_for_another
 
     def another_sends():
         time.sleep(0.2)
-        slots = type(pipeline.lane.submitter._slots)(pipeline.runtime.redis, key, 0.2)
+        slots = type(pipeline.lane.remote.submitter._slots)(pipeline.runtime.redis, key, 0.2)
         reservation = slots.take(ahead=2)
         elsewhere.append(time.monotonic())
         slots.settle(reservation, verdict="accepted", answered_at=time.monotonic(), round_trip=0.001)
 
     connecting.append(another_sends)
-    assert pipeline.lane.submitter.run()["state"] == "open"
+    assert pipeline.lane.remote.submitter.run()["state"] == "open"
     [sent] = remote.requests("batch_update")
     assert sent.at - elsewhere[0] >= 0.2
     assert record(pipeline, handle)["rq"] == "1"
@@ -129,7 +129,7 @@ def test_the_request_is_ready_before_its_slot_and_leaves_when_it_opens(pipeline,
         pipeline.client.enqueue_many([intent([item], "new")])
         pipeline.runtime.intake.drain()
         remote.says("batch_update", accepted(f"job-{item}"))
-        pipeline.lane.submitter.run()
+        pipeline.lane.remote.submitter.run()
     assert len(remote.requests("batch_update")) == 10
     assert all(opened <= left for _, opened, left in seen)
     assert any(taken < opened for taken, opened, _ in seen[1:]), (

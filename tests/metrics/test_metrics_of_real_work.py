@@ -35,7 +35,7 @@ def test_what_waits_what_is_ready_and_what_is_open(pipeline, look):
     assert (told.value("pending_changes"), told.value("ready_changes")) == (73, 70)  # two wait behind, one is shared
     assert (told.value("open_intents"), told.value("ready_groups")) == (3, 1)
     assert 0 < told.value("oldest_intent_age_seconds") < 5
-    pipeline.lane.submitter.run()
+    pipeline.lane.remote.submitter.run()
     told = look()
     assert (told.value("pending_changes"), told.value("open_changes")) == (
         22,

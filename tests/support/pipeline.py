@@ -48,9 +48,9 @@ class Pipeline:
 
     def turn(self) -> None:
         self.runtime.intake.drain()
-        self.lane.submitter.run()
-        self.lane.poller.run()
-        self.lane.read_back.run()
+        self.lane.remote.submitter.run()
+        self.lane.remote.poller.run()
+        self.lane.remote.read_back.run()
 
     def finish(self, *handles: Any, timeout: float = PATIENCE) -> list[Any]:
         """Results of the intents, which end as the pipeline runs."""
