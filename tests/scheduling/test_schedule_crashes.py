@@ -149,13 +149,21 @@ def rows(count, value="a"):
 def test_rows_come_back_as_they_were(redis, prefix):
     store = Schedules(redis, prefix)
     wanted = [*rows(1200, value={"text": "äöü 中文\n", "number": 1.5}), Rejected(7, "no JSON", is_left_out=True)]
-    wanted += [Row(1201, wanted[0].intent, names_itself=True, ranged=3)]
+    wanted += [Row(1201, wanted[0].intent, names_itself=True, ranged=3), Row(1202, wanted[0].intent, is_gathered=True)]
+    wanted += [Rejected(8, "Priority: no option", column="Priority", field="'Priority'", value="P9")]
     kept = store.spool("x", NINE)
     assert not kept.is_kept()
     assert kept.keep(wanted, held(store))
     assert kept.is_kept()
     assert list(kept.rows()) == wanted
-    assert {one.name for one in fields(Rejected)} - {"written"} == {"line", "reason", "is_left_out"}
+    assert {one.name for one in fields(Rejected)} - {"written"} == {
+        "line",
+        "reason",
+        "is_left_out",
+        "column",
+        "field",
+        "value",
+    }
     assert not store.spool("x", NINE + 1).is_kept()
     assert list(store.spool("x", NINE + 1).rows()) == []
 
