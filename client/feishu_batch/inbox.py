@@ -124,8 +124,8 @@ class InboxWriter:
         pipe: Any = self._redis.pipeline(transaction=False)
         pipe.hmget(self._keys.ids, list(intent_ids))
         ask_format(pipe, self._keys)
-        entries, *told = pipe.execute()
-        refuse_other(self._keys.prefix, told)
+        entries, *format_reply = pipe.execute()
+        refuse_other(self._keys.prefix, format_reply)
         return entries
 
     def view(self, intent_id: str) -> IntentView | None:

@@ -1,4 +1,4 @@
-"""What can become of a change: the one table. Everything that tells kinds of outcomes apart goes by it, the Lua scripts too."""
+"""The one table of the outcomes that a change can have. All code that distinguishes outcomes uses it, including the Lua scripts."""
 
 from enum import StrEnum
 from typing import Self

@@ -122,8 +122,8 @@ def _entry(redis: Redis, inbox: InboxKeys, intent_id: str) -> str | None:
     pipe: Any = redis.pipeline(transaction=False)
     pipe.hget(inbox.ids, intent_id)
     ask_format(pipe, inbox)
-    entry, *told = pipe.execute()
-    refuse_other(inbox.prefix, told)
+    entry, *format_reply = pipe.execute()
+    refuse_other(inbox.prefix, format_reply)
     return _text(entry)
 
 

@@ -1,4 +1,4 @@
-"""Limits of the remote system that others than its client have to know. No import of ours: anybody may name them."""
+"""Limits of the remote system that modules other than its client need. It imports nothing of ours, so every module may import it."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
--- What becomes of changes, collected until write_collected() (_ending.lua) writes it.
+-- The outcomes of changes, collected until write_collected() (_ending.lua) writes them.
 -- USES  figures reasons
 local tally, outcomes = {}, {}
 
