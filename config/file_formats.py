@@ -1,4 +1,4 @@
-"""The file extensions of each format."""
+"""Which endings of a file's name tell its format."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""The composition root: all objects of a worker process, built once from the settings and passed on."""
+"""The composition root: everything a worker process works with, built once from the settings and passed on."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,33 +12,27 @@ from config.lanes import LaneConfig, load_lanes
 from config.proxy import ignored_variable
 from config.settings import Settings
 from worker.catalogue.build import gate, lane_catalogue
-from worker.catalogue.lane_catalogue import LaneCatalogue
+from worker.catalogue.lane import LaneCatalogue
 from worker.connections import connect
-from worker.decisions import Policy
-from worker.ledger.inbox import Inbox
+from worker.ledger.front import Front
 from worker.ledger.lane import Lane
-from worker.ledger.routes import BATCH
 from worker.ledger.token_store import RedisTokenStore
+from worker.outcomes import Policy
 from worker.pacing.shared import Pacer
-from worker.pipeline.access_probe import AccessProbe
 from worker.pipeline.blame import Blame
-from worker.pipeline.carry_out import LaneSteps
-from worker.pipeline.follow import HOLD, DueBatches
+from worker.pipeline.follow import HOLD, Follower
 from worker.pipeline.hints import IntakeHints, LaneHints
-from worker.pipeline.intake import Intake
-from worker.pipeline.intake_refusals import IntakeLane
+from worker.pipeline.intake import Intake, LaneDoor
 from worker.pipeline.parking import Parking, ParkingLane
-from worker.pipeline.poll import JobPoller
+from worker.pipeline.probe import Probe
 from worker.pipeline.progress import ProgressReports, announce
 from worker.pipeline.publish import Publisher
-from worker.pipeline.read_back import ReadBack
-from worker.pipeline.send import Sender
 from worker.pipeline.submit import Submitter
 from worker.pipeline.sweep import LaneSweep, Sweep
 from worker.remote.client import RemoteClient
 from worker.remote.codes import error_table
 from worker.remote.tokens import TokenSource
-from worker.remote.transport import HttpTransport
+from worker.remote.transport import Transport
 from worker.tracing import Traces, Tracing, tracing_of
 
 DAY = 86_400.0  # seconds
@@ -46,38 +40,29 @@ VERIFY_SHARE = {"unknown": 0.0, "all": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteRuntime:
-    """The objects that talk to the remote system for one credential."""
-
-    submitter: Submitter
-    poller: JobPoller
-    read_back: ReadBack
-    catalogue: LaneCatalogue
-
-
-@dataclass(frozen=True, slots=True)
 class LaneRuntime:
-    """The objects for one credential. `remote`: None for a refused lane; its intents are still kept, ended and published."""
+    """What serves one credential."""
 
     lane: Lane
     hints: LaneHints
+    submitter: Submitter
+    follower: Follower
     publisher: Publisher
     progress: ProgressReports
     sweep: LaneSweep
-    remote: RemoteRuntime | None
+    catalogue: LaneCatalogue
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     settings: Settings
     redis: Redis
-    inbox: Inbox
+    front: Front
     hints: IntakeHints
     intake: Intake
     parking: Parking
     sweep: Sweep
     lanes: Mapping[str, LaneRuntime]
-    route: Callable[[str | None, str], str]
 
 
 def policy_from(settings: Settings) -> Policy:
@@ -97,7 +82,7 @@ def policy_from(settings: Settings) -> Policy:
 def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
     verify = str(settings.ca_file) if settings.ca_file else True
     return RemoteClient(
-        HttpTransport(
+        Transport(
             lane.base_url,
             settings.http_timeout_seconds,
             verify,
@@ -116,121 +101,74 @@ def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
 
 def build_runtime(settings: Settings, app: Celery) -> Runtime:
     """Raises `ConfigError` when credentials or Redis are not set. Opens no connection yet."""
-    redis = connect(settings, founds=True)
-    inbox = Inbox(redis, settings.key_prefix)
-    hints = IntakeHints(app, inbox)
+    redis = connect(settings)
+    front = Front(redis, settings.key_prefix)
+    hints = IntakeHints(app, front)
     configured = load_lanes(settings)
     tracing = tracing_of(settings, os.environ)
-    care = partial(_lane_runtime, settings, app, redis, inbox, tracing)
-    lanes = {lane.name: care(lane.name, lane, configured.sharing(lane.name)) for lane in configured.lanes}
-    for refused in configured.refused:
-        lanes[refused.name] = care(refused.name, None, ())
+    lanes = {
+        lane.name: _lane_runtime(lane, configured.sharing(lane.name), settings, app, redis, front, tracing)
+        for lane in configured.lanes
+    }
     return Runtime(
         settings=settings,
         redis=redis,
-        inbox=inbox,
+        front=front,
         hints=hints,
         intake=Intake(
-            inbox=inbox,
+            front=front,
             hints=hints,
             route=configured.route,
-            lanes={name: IntakeLane(lane.lane, lane.hints) for name, lane in lanes.items()},
+            lanes={lane.name: LaneDoor(lanes[lane.name].lane, lanes[lane.name].hints) for lane in configured.lanes},
             lease=settings.lease_seconds,
-            check=gate(
-                settings,
-                {name: lane.remote.catalogue for name, lane in lanes.items() if lane.remote},
-                configured.route,
-                {lane.name for lane in configured.refused},
-            ),
+            check=gate(settings, {name: lane.catalogue for name, lane in lanes.items()}, configured.route),
         ),
         parking=Parking(
-            inbox,
+            front,
             {name: ParkingLane(lane.lane, lane.hints, lane.progress) for name, lane in lanes.items()},
             partial(announce, app, redis, settings.key_prefix),
         ),
-        sweep=Sweep(inbox, hints, [lane.sweep for lane in lanes.values()]),
+        sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,
-        route=configured.route,
     )
 
 
 def _lane_runtime(
-    settings: Settings,
-    app: Celery,
-    redis: Redis,
-    inbox: Inbox,
-    tracing: Tracing,
-    name: str,
-    config: LaneConfig | None,
-    sharing: tuple[str, ...],
-) -> LaneRuntime:
-    """`config`: None for a lane that is refused."""
-    traces = tracing.of_lane(redis, settings.key_prefix, name)
-    lane = Lane(redis, settings.key_prefix, name)
-    hints = LaneHints(app, lane)
-    publisher = Publisher(app, redis, settings.key_prefix, inbox, lane, hints, traces)
-    progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
-    return LaneRuntime(
-        lane=lane,
-        hints=hints,
-        publisher=publisher,
-        progress=progress,
-        sweep=LaneSweep(
-            inbox=inbox,
-            lane=lane,
-            hints=hints,
-            retain_succeeded=settings.retain_finished_days * DAY,
-            retain_failed=settings.retain_failed_days * DAY,
-        ),
-        remote=_remote_runtime(config, sharing, settings, redis, lane, hints, progress, traces) if config else None,
-    )
-
-
-def _remote_runtime(
     config: LaneConfig,
     sharing: tuple[str, ...],
     settings: Settings,
+    app: Celery,
     redis: Redis,
-    lane: Lane,
-    hints: LaneHints,
-    progress: ProgressReports,
-    traces: Traces,
-) -> RemoteRuntime:
+    front: Front,
+    tracing: Tracing,
+) -> LaneRuntime:
+    traces = tracing.of_lane(redis, settings.key_prefix, config.name)
+    lane = Lane(redis, settings.key_prefix, config.name)
+    hints = LaneHints(app, lane)
     remote = remote_from(config, settings)
     pacer = Pacer(redis, lane, sharing, settings.key_prefix)
     tokens = TokenSource(
         remote,
-        RedisTokenStore(redis, pacer.token_keys, config.fingerprint),
+        RedisTokenStore(redis, pacer.token_prefix, config.fingerprint),
         renew_early=settings.token_renew_early_seconds,
     )
+    publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints, traces)
+    progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
     read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
-    blame = Blame(lane, config.user_key, AccessProbe(remote, tokens, read_slots))
-    policy, hold = policy_from(settings), min(HOLD, settings.lease_seconds)
-    following = LaneSteps(lane, tokens, policy, "poll")
-    due = DueBatches(lane, following, hints, progress, hold=hold)
-    return RemoteRuntime(
+    blame = Blame(lane, config.user_key, Probe(remote, tokens, read_slots))
+    return LaneRuntime(
+        lane=lane,
+        hints=hints,
         submitter=_submitter(lane, hints, remote, tokens, settings, pacer, blame, traces),
-        poller=JobPoller(
+        follower=_follower(lane, hints, remote, tokens, settings, pacer, progress, blame, traces),
+        publisher=publisher,
+        progress=progress,
+        sweep=LaneSweep(
+            front=front,
             lane=lane,
-            slots=pacer.slots("poll", settings.effective_poll_slot_seconds, hold=hold),
-            remote=remote,
-            steps=following,
-            due=due,
             hints=hints,
-            policy=policy,
-            verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
-            traces=traces,
-        ),
-        read_back=ReadBack(
-            lane=lane,
-            slots=pacer.slots("read", 1 / settings.read_slots_per_second),
-            remote=remote,
-            steps=following,
-            due=due,
-            hints=hints,
-            blame=blame,
-            policy=policy,
-            traces=traces,
+            retain_succeeded=settings.retain_finished_days * DAY,
+            retain_failed=settings.retain_failed_days * DAY,
         ),
         catalogue=lane_catalogue(lane, remote, tokens, settings, redis, pacer, on_stopped=blame.look_up_refused),
     )
@@ -246,20 +184,45 @@ def _submitter(
     blame: Blame,
     traces: Traces,
 ) -> Submitter:
-    slots, policy = pacer.slots(BATCH.endpoint, settings.slot_seconds), policy_from(settings)
-    steps = LaneSteps(lane, tokens, policy, "submit")
-    lease, heartbeat = settings.lease_seconds, settings.heartbeat_seconds
     return Submitter(
         lane=lane,
-        slots=slots,
-        sender=Sender(lane, slots, remote, steps, lease=lease, heartbeat=heartbeat),
-        steps=steps,
+        slots=pacer.slots("submit", settings.slot_seconds),
+        remote=remote,
+        tokens=tokens,
         hints=hints,
         blame=blame,
-        policy=policy,
-        lease=lease,
+        policy=policy_from(settings),
+        lease=settings.lease_seconds,
+        heartbeat=settings.heartbeat_seconds,
         max_open=settings.max_open_jobs,
         max_wait=settings.max_wait_seconds,
         uuid_survives_token=settings.idempotency_survives_token,
+        traces=traces,
+    )
+
+
+def _follower(
+    lane: Lane,
+    hints: LaneHints,
+    remote: RemoteClient,
+    tokens: TokenSource,
+    settings: Settings,
+    pacer: Pacer,
+    progress: ProgressReports,
+    blame: Blame,
+    traces: Traces,
+) -> Follower:
+    return Follower(
+        lane=lane,
+        poll_slots=pacer.slots("poll", settings.effective_poll_slot_seconds, hold=min(HOLD, settings.lease_seconds)),
+        read_slots=pacer.slots("read", 1 / settings.read_slots_per_second),
+        remote=remote,
+        tokens=tokens,
+        hints=hints,
+        progress=progress,
+        blame=blame,
+        policy=policy_from(settings),
+        hold=min(HOLD, settings.lease_seconds),
+        verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
         traces=traces,
     )

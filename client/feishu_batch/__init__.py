@@ -1,4 +1,4 @@
-"""Change fields of Feishu Project work items in bulk, with a result for each item."""
+"""Have fields of Feishu Project work items changed in bulk, and learn what became of each."""
 
 from feishu_batch.client import FeishuBatch
 from feishu_batch.errors import (
@@ -8,7 +8,6 @@ from feishu_batch.errors import (
     IntentConflict,
     IntentError,
     ItemsFailed,
-    LedgerFormatError,
     ReadError,
     UnknownIntent,
     WaitTimeout,
@@ -32,7 +31,6 @@ __all__ = [
     "IntentState",
     "IntentView",
     "ItemsFailed",
-    "LedgerFormatError",
     "Producer",
     "Progress",
     "ReadError",

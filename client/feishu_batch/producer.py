@@ -1,4 +1,4 @@
-"""The interface of producers, for Redis (`FeishuBatch`) and for tests (`FakeFeishuBatch`)."""
+"""What a producer may do, wherever the intents go: into Redis (`FeishuBatch`) or into a list (`FakeFeishuBatch`)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from feishu_batch.results import IntentView
 
 
 class IntentContent(TypedDict, total=False):
-    """The arguments of `enqueue`. `UpdateIntent` checks them at runtime: missing or wrong ones raise IntentError."""
+    """What `enqueue` takes. `UpdateIntent` checks it when it runs, so that whatever is missing or wrong is an IntentError."""
 
     project_key: Required[str]
     work_item_type_key: Required[str]
@@ -33,36 +33,33 @@ class IntentContent(TypedDict, total=False):
 
 
 class Producer(ABC):
-    """The type for parameters that accept the real client or the fake."""
+    """Annotate with this type what takes either the real client or the fake."""
 
     def enqueue(self, **content: Unpack[IntentContent]) -> Handle:
-        """The intent is durably recorded when this returns.
+        """Durable when it returns.
 
-        Enqueueing the same `intent_id` again enqueues nothing. Raises IntentError, IntentConflict, EnqueueError.
+        The same `intent_id` again is the same intent. Raises IntentError, IntentConflict, EnqueueError.
         """
         intent = parse_intent(content)
-        [known] = self._put([PackedIntent.of(intent)])
-        return Handle(intent.intent_id, self._view, self._async_result, known)
+        self._put([PackedIntent.of(intent)])
+        return self.handle(intent.intent_id)
 
     def enqueue_many(self, intents: Iterable[UpdateIntent | Mapping[str, Any]]) -> list[Handle]:
-        """Enqueues in the given order. Nothing is written if one of them is not valid or its id is in use."""
-        if isinstance(intents, Mapping | str | bytes | UpdateIntent):  # these are iterable, too
+        """In the given order. Nothing is written if one of them is not well-formed or its id is taken."""
+        if isinstance(intents, Mapping | str | bytes | UpdateIntent):  # each of them can be iterated over, too
             raise IntentError(f"enqueue_many takes a list of intents, not a single {type(intents).__name__}")
         packed = [PackedIntent.of(_parse_numbered(position, intent)) for position, intent in enumerate(intents)]
         _refuse_ids_used_twice(packed)
-        known = self._put(packed)
-        return [
-            Handle(intent.intent_id, self._view, self._async_result, one)
-            for intent, one in zip(packed, known, strict=True)
-        ]
+        self._put(packed)
+        return [self.handle(intent.intent_id) for intent in packed]
 
     def handle(self, intent_id: str) -> Handle:
-        """The handle of an intent that was enqueued earlier, by any process. Reads nothing yet."""
+        """Of an intent that was enqueued earlier, anywhere. Asks nothing yet."""
         return Handle(intent_id, self._view, self._async_result)
 
     @abstractmethod
     def close(self) -> None:
-        """Close the connections. They are opened again if the client is used again."""
+        """Let go of connections. They are opened again if the client is used again."""
 
     def __enter__(self) -> Self:
         return self
@@ -73,8 +70,7 @@ class Producer(ABC):
         self.close()
 
     @abstractmethod
-    def _put(self, intents: Sequence[PackedIntent]) -> list[bool | None]:
-        """Of each, as `Handle.was_known`."""
+    def _put(self, intents: Sequence[PackedIntent]) -> None: ...
 
     @abstractmethod
     def _view(self, intent_id: str) -> IntentView | None: ...
@@ -85,7 +81,8 @@ class Producer(ABC):
 
 def conflict(intent_id: str) -> IntentConflict:
     return IntentConflict(
-        f"intent id {intent_id} is already used by an intent with other content; a new intent needs a new id"
+        f"intent id {intent_id} is already taken by an intent with another content;"
+        " the same id is for repeating the same intent, a new intent needs a new id"
     )
 
 

@@ -1,4 +1,4 @@
-"""The fake as a pytest fixture."""
+"""The fake as a fixture, where the library and pytest are installed."""
 
 from collections.abc import Iterator
 

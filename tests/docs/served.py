@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.servers import free_port
-from tests.support.waiting import PATIENCE, wait_until
+from stack import free_port, wait_until
 
 STARTS_WITHIN = 30.0
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -60,4 +59,4 @@ def serving(arguments: str, directory: Path, environ: Mapping[str, str]) -> Iter
         yield site
     finally:
         server.terminate()
-        server.wait(PATIENCE)
+        server.wait(15)

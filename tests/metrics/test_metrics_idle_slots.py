@@ -3,10 +3,9 @@
 import time
 
 import pytest
+from lane_kit import LONG, accept, claim, new_intent, settle
 
-from feishu_batch.outcomes import OutcomeKind
-from tests.support.lane_kit import LONG, accept, claim, new_intent, settle
-from worker.ledger.records import BatchState, Outcome
+from worker.ledger.records import BatchState, Outcome, OutcomeKind
 
 SLOT, PAUSE = 0.05, 0.15  # seconds
 EARLY, LATE = 0.003, 0.05  # the ledger counts in milliseconds; this machine may be busy between two lines of a test

@@ -4,13 +4,11 @@ import math
 import time
 
 import pytest
-
-from tests.metrics.promtool import prometheus, promtool
-from tests.metrics.test_metrics_files import ALERTS, panels, rules
-from tests.metrics.test_metrics_served import environment, get, serving
-from tests.support.model import intent
-from tests.support.programs import require
-from tests.support.waiting import PATIENCE
+from model import intent
+from programs import require
+from promtool import prometheus, promtool
+from test_metrics_files import ALERTS, panels, rules
+from test_metrics_served import environment, get, serving
 
 __all__ = ["environment"]  # a fixture
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
@@ -33,7 +31,7 @@ def scraped(environment, tmp_path, pipeline):
 
 
 def until(condition, what):
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + 30
     while not (found := condition()):
         assert time.monotonic() < deadline, what
         time.sleep(0.1)

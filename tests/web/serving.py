@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-
-from tests.support.stack import Stack
-from tests.support.waiting import PATIENCE
+from stack import Stack
 
 COMMAND = [sys.executable, "-m", "worker.cli.main", "dashboard"]
 SECRET = "a-secret-of-the-plugin-in-the-tests"
@@ -41,7 +39,7 @@ class Served:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(15)
 
 
 def without_ours() -> dict[str, str]:
@@ -61,7 +59,7 @@ def serving(redis_url: str, prefix: str, cwd: Path, *, port: int = 0, **settings
     finally:
         process.terminate()
         try:
-            process.wait(PATIENCE)
+            process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

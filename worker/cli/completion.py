@@ -1,10 +1,9 @@
-"""`feishu-batch completion`: the script with which a shell completes our commands and options."""
+"""`feishu-batch completion`: what a shell needs to complete our commands and options."""
 
 import click
 from click.shell_completion import get_completion_class
 
-from worker.cli.errors import DONE
-from worker.operating.errors import WrongUseError
+from worker.cli.errors import DONE, WrongUseError
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -1,4 +1,4 @@
-"""Progress of reading a file and of many intents: bars on a terminal; elsewhere lines, or only problems."""
+"""Shows how a file is read and how a crowd of intents gets on: bars on a terminal; elsewhere lines, or only what needs somebody."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,18 +13,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from worker.cli.output import console
-from worker.operating.tracking import Totals
-from worker.wording import duration, some
+from worker.cli.output import console, duration, some
+from worker.operating.watching import Totals
 
 LINE_EVERY = 3.0  # seconds
-SAY_AGAIN = 30.0  # seconds after which an unchanged line is repeated, to show that the command still runs
+SAY_AGAIN = 30.0  # an unchanged line is repeated after this long, to show that somebody still looks
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     totals: Totals
-    requests: int  # sent by the lanes since the start, for any intent
+    requests: int  # that the lanes have sent since the start, for whomever
     slot_use: float  # share of the slots since the first request that were used
     seconds_left: float  # a lower bound
     remark: str = ""
@@ -81,7 +80,7 @@ class Bars:
         self._live.update(Group(self._bars, Text(figures.line)), refresh=True)
 
 
-class ProgressLines:
+class Lines:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
@@ -108,7 +107,7 @@ class ProgressLines:
 
 
 class Quiet:
-    """Prints only what blocks the work, when that changes; without a console, prints nothing."""
+    """Says what holds up the work, when it begins to; without a console not even that."""
 
     def __init__(self, console: Console | None) -> None:
         self._console = console
@@ -129,12 +128,12 @@ class Quiet:
 
 
 def display_for(console: Console, total: int) -> Display:
-    return Bars(console, total) if console.is_terminal else ProgressLines(console)
+    return Bars(console, total) if console.is_terminal else Lines(console)
 
 
 @contextmanager
 def reading_bar(console: Console, size: int | None) -> Iterator[Callable[[int, int | None], None]]:
-    """Shows the rows and bytes read so far, on a terminal. `size`: bytes; None if unknown."""
+    """Shows rows and bytes that are read, on a terminal. `size`: bytes; None: nobody knows."""
     if not console.is_terminal:
         yield lambda _rows, _position: None
         return
@@ -145,7 +144,7 @@ def reading_bar(console: Console, size: int | None) -> Iterator[Callable[[int, i
 
 
 def usual_display(*, as_json: bool) -> Callable[[int], Bars | Quiet]:
-    """Bars on a terminal; elsewhere only problems; with --json nothing."""
+    """Bars on a terminal; elsewhere only what needs somebody, and for a program not even that."""
     shown, aside = console(stderr=as_json), console(stderr=True)
     if shown.is_terminal:
         return lambda total: Bars(shown, total)

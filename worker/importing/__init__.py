@@ -1,1 +1,1 @@
-"""Streams a file of changes (CSV, JSON Lines, XLSX) into the inbox."""
+"""From a file of wishes (CSV or JSON Lines) into the inbox, as a stream."""

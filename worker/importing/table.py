@@ -1,6 +1,5 @@
-"""How to read a file, and the notes about it."""
+"""How a file is to be understood, and what was noticed about it on the way."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from enum import StrEnum
@@ -9,15 +8,12 @@ from unicodedata import category
 
 from worker.importing.cells import CellError
 from worker.importing.typed_cells import CHINA
-from worker.importing.wide.fields import Fields, no_lookup
-from worker.importing.wide.notes import TableNotes
-from worker.importing.wide.options import NONE_GIVEN, TableOptions
 
-MOST_LINES: Final = 20  # listed; the others are only counted
+MOST_LINES: Final = 20  # that are named; the others are only counted
 
 
 class Hidden(StrEnum):
-    """How to treat hidden rows of a workbook. Without a choice, a file that has some is refused."""
+    """What becomes of rows that a workbook hides. Without a choice, a file that has some is refused."""
 
     INCLUDE = "include"
     SKIP = "skip"
@@ -25,7 +21,7 @@ class Hidden(StrEnum):
 
 
 class Empty(StrEnum):
-    """How to treat a row with an empty after_field_value."""
+    """What a row means whose after_field_value is empty."""
 
     CLEAR = "clear"
     SKIP = "skip"
@@ -34,26 +30,20 @@ class Empty(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """How a file is read. `sheet` (None: the first visible one), `zone` and `hidden` are for workbooks, `encoding` for all other
-    formats, `as_table` and `fields` for files that are tables.
-    """
+    """`sheet` (none: the first that is not hidden), `zone` and `hidden` are about workbooks, `encoding` about all others."""
 
     sheet: str | None = None
     zone: tzinfo = CHINA
-    encoding: str | None = None  # None: detected
+    encoding: str | None = None  # None: what the file shows to be
     hidden: Hidden | None = None
-    empty: Empty | None = None  # None: a file of field changes clears, a table skips
-    header_row: int | None = None  # None: the first that is not blank
-    as_table: TableOptions = NONE_GIVEN
-    fields: Callable[[], Fields] = no_lookup  # called once, for a file that is a table
-    keeps_rows: bool = False  # of a table, for a report
+    empty: Empty = Empty.CLEAR
 
 
 AS_USUAL: Final = Table()
 
 
 @dataclass(slots=True)
-class LineNumbers:
+class Lines:
     """Line numbers: how many, and the first of them."""
 
     count: int = 0
@@ -64,7 +54,7 @@ class LineNumbers:
         if len(self.first) < MOST_LINES:
             self.first.append(line)
 
-    def in_words(self) -> str:
+    def told(self) -> str:
         """Neighbours together: ``lines 3–5, 9 and 12 more``."""
         spans: list[list[int]] = []
         for line in self.first:
@@ -79,22 +69,19 @@ class LineNumbers:
 
 @dataclass(slots=True)
 class Noticed:
-    """Notes for the reader of the report. Sheets and columns are known before the first row."""
+    """What a reader of the report should know besides the rows. Sheets and columns are known before the first row."""
 
     sheet: str = ""
-    other_sheets: tuple[str, ...] = ()  # with "(hidden)" for hidden ones
+    other_sheets: tuple[str, ...] = ()  # with what they are, where they are hidden
     hidden_columns: tuple[str, ...] = ()  # that were read
-    hidden_read: LineNumbers = field(default_factory=LineNumbers)
-    hidden_skipped: LineNumbers = field(default_factory=LineNumbers)
-    merged: LineNumbers = field(
-        default_factory=LineNumbers
-    )  # rows with the value of a merged range that begins above them
-    empty_skipped: LineNumbers = field(default_factory=LineNumbers)
-    table: TableNotes | None = None  # of a file that is a table; complete when its first row is handed out
+    hidden_read: Lines = field(default_factory=Lines)
+    hidden_skipped: Lines = field(default_factory=Lines)
+    merged: Lines = field(default_factory=Lines)  # rows that took the value of a merged range which begins above them
+    empty_skipped: Lines = field(default_factory=Lines)
 
     @property
     def left_out(self) -> int:
-        """Rows that are neither enqueued nor rejected."""
+        """Rows that are neither good nor rejected."""
         return self.hidden_skipped.count + self.empty_skipped.count
 
     def restart(self) -> None:
@@ -103,14 +90,14 @@ class Noticed:
 
 
 def looks_empty(text: str) -> bool:
-    """Whether the text is invisible: spaces, also no-break ones, and zero-width characters."""
+    """Whether nothing can be seen of it: blanks, also such that no line breaks at, and characters without a width."""
     return all(one.isspace() or category(one) == "Cf" for one in text)
 
 
-def is_skipped(line: int, empty: Empty | None, noticed: Noticed) -> bool:
-    """Whether a field change without a value is skipped, as the user chose. Raises `CellError` if it is rejected."""
+def is_skipped(line: int, empty: Empty, noticed: Noticed) -> bool:
+    """Whether a row without a value is left out, by the user's word. Raises `CellError` if it is rejected for it."""
     if empty is Empty.REJECT:
-        raise CellError("after_field_value: is empty, and --empty reject was given")
+        raise CellError("after_field_value: is empty, which would clear the field, and --empty says reject")
     if empty is Empty.SKIP:
         noticed.empty_skipped.add(line)
     return empty is Empty.SKIP

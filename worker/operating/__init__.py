@@ -1,1 +1,1 @@
-"""Views of the ledger, plans, cancel and retry, for the commands and the status page."""
+"""What an operator sees and does: views of the ledger, plans, cancel and retry. Commands and the status page share it."""

@@ -1,4 +1,4 @@
-"""Hints: Celery messages that say "read the ledger". At most one of a kind is outstanding; a lost one only delays work until the sweep."""
+"""Hints: Celery messages that say "look into the ledger". At most one of a kind is outstanding; losing one costs a sweep."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,39 +8,39 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from config.routing import TaskName
-from worker.ledger.inbox import Inbox
+from config.routing import QUEUE_OF, TaskName
+from worker.ledger.front import Front
 from worker.ledger.lane import Lane
 
 log = structlog.get_logger("feishu_batch.hints")
 
-HELD_LONGER = 0.5  # seconds: if the waiting process dies, the sweep may send a new hint after this time
+HELD_LONGER = 0.5  # seconds: should the process that waits die, the sweep may send a new hint so much later
 
 
 def _send_if(wanted: Callable[[], bool], app: Celery, task: TaskName, kwargs: dict[str, Any]) -> None:
-    """An unsent hint is not a failure of the step: the sweep finds the work."""
+    """A hint that cannot be sent is no failure of the step that wanted it: the sweep finds the work."""
     try:
         if wanted():
-            app.send_task(str(task), kwargs=kwargs, ignore_result=True)  # its queue is in the app's routes
+            app.send_task(str(task), kwargs=kwargs, queue=str(QUEUE_OF[task]), ignore_result=True)
     except (OperationalError, RedisError, OSError) as error:
         log.warning("hint.not_sent", task=str(task), error=type(error).__name__)
 
 
 class IntakeHints:
-    def __init__(self, app: Celery, inbox: Inbox) -> None:
+    def __init__(self, app: Celery, front: Front) -> None:
         self._app = app
-        self._inbox = inbox
+        self._front = front
 
     def send(self) -> None:
-        _send_if(self._inbox.want_hint, self._app, TaskName.INTAKE, {})
+        _send_if(self._front.want_hint, self._app, TaskName.INTAKE, {})
 
     def arrived(self) -> None:
-        """Called before reading the inbox: every later write must send a new hint."""
-        self._inbox.clear_hint()
+        """Called before looking into the inbox: whoever writes from now on has to send a new hint."""
+        self._front.clear_hint()
 
 
 class LaneHints:
-    """`ids`: the cause of a hint, for readers of Flower; the work itself is in the ledger."""
+    """`ids` say what caused a hint, for whoever reads the message in Flower; what to do is in the ledger."""
 
     def __init__(self, app: Celery, lane: Lane) -> None:
         self._app = app
@@ -63,11 +63,11 @@ class LaneHints:
             self.publish()
 
     def looks_in(self, task: TaskName, seconds: float) -> None:
-        """The step of an arrived hint waits before it reads: a second hint would only occupy another worker."""
+        """The step of a hint that arrived waits before it looks: a second hint would only keep another worker busy."""
         self._lane.hold_hint(str(task), seconds + HELD_LONGER)
 
     def arrived(self, task: TaskName) -> None:
-        """Called before reading the ledger: every later write must send a new hint."""
+        """Called before looking into the ledger: whoever writes from now on has to send a new hint."""
         self._lane.clear_hint(str(task))
 
     def _send(self, task: TaskName, **ids: Any) -> None:

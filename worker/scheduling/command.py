@@ -1,4 +1,4 @@
-"""The command of a scheduled entry: its output, after it has succeeded."""
+"""A command of a scheduled entry: what it printed, once it has ended well."""
 
 import os
 import signal
@@ -16,19 +16,19 @@ from worker.processes.child import PRIVATE, Child, bound_to_us, signal_group
 
 MOST_OUTPUT: Final = 1024**3  # bytes
 LOOK_EVERY: Final = 0.1  # seconds
-GRACE: Final = 2.0  # seconds between SIGTERM and SIGKILL
-TAIL: Final = 1000  # bytes of its stderr
+GRACE: Final = 2.0  # seconds between asking it to end and ending it
+TAIL: Final = 1000  # bytes of what it said on stderr
 
 
 class CommandError(Exception):
-    """The command failed, so its output is ignored. The message says why, with the end of its stderr."""
+    """It did not do its work, so nothing of what it printed counts. The text says why, and what it said last."""
 
 
 @contextmanager
 def output_of(argv: Sequence[str], directory: Path, timeout: float) -> Iterator[BinaryIO]:
-    """Its standard output as a temporary file. Raises `CommandError`. Call it from a thread that outlives the command."""
+    """Its standard output as a file that is gone afterwards. Raises `CommandError`. Call it from a thread that stays."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(  # noqa: S603 - configured by the operator, and no shell
+        process = subprocess.Popen(  # noqa: S603 - the operator's own words, and no shell
             bound_to_us(Child("command", tuple(argv))),
             env=_environment(),
             cwd=directory,
@@ -49,12 +49,12 @@ def output_of(argv: Sequence[str], directory: Path, timeout: float) -> Iterator[
 
 
 def _environment() -> dict[str, str]:
-    """Without our secrets and the URL of our Redis."""
+    """It needs neither our secrets nor the way to our Redis."""
     return {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
 
 
 def _wait(process: subprocess.Popen[bytes], output: int, timeout: float) -> str:
-    """Why it failed; empty if it succeeded."""
+    """Why it did not do its work; empty if it did."""
     deadline = time.monotonic() + timeout
     while True:
         try:

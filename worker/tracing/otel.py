@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry's SDK. Spans are created at their end, with the ledger's times. They contain no field values."""
+"""Traces by OpenTelemetry's SDK. Spans are made when they are over, with the ledger's own times. No field value is in any."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,8 +20,7 @@ from opentelemetry.trace import (
 )
 from redis import Redis
 
-from feishu_batch.keys import IntentKeys, RecordField
-from feishu_batch.outcomes import FIELDS, OutcomeKind
+from feishu_batch.keys import RecordField
 from worker.ledger.records import Batch
 from worker.remote.errors import ACCEPTED, RemoteError, word_of
 from worker.tracing import Tracing
@@ -33,19 +32,24 @@ log = structlog.get_logger("feishu_batch.tracing")
 
 _FIELDS = (
     *(RecordField.INTENT_ID, RecordField.TRACE, RecordField.ENQUEUED_AT_MS, RecordField.COMPLETED_AT_MS),
-    *(RecordField.TOTAL, *FIELDS, RecordField.REQUESTS),
+    *(RecordField.TOTAL, RecordField.SUCCEEDED, RecordField.FAILED, RecordField.SUPERSEDED),
+    *(RecordField.CANCELED, RecordField.EXPIRED, RecordField.REQUESTS),
 )
 _COUNTS = {
     "items": RecordField.TOTAL,
-    **{kind.label: kind.field for kind in OutcomeKind},
+    "succeeded": RecordField.SUCCEEDED,
+    "failed": RecordField.FAILED,
+    "superseded": RecordField.SUPERSEDED,
+    "canceled": RecordField.CANCELED,
+    "expired": RecordField.EXPIRED,
     "requests": RecordField.REQUESTS,
 }
 Record = Mapping[str, str | None]
-Fields = Mapping[str, str | int]
+Told = Mapping[str, str | int]
 
 
 class OtelTracing(Tracing):
-    """`provider` must use `GivenIds`."""
+    """`provider` has to have `GivenIds`."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
@@ -65,31 +69,26 @@ class OtelTraces(Traces):
         def make() -> None:
             numbers = list(dict.fromkeys(batch.intents))
             links = [Link(self._intent(n, record)) for n, record in self._records(numbers) if record[_FIELDS[0]]]
-            fields: Fields = {
-                "kind": batch.kind,
-                "tries": batch.tries,
-                "items": len(batch.items),
-                **_answer_fields(answer, state),
-            }
+            told: Told = {"kind": batch.kind, "tries": batch.tries, "items": len(batch.items), **_told(answer, state)}
             here = self._request(batch)
-            self._span("batch_update", here, _ns(began), time.time_ns(), {**self._about(batch), **fields}, links=links)
+            self._span("batch_update", here, _ns(began), time.time_ns(), {**self._about(batch), **told}, links=links)
 
         self._quietly(make if answer is not None else None)
 
     def polled(self, batch: Batch, began: float, answer: object, state: str) -> None:
         def make() -> None:
-            fields: dict[str, str | int] = {"poll": batch.polls + 1, **_answer_fields(answer, state)}
+            told: dict[str, str | int] = {"poll": batch.polls + 1, **_told(answer, state)}
             word = getattr(answer, "word", None)
             if word is not None:
-                fields["job_status"] = str(word)
-            self._under_request(batch, "task_result", began, fields)
+                told["job_status"] = str(word)
+            self._under_request(batch, "task_result", began, told)
 
         self._quietly(make if answer is not None else None)
 
     def read_back(self, batch: Batch, began: float, settled: int, state: str) -> None:
         def make() -> None:
-            fields: Fields = {"settled": settled, "items": len(batch.items), "state": state}
-            self._under_request(batch, "read_back", began, fields)
+            told: Told = {"settled": settled, "items": len(batch.items), "state": state}
+            self._under_request(batch, "read_back", began, told)
 
         self._quietly(make)
 
@@ -107,17 +106,17 @@ class OtelTraces(Traces):
         times = (RecordField.ENQUEUED_AT_MS, RecordField.COMPLETED_AT_MS)
         began, over = (int(record[name] or 0) * 1_000_000 for name in times)
         counts = {name: int(record[field] or 0) for name, field in _COUNTS.items()}
-        about: Fields = {"lane": self._lane, "intent": record[RecordField.INTENT_ID] or "", "number": number}
+        about: Told = {"lane": self._lane, "intent": record[RecordField.INTENT_ID] or "", "number": number}
         parent = parent_of(record[RecordField.TRACE] or "")
         here = self._intent(number, record)
         failed = counts["failed"] > 0
         self._span("intent", here, began or over, over, {**about, **counts}, parent=parent, failed=failed)
 
-    def _under_request(self, batch: Batch, name: str, began: float, fields: Fields) -> None:
+    def _under_request(self, batch: Batch, name: str, began: float, told: Told) -> None:
         above = self._request(batch)
         parent = Parent(above.trace_id, above.span_id, above.trace_flags.sampled)
         here = SpanContext(above.trace_id, span_id(above.span_id, name, began), is_remote=False)
-        self._span(name, here, _ns(began), time.time_ns(), {**self._about(batch), **fields}, parent=parent)
+        self._span(name, here, _ns(began), time.time_ns(), {**self._about(batch), **told}, parent=parent)
 
     def _span(
         self,
@@ -125,7 +124,7 @@ class OtelTraces(Traces):
         here: SpanContext,
         began: int,
         over: int,
-        attributes: Fields,
+        attributes: Told,
         *,
         parent: Parent | None = None,
         links: Sequence[Link] = (),
@@ -156,7 +155,7 @@ class OtelTraces(Traces):
     # --- contexts -------------------------------------------------------------------------------------------------
 
     def _intent(self, number: int, record: Record) -> SpanContext:
-        """The span of the intent: in the producer's trace, or in its own."""
+        """The span of the intent: in the producer's trace, or in one of its own."""
         name = (self._prefix, self._lane, number, record[RecordField.INTENT_ID])
         parent = parent_of(record[RecordField.TRACE] or "")
         if parent is None:
@@ -165,7 +164,7 @@ class OtelTraces(Traces):
         return SpanContext(parent.trace_id, span_id(*name), is_remote=True, trace_flags=flags)
 
     def _request(self, batch: Batch) -> SpanContext:
-        """The span of the batch's last send. All steps of a batch are one trace."""
+        """The span of the batch's last send. All that became of a batch is one trace."""
         name = (self._prefix, self._lane, batch.number, batch.claimed_at_ms)
         return self._root(trace_id(*name), span_id(*name, batch.fence))
 
@@ -177,17 +176,17 @@ class OtelTraces(Traces):
     def _records(self, numbers: Sequence[int]) -> list[tuple[int, Record]]:
         pipe = self._redis.pipeline(transaction=False)
         for number in numbers:
-            pipe.hmget(IntentKeys(self._prefix, self._lane, number).record, _FIELDS)
+            pipe.hmget(f"{self._prefix}:{{{self._lane}}}:intent:{number}", _FIELDS)
         rows = pipe.execute() if numbers else []
         return [(number, dict(zip(_FIELDS, row, strict=True))) for number, row in zip(numbers, rows, strict=True)]
 
     def _quietly(self, make: Callable[[], None] | None) -> None:
-        """Errors of tracing must not stop the work."""
+        """No trace is worth a step of the work."""
         if make is None:
             return
         try:
             make()
-        except Exception as error:  # noqa: BLE001 - any error
+        except Exception as error:  # noqa: BLE001 - whatever it is
             log.warning("trace.not_made", error=type(error).__name__)
 
 
@@ -203,10 +202,10 @@ def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
 
 
-def _answer_fields(answer: object, state: str) -> dict[str, str | int]:
-    """The kind of an answer and its code, without its text, which may quote a value."""
-    fields: dict[str, str | int] = {"answer": word_of(answer), "state": state}
+def _told(answer: object, state: str) -> dict[str, str | int]:
+    """The kind of an answer and its code. Its text may quote what was sent."""
+    told: dict[str, str | int] = {"answer": word_of(answer), "state": state}
     if isinstance(answer, RemoteError) and answer.code is not None:
-        fields["code"] = answer.code
+        told["code"] = answer.code
     task_id = getattr(answer, "task_id", None)
-    return {**fields, "job": str(task_id)} if task_id else fields
+    return {**told, "job": str(task_id)} if task_id else told

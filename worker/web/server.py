@@ -1,4 +1,4 @@
-"""A server that uses no CPU while there are no requests."""
+"""A server that does nothing while nobody asks."""
 
 import asyncio
 import contextlib
@@ -6,18 +6,16 @@ import signal
 import socket
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 
 from config.settings import Settings
-from worker.operating.session import unchecked_session
+from worker.cli.session import unchecked_session
 from worker.web.app import Page
 
 
-class PageServer(uvicorn.Server):
-    """Sleeps until it must end; uvicorn's own loop wakes ten times a second."""
+class Server(uvicorn.Server):
+    """Sleeps until it is asked to end; uvicorn's own wakes ten times a second."""
 
     _loop: asyncio.AbstractEventLoop
     _asked: asyncio.Event
@@ -35,7 +33,7 @@ class PageServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn raises the signal again at the end; here a signal is the normal way to stop.
+        # uvicorn's own raises the signal again at the end; here a signal is the normal way to finish.
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -45,19 +43,18 @@ class PageServer(uvicorn.Server):
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:
-    """Serves until SIGINT or SIGTERM. Redis need not answer yet."""
-    app = Page(unchecked_session(settings)).app()
-    more: dict[str, Any] = {
-        "loop": "asyncio",
-        "server_header": False,
-        "date_header": False,
-        "timeout_graceful_shutdown": 2,
-    }
-    PageServer(quiet_config(app, **more)).run([listener])
-
-
-def quiet_config(app: Starlette, **more: Any) -> uvicorn.Config:
-    """Plain HTTP, and no lines in the log for what is asked."""
-    return uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", log_config=None, log_level="warning", access_log=False, **more
+    """Until SIGINT or SIGTERM. Redis need not be there yet."""
+    config = uvicorn.Config(
+        Page(unchecked_session(settings)).app(),
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=2,
     )
+    Server(config).run([listener])

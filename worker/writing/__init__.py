@@ -1,1 +1,1 @@
-"""Parses what people write in cells and options: ids, numbers, dates, people, error texts. Pure functions, independent of fields."""
+"""What people write in cells and options: ids, numbers, dates, people, error texts. Pure functions that know no field."""

@@ -1,3 +1,0 @@
-from tests.support.pipeline import pipeline, sandbox
-
-__all__ = ["pipeline", "sandbox"]  # fixtures

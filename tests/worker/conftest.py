@@ -1,0 +1,7 @@
+import pytest
+from intake_kit import Site
+
+
+@pytest.fixture
+def site(redis_url, redis, prefix):
+    return Site(redis_url, redis, prefix)

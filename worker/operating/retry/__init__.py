@@ -1,1 +1,0 @@
-"""Retrying failed items: reading, deciding and enqueueing them, and their results."""
