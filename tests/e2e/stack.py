@@ -160,7 +160,7 @@ class Stack:
         return Redis.from_url(self.server.url, decode_responses=True, retry=patience)
 
     def _wait_until_ready(self) -> None:
-        """Workers that get on with their start have time; one that has ended fails at once."""
+        """Workers that make progress get more time; one that has ended fails at once."""
         patience, signs = Patience(READY), self._signs_of_work()
         while why := self._why_not_ready():
             ended = [f"{name} has ended" for name, process in self._processes.items() if process.poll() is not None]
