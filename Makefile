@@ -1,4 +1,4 @@
-# Every target sets up what it needs: an own virtual environment in .venv with the versions pinned in constraints.txt.
+# Every target sets up what it needs: a virtual environment in .venv with the versions pinned in constraints.txt.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,11 +7,11 @@ STAMP := $(VENV)/.installed
 .PHONY: help setup demo test lint format typecheck imports unit coverage chaos chaos-times bench clean
 
 help:
-	@echo "make setup       the virtual environment in .venv; every other target makes it, too"
-	@echo "make demo        watch 653 rows (706 field changes) go from a file to a simulator of Feishu Project and back"
+	@echo "make setup       creates the virtual environment in .venv; every other target does so too"
+	@echo "make demo        imports 653 rows (706 field changes) into a simulator of Feishu Project"
 	@echo "make test        linters, types and every test; ONLY=tests/cli or ONLY='tests/cli -k import' for some tests alone"
 	@echo "make lint        ruff; make typecheck: mypy; make imports: the import contracts; make unit: the tests alone"
-	@echo "make format      ruff's formatter, and what its linter can mend by itself"
+	@echo "make format      ruff's formatter, and what its linter can fix by itself"
 	@echo "make coverage    the tests with coverage, of the processes they start as well; report in .coverage-html"
 	@echo "make bench       every benchmark, into bench/results; QUICK=1 for a short run, ONLY=pacing for one"
 	@echo "make chaos       random work under random faults, then a kill at every step; SEED=7 MINUTES=10"
@@ -44,34 +44,34 @@ typecheck: $(STAMP)
 imports: $(STAMP)
 	@$(BIN)/lint-imports
 
-# Side by side, a file at a time: most tests wait for something. A test that fails is run once more, as another program on
-# the same cores can starve real processes past a limit; the summary names each one as RERUN, and failing twice is failing.
-TEST_PROCESSES ?= 3
+# Side by side, a file at a time: most tests wait for something, so there are more of them than cores. A test of real
+# processes that fails is run again; the summary names each one as RERUN, and failing twice is failing.
+TEST_PROCESSES ?= 6
 ONLY ?=
 unit: $(STAMP)
-	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --reruns 1 -raR $(ONLY)
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(ONLY)
 
 test: $(if $(ONLY),,lint typecheck imports) unit
 
 coverage: $(STAMP)
 	@rm -rf .coverage .coverage.* .coverage-html
-	@$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --reruns 1 -q $(ONLY)
+	@$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile -q $(ONLY)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report --skip-covered --sort=cover
 
-# One seed after the other, then a kill at every step. What a failing seed leaves is in .feishu-batch/chaos.
+# One seed after the other, then a kill at every step. The files of a failing seed are in .feishu-batch/chaos.
 SEED ?=
 MINUTES ?= 1
 chaos: $(STAMP)
-	@PYTHONPATH=tests/e2e $(BIN)/python tests/chaos/driver.py $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
+	@$(BIN)/python -m tests.chaos.driver $(if $(SEED),--seed $(SEED)) --minutes $(MINUTES)
 	@CHAOS_ALL_POINTS=1 $(BIN)/pytest tests/chaos/test_crash_matrix.py
 
-# How long each fault holds up the work, with default settings; takes about 20 minutes.
+# How long each fault stops the work, with default settings; takes about 20 minutes.
 chaos-times: $(STAMP)
-	@PYTHONPATH=tests/e2e $(BIN)/python tests/chaos/times.py
+	@$(BIN)/python -m tests.chaos.times
 
-# What docs/performance.md says, measured here: about 20 minutes. Another program on the same cores shows in the figures.
+# The figures of docs/performance.md, measured here: about 20 minutes. Another program on the same cores changes them.
 QUICK ?=
-BENCHES = pacing throughput batches latency enqueue bulk packing polling claim ending memory commands health idle lanes import_memory plots
+BENCHES = pacing throughput batches latency enqueue bulk packing polling claim longest ending memory commands health idle lanes import_memory plots
 BENCH_PYTHON = $(if $(filter plots idle,$*),bench/.venv-$*/bin/python,$(BIN)/python)
 bench: $(patsubst %,bench-%,$(or $(ONLY),$(BENCHES)))
 
@@ -79,7 +79,7 @@ bench-%: $(STAMP)
 	@echo "== $*"
 	@$(BENCH_PYTHON) -m bench.$* $(if $(QUICK),--quick)
 
-# What a benchmark needs beyond our own environment goes into one of its own.
+# Further packages of a benchmark are installed into a separate environment.
 bench-batches: bench/.venv-batches/.installed
 bench-plots: bench/.venv-plots/.installed
 bench-idle: bench/.venv-idle/.installed

@@ -4,7 +4,7 @@ import random
 
 from bench.world import FIRST_ITEM, intent, zipf
 from feishu_batch.intents import group_spec
-from worker.ledger.recording import NewIntent
+from worker.ledger.record_calls import NewIntent
 from worker.runtime import Runtime
 
 PORTION = 200  # intents per pipeline
@@ -15,12 +15,12 @@ def fill(runtime: Runtime, changes: int, groups: int, per_intent: int, *, keep: 
     """`changes` pending changes of different cells; `groups` different values, Zipf-distributed."""
     lane = next(iter(runtime.lanes.values())).lane
     chosen = zipf(groups, random.Random(seed))
-    specs = [_spec(f"value {group}") for group in range(groups)]
-    first = runtime.redis.incrby(runtime.front.keys.sequence, changes // per_intent + 1) - changes // per_intent
+    specs = [spec_of(f"value {group}") for group in range(groups)]
+    first = runtime.redis.incrby(runtime.inbox.keys.sequence, changes // per_intent + 1) - changes // per_intent
     portion = []
     for number, start in enumerate(range(FIRST_ITEM, FIRST_ITEM + changes, per_intent)):
         items = tuple(range(start, min(start + per_intent, FIRST_ITEM + changes)))
-        portion.append(_new_intent(first + number, specs[next(chosen)], items, keep=keep))
+        portion.append(new_intent(first + number, specs[next(chosen)], items, keep=keep))
         if len(portion) == PORTION:
             lane.record(portion)
             portion = []
@@ -28,13 +28,13 @@ def fill(runtime: Runtime, changes: int, groups: int, per_intent: int, *, keep: 
         lane.record(portion)
 
 
-def _spec(value: str) -> tuple[str, str]:
+def spec_of(value: str) -> tuple[str, str]:
     one = intent([1], value)
     spec = group_spec(one, "7300000000000000001")
     return spec, f"{hash(spec) & (2**96 - 1):024x}"
 
 
-def _new_intent(number: int, spec: tuple[str, str], items: tuple[int, ...], *, keep: bool) -> NewIntent:
+def new_intent(number: int, spec: tuple[str, str], items: tuple[int, ...], *, keep: bool) -> NewIntent:
     one = ONE
     return NewIntent(
         number=number,

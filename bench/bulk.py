@@ -40,7 +40,7 @@ def one_shape(fsync: str, per_intent: int, items: int) -> tuple[float, float]:
         began = time.perf_counter()
         client.enqueue_many(wanted)
         enqueued = time.perf_counter()
-        while runtime.front.inbox_length():
+        while runtime.inbox.length():
             runtime.intake.drain(longest=0.5)
         return items / (enqueued - began), items / (time.perf_counter() - enqueued)
 

@@ -11,8 +11,10 @@ from bench.backlog import fill
 from bench.common import Report, arguments, median, quantile
 from bench.server import Server
 from bench.world import intent, runtime_for, settings_for
-from worker.ledger.lane import BATCH_ITEMS, Lane
-from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome, OutcomeKind
+from feishu_batch.outcomes import OutcomeKind
+from worker.ledger.lane import Lane
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
+from worker.ledger.routes import BATCH
 
 SHAPES = {
     "one group, intents of 50 items": (1, 50),
@@ -35,12 +37,12 @@ def accept(lane: Lane, batch: Batch) -> None:
 
 
 def settle(lane: Lane, batch: Batch) -> None:
-    lane.advance(batch, state=BatchState.OPEN, settled=dict.fromkeys(batch.items, SUCCEEDED), then=BatchState.OPEN)
+    lane.advance(batch, state=BatchState.OPEN, settled=dict.fromkeys(batch.cells, SUCCEEDED), then=BatchState.OPEN)
 
 
 def script_time(server: Server) -> tuple[int, float]:
-    told = server.redis.info("commandstats")["cmdstat_evalsha"]
-    return told["calls"], told["usec"]
+    usage = server.redis.info("commandstats")["cmdstat_evalsha"]
+    return usage["calls"], usage["usec"]
 
 
 def timed_claims(server: Server, lane: Lane, count: int) -> list[tuple[float, int]]:
@@ -92,7 +94,7 @@ def longest_call(items: int) -> dict[str, float]:
         step(f"record an intent of {items:,} items")
         fill(runtime, items, 1, items, keep=True)
         step("record a second one behind it")
-        runtime.front.enqueue(packed(intent(range(1, items + 1), "another value")))
+        runtime.inbox.enqueue(packed(intent(range(1, items + 1), "another value")))
         step(f"write an intent of {items:,} items into the inbox")
         runtime.intake.drain()
         batch = claim(lane)
@@ -104,7 +106,7 @@ def longest_call(items: int) -> dict[str, float]:
         batch = claim(lane)
         accept(lane, batch)
         failed = Outcome.failed("WorkItemTerminated", "the remote job refused the item: WorkItemTerminated")
-        lane.advance(batch, state=BatchState.OPEN, settled=dict.fromkeys(batch.items, failed), then=BatchState.OPEN)
+        lane.advance(batch, state=BatchState.OPEN, settled=dict.fromkeys(batch.cells, failed), then=BatchState.OPEN)
         step("settle 50 items as failed")
         lane.end_pending(int(batch.intents[0]), Outcome(OutcomeKind.CANCELED))
         step(f"cancel {items:,} items, shared or owned")
@@ -125,7 +127,7 @@ def main() -> None:
         medians, series = [], {}
         for pending in sizes:
             counted = claims(pending, groups, per_intent)
-            taken, full = [took for took, _ in counted], [took for took, items in counted if items == BATCH_ITEMS]
+            taken, full = [took for took, _ in counted], [took for took, items in counted if items == BATCH.items]
             report.add(f"{name}, {pending:,} pending: p50", median(taken), "ms")
             report.add(f"{name}, {pending:,} pending: p99", quantile(taken, 0.99), "ms", "≤ 5")
             if len(full) < len(taken):
@@ -134,8 +136,8 @@ def main() -> None:
             series[pending] = [median(full), quantile(full, 0.99)]
         report.add(f"{name}: slowest median of full batches over fastest", max(medians) / min(medians), "×", "≤ 2")
         report.data[name] = series
-    for name, took in longest_call(10_000).items():
-        report.add(f"longest call: {name}", took, "ms", "≤ 10")
+    for name, seconds in longest_call(10_000).items():
+        report.add(f"longest call: {name}", seconds, "ms", "≤ 10")
     report.write()
 
 

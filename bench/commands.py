@@ -9,7 +9,7 @@ import time
 from bench.common import Report, arguments
 from bench.stack import Ours, wait_until
 from bench.world import contents
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 
 SETTLING = 8.0  # seconds until jobs are followed as they come
 
@@ -17,18 +17,18 @@ SETTLING = 8.0  # seconds until jobs are followed as they come
 def per_batch(backlog: int, seconds: float) -> tuple[float, float, int]:
     """(commands from clients per batch, commands with those inside of scripts, batches)"""
     with Ours(sandbox={"latency": (0.005, 0.02)}) as ours:
-        front = Front(ours.server.redis, ours.settings.key_prefix)
+        inbox = Inbox(ours.server.redis, ours.settings.key_prefix)
         waiting = list(contents(backlog + 50 * int(seconds + 30), 50))
         ours.client.enqueue_many(waiting)
-        wait_until(lambda: not front.inbox_length(), 120, "everything is recorded")
+        wait_until(lambda: not inbox.length(), 120, "everything is recorded")
         time.sleep(SETTLING)
         ours.server.redis.config_resetstat()
         before = len(ours.visits()["accepted"])
         time.sleep(seconds)
-        told = ours.server.commands()
+        usage = ours.server.commands()
         batches = len(ours.visits()["accepted"]) - before
-        every = sum(one["calls"] for one in told.values())
-        scripts = sum(told.get(name, {"calls": 0})["calls"] for name in ("evalsha", "eval"))
+        every = sum(one["calls"] for one in usage.values())
+        scripts = sum(usage.get(name, {"calls": 0})["calls"] for name in ("evalsha", "eval"))
         return every / batches, scripts / batches, batches
 
 

@@ -2,7 +2,7 @@
 
 20,000 intents of one item, and 2 of 10,000, that expire at one moment: the longest gap between two requests of the others from
 then on. And `feishu-batch cancel --file` of 15,000 intents that are being sent: from the start of the command to the last
-request with one of them, and to its end. In the order of enqueueing, all of these come before the work that goes on.
+request with one of them, and to its end. In the order of enqueueing, all of these come before the work that continues.
 """
 
 import csv
@@ -19,15 +19,15 @@ from typing import Any
 from bench.common import Report, arguments
 from bench.stack import Ours, wait_until
 from bench.world import FIRST_ITEM, content, contents
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 
 LIVING_FIRST = FIRST_ITEM + 5_000_000
 HEADER = ("project_key", "work_item_type_key", "work_item_ids", "field_key", "update_mode", "after_field_value")
 
 
 def all_recorded(ours: Ours) -> None:
-    front = Front(ours.server.redis, ours.settings.key_prefix)
-    wait_until(lambda: not front.inbox_length(), 300, "everything is recorded")
+    inbox = Inbox(ours.server.redis, ours.settings.key_prefix)
+    wait_until(lambda: not inbox.length(), 300, "everything is recorded")
 
 
 def live(ours: Ours, requests: int) -> None:
@@ -37,8 +37,8 @@ def live(ours: Ours, requests: int) -> None:
 
 def requests(ours: Ours) -> list[tuple[float, set[int]]]:
     """When each arrived, by this machine's monotonic clock, and its items."""
-    told = ours.sandbox.report(with_items=True)
-    return sorted((one["arrived_at"], set(one["item_ids"])) for one in told["batches"])
+    output = ours.sandbox.report(with_items=True)
+    return sorted((one["arrived_at"], set(one["item_ids"])) for one in output["batches"])
 
 
 def longest_gap(arrivals: Iterable[float]) -> float:
@@ -56,7 +56,7 @@ def expire_together(report: Report, name: str, dying: list[dict[str, Any]], watc
         assert late < -1, f"recorded {late:.1f} s too late: nothing would be left to expire"
         ours.lane.resume()
         begun = time.monotonic()
-        stopping = [ours.lane.key("stopping"), ours.lane.key("expiring")]
+        stopping = [ours.lane.keys.named("stopping"), ours.lane.keys.named("expiring")]
         over_at = begun - late
         time.sleep(max(0.0, over_at - time.monotonic()))
         wait_until(lambda: not ours.server.redis.exists(*stopping), 120, "all have ended")
@@ -83,7 +83,7 @@ def cancel_at_work(report: Report, intents: int) -> None:
         all_recorded(ours)
         time.sleep(3)
         begun = time.monotonic()
-        told = command(ours, "cancel", "--file", str(path), "--yes")
+        output = command(ours, "cancel", "--file", str(path), "--yes")
         took = time.monotonic() - begun
         time.sleep(5)
         canceled = set(range(FIRST_ITEM, FIRST_ITEM + intents))
@@ -94,7 +94,7 @@ def cancel_at_work(report: Report, intents: int) -> None:
         report.add(
             "longest gap between requests meanwhile", longest_gap(at for at, _ in seen if at > begun - 2), "s", "≤ 1.5"
         )
-        report.note(f"    {told.strip()}")
+        report.note(f"    {output.strip()}")
 
 
 def write_rows(path: Path, count: int) -> None:

@@ -1,6 +1,6 @@
 """Several lanes in the same processes: slot use, processor, memory and commands with 1, 10 and 50 credentials.
 
-Each lane has a backlog of its own and a plugin id of its own at one sandbox, whose door counts each plugin by itself.
+Each lane has its own backlog and its own plugin id at one sandbox, which counts each plugin separately.
 All lanes share the processes of one `up`. The sandbox's own processor time is stated apart: it is no part of the product.
 """
 
@@ -15,7 +15,7 @@ from bench.idle import processor_seconds, resident
 from bench.pacing import SETTLING, rejected_per_1000, slot_use
 from bench.stack import Ours, wait_until
 from bench.world import FIRST_ITEM, contents
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 
 SECRET = "FEISHU_BATCH_BENCH_SECRET"
 WINDOW = 1.0
@@ -36,15 +36,15 @@ def enqueue(ours: Ours, lanes: int, requests: int) -> None:
     for n in range(lanes):
         backlog = contents(50 * requests, 50, first=FIRST_ITEM + n * ITEMS_PER_LANE)
         ours.client.enqueue_many([{**one, "lane": f"lane{n:02d}"} for one in backlog])
-    front = Front(ours.server.redis, ours.settings.key_prefix)
-    wait_until(lambda: not front.inbox_length(), 300, "everything is recorded")
+    inbox = Inbox(ours.server.redis, ours.settings.key_prefix)
+    wait_until(lambda: not inbox.length(), 300, "everything is recorded")
 
 
 def visits_by_plugin(ours: Ours) -> dict[str, dict[str, Any]]:
-    told = ours.sandbox.report()
+    found = ours.sandbox.report()
     return {
-        one["plugin"]: {"now": told["now"], "accepted": sorted(one["accepted"]), "rejected": sorted(one["rejected"])}
-        for one in told["endpoints"]
+        one["plugin"]: {"now": found["now"], "accepted": sorted(one["accepted"]), "rejected": sorted(one["rejected"])}
+        for one in found["endpoints"]
         if one["endpoint"] == "batch_update"
     }
 
@@ -67,13 +67,13 @@ def measure(report: Report, lanes: int, seconds: float) -> None:
             commands = sum(one["calls"] for one in ours.server.commands().values())
             took = time.monotonic() - at
             used = {name: 100 * (after - before[name]) / took for name, after in usage(ours).items()}
-            told = visits_by_plugin(ours)
+            found = visits_by_plugin(ours)
             memory = {name: resident(process.pid) for name, process in ours.processes.running.items()}
     name = f"{lanes} lane{'s' if lanes > 1 else ''}"
-    uses = [slot_use(visits, WINDOW) for visits in told.values()] + [0.0] * (lanes - len(told))
+    uses = [slot_use(visits, WINDOW) for visits in found.values()] + [0.0] * (lanes - len(found))
     report.add(f"{name}: slot use, median lane", median(uses))
     report.add(f"{name}: slot use, worst lane", min(uses))
-    report.add(f"{name}: rejected, worst lane", max(map(rejected_per_1000, told.values()), default=0), "in 1,000")
+    report.add(f"{name}: rejected, worst lane", max(map(rejected_per_1000, found.values()), default=0), "in 1,000")
     sandbox = used.pop("sandbox")
     report.add(f"{name}: processor, all of ours and Redis", sum(used.values()), "% of a core")
     for process, share in used.items():

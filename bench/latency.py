@@ -1,7 +1,7 @@
-"""From `enqueue()` to the request's first bytes at the door, on a lane that has nothing else to do.
+"""From `enqueue()` to the arrival of the request's first bytes, on an idle lane.
 
 The sandbox reads its arrivals off the same clock (CLOCK_MONOTONIC); its latency is 0, so what is left is ours. The figure
-is taken at a stranger's door: the request has left *and* arrived.
+is measured at another server: the request was sent *and* has arrived.
 """
 
 import time

@@ -45,12 +45,12 @@ def shares(server: Server, changes: int) -> dict[str, float]:
     for key in server.redis.scan_iter(count=10_000):
         parts = key.rpartition("}:")[2].split(":")
         found.setdefault(parts[0] if parts[0].isidentifier() else key, []).append(key)
-    told = {}
+    usage = {}
     for kind, keys in found.items():
         sample = keys[:200]
         used = sum(server.redis.memory_usage(key, samples=200) or 0 for key in sample)
-        told[kind] = round(used / len(sample) * len(keys) / changes, 2)
-    return dict(sorted(told.items(), key=lambda pair: -pair[1])[:8])
+        usage[kind] = round(used / len(sample) * len(keys) / changes, 2)
+    return dict(sorted(usage.items(), key=lambda pair: -pair[1])[:8])
 
 
 def celery_messages(count: int) -> float:

@@ -44,7 +44,7 @@ VARIANTS = [
 
 
 def slot_use(visits: dict[str, Any], window: float, settling: float = SETTLING) -> float:
-    """Accepted arrivals per slot; a standstill at the end counts as well."""
+    """Accepted arrivals per slot; a stall at the end counts too."""
     accepted = visits["accepted"]
     if not accepted:
         return 0.0
@@ -109,22 +109,22 @@ def gaps(visits: dict[str, Any]) -> list[float]:
 def main(measure: Callable[[Variant, float], tuple[dict[str, Any], dict[str, Any]]] = run) -> None:
     given = arguments(__doc__ or "", seconds=75.0, only="")
     chosen = [one for one in VARIANTS if one.name == given.only] or [one for one in VARIANTS if given.only in one.name]
-    name = "-".join(["pacing", *re.findall(r"\w+", given.only)])
-    report = Report(name, "Slot use behind a strict sliding second", quick=given.quick)
+    label = "-".join(["pacing", *re.findall(r"\w+", given.only)])
+    report = Report(label, "Slot use behind a strict sliding second", quick=given.quick)
     for variant in chosen:
         ours, stock = measure(variant, 15.0 if given.quick else given.seconds)
-        told = variant.name
-        report.add(f"{told}: slot use", slot_use(ours, WINDOW), "", f"≥ {variant.least}")
-        report.add(f"{told}: rejected", rejected_per_1000(ours), "in 1,000", f"≤ {variant.most_rejected:g}")
-        report.add(f"{told}: slot use, stock recipe", slot_use(stock, WINDOW))
-        report.add(f"{told}: rejected, stock recipe", rejected_per_1000(stock), "in 1,000")
+        label = variant.label
+        report.add(f"{label}: slot use", slot_use(ours, WINDOW), "", f"≥ {variant.least}")
+        report.add(f"{label}: rejected", rejected_per_1000(ours), "in 1,000", f"≤ {variant.most_rejected:g}")
+        report.add(f"{label}: slot use, stock recipe", slot_use(stock, WINDOW))
+        report.add(f"{label}: rejected, stock recipe", rejected_per_1000(stock), "in 1,000")
         between = gaps(ours) or [0.0]
         arrivals = len(ours["accepted"]) + len(ours["rejected"])
         report.note(
             f"    {arrivals} arrivals; gaps min {min(between):.4f}, p50 {median(between):.4f}, "
             f"p95 {quantile(between, 0.95):.4f} s; load {load():.1f}"
         )
-        report.data[told] = {"gaps": between, "gaps of the stock recipe": gaps(stock)}
+        report.data[label] = {"gaps": between, "gaps of the stock recipe": gaps(stock)}
     report.write()
 
 

@@ -22,7 +22,7 @@ from bench.common import Report, arguments
 from bench.server import Server
 from bench.world import FIELD, FIRST_ITEM, PROJECT, runtime_for, settings_for, zipf
 from worker.ledger.lane import Lane
-from worker.ledger.recording import NewIntent
+from worker.ledger.record_calls import NewIntent
 from worker.ledger.records import SUCCEEDED, Batch, BatchState
 
 FULL = 50
@@ -134,7 +134,7 @@ class Ledger:
         heapq.heappush(self._open, (ends, batch.number, batch))
 
     def _settle(self, batch: Batch) -> None:
-        settled = dict.fromkeys(batch.items, SUCCEEDED)
+        settled = dict.fromkeys(batch.cells, SUCCEEDED)
         self._lane.advance(batch, state=BatchState.OPEN, settled=settled, then=BatchState.OPEN)
 
 

@@ -11,8 +11,8 @@ LIMIT = 50  # items a second
 
 
 def data(name: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())["data"]
-    return told
+    data: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())["data"]
+    return data
 
 
 def arrival_gaps(axes: Any) -> None:

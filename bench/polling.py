@@ -1,7 +1,7 @@
 """Polls per job, and how long an ended job waits to be noticed: the worker's own arithmetic in virtual time.
 
 One submit and one poll a second, as the remote system allows. Job times are log-normal. Whom to ask next is what
-pick.lua decides: the longest overdue; when to ask again is `worker.pipeline.polling`. At full load a batch is sent in every slot; at 30 %
+pick.lua decides: the longest overdue; when to ask again is `worker.decisions.polling`. At full load a batch is sent in every slot; at 30 %
 they come at random. Beside it, on the same jobs: a poll every 2 s, and polls after 1, 2, 4, … 30 s, each as a queue of retries.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.common import Report, arguments, median, quantile
-from worker.pipeline.polling import estimated_duration, first_look, next_look
+from worker.decisions.polling import estimated_duration, first_look, next_look
 
 SLOT = 1.004  # seconds between two arrivals, as measured by the pacing benchmark
 THERE = 0.0125  # seconds on the way, each direction
@@ -39,13 +39,13 @@ class Job:
 class Learned:
     """Ours: delays from the durations of the last jobs, and from what a running job tells of its progress."""
 
-    is_told: bool = True
+    has_progress: bool = True
     durations: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def delay(self, job: Job, now: float) -> float:
         if not job.polls:
             return first_look(self.durations, SLOT)
-        progress = job.progress(now - THERE) if self.is_told else 0.0
+        progress = job.progress(now - THERE) if self.has_progress else 0.0
         return next_look(now - job.sent_at, self.durations, SLOT, progress)
 
     def ended(self, job: Job, now: float) -> None:
@@ -54,7 +54,7 @@ class Learned:
 
 @dataclass
 class Foresight(Learned):
-    """What nobody can do: from the first look on it knows when the job ends. It still waits for the one poll slot a second."""
+    """Not possible in practice: from the first look on it knows when the job ends. It still waits for the one poll slot a second."""
 
     def delay(self, job: Job, now: float) -> float:
         return max(SLOT, job.ends_at - THERE - now) if job.polls else super().delay(job, now)
@@ -137,7 +137,7 @@ def _arrivals(load: float, rng: random.Random):
 
 def fewest_polls(typical: float, lag: float, late: float) -> float:
     """Polls per job of the best schedule of looks that leaves a share `late` of the jobs unseen for longer than `lag`, where
-    nobody tells progress: it knows the distribution, and finds the poll slot free whenever it wants to look. A bound, then.
+    there is no progress: it knows the distribution, and the poll slot is always free. A bound, therefore.
     """
     price, dearer = 0.0, 64.0  # of a job that is seen late, in polls
     for _ in range(12):
@@ -162,7 +162,7 @@ def _best_schedule(typical: float, lag: float, price: float, step: float = 0.2) 
 
 POLICIES: dict[str, Callable[[], Learned | Fixed]] = {
     "learned": Learned,
-    "learned, no progress told": lambda: Learned(is_told=False),
+    "learned, without progress": lambda: Learned(has_progress=False),
     "foresight after the first look": Foresight,
     "peer, every 2 s": lambda: Fixed(lambda _polls: 2.0),
     "peer, exponential": lambda: Fixed(lambda polls: min(30.0, 2.0**polls)),

@@ -90,7 +90,7 @@ class Server:
 
     def commands(self) -> dict[str, dict[str, float]]:
         """Calls and time per command since the start or the last CONFIG RESETSTAT. Includes those inside of scripts."""
-        return {name.removeprefix("cmdstat_"): told for name, told in self.redis.info("commandstats").items()}
+        return {name.removeprefix("cmdstat_"): seen for name, seen in self.redis.info("commandstats").items()}
 
     def slowest(self) -> list[tuple[float, str]]:
         """(milliseconds, script or command) of the SLOWLOG, slowest first."""

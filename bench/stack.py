@@ -89,11 +89,11 @@ class _Side:
         return len(self.server.redis.smembers(NODES))
 
     def visits(self, endpoint: str = "batch_update") -> dict[str, Any]:
-        """Arrivals at the door, and the sandbox's clock."""
-        told = self.sandbox.report()
-        found = [one for one in told["endpoints"] if one["endpoint"] == endpoint]
+        """Arrivals at the sandbox, and its clock."""
+        seen = self.sandbox.report()
+        found = [one for one in seen["endpoints"] if one["endpoint"] == endpoint]
         one = found[0] if found else {"accepted": [], "rejected": []}
-        return {"now": told["now"], "accepted": sorted(one["accepted"]), "rejected": sorted(one["rejected"])}
+        return {"now": seen["now"], "accepted": sorted(one["accepted"]), "rejected": sorted(one["rejected"])}
 
 
 class Ours(_Side):

@@ -78,7 +78,7 @@ def runtime_for(settings: Settings) -> Runtime:
 
 def drain(runtime: Runtime) -> None:
     """Intake until the inbox is empty."""
-    while runtime.front.inbox_length():
+    while runtime.inbox.length():
         runtime.intake.drain(longest=5.0)
 
 

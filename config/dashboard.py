@@ -1,4 +1,4 @@
-"""The status page's settings: where it listens, and for whom."""
+"""The settings of the status page: its address, and who may use it."""
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
@@ -11,34 +11,34 @@ class Dashboard(BaseModel):
     dashboard_enabled: bool = Field(default=True, description="Whether `feishu-batch up` serves the status page.")
     dashboard_host: str = Field(
         "127.0.0.1",
-        description="Address that the status page listens on. Any but this machine's own needs DASHBOARD_TOKEN.",
+        description="Address that the status page listens on. Any address other than localhost needs DASHBOARD_TOKEN.",
     )
     dashboard_port: int = Field(
         8650,
         ge=0,
         le=65535,
-        description="Port of the status page; 0: any free one. If the default is busy, a free one is taken.",
+        description="Port of the status page; 0: any free one. If the default port is in use, `up` chooses a free one.",
     )
     dashboard_token: SecretStr | None = Field(
-        None, description="What the status page asks for before it shows anything; at least 16 characters."
+        None, description="Token for the login to the status page; at least 16 characters."
     )
     dashboard_names: Words = Field(
-        (), description="Host names under which browsers reach the status page, besides localhost and IP addresses."
+        (), description="Host names of the status page in browsers, besides localhost and IP addresses."
     )
     dashboard_read_only: bool = Field(
-        default=False, description="Whether the status page only shows, without pause, resume, retry and cancel."
+        default=False, description="Whether the status page is read-only, without pause, resume, retry and cancel."
     )
 
     @field_validator("dashboard_host")
     @classmethod
     def _an_address(cls, host: str) -> str:
         if not host.strip() or "/" in host:
-            raise ValueError("has to be an IP address or a name, like 127.0.0.1 or 0.0.0.0")
+            raise ValueError("must be an IP address or a name, like 127.0.0.1 or 0.0.0.0")
         return host.strip().strip("[]")
 
     @field_validator("dashboard_token")
     @classmethod
     def _not_guessable(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and len(token.get_secret_value()) < 16:  # noqa: PLR2004 - the description says it
-            raise ValueError("is too short: take 16 characters or more, as from: openssl rand -hex 24")
+            raise ValueError("is too short: use at least 16 characters, for example from: openssl rand -hex 24")
         return token

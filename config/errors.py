@@ -2,4 +2,4 @@
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used as it is; the text says which variable to set, and to what. Holds no secret."""
+    """The configuration cannot be used. The message says which variable to set, and to what; it contains no secret."""

@@ -1,4 +1,4 @@
-"""Says what is wrong with the configuration, a line per variable, and shows no secret while saying it."""
+"""Explains errors of the configuration, a line per variable, without showing a secret."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -22,16 +22,16 @@ def explain(error: ValidationError, fields: Fields) -> str:
 
 
 def misspelt(names: Iterable[str], fields: Fields) -> dict[str, str]:
-    """The names with our prefix that no setting has, each with the nearest real one ("" if none is near)."""
+    """The names with our prefix that are not settings, each with the nearest real one ("" if none is near)."""
     known = [variable_name(field) for field in fields]
-    strangers = sorted(name for name in names if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
-    return {name: next(iter(get_close_matches(name.upper(), known, n=1)), "") for name in strangers}
+    unknown = sorted(name for name in names if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
+    return {name: next(iter(get_close_matches(name.upper(), known, n=1)), "") for name in unknown}
 
 
 def _lines(error: ValidationError, fields: Fields) -> Iterator[str]:
     for problem in error.errors(include_url=False):
         message = plainly(problem)
-        if not problem["loc"]:  # a rule between two settings: it names them itself
+        if not problem["loc"]:  # a rule between two settings: its message names them
             yield message
             continue
         name = str(problem["loc"][0])
@@ -43,6 +43,6 @@ def _lines(error: ValidationError, fields: Fields) -> Iterator[str]:
 
 
 def _given(field: FieldInfo | None, value: Any) -> str:
-    """``=abc`` where showing it is safe: never for a secret or a URL, in which a password may stand."""
+    """``=abc`` if showing it is safe: never for a secret or a URL, which may contain a password."""
     safe = field is not None and "Secret" not in str(field.annotation) and "://" not in str(value)
     return f"={value}" if safe and isinstance(value, str | int | float) else ""

@@ -1,4 +1,4 @@
-"""How settings are declared and read: durations with bounds, lists and objects that fit into one variable."""
+"""How settings are declared and parsed: durations with bounds, lists and objects in one variable."""
 
 import json
 import re
@@ -20,11 +20,11 @@ def number(default: float, low: float, high: float, description: str) -> Any:
 
 
 def one_word(word: str) -> str:
-    """What goes into a header. Raises ValueError for what cannot: else each single intent would fail of it."""
+    """A value for a header. Raises ValueError if it cannot be one: otherwise every single intent would fail."""
     word = word.strip()
     if not re.fullmatch(r"[!-~]{1,128}", word):
         raise ValueError(
-            "must be one word of letters, digits and signs, without blanks or line breaks, 128 characters at most"
+            "must be one word of printable ASCII characters, without spaces or line breaks, at most 128 characters"
         )
     return word
 
@@ -56,5 +56,5 @@ def _as_json(value: Any) -> Any:
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_as_list)]
 Codes = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_as_list)]
-# A JSON object; decoded here and not by pydantic-settings, whose error names no variable.
+# A JSON object; decoded here and not by pydantic-settings, whose error does not name the variable.
 FromJson = (NoDecode, BeforeValidator(_as_json))

@@ -1,4 +1,4 @@
-"""Which endings of a file's name tell its format."""
+"""The file extensions of each format."""
 
 from typing import Final
 

@@ -1,5 +1,6 @@
-"""The lanes of a deployment: one credential each. One from the settings, or as many as the lanes file names."""
+"""The lanes of a deployment, one credential each: one from the settings, or those of the lanes file."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,19 +20,20 @@ from config.settings import Settings, process_environment, secure_base_url
 from config.urls import SecretUrl
 from feishu_batch.wording import plainly
 
-RESERVED_NAMES = frozenset({"front"})  # the producers' keys stand under this name
+_LANE_NAME = re.compile(r"^[a-z0-9_-]{1,64}$")
+RESERVED_NAMES = frozenset({"front"})  # the prefix of the producers' keys
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Which lane an intent goes to: names in the order of the file, and the lane of each space that one owns."""
+    """The lane of an intent: lane names in the order of the file, and the owner of each space that has one."""
 
     names: tuple[str, ...]
     lane_of_project: Mapping[str, str]
 
     def route(self, lane: str | None, project_key: str) -> str:
-        """Raises ValueError where none fits: a space that one lane owns must not be changed through another, since only
-        within a lane a cell sees its changes in order.
+        """Raises ValueError if no lane fits: a space that one lane owns must not be changed through another, because the
+        order of changes is only kept within a lane.
         """
         owner = self.lane_of_project.get(project_key)
         if lane is None:
@@ -44,7 +46,7 @@ class Routing:
 
 
 class SecretSource(BaseModel):
-    """Where a lane's secret comes from: a variable or a file. It never stands in the lanes file itself."""
+    """The source of a lane's secret: a variable or a file. The lanes file itself never contains it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +60,7 @@ class SecretSource(BaseModel):
         return self
 
     def read(self, environ: Mapping[str, str]) -> SecretStr:
-        """Raises ValueError with a sentence that says what is missing."""
+        """Raises ValueError with a sentence about what is missing."""
         if self.env is not None:
             value = environ.get(self.env, "")
             if not value:
@@ -78,7 +80,7 @@ class LaneConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+    name: Annotated[str, Field(pattern=_LANE_NAME.pattern)]
     base_url: str
     plugin_id: Annotated[str, Field(min_length=1)]
     plugin_secret: SecretStr
@@ -93,13 +95,13 @@ class LaneConfig(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """Names the credential, as a hash: what of it may be read by everybody who may read the ledger."""
+        """A hash that identifies the credential and may be stored in the ledger."""
         credential = (self.base_url, self.plugin_id, self.plugin_secret.get_secret_value(), str(self.plugin_token_type))
         return blake2b("\0".join(credential).encode(), digest_size=8).hexdigest()
 
     @property
     def plugin(self) -> str:
-        """Names whose limit it is, as a hash: the remote system counts the requests of a plugin, whoever acts and with which secret."""
+        """A hash that identifies the plugin: the remote system limits the requests of a plugin, for all users and secrets together."""
         return plugin_hash(self.base_url, self.plugin_id)
 
     @field_validator("name")
@@ -130,37 +132,56 @@ class LaneConfig(BaseModel):
         return checked_proxy(url)
 
 
+class RefusedLane(BaseModel):
+    """A lane that cannot be served as it stands in the file. Its spaces stay its own, and its intents wait for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    project_keys: tuple[str, ...]
+    why: str  # a sentence
+
+
 class Lanes(BaseModel):
-    """All lanes, in the order of the file. The first one takes the intents of spaces that no lane names."""
+    """All lanes. The first one of the file gets the intents of spaces that no lane lists."""
 
     model_config = ConfigDict(frozen=True)
 
     lanes: Annotated[tuple[LaneConfig, ...], Field(min_length=1)]
+    refused: tuple[RefusedLane, ...] = ()
+    order: tuple[str, ...] = ()  # of the file; empty: as in `lanes`
 
     @model_validator(mode="after")
     def _one_lane_per_project(self) -> Self:
         seen: dict[str, str] = {}
-        for lane in self.lanes:
-            for project in lane.project_keys:
+        for name, spaces in self._spaces.items():
+            for project in spaces:
                 if project in seen:
-                    raise ValueError(f"space {project} is named by the lanes {seen[project]} and {lane.name}")
-                seen[project] = lane.name
+                    raise ValueError(f"space {project} is listed in the lanes {seen[project]} and {name}")
+                seen[project] = name
         return self
 
     @property
+    def _spaces(self) -> dict[str, tuple[str, ...]]:
+        """Of each lane, the refused ones too."""
+        known = {lane.name: lane.project_keys for lane in self.lanes}
+        return known | {lane.name: lane.project_keys for lane in self.refused}
+
+    @property
     def names(self) -> tuple[str, ...]:
-        return tuple(lane.name for lane in self.lanes)
+        """Of all, the refused ones too, in the order of the file."""
+        return self.order or tuple(lane.name for lane in self.lanes)
 
     @cached_property
     def _routing(self) -> Routing:
-        return Routing(self.names, {project: lane.name for lane in self.lanes for project in lane.project_keys})
+        return Routing(self.names, {project: name for name, spaces in self._spaces.items() for project in spaces})
 
     def route(self, lane: str | None, project_key: str) -> str:
-        """The lane of an intent. Raises ValueError where none fits."""
+        """The lane of an intent. Raises ValueError if none fits."""
         return self._routing.route(lane, project_key)
 
     def sharing(self, name: str) -> tuple[str, ...]:
-        """All lanes with the plugin of this one, itself among them, by name: they share its slots and its token."""
+        """The names of all lanes with the same plugin, including this one: they share its slots and its token."""
         plugin_of = {lane.name: lane.plugin for lane in self.lanes}
         return tuple(sorted(one for one, plugin in plugin_of.items() if plugin == plugin_of[name]))
 
@@ -172,7 +193,7 @@ def plugin_hash(base_url: str, plugin_id: str) -> str:
 
 
 def load_lanes(settings: Settings, environ: Mapping[str, str] | None = None) -> Lanes:
-    """The lanes of the file that LANES_FILE names, else the one of the settings. Raises `ConfigError`."""
+    """The lanes of LANES_FILE if it is set, else the lane of the settings. Raises `ConfigError`."""
     if settings.lanes_file is None:
         plugin_id, plugin_secret, user_key = settings.require_credentials()
         only = LaneConfig(
@@ -189,18 +210,28 @@ def load_lanes(settings: Settings, environ: Mapping[str, str] | None = None) -> 
 
 
 def lane_names(settings: Settings) -> tuple[str, ...]:
-    """Their names alone, for whoever only reads the ledger and has no secrets."""
+    """Only the names, for processes that only read the ledger and have no secrets."""
     if settings.lanes_file is None:
         return (settings.lane,)
     return tuple(_tables(settings.lanes_file))
 
 
 def routing(settings: Settings) -> Routing:
-    """As the workers route, for whoever has no secrets."""
+    """The routing of the workers, for processes without secrets."""
     if settings.lanes_file is None:
         return Routing((settings.lane,), {})
     tables = _tables(settings.lanes_file)
     return Routing(tuple(tables), {str(key): name for name, table in tables.items() for key in _spaces(table)})
+
+
+class _LaneError(ConfigError):
+    """What is wrong concerns one lane only."""
+
+
+def _others_know_what_is_theirs(name: str, table: Mapping[str, Any]) -> bool:
+    keys = table.get("project_keys", [])
+    is_name = _LANE_NAME.fullmatch(name) is not None and name not in RESERVED_NAMES
+    return is_name and isinstance(keys, list) and all(isinstance(key, str) for key in keys)
 
 
 def _spaces(table: Mapping[str, Any]) -> list[Any]:
@@ -209,9 +240,20 @@ def _spaces(table: Mapping[str, Any]) -> list[Any]:
 
 
 def _from_file(path: Path, settings: Settings, environ: Mapping[str, str]) -> Lanes:
-    lanes = [_lane(name, table, path, settings, environ) for name, table in _tables(path).items()]
+    """A lane's own fault is that lane's: the others are served. Raises `ConfigError` if none is left, or if the fault may be another lane's."""
+    tables = _tables(path)
+    lanes, refused = [], []
+    for name, table in tables.items():
+        try:
+            lanes.append(_lane(name, table, path, settings, environ))
+        except _LaneError as error:
+            if not _others_know_what_is_theirs(name, table):
+                raise
+            refused.append(RefusedLane(name=name, project_keys=tuple(map(str, _spaces(table))), why=str(error)))
+    if not lanes:
+        raise ConfigError(" ".join(one.why for one in refused))
     try:
-        return Lanes(lanes=tuple(lanes))
+        return Lanes(lanes=tuple(lanes), refused=tuple(refused), order=tuple(tables))
     except ValidationError as error:
         raise ConfigError(_sentence(path, "", error)) from None
 
@@ -222,11 +264,9 @@ def _tables(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} cannot be read ({type(error).__name__}).") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} is no TOML: {error}.") from None
+        raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} is not valid TOML: {error}.") from None
     if not isinstance(tables, dict) or not tables or not all(isinstance(table, dict) for table in tables.values()):
-        raise ConfigError(
-            f"{ENV_PREFIX}LANES_FILE: {path} names no lane. A lane begins with a line like [lanes.mobile]."
-        )
+        raise ConfigError(f"{ENV_PREFIX}LANES_FILE: {path} has no lane. A lane begins with a line like [lanes.mobile].")
     return tables
 
 
@@ -240,26 +280,26 @@ def _lane(name: str, table: dict[str, Any], path: Path, settings: Settings, envi
         given = {**defaults, **table, "name": name, "plugin_secret": secret, "proxy_url": proxy}
         return LaneConfig.model_validate(given)
     except ValidationError as error:
-        raise ConfigError(_sentence(path, name, error)) from None
+        raise _LaneError(_sentence(path, name, error)) from None
     except ValueError as error:
-        raise ConfigError(f"{path}: [lanes.{name}] {key}: {error}.") from None
+        raise _LaneError(f"{path}: [lanes.{name}] {key}: {error}.") from None
 
 
 def _proxy_url(table: dict[str, Any], settings: Settings, environ: Mapping[str, str]) -> SecretUrl | None:
-    """Of the lane, else of the settings; an empty one: no proxy. One with a password stands in a variable or a file."""
+    """The lane's proxy, else that of the settings; empty: no proxy. A URL with a password must come from a variable or a file."""
     given = table.get("proxy_url")
     if given is None:
         return settings.proxy_url
     if isinstance(given, str):
         if "@" in given:
-            raise ValueError('with a password it has to stand elsewhere: { env = "VARIABLE" } or { file = "/path" }')
+            raise ValueError('a URL with a password must come from { env = "VARIABLE" } or { file = "/path" }')
         return SecretUrl(given) if given else None
     return SecretUrl(_source(given).read(environ).get_secret_value())
 
 
 def _source(content: object) -> SecretSource:
     if not isinstance(content, dict):
-        raise ValueError('has to look like { env = "VARIABLE" } or { file = "/path" }')  # noqa: TRY004 - told as the others are
+        raise ValueError('must look like { env = "VARIABLE" } or { file = "/path" }')  # noqa: TRY004 - reported like the other errors
     return SecretSource.model_validate(content)
 
 

@@ -1,4 +1,4 @@
-"""Logs are data: an event name, a sentence, ids. Set up once per process; secrets are masked on the way out."""
+"""Structured logs: an event name, a sentence, ids. Set up once per process; secrets are masked in every line."""
 
 import logging
 import re
@@ -13,11 +13,11 @@ from config.lost_broker import LostBroker
 from config.settings import Settings
 from config.urls import MASK
 
-# Whole words of a key: `plugin_token` and `X-PLUGIN-TOKEN`, not `tokenizer`. A user key is no secret.
+# Whole words of a key: `plugin_token` and `X-PLUGIN-TOKEN`, not `tokenizer`. A user key is not a secret.
 _SECRET_KEY: Final = re.compile(
     r"(^|[_\-.])(token|secret|password|passwd|authorization|api[_-]?key|credentials?)s?($|[_\-.])", re.IGNORECASE
 )
-# In a text: whatever stands between `:` and `@` of a URL, and the value after the name of a secret.
+# In a text: the part between `:` and `@` of a URL, and the value after the name of a secret.
 _URL_PASSWORD: Final = re.compile(r"(?P<before>[a-z][a-z0-9+.\-]*://[^\s/:@]*:)[^\s/]+(?=@)", re.IGNORECASE)
 _NAMED_SECRET: Final = re.compile(
     r"(?P<before>[\"']?(?:x-plugin-token|plugin_secret|plugin_token|authorization|password)[\"']?\s*[=:]\s*[\"']?)(?:bearer\s+)?[^\s\"',;}]+",
@@ -26,10 +26,10 @@ _NAMED_SECRET: Final = re.compile(
 _QUIET: Final = ("celery", "kombu", "amqp", "billiard", "httpx", "httpcore", "asyncio", "redis")
 _DEEPEST: Final = 6
 _FIRST: Final = ("timestamp", "level", "event", "lane", "intent_id", "batch", "job")
-# Keys of a line that hold values of fields, or a text that quotes one: there only with FEISHU_BATCH_LOG_VALUES.
+# Keys whose values are field values, or texts that may quote one: logged only with FEISHU_BATCH_LOG_VALUES.
 _VALUES: Final = frozenset({"before_field_value", "after_field_value"})
 _WITH_VALUES: Final = "_with_values"
-# Celery logs a message that it cannot use as a whole: with the values, and behind them the headers.
+# Celery logs an unusable message as a whole: with the values, and after them the headers.
 _WHOLE_MESSAGE: Final = re.compile(r"(?P<before>The full contents of the message body was:|\nbody:).*", re.DOTALL)
 
 
@@ -76,7 +76,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def redacted(value: Any, depth: int = 0) -> Any:
-    """The value with secrets masked: by the name of their key, and inside texts where they can be recognised."""
+    """The value with secrets masked: by the name of their key, and inside texts by their form."""
     if isinstance(value, str):
         return redacted_text(value)
     if depth >= _DEEPEST:
@@ -93,7 +93,7 @@ def redacted_text(text: str) -> str:
 
 
 def _is_secret(key: Any, item: Any) -> bool:
-    # A number or a truth value under such a name (`token_renewals=3`) is a measurement.
+    # A number or a boolean under such a name (`token_renewals=3`) is a measurement.
     return bool(item) and not isinstance(item, int | float) and bool(_SECRET_KEY.search(str(key)))
 
 
@@ -109,7 +109,7 @@ def _without_values(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """What every line has comes first, the traceback last."""
+    """The keys of every line come first, the traceback last."""
     first = {key: event.pop(key) for key in _FIRST if key in event}
     last = {key: event.pop(key) for key in ("exception",) if key in event}
     return {**first, **event, **last}
@@ -127,7 +127,7 @@ def _shared() -> list[Processor]:
 
 
 def _ending(stream: TextIO, as_json: bool) -> list[Processor]:
-    """The exception becomes text first, because a traceback's last line may quote a URL; then masking; then the line."""
+    """The exception is formatted before masking, because a traceback may quote a URL; then the line is written."""
     renderer: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if as_json

@@ -1,4 +1,4 @@
-"""What Celery says of a broker that went away, in one line. It takes hundreds: a traceback for each worker, and one more while it ends."""
+"""One log line for a lost broker, where Celery writes hundreds: a traceback for each worker, and another while it ends."""
 
 import logging
 from collections.abc import Iterator
@@ -8,16 +8,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 WORKER, STEPS, TASKS, WARNINGS = "celery.worker", "celery.bootsteps", "celery.app.trace", "py.warnings"
-ENDS = (
-    "The connection to Redis was lost and cannot be taken up again in place: this worker ends, to be started anew (%s)"
-)
-# Of a choice that a later version of Celery will make otherwise, at every lost connection; it is made in celery_options. Celery
-# sets its own filter for warnings after every one of ours.
+ENDS = "The connection to Redis was lost and cannot be restored in this process: this worker ends, to be restarted (%s)"
+# Celery's warning at every lost connection about a default that will change; celery_options sets it explicitly. Celery
+# installs its own warning filter after ours.
 ANOTHER_DEFAULT = "In Celery 5.1 we introduced"
 
 
 class LostBroker(logging.Filter):
-    """At DEBUG everything stays as it is."""
+    """At DEBUG nothing is changed."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == WARNINGS:
@@ -25,8 +23,8 @@ class LostBroker(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if error is None or logging.getLogger().isEnabledFor(logging.DEBUG):
             return True
-        # A worker stumbles over kombu's connection that is closed already (AttributeError), after Redis was found away; in
-        # a task such an error could be one of ours.
+        # After a lost Redis, a worker fails on kombu's closed connection (AttributeError); in a task such an error could be a
+        # bug of ours.
         lost = _lost(error, chain=record.name in (WORKER, STEPS))
         if lost is None or record.name not in (WORKER, STEPS, TASKS):
             return True
@@ -34,7 +32,7 @@ class LostBroker(logging.Filter):
         if record.name == WORKER:
             record.msg, record.args = ENDS, (f"{type(lost).__name__}: {lost}",)
             record.levelno, record.levelname = logging.ERROR, "ERROR"
-        return record.name != STEPS  # the worker has said it before
+        return record.name != STEPS  # the worker has already logged it
 
 
 def _lost(error: BaseException, *, chain: bool) -> BaseException | None:

@@ -1,4 +1,4 @@
-"""How fast, how long, how often: the settings that shape the work itself."""
+"""The settings of the work itself: rates, waits and numbers of attempts."""
 
 from typing import Literal, Self
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from config.fields import ENV_PREFIX, number, seconds
 
-# A lease that two missed heartbeats can end would change hands on every hiccup.
+# A lease that ends after two missed heartbeats would change its owner after every short delay.
 HEARTBEATS_PER_LEASE = 3
 
 
@@ -14,39 +14,39 @@ class Pace(BaseModel):
     """The part of `Settings` with slots, leases, waits and attempts."""
 
     slot_seconds: float = seconds(1, 0.01, 60, "Shortest time between two submits of the lane.")
-    poll_slot_seconds: float | None = seconds(
-        None, 0.01, 60, "Shortest time between two questions for a job. Default: SLOT_SECONDS."
-    )
-    http_timeout_seconds: float = seconds(10, 0.1, 120, "How long one call of the remote API may take.")
+    poll_slot_seconds: float | None = seconds(None, 0.01, 60, "Shortest time between two polls. Default: SLOT_SECONDS.")
+    http_timeout_seconds: float = seconds(10, 0.1, 120, "How long one call to the remote API may take.")
     max_wait_seconds: float = seconds(
         120,
         0,
         86400,
-        "A group of changes whose oldest waits longer than this goes first, full or not, in at most every fourth request.",
+        "A group whose oldest change has waited longer than this is sent first, full or not, in at most every fourth request.",
     )
-    max_open_jobs: int = number(200, 1, 100_000, "Jobs that may be open before submitting slows down.")
+    max_open_jobs: int = number(200, 1, 100_000, "Open jobs above which submitting slows down.")
 
-    # Endurance
+    # Leases, retries and timeouts
     lease_seconds: float = seconds(
-        6, 0.3, 300, "After how long without a heartbeat another worker takes over the lane."
+        6, 0.3, 300, "Time without a heartbeat after which another worker takes over the lane."
     )
     heartbeat_seconds: float = seconds(
-        1, 0.05, 60, "How often the sender says that it lives; a third of LEASE_SECONDS at most."
+        1, 0.05, 60, "How often the sending worker renews its lease; at most a third of LEASE_SECONDS."
     )
     stall_seconds: float = seconds(
-        20, 1, 3600, "After how long with messages and without progress a worker ends itself, to be restarted."
+        20, 1, 3600, "Time with messages but without progress after which a worker ends itself, to be restarted."
     )
-    sweep_seconds: float = seconds(2, 0.1, 300, "How often the ledger is searched for work that nobody was told of.")
+    sweep_seconds: float = seconds(
+        2, 0.1, 300, "How often the sweep searches the ledger for work whose wake-up message was lost."
+    )
     grace_seconds: float = seconds(
         20,
         0.1,
         3600,
-        "How long a cell stays closed after an unknown outcome, for a stray first request. LEASE_SECONDS at least.",
+        "How long a cell stays closed after an unknown outcome, in case the first request still arrives. At least LEASE_SECONDS.",
     )
-    read_back_seconds: float = seconds(60, 0, 3600, "How long items are read back in search of an unproven change.")
+    read_back_seconds: float = seconds(60, 0, 3600, "How long items are read back until an unproven change is found.")
     verify: Literal["unknown", "sample", "all"] = Field(
         "unknown",
-        description="Which changes are read back: those of unknown outcome, also a sample of the others, or all.",
+        description="Which changes are read back: those with an unknown outcome, also a sample of the others, or all.",
     )
     verify_share: float = number(0.05, 0, 1, "The share of the jobs that VERIFY=sample reads back.")
     max_attempts: int = number(8, 1, 100, "How often a change is sent before it fails.")
@@ -59,12 +59,12 @@ class Pace(BaseModel):
     def _fits_together(self) -> Self:
         if self.lease_seconds < HEARTBEATS_PER_LEASE * self.heartbeat_seconds:
             raise ValueError(
-                f"{ENV_PREFIX}LEASE_SECONDS has to be {HEARTBEATS_PER_LEASE} times {ENV_PREFIX}HEARTBEAT_SECONDS at least"
+                f"{ENV_PREFIX}LEASE_SECONDS must be at least {HEARTBEATS_PER_LEASE} times {ENV_PREFIX}HEARTBEAT_SECONDS"
             )
         if self.grace_seconds < self.lease_seconds:
-            raise ValueError(f"{ENV_PREFIX}GRACE_SECONDS has to be {ENV_PREFIX}LEASE_SECONDS at least")
+            raise ValueError(f"{ENV_PREFIX}GRACE_SECONDS must be at least {ENV_PREFIX}LEASE_SECONDS")
         if self.backoff_max_seconds < self.backoff_seconds:
-            raise ValueError(f"{ENV_PREFIX}BACKOFF_MAX_SECONDS has to be {ENV_PREFIX}BACKOFF_SECONDS at least")
+            raise ValueError(f"{ENV_PREFIX}BACKOFF_MAX_SECONDS must be at least {ENV_PREFIX}BACKOFF_SECONDS")
         return self
 
     @property

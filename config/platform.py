@@ -1,4 +1,4 @@
-"""Variables that a container platform sets for its services: one called feishu-batch gets names with our prefix."""
+"""Variables that a container platform sets for its services: for a service named feishu-batch they have our prefix."""
 
 import re
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""What is believed about the remote API and stands on no official page: every such constant can be changed here.
+"""Assumptions about the remote API that no official page confirms: each is a setting.
 
-Each default is a second-hand report or an inference. A deployment that behaves differently is fitted by a variable,
-not by a change of code. What official pages do say is a named constant beside the remote client.
+Each default is a second-hand report or an inference. For a deployment that behaves differently, change a variable,
+not the code. Facts from official pages are named constants beside the remote client.
 """
 
 from enum import StrEnum
@@ -13,19 +13,19 @@ from config.fields import Codes, FromJson, Words, number, seconds
 
 
 class ErrorClass(StrEnum):
-    """What an error code of the remote API asks of us: the class names that ERROR_CLASSES accepts."""
+    """How we react to an error code of the remote API: the class names for ERROR_CLASSES."""
 
     RATE_LIMIT = "rate_limit"  # not executed: widen the spacing, send again, not an attempt
     CLASH = "clash"  # the first request with this UUID arrived
-    TOKEN = "token"  # noqa: S105 - the name of a class, no password: renew once, repeat once
+    TOKEN = "token"  # noqa: S105 - the name of a class, not a password: renew once, repeat once
     LANE = "lane"  # credentials, permission, quota: pause the lane
     SPACE = "space"  # fail the intents of this space and type
     BATCH = "batch"  # permanent: a bad request
-    ITEM = "item"  # permanent, but perhaps one item's fault: split and find it
+    ITEM = "item"  # permanent, but perhaps because of one item: split the batch and find it
     TRANSIENT = "transient"  # not executed: back off and send again
     TRANSIENT_READ = "transient_read"  # transient on a read, permanent on a write
     UNKNOWN = "unknown"  # may have been applied: outcome unknown
-    BY_TEXT = "by_text"  # transient if a text of TRANSIENT_TEXTS occurs in it, otherwise unknown
+    BY_TEXT = "by_text"  # transient if its message contains a text of TRANSIENT_TEXTS, otherwise unknown
 
 
 class RemoteFacts(BaseModel):
@@ -33,39 +33,39 @@ class RemoteFacts(BaseModel):
 
     error_classes: Annotated[dict[NonNegativeInt, ErrorClass], *FromJson] = Field(
         default_factory=dict,
-        description="JSON object, error code to class, over the built-in table: "
+        description="JSON object, error code to class, added to the built-in table: "
         f'{{"10429": "rate_limit"}}. Classes: {", ".join(ErrorClass)}.',
     )
     transient_texts: Words = Field(
         ("please try again later",),
-        description="Texts that mark an error of class by_text (50006) as not executed. Compared without case. "
-        "On a write, only an answer that proves it is believed: HTTP 2xx or 4xx, without a word of a time-out or the database.",
+        description="Texts that mark an error of class by_text (50006) as not executed. Case is ignored. "
+        "For a write, this needs HTTP 2xx or 4xx, and a text that does not mention a timeout or the database.",
     )
     missing_item_codes: Codes = Field(
-        (30005,), description="Codes by which a read-back says that an item of the call does not exist."
+        (30005,), description="Codes of a read-back that mean that an item of the call does not exist."
     )
     final_job_statuses: Words = Field(
         ("SUCCESS", "FAILED", "CANCELED"),
-        description="Words of task_status after which a job changes nothing any more. Every unlisted word means: ask again.",
+        description="Words of task_status after which a job makes no further changes. With any other word, the job is polled again.",
     )
     not_exist_statuses: Words = Field(
-        ("NOT_EXIST",), description="Words of task_status by which a job is not, or not yet, known."
+        ("NOT_EXIST",), description="Words of task_status of a job that the remote system does not know (yet)."
     )
     not_exist_seconds: float = seconds(
-        30, 0, 3600, "How long a job may stay not existing before its outcome counts as unknown."
+        30, 0, 3600, "How long a job may be reported as not existing before its outcome counts as unknown."
     )
     job_timeout_seconds: float = seconds(
-        3600, 1, 7 * 86400, "How long an accepted job is followed before its outcome counts as unknown."
+        3600, 1, 7 * 86400, "How long an accepted job is polled before its outcome counts as unknown."
     )
     idempotency_survives_token: bool = Field(
         default=False,
-        description="Whether X-IDEM-UUID still protects after the token was renewed. If not, a repeat under a new token proves nothing.",
+        description="Whether X-IDEM-UUID still protects from duplicates after the token was renewed. If not, a repeat with a new token proves nothing.",
     )
     user_rights_headers: Annotated[dict[str, str], *FromJson] = Field(
         default_factory=lambda: {"x-auth-mode": "1"},
         description="JSON object: the headers that ENFORCE_USER_RIGHTS adds to every call.",
     )
     read_slots_per_second: float = number(
-        15, 0.1, 1000, "Other calls (token, fields, read-back) a second and endpoint."
+        15, 0.1, 1000, "Other calls (token, fields, read-back) per second and endpoint."
     )
-    token_renew_early_seconds: float = seconds(300, 0, 3600, "How long before its end a plugin token is renewed.")
+    token_renew_early_seconds: float = seconds(300, 0, 3600, "How long before it expires a plugin token is renewed.")

@@ -1,4 +1,4 @@
-"""The fixed names of Celery tasks and queues as types, and which task goes where."""
+"""The fixed names of Celery tasks and queues as types, the route of each task, and the names under another key prefix."""
 
 from enum import StrEnum
 from typing import Final
@@ -8,7 +8,7 @@ from feishu_batch import names
 
 
 class TaskName(StrEnum):
-    UPDATE_WORK_ITEMS = names.TASK_UPDATE_WORK_ITEMS  # the Celery door: one task is one intent
+    UPDATE_WORK_ITEMS = names.TASK_UPDATE_WORK_ITEMS  # the task that producers call: one task is one intent
     INTAKE = names.TASK_INTAKE
     SUBMIT_BATCH = names.TASK_SUBMIT_BATCH
     POLL_JOB = names.TASK_POLL_JOB
@@ -40,19 +40,38 @@ QUEUE_OF: Final = {
     TaskName.LOOK_AT_SCHEDULES: QueueName.DEFAULT,
 }
 
+# A worker has the role of the queue that it consumes. The intake worker's second queue has no role.
+ROLE_OF_QUEUE: Final = {QueueName.SUBMIT: "submit", QueueName.POLL: "poll", QueueName.INTENTS: "intake"}
+
+
+def queue_name(queue: QueueName, settings: Settings) -> str:
+    return names.name_for(queue.value, settings.key_prefix)
+
+
+def roles_by_queue(settings: Settings) -> dict[str, str]:
+    return {queue_name(queue, settings): role for queue, role in ROLE_OF_QUEUE.items()}
+
 
 def task_routes(settings: Settings) -> dict[str, dict[str, str]]:
-    """Exact names first, then the patterns in their order. A queue that a signature names itself wins over all of them."""
-    routes = {str(task): {"queue": str(queue)} for task, queue in QUEUE_OF.items()}
-    routes["celery.*"] = {"queue": str(QueueName.DEFAULT)}
-    # A producer's callback or next link of a chain is sent by *our* worker. Our own default queue would swallow it:
-    # nobody there knows the producer's tasks.
+    """Exact names first, then the patterns in order. A queue set in a signature overrides them all."""
+    routes = {str(task): {"queue": queue_name(queue, settings)} for task, queue in QUEUE_OF.items()}
+    routes["celery.*"] = {"queue": queue_name(QueueName.DEFAULT, settings)}
+    # A producer's callback or next link of a chain is sent by *our* worker. In our own default queue it would be lost:
+    # our workers do not know the producer's tasks.
     routes["*"] = {"queue": settings.callback_queue}
     return routes
 
 
-def task_queues() -> dict[str, dict[str, str]]:
-    """Exchange and routing key as Celery makes them for a queue that it meets by name, so that producers need no declaration."""
-    return {
-        str(name): {"exchange": str(name), "exchange_type": "direct", "routing_key": str(name)} for name in QueueName
-    }
+def task_queues(settings: Settings) -> dict[str, dict[str, str]]:
+    """Exchange and routing key as Celery's defaults for a queue name, so that producers need no declaration."""
+    queues = [queue_name(queue, settings) for queue in QueueName]
+    return {name: {"exchange": name, "exchange_type": "direct", "routing_key": name} for name in queues}
+
+
+def control_exchange(settings: Settings) -> str:
+    """Of remote control: questions and commands to workers."""
+    return names.name_for(names.EXCHANGE_CONTROL, settings.key_prefix)
+
+
+def event_exchange(settings: Settings) -> str:
+    return names.name_for(names.EXCHANGE_EVENTS, settings.key_prefix)

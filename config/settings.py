@@ -16,11 +16,11 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.catalogue import FieldCatalogue
 from config.dashboard import Dashboard
 from config.errors import ConfigError
 from config.explain import explain, misspelt, variable_name
 from config.fields import ENV_PREFIX, number, one_word, printable, seconds
+from config.lookups import LookupSettings
 from config.pace import Pace
 from config.platform import is_of_platform
 from config.proxy import checked as checked_proxy
@@ -39,57 +39,57 @@ __all__ = [
 ]
 
 
-class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
+class Settings(RemoteFacts, Pace, LookupSettings, Dashboard, BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
         env_ignore_empty=True,  # docker-compose passes an unset variable as an empty one
         frozen=True,
-        extra="forbid",  # of arguments; an unknown variable never gets this far
+        extra="forbid",  # for arguments; unknown variables are not passed on
         hide_input_in_errors=True,  # pydantic would quote the secret
         validate_default=True,
     )
 
-    # The remote system and who we are there
+    # The remote system and our credentials
     base_url: str = Field(
         "https://project.feishu.cn",
-        description="Where Feishu Project answers. https, except on this machine. International: https://project.larksuite.com.",
+        description="Base URL of Feishu Project; https, except on localhost. International: https://project.larksuite.com.",
     )
     ca_file: Path | None = Field(
-        None, description="Certificates (PEM) to trust in place of the usual ones, for a private host."
+        None, description="Certificates (PEM) to trust instead of the default ones, for a private host."
     )
     proxy_url: SecretUrl | None = Field(
         None,
-        description="HTTP proxy on the way to Feishu Project, as in http://user:password@proxy.example:3128. "
-        "HTTPS_PROXY and the like are never used.",
+        description="HTTP proxy to Feishu Project, like http://user:password@proxy.example:3128. "
+        "HTTPS_PROXY and similar variables are never used.",
     )
     plugin_id: str | None = Field(None, description="The plugin's id, from its page in Feishu Project.")
     plugin_secret: SecretStr | None = Field(None, description="The plugin's secret, from the same page.")
-    user_key: str | None = Field(None, description="The acting user (X-USER-KEY) of intents that name none.")
+    user_key: str | None = Field(None, description="The acting user (X-USER-KEY) of intents without one.")
     plugin_token_type: Literal[0, 1] = Field(0, description="0: plugin token. 1: virtual token.")
     enforce_user_rights: bool = Field(
-        default=False, description="Whether the acting user's own rights limit what may be changed."
+        default=False, description="Whether changes are limited to the acting user's own permissions."
     )
 
-    # Where the truth is kept
+    # Storage
     redis_url: SecretUrl | None = Field(
         None,
-        description="Redis of the ledger, and of messages and results too. Absent: an embedded server with its files under DATA_DIR.",
+        description="Redis for the ledger, and for messages and results. Not set: an embedded server with its files under DATA_DIR.",
     )
     redis_password_file: Path | None = Field(
         None,
-        description="File with the password of REDIS_URL, which then has none itself. It is read anew at each connect.",
+        description="File with the password for REDIS_URL, which then contains none. It is read at each new connection.",
     )
     broker_url: SecretUrl | None = Field(
-        None, description="Redis or RabbitMQ (amqp://…) of Celery's messages. Default: REDIS_URL."
+        None, description="Redis or RabbitMQ (amqp://…) for Celery's messages. Default: REDIS_URL."
     )
-    result_backend: SecretUrl | None = Field(None, description="Redis of Celery's results. Default: REDIS_URL.")
-    redis_timeout_seconds: float = seconds(4, 0.1, 60, "How long to wait for an answer of Redis.")
+    result_backend: SecretUrl | None = Field(None, description="Redis for Celery's results. Default: REDIS_URL.")
+    redis_timeout_seconds: float = seconds(4, 0.1, 60, "How long to wait for an answer from Redis.")
     redis_connect_timeout_seconds: float = seconds(3, 0.1, 60, "How long to wait for a connection to Redis.")
     data_dir: Path = Field(Path(".feishu-batch"), description="Files of the embedded server, of beat, and logs.")
     key_prefix: str = Field(
         "feishu-batch",
         pattern=r"^[A-Za-z0-9_.:-]{1,64}$",
-        description="What every key of the ledger begins with. Producers need the same.",
+        description="Prefix of every key of the ledger. If it is not the default, it also stands behind queue names. Producers need the same value.",
     )
     lane: str = Field(
         "default",
@@ -102,26 +102,32 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
     )
     schedule_file: Path | None = Field(
         None,
-        description="TOML file of what is to be done at certain times: docs/schedules.md. Absent: config/schedule.toml, if it is there.",
+        description="TOML file with scheduled work: docs/schedules.md. Not set: config/schedule.toml, if it exists.",
     )
     callback_queue: str = Field(
         "celery",
         min_length=1,
-        description="Where callbacks and chained tasks of producers go that name no queue. Celery's own default is celery.",
+        description="Queue for callbacks and chained tasks of producers that name no queue. Celery's default is celery.",
     )
 
-    # What is kept and what is said
+    # Retention, logs and traces
     retain_finished_days: float = number(7, 0.001, 3650, "Days for which succeeded intents and their results are kept.")
     retain_failed_days: float = number(
         30, 0.001, 3650, "Days for which all other ended intents and their results are kept."
     )
+    retain_imports_days: float = number(
+        365,
+        1,
+        3650,
+        "Days after its last use for which an import's id is remembered, so that a file whose intents are forgotten is not imported again by mistake.",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="How log lines look: console, json, or auto: console on a terminal, json elsewhere."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least log level shown.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest log level shown.")
     log_values: bool = Field(
         default=False,
-        description="Whether log lines hold the values of fields: those that are sent, and those that an error quotes.",
+        description="Whether log lines contain field values: those that are sent, and those that an error quotes.",
     )
     otel: Literal["auto", "on", "off"] = Field(
         "auto",
@@ -153,7 +159,7 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
     @field_validator("lane")
     @classmethod
     def _not_the_front(cls, lane: str) -> str:
-        if lane == "front":  # the producers' keys stand under this name
+        if lane == "front":  # the prefix of the producers' keys
             raise ValueError("is reserved; choose another name")
         return lane
 
@@ -177,7 +183,15 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
     def _proxy(cls, url: SecretUrl | None) -> SecretUrl | None:
         return checked_proxy(url)
 
-    @field_validator("redis_url", "result_backend")
+    @field_validator("redis_url")
+    @classmethod
+    def _ledger(cls, url: SecretUrl | None) -> SecretUrl | None:
+        """Its password may stand in a file, of which `_one_password` knows."""
+        if url is not None:
+            check_url(url.get_secret_value(), REDIS_SCHEMES, has_file=True)
+        return url
+
+    @field_validator("result_backend")
     @classmethod
     def _redis(cls, url: SecretUrl | None) -> SecretUrl | None:
         if url is not None:
@@ -194,6 +208,11 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
     @model_validator(mode="after")
     def _one_password(self) -> Self:
         if self.redis_password_file is None:
+            if self.redis_url is not None:
+                try:
+                    check_url(self.redis_url.get_secret_value(), REDIS_SCHEMES)
+                except ValueError as error:
+                    raise ValueError(f"{ENV_PREFIX}REDIS_URL {error}") from None
             return self
         if self.redis_url is None:
             raise ValueError(
@@ -207,10 +226,10 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
 
     @property
     def effective_redis_url(self) -> str:
-        """With its password: for the connection only, never for a log line or an error."""
+        """Includes the password: for the connection only, never for a log line or an error."""
         if self.redis_url is None:
             raise ConfigError(
-                f"No Redis: {ENV_PREFIX}REDIS_URL is not set and no embedded server runs with its files in {self.data_dir}. "
+                f"No Redis: {ENV_PREFIX}REDIS_URL is not set and no embedded server is running with its files in {self.data_dir}. "
                 f"Start one with `feishu-batch up`, or set {ENV_PREFIX}REDIS_URL."
             )
         url = self.redis_url.get_secret_value()
@@ -218,20 +237,20 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
 
     @property
     def effective_broker_url(self) -> str:
-        """With its password."""
+        """Includes the password."""
         return self.broker_url.get_secret_value() if self.broker_url else self.effective_redis_url
 
     @property
     def effective_result_backend(self) -> str:
-        """With its password."""
+        """Includes the password."""
         return self.result_backend.get_secret_value() if self.result_backend else self.effective_redis_url
 
     def with_redis_url(self, url: str) -> Self:
-        """The same settings with the embedded server's URL, once it is known."""
+        """The same settings with the embedded server's URL."""
         return self.model_copy(update={"redis_url": SecretUrl(url)})
 
     def require_credentials(self) -> tuple[str, str, str]:
-        """(plugin_id, plugin_secret, user_key), or a `ConfigError` that says which of them to set."""
+        """(plugin_id, plugin_secret, user_key). Raises a `ConfigError` that says which of them to set."""
         secret = self.plugin_secret.get_secret_value() if self.plugin_secret else ""
         found = {"PLUGIN_ID": self.plugin_id or "", "PLUGIN_SECRET": secret, "USER_KEY": self.user_key or ""}
         missing = [f"{ENV_PREFIX}{name}" for name, value in found.items() if not value]
@@ -244,7 +263,7 @@ class Settings(RemoteFacts, Pace, FieldCatalogue, Dashboard, BaseSettings):
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from `environ`; without one, from the process's environment over a file ``.env`` in the working directory."""
+    """Settings from `environ`; by default from the process's environment and a file ``.env`` in the working directory."""
     try:
         return Settings(**_values(process_environment() if environ is None else environ))
     except ValidationError as error:
@@ -258,7 +277,7 @@ def process_environment() -> dict[str, str]:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """What was set explicitly, as variables for a child process in any directory. Holds the secrets in the clear."""
+    """The explicitly set values, as variables for a child process in any directory. Contains the secrets unmasked."""
     values = {name: _as_text(getattr(settings, name)) for name in sorted(settings.model_fields_set)}
     return {variable_name(name): value for name, value in values.items() if value is not None}
 
@@ -274,27 +293,27 @@ def _as_text(value: Any) -> str | None:
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables with our prefix that no setting has, each with the nearest real name ("" if none): typing errors, probably."""
+    """Variables with our prefix that are not settings (probably typing errors), each with the nearest real name ("" if none)."""
     return misspelt((name for name, value in environ.items() if not is_of_platform(name, value)), Settings.model_fields)
 
 
 def _values(environ: Mapping[str, str]) -> dict[str, Any]:
     source = EnvSettingsSource(Settings)
     own = {name: value for name, value in environ.items() if not is_of_platform(name, value)}
-    # A line end comes along from a file or a secret store, and belongs to no value. A URL with one is refused: it may be a password's.
+    # Values from files or secret stores may end with a line break, which is not part of them. A URL with one is refused: it may be a password's.
     cut = {name.lower(): value if "://" in value else value.strip() for name, value in own.items()}
     source.env_vars = {name: value for name, value in cut.items() if value}
     return source()
 
 
 def secure_base_url(url: str) -> str:
-    """Without the path prefix that every call has anyway. Raises ValueError for what would send a secret in the clear."""
+    """Without the path prefix that every call adds. Raises ValueError if a secret would be sent unencrypted."""
     url = url.strip().rstrip("/").removesuffix("/open_api")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or "@" in parts.netloc:
-        raise ValueError("has to look like https://project.feishu.cn")
+        raise ValueError("must look like https://project.feishu.cn")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("has to begin with https://; the secret would cross the network in the clear")
+        raise ValueError("must begin with https://; otherwise the secret would be sent unencrypted")
     return url
 
 

@@ -1,4 +1,4 @@
-"""How URLs of Redis and of a broker look with their passwords masked."""
+"""URLs of Redis and of a broker with masked passwords."""
 
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -10,7 +10,7 @@ MASK: Final = "***"
 
 
 def masked_url(url: str) -> str:
-    """The URL without its password: ``redis://:***@host/0``. What is no URL is masked as a whole."""
+    """The URL without its password: ``redis://:***@host/0``. A text that is not a URL is masked as a whole."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -20,7 +20,7 @@ def masked_url(url: str) -> str:
     netloc = parts.netloc
     if "@" in netloc:
         user, colon, _ = netloc.rpartition("@")[0].partition(":")
-        # A name without a password behind it may be a password that was written without its colon.
+        # A name without a password may be a password that was written without its colon.
         netloc = f"{user if colon else MASK}{colon and ':' + MASK}@{netloc.rpartition('@')[2]}"
     query = "&".join(_masked_parameter(parameter) for parameter in parts.query.split("&")) if parts.query else ""
     return urlunsplit(parts._replace(netloc=netloc, query=query))
@@ -32,7 +32,7 @@ def _masked_parameter(parameter: str) -> str:
 
 
 class SecretUrl(Secret[str]):
-    """A URL that may hold a password: repr and str show it masked, `get_secret_value()` is for the connection only."""
+    """A URL that may contain a password: repr and str mask it; `get_secret_value()` is for the connection only."""
 
     def _display(self) -> str:
         return masked_url(self._secret_value)

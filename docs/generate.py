@@ -1,4 +1,4 @@
-"""Writes what is derived from the code: docs/settings.md, docs/commands.md, the two schemas and .env.example.
+"""Writes what is derived from the code: docs/settings.md, commands.md, errors.md, the two schemas and .env.example.
 
 python docs/generate.py     after a change of the settings, of a command or of the intent; a test says when that is due
 """  # noqa: INP001 - a script, in no package
@@ -9,28 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import click
+from errors_page import errors_page, wrapped
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
-from config.catalogue import FieldCatalogue
 from config.dashboard import Dashboard
 from config.explain import variable_name
+from config.lookups import LookupSettings
 from config.pace import Pace
 from config.remote_facts import RemoteFacts
 from config.settings import Settings
 from feishu_batch import IntentState, Result, UpdateIntent
 from worker.cli.main import cli
+from worker.metrics import definitions
 
 ROOT = Path(__file__).parents[1]
 SETTINGS, COMMANDS = ROOT / "docs/settings.md", ROOT / "docs/commands.md"
+ERRORS, METRICS = ROOT / "docs/errors.md", ROOT / "docs/metrics.md"
 INTENT, RESULT = ROOT / "docs/intent.schema.json", ROOT / "docs/result.schema.json"
 EXAMPLE = ROOT / ".env.example"
 
 CREDENTIALS = ("plugin_id", "plugin_secret", "user_key")
 SECTIONS = {
-    "The remote system, and who we are there": "base_url",
-    "Where the truth is kept": "redis_url",
-    "What is kept and what is said": "retain_finished_days",
+    "The remote system, and our credentials": "base_url",
+    "Storage": "redis_url",
+    "Retention, logs and traces": "retain_finished_days",
     "The status page": "dashboard_enabled",
     "The field catalogue": "catalogue",
     "Slots and batches": "slot_seconds",
@@ -42,25 +45,26 @@ HEAD = """\
 # Settings
 
 Every setting of the workers and of the command is a variable in the environment, or a line of a file `.env` in the working directory;
-the environment wins. An empty variable counts as absent. A wrong value stops the start with a sentence that names the variable.
-Durations are seconds. Lists are written `A,B` or as JSON, objects as JSON.
+the environment has priority. An empty variable counts as absent. A wrong value stops the start with a sentence that names the variable.
+Durations are seconds. Lists are written `A,B` or as JSON, objects as JSON. The default is in brackets.
 
-Producers read five of them only: `FEISHU_BATCH_REDIS_URL`, `FEISHU_BATCH_REDIS_PASSWORD_FILE`, `FEISHU_BATCH_BROKER_URL`, `FEISHU_BATCH_RESULT_BACKEND`,
-`FEISHU_BATCH_KEY_PREFIX`. Several credentials: see [the lanes file](operating.md#several-credentials-the-lanes-file).
+Producers read only these five: `FEISHU_BATCH_REDIS_URL`, `FEISHU_BATCH_REDIS_PASSWORD_FILE`, `FEISHU_BATCH_BROKER_URL`,
+`FEISHU_BATCH_RESULT_BACKEND`, `FEISHU_BATCH_KEY_PREFIX`. Several credentials: see [the lanes file](operating.md#several-credentials-the-lanes-file).
 
 <!-- Written by docs/generate.py. -->
 """
 COMMANDS_HEAD = """\
 # Commands
 
-What `feishu-batch COMMAND --help` prints, in one place. When to use what: [operating.md](operating.md). `feishu-batch sandbox --help` also lists that command's options and faults.
+What `feishu-batch COMMAND --help` prints, in one place. When to use what: [operating.md](operating.md).
+`feishu-batch sandbox --help` also lists that command's options and faults.
 
 <!-- Written by docs/generate.py. -->
 """
 HELP_WIDTH = 110
 RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
 EXAMPLE_HEAD = """\
-# Copy to .env and fill in the first three; everything else has the default that is shown.
+# Copy to .env and fill in the first three; all other settings have the default shown.
 # All settings with their meaning: docs/settings.md. This file is written by docs/generate.py.
 """
 
@@ -73,7 +77,7 @@ def sections() -> dict[str, list[str]]:
     """Names of settings by the title of their section, in the order in which they are declared."""
     names = [
         name
-        for part in (Settings, Dashboard, FieldCatalogue, Pace, RemoteFacts)
+        for part in (Settings, Dashboard, LookupSettings, Pace, RemoteFacts)
         for name in part.__annotations__
         if name in _fields()
     ]
@@ -165,6 +169,16 @@ def result_schema() -> str:
     return _schema_text(schema)
 
 
+def metrics_page() -> str:
+    """Its last section is made from the definitions, the rest is written by hand."""
+    by_hand, mark, _ = METRICS.read_text(encoding="utf-8").partition("## Reference\n")
+    told = (
+        (f"**`{name}`** ({', '.join(filter(None, (kind, labels)))}): {meaning}", "  ")
+        for name, kind, labels, meaning in definitions.reference()
+    )
+    return f"{by_hand}{mark}\nType and labels are in brackets.\n\n" + "".join(f"- {wrapped(*one)}" for one in told)
+
+
 def _schema_text(schema: dict[str, Any]) -> str:
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -174,6 +188,8 @@ def generated() -> dict[Path, str]:
     return {
         SETTINGS: settings_page(),
         COMMANDS: commands_page(),
+        ERRORS: errors_page(),
+        METRICS: metrics_page(),
         INTENT: intent_schema(),
         RESULT: result_schema(),
         EXAMPLE: example_file(),
@@ -185,18 +201,13 @@ def _fields() -> dict[str, FieldInfo]:
 
 
 def _section(title: str, names: list[str]) -> str:
-    rows = "".join(_row(name) for name in names)
-    return f"\n## {title}\n\n| variable | default | meaning |\n|---|---|---|\n{rows}"
+    return f"\n## {title}\n\n" + "".join(_entry(name) for name in names)
 
 
-def _row(name: str) -> str:
+def _entry(name: str) -> str:
     default = default_text(name)
-    shown = f"`{default}`" if default else ""
-    return "| " + " | ".join(_cell(text) for text in (f"`{variable_name(name)}`", shown, _meaning(name))) + " |\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    shown = f" (`{default}`)" if default else ""
+    return f"- {wrapped(f'**`{variable_name(name)}`**{shown}: {_meaning(name)}', '  ')}"
 
 
 def _meaning(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Enqueue two changes, wait for them, say what became of each item. Needs FEISHU_BATCH_REDIS_URL, and workers that run."""
+"""Enqueue two changes, wait for them, print the result of each item. Needs FEISHU_BATCH_REDIS_URL, and workers that run."""
 
 import sys
 

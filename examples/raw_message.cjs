@@ -1,4 +1,4 @@
-// The Celery door from Node.js: what has to be pushed into Redis, and where the result appears.
+// A Celery message from Node.js: what to push into Redis, and where the result appears.
 // Needs `npm install redis`, FEISHU_BATCH_REDIS_URL, and workers that run.
 const { randomUUID } = require("node:crypto");
 const { setTimeout: pause } = require("node:timers/promises");
@@ -20,13 +20,13 @@ function message(id, intent) {
 
 async function ended(redis, id, seconds) {
   for (const until = Date.now() + seconds * 1000; Date.now() < until; await pause(200)) {
-    const told = JSON.parse((await redis.get(`celery-task-meta-${id}`)) ?? "{}");
-    if (told.status === "SUCCESS") return told.result;
-    if (told.status === "REVOKED") return { intent_id: id, state: "canceled" };
+    const stored = JSON.parse((await redis.get(`celery-task-meta-${id}`)) ?? "{}");
+    if (stored.status === "SUCCESS") return stored.result;
+    if (stored.status === "REVOKED") return { intent_id: id, state: "canceled" };
     // An exception, as Celery writes it: [its message, the whole result]; without a result, the intent was refused.
-    if (told.status === "FAILURE") return told.result.exc_message[1] ?? { intent_id: id, refused: told.result.exc_message[0] };
+    if (stored.status === "FAILURE") return stored.result.exc_message[1] ?? { intent_id: id, refused: stored.result.exc_message[0] };
   }
-  throw new Error(`${id} has not ended within ${seconds} s; it goes on`);
+  throw new Error(`${id} has not ended within ${seconds} s; it continues`);
 }
 
 async function main() {

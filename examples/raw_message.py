@@ -1,4 +1,4 @@
-"""The Celery door without Celery: what a program in any language has to push into Redis, and where the result appears.
+"""A Celery message without Celery: what a program in any language pushes into Redis, and where the result appears.
 
 Needs FEISHU_BATCH_REDIS_URL, and workers that run. The only library used is a Redis client.
 """
@@ -38,9 +38,9 @@ def ended(redis: Redis, intent_id: str, seconds: float) -> dict[str, object] | N
     """What Celery's result backend holds once the intent has ended; None after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        told: dict[str, object] = json.loads(redis.get(f"celery-task-meta-{intent_id}") or "{}")
-        if told.get("status") in ("SUCCESS", "FAILURE", "REVOKED"):
-            return told
+        stored: dict[str, object] = json.loads(redis.get(f"celery-task-meta-{intent_id}") or "{}")
+        if stored.get("status") in ("SUCCESS", "FAILURE", "REVOKED"):
+            return stored
         time.sleep(0.2)
     return None
 
@@ -57,9 +57,9 @@ def main() -> int:
     }
     with Redis.from_url(os.environ["FEISHU_BATCH_REDIS_URL"], decode_responses=True) as redis:
         redis.lpush(QUEUE, message(intent_id, intent))
-        told = ended(redis, intent_id, 60)
-    print(f"{told['status']} {told['result']}" if told else f"{intent_id} has not ended yet; it goes on")
-    return 0 if told and told["status"] == "SUCCESS" else 1
+        stored = ended(redis, intent_id, 60)
+    print(f"{stored['status']} {stored['result']}" if stored else f"{intent_id} has not ended yet; it continues")
+    return 0 if stored and stored["status"] == "SUCCESS" else 1
 
 
 if __name__ == "__main__":

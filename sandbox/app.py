@@ -1,4 +1,4 @@
-"""The HTTP face: latency, the door, faults, envelopes."""
+"""The HTTP side: latency, rate limits, faults, envelopes."""
 
 import asyncio
 import math
@@ -18,11 +18,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from sandbox import control, errors, reads, writes
-from sandbox.core import Call, Sandbox
-from sandbox.errors import Reason, RefusedError
-from sandbox.faults import AFTER, BEFORE, DEFAULT_HANG, DEFAULT_LATENESS, Rule
+from sandbox.core import LoggedCall, Sandbox
+from sandbox.errors import ApiError, Reason
+from sandbox.faults import AFTER, BEFORE, DEFAULT_HANG, DEFAULT_LATENESS, FaultRule
 
-Handler = Callable[[Sandbox, Call], Any]
+Handler = Callable[[Sandbox, LoggedCall], Any]
 HttpEndpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -87,7 +87,7 @@ def http_endpoint(sandbox: Sandbox, endpoint: Endpoint) -> HttpEndpoint:
 
 
 async def _arrival(sandbox: Sandbox, request: Request) -> float:
-    """When the request came to the door: as it was read from the socket, plus the time the simulated way here takes."""
+    """Arrival time of the request: when it was read from the socket, plus the simulated latency."""
     received_at: float = request.scope["state"].get("received_at", time.monotonic())
     on_the_way = sandbox.draw_latency()
     if on_the_way:
@@ -95,21 +95,21 @@ async def _arrival(sandbox: Sandbox, request: Request) -> float:
     return received_at + on_the_way
 
 
-async def _call(sandbox: Sandbox, endpoint: Endpoint, request: Request, at: float) -> Call:
-    call = Call(at, request.headers, request.path_params, request.query_params, await request.body())
+async def _call(sandbox: Sandbox, endpoint: Endpoint, request: Request, at: float) -> LoggedCall:
+    call = LoggedCall(at, request.headers, request.path_params, request.query_params, await request.body())
     plugin = _plugin_in_body(call) if endpoint.name == TOKEN_ENDPOINT else sandbox.tokens.owner(call.token)
-    return Call(at, call.headers, call.path, call.query, call.raw_body, plugin or "")
+    return LoggedCall(at, call.headers, call.path, call.query, call.raw_body, plugin or "")
 
 
-def _plugin_in_body(call: Call) -> str:
+def _plugin_in_body(call: LoggedCall) -> str:
     try:
         return str(call.body().get("plugin_id", ""))
-    except RefusedError:
+    except ApiError:
         return ""
 
 
-def _answer(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
-    """Door first, then faults that prevent, the request itself, and faults that swallow its answer."""
+def _answer(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response:
+    """The rate limit first, then faults before the request, the request itself, and faults that lose its answer."""
     sandbox.jobs.advance(call.at)
     prevented = _before(sandbox, endpoint, call)
     if prevented:
@@ -119,9 +119,9 @@ def _answer(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
     return _disturbance(sandbox, endpoint, fault) if fault else response
 
 
-def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None:
-    # A token that nobody was given belongs to no plugin, so there is no window to count it in.
-    if call.plugin and not sandbox.door.knock(endpoint.name, call.plugin, call.at):
+def _before(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response | None:
+    # A token that was never issued belongs to no plugin, so there is no window to count it in.
+    if call.plugin and not sandbox.limiter.admit(endpoint.name, call.plugin, call.at):
         return _rejected(sandbox, endpoint, call)
     fault = sandbox.faults.draw(endpoint.name, BEFORE)
     if fault is None:
@@ -131,8 +131,8 @@ def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None
         return None
     if fault.name == "spurious_429":
         if call.plugin:
-            sandbox.door.take_back(endpoint.name, call.plugin, call.at)
-            sandbox.door.close(endpoint.name, call.plugin, call.at)
+            sandbox.limiter.take_back(endpoint.name, call.plugin, call.at)
+            sandbox.limiter.close(endpoint.name, call.plugin, call.at)
         return _rejected(sandbox, endpoint, call)
     if fault.name == "refuse":
         return _count(sandbox, endpoint, errors.by_code(fault.code or 0, fault.status))
@@ -140,13 +140,13 @@ def _before(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response | None
         reason = errors.TRY_LATER
         return _count(sandbox, endpoint, reason._replace(http_status=fault.status or reason.http_status))
     if fault.name == "error_late" and endpoint.name == "batch_update":
-        writes.carry_out_later(sandbox, call, DEFAULT_LATENESS if fault.seconds is None else fault.seconds)
+        writes.execute_later(sandbox, call, DEFAULT_LATENESS if fault.seconds is None else fault.seconds)
     return _disturbance(sandbox, endpoint, fault)
 
 
-def _rejected(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
+def _rejected(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response:
     response = _count(sandbox, endpoint, errors.RATE_LIMIT)
-    wait = math.ceil(sandbox.door.opens_in(endpoint.name, call.plugin, call.at))
+    wait = math.ceil(sandbox.limiter.opens_in(endpoint.name, call.plugin, call.at))
     if sandbox.settings.retry_after == "seconds":
         response.headers["Retry-After"] = str(wait)
     elif sandbox.settings.retry_after == "date":
@@ -154,12 +154,12 @@ def _rejected(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
     return response
 
 
-def _execute(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
+def _execute(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response:
     try:
         if endpoint.name != TOKEN_ENDPOINT:
             _check_headers(sandbox, call)
         data = endpoint.handler(sandbox, call)
-    except RefusedError as error:
+    except ApiError as error:
         return _count(sandbox, endpoint, error.reason, str(error))
     sandbox.answers[f"{endpoint.name}:0"] += 1
     if endpoint.name == TOKEN_ENDPOINT:
@@ -167,17 +167,17 @@ def _execute(sandbox: Sandbox, endpoint: Endpoint, call: Call) -> Response:
     return _json({"err": {}, "err_code": 0, "err_msg": "", "data": data})
 
 
-def _check_headers(sandbox: Sandbox, call: Call) -> None:
+def _check_headers(sandbox: Sandbox, call: LoggedCall) -> None:
     sandbox.tokens.check(call.token, call.at)
     if not call.user_key:
-        raise RefusedError(errors.USER_KEY_MISSING)
+        raise ApiError(errors.USER_KEY_MISSING)
     if not sandbox.world.knows(call.user_key):
-        raise RefusedError(errors.USER_UNKNOWN, call.user_key)
+        raise ApiError(errors.USER_UNKNOWN, call.user_key)
     if sandbox.world.is_inactive(call.user_key):
-        raise RefusedError(errors.USER_INACTIVE)
+        raise ApiError(errors.USER_INACTIVE)
 
 
-def _disturbance(sandbox: Sandbox, endpoint: Endpoint, fault: Rule) -> Response:
+def _disturbance(sandbox: Sandbox, endpoint: Endpoint, fault: FaultRule) -> Response:
     kind = fault.name.partition("_")[0]
     if kind == "error":
         status = sandbox.faults.gateway_status(fault)

@@ -1,4 +1,4 @@
-"""The value of every cell and everything that was ever done to it."""
+"""The value of every cell and its history of changes."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Touch:
+class CellWrite:
     at: float
     value: Any  # what the cell held afterwards
     task_id: str
@@ -23,9 +23,9 @@ class Touch:
 class Cells:
     def __init__(self) -> None:
         self.values: dict[Cell, Any] = {}
-        self.history: dict[Cell, list[Touch]] = {}
+        self.history: dict[Cell, list[CellWrite]] = {}
 
-    def record(self, cell: Cell, touch: Touch) -> None:
+    def record(self, cell: Cell, touch: CellWrite) -> None:
         self.history.setdefault(cell, []).append(touch)
         if touch.applied:
             self.values[cell] = touch.value
@@ -34,8 +34,8 @@ class Cells:
         self.values.clear()
         self.history.clear()
 
-    def told(self, project: str | None, item: int | None, field: str | None) -> list[dict[str, Any]]:
-        """The history of the cells that match what is given."""
+    def matching(self, project: str | None, item: int | None, field: str | None) -> list[dict[str, Any]]:
+        """The history of the matching cells."""
         return [
             {**cell._asdict(), "value": self.values.get(cell), "history": [asdict(touch) for touch in touches]}
             for cell, touches in self.history.items()

@@ -1,4 +1,4 @@
-"""The endpoints that the real system has not: what was seen, and what shall go wrong. They are not limited."""
+"""The endpoints that the real system does not have: reports and faults. They have no rate limit."""
 
 import time
 from typing import Any
@@ -12,8 +12,8 @@ from sandbox.core import Sandbox
 from sandbox.faults import NAMES, FaultError, parse_rule, rule_of
 
 ABOUT = (
-    "A stand-in for the Feishu Project API: it enforces the limits and rules of the real one, keeps everything in memory, "
-    "and reports what it saw under /_sandbox/."
+    "A simulator of the Feishu Project API: it enforces the limits and rules of the real one, keeps everything in memory, "
+    "and reports its requests under /_sandbox/."
 )
 
 
@@ -31,7 +31,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
     ]
 
 
-_TOLD_OF_USERS = ("user_key", "name_cn", "name_en", "email")
+_USER_KEYS = ("user_key", "name_cn", "name_en", "email")
 
 
 class Control:
@@ -51,11 +51,11 @@ class Control:
                         "types": dict(project.types),
                         "items": [{"type": r.type_key, "from": r.ids[0], "to": r.ids[-1]} for r in project.ranges],
                         "refusing_items": {i.id: i.refuse for i in project.items.values() if i.refuse},
-                        "fields": {f.key: f.type_as_told for f in project.fields},
+                        "fields": {f.key: f.type_as_given for f in project.fields},
                     }
                     for project in world.projects.values()
                 ],
-                "users": [{name: user.get(name) for name in _TOLD_OF_USERS} for user in world.users],
+                "users": [{name: user.get(name) for name in _USER_KEYS} for user in world.users],
                 "control": [route.path for route in routes(self._sandbox)],
                 "faults": sorted(NAMES),
             },
@@ -76,18 +76,18 @@ class Control:
         if item is not None and not item.isdigit():
             return _wrong("item is a work item id")
         return JSONResponse(
-            self._sandbox.cells.told(self._project_key(request), int(item) if item else None, asked.get("field"))
+            self._sandbox.cells.matching(self._project_key(request), int(item) if item else None, asked.get("field"))
         )
 
     async def world_values(self, request: Request) -> Response:
-        """The present value of every cell that was ever changed: {item: {field: value}}."""
+        """The present value of every changed cell: {item: {field: value}}."""
         self._advance()
         project_key = self._project_key(request) or next(iter(self._sandbox.world.projects))
-        told: dict[str, dict[str, Any]] = {}
+        values: dict[str, dict[str, Any]] = {}
         for cell, value in self._sandbox.cells.values.items():
             if cell.project_key == project_key:
-                told.setdefault(str(cell.item_id), {})[cell.field_key] = value
-        return JSONResponse(told)
+                values.setdefault(str(cell.item_id), {})[cell.field_key] = value
+        return JSONResponse(values)
 
     async def faults(self, request: Request) -> Response:
         """GET lists, DELETE clears, POST {"faults": [rule or its text], "clear": bool} adds."""
@@ -95,15 +95,15 @@ class Control:
         if request.method == "DELETE":
             faults.clear()
         elif request.method == "POST":
-            told = await request.json()
+            body = await request.json()
             try:
-                rules = [parse_rule(f) if isinstance(f, str) else rule_of(f) for f in told.get("faults", [])]
+                rules = [parse_rule(f) if isinstance(f, str) else rule_of(f) for f in body.get("faults", [])]
             except FaultError as error:
                 return _wrong(str(error))
-            if told.get("clear"):
+            if body.get("clear"):
                 faults.clear()
             faults.set(rules)
-        return JSONResponse({"faults": faults.told(), "fired": dict(faults.fired)})
+        return JSONResponse({"faults": faults.as_json(), "fired": dict(faults.fired)})
 
     async def reset(self, request: Request) -> Response:  # noqa: ARG002
         self._sandbox.forget()
@@ -115,9 +115,9 @@ class Control:
         return now
 
     def _project_key(self, request: Request) -> str | None:
-        told = request.query_params.get("project")
-        project = self._sandbox.world.project(told) if told else None
-        return project.key if project else told
+        given = request.query_params.get("project")
+        project = self._sandbox.world.project(given) if given else None
+        return project.key if project else given
 
 
 def _wrong(message: str) -> Response:

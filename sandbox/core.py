@@ -1,4 +1,4 @@
-"""The whole state of a sandbox, without HTTP: what a request is and where its effects go."""
+"""The whole state of a sandbox, without HTTP: requests and their effects."""
 
 import json
 import random
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from sandbox import errors, values
-from sandbox.cells import Cell, Cells, Touch
-from sandbox.errors import RefusedError
-from sandbox.faults import Faults, Rule
+from sandbox.cells import Cell, Cells, CellWrite
+from sandbox.errors import ApiError
+from sandbox.faults import FaultRule, Faults
 from sandbox.jobs import Job, JobBook
-from sandbox.limits import Door
+from sandbox.limits import Limiter
 from sandbox.tokens import Tokens
-from sandbox.world import Item, Project, World
+from sandbox.world import Item, SandboxProject, World
 
 RETRY_AFTER = ("no", "seconds", "date")
 SCENE_NOT_FOUND = "WorkItemNotFound"
@@ -22,25 +22,25 @@ SCENE_OPTION_DISABLED = "OptionDisabled"
 
 
 @dataclass(frozen=True)
-class Settings:
+class SandboxSettings:
     """Durations in seconds."""
 
     window: float = 1.0
-    latency: tuple[float, float] = (0.0, 0.0)  # one way, drawn anew for each way
+    latency: tuple[float, float] = (0.0, 0.0)  # one way; a new random value for each way
     expire_time: float = 7200
     job_median: float = 1.0
     job_sigma: float = 0.5
     seed: int = 0
-    faults: Sequence[Rule] = ()
+    faults: Sequence[FaultRule] = ()
     missing_items_fail_query: bool = False
     leaves_out_empty_fields: bool = False
-    penalty: float = 0.0  # how long a rejection by the rate limit lasts; each one begins it anew
-    retry_after: str = "no"  # in what form a rejection says how long: no | seconds | date
+    penalty: float = 0.0  # how long a rejection by the rate limit lasts; each rejection restarts it
+    retry_after: str = "no"  # the form of the header in a rejection: no | seconds | date
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request that came through the door."""
+class LoggedCall:
+    """One accepted request."""
 
     at: float
     headers: Mapping[str, str]
@@ -63,12 +63,12 @@ class Call:
 
     def body(self) -> dict[str, Any]:
         try:
-            told = json.loads(self.raw_body, parse_constant=_no_constant)
+            content = json.loads(self.raw_body, parse_constant=_no_constant)
         except ValueError as error:
-            raise RefusedError(errors.NOT_JSON) from error
-        if not isinstance(told, dict):
-            raise RefusedError(errors.NOT_JSON)
-        return told
+            raise ApiError(errors.NOT_JSON) from error
+        if not isinstance(content, dict):
+            raise ApiError(errors.NOT_JSON)
+        return content
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -76,7 +76,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 @dataclass
-class Batch:
+class PostedBatch:
     """A batch_update as it arrived, for the report; refused requests are batches too."""
 
     arrived_at: float
@@ -86,17 +86,17 @@ class Batch:
 @dataclass
 class Sandbox:
     world: World
-    settings: Settings
+    settings: SandboxSettings
     cells: Cells = field(default_factory=Cells)
     idems: set[tuple[str, str, str]] = field(default_factory=set)  # (token, endpoint, uuid) of executed writes
     answers: Counter[str] = field(default_factory=Counter)
-    oversize: list[Batch] = field(default_factory=list)
+    oversize: list[PostedBatch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # One source of chance for each purpose: more of one kind does not change the others.
+        # One random generator for each purpose: more draws of one kind do not change the others.
         self.rng_latency = self._rng("latency")
         self.rng_jobs = self._rng("jobs")
-        self.door = Door(self.settings.window, self.settings.penalty)
+        self.limiter = Limiter(self.settings.window, self.settings.penalty)
         self.tokens = Tokens(self.world.plugins, self.settings.expire_time, self._rng("tokens"))
         self.faults = Faults(self.settings.faults, self._rng("faults"))
         self.jobs = JobBook(self._land)
@@ -105,16 +105,16 @@ class Sandbox:
         return self.rng_latency.uniform(*self.settings.latency)
 
     def forget(self) -> None:
-        """Back to the values of the world file, without history; tokens and fault rules stay."""
+        """Restore the values of the world file, without history; tokens and fault rules stay."""
         self.cells.clear()
         self.jobs.clear()
-        self.door.clear()
+        self.limiter.clear()
         self.idems.clear()
         self.answers.clear()
         self.oversize.clear()
         self.faults.fired.clear()
 
-    def present(self, project: Project, item: Item, field_key: str) -> Any:
+    def present(self, project: SandboxProject, item: Item, field_key: str) -> Any:
         cell = Cell(project.key, item.id, field_key)
         return self.cells.values.get(cell, item.values.get(field_key))
 
@@ -127,14 +127,14 @@ class Sandbox:
         written = self._written(job, item_id)
         scene = written if isinstance(written, str) else None
         if isinstance(written, str):
-            touch = Touch(at, self.cells.values.get(cell), job.task_id, job.order, applied=False, reason=written)
+            touch = CellWrite(at, self.cells.values.get(cell), job.task_id, job.order, applied=False, reason=written)
         else:
-            touch = Touch(at, written.value, job.task_id, job.order, written.applied, written.reason)
+            touch = CellWrite(at, written.value, job.task_id, job.order, written.applied, written.reason)
         self.cells.record(cell, touch)
         return scene
 
     def _written(self, job: Job, item_id: int) -> values.Write | str:
-        """What a job makes of one item: a write, or the scene of its failure."""
+        """The effect of a job on one item: a write, or the scene of its failure."""
         update = job.update
         project = self.world.projects[update.project_key]
         item = project.item(item_id)

@@ -1,7 +1,7 @@
 """Why a request is refused: one exception, one named constant per reason.
 
-The vendor documents few exact pairs of cause and code; where it does not, the code is one of the class of errors that asks
-the same of a client (bad request, this space, stop the lane, ...).
+The vendor documents few exact pairs of cause and code. In other cases the code is one of the same class of errors
+(bad request, this space, stop the lane, ...).
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ TOO_MANY_ITEMS = Reason(50006, 400, "ErrOAPIBatchUpdateOverLimit")
 TRY_LATER = Reason(50006, 400, "please try again later")
 
 
-class RefusedError(Exception):
+class ApiError(Exception):
     """The request is answered with an error and changes nothing."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -53,6 +53,6 @@ def by_code(code: int, http_status: int | None = None) -> Reason:
 
 
 def refuse_by_code(code: int | None) -> None:
-    """As the world file asks for; None refuses nothing."""
+    """The refusal that the world file asks for; None refuses nothing."""
     if code is not None:
-        raise RefusedError(by_code(code))
+        raise ApiError(by_code(code))

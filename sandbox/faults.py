@@ -1,4 +1,4 @@
-"""Faults on demand: each rule names what goes wrong, at which endpoint, and how often."""
+"""Injected faults: each rule has the fault, the endpoint, and how often it fires."""
 
 import random
 from collections import Counter
@@ -6,31 +6,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Name → what goes wrong. Before the request has any effect:
+# Name → fault. Before the request has any effect:
 BEFORE = {
     "spurious_429": "answered 429 with code 10429, although the request was not too fast",
     "try_later": "answered 50006 'please try again later'; ,status=500 chooses the HTTP status",
-    "token_loss": "every plugin token that was given out becomes unknown",
+    "token_loss": "every issued plugin token becomes unknown",
     "drop_before": "the connection is cut, nothing was done",
     "error_before": "answered 502, 503 or 504, nothing was done; ,status=503 chooses; with ,code=50007 in the API's own form",
     "garbage_before": "answered 200 with half of a JSON text, nothing was done",
     "hang_before": "no answer for 30 s, then the connection is cut, nothing was done; ,seconds=5 chooses",
-    "refuse": "answered with an error code that has to be given: batch_update:refuse=3x,code=20050; ,status=400 chooses",
-    "error_late": "as error_before, but a batch_update is carried out later: 10 s, or ,seconds=5",
+    "refuse": "answered with the given error code: batch_update:refuse=3x,code=20050; ,status=400 chooses",
+    "error_late": "as error_before, but a batch_update is executed later: 10 s, or ,seconds=5",
 }
-# After it had its effect: the client does not get the answer.
+# After the request had its effect: the client does not get the answer.
 AFTER = {
-    "drop_after": "as drop_before, but the request was carried out",
-    "error_after": "as error_before, but the request was carried out",
-    "garbage_after": "as garbage_before, but the request was carried out",
-    "hang_after": "as hang_before, but the request was carried out",
+    "drop_after": "as drop_before, but the request was executed",
+    "error_after": "as error_before, but the request was executed",
+    "garbage_after": "as garbage_before, but the request was executed",
+    "hang_after": "as hang_before, but the request was executed",
 }
-POLL = {"not_exist": "task_result says NOT_EXIST although the job is there"}
-# What becomes of the job that a batch_update starts.
+POLL = {"not_exist": "task_result says NOT_EXIST although the job exists"}
+# Faults of the job that a batch_update starts.
 JOB = {
     "lose_job": "the job of a batch_update is done, but task_result never knows it",
     "void_job": "the job of a batch_update is never done, and task_result never knows it",
-    "endless_job": "the job of a batch_update does half of its items and runs for ever",
+    "endless_job": "the job of a batch_update does half of its items and runs forever",
     "omit_item": "one item of a batch_update's job is in neither list, and every other time not changed either",
 }
 
@@ -47,12 +47,12 @@ class FaultError(ValueError):
 
 
 @dataclass
-class Rule:
+class FaultRule:
     name: str
     endpoint: str = EVERYWHERE
     probability: float | None = None
-    count: int | None = None  # for so many requests, then never again
-    skip: int = 0  # requests that pass unharmed before a count begins
+    count: int | None = None  # number of requests, then never again
+    skip: int = 0  # requests that pass before the count begins
     code: int | None = None  # of refuse: the error code of the answer
     status: int | None = None  # of refuse and try_later, default 400; of error_*, default one of 502, 503, 504
     seconds: float | None = None  # of hang_* and error_late
@@ -65,7 +65,7 @@ class Rule:
         if self.name == "refuse" and self.code is None:
             raise FaultError("The fault refuse needs the code of its answer: batch_update:refuse=3x,code=20050.")
         if self.code is not None and self.name not in WITH_A_CODE:
-            raise FaultError(f"A code belongs to one of the faults {', '.join(WITH_A_CODE)}, and not to {self.name}.")
+            raise FaultError(f"Only the faults {', '.join(WITH_A_CODE)} take a code, not {self.name}.")
 
     def fires(self, rng: random.Random) -> bool:
         if self.probability is not None:
@@ -79,7 +79,7 @@ class Rule:
         return True
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str) -> FaultRule:
     """`[ENDPOINT:]NAME=HOW_OFTEN[,KEY=VALUE...]`; a probability (0.05) or a count (3x)."""
     target, _, how_often = text.partition("=")
     endpoint, _, name = target.rpartition(":")
@@ -94,27 +94,29 @@ def parse_rule(text: str) -> Rule:
             options[key] = float(value) if key == "seconds" else int(value)
     except ValueError as error:
         raise FaultError(
-            f"{text!r} is no fault; write for example drop_after=0.05 or task_result:not_exist=3x."
+            f"{text!r} is not a fault; write for example drop_after=0.05 or task_result:not_exist=3x."
         ) from error
     return rule_of(options)
 
 
-def rule_of(told: Mapping[str, Any]) -> Rule:
+def rule_of(given: Mapping[str, Any]) -> FaultRule:
     try:
-        return Rule(**told)
+        return FaultRule(**given)
     except TypeError as error:
-        raise FaultError(f"A fault has the keys {', '.join(Rule.__dataclass_fields__)}; got {dict(told)}.") from error
+        raise FaultError(
+            f"A fault has the keys {', '.join(FaultRule.__dataclass_fields__)}; got {dict(given)}."
+        ) from error
 
 
 class Faults:
-    def __init__(self, rules: Iterable[Rule], rng: random.Random) -> None:
-        self._rules: list[Rule] = []
+    def __init__(self, rules: Iterable[FaultRule], rng: random.Random) -> None:
+        self._rules: list[FaultRule] = []
         self._rng = rng
         self.fired: Counter[str] = Counter()
         self.set(rules)
 
-    def set(self, rules: Iterable[Rule]) -> None:
-        """Add rules; one for the same fault at the same endpoint takes the place of the earlier one."""
+    def set(self, rules: Iterable[FaultRule]) -> None:
+        """Add rules; a rule for the same fault at the same endpoint replaces the earlier one."""
         for rule in rules:
             self._rules = [r for r in self._rules if (r.name, r.endpoint) != (rule.name, rule.endpoint)]
             self._rules.append(rule)
@@ -122,7 +124,7 @@ class Faults:
     def clear(self) -> None:
         self._rules.clear()
 
-    def draw(self, endpoint: str, names: Iterable[str]) -> Rule | None:
+    def draw(self, endpoint: str, names: Iterable[str]) -> FaultRule | None:
         """The first rule among these names that fires for this request."""
         for rule in self._rules:
             if rule.name in names and rule.endpoint in (EVERYWHERE, endpoint) and rule.fires(self._rng):
@@ -130,8 +132,8 @@ class Faults:
                 return rule
         return None
 
-    def gateway_status(self, rule: Rule) -> int:
+    def gateway_status(self, rule: FaultRule) -> int:
         return rule.status or self._rng.choice(GATEWAY_ERRORS)
 
-    def told(self) -> list[dict[str, Any]]:
+    def as_json(self) -> list[dict[str, Any]]:
         return [asdict(rule) for rule in self._rules]

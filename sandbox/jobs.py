@@ -1,7 +1,7 @@
-"""Asynchronous jobs: accepted at once, landing item by item, in random order, some time later.
+"""Asynchronous jobs: accepted at once, applied later item by item, in random order.
 
-Nothing runs in the background. A job's whole course is drawn when it is accepted, and `JobBook.advance(now)` lets everything
-land that is due: time is an argument, and jobs interleave exactly by their landing times.
+Nothing runs in the background. All times of a job are drawn when it is accepted, and `JobBook.advance(now)` applies every
+change that is due: time is an argument, and jobs interleave exactly by their landing times.
 """
 
 import heapq
@@ -40,11 +40,11 @@ class Course:
 
 @dataclass(frozen=True)
 class Flaws:
-    """What goes wrong with a job, decided when it is accepted."""
+    """The faults of a job, drawn when it is accepted."""
 
     is_lost: bool = False  # it runs, but task_result never knows it
     is_void: bool = False  # it never runs, and task_result never knows it
-    is_endless: bool = False  # half of its items land, and it says RUNNING for ever
+    is_endless: bool = False  # half of its items land, and it reports RUNNING forever
     omitted: frozenset[int] = frozenset()  # items that end in neither list
     skipped: frozenset[int] = frozenset()  # omitted items that are not changed either
 
@@ -79,7 +79,7 @@ class Job:
 
     @property
     def last_landing_at(self) -> float:
-        """From then on, nothing of this job can touch a cell any more."""
+        """The time after which this job changes no more cells."""
         return max((at for at, _ in self.landings), default=self.arrived_at)
 
     def status(self, now: float) -> str:
@@ -89,7 +89,7 @@ class Job:
             return "RUNNING"
         return "SUCCESS" if self.succeeded or not self.failed else "FAILED"
 
-    def told(self, now: float) -> dict[str, Any]:
+    def report(self, now: float) -> dict[str, Any]:
         """The `data` of task_result."""
         succeeded = [str(i) for i in self.succeeded if i not in self.flaws.omitted]
         failed = {str(i): scene for i, scene in self.failed.items() if i not in self.flaws.omitted}
@@ -114,7 +114,7 @@ def draw_course(rng: random.Random, item_ids: Sequence[int], at: float, median: 
     return Course(starts_at, tuple(zip([*times, at + length], order, strict=True)))
 
 
-# Told of a landing, answers with the scene of the failure or None. (job, item, at)
+# Called for a landing, returns the scene of the failure or None. (job, item, at)
 Land = Callable[[Job, int, float], str | None]
 
 
@@ -136,7 +136,7 @@ class JobBook:
         return job if job is not None and job.is_findable else None
 
     def advance(self, now: float) -> None:
-        """Let everything land that is due."""
+        """Apply all changes that are due."""
         while self._due and self._due[0][0] <= now:
             at, order, item = heapq.heappop(self._due)
             job = self._by_order[order]

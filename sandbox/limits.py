@@ -1,11 +1,11 @@
-"""The door: who came when, and who was over the limit of the sliding window."""
+"""The rate limits: arrivals by endpoint and plugin, and rejections by the limit of the sliding window."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-Visitor = tuple[str, str]  # (endpoint, plugin): a renewed token is the same visitor
+Visitor = tuple[str, str]  # (endpoint, plugin): a renewed token does not change it
 
 DEFAULT_LIMIT = 15
 LIMITS: Mapping[str, int] = {"batch_update": 1, "task_result": 1}
@@ -21,9 +21,9 @@ def fits(accepted: Iterable[float], at: float, window: float, limit: int) -> boo
 
 @dataclass
 class Log:
-    """The visits of one visitor. Only accepted ones occupy the window, so that a rejection does not prolong itself.
+    """The arrivals for one endpoint and plugin. Only accepted ones count in the window, so that a rejection does not prolong itself.
 
-    A penalty does just that: until `closed_until` everything is rejected.
+    A penalty does prolong it: until `closed_until` everything is rejected.
     """
 
     limit: int
@@ -37,15 +37,15 @@ class Log:
         return min((later - earlier for earlier, later in pairwise(ordered)), default=None)
 
 
-class Door:
+class Limiter:
     def __init__(self, window: float, penalty: float = 0.0) -> None:
-        """`penalty`: for so many seconds after a rejection everything is rejected, and each rejection begins them anew."""
+        """`penalty`: seconds after a rejection in which everything is rejected; each rejection restarts them."""
         self.window = window
         self.penalty = penalty
         self.logs: dict[Visitor, Log] = {}
 
-    def knock(self, endpoint: str, plugin: str, at: float) -> bool:
-        """Record an arrival and tell whether it may come in."""
+    def admit(self, endpoint: str, plugin: str, at: float) -> bool:
+        """Record an arrival and return whether it is accepted."""
         log = self._log(endpoint, plugin)
         if at < log.closed_until or not fits(log.recent, at, self.window, log.limit):
             self.close(endpoint, plugin, at)
@@ -59,11 +59,11 @@ class Door:
         self._log(endpoint, plugin).closed_until = at + self.penalty
 
     def opens_in(self, endpoint: str, plugin: str, at: float) -> float:
-        """Seconds after which a rejected visitor may come again."""
+        """Seconds until the next request is accepted."""
         return max(self.window, self._log(endpoint, plugin).closed_until - at)
 
     def take_back(self, endpoint: str, plugin: str, at: float) -> None:
-        """The arrival was answered with a rate limit for no reason of the client's: it does not occupy the window."""
+        """The arrival got a rate limit by an injected fault: it does not count in the window."""
         log = self._log(endpoint, plugin)
         log.recent.remove(at)
         log.accepted.remove(at)

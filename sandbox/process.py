@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, for tests and demonstrations."""
+"""A sandbox in its own process, for tests and demos."""
 
 import http.client
 import json
@@ -33,7 +33,7 @@ class SandboxProcess:
         **options: float | str | None,
     ) -> None:
         arguments = {"world": world, "latency": f"{latency[0]}:{latency[1]}" if latency else None, **options}
-        # -P: a folder `sandbox` in the working directory is somebody else's.
+        # -P: a folder `sandbox` in the working directory is not ours.
         self._command = [sys.executable, "-P", "-m", "sandbox", "--exit-with-parent"]
         for name, value in arguments.items():
             if value is not None:
@@ -44,7 +44,7 @@ class SandboxProcess:
         self.base_url = ""
 
     def start(self) -> Self:
-        # A session of its own: Ctrl-C ends the program that uses the sandbox, which then still needs it to finish its work.
+        # Its own session: Ctrl-C ends the program that uses the sandbox, which still needs it until its work is finished.
         self._process = subprocess.Popen(  # noqa: S603 our own command
             self._command, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -82,16 +82,16 @@ class SandboxProcess:
 
     def about(self) -> dict[str, Any]:
         """Projects, types, item ranges, fields and people of its world."""
-        told: dict[str, Any] = self._ask("GET", "/")
-        return told
+        answer: dict[str, Any] = self._ask("GET", "/")
+        return answer
 
     def report(self, *, with_items: bool = False) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask("GET", "/_sandbox/report", query={"items": 1 if with_items else None})
-        return told
+        answer: dict[str, Any] = self._ask("GET", "/_sandbox/report", query={"items": 1 if with_items else None})
+        return answer
 
     def violations(self) -> dict[str, Any]:
-        told: dict[str, Any] = self._ask("GET", "/_sandbox/violations")
-        return told
+        answer: dict[str, Any] = self._ask("GET", "/_sandbox/violations")
+        return answer
 
     def cells(
         self,
@@ -101,16 +101,16 @@ class SandboxProcess:
     ) -> list[dict[str, Any]]:
         """The touched cells that match, each with its value and its history."""
         asked = {"project": project, "item": item, "field": field}
-        told: list[dict[str, Any]] = self._ask("GET", "/_sandbox/cells", query=asked)
-        return told
+        answer: list[dict[str, Any]] = self._ask("GET", "/_sandbox/cells", query=asked)
+        return answer
 
     def history(self) -> list[dict[str, Any]]:
         return self.cells()
 
     def values(self, project: str | None = None) -> dict[int, dict[str, Any]]:
         """The present value of every changed cell of a project (default: the first one): {item: {field: value}}."""
-        told = self._ask("GET", "/_sandbox/world-values", query={"project": project})
-        return {int(item): fields for item, fields in told.items()}
+        answer = self._ask("GET", "/_sandbox/world-values", query={"project": project})
+        return {int(item): fields for item, fields in answer.items()}
 
     def set_faults(self, *rules: str | Mapping[str, Any], clear: bool = False) -> None:
         """Add rules, such as "batch_update:drop_after=2x" or {"name": "drop_after", "count": 2}."""
@@ -120,7 +120,7 @@ class SandboxProcess:
         self._ask("DELETE", "/_sandbox/faults")
 
     def reset(self) -> None:
-        """Values as in the world file, no history; tokens and fault rules stay."""
+        """Restore the values of the world file, without history; tokens and fault rules stay."""
         self._ask("POST", "/_sandbox/reset")
 
     def _ask(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
@@ -129,12 +129,12 @@ class SandboxProcess:
         try:
             connection.request(method, f"{path}?{asked}" if asked else path, json.dumps(body) if body else None)
             response = connection.getresponse()
-            told = json.loads(response.read())
+            answer = json.loads(response.read())
         finally:
             connection.close()
         if response.status != http.client.OK:
-            raise ValueError(told.get("error", f"{method} {path} was answered with {response.status}"))
-        return told
+            raise ValueError(answer.get("error", f"{method} {path} was answered with {response.status}"))
+        return answer
 
 
 def _listening_at(process: "subprocess.Popen[str]") -> str:

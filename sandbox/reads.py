@@ -4,38 +4,38 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox import errors, values
-from sandbox.core import Call, Sandbox
-from sandbox.errors import RefusedError
-from sandbox.world import Field, Item, Project
+from sandbox.core import LoggedCall, Sandbox
+from sandbox.errors import ApiError
+from sandbox.world import FieldDefinition, Item, SandboxProject
 
 MAX_QUERIED_ITEMS = 50
 MAX_QUERIED_USERS = 100
 ENABLED = 2  # the API says 1 for yes and 2 for no in several places
 
 
-def query_items(sandbox: Sandbox, call: Call) -> list[dict[str, Any]]:
+def query_items(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
     project, type_key = _project(sandbox, call), _type(sandbox, call)
     body = call.body()
     ids = body.get("work_item_ids")
     if not isinstance(ids, list) or not ids or any(type(i) is not int for i in ids):
-        raise RefusedError(errors.INVALID_PARAM, "work_item_ids is a list of JSON integers")
+        raise ApiError(errors.INVALID_PARAM, "work_item_ids is a list of JSON integers")
     if len(ids) > MAX_QUERIED_ITEMS:
-        raise RefusedError(errors.INVALID_PARAM, f"at most {MAX_QUERIED_ITEMS} work_item_ids")
+        raise ApiError(errors.INVALID_PARAM, f"at most {MAX_QUERIED_ITEMS} work_item_ids")
     wanted = _strings(body, "fields")
     found = [item for i in ids if (item := project.item(i)) is not None and item.type_key == type_key]
     if sandbox.settings.missing_items_fail_query and len(found) < len(ids):
-        raise RefusedError(errors.ITEM_NOT_FOUND)
-    return [_told_item(sandbox, project, item, wanted) for item in found]
+        raise ApiError(errors.ITEM_NOT_FOUND)
+    return [_item_json(sandbox, project, item, wanted) for item in found]
 
 
-def all_fields(sandbox: Sandbox, call: Call) -> list[dict[str, Any]]:
+def all_fields(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
     project = _project(sandbox, call)
     type_key = call.body().get("work_item_type_key") or None
     if type_key is not None and not (isinstance(type_key, str) and type_key in project.types):
-        raise RefusedError(errors.TYPE_NOT_FOUND, str(type_key))
+        raise ApiError(errors.TYPE_NOT_FOUND, str(type_key))
     return [
         {
-            **_told_field(field),
+            **_field_json(field),
             "is_obsoleted": field.is_obsoleted,
             "value_generate_mode": field.generate_mode,
             "work_item_scopes": [t for t in project.types if field.belongs_to(t)],
@@ -44,29 +44,29 @@ def all_fields(sandbox: Sandbox, call: Call) -> list[dict[str, Any]]:
     ]
 
 
-def meta(sandbox: Sandbox, call: Call) -> list[dict[str, Any]]:
+def meta(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
     project, type_key = _project(sandbox, call), _type(sandbox, call)
     return [
-        {**_told_field(field), "is_required": ENABLED, "work_item_relation": _told_relation(field)}
+        {**_field_json(field), "is_required": ENABLED, "work_item_relation": _relation_json(field)}
         for field in project.fields_of(type_key)
         if field.in_meta and not field.is_obsoleted
     ]
 
 
-def all_types(sandbox: Sandbox, call: Call) -> list[dict[str, Any]]:
+def all_types(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
     project = _project(sandbox, call)
     return [
         {"type_key": key, "name": name, "api_name": key, "is_disable": ENABLED} for key, name in project.types.items()
     ]
 
 
-def query_users(sandbox: Sandbox, call: Call) -> list[dict[str, Any]]:
+def query_users(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
     body = call.body()
     keys, emails = _strings(body, "user_keys"), _strings(body, "emails")
     if not keys and not emails:
-        raise RefusedError(errors.INVALID_PARAM, "user_keys or emails are needed")
+        raise ApiError(errors.INVALID_PARAM, "user_keys or emails are needed")
     if max(len(keys), len(emails)) > MAX_QUERIED_USERS:
-        raise RefusedError(errors.INVALID_PARAM, f"at most {MAX_QUERIED_USERS} people")
+        raise ApiError(errors.INVALID_PARAM, f"at most {MAX_QUERIED_USERS} people")
     return [
         {
             "user_key": user["user_key"],
@@ -80,11 +80,11 @@ def query_users(sandbox: Sandbox, call: Call) -> list[dict[str, Any]]:
     ]
 
 
-def project_details(sandbox: Sandbox, call: Call) -> dict[str, Any]:
+def project_details(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
     body = call.body()
     keys, simple_names = _strings(body, "project_keys"), _strings(body, "simple_names")
     if not keys and not simple_names:
-        raise RefusedError(errors.INVALID_PARAM, "project_keys or simple_names are needed")
+        raise ApiError(errors.INVALID_PARAM, "project_keys or simple_names are needed")
     return {
         project.key: {"project_key": project.key, "simple_name": project.simple_name, "name": project.name}
         for project in sandbox.world.projects.values()
@@ -92,30 +92,30 @@ def project_details(sandbox: Sandbox, call: Call) -> dict[str, Any]:
     }
 
 
-def _project(sandbox: Sandbox, call: Call) -> Project:
-    project = sandbox.world.project(call.path["project_key"])  # in a path, the simple name is as good as the key
+def _project(sandbox: Sandbox, call: LoggedCall) -> SandboxProject:
+    project = sandbox.world.project(call.path["project_key"])  # in a path, the simple name is accepted like the key
     if project is None:
-        raise RefusedError(errors.PROJECT_KEY_WRONG)
+        raise ApiError(errors.PROJECT_KEY_WRONG)
     errors.refuse_by_code(project.closed)
     return project
 
 
-def _type(sandbox: Sandbox, call: Call) -> str:
+def _type(sandbox: Sandbox, call: LoggedCall) -> str:
     type_key = call.path["type_key"]
     if type_key not in _project(sandbox, call).types:
-        raise RefusedError(errors.TYPE_NOT_FOUND, type_key)
+        raise ApiError(errors.TYPE_NOT_FOUND, type_key)
     return type_key
 
 
 def _strings(body: Mapping[str, Any], key: str) -> list[str]:
-    told = body.get(key) or []
-    if not isinstance(told, list) or any(not isinstance(s, str) for s in told):
-        raise RefusedError(errors.INVALID_PARAM, f"{key} is a list of strings")
-    return told
+    texts = body.get(key) or []
+    if not isinstance(texts, list) or any(not isinstance(s, str) for s in texts):
+        raise ApiError(errors.INVALID_PARAM, f"{key} is a list of strings")
+    return texts
 
 
-def _told_item(sandbox: Sandbox, project: Project, item: Item, wanted: list[str]) -> dict[str, Any]:
-    """A field that never had a value is left out; a cleared one is null, or left out as well."""
+def _item_json(sandbox: Sandbox, project: SandboxProject, item: Item, wanted: list[str]) -> dict[str, Any]:
+    """A field that never had a value is omitted; a cleared one is null, or omitted as well."""
     fields = []
     for field in project.fields_of(item.type_key):
         value = sandbox.present(project, item, field.key)
@@ -124,31 +124,31 @@ def _told_item(sandbox: Sandbox, project: Project, item: Item, wanted: list[str]
         )
         if is_known and (not wanted or field.key in wanted):
             shown = values.dressed(field, value)
-            fields.append({"field_key": field.key, "field_type_key": field.type_as_told, "field_value": shown})
+            fields.append({"field_key": field.key, "field_type_key": field.type_as_given, "field_value": shown})
     return {"id": item.id, "name": item.name, "work_item_type_key": item.type_key, "fields": fields}
 
 
-def _told_field(field: Field) -> dict[str, Any]:
+def _field_json(field: FieldDefinition) -> dict[str, Any]:
     return {
         "field_key": field.key,
         "field_name": field.name,
         "field_alias": field.alias,
-        "field_type_key": field.type_as_told,
-        "options": _told_options(field.options),
+        "field_type_key": field.type_as_given,
+        "options": _options_json(field.options),
     }
 
 
-def _told_options(options: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _options_json(options: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "label": option.get("label", ""),
             "value": option["value"],
             "is_disabled": option.get("is_disabled", ENABLED),
-            "children": _told_options(option.get("children") or ()),
+            "children": _options_json(option.get("children") or ()),
         }
         for option in options
     ]
 
 
-def _told_relation(field: Field) -> dict[str, Any] | None:
+def _relation_json(field: FieldDefinition) -> dict[str, Any] | None:
     return {"work_item_type_key": field.related_type} if field.related_type else None

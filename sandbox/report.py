@@ -1,4 +1,4 @@
-"""What the sandbox saw, and whether anything of it broke a rule."""
+"""The requests that the sandbox received, and the broken rules among them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from sandbox.jobs import Job
 def report(sandbox: Sandbox, now: float, *, with_items: bool = False) -> dict[str, Any]:
     """Times are seconds of one monotonic clock; `now` is its present reading.
 
-    Items are left out by default: while a long report is written, requests wait, and seem to arrive later than they do.
+    Items are omitted by default: while a long report is written, requests wait, and seem to arrive later than they do.
     """
     return {
         "now": now,
@@ -26,9 +26,9 @@ def report(sandbox: Sandbox, now: float, *, with_items: bool = False) -> dict[st
                 "rejected": log.rejected,
                 "minimal_gap": log.minimal_gap(),
             }
-            for (endpoint, plugin), log in sandbox.door.logs.items()
+            for (endpoint, plugin), log in sandbox.limiter.logs.items()
         ],
-        "batches": [_told_batch(job, now, with_items=with_items) for job in sandbox.jobs.jobs.values()],
+        "batches": [_batch_json(job, now, with_items=with_items) for job in sandbox.jobs.jobs.values()],
         "answers": dict(sandbox.answers),
         "faults": dict(sandbox.faults.fired),
     }
@@ -38,13 +38,13 @@ def violations(sandbox: Sandbox) -> dict[str, Any]:
     """Broken rules.
 
     `overlaps`: two jobs that were open at the same time, shared a cell and wrote differently. `repeats`: the same, but both
-    made the very same change (a batch that was sent again after an unknown outcome); they are listed, not counted.
+    made the same change (a batch that was sent again after an unknown outcome); they are listed, not counted.
     """
-    pairs = [_told_pair(*pair) for pair in overlapping(sandbox.jobs.jobs.values())]
+    pairs = [_pair_json(*pair) for pair in overlapping(sandbox.jobs.jobs.values())]
     overlaps = [pair for pair in pairs if not pair["is_repeat"]]
     too_fast = [
         {"endpoint": endpoint, "plugin": plugin, "at": at, "gap": _gap(at, log.accepted)}
-        for (endpoint, plugin), log in sandbox.door.logs.items()
+        for (endpoint, plugin), log in sandbox.limiter.logs.items()
         for at in log.rejected
     ]
     too_many = [{"arrived_at": batch.arrived_at, "n_items": batch.n_items} for batch in sandbox.oversize]
@@ -60,20 +60,20 @@ def violations(sandbox: Sandbox) -> dict[str, Any]:
 def overlapping(jobs: Iterable[Job]) -> Iterator[tuple[Job, Job, Cell]]:
     """Pairs of jobs, earlier first, of which the later arrived while the earlier could still change one of its cells."""
     open_on: dict[Cell, list[tuple[float, Job]]] = {}  # with the end of the job
-    told: set[tuple[int, int]] = set()
+    found: set[tuple[int, int]] = set()
     for job in sorted(jobs, key=lambda job: job.arrived_at):
         ends_at = job.last_landing_at
         for _, item in job.landings:
             cell = Cell(job.update.project_key, item, job.update.field_key)
             still_open = [(end, earlier) for end, earlier in open_on.get(cell, ()) if end > job.arrived_at]
             for _, earlier in still_open:
-                if (earlier.order, job.order) not in told:
-                    told.add((earlier.order, job.order))
+                if (earlier.order, job.order) not in found:
+                    found.add((earlier.order, job.order))
                     yield earlier, job, cell
             open_on[cell] = [*still_open, (ends_at, job)]
 
 
-def _told_pair(earlier: Job, later: Job, cell: Cell) -> dict[str, Any]:
+def _pair_json(earlier: Job, later: Job, cell: Cell) -> dict[str, Any]:
     return {
         "first": earlier.task_id,
         "second": later.task_id,
@@ -87,7 +87,7 @@ def _what(job: Job) -> tuple[str, Any, Any]:
     return job.update.mode, job.update.before, job.update.after
 
 
-def _told_batch(job: Job, now: float, *, with_items: bool) -> dict[str, Any]:
+def _batch_json(job: Job, now: float, *, with_items: bool) -> dict[str, Any]:
     is_finished = not (job.flaws.is_void or job.flaws.is_endless) and now >= job.course.ends_at
     flaws = [name for name in ("is_lost", "is_void", "is_endless") if getattr(job.flaws, name)]
     return {
@@ -109,5 +109,5 @@ def _told_batch(job: Job, now: float, *, with_items: bool) -> dict[str, Any]:
 
 
 def _gap(at: float, accepted: Iterable[float]) -> float:
-    """The distance to the nearest arrival that was let in."""
+    """The distance to the nearest accepted arrival."""
     return min(abs(at - other) for other in accepted)

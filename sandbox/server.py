@@ -18,8 +18,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from sandbox.app import ENDPOINTS, create_app
-from sandbox.core import RETRY_AFTER, Sandbox, Settings
-from sandbox.faults import EVERYWHERE, NAMES, FaultError, Rule, parse_rule
+from sandbox.core import RETRY_AFTER, Sandbox, SandboxSettings
+from sandbox.faults import EVERYWHERE, NAMES, FaultError, FaultRule, parse_rule
 from sandbox.world import DEMO_WORLD, World, WorldError, load_world
 
 EXIT_WRONG_USE = 2
@@ -27,16 +27,16 @@ LISTENING = "sandbox listening on "
 
 
 @dataclass(frozen=True)
-class Options:
+class ServerOptions:
     host: str = "127.0.0.1"
     port: int = 0
     exit_with_parent: bool = False
     world: World = field(default_factory=load_world)
-    settings: Settings = field(default_factory=Settings)
+    settings: SandboxSettings = field(default_factory=SandboxSettings)
 
 
 class Protocol(H11Protocol):
-    """Tells the application when a request was read from the socket, and lends it the transport, so that it can hang up."""
+    """Passes the application the time at which a request was read, and the transport, so that it can close the connection."""
 
     def __init__(
         self,
@@ -56,8 +56,8 @@ class Protocol(H11Protocol):
         super().data_received(data)
 
 
-class Server(uvicorn.Server):
-    """Says where it listens, ends at once and without a word, and goes when its parent has gone."""
+class SandboxServer(uvicorn.Server):
+    """Prints its address, ends at once and silently, and ends with its parent."""
 
     def __init__(self, config: uvicorn.Config, *, exit_with_parent: bool) -> None:
         super().__init__(config)
@@ -75,7 +75,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own raises the signal again at the end; here a signal is the normal way to finish.
+        # uvicorn raises the signal again at the end; here a signal is the normal way to stop.
         before = {s: signal.signal(s, self.handle_exit) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -84,8 +84,8 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(options: Options) -> None:
-    """Serve until SIGINT or SIGTERM. Must run in the main thread. Raises OSError if the address cannot be listened on."""
+def serve(options: ServerOptions) -> None:
+    """Serve until SIGINT or SIGTERM. Must run in the main thread. Raises OSError if it cannot listen on the address."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listener = socket.create_server((options.host, options.port), family=family)
     app = create_app(Sandbox(options.world, options.settings))
@@ -101,7 +101,7 @@ def serve(options: Options) -> None:
         timeout_keep_alive=60,
         timeout_graceful_shutdown=0,
     )
-    Server(config, exit_with_parent=options.exit_with_parent).run([listener])
+    SandboxServer(config, exit_with_parent=options.exit_with_parent).run([listener])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,9 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse_options(argv: Sequence[str] | None = None) -> Options:
+def parse_options(argv: Sequence[str] | None = None) -> ServerOptions:
     asked = _parser().parse_args(argv)
-    settings = Settings(
+    settings = SandboxSettings(
         window=asked.window,
         latency=asked.latency,
         expire_time=asked.expire_time,
@@ -133,13 +133,13 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         penalty=asked.penalty,
         retry_after=asked.retry_after,
     )
-    return Options(asked.host, asked.port, asked.exit_with_parent, load_world(asked.world), settings)
+    return ServerOptions(asked.host, asked.port, asked.exit_with_parent, load_world(asked.world), settings)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sandbox",
-        description="A stand-in for the Feishu Project API.",
+        description="A simulator of the Feishu Project API.",
         epilog=_about_faults(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -148,27 +148,32 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=0, help="0: any free port; it is printed")
     add("--world", type=Path, default=DEMO_WORLD, help="JSON file with projects, fields, people and items")
     add("--window", type=float, default=1.0, help="seconds of the sliding window of the rate limits")
-    add("--penalty", type=float, default=0.0, help="seconds for which a rejection lasts, each one beginning it anew")
-    add("--retry-after", choices=RETRY_AFTER, default="no", help="how a rejection says when to come again")
+    add("--penalty", type=float, default=0.0, help="seconds for which a rejection lasts; each one restarts them")
+    add("--retry-after", choices=RETRY_AFTER, default="no", help="form of the Retry-After header of a rejection")
     add("--latency", type=_latency, default=(0.0, 0.0), metavar="MIN:MAX", help="seconds, each way")
-    add("--expire-time", type=float, default=7200, help="seconds a token is valid for")
-    add("--job-median", type=float, default=1.0, help="median of the seconds a job takes")
-    add("--job-sigma", type=float, default=0.5, help="spread of a job's time (sigma of the log-normal distribution)")
-    add("--missing", choices=("absent", "fail"), default="absent", help="what a query does about missing items")
+    add("--expire-time", type=float, default=7200, help="lifetime of a token in seconds")
+    add("--job-median", type=float, default=1.0, help="median duration of a job in seconds")
+    add("--job-sigma", type=float, default=0.5, help="spread of the durations (sigma of the log-normal distribution)")
+    add("--missing", choices=("absent", "fail"), default="absent", help="how a query treats missing items")
     add("--cleared", choices=("null", "absent"), default="null", help="how a query shows a field that was cleared")
     add(
         "--fault",
         action="append",
         default=[],
         metavar="[ENDPOINT:]NAME=P|Nx[,KEY=VALUE]",
-        help="what goes wrong, see below; repeatable",
+        help="a fault to inject, see below; repeatable",
     )
-    add("--seed", type=int, default=0, help="of all chance: the same seed and requests go the same way")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of all random numbers: the same seed and requests give the same results",
+    )
     add("--exit-with-parent", action="store_true", help="end when the process that started this one has ended")
     return parser
 
 
-def _rule(text: str) -> Rule:
+def _rule(text: str) -> FaultRule:
     rule = parse_rule(text)
     known = [endpoint.name for endpoint in ENDPOINTS]
     if rule.endpoint not in (EVERYWHERE, *known):

@@ -1,6 +1,6 @@
-"""What a field type accepts and what each update mode makes of the present value: tables and pure functions.
+"""The values that a field type accepts, and the result of each update mode: tables and pure functions.
 
-Stored values carry no labels: an option is `{"value": id}`, a tree value `{"value": id, "children": {...} | None}`.
+Stored values have no labels: an option is `{"value": id}`, a tree value `{"value": id, "children": {...} | None}`.
 """
 
 import math
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sandbox.world import Field
+from sandbox.world import FieldDefinition
 
 APPEND, UPDATE, REPLACE = "APPEND", "UPDATE", "REPLACE"
 MODES = frozenset({APPEND, UPDATE, REPLACE})
@@ -36,11 +36,11 @@ RELATION_TYPES = frozenset({"work_item_related_select", "work_item_related_multi
 
 
 class Special(Enum):
-    IGNORED = "ignored"  # a shape that the remote system answers with success and stores nothing of
+    IGNORED = "ignored"  # a form for which the remote system reports success and stores nothing
 
 
 class BadValueError(ValueError):
-    """The value has not the shape of its field's type."""
+    """The value does not have the form of its field's type."""
 
 
 class Write(NamedTuple):
@@ -49,7 +49,7 @@ class Write(NamedTuple):
     reason: str = ""
 
 
-def modes_of(field: Field) -> frozenset[str]:
+def modes_of(field: FieldDefinition) -> frozenset[str]:
     if field.is_calculated or field.is_obsoleted:
         return frozenset()
     modes = MODES_BY_TYPE.get(field.type_key, frozenset())
@@ -61,10 +61,10 @@ def is_empty(value: Any) -> bool:
     return value is None or value in ("", [])
 
 
-def shape(field: Field, value: Any) -> Any:
-    """The value as it is stored, `None` if it is empty, `Special.IGNORED` for the shapes that silently store nothing.
+def shape(field: FieldDefinition, value: Any) -> Any:
+    """The stored value, `None` if it is empty, `Special.IGNORED` for forms that silently store nothing.
 
-    Raises BadValueError for anything else that the type does not take.
+    Raises BadValueError for all other values that the type does not accept.
     """
     if is_empty(value):
         return None
@@ -72,9 +72,9 @@ def shape(field: Field, value: Any) -> Any:
 
 
 def write(mode: str, field_type: str, present: Any, before: Any, after: Any) -> Write:
-    """What a cell holds after one change. All values are in stored form."""
+    """The cell after one change. All values are in stored form."""
     if Special.IGNORED in (before, after):
-        return Write(present, applied=False, reason="the option has a shape that stores nothing")
+        return Write(present, applied=False, reason="the option has a form that stores nothing")
     if mode == UPDATE:
         return Write(after, applied=True)
     if mode == APPEND:
@@ -83,11 +83,11 @@ def write(mode: str, field_type: str, present: Any, before: Any, after: Any) -> 
         return _replace_members(present or [], before or [], after or [])
     if identity(present) == identity(before):
         return Write(after, applied=True)
-    return Write(present, applied=False, reason="the present value is not the one to be replaced")
+    return Write(present, applied=False, reason="the present value is not the one to replace")
 
 
 def identity(value: Any) -> Any:
-    """A hashable form in which two values are equal if the remote system takes them for the same (labels do not count)."""
+    """A hashable form in which two values are equal if the remote system treats them as the same (labels are ignored)."""
     if isinstance(value, Mapping):
         if "value" in value:
             return ("option", value["value"], identity(value.get("children")))
@@ -106,7 +106,7 @@ def option_paths(value: Any) -> list[tuple[str, ...]]:
 
 
 def find_option(options: Sequence[Mapping[str, Any]], path: Sequence[str]) -> list[Mapping[str, Any]] | None:
-    """The options along a path, root first; None if the path leads nowhere."""
+    """The options along a path, root first; None if there is no such path."""
     found: list[Mapping[str, Any]] = []
     for step in path:
         option = next((o for o in options if o["value"] == step), None)
@@ -121,7 +121,7 @@ def is_disabled(option: Mapping[str, Any]) -> bool:
     return option.get("is_disabled") in (1, True)
 
 
-def dressed(field: Field, value: Any) -> Any:
+def dressed(field: FieldDefinition, value: Any) -> Any:
     """A stored value as the API shows it: options with their labels."""
     if field.type_key not in OPTION_TYPES or value is None:
         return value
@@ -156,14 +156,14 @@ def _replace_members(present: list[Any], before: list[Any], after: list[Any]) ->
     gone = {identity(v) for v in before}
     here = [identity(v) for v in present]
     if not gone <= set(here) or bool(gone) != bool(here):
-        return Write(present or None, applied=False, reason="the present value does not contain the one to be replaced")
+        return Write(present or None, applied=False, reason="the present value does not contain the one to replace")
     first = min((here.index(member) for member in gone), default=0)
     head = [v for v in present[:first] if identity(v) not in gone]
     tail = [v for v in present[first:] if identity(v) not in gone]
     return Write(_union(head, after + tail) or None, applied=True)
 
 
-# --- the shape of each type -------------------------------------------------------------------------------------------
+# --- the form of each type --------------------------------------------------------------------------------------------
 
 
 def _anything(value: Any) -> Any:
@@ -216,7 +216,7 @@ def _schedule(value: Any) -> dict[str, int]:
 
 
 def _moment_or_span(value: Any) -> Any:
-    """Official pages disagree which of the two it is."""
+    """Official pages disagree on the form."""
     return _schedule(value) if isinstance(value, dict) else _int64(value)
 
 

@@ -1,4 +1,4 @@
-"""What exists in the sandbox: projects, types, fields, options, people and work items, read from one JSON file."""
+"""The content of the sandbox: projects, types, fields, options, people and work items, read from one JSON file."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,11 +14,11 @@ class WorldError(ValueError):
 
 
 @dataclass(frozen=True)
-class Field:
+class FieldDefinition:
     key: str
     name: str
     alias: str
-    type_as_told: str  # the API may hyphenate type names; decisions use `type_key`
+    type_as_given: str  # the API may hyphenate type names; decisions use `type_key`
     options: tuple[Mapping[str, Any], ...] = ()
     generate_mode: str = "Default"
     is_obsoleted: bool = False
@@ -29,7 +29,7 @@ class Field:
 
     @property
     def type_key(self) -> str:
-        return self.type_as_told.replace("-", "_")
+        return self.type_as_given.replace("-", "_")
 
     @property
     def is_calculated(self) -> bool:
@@ -44,8 +44,8 @@ class Item:
     id: int
     type_key: str
     name: str
-    refuse: str | None = None  # the scene that every change of this item fails with
-    poison: int | None = None  # the code by which a whole request is refused that names this item
+    refuse: str | None = None  # the scene with which every change of this item fails
+    poison: int | None = None  # the code with which every request with this item is refused
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -60,25 +60,25 @@ class ItemRange:
 
 
 @dataclass(frozen=True)
-class Project:
+class SandboxProject:
     key: str
     simple_name: str
     name: str
     types: Mapping[str, str]
-    fields: tuple[Field, ...]
+    fields: tuple[FieldDefinition, ...]
     items: Mapping[int, Item]
     ranges: tuple[ItemRange, ...]
-    closed: int | None = None  # the code by which every request is refused that names this project
+    closed: int | None = None  # the code with which every request for this project is refused
 
     def item(self, item_id: int) -> Item | None:
         if item_id in self.items:
             return self.items[item_id]
         return next((r.item(item_id) for r in self.ranges if item_id in r.ids), None)
 
-    def fields_of(self, type_key: str | None) -> list[Field]:
+    def fields_of(self, type_key: str | None) -> list[FieldDefinition]:
         return [f for f in self.fields if type_key is None or f.belongs_to(type_key)]
 
-    def field(self, field_key: str, type_key: str) -> Field | None:
+    def field(self, field_key: str, type_key: str) -> FieldDefinition | None:
         return next((f for f in self.fields_of(type_key) if f.key == field_key), None)
 
 
@@ -90,11 +90,11 @@ class Plugin:
 
 @dataclass(frozen=True)
 class World:
-    projects: Mapping[str, Project]
+    projects: Mapping[str, SandboxProject]
     users: tuple[Mapping[str, Any], ...]  # empty: any user may act
-    plugins: Mapping[str, Plugin]  # empty: any plugin id with any secret is welcome
+    plugins: Mapping[str, Plugin]  # empty: any plugin id with any secret is accepted
 
-    def project(self, key_or_simple_name: str) -> Project | None:
+    def project(self, key_or_simple_name: str) -> SandboxProject | None:
         found = self.projects.get(key_or_simple_name)
         return found or next((p for p in self.projects.values() if p.simple_name == key_or_simple_name), None)
 
@@ -116,52 +116,59 @@ def load_world(path: Path = DEMO_WORLD) -> World:
         raise WorldError(f"The world file {path} lacks the key {error}.") from error
 
 
-def build_world(told: Mapping[str, Any]) -> World:
-    projects = [_project(p) for p in told["projects"]]
+def build_world(source: Mapping[str, Any]) -> World:
+    projects = [_project(p) for p in source["projects"]]
     plugins = {
         plugin_id: Plugin(p) if isinstance(p, str) else Plugin(p["secret"], bool(p.get("lacks_permission")))
-        for plugin_id, p in told.get("plugins", {}).items()
+        for plugin_id, p in source.get("plugins", {}).items()
     }
-    return World({p.key: p for p in projects}, tuple(told.get("users", ())), plugins)
+    return World({p.key: p for p in projects}, tuple(source.get("users", ())), plugins)
 
 
-def _project(told: Mapping[str, Any]) -> Project:
-    ranges = tuple(_range(i) for i in told["items"] if "from" in i)
-    items = _single_items((i for i in told["items"] if "from" not in i), ranges)
-    fields = tuple(_field(f) for f in told["fields"])
-    return Project(
-        told["project_key"], told["simple_name"], told["name"], told["types"], fields, items, ranges, told.get("closed")
+def _project(source: Mapping[str, Any]) -> SandboxProject:
+    ranges = tuple(_range(i) for i in source["items"] if "from" in i)
+    items = _single_items((i for i in source["items"] if "from" not in i), ranges)
+    fields = tuple(_field(f) for f in source["fields"])
+    return SandboxProject(
+        source["project_key"],
+        source["simple_name"],
+        source["name"],
+        source["types"],
+        fields,
+        items,
+        ranges,
+        source.get("closed"),
     )
 
 
-def _field(told: Mapping[str, Any]) -> Field:
-    return Field(
-        key=told["field_key"],
-        name=told["field_name"],
-        alias=told.get("field_alias", ""),
-        type_as_told=told["field_type_key"],
-        options=tuple(told.get("options", ())),
-        generate_mode=told.get("value_generate_mode", "Default"),
-        is_obsoleted=told.get("is_obsoleted", False),
-        is_cascading=told.get("is_cascading", False),
-        related_type=told.get("related_type"),
-        types=frozenset(told["types"]) if "types" in told else None,
-        in_meta=told.get("in_meta", True),
+def _field(source: Mapping[str, Any]) -> FieldDefinition:
+    return FieldDefinition(
+        key=source["field_key"],
+        name=source["field_name"],
+        alias=source.get("field_alias", ""),
+        type_as_given=source["field_type_key"],
+        options=tuple(source.get("options", ())),
+        generate_mode=source.get("value_generate_mode", "Default"),
+        is_obsoleted=source.get("is_obsoleted", False),
+        is_cascading=source.get("is_cascading", False),
+        related_type=source.get("related_type"),
+        types=frozenset(source["types"]) if "types" in source else None,
+        in_meta=source.get("in_meta", True),
     )
 
 
-def _range(told: Mapping[str, Any]) -> ItemRange:
-    return ItemRange(range(told["from"], told["to"] + 1), told["type"], told.get("defaults", {}))
+def _range(source: Mapping[str, Any]) -> ItemRange:
+    return ItemRange(range(source["from"], source["to"] + 1), source["type"], source.get("defaults", {}))
 
 
-def _single_items(told: Iterable[Mapping[str, Any]], ranges: tuple[ItemRange, ...]) -> dict[int, Item]:
-    """Items told one by one; one that lies in a range is an exception to it and inherits what it does not say."""
+def _single_items(source: Iterable[Mapping[str, Any]], ranges: tuple[ItemRange, ...]) -> dict[int, Item]:
+    """Items given one by one; an item in a range overrides it and inherits the missing keys."""
     items = {}
-    for one in told:
+    for one in source:
         inherited = next((r.item(one["id"]) for r in ranges if one["id"] in r.ids), None)
         type_key = one.get("type") or (inherited.type_key if inherited else None)
         if type_key is None:
-            raise WorldError(f"Item {one['id']} has no type and lies in no range; give it a `type`.")
+            raise WorldError(f"Item {one['id']} has no type and is in no range; give it a `type`.")
         values = {**(inherited.values if inherited else {}), **one.get("values", {})}
         name = one.get("name", f"{type_key} {one['id']}")
         items[one["id"]] = Item(one["id"], type_key, name, one.get("refuse"), one.get("poison"), values)

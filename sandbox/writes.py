@@ -1,16 +1,16 @@
-"""The endpoints that matter most: token, batch_update, task_result."""
+"""The main endpoints: token, batch_update, task_result."""
 
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from sandbox import errors, values
-from sandbox.core import Batch, Call, Sandbox
-from sandbox.errors import RefusedError
+from sandbox.core import LoggedCall, PostedBatch, Sandbox
+from sandbox.errors import ApiError
 from sandbox.faults import POLL
 from sandbox.jobs import Flaws, Job, Update, draw_course
 from sandbox.tokens import PREFIXES
-from sandbox.world import Field, Project
+from sandbox.world import FieldDefinition, SandboxProject
 
 MAX_ITEMS = 50
 TASK_ID_PREFIX = "WORK_ITEM_BATCH_UPDATE-"
@@ -18,21 +18,21 @@ TASK_ID_PREFIX = "WORK_ITEM_BATCH_UPDATE-"
 TASK_ID_RANGE = (7_300_000_000_000_000_000, 7_500_000_000_000_000_000)
 
 
-def plugin_token(sandbox: Sandbox, call: Call) -> dict[str, Any]:
+def plugin_token(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
     body = call.body()
     plugin_id, secret, kind = body.get("plugin_id"), body.get("plugin_secret"), body.get("type", 0)
     if not isinstance(plugin_id, str) or not isinstance(secret, str) or not plugin_id or not secret:
-        raise RefusedError(errors.INVALID_PARAM, "plugin_id and plugin_secret are needed")
+        raise ApiError(errors.INVALID_PARAM, "plugin_id and plugin_secret are needed")
     if type(kind) is not int or kind not in PREFIXES:
-        raise RefusedError(errors.INVALID_PARAM, "type is 0 or 1")
+        raise ApiError(errors.INVALID_PARAM, "type is 0 or 1")
     token, expire_time = sandbox.tokens.issue(plugin_id, secret, kind, call.at)
     return {"token": token, "expire_time": int(expire_time) if expire_time == int(expire_time) else expire_time}
 
 
-def batch_update(sandbox: Sandbox, call: Call) -> dict[str, Any]:
+def batch_update(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
     idem = (call.token, "batch_update", call.idem)
     if call.idem and idem in sandbox.idems:
-        raise RefusedError(errors.IDEMPOTENCY_CLASH)
+        raise ApiError(errors.IDEMPOTENCY_CLASH)
     update = _parse_update(sandbox, call)
     if call.idem:
         sandbox.idems.add(idem)
@@ -40,24 +40,24 @@ def batch_update(sandbox: Sandbox, call: Call) -> dict[str, Any]:
     return {"task_id": job.task_id}
 
 
-def carry_out_later(sandbox: Sandbox, call: Call, seconds: float) -> None:
-    """What a gateway gave up on is at work behind it: the job starts later, nobody was told its name, and a repeat is not known."""
+def execute_later(sandbox: Sandbox, call: LoggedCall, seconds: float) -> None:
+    """A request that a gateway gave up on: its job starts later, the client never gets its name, and a repeat is not recognised."""
     unmarked = {**call.headers, "x-idem-uuid": ""}
-    with suppress(RefusedError):
+    with suppress(ApiError):
         batch_update(sandbox, replace(call, at=call.at + seconds, headers=unmarked))
 
 
-def task_result(sandbox: Sandbox, call: Call) -> dict[str, Any]:
+def task_result(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
     task_id = call.query.get("task_id", "")
     if not task_id:
-        raise RefusedError(errors.INVALID_PARAM, "task_id is needed")
+        raise ApiError(errors.INVALID_PARAM, "task_id is needed")
     job = sandbox.jobs.find(task_id)
     if job is None or sandbox.faults.draw("task_result", POLL):
         return {"task_id": task_id, "task_status": "NOT_EXIST"}
-    return job.told(call.at)
+    return job.report(call.at)
 
 
-def _start_job(sandbox: Sandbox, call: Call, update: Update) -> Job:
+def _start_job(sandbox: Sandbox, call: LoggedCall, update: Update) -> Job:
     settings, rng = sandbox.settings, sandbox.rng_jobs
     job = Job(
         task_id=f"{TASK_ID_PREFIX}{rng.randrange(*TASK_ID_RANGE)}",
@@ -88,19 +88,19 @@ def _draw_flaws(sandbox: Sandbox, update: Update) -> Flaws:
     )
 
 
-def _parse_update(sandbox: Sandbox, call: Call) -> Update:
+def _parse_update(sandbox: Sandbox, call: LoggedCall) -> Update:
     body = call.body()
     item_ids = _item_ids(sandbox, call, body.get("work_item_ids"))
     project = _project(sandbox, body.get("project_key"))
     type_key = body.get("work_item_type_key")
     if not isinstance(type_key, str) or type_key not in project.types:
-        raise RefusedError(errors.TYPE_NOT_FOUND, str(type_key))
+        raise ApiError(errors.TYPE_NOT_FOUND, str(type_key))
     mode = body.get("update_mode")
     if not isinstance(mode, str) or mode not in values.MODES:
-        raise RefusedError(errors.INVALID_PARAM, "update_mode is APPEND, UPDATE or REPLACE")
+        raise ApiError(errors.INVALID_PARAM, "update_mode is APPEND, UPDATE or REPLACE")
     field = _field(project, type_key, body.get("field_key"))
     if mode not in values.modes_of(field):
-        raise RefusedError(errors.FIELD_NOT_WRITABLE, f"{mode} of {field.key} ({field.type_as_told})")
+        raise ApiError(errors.FIELD_NOT_WRITABLE, f"{mode} of {field.key} ({field.type_as_given})")
     before = _value(field, body, "before_field_value") if mode == values.REPLACE else None
     after = _value(field, body, "after_field_value")
     _check_options(field, after)
@@ -108,60 +108,60 @@ def _parse_update(sandbox: Sandbox, call: Call) -> Update:
     return Update(project.key, type_key, item_ids, field.key, mode, before, _related(project, field, after))
 
 
-def _item_ids(sandbox: Sandbox, call: Call, told: Any) -> tuple[int, ...]:
-    if not isinstance(told, list) or not told:
-        raise RefusedError(errors.INVALID_PARAM, "work_item_ids is a list of integers")
-    if len(told) > MAX_ITEMS:
-        sandbox.oversize.append(Batch(call.at, len(told)))
-        raise RefusedError(errors.TOO_MANY_ITEMS)
-    # bool is a subclass of int in Python; 1.0 and "1" are no integers in JSON.
-    if any(type(i) is not int or not 0 < i < values.INT64_END for i in told):
-        raise RefusedError(errors.INVALID_PARAM, "work_item_ids are JSON integers")
-    return tuple(dict.fromkeys(told))
+def _item_ids(sandbox: Sandbox, call: LoggedCall, given: Any) -> tuple[int, ...]:
+    if not isinstance(given, list) or not given:
+        raise ApiError(errors.INVALID_PARAM, "work_item_ids is a list of integers")
+    if len(given) > MAX_ITEMS:
+        sandbox.oversize.append(PostedBatch(call.at, len(given)))
+        raise ApiError(errors.TOO_MANY_ITEMS)
+    # bool is a subclass of int in Python; 1.0 and "1" are not integers in JSON.
+    if any(type(i) is not int or not 0 < i < values.INT64_END for i in given):
+        raise ApiError(errors.INVALID_PARAM, "work_item_ids are JSON integers")
+    return tuple(dict.fromkeys(given))
 
 
-def _project(sandbox: Sandbox, told: Any) -> Project:
-    # In a body only the real key counts; `World.project` would take the simple name too.
-    if not isinstance(told, str) or told not in sandbox.world.projects:
-        raise RefusedError(errors.PROJECT_KEY_WRONG)
-    errors.refuse_by_code(sandbox.world.projects[told].closed)
-    return sandbox.world.projects[told]
+def _project(sandbox: Sandbox, given: Any) -> SandboxProject:
+    # In a body only the real key is accepted; `World.project` would accept the simple name too.
+    if not isinstance(given, str) or given not in sandbox.world.projects:
+        raise ApiError(errors.PROJECT_KEY_WRONG)
+    errors.refuse_by_code(sandbox.world.projects[given].closed)
+    return sandbox.world.projects[given]
 
 
-def _poison(project: Project, item_id: int) -> int | None:
+def _poison(project: SandboxProject, item_id: int) -> int | None:
     item = project.item(item_id)
     return item.poison if item else None
 
 
-def _field(project: Project, type_key: str, told: Any) -> Field:
-    if not isinstance(told, str) or not told:
-        raise RefusedError(errors.INVALID_PARAM, "field_key is one string")
-    field = project.field(told, type_key)
+def _field(project: SandboxProject, type_key: str, given: Any) -> FieldDefinition:
+    if not isinstance(given, str) or not given:
+        raise ApiError(errors.INVALID_PARAM, "field_key is one string")
+    field = project.field(given, type_key)
     if field is None:
-        raise RefusedError(errors.FIELD_NOT_FOUND, told)
+        raise ApiError(errors.FIELD_NOT_FOUND, given)
     return field
 
 
-def _value(field: Field, body: dict[str, Any], key: str) -> Any:
+def _value(field: FieldDefinition, body: dict[str, Any], key: str) -> Any:
     if key not in body:
-        raise RefusedError(errors.INVALID_PARAM, f"{key} is missing; null clears the field")
+        raise ApiError(errors.INVALID_PARAM, f"{key} is missing; null clears the field")
     try:
         return values.shape(field, body[key])
     except values.BadValueError as error:
-        raise RefusedError(errors.INVALID_PARAM, f"{key} of {field.key} ({field.type_as_told}): {error}") from error
+        raise ApiError(errors.INVALID_PARAM, f"{key} of {field.key} ({field.type_as_given}): {error}") from error
 
 
-def _check_options(field: Field, after: Any) -> None:
-    """An unknown option sinks the request, since all items would get it; a disabled one fails item by item, in the job."""
+def _check_options(field: FieldDefinition, after: Any) -> None:
+    """An unknown option fails the whole request, because all items would get it; a disabled one fails item by item, in the job."""
     if field.type_key not in values.OPTION_TYPES:
         return
     for path in values.option_paths(after):
         if values.find_option(field.options, path) is None:
-            raise RefusedError(errors.OPTION_UNKNOWN, f"{field.key}: {'/'.join(path)}")
+            raise ApiError(errors.OPTION_UNKNOWN, f"{field.key}: {'/'.join(path)}")
 
 
-def _related(project: Project, field: Field, after: Any) -> Any:
-    """A relation to an item that is missing or of the wrong type is taken without a word and stored as nothing."""
+def _related(project: SandboxProject, field: FieldDefinition, after: Any) -> Any:
+    """A relation to a missing item or one of the wrong type is silently accepted and stored as nothing."""
     if field.type_key not in values.RELATION_TYPES or after is None:
         return after
 

@@ -1,7 +1,7 @@
-"""The Celery tasks: parse, call the worker package, done. What they decide on is in the ledger, never in a message."""
+"""The Celery tasks: parse, call the worker package, done. Their data is in the ledger, never in a message."""
 
-from tasks.control import revoke  # with it Celery's own is replaced
-from tasks.door import update_work_items
+from tasks.control import revoke  # importing it replaces Celery's own
+from tasks.intents import update_work_items
 from tasks.pipeline import finish, intake, poll_job, publish, read_back, submit_batch, sweep
 from tasks.scheduled import look_at_schedules, run_schedule
 

@@ -1,17 +1,21 @@
-"""Celery's remote control, where it meets the ledger: `revoke` takes an intent back, and terminates nothing of ours."""
+"""Celery's remote control for intents: `revoke` cancels an intent, and never terminates a worker process."""
 
+import contextlib
 from functools import cache
 from typing import Any
 
 import structlog
 from celery.utils.functional import maybe_list
-from celery.worker.control import Panel, control_command
+from celery.worker.control import Panel, control_command, inspect_command
 from celery.worker.request import Request
 from redis.exceptions import RedisError
 
 from config.settings import load_settings
 from worker.app import app
+from worker.connections import connect
+from worker.ledger.belonging import Belonging
 from worker.pipeline.revoking import Revoking
+from worker.processes.belonging import LEDGER_COMMAND
 
 log = structlog.get_logger("feishu_batch.control")
 
@@ -26,9 +30,9 @@ def _revoking() -> Revoking:
 
 @control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **_: Any) -> Any:  # noqa: ARG001 - Celery's names
-    """Revoke task by task id (or list of ids); of an intent, what still waits is canceled.
+    """Revoke task by task id (or list of ids); for an intent, pending items are canceled.
 
-    A request that is under way is never cut off: whoever ends a worker in the middle of it learns nothing of its outcome.
+    A request in progress is never interrupted: the outcome of an interrupted request would be unknown.
     """
     ids = {str(one) for one in maybe_list(task_id) or []}
     try:
@@ -38,17 +42,24 @@ def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None
         return {"error": f"the ledger cannot be reached ({type(error).__name__}): revoke again"}
     if others := ids - intents:
         return _revoke_of_celery(state, sorted(others))
-    return {"ok": f"intents {sorted(intents)} canceled, as far as they were not under way"}
+    return {"ok": f"intents {sorted(intents)} canceled, except for items that were in progress"}
 
 
 @control_command(name="revoke_by_stamped_headers", variadic="headers", signature="[key1=value1 [... [keyN=valueN]]]")
 def revoke_by_stamped_headers(state: Any, headers: Any, terminate: bool = False, signal: Any = None, **_: Any) -> Any:  # noqa: ARG001 - Celery's names
-    """Revoke task by header (or list of headers); what has been taken in as an intent goes on."""
+    """Revoke task by header (or list of headers); recorded intents are not affected."""
     return _revoke_by_stamps_of_celery(state, headers)
 
 
+@inspect_command(name=LEDGER_COMMAND)
+def ledger(state: Any, **_: Any) -> dict[str, str]:  # noqa: ARG001 - Celery's name
+    """Name of the ledger that this worker serves."""
+    with contextlib.closing(connect(load_settings())) as redis:
+        return {"ledger": Belonging(redis, load_settings().key_prefix).name()}
+
+
 class UnrevokedRequest(Request):
-    """Of a task that the ledger asked for: whether its intent was revoked is for the ledger to say."""
+    """A request for a task that the ledger sent: the ledger decides whether its intent was revoked."""
 
     def revoked(self) -> bool:
         return False

@@ -1,7 +1,7 @@
-"""Messages as others write them.
+"""Messages from other programs.
 
-One in a form that Celery does not expect must not end the worker: nobody could remove it from the queue any more. And what a
-message says of an intent is shown, by Flower and `inspect`, without its value.
+A message in an unexpected form must not end the worker, because it would be delivered again and again. Flower and `inspect` show
+the intent of a message without its value.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ STRATEGY = "tasks.messages:checked"
 
 
 def checked(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
-    """Celery's own strategy. It discards what InvalidTaskError is raised for; any other error ends its consumer."""
+    """Celery's own strategy discards a message if InvalidTaskError is raised; any other error ends its consumer."""
     handle = default(task, app, consumer, **options)
 
     def check(message: Any, body: Any, *rest: Any, **more: Any) -> Any:
@@ -27,13 +27,13 @@ def checked(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...,
             return handle(message, body, *rest, **more)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             problem = str(error) if type(error) is ValueError else type(error).__name__
-        raise InvalidTaskError(f"the message is none of Celery's: {problem}")
+        raise InvalidTaskError(f"the message does not have Celery's form: {problem}")
 
     return check
 
 
 def _check_form(payload: Any) -> None:
-    """Arguments, keyword arguments, embedded: the second version of Celery's protocol. The first is an object."""
+    """Arguments, keyword arguments, options: the second version of Celery's protocol. The first one is an object."""
     if isinstance(payload, dict) and "args" in payload:
         return
     kinds = [type(part) for part in payload] if isinstance(payload, list) else []
@@ -42,12 +42,12 @@ def _check_form(payload: Any) -> None:
 
 
 class WithoutValue(Request):
-    """Of an intent. Flower hears of its arguments in events, and reads those of waiting messages by `inspect`."""
+    """The request of an intent without its value. Flower gets arguments from events, and by `inspect` from waiting messages."""
 
     def __init__(self, message: Any, **options: Any) -> None:
         super().__init__(message, **options)
         self._kwargsrepr = in_short({**self.kwargs, "intent_id": self.id})
 
     def info(self, safe: bool = True) -> dict[str, Any]:  # noqa: ARG002 - Celery's name
-        told: dict[str, Any] = super().info(safe=True)
-        return told
+        shown: dict[str, Any] = super().info(safe=True)
+        return shown

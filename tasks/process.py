@@ -1,4 +1,4 @@
-"""What the tasks of this process work with: built on first use, so after any fork, and once."""
+"""The runtime of this process: built once, at its first use and so after any fork."""
 
 import threading
 

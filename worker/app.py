@@ -1,4 +1,4 @@
-"""The Celery app. Importing it needs no environment: settings are read when the configuration is first used."""
+"""The Celery app. Importing it needs no environment: the settings are read at the first use of the configuration."""
 
 import json
 import os
@@ -17,9 +17,10 @@ from config.logging import is_json
 from config.logging import setup_logging as set_up_logs
 from config.settings import load_settings
 from feishu_batch.celery_redis import use_for_messages, use_for_results
+from worker.processes.admission import Admission
 from worker.processes.watchdog import Watchdog
 
-# Celery warns of root because a message in pickle could run anything; these workers take JSON only.
+# Celery warns about root because a pickle message could run any code; these workers accept JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("feishu_batch", include=["tasks"])
@@ -29,13 +30,14 @@ use_for_results(app)
 
 def _options() -> dict[str, Any]:
     options = celery_options(load_settings())
-    # The environment's own CELERY_RESULT_BACKEND, which a backend app on this host may have set, must not win.
+    # CELERY_RESULT_BACKEND in the environment may belong to a backend app on this host, and must not be used.
     app.backend_cls = options["result_backend"]
     return options
 
 
 app.config_from_object(PromiseProxy(_options))
 
+app.steps["worker"].add(Admission)
 app.steps["worker"].add(Watchdog)
 
 
@@ -49,7 +51,7 @@ def _set_up_logging(**_: object) -> None:
 
 
 def _say_in_json(message: str, stream: TextIO | None = sys.__stderr__) -> None:
-    """What Celery's signal handlers say past all loggers, which must not be used there: that the worker ends."""
-    told = {"timestamp": datetime.now(UTC).isoformat(), "level": "info", "event": "worker.stopping"}
+    """A JSON line for the messages of Celery's signal handlers, in which loggers must not be used: the worker ends."""
+    line = {"timestamp": datetime.now(UTC).isoformat(), "level": "info", "event": "worker.stopping"}
     if stream is not None:
-        os.write(stream.fileno(), (json.dumps(told | {"message": message.strip(), "logger": "celery"}) + "\n").encode())
+        os.write(stream.fileno(), (json.dumps(line | {"message": message.strip(), "logger": "celery"}) + "\n").encode())

@@ -1,7 +1,7 @@
-"""Celery's beat with RedBeat as its clock: one beat of several ticks, and what it ticked is kept in the ledger's Redis.
+"""Celery's beat with RedBeat: one of several beats is active, and its state is stored in the ledger's Redis.
 
-RedBeat by itself waits for its lock without an end, ends with the first error of Redis, and keeps no time zone with a
-crontab. So the lock is taken here, in every tick; an error is waited out; and an entry's times come from the settings.
+RedBeat waits for its lock without a timeout, ends at the first error of Redis, and stores no time zone with a
+crontab. So this module acquires the lock in every tick, retries after errors, and takes an entry's times from the settings.
 """
 
 import time
@@ -23,18 +23,21 @@ from config.schedule import beat_lock_seconds, beat_look_seconds, entry_of_beat,
 from config.schedules import Times, load_schedules
 from config.settings import Settings, load_settings
 from worker.connections import connect
+from worker.ledger.keys import ScheduleKeys
 from worker.processes.beacon import Beacon, beacon_file, light
-from worker.processes.judging import Judge
+from worker.processes.self_check import SelfCheck
 
 log = structlog.get_logger("feishu_batch.beat")
 
-CLOCK_SET: Final = 1.0  # seconds by which this machine's clock and its steady one part, and more: somebody set it
-TELLS_EVERY: Final = 5.0  # seconds
-A_MOMENT: Final = 0.01  # seconds: the lock's end is counted in milliseconds, by another clock
+CLOCK_SET: Final = (
+    1.0  # seconds by which the wall clock and the monotonic clock may differ; with more, the clock was set
+)
+RECORDS_EVERY: Final = 5.0  # seconds
+A_MOMENT: Final = 0.01  # seconds: the lock expires in milliseconds, by another clock
 
 
 class Moments(schedule):  # type: ignore[misc]  # Celery ships no types; nor does RedBeat
-    """Due at the moments of `Times`. To RedBeat, which writes it down, it looks like an interval."""
+    """Due at the times of `Times`. RedBeat stores it like an interval."""
 
     def __init__(self, times: Times, app: Any = None) -> None:
         super().__init__(run_every=60, app=app)
@@ -53,22 +56,22 @@ class Moments(schedule):  # type: ignore[misc]  # Celery ships no types; nor doe
         return schedstate(last_run_at < latest, self.times.next(now) - now)
 
 
-class Entry(RedBeatSchedulerEntry):  # type: ignore[misc]  # as above
-    """What is kept of an entry is when it ran last; all else is as the settings say now."""
+class BeatEntry(RedBeatSchedulerEntry):  # type: ignore[misc]  # as above
+    """Only the time of an entry's last run is stored; everything else comes from the present settings."""
 
     @classmethod
-    def from_key(cls, key: str, app: Any = None) -> "Entry":
-        entry: Entry = super().from_key(key, app)
+    def from_key(cls, key: str, app: Any = None) -> "BeatEntry":
+        entry: BeatEntry = super().from_key(key, app)
         given = app.conf.beat_schedule.get(entry.name, {}).get("schedule")
         if isinstance(given, Moments):
             entry.schedule = given
         elif entry.last_run_at and entry.last_run_at > entry.default_now() + timedelta(seconds=CLOCK_SET):
-            entry.last_run_at = None  # before this machine's clock was set back: due now
+            entry.last_run_at = None  # recorded before this machine's clock was set back: due now
         return entry
 
     @property
     def due_at(self) -> datetime:
-        """RedBeat adds the time that is left from now on to the time of the last run."""
+        """RedBeat would add the remaining time to the time of the last run."""
         now: datetime = self.default_now()
         if self.last_run_at is None:
             return now
@@ -77,17 +80,17 @@ class Entry(RedBeatSchedulerEntry):  # type: ignore[misc]  # as above
 
 
 class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
-    Entry = Entry
+    BeatEntry = BeatEntry
 
     def __init__(self, app: Any, **options: Any) -> None:
         settings = load_settings()
         app.conf.beat_schedule = {**app.conf.beat_schedule, **_scheduled(settings)}
-        self._redis: Any = connect(settings)
-        setattr(app, REDBEAT_REDIS_KEY, self._redis)  # with our time-outs, in place of one that RedBeat makes
+        self._redis: Any = connect(settings, founds=True)
+        setattr(app, REDBEAT_REDIS_KEY, self._redis)  # with our timeouts, instead of RedBeat's own connection
         app.conf.update(
-            redbeat_redis_url="as the ledger's",  # named, or RedBeat warns; it is not used
+            redbeat_redis_url="as the ledger's",  # only set because RedBeat would warn; not used
             redbeat_redis_options={},
-            redbeat_key_prefix=f"{settings.key_prefix}:{{front}}:beat:",
+            redbeat_key_prefix=ScheduleKeys(settings.key_prefix).beat,
             redbeat_lock_key=None,
         )
         super().__init__(app, **options)
@@ -98,12 +101,12 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
         self._was_mine = False
         self._stands_by = False
         self._clock_ahead = _clock_ahead()
-        self._judge = Judge(settings)
+        self._judge = SelfCheck(settings)
         self._beacon = beacon_file(settings.data_dir, "beat")
-        self._told_at = 0.0
+        self._recorded_at = 0.0
 
     def setup_schedule(self) -> None:
-        """Not at the start: Redis may come later, and only the beat that ticks says what there is to tick."""
+        """Not called at the start: Redis may start later, and only the active beat stores the entries."""
 
     def tick(self, *arguments: Any, **options: Any) -> float:
         """Seconds until the next call."""
@@ -120,23 +123,23 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
 
     def _tell(self) -> None:
         now = time.monotonic()
-        if now - self._told_at < TELLS_EVERY:
+        if now - self._recorded_at < RECORDS_EVERY:
             return
-        self._told_at = now
-        with suppress(OSError):  # no health check then; the work does not depend on it
-            light(self._beacon, Beacon(now, TELLS_EVERY, self._judge.trouble("beat")))
+        self._recorded_at = now
+        with suppress(OSError):  # the health check then fails; the work does not depend on it
+            light(self._beacon, Beacon(now, RECORDS_EVERY, self._judge.trouble("beat")))
 
     def _until_the_lock_may_be_free(self) -> float:
-        """Seconds: by then its beat has ended in order, as it may at any time, or has been dead for as long as the lock holds."""
+        """Seconds until the next try: the other beat may release the lock at any time, or be dead, and then the lock expires."""
         holds_for = max(0, int(self._redis.pttl(self.lock.name))) / 1000
         if (
             holds_for > self._lock_holds
-        ):  # Redis's clock was set back: the lock of a beat that died would hold for as much longer
+        ):  # Redis's clock was set back: the lock of a dead beat would last longer by that time
             self._redis.pexpire(self.lock.name, round(self._lock_holds * 1000))
         return float(min(self.max_interval, holds_for + A_MOMENT))
 
     def _look_at_the_clock(self) -> None:
-        """What RedBeat has written down of when entries are due is of no use once this machine's clock was set."""
+        """RedBeat's stored due times are useless after this machine's clock was set."""
         ahead = _clock_ahead()
         if abs(ahead - self._clock_ahead) > CLOCK_SET:
             log.warning("beat.clock_was_set", seconds=round(ahead - self._clock_ahead, 1))
@@ -144,7 +147,7 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
             self._clock_ahead = ahead
 
     def close(self) -> None:
-        """Lets the next beat tick at once; it need not wait until the lock runs out."""
+        """Releases the lock, so that the next beat need not wait until it expires."""
         try:
             super().close()
         except RedisError:
@@ -154,7 +157,7 @@ class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
         if self._was_mine:
             try:
                 return bool(self.lock.reacquire())
-            except LockError:  # it ran out: this process was frozen, or Redis lost it
+            except LockError:  # it expired: this process was frozen, or Redis lost it
                 self._was_mine = False
         if self.lock.acquire(blocking=False):
             super().setup_schedule()
@@ -171,11 +174,11 @@ def _clock_ahead() -> float:
 
 
 def _scheduled(settings: Settings) -> dict[str, dict[str, Any]]:
-    """A file that was spoilt since the start must not end the sweep: `up` and `doctor` complain of it, and so does the log."""
+    """A schedule file that became invalid after the start must not stop the sweep: `up`, `doctor` and the log report it."""
     try:
         entries = load_schedules(settings)
     except ConfigError as error:
         log.error("schedules.not_usable", error=str(error))
         return {}
-    ticks = {f"schedule-{one.name}": entry_of_beat(one.name, Moments(one.times)) for one in entries}
+    ticks = {f"schedule-{one.name}": entry_of_beat(settings, one.name, Moments(one.times)) for one in entries}
     return {**look_of_beat(settings), **ticks} if ticks else {}

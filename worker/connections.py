@@ -1,35 +1,51 @@
-"""How this worker connects to the Redis of its ledger, and how a command asks the workers."""
+"""The connections to the Redis of the ledger, and from commands to the workers."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from celery import Celery
 from redis import Redis
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from config.celery_options import broker_link
+from config.routing import control_exchange
 from config.settings import Settings
 from feishu_batch import FeishuBatch
 from feishu_batch.broker import PrivateApp
+from feishu_batch.errors import LedgerFormatError
+from feishu_batch.keys import InboxKeys
+from feishu_batch.ledger_format import FORMAT, refuse_other, signs_of_data
 from feishu_batch.redis_pools import pool_of
 
-RETRIES = 2  # every step of the ledger may be repeated; more would only hide an outage from the caller
+RETRIES = 2  # every step of the ledger may be repeated; more retries would only hide an outage from the caller
 
 
-def connect(settings: Settings) -> Redis:
-    """A thread-safe client with bounded waits. Nothing is sent until its first use."""
+class OtherFormatError(LedgerFormatError, RedisError):
+    """To what waits for Redis and asks again it is a Redis that cannot be used; to a command it is wrong use."""
+
+
+def connect(settings: Settings, *, founds: bool = False) -> Redis:
+    """A thread-safe client with bounded waits. Nothing is sent until its first use. Raises `OtherFormatError` then, if the
+    ledger there is of another version. `founds`: for a worker, which may begin a ledger.
+    """
     pool = pool_of(
         settings.effective_redis_url,
         decode_responses=True,
-        encoding_errors="replace",  # of bytes that nothing of ours wrote: one damaged value must not hide the others
+        encoding_errors="replace",  # for bytes of other programs: one damaged value must not hide the others
         socket_timeout=settings.redis_timeout_seconds,
         socket_connect_timeout=settings.redis_connect_timeout_seconds,
         health_check_interval=3,
+        redis_connect_func=_check_on_connect(settings.key_prefix, founds=founds),
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), RETRIES),
     )
-    return Redis.from_pool(pool)  # which it closes with itself
+    return Redis.from_pool(pool)  # the client closes the pool with itself
 
 
 def control_app(settings: Settings) -> Celery:
-    """A Celery app that asks the workers something; it does not wait for a broker that is not there."""
+    """A Celery app for control commands to the workers; it does not wait for an unreachable broker."""
     link = broker_link(settings)
     app = PrivateApp(link.url, "feishu_batch_cli")
     app.conf.update(
@@ -37,12 +53,13 @@ def control_app(settings: Settings) -> Celery:
         broker_connection_timeout=settings.redis_connect_timeout_seconds,
         broker_transport_options={**link.transport_options, "max_retries": 0},
         broker_use_ssl=link.ssl,
+        control_exchange=control_exchange(settings),
     )
     return app
 
 
 def producer(settings: Settings) -> FeishuBatch:
-    """What backend apps have, with our settings."""
+    """The client of backend apps, with our settings."""
     return FeishuBatch(
         settings.effective_redis_url,
         broker_url=settings.effective_broker_url,
@@ -50,3 +67,45 @@ def producer(settings: Settings) -> FeishuBatch:
         key_prefix=settings.key_prefix,
         timeout=settings.redis_timeout_seconds,
     )
+
+
+# --- the ledger's format -------------------------------------------------------------------------------------------------
+
+
+def _check_on_connect(prefix: str, *, founds: bool) -> Callable[[Any], None]:
+    """For redis-py's `redis_connect_func`. `founds`: an empty ledger gets its number; commands that only look write none."""
+    keys = InboxKeys(prefix)
+
+    def check(connection: Any) -> None:
+        _log_in(connection)
+        found = _answer(connection, "GET", keys.format)
+        if found is None:
+            has_data = _answer(connection, "EXISTS", *signs_of_data(keys))
+            _refuse_other(prefix, None, has_data)
+            if founds:
+                with suppress(ResponseError):  # a full or read-only server says so at the first step, too
+                    _answer(connection, "SET", keys.format, FORMAT, "NX")
+                found = _answer(connection, "GET", keys.format)  # perhaps another version's, which came first
+        _refuse_other(prefix, found, has_data=False)
+
+    return check
+
+
+def _refuse_other(prefix: str, found: Any, has_data: Any) -> None:
+    try:
+        refuse_other(prefix, (found, has_data))
+    except LedgerFormatError as error:
+        raise OtherFormatError(str(error)) from None
+
+
+def _log_in(connection: Any) -> None:
+    """As redis-py does without a function of ours. A health check in between would begin another connection, without end."""
+    if hasattr(connection, "on_connect_check_health"):
+        connection.on_connect_check_health(check_health=False)
+    else:
+        connection.on_connect()
+
+
+def _answer(connection: Any, *command: Any) -> Any:
+    connection.send_command(*command, check_health=False)
+    return connection.read_response()

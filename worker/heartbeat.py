@@ -1,4 +1,4 @@
-"""A lease's heartbeat beside a step that may take longer than the lease."""
+"""Renews a lease during a step that may take longer than the lease."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 
 class Heartbeat:
-    """Calls `beat` every `interval` seconds while the block runs, to keep a lease of `lease` seconds that was just got."""
+    """Calls `beat` every `interval` seconds while the block runs, to keep a lease of `lease` seconds that was just acquired."""
 
     def __init__(self, beat: Callable[[], bool], *, interval: float, lease: float) -> None:
         self._beat = beat
@@ -23,7 +23,7 @@ class Heartbeat:
 
     @property
     def lost(self) -> bool:
-        """The lease is somebody else's, or may be: a process that was stopped for long wakes up without knowing it."""
+        """Whether another process has, or may have, the lease: a process that was stopped for long does not notice it."""
         return self._refused or time.monotonic() - self._renewed_at > self._lease
 
     def __enter__(self) -> Self:
@@ -45,4 +45,4 @@ class Heartbeat:
                     return
                 self._renewed_at = asked_at
             except RedisError:
-                continue  # the next beat may get through; if none does, the lease runs out, as it should
+                continue  # the next beat may succeed; if none does, the lease expires, as it should

@@ -1,7 +1,7 @@
-"""The composition root: everything a worker process works with, built once from the settings and passed on."""
+"""The composition root: all objects of a worker process, built once from the settings and passed on."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,27 +12,33 @@ from config.lanes import LaneConfig, load_lanes
 from config.proxy import ignored_variable
 from config.settings import Settings
 from worker.catalogue.build import gate, lane_catalogue
-from worker.catalogue.lane import LaneCatalogue
+from worker.catalogue.lane_catalogue import LaneCatalogue
 from worker.connections import connect
-from worker.ledger.front import Front
+from worker.decisions import Policy
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
+from worker.ledger.routes import BATCH
 from worker.ledger.token_store import RedisTokenStore
-from worker.outcomes import Policy
 from worker.pacing.shared import Pacer
+from worker.pipeline.access_probe import AccessProbe
 from worker.pipeline.blame import Blame
-from worker.pipeline.follow import HOLD, Follower
+from worker.pipeline.carry_out import LaneSteps
+from worker.pipeline.follow import HOLD, DueBatches
 from worker.pipeline.hints import IntakeHints, LaneHints
-from worker.pipeline.intake import Intake, LaneDoor
+from worker.pipeline.intake import Intake
+from worker.pipeline.intake_refusals import IntakeLane
 from worker.pipeline.parking import Parking, ParkingLane
-from worker.pipeline.probe import Probe
+from worker.pipeline.poll import JobPoller
 from worker.pipeline.progress import ProgressReports, announce
 from worker.pipeline.publish import Publisher
+from worker.pipeline.read_back import ReadBack
+from worker.pipeline.send import Sender
 from worker.pipeline.submit import Submitter
 from worker.pipeline.sweep import LaneSweep, Sweep
 from worker.remote.client import RemoteClient
 from worker.remote.codes import error_table
 from worker.remote.tokens import TokenSource
-from worker.remote.transport import Transport
+from worker.remote.transport import HttpTransport
 from worker.tracing import Traces, Tracing, tracing_of
 
 DAY = 86_400.0  # seconds
@@ -40,29 +46,38 @@ VERIFY_SHARE = {"unknown": 0.0, "all": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteRuntime:
+    """The objects that talk to the remote system for one credential."""
+
+    submitter: Submitter
+    poller: JobPoller
+    read_back: ReadBack
+    catalogue: LaneCatalogue
+
+
+@dataclass(frozen=True, slots=True)
 class LaneRuntime:
-    """What serves one credential."""
+    """The objects for one credential. `remote`: None for a refused lane; its intents are still kept, ended and published."""
 
     lane: Lane
     hints: LaneHints
-    submitter: Submitter
-    follower: Follower
     publisher: Publisher
     progress: ProgressReports
     sweep: LaneSweep
-    catalogue: LaneCatalogue
+    remote: RemoteRuntime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     settings: Settings
     redis: Redis
-    front: Front
+    inbox: Inbox
     hints: IntakeHints
     intake: Intake
     parking: Parking
     sweep: Sweep
     lanes: Mapping[str, LaneRuntime]
+    route: Callable[[str | None, str], str]
 
 
 def policy_from(settings: Settings) -> Policy:
@@ -82,7 +97,7 @@ def policy_from(settings: Settings) -> Policy:
 def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
     verify = str(settings.ca_file) if settings.ca_file else True
     return RemoteClient(
-        Transport(
+        HttpTransport(
             lane.base_url,
             settings.http_timeout_seconds,
             verify,
@@ -101,74 +116,121 @@ def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
 
 def build_runtime(settings: Settings, app: Celery) -> Runtime:
     """Raises `ConfigError` when credentials or Redis are not set. Opens no connection yet."""
-    redis = connect(settings)
-    front = Front(redis, settings.key_prefix)
-    hints = IntakeHints(app, front)
+    redis = connect(settings, founds=True)
+    inbox = Inbox(redis, settings.key_prefix)
+    hints = IntakeHints(app, inbox)
     configured = load_lanes(settings)
     tracing = tracing_of(settings, os.environ)
-    lanes = {
-        lane.name: _lane_runtime(lane, configured.sharing(lane.name), settings, app, redis, front, tracing)
-        for lane in configured.lanes
-    }
+    care = partial(_lane_runtime, settings, app, redis, inbox, tracing)
+    lanes = {lane.name: care(lane.name, lane, configured.sharing(lane.name)) for lane in configured.lanes}
+    for refused in configured.refused:
+        lanes[refused.name] = care(refused.name, None, ())
     return Runtime(
         settings=settings,
         redis=redis,
-        front=front,
+        inbox=inbox,
         hints=hints,
         intake=Intake(
-            front=front,
+            inbox=inbox,
             hints=hints,
             route=configured.route,
-            lanes={lane.name: LaneDoor(lanes[lane.name].lane, lanes[lane.name].hints) for lane in configured.lanes},
+            lanes={name: IntakeLane(lane.lane, lane.hints) for name, lane in lanes.items()},
             lease=settings.lease_seconds,
-            check=gate(settings, {name: lane.catalogue for name, lane in lanes.items()}, configured.route),
+            check=gate(
+                settings,
+                {name: lane.remote.catalogue for name, lane in lanes.items() if lane.remote},
+                configured.route,
+                {lane.name for lane in configured.refused},
+            ),
         ),
         parking=Parking(
-            front,
+            inbox,
             {name: ParkingLane(lane.lane, lane.hints, lane.progress) for name, lane in lanes.items()},
             partial(announce, app, redis, settings.key_prefix),
         ),
-        sweep=Sweep(front, hints, [lane.sweep for lane in lanes.values()]),
+        sweep=Sweep(inbox, hints, [lane.sweep for lane in lanes.values()]),
         lanes=lanes,
+        route=configured.route,
     )
 
 
 def _lane_runtime(
-    config: LaneConfig,
-    sharing: tuple[str, ...],
     settings: Settings,
     app: Celery,
     redis: Redis,
-    front: Front,
+    inbox: Inbox,
     tracing: Tracing,
+    name: str,
+    config: LaneConfig | None,
+    sharing: tuple[str, ...],
 ) -> LaneRuntime:
-    traces = tracing.of_lane(redis, settings.key_prefix, config.name)
-    lane = Lane(redis, settings.key_prefix, config.name)
+    """`config`: None for a lane that is refused."""
+    traces = tracing.of_lane(redis, settings.key_prefix, name)
+    lane = Lane(redis, settings.key_prefix, name)
     hints = LaneHints(app, lane)
-    remote = remote_from(config, settings)
-    pacer = Pacer(redis, lane, sharing, settings.key_prefix)
-    tokens = TokenSource(
-        remote,
-        RedisTokenStore(redis, pacer.token_prefix, config.fingerprint),
-        renew_early=settings.token_renew_early_seconds,
-    )
-    publisher = Publisher(app, redis, settings.key_prefix, front, lane, hints, traces)
+    publisher = Publisher(app, redis, settings.key_prefix, inbox, lane, hints, traces)
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
-    read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
-    blame = Blame(lane, config.user_key, Probe(remote, tokens, read_slots))
     return LaneRuntime(
         lane=lane,
         hints=hints,
-        submitter=_submitter(lane, hints, remote, tokens, settings, pacer, blame, traces),
-        follower=_follower(lane, hints, remote, tokens, settings, pacer, progress, blame, traces),
         publisher=publisher,
         progress=progress,
         sweep=LaneSweep(
-            front=front,
+            inbox=inbox,
             lane=lane,
             hints=hints,
             retain_succeeded=settings.retain_finished_days * DAY,
             retain_failed=settings.retain_failed_days * DAY,
+        ),
+        remote=_remote_runtime(config, sharing, settings, redis, lane, hints, progress, traces) if config else None,
+    )
+
+
+def _remote_runtime(
+    config: LaneConfig,
+    sharing: tuple[str, ...],
+    settings: Settings,
+    redis: Redis,
+    lane: Lane,
+    hints: LaneHints,
+    progress: ProgressReports,
+    traces: Traces,
+) -> RemoteRuntime:
+    remote = remote_from(config, settings)
+    pacer = Pacer(redis, lane, sharing, settings.key_prefix)
+    tokens = TokenSource(
+        remote,
+        RedisTokenStore(redis, pacer.token_keys, config.fingerprint),
+        renew_early=settings.token_renew_early_seconds,
+    )
+    read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
+    blame = Blame(lane, config.user_key, AccessProbe(remote, tokens, read_slots))
+    policy, hold = policy_from(settings), min(HOLD, settings.lease_seconds)
+    following = LaneSteps(lane, tokens, policy, "poll")
+    due = DueBatches(lane, following, hints, progress, hold=hold)
+    return RemoteRuntime(
+        submitter=_submitter(lane, hints, remote, tokens, settings, pacer, blame, traces),
+        poller=JobPoller(
+            lane=lane,
+            slots=pacer.slots("poll", settings.effective_poll_slot_seconds, hold=hold),
+            remote=remote,
+            steps=following,
+            due=due,
+            hints=hints,
+            policy=policy,
+            verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
+            traces=traces,
+        ),
+        read_back=ReadBack(
+            lane=lane,
+            slots=pacer.slots("read", 1 / settings.read_slots_per_second),
+            remote=remote,
+            steps=following,
+            due=due,
+            hints=hints,
+            blame=blame,
+            policy=policy,
+            traces=traces,
         ),
         catalogue=lane_catalogue(lane, remote, tokens, settings, redis, pacer, on_stopped=blame.look_up_refused),
     )
@@ -184,45 +246,20 @@ def _submitter(
     blame: Blame,
     traces: Traces,
 ) -> Submitter:
+    slots, policy = pacer.slots(BATCH.endpoint, settings.slot_seconds), policy_from(settings)
+    steps = LaneSteps(lane, tokens, policy, "submit")
+    lease, heartbeat = settings.lease_seconds, settings.heartbeat_seconds
     return Submitter(
         lane=lane,
-        slots=pacer.slots("submit", settings.slot_seconds),
-        remote=remote,
-        tokens=tokens,
+        slots=slots,
+        sender=Sender(lane, slots, remote, steps, lease=lease, heartbeat=heartbeat),
+        steps=steps,
         hints=hints,
         blame=blame,
-        policy=policy_from(settings),
-        lease=settings.lease_seconds,
-        heartbeat=settings.heartbeat_seconds,
+        policy=policy,
+        lease=lease,
         max_open=settings.max_open_jobs,
         max_wait=settings.max_wait_seconds,
         uuid_survives_token=settings.idempotency_survives_token,
-        traces=traces,
-    )
-
-
-def _follower(
-    lane: Lane,
-    hints: LaneHints,
-    remote: RemoteClient,
-    tokens: TokenSource,
-    settings: Settings,
-    pacer: Pacer,
-    progress: ProgressReports,
-    blame: Blame,
-    traces: Traces,
-) -> Follower:
-    return Follower(
-        lane=lane,
-        poll_slots=pacer.slots("poll", settings.effective_poll_slot_seconds, hold=min(HOLD, settings.lease_seconds)),
-        read_slots=pacer.slots("read", 1 / settings.read_slots_per_second),
-        remote=remote,
-        tokens=tokens,
-        hints=hints,
-        progress=progress,
-        blame=blame,
-        policy=policy_from(settings),
-        hold=min(HOLD, settings.lease_seconds),
-        verify_share=VERIFY_SHARE.get(settings.verify, settings.verify_share),
         traces=traces,
     )

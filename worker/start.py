@@ -1,4 +1,4 @@
-"""Where `feishu-batch` begins: `health` is answered at once, everything else loads the command line."""
+"""The entry point of `feishu-batch`: `health` is answered at once, all other commands load the command line."""
 
 import sys
 

@@ -29,9 +29,9 @@ def _client() -> httpx.Client:
 
 
 def _data(response: httpx.Response) -> dict[str, Any] | None:
-    """None: refused, by the rate limit as a rule."""
-    told = response.json()
-    return told.get("data") if response.status_code == httpx.codes.OK and not told.get("err_code") else None
+    """None: refused, usually by the rate limit."""
+    answer = response.json()
+    return answer.get("data") if response.status_code == httpx.codes.OK and not answer.get("err_code") else None
 
 
 @app.task(name="batches.change", base=Batches, flush_every=50, flush_interval=1)

@@ -25,9 +25,9 @@ def _client() -> httpx.Client:
 
 
 def _data(response: httpx.Response) -> dict[str, Any] | None:
-    """None: refused, by the rate limit as a rule."""
-    told = response.json()
-    return told.get("data") if response.status_code == httpx.codes.OK and not told.get("err_code") else None
+    """None: refused, usually by the rate limit."""
+    answer = response.json()
+    return answer.get("data") if response.status_code == httpx.codes.OK and not answer.get("err_code") else None
 
 
 @app.task(name="stock.change", bind=True, rate_limit="1/s", max_retries=None)

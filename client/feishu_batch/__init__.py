@@ -1,4 +1,4 @@
-"""Have fields of Feishu Project work items changed in bulk, and learn what became of each."""
+"""Change fields of Feishu Project work items in bulk, with a result for each item."""
 
 from feishu_batch.client import FeishuBatch
 from feishu_batch.errors import (
@@ -8,6 +8,7 @@ from feishu_batch.errors import (
     IntentConflict,
     IntentError,
     ItemsFailed,
+    LedgerFormatError,
     ReadError,
     UnknownIntent,
     WaitTimeout,
@@ -31,6 +32,7 @@ __all__ = [
     "IntentState",
     "IntentView",
     "ItemsFailed",
+    "LedgerFormatError",
     "Producer",
     "Progress",
     "ReadError",

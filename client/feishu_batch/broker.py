@@ -1,4 +1,4 @@
-"""This library's own Celery app: it sends hints and reads results, and does not mix with the app around it."""
+"""This library's own Celery app: it sends hints and reads results, and is independent of the app that uses the library."""
 
 import logging
 from collections.abc import Iterator
@@ -13,39 +13,41 @@ from celery.result import AsyncResult
 from kombu.pidbox import Mailbox
 
 from feishu_batch.celery_redis import UNIX_TRANSPORT, transport_for, use_for_results
-from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
+from feishu_batch.names import EXCHANGE_CONTROL, QUEUE_INTENTS, TASK_INTAKE, name_for
 from feishu_batch.redis_connections import time_left
 from feishu_batch.redis_pools import CeleryLink, celery_link
 from feishu_batch.redis_urls import SENTINEL
 
-# kombu would reconnect a hundred times.
+# kombu's default is to reconnect a hundred times.
 _ONE_MORE_TRY: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 logger = logging.getLogger("feishu_batch")
 
 
 class Broker:
-    """Connects when first used. Threads may share it; processes may not."""
+    """Connects at its first use. Threads may share it; processes may not."""
 
-    def __init__(self, broker_url: str, result_backend: str, timeout: float) -> None:
+    def __init__(self, broker_url: str, result_backend: str, key_prefix: str, timeout: float) -> None:
         broker, results = celery_link(broker_url), celery_link(result_backend)
         self._app = _private_app(broker, results, timeout)
-        self._lock = Lock()  # kombu's connections are not made for threads
+        self._app.conf.control_exchange = name_for(EXCHANGE_CONTROL, key_prefix)  # where `revoke` reaches the workers
+        self._queue = name_for(QUEUE_INTENTS, key_prefix)
+        self._lock = Lock()  # kombu's connections are not thread-safe
         self._timeout = timeout
         self._producer: Any = None
 
     def send_hint(self) -> None:
-        """Tell the intake worker to look into the inbox. Never raises: the worker's sweep looks there anyway."""
+        """Wake the intake worker. Never raises: without the hint, the worker's sweep reads the inbox a little later."""
         if not self._lock.acquire(timeout=time_left(self._timeout)):
-            logger.warning("the hint to the worker was skipped: another thread still waits for the broker")
+            logger.warning("the hint to the worker was skipped: another thread is still waiting for the broker")
             return
         try:
             self._publish()
-        except Exception as error:  # noqa: BLE001 - brokers raise what they like, and the intents are already safe
+        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything, and the intents are already recorded
             self._drop_connection()
             logger.warning(
-                "the hint to the worker was not sent (%s); the intents are safe and its sweep will find them",
-                type(error).__name__,  # not the text, which may hold the broker's URL
+                "the hint to the worker was not sent (%s); the intents are recorded and the worker's sweep will find them",
+                type(error).__name__,  # not the message, which may contain the broker's URL
             )
         finally:
             self._lock.release()
@@ -63,7 +65,7 @@ class Broker:
             self._producer = self._app.amqp.Producer(self._app.connection_for_write(), auto_declare=False)
         self._app.send_task(
             TASK_INTAKE,
-            queue=QUEUE_INTENTS,
+            queue=self._queue,
             producer=self._producer,
             retry=False,
             ignore_result=True,
@@ -82,7 +84,7 @@ class _Mailbox(Mailbox):
     @contextmanager
     def producer_or_acquire(self, producer: Any = None, channel: Any = None) -> Iterator[Any]:
         bounded = self.connection.Producer(channel, auto_declare=False)
-        bounded.publish = partial(bounded.publish, retry_policy=_ONE_MORE_TRY)  # the usual policy is to try for ever
+        bounded.publish = partial(bounded.publish, retry_policy=_ONE_MORE_TRY)  # the default policy retries forever
         yield producer or bounded
 
 
@@ -91,11 +93,11 @@ class _Control(Control):
 
 
 class PrivateApp(Celery):
-    """Reaches its broker however it is asked to, for a hint as well as for `AsyncResult.revoke()`.
+    """Always uses its own broker, for hints and for `AsyncResult.revoke()`.
 
-    The URL is named for each connection because CELERY_BROKER_URL in the environment, which belongs to the app around
-    us, beats an app's settings. The transport is named because kombu remembers which one it found first for a kind of URL.
-    And none is of kombu's pools, which all apps of the process share and which survive a fork.
+    Each connection gets the URL explicitly, because CELERY_BROKER_URL in the environment (which belongs to the user's app)
+    overrides an app's settings. It gets the transport explicitly, because kombu remembers the first one for each kind of URL.
+    kombu's pools are not used: all apps of the process share them, and they survive a fork.
     """
 
     control_cls = _Control
@@ -106,7 +108,7 @@ class PrivateApp(Celery):
 
     def connection_for_write(self, url: str | None = None, **options: Any) -> Any:
         url = url or self._broker_url
-        if url.startswith("redis+"):  # kombu would take its own transport by this part of the URL
+        if url.startswith("redis+"):  # this prefix would select kombu's own transport
             return super().connection_for_write(url.removeprefix("redis+"), transport=UNIX_TRANSPORT, **options)
         return super().connection_for_write(url, **{"transport": transport_for(url), **options})
 
@@ -117,14 +119,14 @@ class PrivateApp(Celery):
 def _private_app(broker: CeleryLink, results: CeleryLink, timeout: float) -> Celery:
     app = PrivateApp(broker.url)
     use_for_results(app)
-    app.backend_cls = results.url  # beats CELERY_RESULT_BACKEND in the environment; the setting would not
+    app.backend_cls = results.url  # overrides CELERY_RESULT_BACKEND in the environment; the setting would not
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",
         broker_connection_timeout=timeout,
         broker_connection_retry=False,
-        broker_heartbeat=0,  # nobody would send it between two hints
+        broker_heartbeat=0,  # no code runs between two hints that could send heartbeats
         broker_transport_options={**_transport_options(broker.url, timeout), **broker.transport_options},
         broker_use_ssl=broker.ssl,
         redis_backend_use_ssl=results.ssl,
@@ -140,5 +142,5 @@ def _private_app(broker: CeleryLink, results: CeleryLink, timeout: float) -> Cel
 
 def _transport_options(broker_url: str, timeout: float) -> dict[str, Any]:
     if not broker_url.startswith(("redis", SENTINEL)):
-        return _ONE_MORE_TRY
+        return {**_ONE_MORE_TRY, "read_timeout": timeout, "write_timeout": timeout}
     return {**_ONE_MORE_TRY, "socket_timeout": timeout, "socket_connect_timeout": timeout, "retry_on_timeout": False}

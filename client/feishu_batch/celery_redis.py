@@ -1,7 +1,7 @@
 """Redis as Celery uses it, for messages and for results, with the connections of `redis_connections`.
 
-kombu and Celery make their connections by classes of their own choice; here they are given ours, and the two things that
-their URLs have no place for: a password in a file, and all sentinels.
+kombu and Celery choose the classes of their connections; this module gives them ours, and two options that their URLs cannot
+express: a password in a file, and all sentinels.
 """
 
 import time
@@ -35,21 +35,24 @@ TRANSPORTS: Final = {
 }
 UNIX_TRANSPORT: Final = f"{__name__}:UnixTransport"
 SENTINEL_OPTIONS: Final = ("sentinels", "sentinel_kwargs", "sentinel_password_file")
-PAUSE: Final = 0.2  # seconds before the place that was wrong is asked again
+CLOCK_SET: Final = (
+    10.0  # seconds by which a moment lies in the future, and more: a clock was set; machines may differ by less
+)
+PAUSE: Final = 0.2  # seconds before the wrong server is tried again
 
 
 def use_for_results(app: Celery) -> None:
-    """Of this app only: the process may have others, which are not ours."""
+    """For this app only: the process may have other Celery apps, which are not ours."""
     app.loader.override_backends = {**app.loader.override_backends, **BACKENDS}
 
 
 def use_for_messages() -> None:
-    """In this whole process, which therefore has to be one of ours: kombu knows transports by the scheme of a URL."""
+    """For the whole process, which therefore must be one of ours: kombu selects transports by the scheme of a URL."""
     TRANSPORT_ALIASES.update(TRANSPORTS)
 
 
 def transport_for(url: str) -> str | None:
-    """For a connection to a broker in a process that is not ours. None: kombu's own."""
+    """The transport for a broker connection in a process that is not ours. None: kombu's own."""
     return TRANSPORTS.get(url.partition("://")[0])
 
 
@@ -61,9 +64,24 @@ def _with_login(parameters: dict[str, Any], password_file: str | None) -> dict[s
     return {**rest, "credential_provider": FilePassword(password_file, user)}
 
 
-class _Leaving:
-    """Mixed into kombu's channels, before them."""
+class QoS(kombus.QoS):
+    """Messages delivered to workers, each with the time of its delivery, by the worker's clock."""
 
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        """Redelivers old messages of dead workers; after a clock was set back, messages with a time in the future too."""
+        if self._vrestore_count % (interval or 1) == 0:  # as kombu counts: it looks every so many times
+            with self.channel.conn_or_acquire() as client:
+                now = time.time()
+                index = self.unacked_index_key
+                if ahead := client.zrangebyscore(index, now + CLOCK_SET, "+inf", start=num and 0, num=num):
+                    client.zadd(index, dict.fromkeys(ahead, now), xx=True)
+        super().restore_visible(start, num, interval)
+
+
+class _Leaving:
+    """Mixin for kombu's channels; must come before them in the bases."""
+
+    QoS = QoS
     password_file: str | None = None
 
     def _connparams(self: Any, asynchronous: bool = False) -> dict[str, Any]:
@@ -71,7 +89,7 @@ class _Leaving:
         return _with_login(parameters, self.password_file)
 
     def _brpop_read(self: Any, **options: Any) -> Any:
-        """However it ends: the next round of the worker's loop opens the connection anew, if it is closed."""
+        """Any error may close the connection: the next round of the worker's loop opens it again."""
         connection = self.client.connection
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]
@@ -83,11 +101,11 @@ class _Leaving:
                 connection.leave_if_old()
 
     def keep_broadcasts(self: Any) -> None:
-        """redis-py connects before each read of a subscription: an old connection that is left there takes a message with it.
+        """redis-py connects before each read of a subscription: replacing an old connection there would lose a message.
 
-        A replica passes on what is published at its primary, so this one may stay.
+        A replica forwards what its primary publishes, so this connection may stay.
         """
-        connection = getattr(self.__dict__.get("subclient"), "connection", None)  # kombu makes it at its first use
+        connection = getattr(self.__dict__.get("subclient"), "connection", None)  # kombu creates it at its first use
         if connection is not None:
             connection.stays = True
 
@@ -114,7 +132,7 @@ class Transport(kombus.Transport):
 
 
 class UnixTransport(Transport):
-    """Of a URL like socket:///path, which the channel takes apart."""
+    """For a URL like socket:///path, which the channel parses."""
 
     can_parse_url = True
 
@@ -144,7 +162,7 @@ class SentinelTransport(kombus.SentinelTransport):
 
 
 class _Backend:
-    """Mixed into Celery's backends, before them."""
+    """Mixin for Celery's backends; must come before them in the bases."""
 
     def _params_from_url(self: Any, url: str, defaults: Any) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._params_from_url(url, defaults)  # type: ignore[misc]

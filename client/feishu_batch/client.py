@@ -1,4 +1,4 @@
-"""The producer's door into Redis."""
+"""The producer's client: records intents in Redis."""
 
 import os
 import re
@@ -11,9 +11,8 @@ from celery.result import AsyncResult
 
 from feishu_batch.broker import Broker
 from feishu_batch.errors import ConfigurationError, EnqueueError, IntentConflict
-from feishu_batch.inbox import Inbox
-from feishu_batch.intents import UpdateIntent
-from feishu_batch.keys import DEFAULT_PREFIX
+from feishu_batch.inbox import InboxWriter
+from feishu_batch.keys import DEFAULT_PREFIX, check_key_prefix
 from feishu_batch.packing import PackedIntent, chunks
 from feishu_batch.producer import Producer, conflict
 from feishu_batch.redis_connections import call_within
@@ -21,15 +20,13 @@ from feishu_batch.redis_urls import BROKER_SCHEMES, REDIS_SCHEMES, check_url, wi
 from feishu_batch.results import IntentView
 
 DEFAULT_TIMEOUT = 1.0
-# A brace would make another hash tag, and a cluster could no longer run the scripts.
-_KEY_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _ARGUMENT = re.compile("^(redis_url|broker_url|result_backend|key_prefix)")  # every error begins with its name
 
 
 @dataclass(frozen=True, slots=True)
 class _Links:
     pid: int
-    inbox: Inbox
+    inbox: InboxWriter
     broker: Broker
 
     def close(self) -> None:
@@ -38,11 +35,11 @@ class _Links:
 
 
 class FeishuBatch(Producer):
-    """Connects when first used, so it may be made at import time; threads may share it, and it survives a fork.
+    """Connects at its first use, so it may be created at import time; threads may share it, and it survives a fork.
 
-    `timeout` (seconds) bounds every single wait for an answer of Redis or of the broker, and twice as much a whole call: to
-    connect, TLS, log-in, a second try and the hint to the worker included. (`enqueue_many`: for each 500 intents or 1 MiB.)
-    `redis_password_file` holds the password in place of `redis_url`, and is read anew whenever a connection begins.
+    `timeout` (seconds) limits every single wait for Redis or the broker. A whole call takes at most twice as long, including
+    connecting, TLS, log-in, a second try and the hint to the worker. (`enqueue_many`: for each 500 intents or 1 MiB.)
+    `redis_password_file` holds the password instead of `redis_url`; it is read at each new connection.
     """
 
     def __init__(
@@ -55,8 +52,7 @@ class FeishuBatch(Producer):
         timeout: float = DEFAULT_TIMEOUT,
         redis_password_file: str | os.PathLike[str] | None = None,
     ) -> None:
-        if not _KEY_PREFIX.fullmatch(key_prefix):
-            raise ConfigurationError("key_prefix must be 1 to 64 letters, digits and _ . : -")
+        check_key_prefix(key_prefix)
         if not timeout > 0:
             raise ConfigurationError("timeout must be more than 0 seconds")
         for name, url, schemes in (
@@ -64,7 +60,7 @@ class FeishuBatch(Producer):
             ("broker_url", broker_url, BROKER_SCHEMES),
             ("result_backend", result_backend, REDIS_SCHEMES),
         ):
-            _check(name, url, schemes)
+            _check(name, url, schemes, has_file=bool(redis_password_file) and name == "redis_url")
         if redis_password_file:
             redis_url = _with_file(redis_url, str(Path(redis_password_file).absolute()))
         self._redis_url = redis_url
@@ -76,15 +72,15 @@ class FeishuBatch(Producer):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
-        """From FEISHU_BATCH_REDIS_URL, and …_REDIS_PASSWORD_FILE, …_BROKER_URL, …_RESULT_BACKEND, …_KEY_PREFIX where they are set."""
+        """From FEISHU_BATCH_REDIS_URL and, if set, …_REDIS_PASSWORD_FILE, …_BROKER_URL, …_RESULT_BACKEND, …_KEY_PREFIX."""
         given = os.environ if environ is None else environ
-        # A line end comes along from a file or a secret store, and belongs to no value.
+        # Values from files or secret stores may end with a line break, which is not part of them.
         own = {name: value for name, value in given.items() if name.startswith("FEISHU_BATCH_")}
         environ = {name: value if "://" in value else value.strip() for name, value in own.items()}
         redis_url = environ.get("FEISHU_BATCH_REDIS_URL")
         if not redis_url:
             raise ConfigurationError(
-                "FEISHU_BATCH_REDIS_URL is not set: give it the Redis that the feishu-batch workers use,"
+                "FEISHU_BATCH_REDIS_URL is not set: set it to the Redis that the feishu-batch workers use,"
                 " like redis://:password@host:6379/0"
             )
         try:
@@ -99,37 +95,21 @@ class FeishuBatch(Producer):
         except ConfigurationError as error:
             raise ConfigurationError(_ARGUMENT.sub(_variable, str(error))) from None
 
-    def enqueue_if_newest(self, intents: Sequence[UpdateIntent], newest: int) -> int | None:
-        """For whoever decides by what others enqueued, up to the intent of number `newest`, and must not be overtaken.
-
-        Writes all, and returns the number of the last one, if none was enqueued since; else writes nothing and returns
-        None. All must fit into one step: 500 intents, 1 MiB. Raises IntentConflict, EnqueueError.
-        """
-        [part] = chunks([PackedIntent.of(intent) for intent in intents])
-        links = self._linked()
-        with call_within(links.inbox.longest_call):
-            written = links.inbox.write_if_newest(part, newest)
-            if written is None:
-                return None
-            wants_hint, last = written
-            if wants_hint:
-                links.broker.send_hint()
-        return last
-
     def close(self) -> None:
         self._linked().close()
 
     def __repr__(self) -> str:
         return f"FeishuBatch(key_prefix={self._key_prefix!r})"
 
-    def _put(self, intents: Sequence[PackedIntent]) -> None:
+    def _put(self, intents: Sequence[PackedIntent]) -> list[bool | None]:
         links = self._linked()
         parts = list(chunks(intents))
-        if len(parts) > 1:  # the script checks its own part, but then earlier parts are already written
+        if len(parts) > 1:  # the script checks only its own part, when earlier parts are already written
             _refuse_taken_ids(links.inbox, parts)
-        written = 0
+        known: list[bool | None] = []
         for part in parts:
-            written += _put_part(links, part, intents, written)
+            known += _put_part(links, part, intents, len(known))
+        return known
 
     def _view(self, intent_id: str) -> IntentView | None:
         return self._linked().inbox.view(intent_id)
@@ -145,15 +125,15 @@ class FeishuBatch(Producer):
     def _new_links(self) -> _Links:
         return _Links(
             os.getpid(),
-            Inbox(self._redis_url, self._key_prefix, self._timeout),
-            Broker(self._broker_url, self._result_backend, self._timeout),
+            InboxWriter(self._redis_url, self._key_prefix, self._timeout),
+            Broker(self._broker_url, self._result_backend, self._key_prefix, self._timeout),
         )
 
 
-def _check(name: str, url: str | None, schemes: frozenset[str]) -> None:
+def _check(name: str, url: str | None, schemes: frozenset[str], *, has_file: bool) -> None:
     try:
         if url:
-            check_url(url, schemes)
+            check_url(url, schemes, has_file=has_file)
     except ValueError as error:
         raise ConfigurationError(f"{name} {error}") from None
 
@@ -169,7 +149,7 @@ def _variable(argument: re.Match[str]) -> str:
     return f"FEISHU_BATCH_{argument[0].upper()}"
 
 
-def _refuse_taken_ids(inbox: Inbox, parts: Sequence[Sequence[PackedIntent]]) -> None:
+def _refuse_taken_ids(inbox: InboxWriter, parts: Sequence[Sequence[PackedIntent]]) -> None:
     for part in parts:
         digests = inbox.digests([intent.intent_id for intent in part])
         for intent, digest in zip(part, digests, strict=True):
@@ -177,18 +157,20 @@ def _refuse_taken_ids(inbox: Inbox, parts: Sequence[Sequence[PackedIntent]]) -> 
                 raise conflict(intent.intent_id)
 
 
-def _put_part(links: _Links, part: Sequence[PackedIntent], intents: Sequence[PackedIntent], written: int) -> int:
+def _put_part(
+    links: _Links, part: Sequence[PackedIntent], intents: Sequence[PackedIntent], written: int
+) -> list[bool | None]:
     with call_within(links.inbox.longest_call):
         try:
-            wants_hint = links.inbox.write(part)
+            done = links.inbox.write(part)
         except IntentConflict as error:
             raise IntentConflict(f"{error}{_already(written, len(intents))}") from None
         except EnqueueError as error:
             ids = [intent.intent_id for intent in intents]
             raise EnqueueError(_with_advice(error, written, ids), error.outcome_unknown, written, ids) from None
-        if wants_hint:
+        if done.wants_hint:
             links.broker.send_hint()
-    return len(part)
+    return done.was_known
 
 
 def _with_advice(error: EnqueueError, written: int, ids: Sequence[str]) -> str:
@@ -196,7 +178,7 @@ def _with_advice(error: EnqueueError, written: int, ids: Sequence[str]) -> str:
     if not (written or error.outcome_unknown):
         return message
     again = f"with intent_id={ids[0]!r}" if len(ids) == 1 else "with the same ids"
-    return f"{message}; enqueue again {again}, which is safe: what was written is recognised and not doubled"
+    return f"{message}; enqueue again {again}, which is safe: no intent is recorded twice"
 
 
 def _already(written: int, total: int) -> str:

@@ -1,14 +1,15 @@
 """Every error that this library raises.
 
 FeishuBatchError
-├── ConfigurationError    the client was not told where Redis is, or not understandably
-├── IntentError           the intent is not well-formed; nothing was written
-├── IntentConflict        the intent id is already taken by another content
-├── EnqueueError          Redis did not take the intents; `outcome_unknown` tells whether it may have
-├── ReadError             Redis could not be asked what became of an intent
-├── UnknownIntent         no intent has this id, or it was forgotten after its retention time
+├── ConfigurationError    the URL of Redis, or another argument, is missing or wrong
+├── IntentError           the intent is not valid; nothing was written
+├── IntentConflict        the intent id is already used for other content
+├── EnqueueError          Redis did not confirm the intents; `outcome_unknown`: it may have recorded them
+├── ReadError             Redis did not answer the question about an intent
+├── LedgerFormatError     the ledger in Redis has the format of an older or a newer version; nothing was written
+├── UnknownIntent         no intent has this id, or its record has expired
 ├── WaitTimeout           the intent has not ended yet (also a `TimeoutError`)
-└── ItemsFailed           some work items were not changed: what the Celery task fails with
+└── ItemsFailed           some work items were not changed; the error of the Celery task
 
 No message contains a URL: a Redis URL carries the password.
 """
@@ -22,7 +23,7 @@ _REASON_LENGTH = 200
 
 
 class FeishuBatchError(Exception):
-    """Catches everything below."""
+    """The base class of all errors below."""
 
 
 class ConfigurationError(FeishuBatchError, ValueError):
@@ -33,12 +34,12 @@ class IntentError(FeishuBatchError, ValueError):
     """One line per problem: ``work_item_ids.3: must be more than 0``."""
 
 
-class IntentConflict(FeishuBatchError):  # noqa: N818 - part of the public contract; reads as the claim that it is
-    """Use a new id for a new wish; the same id is for repeating the same wish."""
+class IntentConflict(FeishuBatchError):  # noqa: N818 - part of the public contract
+    """Use a new id for a new intent. The same id is only for repeating the same intent."""
 
 
 class EnqueueError(FeishuBatchError):
-    """`written`: how many of the call's intents are safely in the inbox; `intent_ids`: the ids of all of them.
+    """`written`: how many intents of the call are recorded in the inbox; `intent_ids`: the ids of all of them.
 
     Enqueueing the same contents with the same ids again is always safe.
     """
@@ -56,15 +57,19 @@ class EnqueueError(FeishuBatchError):
 
 
 class ReadError(FeishuBatchError):
-    """The intent is not affected; ask again later."""
+    """The intent is not affected; read it again later."""
+
+
+class LedgerFormatError(FeishuBatchError):
+    """The message says which format is there, which one this version needs, and what to do."""
 
 
 class UnknownIntent(FeishuBatchError, LookupError):  # noqa: N818 - part of the public contract
-    """Its message names the id."""
+    """The message names the id."""
 
 
 class WaitTimeout(FeishuBatchError, TimeoutError):  # noqa: N818 - part of the public contract
-    """The intent goes on; `Handle.wait` may be called again."""
+    """The intent continues; `Handle.wait` may be called again."""
 
 
 class ItemsFailed(FeishuBatchError):  # noqa: N818 - part of the public contract
@@ -94,7 +99,7 @@ def _describe_failures(result: Mapping[str, Any]) -> str:
 
 
 def _describe_item(item: str, why: Mapping[str, Any]) -> str:
-    """With the code unless the reason names it, as most of the remote system's do."""
+    """With the code, unless the reason already contains it."""
     code, reason = str(why.get("code") or ""), str(why.get("reason") or "")
     named = re.search(rf"(?<!\w){re.escape(code)}(?!\w)", reason)
     return f"{item} ({': '.join(part for part in ('' if named else code, reason[:_REASON_LENGTH]) if part)})"

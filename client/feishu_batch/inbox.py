@@ -1,6 +1,7 @@
-"""The one place where this library talks to Redis: commands go in, our errors come out."""
+"""The one module of this library that sends commands to Redis; it raises only our errors."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -13,8 +14,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from feishu_batch.errors import ConfigurationError, EnqueueError, ReadError
-from feishu_batch.keys import FrontKeys
+from feishu_batch.errors import ConfigurationError, EnqueueError, LedgerFormatError, ReadError
+from feishu_batch.keys import InboxKeys
+from feishu_batch.ledger_format import NOT_OURS, placed_in_front, refuse_other, sentence
+from feishu_batch.ledger_format import ask as ask_format
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from feishu_batch.redis_connections import call_within, failed_on_a_used_one, proves_that_nothing_was_done, time_left
@@ -24,34 +27,25 @@ from feishu_batch.redis_urls import host_and_port
 from feishu_batch.results import IntentView, read_intent
 from feishu_batch.tracing import current_traceparent
 
-# A hint that was lost is made up for by the first enqueue after this time (or by the worker's sweep).
+# After this time, the next enqueue replaces a lost hint (or the worker's sweep does).
 HINT_OUTSTANDING_MS = 2000
-ID_IS_TAKEN, OTHERS_CAME_FIRST = -1, -2  # what the scripts answer instead of whether a hint is wanted
+WAS_KNOWN = "same"  # what enqueue.lua says of an intent that was there before
+ID_IS_TAKEN = -1  # what the script answers instead of whether a hint is wanted
 
-# redis-py renamed the option in version 7 and warns about the old one.
+# redis-py 7 renamed the option and warns about the old name.
 _NO_DRIVER_NAME: dict[str, Any] = (
     {"driver_info": None} if hasattr(redis, "DriverInfo") else {"lib_name": None, "lib_version": None}
 )
 
-CALL_TIMEOUTS = 2  # a whole call takes at most so many times the wait for one answer
+CALL_TIMEOUTS = 2  # a whole call takes at most this many times the wait for one answer
 
 _Answer = TypeVar("_Answer")
 
 
 @cache
 def enqueue_script() -> str:
-    """The Lua source; its first lines tell keys, arguments and answer."""
-    return _lua("enqueue")
-
-
-@cache
-def enqueue_if_newest_script() -> str:
-    """The same on a condition: one more argument, the number that still has to be the newest intent's."""
-    return _lua("if_newest") + "\n" + enqueue_script()
-
-
-def _lua(name: str) -> str:
-    return (files("feishu_batch") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+    """The Lua source; its first lines document keys, arguments and answer."""
+    return placed_in_front((files("feishu_batch") / "lua" / "enqueue.lua").read_text(encoding="utf-8"))
 
 
 @cache
@@ -59,14 +53,22 @@ def _sha(script: str) -> str:
     return sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
-class Inbox:
-    """Connects when first used. Threads may share it; processes may not.
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """`was_known`: of each intent whether its id was there before; None: it may come from this very call, whose first answer was lost."""
 
-    `timeout` (seconds) bounds every wait, and twice as much each method, with log-in, TLS and a second try.
+    wants_hint: bool
+    was_known: list[bool | None]
+
+
+class InboxWriter:
+    """Connects at its first use. Threads may share it; processes may not.
+
+    `timeout` (seconds) limits every wait. Each method takes at most twice as long, including log-in, TLS and a second try.
     """
 
     def __init__(self, redis_url: str, prefix: str, timeout: float) -> None:
-        self._keys = FrontKeys(prefix)
+        self._keys = InboxKeys(prefix)
         self._timeout = timeout
         self._pool = _pool(redis_url, timeout)
         self._redis = Redis(connection_pool=self._pool)
@@ -75,33 +77,56 @@ class Inbox:
     def longest_call(self) -> float:
         return CALL_TIMEOUTS * self._timeout
 
-    def write(self, intents: Sequence[PackedIntent]) -> bool:
-        """All or none. True: a hint to the worker is wanted."""
-        return bool(self._write(enqueue_script(), intents)[0])
+    def write(self, intents: Sequence[PackedIntent]) -> Acknowledged:
+        """Writes all or none."""
+        answer, is_second_try = self._repeatable(enqueue_script(), intents)
+        known = [status == WAS_KNOWN for status in answer[2::2]]
+        return Acknowledged(bool(answer[0]), [None if one and is_second_try else one for one in known])
 
-    def write_if_newest(self, intents: Sequence[PackedIntent], newest: int) -> tuple[bool, int] | None:
-        """All, if `newest` still is the number of the newest intent: (a hint is wanted, the newest number now). Else None."""
-        answer = self._write(enqueue_if_newest_script(), intents, newest, may_repeat=False)
-        return None if answer[0] == OTHERS_CAME_FIRST else (bool(answer[0]), max(newest, *answer[1::2]))
+    def run(self, script: str, intents: Sequence[PackedIntent], *more: int, may_repeat: bool = True) -> list[Any]:
+        """`script`: enqueue.lua, or one that ends with it; `more`: what that one takes besides. Returns its answer.
 
-    def _write(self, script: str, intents: Sequence[PackedIntent], *more: int, may_repeat: bool = True) -> list[Any]:
-        keys = (self._keys.inbox, self._keys.ids, self._keys.sequence, self._keys.parked, self._keys.hint)
+        `may_repeat`: whether the script does the same if it was run before and its answer was lost.
+        """
+        return self._repeatable(script, intents, *more, may_repeat=may_repeat)[0]
+
+    def _repeatable(
+        self, script: str, intents: Sequence[PackedIntent], *more: int, may_repeat: bool = True
+    ) -> tuple[list[Any], bool]:
+        keys = (
+            self._keys.inbox,
+            self._keys.ids,
+            self._keys.sequence,
+            self._keys.parked,
+            self._keys.hint,
+            self._keys.format,
+        )
         arguments = [part for intent in intents for part in (intent.intent_id, intent.digest, intent.json)]
         trace = filter(None, [current_traceparent()])
         command = (len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *trace, *more)
         with call_within(self.longest_call):
-            answer = self._run(script, command, may_repeat)
+            answer, is_second_try = self._carefully(script, command, may_repeat)
+        if answer[0] == NOT_OURS:
+            raise LedgerFormatError(sentence(self._keys.prefix, str(answer[1])))
         if answer[0] == ID_IS_TAKEN:
             raise conflict(str(answer[1]))
-        return answer
+        return answer, is_second_try
 
     def digests(self, intent_ids: Sequence[str]) -> list[str | None]:
-        """The content digest of each id that is taken, else None."""
+        """For each id: the content digest if the id is in use, else None."""
         try:
-            entries: Any = self._read(lambda: self._redis.hmget(self._keys.ids, list(intent_ids)))
+            entries: Any = self._read(lambda: self._entries(intent_ids))
         except refusals.RedisError as error:
             raise EnqueueError(f"{self._explain(error)}; nothing was written") from None
         return [entry.split(":")[1] if entry else None for entry in entries]
+
+    def _entries(self, intent_ids: Sequence[str]) -> Any:
+        pipe: Any = self._redis.pipeline(transaction=False)
+        pipe.hmget(self._keys.ids, list(intent_ids))
+        ask_format(pipe, self._keys)
+        entries, *format_reply = pipe.execute()
+        refuse_other(self._keys.prefix, format_reply)
+        return entries
 
     def view(self, intent_id: str) -> IntentView | None:
         try:
@@ -122,16 +147,19 @@ class Inbox:
                 self._leave_idle_ones()
                 return look()
 
-    def _run(self, script: str, command: Sequence[Any], may_repeat: bool) -> list[Any]:
-        """Once more where a connection of earlier calls failed: what the first try wrote is recognised by its id."""
+    def _carefully(self, script: str, command: Sequence[Any], may_repeat: bool) -> tuple[list[Any], bool]:
+        """Repeats the call if a reused connection failed: intents written by the first try are recognised by their ids.
+
+        True beside the answer: the first try may have written.
+        """
         try:
-            return self._try(script, command)
+            return self._try(script, command), False
         except _FailedError as first:
             if not failed_on_a_used_one(first.error) or (first.outcome_unknown and not may_repeat):
                 raise self._refusal(first.error, first.outcome_unknown) from None
             self._leave_idle_ones()
             try:
-                return self._try(script, command)
+                return self._try(script, command), first.outcome_unknown
             except _FailedError as second:
                 raise self._refusal(second.error, first.outcome_unknown or second.outcome_unknown) from None
 
@@ -145,7 +173,7 @@ class Inbox:
         except refusals.RedisError as error:
             raise _FailedError(error, outcome_unknown=not proves_that_nothing_was_done(error)) from None
         except BaseException:
-            connection.disconnect()  # its reply may be still to come
+            connection.disconnect()  # its reply may still arrive
             raise
         finally:
             self._pool.release(connection)
@@ -187,8 +215,8 @@ def _pool(redis_url: str, timeout: float) -> ConnectionPool:
             redis_url,
             timeout=timeout,
             decode_responses=True,
-            retry=Retry(NoBackoff(), 0),  # redis-py's ten retries would multiply the time-out
-            protocol=2,  # RESP3 costs a round trip before the first command, and so does the driver's name:
+            retry=Retry(NoBackoff(), 0),  # redis-py's ten retries would multiply the timeout
+            protocol=2,  # RESP3 and the driver's name each cost a round trip before the first command:
             **_NO_DRIVER_NAME,
         )
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The wire contract: one wish of a producer, as it is written into the inbox and as it may come through Celery."""
+"""The wire contract: one intent of a producer, as it is written into the inbox and sent through Celery."""
 
 import re
 from collections.abc import Mapping
@@ -26,19 +26,20 @@ from feishu_batch.wording import plainly
 
 MAX_ITEMS = 10_000
 DEFAULT_PRIORITY = 5
+BULK_PRIORITY = 3  # of what comes from tables, files and schedules: a single intent does not wait for it
 _DIGEST_BYTES = 8
 _ID_OPENING = b'{"intent_id":""'
 _SHOWN = ("intent_id", "project_key", "work_item_type_key", "field_key", "update_mode")
 _MAX_SHOWN = 128
 _MAX_PROBLEMS = 10
-_STRANGER = "is no part of an intent"
+_UNKNOWN_KEY = "is not a key of an intent"
 _MAX_PROBLEM_LENGTH = 300
 _PROJECT_KEY = re.compile(r"[0-9a-f]{24}")
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 class UpdateMode(StrEnum):
-    """What the remote system does with the field's present value."""
+    """How the remote system combines the new value with the present one."""
 
     APPEND = "APPEND"
     UPDATE = "UPDATE"  # overwrite it
@@ -46,7 +47,7 @@ class UpdateMode(StrEnum):
 
 
 def is_real_project_key(value: str) -> bool:
-    """Whether it is a space's key, and not its simple name: in a request a simple name may silently match nothing."""
+    """Whether this is a space's key and not its simple name, which may silently match nothing in a request."""
     return _PROJECT_KEY.fullmatch(value) is not None
 
 
@@ -67,7 +68,7 @@ def _key_or_name(value: str) -> str:
 
 
 def _ordered(value: Any) -> Any:
-    # pydantic would also take sets and generators, which have no order or can be read only once.
+    # pydantic also accepts sets, which have no order, and generators, which can be read only once.
     if not isinstance(value, list | tuple):
         raise ValueError("must be a list of work item ids")  # noqa: TRY004 - pydantic collects ValueErrors only
     if not value:
@@ -82,13 +83,13 @@ def _without_duplicates(ids: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _utc(value: Any) -> datetime:
-    # pydantic would also take numbers, whose unit it has to guess.
+    # pydantic also accepts numbers, whose unit it guesses.
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         if isinstance(moment, datetime) and moment.utcoffset() is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass  # it is refused below, as is what has no offset
+        pass  # refused below, as a time without an offset
     raise ValueError("must be an ISO time with its offset from UTC, such as 2030-01-31T18:00:00+08:00")
 
 
@@ -110,7 +111,7 @@ class UpdateIntent(BaseModel):
     update_mode: UpdateMode
     before_field_value: Annotated[Any, BeforeValidator(canonical_value), Field(validate_default=True)] = None
     after_field_value: Annotated[Any, BeforeValidator(canonical_value)]
-    # It becomes a header: printable ASCII only.
+    # It is sent as a header: printable ASCII only.
     user_key: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")] | None = None
     lane: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
     priority: Annotated[int, Field(strict=True, ge=0, le=9)] = DEFAULT_PRIORITY
@@ -121,10 +122,10 @@ class UpdateIntent(BaseModel):
     @field_validator("before_field_value")
     @classmethod
     def _before_value_fits_mode(cls, value: Any, info: ValidationInfo) -> Any:
-        """Needed by REPLACE; the remote system ignores it in the other modes, so there it is dropped."""
+        """Required by REPLACE. In the other modes the remote system ignores it, so it is dropped."""
         mode = info.data.get("update_mode")
         if mode is UpdateMode.REPLACE and value is None:
-            raise ValueError("REPLACE needs the value that is to be replaced")
+            raise ValueError("REPLACE needs the value to replace")
         return value if mode is UpdateMode.REPLACE else None
 
     @classmethod
@@ -136,7 +137,7 @@ class UpdateIntent(BaseModel):
         return cls.model_validate(content)
 
     def packed(self) -> tuple[str, str]:
-        """`to_json()` and `digest()` for the price of one serialisation."""
+        """`to_json()` and `digest()` with one serialisation."""
         # Field order is fixed and values are sorted, so this is canonical. Defaults are left out: it is short, and a
         # new optional key of a later version does not change the digest of an old intent.
         packed = self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
@@ -153,10 +154,10 @@ class UpdateIntent(BaseModel):
 
 
 def in_short(content: Mapping[str, Any]) -> str:
-    """Which change, without its value: what Flower shows as a task's arguments. `content` may be anything that came in a message."""
-    told = {key: value[:_MAX_SHOWN] for key in _SHOWN if isinstance(value := content.get(key), str)}
+    """The change without its value, which Flower shows as the task's arguments. `content` may be any content of a message."""
+    shown = {key: value[:_MAX_SHOWN] for key in _SHOWN if isinstance(value := content.get(key), str)}
     items = content.get("work_item_ids")
-    return repr({**told, "items": len(items) if isinstance(items, list | tuple) else None})
+    return repr({**shown, "items": len(items) if isinstance(items, list | tuple) else None})
 
 
 def parse_intent(data: UpdateIntent | Mapping[str, Any] | str | bytes) -> UpdateIntent:
@@ -171,12 +172,12 @@ def parse_intent(data: UpdateIntent | Mapping[str, Any] | str | bytes) -> Update
         raise IntentError(_describe(error)) from None
     except ValueError as error:
         raise IntentError(f"not valid JSON: {_printable(str(error))}") from None
-    except RecursionError:  # where a text is expected, pydantic shows what stands there instead
+    except RecursionError:  # where text is expected, pydantic repeats the actual value
         raise IntentError("is nested too deeply") from None
 
 
 def group_spec(intent: UpdateIntent, default_user_key: str | None = None) -> str:
-    """Canonical JSON of all that changes must share to travel in one request."""
+    """Canonical JSON of everything that changes must share to be sent in one request."""
     spec = {
         "project_key": intent.project_key,
         "work_item_type_key": intent.work_item_type_key,
@@ -192,7 +193,7 @@ def group_spec(intent: UpdateIntent, default_user_key: str | None = None) -> str
 def _describe(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_input=False)
     lines = [
-        _describe_problem(problem["loc"], _STRANGER if problem["type"] == "extra_forbidden" else plainly(problem))
+        _describe_problem(problem["loc"], _UNKNOWN_KEY if problem["type"] == "extra_forbidden" else plainly(problem))
         for problem in problems[:_MAX_PROBLEMS]
     ]
     if len(problems) > _MAX_PROBLEMS:

@@ -1,23 +1,39 @@
-"""Where the producer's half of the ledger lives in Redis, and how its records read.
+"""The producer's part of the ledger in Redis: its keys and record fields.
 
-Both halves (this library and the worker) use this module, so that the layout has one definition.
+This library and the worker both use this module, so that the layout has one definition.
 docs/ledger.md describes the whole ledger.
 """
 
+import re
 from dataclasses import dataclass
+
+from feishu_batch.errors import ConfigurationError
 
 DEFAULT_PREFIX = "feishu-batch"
 DEFAULT_LANE = "default"
+# A brace would make another hash tag, and a cluster could no longer run the scripts.
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+def check_key_prefix(key_prefix: str) -> None:
+    """Raises ConfigurationError."""
+    if not _KEY_PREFIX.fullmatch(key_prefix):
+        raise ConfigurationError("key_prefix must be 1 to 64 letters, digits and _ . : -")
 
 
 @dataclass(frozen=True, slots=True)
-class FrontKeys:
+class InboxKeys:
     """Keys that every producer uses. One hash tag: they share a cluster slot, so one script may touch them all."""
 
     prefix: str = DEFAULT_PREFIX
 
     def _key(self, name: str) -> str:
         return f"{self.prefix}:{{front}}:{name}"
+
+    @property
+    def format(self) -> str:
+        """Number of the ledger's format (`ledger_format.py`)."""
+        return self._key("format")
 
     @property
     def inbox(self) -> str:
@@ -41,7 +57,7 @@ class FrontKeys:
 
     @property
     def released(self) -> str:
-        """Set: numbers of intents whose parked signature was sent and has done its work."""
+        """Set: numbers of intents whose parked signature was sent and has run."""
         return self._key("released")
 
     @property
@@ -56,18 +72,38 @@ class FrontKeys:
 
     @property
     def lock(self) -> str:
-        """Which intake takes entries: one at a time. Expires."""
+        """The intake that records entries: one at a time. Expires."""
         return self._key("lock")
 
     @property
     def round(self) -> str:
-        """Which intake takes entries; found set by whoever takes the lock, a round did not come to its end."""
+        """The intake that records entries. If the next owner of the lock finds it set, the previous round did not finish."""
         return self._key("round")
 
     @property
     def attempts(self) -> str:
-        """Hash: intent number → how often taking in its entry was begun, while entries are taken one by one."""
+        """Hash: intent number → number of attempts to record its entry, while entries are recorded one by one."""
         return self._key("attempts")
+
+    @property
+    def imports(self) -> str:
+        """Sorted set: digests of import ids, scored by when one was last used (unix seconds)."""
+        return self._key("imports")
+
+    @property
+    def import_facts(self) -> str:
+        """Hash: ``<digest>:first`` → unix seconds, ``<digest>:rows`` → how many rows it enqueued."""
+        return self._key("import_facts")
+
+    @property
+    def name(self) -> str:
+        """The ledger's own name, at random."""
+        return self._key("name")
+
+    @property
+    def remotes(self) -> str:
+        """Hash: lane → ``<host> <hash of host and plugin> <unix seconds>``: the remote system of its work, and since when."""
+        return self._key("remotes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +121,12 @@ class IntentKeys:
 
     @property
     def outcomes(self) -> str:
-        """Hash: work item id → ``<outcome letter>`` or ``<outcome letter>{"code":…,"reason":…}``; only what did not succeed."""
+        """Hash: work item id → ``<letter>`` of `OutcomeKind` or ``<letter>{"code":…,"reason":…}``; only items that did not succeed."""
         return f"{self.prefix}:{{{self.lane}}}:outcomes:{self.number}"
 
 
 class RecordField:
-    """Field names of an intent's record: short, because a million of them are kept."""
+    """Field names of an intent's record: short, because a million records are kept."""
 
     INTENT_ID = "id"
     GROUP = "g"
@@ -111,16 +147,10 @@ class RecordField:
     CANCELED = "cn"
     EXPIRED = "ex"
     REFUSED = "er"  # JSON {"code", "reason"}: the whole intent was refused; every item failed with it
-    WISH = "w"  # of one that was refused at intake: JSON {"spec", "lane"}, as its producer wrote it; it has no group
+    AS_WRITTEN = (
+        "w"  # of an intent that intake refused: JSON {"spec", "lane"}, as its producer wrote it; it has no group
+    )
     COMPLETED_AT_MS = "end"
     RETRIED_AS = "ra"  # comma-separated ids of the intents that retry failed items of it
+    STOPPED = "stop"  # `OutcomeKind` of all that is in no batch yet: it was canceled or has expired
     TRACE = "tc"  # W3C traceparent of the producer; absent: it was in no trace
-
-
-class OutcomeLetter:
-    """First character of a value in `IntentKeys.outcomes`."""
-
-    FAILED = "f"
-    SUPERSEDED = "s"
-    CANCELED = "c"
-    EXPIRED = "e"

@@ -1,5 +1,7 @@
 """Names that messages carry between the two distributions."""
 
+from feishu_batch.keys import DEFAULT_PREFIX
+
 TASK_UPDATE_WORK_ITEMS = "feishu_batch.update_work_items"
 TASK_INTAKE = "feishu_batch.intake"
 TASK_SUBMIT_BATCH = "feishu_batch.submit_batch"
@@ -15,3 +17,13 @@ QUEUE_INTENTS = "feishu.intents"
 QUEUE_SUBMIT = "feishu.submit"
 QUEUE_POLL = "feishu.poll"
 QUEUE_DEFAULT = "feishu.default"
+
+EXCHANGE_CONTROL, EXCHANGE_EVENTS = "celery", "celeryev"  # Celery's own names
+
+
+def name_for(name: str, key_prefix: str) -> str:
+    """The name of a queue or an exchange in the deployment with this key prefix: as it is for the default one, else with the prefix behind it.
+
+    So two deployments on one broker never take each other's messages.
+    """
+    return name if key_prefix == DEFAULT_PREFIX else f"{name}.{key_prefix}"

@@ -1,4 +1,4 @@
-"""Intents in the form in which they are written, and how many of them one script may write."""
+"""Intents in their written form, and how many of them one script may write."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Self
 
 from feishu_batch.intents import UpdateIntent
 
-# Redis serves nobody else while a script runs: a bounded script is a bounded wait for everybody.
+# Redis serves no other client while a script runs: a bounded script means a bounded wait for all clients.
 CHUNK_INTENTS = 500
 CHUNK_BYTES = 1024 * 1024
 

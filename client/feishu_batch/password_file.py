@@ -1,4 +1,4 @@
-"""A password that stands in a file and may change there: it is read anew whenever a connection begins."""
+"""A password in a file that may change: it is read at each new connection."""
 
 from pathlib import Path
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from redis import CredentialProvider
 from redis.exceptions import AuthenticationError
 
-LONGEST = 65536  # bytes; a token of a cloud service has some thousand
+LONGEST = 65536  # bytes; a token of a cloud service has a few thousand
 
 
 class PasswordFileError(AuthenticationError):
-    """The file cannot be used. Its text names the file and never holds what stands in it."""
+    """The file cannot be used. The message names the file and never contains its content."""
 
 
 class FilePassword(CredentialProvider):
-    """What redis-py, kombu and Celery ask for user and password when they connect."""
+    """The credential provider that redis-py, kombu and Celery call when they connect."""
 
     def __init__(self, file: str, username: str = "") -> None:
         self._file = file
@@ -33,7 +33,7 @@ class FilePassword(CredentialProvider):
 
 
 def read_password(file: str) -> str:
-    """The file's first line, without its end. Raises `PasswordFileError` with a sentence."""
+    """The file's first line, without its line break. Raises `PasswordFileError` with a sentence."""
     try:
         with Path(file).open("rb") as stream:
             text = stream.read(LONGEST + 1).decode()
@@ -41,10 +41,10 @@ def read_password(file: str) -> str:
         why = error.strerror or type(error).__name__
         raise PasswordFileError(f"the file with the password of Redis, {file}, cannot be read: {why}") from None
     except UnicodeDecodeError:
-        raise PasswordFileError(f"the file with the password of Redis, {file}, is no text") from None
+        raise PasswordFileError(f"the file with the password of Redis, {file}, is not a text file") from None
     password = text.rstrip("\r\n")
     if not password or len(text) > LONGEST or "\n" in password:
         raise PasswordFileError(
-            f"the file with the password of Redis, {file}, has to hold the password in one line and nothing else"
+            f"the file with the password of Redis, {file}, must contain the password in one line and nothing else"
         )
     return password

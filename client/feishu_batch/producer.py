@@ -1,4 +1,4 @@
-"""What a producer may do, wherever the intents go: into Redis (`FeishuBatch`) or into a list (`FakeFeishuBatch`)."""
+"""The interface of producers, for Redis (`FeishuBatch`) and for tests (`FakeFeishuBatch`)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from feishu_batch.results import IntentView
 
 
 class IntentContent(TypedDict, total=False):
-    """What `enqueue` takes. `UpdateIntent` checks it when it runs, so that whatever is missing or wrong is an IntentError."""
+    """The arguments of `enqueue`. `UpdateIntent` checks them at runtime: missing or wrong ones raise IntentError."""
 
     project_key: Required[str]
     work_item_type_key: Required[str]
@@ -33,33 +33,36 @@ class IntentContent(TypedDict, total=False):
 
 
 class Producer(ABC):
-    """Annotate with this type what takes either the real client or the fake."""
+    """The type for parameters that accept the real client or the fake."""
 
     def enqueue(self, **content: Unpack[IntentContent]) -> Handle:
-        """Durable when it returns.
+        """The intent is durably recorded when this returns.
 
-        The same `intent_id` again is the same intent. Raises IntentError, IntentConflict, EnqueueError.
+        Enqueueing the same `intent_id` again enqueues nothing. Raises IntentError, IntentConflict, EnqueueError.
         """
         intent = parse_intent(content)
-        self._put([PackedIntent.of(intent)])
-        return self.handle(intent.intent_id)
+        [known] = self._put([PackedIntent.of(intent)])
+        return Handle(intent.intent_id, self._view, self._async_result, known)
 
     def enqueue_many(self, intents: Iterable[UpdateIntent | Mapping[str, Any]]) -> list[Handle]:
-        """In the given order. Nothing is written if one of them is not well-formed or its id is taken."""
-        if isinstance(intents, Mapping | str | bytes | UpdateIntent):  # each of them can be iterated over, too
+        """Enqueues in the given order. Nothing is written if one of them is not valid or its id is in use."""
+        if isinstance(intents, Mapping | str | bytes | UpdateIntent):  # these are iterable, too
             raise IntentError(f"enqueue_many takes a list of intents, not a single {type(intents).__name__}")
         packed = [PackedIntent.of(_parse_numbered(position, intent)) for position, intent in enumerate(intents)]
         _refuse_ids_used_twice(packed)
-        self._put(packed)
-        return [self.handle(intent.intent_id) for intent in packed]
+        known = self._put(packed)
+        return [
+            Handle(intent.intent_id, self._view, self._async_result, one)
+            for intent, one in zip(packed, known, strict=True)
+        ]
 
     def handle(self, intent_id: str) -> Handle:
-        """Of an intent that was enqueued earlier, anywhere. Asks nothing yet."""
+        """The handle of an intent that was enqueued earlier, by any process. Reads nothing yet."""
         return Handle(intent_id, self._view, self._async_result)
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of connections. They are opened again if the client is used again."""
+        """Close the connections. They are opened again if the client is used again."""
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +73,8 @@ class Producer(ABC):
         self.close()
 
     @abstractmethod
-    def _put(self, intents: Sequence[PackedIntent]) -> None: ...
+    def _put(self, intents: Sequence[PackedIntent]) -> list[bool | None]:
+        """Of each, as `Handle.was_known`."""
 
     @abstractmethod
     def _view(self, intent_id: str) -> IntentView | None: ...
@@ -81,8 +85,7 @@ class Producer(ABC):
 
 def conflict(intent_id: str) -> IntentConflict:
     return IntentConflict(
-        f"intent id {intent_id} is already taken by an intent with another content;"
-        " the same id is for repeating the same intent, a new intent needs a new id"
+        f"intent id {intent_id} is already used by an intent with other content; a new intent needs a new id"
     )
 
 

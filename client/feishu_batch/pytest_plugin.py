@@ -1,4 +1,4 @@
-"""The fake as a fixture, where the library and pytest are installed."""
+"""The fake as a pytest fixture."""
 
 from collections.abc import Iterator
 

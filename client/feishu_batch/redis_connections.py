@@ -1,8 +1,8 @@
-"""Connections that do not stay with the wrong server, and calls that end in time.
+"""Connections that leave a wrong server, and calls that end in time.
 
-An address may lead to another server from one moment to the next (a DNS name, a Kubernetes Service, a managed endpoint, Sentinel)
-without any connection being closed. So a connection is given up when the server says that it is not the one to write to,
-and in any case when it has become `LONGEST_LIFE` old: a server that was left behind may go on answering as if nothing had happened.
+An address may suddenly lead to another server (a DNS name, a Kubernetes Service, a managed endpoint, Sentinel) without any
+connection being closed. So a connection is closed when the server answers that writes must go elsewhere, and in any case after
+`LONGEST_LIFE`: a server that is no longer the primary may keep answering as if nothing had happened.
 """
 
 import ssl
@@ -17,32 +17,32 @@ from redis import exceptions as refusals
 from redis.sentinel import SentinelManagedConnection
 
 LONGEST_LIFE: Final = 5.0  # seconds
-# Replies that say: what you want is somewhere else, or not here at the moment. Nothing was executed.
-_ELSEWHERE: Final = ("UNBLOCKED", "NOREPLICAS", "MISCONF")  # besides those for which redis-py has an error of its own
-TOO_MANY_CLIENTS: Final = "max number of clients reached"  # what redis-py takes for a lost connection
+# Replies of a server that cannot write now, or no longer. Nothing was executed.
+_ELSEWHERE: Final = ("UNBLOCKED", "NOREPLICAS", "MISCONF")  # besides those for which redis-py has its own error
+TOO_MANY_CLIENTS: Final = "max number of clients reached"  # redis-py reports it as a lost connection
 
 _ends_at: ContextVar[float | None] = ContextVar("feishu_batch_redis_call_ends_at", default=None)
 
 
 class ElsewhereError(refusals.ConnectionError):
-    """The reply of a server that is not, or no longer, the one to write to. Its connection is closed."""
+    """The reply of a server that does not accept writes (any more). Its connection is closed."""
 
 
 class ReadOnlyElsewhereError(ElsewhereError, refusals.ReadOnlyError):
-    """Of a replica. A `ConnectionError` to those who connect again, and still what it was to those who explain it."""
+    """The reply of a replica: a `ConnectionError` for the code that reconnects, a `ReadOnlyError` for the code that explains it."""
 
 
 class RefusedElsewhereError(ElsewhereError, refusals.ResponseError):
-    """As above, of the other replies."""
+    """As above, for the other replies."""
 
 
 class TlsError(refusals.ConnectionError):
-    """TLS could not be agreed upon; the text says why."""
+    """The TLS handshake failed; the message says why."""
 
 
 @contextmanager
 def call_within(seconds: float) -> Iterator[None]:
-    """All connections that this thread or greenlet uses in the block end their waits in time. Blocks may be nested."""
+    """Within the block, all waits of this thread's or greenlet's connections end in time. Blocks may be nested."""
     end = time.monotonic() + seconds
     outer = _ends_at.get()
     token = _ends_at.set(end if outer is None else min(outer, end))
@@ -59,22 +59,22 @@ def time_left(otherwise: float) -> float:
 
 
 class _Careful:
-    """Mixed into redis-py's connections, before them."""
+    """Mixin for redis-py's connections; must come before them in the bases."""
 
     _socket_timeout: float | None = None
     _socket_connect_timeout: float | None = None
     _connected_at = 0.0
     _is_untouched = True
-    has_served = False  # an earlier call; set by the pool
-    stays = False  # however old it is
+    has_served = False  # used by an earlier call; set by the pool
+    stays = False  # never closed because of its age
 
     def connect(self: Any) -> None:
-        """Called whenever a pool hands the connection out."""
+        """Called whenever a pool provides the connection."""
         self.leave_if_old()
         super().connect()  # type: ignore[misc]
 
     def leave_if_old(self: Any) -> bool:
-        """Only where no reply is outstanding."""
+        """Call only if no reply is outstanding."""
         if self.stays or self._sock is None or time.monotonic() - self._connected_at < LONGEST_LIFE:
             return False
         self.disconnect()
@@ -107,7 +107,7 @@ class _Careful:
             if "handshake" not in str(error):
                 raise
             raise TlsError(
-                "nothing answered the handshake in time; a server without TLS at this port does that: write redis:// for it"
+                "no answer to the TLS handshake in time; a server without TLS at this port behaves so: then write redis://"
             ) from None
         self._connected_at, self._is_untouched, self.has_served = time.monotonic(), True, False
         return _Socket(sock, self._socket_timeout)
@@ -118,7 +118,7 @@ class _Careful:
         self._is_untouched = False
 
     def can_read(self: Any, timeout: float = 0) -> bool:
-        """Over TLS a new connection has something to read at once, its session tickets; a pool would take it for a leftover reply."""
+        """A new TLS connection receives its session tickets at once, which a pool would mistake for a leftover reply."""
         if self._sock is not None and self._is_untouched and not timeout:
             return False
         return bool(super().can_read(timeout))  # type: ignore[misc]
@@ -148,12 +148,12 @@ class _Careful:
 
 
 def failed_on_a_used_one(error: Exception) -> bool:
-    """Whether a connection of earlier calls failed: another one may do."""
+    """Whether a reused connection failed: a new one may work."""
     return bool(vars(error).get("was_used"))
 
 
 def proves_that_nothing_was_done(error: Exception) -> bool:
-    """Of an error that came in place of a reply."""
+    """Whether the error, received instead of a reply, proves that nothing was executed."""
     is_reply = isinstance(error, refusals.ResponseError | refusals.BusyLoadingError | refusals.AuthenticationError)
     return is_reply or TOO_MANY_CLIENTS in str(error)
 
@@ -162,7 +162,7 @@ def _as_elsewhere(error: refusals.ResponseError) -> ElsewhereError | None:
     text = str(error)
     if isinstance(error, refusals.ReadOnlyError):
         return ReadOnlyElsewhereError(text)
-    if isinstance(error, refusals.ClusterDownError):  # redis-py has taken the word away that the reply began with
+    if isinstance(error, refusals.ClusterDownError):  # redis-py has removed the first word of the reply
         return RefusedElsewhereError(
             f"{'MASTERDOWN' if isinstance(error, refusals.MasterDownError) else 'CLUSTERDOWN'} {text}"
         )
@@ -170,26 +170,26 @@ def _as_elsewhere(error: refusals.ResponseError) -> ElsewhereError | None:
 
 
 def _why_no_tls(error: OSError) -> str:
-    """Without the file names of Python's own source that OpenSSL's texts carry."""
+    """Without the names of Python's source files that OpenSSL's messages contain."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its TLS certificate is not accepted: {error.verify_message}"
+        return f"its TLS certificate was rejected: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or "").replace("_", " ").lower()
         if reason in ("wrong version number", "record layer failure", "packet length too long", "http request"):
             return "it does not speak TLS at this port: write redis:// instead of rediss://, or name its TLS port"
         if "certificate required" in reason or "handshake failure" in reason:
-            return f"TLS failed: {reason}; it may ask for a certificate of ours (ssl_certfile, ssl_keyfile)"
+            return f"TLS failed: {reason}; it may require a client certificate (ssl_certfile, ssl_keyfile)"
         return f"TLS failed: {reason or error.args[-1]}"
     return f"a file for TLS cannot be read: {error.strerror}"
 
 
 def _patience(seconds: float | None) -> float | None:
-    # Not 0, which would mean not to wait at all, with other errors.
+    # Not 0, which would mean a non-blocking call with other errors.
     return None if seconds is None else max(0.001, time_left(seconds))
 
 
 class _Socket:
-    """Each of its waits ends with the call: also where a log-in or an answer comes byte by byte."""
+    """Each wait ends with the call, even if a log-in or an answer arrives byte by byte."""
 
     def __init__(self, sock: Any, timeout: float | None) -> None:
         self._sock = sock
@@ -221,7 +221,7 @@ class _Socket:
 
     def _wait_in_time(self) -> None:
         if not self._timeout:
-            return  # asked not to wait
+            return  # non-blocking
         left = time_left(self._timeout)
         if left <= 0:
             raise TimeoutError("the call is over")

@@ -1,4 +1,4 @@
-"""Pools of connections to whatever server a URL means, for redis-py; and the same URL as Celery and kombu spell it."""
+"""Connection pools for a server URL, for redis-py; and the same URL in the spelling of Celery and kombu."""
 
 import ssl
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from feishu_batch.password_file import FilePassword
 from feishu_batch.redis_connections import time_left
 from feishu_batch.redis_urls import AMQP, SENTINEL, TLS_FILES, ServerUrl, host_and_port, parse_url
 
-MOST_CONNECTIONS: Final = 32  # of one producer; whoever comes later waits for one of them
+MOST_CONNECTIONS: Final = 32  # of one producer; further callers wait for one of them
 _KINDS: Final[Mapping[str, Any]] = {
     "redis": kinds.TcpConnection,
     "rediss": kinds.TlsConnection,
@@ -29,7 +29,7 @@ _KINDS: Final[Mapping[str, Any]] = {
 
 
 class _Waiting:
-    """Mixed into redis-py's pools, before them: waits for a connection, where theirs would refuse the 101st caller."""
+    """Mixin for redis-py's pools, before them in the bases: waits for a connection, where theirs would refuse the caller."""
 
     def __init__(self: Any, *arguments: Any, patience: float, **options: Any) -> None:
         self._places = BoundedSemaphore(MOST_CONNECTIONS)
@@ -66,16 +66,16 @@ class WaitingSentinelPool(_Waiting, SentinelConnectionPool):
 
 
 def pool_of(url: str, *, socket_timeout: float, socket_connect_timeout: float, **options: Any) -> ConnectionPool:
-    """redis-py's connections to the server that the URL means; with Sentinel, to whichever is the master at the moment.
+    """redis-py's connections to the server of the URL; with Sentinel, to the present master.
 
-    Raises ValueError for what is no such URL.
+    Raises ValueError if the URL is not valid.
     """
     waits = {"socket_timeout": socket_timeout, "socket_connect_timeout": socket_connect_timeout}
     return _pool(parse_url(url), (ConnectionPool, SentinelConnectionPool), {**waits, **options})
 
 
 def producer_pool(url: str, *, timeout: float, **options: Any) -> ConnectionPool:
-    """The same for a producer: heeds `call_within`, and waits for a connection when all are in use."""
+    """The same for a producer: respects `call_within`, and waits for a connection if all are in use."""
     waits = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "patience": 2 * timeout}
     return _pool(parse_url(url), (WaitingPool, WaitingSentinelPool), {**waits, **options})
 
@@ -93,7 +93,7 @@ def _pool(where: ServerUrl, pools: tuple[Any, Any], options: Mapping[str, Any]) 
         [(host, port)] = where.hosts
         pool = pools[0](connection_class=_KINDS[where.scheme], host=host, port=port, **own)
     else:
-        raise ValueError("has to look like redis://:password@host:6379/0")
+        raise ValueError("must look like redis://:password@host:6379/0")
     return pool
 
 
@@ -104,7 +104,7 @@ def login_of(where: ServerUrl) -> dict[str, Any]:
 
 
 def sentinel_of(where: ServerUrl, options: Mapping[str, Any]) -> Any:
-    """Each sentinel is tried once: the next one may know as well."""
+    """Tries each sentinel once, since the next one may answer."""
     kind = _KINDS["redis" if where.tls is None else "rediss"]
     own = {**sentinel_login(where), **(where.tls or {}), "retry": Retry(NoBackoff(), 0)}
     own |= {name: options[name] for name in ("socket_timeout", "socket_connect_timeout") if name in options}
@@ -129,7 +129,7 @@ def sentinel_login(where: ServerUrl) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class CeleryLink:
-    """A URL in Celery's spelling, and what has no place in it. `feishu_batch.celery_redis` reads the options."""
+    """A URL in Celery's spelling, and the options that it cannot express, which `feishu_batch.celery_redis` reads."""
 
     url: str = field(repr=False)
     transport_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -150,7 +150,7 @@ def celery_link(url: str) -> CeleryLink:
 
 
 def _celery_url(where: ServerUrl) -> str:
-    if where.scheme == "unix":  # kombu and Celery want the database in the query
+    if where.scheme == "unix":  # kombu and Celery expect the database in the query
         database = f"?virtual_host={where.db}" if where.db else ""
         return f"redis+socket://{_userinfo(where.login)}{quote(where.path)}{database}"
     query = f"?{urlencode({name: str(value) for name, value in where.tls.items()})}" if where.tls else ""
@@ -158,7 +158,7 @@ def _celery_url(where: ServerUrl) -> str:
 
 
 def _sentinel_link(where: ServerUrl, options: dict[str, Any]) -> CeleryLink:
-    """One sentinel in the URL, for its looks: all of them stand in the options."""
+    """One sentinel in the URL, for its form; all of them are in the options."""
     tls = None if where.tls is None else dict(where.tls)
     options |= {
         "master_name": where.master,
@@ -170,8 +170,8 @@ def _sentinel_link(where: ServerUrl, options: dict[str, Any]) -> CeleryLink:
 
 
 def sentinel_pool(parameters: Mapping[str, Any], options: Mapping[str, Any], tls: Mapping[str, Any] | None) -> Any:
-    """What kombu and Celery know of a server behind Sentinel (keyword arguments of a connection, and the options of
-    `celery_link`) as a pool. `connection_class` among the parameters is kept.
+    """A pool from what kombu and Celery know of a server behind Sentinel: keyword arguments of a connection, and the options of
+    `celery_link`. A `connection_class` among the parameters is kept.
     """
     where = ServerUrl(
         scheme=SENTINEL,
@@ -187,7 +187,7 @@ def sentinel_pool(parameters: Mapping[str, Any], options: Mapping[str, Any], tls
 
 
 def _amqp_link(where: ServerUrl) -> CeleryLink:
-    """Without the name of the server py-amqp accepts anybody's valid certificate."""
+    """With the name of the server: without it, py-amqp accepts a valid certificate of any host."""
     [(host, port)] = where.hosts
     url = f"{where.scheme}://{_userinfo(where.login)}{host_and_port(host, port)}{where.path}"
     if where.tls is None:

@@ -1,4 +1,4 @@
-"""What a trouble with Redis is, and what to do: one sentence, without a URL and without a password."""
+"""Explains an error of Redis and what to do: one sentence, without a URL and without a password."""
 
 import re
 from typing import Final
@@ -19,26 +19,26 @@ _KINDS: Final[dict[type[Exception], str]] = {
     refusals.MaxConnectionsError: "this client has too many connections open, and none became free in time",
     refusals.MovedError: _NO_CLUSTER,
     refusals.ClusterCrossSlotError: _NO_CLUSTER,
-    MasterNotFoundError: "no sentinel of {url} can be reached and names a healthy master",
-    refusals.InvalidResponse: "what answers there is no Redis, or one that wants TLS: write rediss:// for TLS",
+    MasterNotFoundError: "no sentinel of {url} answers with a healthy master",
+    refusals.InvalidResponse: "the server there is not Redis, or requires TLS: write rediss:// for TLS",
 }
 _TEXTS: Final[tuple[tuple[str, str], ...]] = (
     ("masterdown", "this Redis is a replica that has lost its primary: point {url} at the primary"),
     ("clusterdown", _NO_CLUSTER),
-    (TOO_MANY_CLIENTS, "Redis has as many clients as its maxclients allows: close some or raise it"),
-    ("protected mode", "Redis is in protected mode, in which it answers its own machine only: give it a password"),
-    ("db index is out of range", "Redis has no database of the number that {url} names"),
-    ("without any password configured", "Redis has no password for this user, but {url} gives one: leave it out"),
-    ("no password is set", "Redis has no password, but {url} gives one: leave it out"),
-    ("authentication required", "Redis asks for a password, and {url} gives none"),
-    ("unauthenticated multibulk length", "Redis asks for a password, and {url} gives none"),  # of a long command
-    ("client already authenticated", "Redis asks for a password, and {url} gives none"),
+    (TOO_MANY_CLIENTS, "Redis has reached its maxclients: close some connections or raise it"),
+    ("protected mode", "Redis is in protected mode and answers only its own machine: set a password on the server"),
+    ("db index is out of range", "Redis has no database with the number in {url}"),
+    ("without any password configured", "Redis has no password for this user, but {url} contains one: leave it out"),
+    ("no password is set", "Redis has no password, but {url} contains one: leave it out"),
+    ("authentication required", "Redis requires a password, and {url} contains none"),
+    ("unauthenticated multibulk length", "Redis requires a password, and {url} contains none"),  # of a long command
+    ("client already authenticated", "Redis requires a password, and {url} contains none"),
 )
-_LONGEST: Final = 200  # characters of a foreign text that are repeated
+_LONGEST: Final = 200  # characters of a foreign message that are repeated
 
 
 def explain(error: Exception, url: str) -> str | None:
-    """`url`: the name of the setting. None: nothing better is known than the error's own text."""
+    """`url`: the name of the setting. None: there is no better explanation than the error's own message."""
     if isinstance(error, PasswordFileError):
         return str(error)
     if isinstance(error, TlsError):
@@ -55,11 +55,17 @@ def explain(error: Exception, url: str) -> str | None:
     return None
 
 
+def sentences(url: str) -> tuple[str, ...]:
+    """All that `explain` can say, but for what TLS and a password file say of themselves."""
+    sentences = [sentence.format(url=url) for sentence in (*_KINDS.values(), *(text for _, text in _TEXTS))]
+    return tuple(dict.fromkeys(sentences))
+
+
 def reason_of(error: Exception) -> str:
-    """Of a connection that failed, for brackets behind "cannot be reached"."""
+    """Why a connection failed, in brackets after "cannot be reached"."""
     text = first_line(error)
     if any(part in text.lower() for part in ("closed by server", "reset by peer")) and not failed_on_a_used_one(error):
-        return f"{text.rstrip('.')}; write rediss:// if it wants TLS"
+        return f"{text.rstrip('.')}; write rediss:// if it requires TLS"
     return text
 
 

@@ -1,4 +1,4 @@
-"""What became of an intent, read from the ledger."""
+"""The state and result of an intent, read from the ledger."""
 
 import json
 from collections.abc import Mapping
@@ -9,14 +9,17 @@ from typing import Any, cast
 
 from redis import Redis
 
-from feishu_batch.keys import FrontKeys, IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
+from feishu_batch.ledger_format import ask as ask_format
+from feishu_batch.ledger_format import refuse_other
+from feishu_batch.outcomes import LABELS, SUCCESSES, OutcomeKind
 
 # An intent may leave the inbox between the look at its id and the look into the inbox; once recorded it stays put.
 _LOOKS = 3
 
 
 class IntentState(StrEnum):
-    """Where an intent is."""
+    """The state of an intent."""
 
     QUEUED = "queued"  # in the inbox
     OPEN = "open"  # recorded, not ended
@@ -33,7 +36,7 @@ class IntentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many of the items are where."""
+    """The number of items in each state."""
 
     total: int
     pending: int = 0  # waiting for a request
@@ -46,33 +49,29 @@ class Progress:
 
     @property
     def settled(self) -> int:
-        return self.succeeded + self.failed + self.superseded + self.canceled + self.expired
+        return sum(getattr(self, label) for label in LABELS)
 
     def counts(self) -> dict[str, int]:
         """The settled items by outcome, without zeros other than those of `succeeded` and `failed`."""
         counts = asdict(self)
         always = ("succeeded", "failed")
-        return {
-            name: counts[name]
-            for name in (*always, "superseded", "canceled", "expired")
-            if counts[name] or name in always
-        }
+        return {name: counts[name] for name in LABELS if counts[name] or name in always}
 
     def state(self) -> IntentState:
         if self.pending or self.in_flight:
             return IntentState.OPEN
-        if not (self.failed or self.canceled or self.expired):
+        bad = [kind for kind in OutcomeKind if not kind.is_success and getattr(self, kind.label)]
+        if not bad:
             return IntentState.SUCCEEDED
-        if self.succeeded or self.superseded:
-            return IntentState.PARTIAL
-        if self.failed:
-            return IntentState.FAILED
-        return IntentState.CANCELED if self.canceled else IntentState.EXPIRED
+        is_mixed = any(getattr(self, label) for label in SUCCESSES)
+        return (
+            IntentState.PARTIAL if is_mixed else IntentState(bad[0].label)
+        )  # a failure tells more than a cancellation
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of an intent that has ended. Times are ISO, UTC."""
+    """The result of an intent that has ended. Times are ISO, UTC."""
 
     intent_id: str
     state: IntentState
@@ -84,7 +83,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Every item has the wished value, or one that a later intent gave it."""
+        """Every item has the requested value, or the value of a later intent."""
         return self.state is IntentState.SUCCEEDED
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,7 +93,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class IntentView:
-    """An intent at one moment: all parts agree with each other."""
+    """An intent at one moment: all parts are consistent."""
 
     intent_id: str
     number: int
@@ -105,18 +104,27 @@ class IntentView:
 
 
 def read_intent(redis: Redis, prefix: str, intent_id: str) -> IntentView | None:
-    """Two round trips. None: no such intent, or forgotten. The client may decode responses or not."""
-    front = FrontKeys(prefix)
+    """Takes two round trips. Raises `LedgerFormatError`. None: no such intent, or its record has expired. The client may decode responses or not."""
+    inbox = InboxKeys(prefix)
     for _ in range(_LOOKS):
-        entry = _text(redis.hget(front.ids, intent_id))
+        entry = _entry(redis, inbox, intent_id)
         if entry is None:
             return None
         number, lane = _number_and_lane(entry)
         if lane is not None:
             return read_recorded(redis, IntentKeys(prefix, lane, number), intent_id)
-        if queued := _read_queued(redis, front.inbox, intent_id, number):
+        if queued := _read_queued(redis, inbox.inbox, intent_id, number):
             return queued
     return queued_view(intent_id, number, total=0)
+
+
+def _entry(redis: Redis, inbox: InboxKeys, intent_id: str) -> str | None:
+    pipe: Any = redis.pipeline(transaction=False)
+    pipe.hget(inbox.ids, intent_id)
+    ask_format(pipe, inbox)
+    entry, *format_reply = pipe.execute()
+    refuse_other(inbox.prefix, format_reply)
+    return _text(entry)
 
 
 def view_of_record(
@@ -134,7 +142,7 @@ def queued_view(intent_id: str, number: int, total: int) -> IntentView:
 
 
 def read_recorded(redis: Redis, keys: IntentKeys, intent_id: str) -> IntentView | None:
-    """What its lane knows, which may be ahead of the front's entry for its id. None: forgotten."""
+    """The record in its lane, which may be newer than the inbox entry. None: the record has expired."""
     with redis.pipeline(transaction=True) as transaction:  # one transaction, so that counts and outcomes agree
         transaction.hgetall(keys.record)
         transaction.hgetall(keys.outcomes)
@@ -158,14 +166,7 @@ def _progress(record: Mapping[str, str]) -> Progress:
     total, in_flight = count(RecordField.TOTAL), count(RecordField.IN_FLIGHT)
     if RecordField.REFUSED in record:
         return Progress(total, failed=total)
-    settled = Progress(
-        total=total,
-        succeeded=count(RecordField.SUCCEEDED),
-        failed=count(RecordField.FAILED),
-        superseded=count(RecordField.SUPERSEDED),
-        canceled=count(RecordField.CANCELED),
-        expired=count(RecordField.EXPIRED),
-    )
+    settled = Progress(total, **{kind.label: count(kind.field) for kind in OutcomeKind})
     still_open = count(RecordField.OPEN)
     if count(RecordField.RECORDED) < total and RecordField.RECORDED in record:
         still_open = max(still_open, total - settled.settled)  # a large intent is recorded in several steps
@@ -185,12 +186,12 @@ def _result(intent_id: str, record: Mapping[str, str], outcomes: Mapping[str, st
 
 
 def failed_items(record: Mapping[str, str], outcomes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Item id → code and reason, of an intent that has ended or goes on."""
+    """Item id → code and reason, of an intent in any state."""
     if refused := record.get(RecordField.REFUSED):
         reason = _reason(refused)
         return {item: reason for item in record.get(RecordField.ITEMS, "").split(",") if item}
-    letter = OutcomeLetter.FAILED
-    return {item: _reason(outcome[1:]) for item, outcome in outcomes.items() if outcome.startswith(letter)}
+    failed = OutcomeKind.FAILED
+    return {item: _reason(outcome[1:]) for item, outcome in outcomes.items() if outcome.startswith(failed)}
 
 
 def _reason(text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ raise_priority(fake, 1234)
 assert fake.value(1234, "Priority") == "P0"
 fake.complete(fake.intents[0].intent_id, failed={1234: "NoPermissionToModify"})
 
-With pytest the fixture `fake_feishu_batch` does this by itself, and `FeishuBatch.from_env()` returns the fake.
+With pytest, the fixture `fake_feishu_batch` creates it, and `FeishuBatch.from_env()` returns the fake.
 """
 
 import json
@@ -21,18 +21,19 @@ from celery.result import EagerResult
 from feishu_batch.errors import ItemsFailed, UnknownIntent
 from feishu_batch.fake_fields import Fields, refusal, values_of
 from feishu_batch.intents import UpdateIntent
-from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX, IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX, IntentKeys, RecordField
 from feishu_batch.names import TASK_UPDATE_WORK_ITEMS
+from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import Producer, conflict
 from feishu_batch.results import IntentView, queued_view, view_of_record
 
 
 class FakeFeishuBatch(Producer):
-    """`intents`: what was enqueued, in order, each id once.
+    """`intents`: the enqueued intents, in order, each id once.
 
-    `fields` says which fields there are and the labels of their options (None: any value); an intent with another one fails
-    with `unknown_field` or `unknown_option`, as workers would have it. Without `fields`, every field and value is fine.
+    `fields` defines the fields and the labels of their options (None: any value). An intent with another field or option fails
+    with `unknown_field` or `unknown_option`, as in the workers. Without `fields`, every field and value is accepted.
     """
 
     def __init__(self, fields: Fields | None = None) -> None:
@@ -52,34 +53,34 @@ class FakeFeishuBatch(Producer):
         canceled: Collection[int] = (),
         expired: Collection[int] = (),
     ) -> None:
-        """End the intent. `failed`: item → reason, or {"code", "reason"}. Items that are named nowhere succeed."""
-        outcomes = {str(item): OutcomeLetter.FAILED + _reason(why) for item, why in (failed or {}).items()}
-        outcomes |= dict.fromkeys(map(str, superseded), OutcomeLetter.SUPERSEDED)
-        outcomes |= dict.fromkeys(map(str, canceled), OutcomeLetter.CANCELED)
-        outcomes |= dict.fromkeys(map(str, expired), OutcomeLetter.EXPIRED)
+        """End the intent. `failed`: item → reason, or {"code", "reason"}. All other items succeed."""
+        outcomes = {str(item): OutcomeKind.FAILED + _reason(why) for item, why in (failed or {}).items()}
+        outcomes |= dict.fromkeys(map(str, superseded), OutcomeKind.SUPERSEDED)
+        outcomes |= dict.fromkeys(map(str, canceled), OutcomeKind.CANCELED)
+        outcomes |= dict.fromkeys(map(str, expired), OutcomeKind.EXPIRED)
         intent = self._intent(intent_id)
-        if strangers := outcomes.keys() - set(map(str, intent.work_item_ids)):
-            raise ValueError(f"not items of intent {intent_id}: {', '.join(sorted(strangers))}")
+        if unknown := outcomes.keys() - set(map(str, intent.work_item_ids)):
+            raise ValueError(f"not items of intent {intent_id}: {', '.join(sorted(unknown))}")
         keys = IntentKeys(DEFAULT_PREFIX, intent.lane or DEFAULT_LANE, self._views[intent_id].number)
         record = _record(len(intent.work_item_ids), outcomes, self._enqueued_at[intent_id])
         self._views[intent_id] = view_of_record(intent_id, keys, record, outcomes)
         self._outcomes[intent_id] = outcomes
 
     def value(self, item: int, field: str) -> Any:
-        """What the item holds once everything enqueued is applied, but for items that failed, or were canceled or superseded.
+        """The item's value after all enqueued intents, except for items that failed or were canceled or superseded.
 
-        An option by its label. None where nothing was enqueued, or the field was cleared. `field` as the app named it.
+        An option is given by its label, a date as a date, a Decimal as one. None if nothing was enqueued or the field was cleared. `field`: as the app named it.
         """
         return self.items.get(item, {}).get(field)
 
     @property
     def items(self) -> dict[int, dict[str, Any]]:
-        """Item → field → value, as `value` says."""
+        """Item → field → value, as from `value`."""
         return values_of(self.intents, self._is_applied)
 
     @contextmanager
     def celery_task(self, app: Celery) -> Iterator[None]:
-        """Within, `signature(app=app, …)` runs here and now (`task_always_eager`): alone, in chains, groups and chords.
+        """Within the block, `signature(app=app, …)` runs at once (`task_always_eager`): alone, in chains, groups and chords.
 
         The task enqueues into this fake and completes its intent, unless it was refused: then it fails with `ItemsFailed`.
         """
@@ -108,13 +109,6 @@ class FakeFeishuBatch(Producer):
     def _is_applied(self, intent: UpdateIntent, item: int) -> bool:
         return str(item) not in self._outcomes.get(intent.intent_id, {})
 
-    def enqueue_if_newest(self, intents: Sequence[UpdateIntent], newest: int) -> int | None:
-        """Numbers count what was enqueued, from 1."""
-        if newest != len(self.intents):
-            return None
-        self._put([PackedIntent.of(intent) for intent in intents])
-        return len(self.intents)
-
     def close(self) -> None:
         """Nothing to close."""
 
@@ -124,14 +118,17 @@ class FakeFeishuBatch(Producer):
                 return intent
         raise UnknownIntent(f"no intent {intent_id} was enqueued")
 
-    def _put(self, intents: Sequence[PackedIntent]) -> None:
+    def _put(self, intents: Sequence[PackedIntent]) -> list[bool | None]:
         for intent in intents:
             if self._digests.get(intent.intent_id, intent.digest) != intent.digest:
                 raise conflict(intent.intent_id)
+        known: list[bool | None] = []
         for intent in intents:
-            if intent.intent_id not in self._digests:
+            known.append(intent.intent_id in self._digests)
+            if not known[-1]:
                 self._digests[intent.intent_id] = intent.digest
                 self._append(UpdateIntent.parse(intent.json))
+        return known
 
     def _append(self, intent: UpdateIntent) -> None:
         self.intents.append(intent)
@@ -164,11 +161,8 @@ def _record(total: int, outcomes: Mapping[str, str], enqueued_at: float) -> dict
     letters = Counter(outcome[0] for outcome in outcomes.values())
     counts = {
         RecordField.TOTAL: total,
-        RecordField.SUCCEEDED: total - len(outcomes),
-        RecordField.FAILED: letters[OutcomeLetter.FAILED],
-        RecordField.SUPERSEDED: letters[OutcomeLetter.SUPERSEDED],
-        RecordField.CANCELED: letters[OutcomeLetter.CANCELED],
-        RecordField.EXPIRED: letters[OutcomeLetter.EXPIRED],
+        **{kind.field: letters[kind] for kind in OutcomeKind},
+        OutcomeKind.SUCCEEDED.field: total - len(outcomes),
         RecordField.ENQUEUED_AT_MS: int(enqueued_at * 1000),
         RecordField.COMPLETED_AT_MS: int(time.time() * 1000),
     }

@@ -1,4 +1,4 @@
-"""The trace that the caller is in, where the app uses OpenTelemetry. This library neither needs nor imports it."""
+"""The caller's trace, if the app uses OpenTelemetry. This library does not import OpenTelemetry itself."""
 
 import re
 import sys
@@ -9,13 +9,13 @@ TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-0([01])")
 
 
 def traceparent_in(header: Any) -> str:
-    """Of a message's header, whoever wrote it; empty if it is none."""
+    """The traceparent in a message's header; empty if the header is not a valid one."""
     return header if isinstance(header, str) and TRACEPARENT.fullmatch(header) else ""
 
 
 def current_traceparent() -> str:
-    """As a W3C `traceparent`; empty where there is none."""
-    trace = sys.modules.get("opentelemetry.trace")  # an app that traces has imported it
+    """A W3C `traceparent`; empty if there is no trace."""
+    trace = sys.modules.get("opentelemetry.trace")  # an app with tracing has imported it
     if trace is None:
         return ""
     context = trace.get_current_span().get_span_context()

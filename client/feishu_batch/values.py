@@ -1,4 +1,4 @@
-"""What may be written into a field: JSON that every part of the way can carry unchanged."""
+"""Values that may be written into a field: JSON that every component transports unchanged."""
 
 import math
 from datetime import date
@@ -15,10 +15,10 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 
 def canonical_value(value: Any) -> Any:
-    """A copy that holds plain JSON types only, objects with sorted keys; so the caller's object may change later. A date and a
-    Decimal are in it in the form in which they travel (`feishu_batch.written`).
+    """A copy with plain JSON types only and sorted keys, independent of the caller's object. Dates and Decimals have their wire
+    form (`feishu_batch.written`).
 
-    Raises ValueError that says what cannot be carried, without repeating the value.
+    Raises ValueError that names the unsupported part, without repeating the value.
     """
     if value is None or value is True or value is False:
         return value
@@ -33,7 +33,7 @@ def canonical_value(value: Any) -> Any:
 
 
 def _copy(value: Any, levels: int, budget: list[int]) -> Any:
-    # Every node takes a byte of JSON at least: the budget stops an object that contains itself many times over.
+    # Every node takes at least one byte of JSON: the budget stops an object that contains itself many times.
     budget[0] -= 1
     if budget[0] < 0:
         raise ValueError(f"is larger than {MAX_VALUE_BYTES} bytes of JSON")
@@ -43,7 +43,7 @@ def _copy(value: Any, levels: int, budget: list[int]) -> Any:
         case None | True | False:
             return value
         case str():
-            return str.__str__(value)  # of a member of an Enum too
+            return str.__str__(value)  # also for a member of an Enum
         case int():
             return _checked_int(value)
         case float():

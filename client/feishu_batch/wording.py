@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with an intent or a setting, in words that need no knowledge of pydantic."""
+"""pydantic's validation errors of an intent or a setting, in words for people who do not know pydantic."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,9 +18,9 @@ _SENTENCES: Final = {
     "string_type": _A_TEXT,
     "string_unicode": "is not valid Unicode",
     "string_pattern_mismatch": "must be {allowed}",
-    "string_too_long": "must have {max_length} characters at most",
+    "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must not be empty",
-    "too_long": "must have {max_length} entries at most",
+    "too_long": "must have at most {max_length} entries",
     "int_type": _A_WHOLE_NUMBER,
     "int_parsing": _A_WHOLE_NUMBER,
     "int_from_float": _A_WHOLE_NUMBER,
@@ -35,16 +35,16 @@ _SENTENCES: Final = {
     "list_type": "must be a list",
     "tuple_type": "must be a list",
     "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be {ge} at least",
+    "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
-    "less_than_equal": "must be {le} at most",
+    "less_than_equal": "must be at most {le}",
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
 }
 
 
 def plainly(problem: Mapping[str, Any]) -> str:
-    """`problem` as `ValidationError.errors()` has it, with its context. Behind the name of what is wrong it makes a sentence."""
+    """`problem`: an entry of `ValidationError.errors()`, with its context. With the name of the field in front it is a sentence."""
     sentence = _SENTENCES.get(problem["type"])
     if sentence is None:
         return str(problem["msg"]).removeprefix("Value error, ")

@@ -1,17 +1,17 @@
-"""What was written, before anybody knows which type the field has: a file's cell, an option of a command, a date of a program.
+"""A value as it was written, before the field's type is known: a cell of a file, an option of a command, a date of a program.
 
-`1.10` is a number for a field of numbers, and a label or a text for others. The field's type is known only where the field can be
-looked up, which is in the workers. So what was written travels to them as it stands, inside the intent's JSON, as an object with one
-key that begins with ``$`` (`Written.to_json`, `Written.of`):
+`1.10` is a number for a number field, and a label or a text for other fields. Only the workers can look up the field's type. So the
+value is sent to them as it was written, inside the intent's JSON, as an object with one key that begins with ``$``
+(`Written.to_json`, `Written.of`):
 
     {"$text": "1.10"}                         a cell of a CSV file, or `--after 1.10`
-    {"$number": "123", "shown": "00123"}      a number of a workbook, which shows it otherwise
+    {"$number": "123", "shown": "00123"}      a number of a workbook, which shows it as another text
     {"$boolean": "TRUE"}                      a truth value of a workbook
     {"$date": "2026-01-31"}                   a day; or a moment, 2026-01-31T18:00:00+08:00
     {"$time": "03:30:00"}                     a time of day, which no field takes
 
-A text that nobody could take for JSON means the same as a JSON string and travels as one. The workers make
-of it what the field takes, or refuse it; the remote system never gets such an object.
+A text that cannot be mistaken for JSON is sent as a JSON string. The workers convert the value for the field, or refuse it;
+the remote system never gets such an object.
 """
 
 import re
@@ -35,15 +35,15 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     DATE = "date"  # a day, or a moment
     TIME = "time"
-    ERROR = "error"  # of a workbook, such as #REF!; it is refused where it is read, and never travels
+    ERROR = "error"  # of a workbook, such as #REF!; it is rejected by the reader and never sent
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`text`: exactly as it stands; of a number its decimal digits without an exponent, of a date its ISO form, of a truth value
-    TRUE or FALSE. `shown`: what a spreadsheet shows in its place, where a number format makes another text of it.
+    """`text`: exactly as written; for a number its decimal digits without an exponent, for a date its ISO form, for a boolean
+    TRUE or FALSE. `shown`: the text that a spreadsheet shows instead, if a number format changes it.
 
-    An empty cell has no `Written`: it is None. A cell under a merge has that of the merge.
+    An empty cell is None. A cell in a merged range has the value of the range.
     """
 
     kind: Kind
@@ -52,23 +52,23 @@ class Written:
 
     @classmethod
     def of(cls, value: Any) -> Self | None:
-        """From the form in which it travels; None for plain JSON."""
-        if not isinstance(value, Mapping) or not 1 <= len(value) <= 2:  # noqa: PLR2004 - its kind, and what is shown
+        """From the wire form; None for plain JSON."""
+        if not isinstance(value, Mapping) or not 1 <= len(value) <= 2:  # noqa: PLR2004 - its kind, and `shown`
             return None
         kind = next((_KINDS[key] for key in value if key in _KINDS), None)
         return None if kind is None else cls(kind, value[f"${kind}"], value.get(SHOWN))
 
     @property
     def as_seen(self) -> str:
-        """What whoever wrote it has before his eyes."""
+        """The text that the author of the file sees."""
         return self.text if self.shown is None else self.shown
 
     def to_json(self) -> Any:
-        """The form in which it travels."""
+        """The wire form."""
         if self.kind is Kind.TEXT and self.shown is None and _is_plain(self.text):
             return self.text
-        told = {f"${self.kind}": self.text}
-        return told if self.shown in (None, self.text) else {**told, SHOWN: self.shown}
+        form = {f"${self.kind}": self.text}
+        return form if self.shown in (None, self.text) else {**form, SHOWN: self.shown}
 
 
 _KINDS: Final[Mapping[str, Kind]] = {f"${kind}": kind for kind in Kind if kind is not Kind.ERROR}
@@ -80,38 +80,38 @@ def _is_plain(text: str) -> bool:
 
 
 def of_python(value: date | Decimal) -> dict[str, Any]:
-    """The form in which a program's value travels. Raises ValueError."""
+    """The wire form of a program's value. Raises ValueError."""
     if isinstance(value, Decimal):
         return _of_decimal(value)
     if value != value:  # noqa: PLR0124 - the NaT of pandas, which is a datetime
-        raise ValueError("holds NaT, which is no value of a field")
+        raise ValueError("holds NaT, which is not a value for a field")
     if isinstance(value, datetime):
         if value.utcoffset() is None:
-            raise ValueError("holds a datetime without a time zone, which may mean any: give it one, as with ZoneInfo")
+            raise ValueError("holds a datetime without a time zone: give it one, for example with ZoneInfo")
         return {"$date": datetime.isoformat(value)}
     return {"$date": value.isoformat()}
 
 
 def _of_decimal(value: Decimal) -> dict[str, Any]:
     if not value.is_finite():
-        raise ValueError("holds NaN or Infinity, which is no value of a field")
+        raise ValueError("holds NaN or Infinity, which is not a value for a field")
     if abs(value.adjusted()) > MOST_DIGITS:
         raise ValueError(f"holds a Decimal of more than {MOST_DIGITS} digits")
     return {"$number": format(value, "f")}
 
 
 def check(value: Mapping[str, Any]) -> None:
-    """Raises ValueError for an object that begins like something written and is none."""
+    """Raises ValueError for an object with such a key that is not a valid wire form."""
     kind = next((_KINDS[key] for key in value if key in _KINDS), None)
     if kind is None:
         return
-    told = f"holds an object with ${kind}"
+    what = f"holds an object with ${kind}"
     if value.keys() - {f"${kind}", SHOWN}:
-        raise ValueError(f"{told} and other keys; beside it there may be {SHOWN} only")
+        raise ValueError(f"{what} and other keys; only {SHOWN} is allowed beside it")
     if not all(isinstance(one, str) for one in value.values()):
-        raise ValueError(f"{told}, which is not a text in quotes")
+        raise ValueError(f"{what}, which is not a text in quotes")
     if not _is_of_its_kind(kind, value[f"${kind}"]):
-        raise ValueError(f"{told}, which is not {_WANTED[kind]}")
+        raise ValueError(f"{what}, which is not {_WANTED[kind]}")
 
 
 _WANTED: Final = {
@@ -136,7 +136,7 @@ def _is_of_its_kind(kind: Kind, text: str) -> bool:
 
 
 def untagged(value: Any) -> Any:
-    """The value as its producer sees it, for people and programs to read: nothing in it is in the form in which it travels."""
+    """The value as its producer knows it, for people and programs: without any wire form."""
     if (written := Written.of(value)) is not None:
         return written.as_seen
     if isinstance(value, Mapping):
@@ -145,7 +145,7 @@ def untagged(value: Any) -> Any:
 
 
 def holds_written(value: Any) -> bool:
-    """Whether the value, or a part of it, is in the form in which it travels."""
+    """Whether the value, or a part of it, is in its wire form."""
     if isinstance(value, Mapping):
         return Written.of(value) is not None or any(map(holds_written, value.values()))
     return isinstance(value, list) and any(map(holds_written, value))

@@ -1,4 +1,4 @@
-"""What is to be done at certain times: the file of schedules, and when each of its entries is due."""
+"""Scheduled work: the schedule file, and when each of its entries is due."""
 
 from config.schedules.entries import Overlap, ScheduleEntry
 from config.schedules.file import load_schedules, schedule_file

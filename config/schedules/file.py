@@ -1,4 +1,4 @@
-"""Reads the file of schedules, and says of what is wrong in which entry, field and line it stands."""
+"""Reads the schedule file; its errors name the entry, the field and the line."""
 
 import re
 import tomllib
@@ -22,14 +22,14 @@ _VARIABLE: Final = f"{ENV_PREFIX}SCHEDULE_FILE"
 
 
 def schedule_file(settings: Settings) -> Path | None:
-    """The file that the setting names; without one, config/schedule.toml of the working directory, if it is there."""
+    """The file of the setting; without it, config/schedule.toml in the working directory, if that exists."""
     if settings.schedule_file is not None:
         return settings.schedule_file.absolute()
     return DEFAULT_FILE.absolute() if DEFAULT_FILE.is_file() else None
 
 
 def load_schedules(settings: Settings) -> tuple[ScheduleEntry, ...]:
-    """In the order of the file; relative paths in it start at its own directory. Raises `ConfigError`."""
+    """Entries in the order of the file; relative paths are relative to its directory. Raises `ConfigError`."""
     path = schedule_file(settings)
     if path is None:
         return ()
@@ -37,7 +37,7 @@ def load_schedules(settings: Settings) -> tuple[ScheduleEntry, ...]:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is no TOML: {error}.") from None
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
     tables, lines = _tables(path, content), _lines(text)
     entries = tuple(_entry(path, place, table, content, lines) for place, table in enumerate(tables))
     _refuse_twins(path, entries, lines)
@@ -52,14 +52,14 @@ def _text(path: Path) -> str:
 
 
 def _tables(path: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
-    strangers = sorted(content.keys() - {"schedule", "timezone"})
-    if strangers:
-        raise ConfigError(f"{path}: {strangers[0]!r} is not known there; an entry begins with a line [[schedule]].")
+    unknown = sorted(content.keys() - {"schedule", "timezone"})
+    if unknown:
+        raise ConfigError(f"{path}: {unknown[0]!r} is not known there; an entry begins with a line [[schedule]].")
     tables = content.get("schedule", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(f"{path}: an entry begins with a line [[schedule]], with two brackets.")
     if len(tables) > MOST_ENTRIES:
-        raise ConfigError(f"{path}: has {len(tables)} entries; {MOST_ENTRIES} at most.")
+        raise ConfigError(f"{path}: has {len(tables)} entries; at most {MOST_ENTRIES} are allowed.")
     return tables
 
 
@@ -84,9 +84,9 @@ def _places(origin: Path, entry: ScheduleEntry) -> dict[str, Path]:
 
 
 def _where(path: Path, place: int, name: object, lines: list[int]) -> str:
-    told = f"schedule {name!r}" if isinstance(name, str) and name else f"schedule number {place + 1}"
+    which = f"schedule {name!r}" if isinstance(name, str) and name else f"schedule number {place + 1}"
     line = f" (line {lines[place]})" if place < len(lines) else ""
-    return f"{path}: {told}{line}"
+    return f"{path}: {which}{line}"
 
 
 def _problems(error: ValidationError) -> list[str]:
@@ -95,13 +95,13 @@ def _problems(error: ValidationError) -> list[str]:
 
 
 def _problem(where: str, problem: Mapping[str, Any]) -> str:
-    what = _stranger(where) if problem["type"] == "extra_forbidden" else plainly(problem).rstrip(".")
+    what = _unknown_key(where) if problem["type"] == "extra_forbidden" else plainly(problem).rstrip(".")
     return f"{where}: {what}" if where else what
 
 
-def _stranger(key: str) -> str:
+def _unknown_key(key: str) -> str:
     close = get_close_matches(key, ScheduleEntry.model_fields, 1)
-    there = f"did you mean {close[0]}" if close else f"there are {', '.join(ScheduleEntry.model_fields)}"
+    there = f"did you mean {close[0]}" if close else f"allowed are {', '.join(ScheduleEntry.model_fields)}"
     return f"is not known; {there}"
 
 
@@ -109,5 +109,5 @@ def _refuse_twins(path: Path, entries: tuple[ScheduleEntry, ...], lines: list[in
     seen: set[str] = set()
     for place, entry in enumerate(entries):
         if entry.name in seen:
-            raise ConfigError(f"{_where(path, place, entry.name, lines)}: another entry has this name already.")
+            raise ConfigError(f"{_where(path, place, entry.name, lines)}: another entry already has this name.")
         seen.add(entry.name)

@@ -1,7 +1,7 @@
-"""When an entry is due: the moments of a cron line in its time zone, or the multiples of an interval. Pure functions.
+"""When an entry is due: the times of a cron line in its time zone, or the multiples of an interval. Pure functions.
 
-Celery's own crontab reads the five fields. The moments are computed here: RedBeat keeps no time zone with a crontab, and
-Celery answers only "how long until the next", while a run has to know which moment it stands for.
+Celery's crontab parses the five fields. The times are computed here: RedBeat stores no time zone with a crontab, and
+Celery only answers "how long until the next", while a run must know its own due time.
 """
 
 import re
@@ -33,7 +33,7 @@ class Times:
 
     @property
     def definition(self) -> str:
-        """Names the moments: two of the same definition are due at the same times."""
+        """Identifies the times: two entries with the same definition are due at the same times."""
         return f"every {self.every}" if self.every else f"{self.cron} {self.zone}"
 
     def latest(self, now: float) -> float:
@@ -49,22 +49,22 @@ class Times:
         return next(moment for day in self._days(now, 1) for moment in self._of_day(day) if moment > now)
 
     def check(self) -> None:
-        """Raises ValueError, with the reason, for what is no time or never comes."""
+        """Raises ValueError, with the reason, if the times are not valid or never occur."""
         if self.every:
             if not 1 <= self._interval <= _LONGEST:
-                raise ValueError("has to lie between 1s and 366d")
+                raise ValueError("must be between 1s and 366d")
             return
         try:
             self.latest(0.0)
             self.next(0.0)
         except StopIteration:
-            raise ValueError(f"{self.cron!r} names a day that never comes") from None
+            raise ValueError(f"{self.cron!r} is a day that never occurs") from None
 
     @cached_property
     def _interval(self) -> int:
         match = _EVERY.fullmatch(self.every or "")
         if not match:
-            raise ValueError('has to look like "30s", "15m", "6h" or "1d"')
+            raise ValueError('must look like "30s", "15m", "6h" or "1d"')
         return int(match[1]) * _UNITS[match[2]]
 
     @cached_property
@@ -72,7 +72,7 @@ class Times:
         return _parsed(self.cron or "")
 
     def _days(self, now: float, step: int) -> Iterator[date]:
-        """Local days, from the one behind `now`: a moment that the clocks skip may slip into the next day."""
+        """Local days, from the day before `now`: a time that the clock change skips may move to the next day."""
         first = datetime.fromtimestamp(now, ZoneInfo(self.zone)).date() - timedelta(days=step)
         fields = self._crontab
         for distance in range(_FAR):
@@ -88,8 +88,8 @@ class Times:
 
 @lru_cache(maxsize=64)
 def _moments(day: date, zone: str, hours: frozenset[int], minutes: frozenset[int]) -> tuple[float, ...]:
-    """In order. A local time that the clocks skip comes as much later; one that comes twice counts the first time only,
-    unless the entry runs in every hour.
+    """In order. A local time that the clock change skips is moved later by the change; one that occurs twice counts only the
+    first time, unless the entry runs in every hour.
     """
     folds = (0, 1) if len(hours) == _HOURS else (0,)
     found = {
@@ -110,9 +110,9 @@ def _parsed(line: str) -> crontab:
     for name, option, part in zip(_FIELDS, _OPTIONS, parts, strict=True):
         try:
             crontab(**{option: part})
-        except (ValueError, ParseException):  # whose message names another field, or none
-            raise ValueError(f"{part!r} is no {name}") from None
+        except (ValueError, ParseException):  # whose message names no field, or the wrong one
+            raise ValueError(f"{part!r} is not a valid {name}") from None
     try:
         return crontab(**dict(zip(_OPTIONS, parts, strict=True)))
     except ValueError:
-        raise ValueError(f"{line!r} names a day that never comes") from None
+        raise ValueError(f"{line!r} is a day that never occurs") from None

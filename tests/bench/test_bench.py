@@ -43,7 +43,7 @@ def test_quantiles():
     assert quantile(list(range(100)), 0.99) == 99
 
 
-def test_slot_use_leaves_out_the_start_and_counts_a_standstill_at_the_end():
+def test_slot_use_leaves_out_the_start_and_counts_a_stall_at_the_end():
     every_second = [float(at) for at in range(20)]
     assert slot_use({"accepted": every_second, "now": 20.5}, 1.0) == 1.0
     assert slot_use({"accepted": every_second, "now": 33.0}, 1.0) == 0.5

@@ -12,7 +12,7 @@ from config.settings import Settings
 from sandbox.process import SandboxProcess
 from sandbox.world import DEMO_WORLD
 from worker.catalogue.build import lane_catalogue
-from worker.catalogue.lane import LaneCatalogue
+from worker.catalogue.lane_catalogue import LaneCatalogue
 from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
 from worker.remote.tokens import TokenSource
@@ -75,7 +75,7 @@ def catalogue_of(redis: Redis, settings_of: Callable[..., Settings]) -> Callable
         [config] = load_lanes(settings).lanes
         lane = Lane(redis, settings.key_prefix, config.name)
         remote = remote_from(config, settings)
-        tokens = TokenSource(remote, RedisTokenStore(redis, lane.prefix, config.fingerprint))
+        tokens = TokenSource(remote, RedisTokenStore(redis, lane.keys, config.fingerprint))
         return lane_catalogue(lane, remote, tokens, settings, redis)
 
     return make

@@ -3,14 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wish import KEY_OF, checks, demo_catalogue, verdict, wish
 
 from feishu_batch.intents import UpdateMode
 from feishu_batch.values import canonical_value
 from sandbox import values as remote_values
 from sandbox.world import load_world
+from tests.catalogue.wish import KEY_OF, checks, demo_catalogue, verdict, wish
 from worker.catalogue.models import Catalogue, Code
-from worker.catalogue.options import Options
+from worker.catalogue.options import FieldOptions
 from worker.catalogue.types import modes_of
 from worker.remote.models import Field, Option
 
@@ -114,7 +114,7 @@ def test_what_cannot_work_is_refused_with_the_nearest_right_thing(field, value, 
 def test_a_mode_that_the_type_does_not_take_is_refused(mode):
     word, reason = verdict(wish("release_note", "x", mode, before_field_value="y"), CHECKS)
     assert word == "mode_not_allowed"
-    assert "takes UPDATE, not " + mode in reason
+    assert "allows UPDATE, not " + mode in reason
 
 
 def test_what_is_replaced_may_be_an_option_that_was_retired_or_deleted():
@@ -240,7 +240,7 @@ def test_any_name_and_value_gets_an_answer_of_one_line(name, value):
 
 def test_every_option_of_the_world_can_be_named_by_its_label_or_its_id():
     for one in demo_catalogue().fields:
-        for node in Options(one).nodes:
+        for node in FieldOptions(one).nodes:
             if modes_of(one) and not node.is_disabled:
                 for name in (node.label, node.option.value):
                     assert verdict(wish(one.key, name), CHECKS)[0] == "taken", (one.key, name)

@@ -54,7 +54,7 @@ def test_for_programs_there_is_everything(run):
     }
 
 
-def test_it_is_asked_for_anew_when_told_so(run, asked):
+def test_it_is_looked_up_again_on_request(run, asked):
     before = asked("field_all")
     first = json.loads(run(*DEMO, "--json").stdout)["looked_up_at"]
     assert json.loads(run(*DEMO, "--json").stdout)["looked_up_at"] == first
@@ -122,7 +122,7 @@ def test_plan_says_which_rows_could_not_be_checked(run, tmp_path, sandbox):
     assert "catalogue.not_available" not in shown.output
 
 
-def test_import_rejects_what_intake_would_refuse_if_it_is_told_to_check(run, tmp_path):
+def test_import_rejects_what_intake_would_refuse_with_check(run, tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text(ROWS)
     strict = run("import", str(file), "--strict", "--check")

@@ -5,14 +5,14 @@ import time
 
 import pytest
 from celery import Celery
-from wish import SPACE, wish
 
 from config.celery_options import celery_options
 from feishu_batch import FeishuBatch
 from feishu_batch.intents import group_spec
-from worker.catalogue.asking import PAUSED_FOR
+from tests.catalogue.wish import SPACE, wish
 from worker.catalogue.models import RETRY, Code, Refusal
-from worker.ledger.recording import RECORD_CHUNK, record_calls
+from worker.catalogue.queries import PAUSED_FOR
+from worker.ledger.record_calls import RECORD_CHUNK, record_calls
 from worker.runtime import build_runtime
 
 OPS = "6a1d2b3c4d5e6f7081928374"
@@ -50,7 +50,7 @@ def specs(redis, prefix, lane="default"):
     return [json.loads(redis.hget(key, "spec")) for key in keys]
 
 
-def test_a_refused_intent_is_answered_and_its_neighbours_go_on(runtime_of, client, redis, prefix):
+def test_a_refused_intent_is_answered_and_its_neighbours_continue(runtime_of, client, redis, prefix):
     wishes = [
         wish("Priority", "P0"),
         wish("Nothing", 1, work_item_ids=[7, 8]),
@@ -101,7 +101,7 @@ def test_a_look_up_that_is_refused_for_the_lanes_own_user_pauses_the_lane(runtim
     [reason] = reasons  # one trouble, one text
     assert "the lane is paused: User Not Exist" in reason
     assert "The acting user" not in reason  # that stands in `status`, at its full length
-    assert reason.endswith(f"mend the lane (`feishu-batch status` says how), then: {RETRY}")
+    assert reason.endswith(f"fix the lane (`feishu-batch status` says how), then run: {RETRY}")
     assert "give its key" not in reason
 
 
@@ -158,10 +158,10 @@ class Between:
         for runtime, check in ((self.first, first_check), (self.second, second_check)):
             self._monkeypatch.setattr(runtime.intake, "_check", check)
         with self._monkeypatch.context() as patch:
-            patch.setattr(self.first.front, "leave_inbox", self._die)
+            patch.setattr(self.first.inbox, "hand_over", self._die)
             with pytest.raises(SystemExit):
                 self.first.intake.drain()
-        self.second.redis.delete(self.second.front.keys.lock)  # its time is over
+        self.second.redis.delete(self.second.inbox.keys.lock)  # its time is over
         return self.second.intake.drain()
 
     def _die(self, _lane_of):
@@ -240,7 +240,7 @@ def test_both_lanes_are_asked_for_a_space(runtime_of, client, redis, prefix, two
 
 
 def test_the_spec_of_a_resolved_intent_is_that_of_one_written_by_key(runtime_of):
-    checked = runtime_of().lanes["default"].catalogue.checked(wish("Component", "Login"))
+    checked = runtime_of().lanes["default"].remote.catalogue.checked(wish("Component", "Login"))
     by_key = {"value": "cmp_acc", "children": {"value": "cmp_acc_login", "children": None}}
     assert group_spec(checked) == group_spec(wish("field_b7c2d8", by_key))
 
@@ -248,11 +248,11 @@ def test_the_spec_of_a_resolved_intent_is_that_of_one_written_by_key(runtime_of)
 def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_later(
     runtime_of, client, redis, prefix, sandbox
 ):
-    from worker.ledger.history import History
-    from worker.ledger.reading import Reading
+    from worker.ledger.reads.intent_log import IntentLog
+    from worker.ledger.reads.ledger import LedgerReads
     from worker.operating.meanings import Meanings
-    from worker.operating.retry_decision import Why, decide
-    from worker.operating.retrying import Retry
+    from worker.operating.retry.decision import SkipReason, decide
+    from worker.operating.retry.reader import RetryReader
 
     sandbox.set_faults("field_all:error_before=1.0")
     runtime = runtime_of()
@@ -270,16 +270,16 @@ def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_lat
     sandbox.clear_faults()
     lane = runtime.lanes["default"].lane
     for number in range(50):  # until some intake looks the fields up
-        if redis.exists(lane.key(f"catalogue:{SPACE} story")):
+        if redis.exists(lane.keys(f"catalogue:{SPACE} story")):
             break
         time.sleep(0.2)
         client.enqueue_many([wish("Release note", str(number), work_item_ids=[1, 2])])
         runtime.intake.drain()
-    meaning = Meanings(redis, {"default": lane.key}).meaning
-    reader = Retry(Reading(redis, prefix), History(redis, prefix, ("default",)), meaning)
+    meaning = Meanings(redis, {"default": lane.keys}).meaning
+    reader = RetryReader(LedgerReads(redis, prefix), IntentLog(redis, prefix, ("default",)), meaning)
     failures = [failure for number in (1, 2) if (failure := reader.failure("default", number))]
     decided = [decide(one, reader.past(failures), time.time(), even_if_overtaken=False) for one in failures]
     assert [(one.items, dict(one.left)) for one in decided] == [
-        ((2,), {Why.OVERTAKEN: (1,)}),
-        ((1,), {Why.OVERTAKEN: (2,)}),
+        ((2,), {SkipReason.OVERTAKEN: (1,)}),
+        ((1,), {SkipReason.OVERTAKEN: (2,)}),
     ]

@@ -4,11 +4,12 @@ import threading
 import time
 
 import pytest
-from wish import SPACE, wish
 
-from worker.catalogue.asking import Errands
+from tests.catalogue.wish import SPACE, wish
+from tests.support.waiting import PATIENCE, wait_until
 from worker.catalogue.gate import CatalogueGate, without_catalogue
 from worker.catalogue.models import RETRY, Refusal, RefusedError, UnavailableError
+from worker.catalogue.queries import BackgroundQueries
 from worker.ledger.lane import Lane
 
 FIELDS = "field_all"
@@ -17,13 +18,6 @@ FIELDS = "field_all"
 def gate_of(catalogue, unchecked=None):
     reasons = [] if unchecked is None else unchecked
     return CatalogueGate({"default": catalogue}, lambda _lane, _project: "default", reasons.append)
-
-
-def wait_until(is_so, timeout=5):
-    deadline = time.monotonic() + timeout
-    while not is_so():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.02)
 
 
 def test_thousands_of_intents_and_a_second_process_cost_one_question(catalogue_of, asked):
@@ -39,7 +33,7 @@ def test_a_space_a_person_and_a_name_of_three_fields_over_http(catalogue_of):
     sent = check(wish("Watchers", ["lilei@example.com", "meimei@example.com"], project_key="demo"))
     assert (sent.project_key, sent.after_field_value) == (SPACE, ["7300000000000000002", "7300000000000000003"])
     refused = check(wish("Owner", "nobody@example.com"))
-    assert refused == Refusal("unknown_person", "nobody has the e-mail address 'nobody@example.com'")
+    assert refused == Refusal("unknown_person", "no user has the e-mail address 'nobody@example.com'")
     refused = check(wish("Reviewer", "x"))
     assert refused.code == "ambiguous"
     assert "field_000001, field_000002, field_000003" in refused.reason
@@ -125,7 +119,7 @@ def test_what_is_old_serves_while_it_is_looked_up_beside_the_work(catalogue_of, 
     sandbox.clear_faults()
     time.sleep(1.2)
     catalogue.checked(wish("priority", "P0"))
-    wait_until(lambda: asked(FIELDS) - before >= 1)
+    wait_until(lambda: asked(FIELDS) - before >= 1, 5, "it asked")
 
 
 FAULTS = [
@@ -161,13 +155,13 @@ def test_once_it_answers_again_intents_are_checked_again(catalogue_of, sandbox):
     assert check(wish("field_0a1b2c", 1)).code == "unknown_field"
 
 
-def test_the_credentials_are_refused_and_the_work_goes_on(catalogue_of, sandbox):
+def test_the_credentials_are_refused_and_the_work_continues(catalogue_of, sandbox):
     sandbox.set_faults("plugin_token:refuse=1.0,code=10204")
     intent = wish("priority", {"value": "option_0"})
     assert gate_of(catalogue_of()).check(intent) is intent
 
 
-def test_a_lane_that_stands_still_is_not_asked_for(catalogue_of, redis, prefix, asked):
+def test_a_lane_that_is_stalled_is_not_asked_for(catalogue_of, redis, prefix, asked):
     Lane(redis, prefix, "default").pause("the quota is used up", polling=False)
     before = asked(FIELDS)
     reasons = []
@@ -221,36 +215,83 @@ def test_the_limit_of_the_endpoint_is_kept(catalogue_of, sandbox):
     assert sandbox.violations()["total"] == 0
 
 
-def test_damage_in_the_cache_is_looked_up_anew(catalogue_of, redis, prefix):
+def test_damage_in_the_cache_is_looked_up_copied(catalogue_of, redis, prefix):
     redis.set(f"{prefix}:{{default}}:catalogue:{SPACE} story", '{"value": [{"key": 1')
     assert catalogue_of().checked(wish("Priority", "P0")).field_key == "priority"
 
 
-# --- errands ----------------------------------------------------------------------------------------------------------
+# --- queries ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_errand_is_run_once_for_all_who_wait_and_never_waited_for_twice():
-    errands, gate, runs = Errands(wait=0.2, pause=0.3), threading.Event(), []
+def test_an_query_is_run_once_for_all_who_wait_and_never_waited_for_twice():
+    queries, gate, runs = BackgroundQueries(wait=0.2, pause=0.3), threading.Event(), []
 
-    def errand():
+    def query():
         runs.append(1)
-        gate.wait(5)
+        gate.wait(PATIENCE)
 
     began = time.monotonic()
     for name in ("a", "a", "b"):
         with pytest.raises(UnavailableError, match=r"no answer within 0\.2 s"):
-            errands.run(name, errand)
+            queries.run(name, query)
     assert time.monotonic() - began < 0.4
     gate.set()
     time.sleep(0.4)
-    errands.run("a", errand)
+    queries.run("a", query)
     assert len(runs) == 2
 
 
-def test_a_crash_in_an_errand_stays_there():
-    errands = Errands(wait=1, pause=0.2)
+def test_a_crash_in_an_query_stays_there():
+    queries = BackgroundQueries(wait=1, pause=0.2)
     with pytest.raises(UnavailableError, match="ZeroDivisionError"):
-        errands.run("a", lambda: 1 / 0)
-    errands.run("b", lambda: None)
+        queries.run("a", lambda: 1 / 0)
+    queries.run("b", lambda: None)
     time.sleep(0.25)
-    errands.run("a", lambda: None)
+    queries.run("a", lambda: None)
+
+
+def test_an_answer_that_is_late_can_be_waited_for():
+    queries, known = BackgroundQueries(wait=0.05, pause=30, is_logged=False), []
+
+    def answers_late():
+        time.sleep(0.3)
+        known.append(True)
+
+    with pytest.raises(UnavailableError, match="no answer within"):
+        queries.run("x", answers_late)
+    assert not queries.await_running(0.01)
+    assert queries.await_running(10)
+    assert known
+    assert not queries.await_running(10), "nothing is being looked up"
+
+
+class AnswersLate:
+    """A lane's catalogue that knows nothing when it is asked first."""
+
+    def __init__(self, *, comes):
+        self.asked, self._comes = 0, comes
+
+    def checked(self, intent):
+        self.asked += 1
+        if self.asked == 1:
+            raise UnavailableError("no answer within 1.5 s")
+        return intent
+
+    def late_answer_came(self):
+        return self._comes
+
+
+def test_an_answer_that_is_only_late_refuses_no_text():
+    text, key = wish("field_a1b2c3", "a text"), wish("field_a1b2c3", 5)
+    assert gate_of(AnswersLate(comes=True)).check(text) is text
+    assert gate_of(AnswersLate(comes=False)).check(text).code == "cannot_resolve"
+    quick = AnswersLate(comes=True)
+    assert gate_of(quick).check(key) is key
+    assert quick.asked == 1, "what passes unchecked waits for nobody"
+
+
+def test_a_text_for_a_field_that_nobody_can_look_up_is_refused(catalogue_of, sandbox):
+    sandbox.set_faults("*:error_before=1.0")
+    refused = gate_of(catalogue_of()).check(wish("field_a1b2c3", "P0"))
+    assert refused.code == "cannot_resolve"
+    assert RETRY in refused.reason

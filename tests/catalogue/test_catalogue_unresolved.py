@@ -1,9 +1,9 @@
 """While nobody can look anything up: what is surely a key passes, what may be a name is refused. Pure."""
 
 import pytest
-from wish import wish
 
 from feishu_batch.intents import UpdateMode
+from tests.catalogue.wish import wish
 from worker.catalogue.gate import unchecked, without_catalogue
 
 OPTION = {"value": "option_0"}
@@ -46,16 +46,16 @@ VALUES = [
     ("lilei@example.com; meimei@example.com", True, False, False, False),
     ("7300000000000000001，lilei@example.com", True, False, False, False),
     (["7300000000000000001", "lilei@example.com"], True, False, False, False),
-    ("Li Lei", True, False, False, True),
-    ("lilei", True, False, False, True),
-    ("ou_7f3a", True, False, False, True),
+    ("Li Lei", True, False, False, False),
+    ("lilei", True, False, False, False),
+    ("ou_7f3a", True, False, False, False),
     ("7300000000000000001", True, False, True, True),
     (["7300000000000000001", "7300000000000000002"], True, False, True, True),
-    ("ask lilei@example.com, then ship", True, False, False, True),
-    ("@all: shipped", True, False, False, True),
-    ("P0", True, False, False, True),
-    ("option_0", True, False, False, True),
-    (["backend"], True, False, False, True),
+    ("ask lilei@example.com, then ship", True, False, False, False),
+    ("@all: shipped", True, False, False, False),
+    ("P0", True, False, False, False),
+    ("option_0", True, False, False, False),
+    (["backend"], True, False, False, False),
     ({"label": "P0"}, True, False, False, False),
     ({"option_id": "option_0"}, True, False, False, False),
     ([{"label": "backend"}], True, False, False, False),
@@ -72,12 +72,21 @@ VALUES = [
     ([5001, 5002], True, True, True, True),
     (None, True, True, True, True),
     ("", True, True, True, True),
+    ({"$text": "5"}, True, False, False, False),
+    ({"$text": "1.10"}, True, False, False, False),
+    ({"$text": "true"}, True, False, False, False),
+    ({"$number": "5"}, False, False, False, False),
+    ({"$boolean": "TRUE"}, False, False, False, False),
+    ({"$text": "7300000000000000001"}, True, False, True, False),
+    ({"$text": '{"value": "option_0"}'}, True, True, True, True),
+    ({"$text": '["P0"]'}, True, False, False, False),
+    ([{"$text": "5"}], True, False, False, False),
     ([], True, True, True, True),
 ]
 
 
 @pytest.mark.parametrize(("value", "text", "option", "person", "unknown"), VALUES)
-def test_what_is_a_name_for_the_type_of_its_field_or_an_address_for_one_that_may_be_of_persons_does_not_pass(
+def test_what_may_be_a_name_by_the_type_of_its_field_or_a_label_where_the_type_is_not_known_does_not_pass(
     value, text, option, person, unknown
 ):
     expected = {"name": text, "description": text, "priority": option, "tags": option}
@@ -96,3 +105,12 @@ def test_who_switches_the_catalogue_off_gives_keys_and_values_as_they_are():
         intent = wish(field, value)
         assert without_catalogue(intent) is intent
     assert without_catalogue(wish("Release note", "x")).code == "cannot_resolve"
+
+
+def test_an_operator_may_have_texts_sent_unchecked():
+    def sent(value):
+        return not getattr(unchecked(wish("field_a1b2c3", value), "nobody answers", str, texts_pass=True), "code", None)
+
+    assert [sent(value) for value in ("P0", ["backend"], {"$text": "5"}, "Li Lei")] == [True] * 4
+    assert [sent(value) for value in ("lilei@example.com", {"label": "P0"})] == [False] * 2
+    assert unchecked(wish("priority", "P0"), "nobody answers", str, texts_pass=True).code == "cannot_resolve"

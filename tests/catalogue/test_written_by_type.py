@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wish import CHINA, KEY_OF, SPACE, keys_of
 
 from feishu_batch.intents import UpdateIntent, UpdateMode
 from feishu_batch.written import Kind, Written, holds_written
+from tests.catalogue.wish import CHINA, KEY_OF, SPACE, keys_of
 from worker.catalogue.checks import Checks
 from worker.catalogue.gate import unchecked, without_catalogue
 from worker.catalogue.models import Catalogue, RefusedError

@@ -26,7 +26,7 @@ def demo_catalogue() -> Catalogue:
             "field_key": field.key,
             "field_name": field.name,
             "field_alias": field.alias,
-            "field_type_key": field.type_as_told,
+            "field_type_key": field.type_as_given,
             "options": list(field.options),
             "is_obsoleted": field.is_obsoleted,
             "value_generate_mode": field.generate_mode,

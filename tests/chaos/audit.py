@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 
 # Every key in one step, so that no script runs between two reads.
 DUMP = """
@@ -32,6 +32,7 @@ FRONT = {name for part, name in NAMED if part == "front" and "<" not in name}
 FRONT_FAMILIES = {name.partition(":")[0] for part, name in NAMED if part == "front" and "<" in name}
 SINGLE = {name for part, name in NAMED if part == "lane" and "<" not in name}
 FAMILIES = {name.partition(":")[0] for part, name in NAMED if part == "lane" and "<" in name}
+ROUTE = "route:batch:"
 PLACE_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 COUNTERS = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
 EXPIRING = {"hint", "refused", "token", "token-lock", "swept-at", "suspects", "accepted", "unlisted"}
@@ -47,7 +48,7 @@ class Snapshot:
 
     @classmethod
     def take(cls, redis: Any, prefix: str, lane: str = "default") -> "Snapshot":
-        front_prefix = FrontKeys(prefix)._key("")
+        front_prefix = InboxKeys(prefix)._key("")
         lane_prefix = f"{prefix}:{{{lane}}}:"
         front, of_lane, for_ever = {}, {}, set()
         for key, kind, ttl, content in redis.eval(DUMP, 0, f"{prefix}:*"):
@@ -102,12 +103,13 @@ def _keys(now: Snapshot) -> list[str]:
 
 
 def _held_by(batch: dict[str, str]) -> list[tuple[str, str]]:
-    return [tuple(pair.split(":")) for pair in batch["items"].split(",")]
+    """(cell, number) of its changes."""
+    return [tuple(part.rsplit(":", 1)) for part in batch["parts"].split(",")]
 
 
 def _wanting(now: Snapshot, batch: dict[str, str]) -> list[str]:
     """The intents of its changes, and those that share them, each as often as it has a change in it."""
-    shared = [now["shared"].get(f"{number}:{batch['col']}:{item}", "") for item, number in _held_by(batch)]
+    shared = [now["shared"].get(f"{number}:{cell}", "") for cell, number in _held_by(batch)]
     sharers = [sharer for names in shared for sharer in names.split(",") if sharer]
     return [*(number for _, number in _held_by(batch)), *sharers]
 
@@ -115,7 +117,7 @@ def _wanting(now: Snapshot, batch: dict[str, str]) -> list[str]:
 def _batches(now: Snapshot) -> list[str]:
     """A batch has one place, by its state; what stands in a place is a batch."""
     found = []
-    batches, lease = now.family("batch"), now["lease"]
+    batches, lease = now.family("batch"), now[f"{ROUTE}lease"]
     for number, batch in batches.items():
         places = [place for place in ("jobs", "due", "checks") if number in now[place]]
         state = batch.get("state")
@@ -126,9 +128,9 @@ def _batches(now: Snapshot) -> list[str]:
                 found.append(f"batch {number} is being sent and stands in {places}")
         elif places != [PLACE_OF.get(state)]:
             found.append(f"batch {number} is {state} and stands in {places}")
-        for item, owner in _held_by(batch):
-            if now["cells"].get(f"{batch['col']}:{item}") != f"{owner}@{number}":
-                found.append(f"batch {number} does not hold its cell {batch['col']}:{item}")
+        for cell, owner in _held_by(batch):
+            if now["cells"].get(cell) != f"{owner}@{number}":
+                found.append(f"batch {number} does not hold its cell {cell}")
     for place in ("jobs", "due", "checks"):
         found += [f"{place} names batch {number}, which is not there" for number in now[place] if number not in batches]
     if lease and batches.get(lease["batch"], {}).get("state") != "sending":
@@ -164,7 +166,7 @@ def _cell(now: Snapshot, cell: str, owner: str) -> list[str]:
     if now.lane[f"group:{intent['g']}"]["col"] != column:
         found.append(f"cell {cell} belongs to intent {number} of another column")
     if batch:
-        if (item, number) not in _held_by(now.lane.get(f"batch:{batch}", {"items": "0:0"})):
+        if (cell, number) not in _held_by(now.lane.get(f"batch:{batch}", {"parts": "0:0:0"})):
             found.append(f"cell {cell} is held by batch {batch}, which does not have it")
     elif number not in now["stopping"] and item not in now.lane.get(f"ready:{intent['g']}", {}):
         found.append(f"cell {cell}: its owner {number} is not ready, and in no batch")
@@ -181,15 +183,15 @@ def _ready(now: Snapshot) -> list[str]:
             if now["cells"].get(f"{groups[group]['col']}:{item}") != number or intents[number]["g"] != group:
                 found.append(f"item {item} is ready in group {group} for intent {number}, which does not own the cell")
     for place, fits in (("full", lambda size: size >= 50), ("part", lambda size: 0 < size < 50)):
-        listed = set(now[place])
+        listed = set(now[f"{ROUTE}{place}"])
         right = {group for group, size in sizes.items() if fits(size)}
         if listed != right:
             found.append(f"{place} lists {listed}, but {right} are")
     behind = Counter(intents[number]["g"] for line in now.family("behind").values() for number in line)
     if {group: int(count) for group, count in now["behind-of"].items()} != behind:
         found.append(f"behind-of counts {now['behind-of']}, but {dict(behind)} wait behind others")
-    if set(now["since"]) != set(sizes):
-        found.append(f"since lists {set(now['since'])}, but {set(sizes)} are ready")
+    if set(now[f"{ROUTE}since"]) != set(sizes):
+        found.append(f"since lists {set(now[f'{ROUTE}since'])}, but {set(sizes)} are ready")
     return found
 
 
@@ -250,9 +252,9 @@ def _leftovers(now: Snapshot) -> list[str]:
         for name in (
             "cells",
             "shared",
-            "full",
-            "part",
-            "since",
+            f"{ROUTE}full",
+            f"{ROUTE}part",
+            f"{ROUTE}since",
             "behind-of",
             "expiring",
             "stopping",
@@ -261,7 +263,7 @@ def _leftovers(now: Snapshot) -> list[str]:
             "due",
             "jobs",
             "checks",
-            "lease",
+            f"{ROUTE}lease",
             "outbox",
             "suspects",
         )

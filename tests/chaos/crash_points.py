@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 
-from model import TEXT, intent
-
 from feishu_batch import UpdateIntent
+from tests.support.model import TEXT, intent
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,13 @@ def _around(worker: str, method: str, scene: Scene = PLAIN, call: int = 1) -> li
 
 INTAKE = [
     *_around("intake", "Intake.drain"),
-    *_around("intake", "Front.take_round"),
-    *_around("intake", "Front.take_round", call=2),
+    *_around("intake", "Inbox.take_round"),
+    *_around("intake", "Inbox.take_round", call=2),
     *_around("intake", "Lane.record"),
-    *_around("intake", "Front.leave_inbox"),
-    *_around("intake", "Front.enqueue", BY_CELERY),
+    *_around("intake", "Inbox.hand_over"),
+    *_around("intake", "Inbox.enqueue", BY_CELERY),
     *_around("intake", "Lane.record", BY_CELERY),
-    *_around("intake", "Front.park", BY_CELERY),
+    *_around("intake", "Inbox.park", BY_CELERY),
     *_around("intake", "Lane.republish_if_ended", BY_CELERY),
 ]
 SUBMIT = [
@@ -104,7 +103,7 @@ PUBLISH = [
     *_around("intake", "Lane.confirm_published"),
     *_around("intake", "Publisher._publish", BY_CELERY),
     *_around("intake", "Finish.after_return", BY_CELERY),
-    *_around("intake", "Front.release", BY_CELERY),
+    *_around("intake", "Inbox.release", BY_CELERY),
     *_around("intake", "Lane.confirm_published", BY_CELERY),
     *_around("intake", "LaneSweep.run"),
     *_around("intake", "Lane.end_stopped", EXPIRING),
@@ -128,10 +127,10 @@ CHOSEN_CASES = _cases(
     [
         Point("submit", "RemoteClient.batch_update:after:1"),
         Point("poll", "Lane.advance:after:1"),
-        Point("intake", "Front.leave_inbox:before:1"),
+        Point("intake", "Inbox.hand_over:before:1"),
         Point("submit", "Lane.claim:after:1", BY_CELERY),
         Point("poll", "RemoteClient.task_result:after:1", BY_CELERY),
-        Point("intake", "Front.park:before:1", BY_CELERY),
+        Point("intake", "Inbox.park:before:1", BY_CELERY),
         Point("submit", "Lane.advance:after:1", VOID),
         Point("poll", "RemoteClient.query_items:after:1", VOID),
         Point("intake", "Lane.confirm_published:before:1", VOID),

@@ -1,6 +1,6 @@
 """Seeded chaos: random intents through both doors while faults strike, then a bounded calm, then the verdict.
 
-    PYTHONPATH=tests/e2e python tests/chaos/driver.py --seed 7 --minutes 5
+    python -m tests.chaos.driver --seed 7 --minutes 5
 
 runs seed 7, 8, 9, … A seed fixes the intents, the faults and their times; what meets what is still up to the machine.
 """
@@ -19,14 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit import Snapshot, audit
-from chaos_stack import ChaosStack
 from redis import RedisError
-from strikes import plan
-from verdict import Verdict
-from workload import Producers, Wish, wishes
 
-from worker.ledger.records import Outcome, OutcomeKind
+from feishu_batch.outcomes import OutcomeKind
+from tests.chaos.audit import Snapshot, audit
+from tests.chaos.strikes import plan
+from tests.chaos.verdict import Verdict
+from tests.chaos.workload import Producers, Wish, wishes
+from tests.support.chaos_stack import ChaosStack
+from worker.ledger.records import Outcome
 
 SECONDS = 5.0  # of work and faults
 CALM = 40.0  # seconds until all must have ended
@@ -101,7 +102,7 @@ class Run:
         with contextlib.suppress(RedisError):
             if not self.stack.server_answers:
                 return
-            located = self.stack.front.locate(wish.intent.intent_id)
+            located = self.stack.inbox.locate(wish.intent.intent_id)
             if located is not None and located[1] is not None:
                 self.stack.lane.end_pending(located[0], Outcome(OutcomeKind.CANCELED))
 
@@ -138,7 +139,7 @@ class Run:
 
     def _is_over(self) -> bool:
         """Nothing to do in the ledger, and no message of Celery's door under way."""
-        nothing_parked = not self.stack.redis.hlen(self.stack.front.keys.parked)
+        nothing_parked = not self.stack.redis.hlen(self.stack.inbox.keys.parked)
         return self.stack.is_idle() and nothing_parked and not self.stack.door_messages()
 
 
@@ -156,7 +157,7 @@ def keep_evidence(run: Run, folder: Path) -> None:
     for log in run.stack.directory.glob("*.log"):
         shutil.copy(log, folder / log.name)
     told = {"seed": run.seed, "faults": run.struck, "broken": run.verdict.broken, "figures": run.verdict.figures}
-    _write(folder / "run.json", {**told, "wishes": [_told(wish) for wish in run.wishes]})
+    _write(folder / "run.json", {**told, "wishes": [_intent_json(wish) for wish in run.wishes]})
     with contextlib.suppress(RedisError):
         snapshot = Snapshot.take(run.stack.redis, run.stack.settings.key_prefix)
         _write(folder / "ledger.json", {"front": snapshot.front, "lane": snapshot.lane})
@@ -166,7 +167,7 @@ def keep_evidence(run: Run, folder: Path) -> None:
     _write(folder / "sandbox.json", seen)
 
 
-def _told(wish: Wish) -> dict[str, Any]:
+def _intent_json(wish: Wish) -> dict[str, Any]:
     how = {"door": wish.door, "at": wish.at, "cancel_at": wish.cancel_at, "acknowledged": wish.acknowledged}
     return {**how, **wish.intent.model_dump(mode="json")}
 

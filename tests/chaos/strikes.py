@@ -8,6 +8,7 @@ from typing import Any
 Mend = tuple[float, Callable[[], Any]]  # seconds from the strike, what to do then
 Strike = Callable[[Any, random.Random], tuple[str, Mend | None]]
 LONGER_THAN_THE_LEASE = (1.6, 2.6)  # seconds
+CLOCK_STEPS = (-3600, -120, 120, 3600)  # seconds
 
 REMOTE = (
     "batch_update:drop_before=0.5",
@@ -80,11 +81,11 @@ def _kill_server(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
     seconds = rng.uniform(0.05, 1.5)
     stack.thaw_server()
     stack.server.kill()
-    return f"for {seconds:.1f} s", (seconds, lambda: stack.server._process or stack.server.start())
+    return f"for {seconds:.1f} s", (seconds, lambda: stack.server.pid or stack.server.start())
 
 
 def _freeze_server(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
-    if stack.server._process is None:
+    if stack.server.pid is None:
         return "while it was dead", None
     seconds = rng.uniform(0.3, 2.5)
     stack.freeze_server()
@@ -109,6 +110,23 @@ def _refuse(proxy: str) -> Strike:
         getattr(stack, proxy).refuse(True)
         getattr(stack, proxy).cut()
         return f"for {seconds:.1f} s", (seconds, lambda: getattr(stack, proxy).refuse(False))
+
+    return strike
+
+
+def _change_places(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+    if not stack.server_answers or not stack.server.change_places():
+        return "not: the replica is not in step", None
+    return "", None
+
+
+def _set_clocks(*whose: str) -> Strike:
+    """They stay as they are set: nobody sets them right."""
+
+    def strike(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+        seconds = rng.choice(CLOCK_STEPS)
+        stack.clocks.step(seconds, *whose)
+        return f"by {seconds:+} s", None
 
     return strike
 
@@ -155,8 +173,14 @@ LOCAL: dict[str, Strike] = {
     "answers through the http proxy lost": _mute("http_proxy"),
     "http proxy refuses": _refuse("http_proxy"),
     "all messages deleted": _forget_messages,
+    "primary and replica change places": _change_places,
+    "the clock of redis set": _set_clocks("server"),
+    "the clock of the workers set": _set_clocks("workers"),
+    "all clocks set": _set_clocks("server", "workers"),
 }
 FAULTS: dict[str, Strike] = {**LOCAL, **{f"remote {rule}": _remote(rule) for rule in REMOTE}}
+# What a third of the local faults is drawn from: of some thirty kinds they would come too seldom.
+OF_LATE = [name for name in LOCAL if "clock" in name or "http proxy" in name or "places" in name]
 
 
 @dataclass(frozen=True)
@@ -171,5 +195,11 @@ class Planned:
 def plan(seed: object, count: int, seconds: float) -> list[Planned]:
     """Half of them local. Some come together: what two faults do at once is the more interesting."""
     rng = random.Random(f"faults {seed}")
-    names = [rng.choice([*LOCAL]) if rng.random() < 0.55 else f"remote {rng.choice(REMOTE)}" for _ in range(count)]
+    names = [_drawn(rng) for _ in range(count)]
     return sorted((Planned(rng.uniform(0.3, seconds), name) for name in names), key=lambda one: one.at)
+
+
+def _drawn(rng: random.Random) -> str:
+    if rng.random() < 0.45:
+        return f"remote {rng.choice(REMOTE)}"
+    return rng.choice(OF_LATE if rng.random() < 0.33 else [*LOCAL])

@@ -4,14 +4,15 @@ import copy
 from unittest.mock import Mock
 
 import pytest
-from audit import Snapshot, audit
-from model import intent
 from redis import Redis
 
 from feishu_batch import FeishuBatch
-from worker.ledger.front import Front
+from tests.chaos.audit import Snapshot, audit
+from tests.support.model import intent
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
-from worker.pipeline.intake import Intake, LaneDoor
+from worker.pipeline.intake import Intake
+from worker.pipeline.intake_refusals import IntakeLane
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +20,9 @@ def busy(redis_url):
     """A ledger with a batch in flight, changes behind it, a shared one, and ready ones. Made without any worker."""
     prefix = "audited"
     with Redis.from_url(redis_url, decode_responses=True) as redis, FeishuBatch(redis_url, key_prefix=prefix) as client:
-        lane, front = Lane(redis, prefix, "default"), Front(redis, prefix)
-        doors = {"default": LaneDoor(lane, Mock())}
-        intake = Intake(front=front, hints=Mock(), route=lambda *_: "default", lanes=doors, lease=30)
+        lane, inbox = Lane(redis, prefix, "default"), Inbox(redis, prefix)
+        doors = {"default": IntakeLane(lane, Mock())}
+        intake = Intake(inbox=inbox, hints=Mock(), route=lambda *_: "default", lanes=doors, lease=30)
         client.enqueue_many([intent([1001, 1002], "a")])
         intake.drain()
         lane.claim(owner="me", lease=30, max_open=9, max_wait=9, idem_uuid="u", token_fingerprint="t")
@@ -41,7 +42,7 @@ def test_the_audit_misses_the_end_of_the_work(busy):
 
 
 SPOILT = {
-    "a batch without a lease": lambda lane: lane.pop("lease"),
+    "a batch without a lease": lambda lane: lane.pop("route:batch:lease"),
     "a batch in two places": lambda lane: lane.update({"due": {"1": "0"}}),
     "a cell that nobody can send": lambda lane: lane.pop("ready:2"),
     "a line out of order": lambda lane: lane.update({"behind:1:1002": ["3", "2"]}),

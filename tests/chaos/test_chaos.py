@@ -1,7 +1,8 @@
 """A few fixed seeds of the driver. Many more run with `make chaos`."""
 
 import pytest
-from driver import FAILURES, Run, fresh_stack, keep_evidence
+
+from tests.chaos.driver import FAILURES, Run, fresh_stack, keep_evidence
 
 SEEDS = [1, 2]
 

@@ -3,10 +3,11 @@
 import os
 
 import pytest
-from crash_points import ALL_CASES, CHOSEN_CASES, Case, intents_for
-from stack import wait_until
-from verdict import Verdict
-from workload import TASK, Wish
+
+from tests.chaos.crash_points import ALL_CASES, CHOSEN_CASES, Case, intents_for
+from tests.chaos.verdict import Verdict
+from tests.chaos.workload import TASK, Wish
+from tests.support.waiting import wait_until
 
 CASES = ALL_CASES if os.environ.get("CHAOS_ALL_POINTS") else CHOSEN_CASES
 LONGEST = 30  # seconds
@@ -16,7 +17,7 @@ def crash_and_recover(stack, case):
     stack.heal()
     stack.sandbox.reset()
     stack.clear_logs()
-    stack.redis.delete(*stack.redis.keys(stack.lane.key("token*")), "none")  # so that a new one is asked for
+    stack.redis.delete(*stack.redis.keys(stack.lane.keys.named("token*")), "none")  # so that a new one is asked for
     if case.scene.expiring:
         stack.lane.pause("until it has expired", polling=True)
     stack.arm({point.worker: point.at for point in case.points})
@@ -27,7 +28,7 @@ def crash_and_recover(stack, case):
     wait_until(lambda: have_crashed(stack, case), LONGEST, f"every crash of {case} has happened")
     stack.lane.resume()
     stack.sleep(0.1)
-    wait_until(lambda: is_over(stack), LONGEST, f"all has ended; {stack.lane.counts()}")
+    wait_until(stack.is_over, LONGEST, lambda: f"all has ended; {stack.lane.counts()}")
     return wishes
 
 
@@ -46,11 +47,6 @@ def send(stack, wishes):
             stack.client.enqueue_many([wish.intent])
             wish.acknowledged = True  # a message may vanish with the worker that fetched it: that is Celery's guarantee
     app.close()
-
-
-def is_over(stack):
-    stack.look_after()
-    return stack.is_idle() and not stack.door_messages() and not stack.redis.hlen(stack.front.keys.parked)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

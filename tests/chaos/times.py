@@ -1,6 +1,6 @@
 """How long each fault keeps the work from going on, with default settings: `feishu-batch up`, a real server, the sandbox.
 
-PYTHONPATH=tests/e2e python tests/chaos/times.py [--rounds 3]
+python -m tests.chaos.times [--rounds 3]
 
 Prints a table in Markdown. Every figure is the time from the fault (or from its end, where that is said) to the next
 request at the sandbox, or to what is said otherwise. Without a fault it is one second.
@@ -21,13 +21,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from model import NUMBER, intent
-from proxy import Proxy
-from stack import Server, wait_until
-
 from feishu_batch import FeishuBatch
 from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX
 from sandbox.process import SandboxProcess
+from tests.support.model import NUMBER, intent
+from tests.support.proxy import Proxy
+from tests.support.servers import Server
+from tests.support.waiting import wait_until
 from worker.pipeline.follow import HOLD
 from worker.processes.supervisor import HEALTHY_AFTER
 
@@ -49,7 +49,7 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.server = Server(directory)
-        self.proxy = Proxy(self.server._port)
+        self.proxy = Proxy(self.server.port)
         self.sandbox = SandboxProcess(job_median=0.5, job_sigma=0.2)
         self._exit = contextlib.ExitStack()
         self._value = 0
@@ -232,9 +232,9 @@ def redis_restarted_intake(machine: Machine) -> float:
 
 
 def redis_frozen(machine: Machine) -> float:
-    os.kill(machine.server._process.pid, signal.SIGSTOP)
+    os.kill(machine.server.pid, signal.SIGSTOP)
     time.sleep(6)
-    os.kill(machine.server._process.pid, signal.SIGCONT)
+    os.kill(machine.server.pid, signal.SIGCONT)
     return machine.next_after(SUBMIT, time.monotonic())
 
 

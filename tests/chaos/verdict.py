@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from audit import Snapshot, audit, strangers
-from model import DEFAULTS, REFUSING, Model, plain
-from workload import DOORS, Wish
-
 from feishu_batch import UpdateIntent
-from worker.ledger.reading import Reading
+from tests.chaos.audit import Snapshot, audit, strangers
+from tests.chaos.workload import DOORS, Wish
+from tests.support.model import DEFAULTS, REFUSING, Model, plain
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.details import IntentDetail, ItemState, intent_detail
 
 # What a change of an item that refuses nothing may fail with: the bounds of endurance, all of which say so.
@@ -48,10 +47,10 @@ class Verdict:
     # --- intents --------------------------------------------------------------------------------------------------
 
     def _details(self, stack: Any, wishes: list[Wish]) -> dict[str, tuple[UpdateIntent, IntentDetail]]:
-        reading = Reading(stack.redis, stack.settings.key_prefix)
+        reads = LedgerReads(stack.redis, stack.settings.key_prefix)
         found = {}
         for wish in wishes:
-            detail = intent_detail(reading, wish.intent.intent_id, stack.settings.user_key)
+            detail = intent_detail(reads, wish.intent.intent_id, stack.settings.user_key)
             if detail is not None:
                 found[wish.intent.intent_id] = (wish.intent, detail)
             elif wish.acknowledged:

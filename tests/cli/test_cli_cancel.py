@@ -2,8 +2,10 @@
 
 import json
 
+import openpyxl
 import pytest
-from rows_factory import csv_text, row
+
+from tests.support.rows_factory import HEADER, csv_text, row
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def test_several_intents_are_canceled_after_a_question(command, ledger):
     assert (refused.exit_code, states(command, *intents)) == (2, ["open"] * 3)
     done = command("cancel", *intents[:2], input="y\n")
     assert done.exit_code == 0
-    assert done.stdout.endswith("2 items of 2 intents canceled, 0 in requests that go on\n")
+    assert done.stdout.endswith("2 items of 2 intents canceled, 0 already in requests and not affected\n")
     assert states(command, *intents) == ["canceled", "canceled", "open"]
 
 
@@ -37,9 +39,12 @@ def test_all_intents_of_an_import_are_canceled_by_its_file(command, ledger, file
     command("import", file, "--import-id", "again")
     ledger.take_in()
     told = command("cancel", "--file", file, "--import-id", "again", "--yes")
-    assert told.stdout == "5 items of 5 intents canceled, 0 in requests that go on\n"
+    assert told.stdout == "5 items of 5 intents canceled, 0 already in requests and not affected\n"
     told = command("cancel", "--file", file, "--yes")
-    assert told.stdout == "0 items of 0 intents canceled, 0 in requests that go on, 5 intents had ended before\n"
+    assert (
+        told.stdout
+        == "0 items of 0 intents canceled, 0 already in requests and not affected, 5 intents had ended before\n"
+    )
     assert states(command, other) == ["succeeded"]
 
 
@@ -53,13 +58,27 @@ def test_more_intents_than_one_step_are_all_canceled(command, ledger, tmp_path):
     assert told == {"intents": 1152, "items": 1152, "in_flight": 50, "ended": 0, "unknown": 0}
 
 
+@pytest.mark.parametrize("choice", ["skip", "include"])
+def test_an_import_with_hidden_rows_is_canceled_without_that_option(command, ledger, tmp_path, choice):
+    path, book = tmp_path / "plan.xlsx", openpyxl.Workbook()
+    for cells in (HEADER, row("1"), row("2"), row("1"), row("3")):
+        book.active.append(cells)
+    book.active.row_dimensions[2].hidden = True  # the same change as in a row that is shown
+    book.save(path)
+    command("import", path, "--hidden", choice)
+    ledger.take_in()
+    enqueued = {"skip": 3, "include": 4}[choice]
+    told = command.json("cancel", "--file", path, "--yes")
+    assert (told["items"], told["unknown"]) == (enqueued, 4 - enqueued)
+
+
 def test_rows_that_were_changed_since_are_not_meant(command, ledger, file):
     command("import", file)
     ledger.take_in()
     file.write_text(file.read_text().replace("option_1", "option_2"))
     result = command("cancel", "--file", file, "--yes")
     assert result.exit_code == 2
-    assert "no row of the file was enqueued here" in result.stderr
+    assert "no row of this file was enqueued here" in result.stderr
 
 
 def test_an_unknown_id_among_several_cancels_none(command, ledger):
@@ -73,21 +92,21 @@ def test_an_unknown_id_among_several_cancels_none(command, ledger):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ((), "say what to cancel"),
-        (("some-id", "--file", "plan.csv"), "say what to cancel"),
+        ((), "nothing to cancel"),
+        (("some-id", "--file", "plan.csv"), "nothing to cancel"),
         (("some-id", "--import-id", "x"), "need --file"),
         (("--file", "nowhere.csv"), "there is no such file. Nothing was canceled."),
     ],
 )
-def test_wrong_use_is_told(command, args, said):
+def test_wrong_use_is_reported(command, args, said):
     result = command("cancel", *args)
     assert (result.exit_code, said in result.stderr) == (2, True), result.output
 
 
-def test_json_asks_nobody(command, ledger, file):
+def test_json_asks_no_person(command, ledger, file):
     command("import", file)
     ledger.take_in()
-    assert "--json needs --yes" in command("cancel", "--file", file, "--json").stderr
+    assert "--json cannot ask for confirmation; add --yes" in command("cancel", "--file", file, "--json").stderr
     intent = command.enqueue(9)
     ledger.take_in()
     assert json.loads(command("cancel", intent, "--json").stdout)["items"] == 1

@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 
 from sandbox.process import SandboxProcess
-from worker.ledger.movement import Movement, longest_pause
-from worker.ledger.trouble import Trouble
-from worker.ledger.vitals import Vitals, vitals
-from worker.operating.views import InboxView, lane_view
-from worker.processes.health import (
+from worker.ledger.last_errors import LastError
+from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
+from worker.ledger.stall import SendState, stalled_after
+from worker.operating.health import (
     Mark,
     check_beat,
     check_clock,
@@ -20,10 +19,12 @@ from worker.processes.health import (
     check_settings,
     check_workers,
 )
+from worker.operating.views import InboxView, lane_view
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 NOW = 1_000_000.0
-MOVES = Movement(
+ROLES = {"feishu.submit": "submit", "feishu.poll": "poll", "feishu.intents": "intake"}
+MOVES = SendState(
     now=NOW,
     is_paused=False,
     resumed_at=None,
@@ -35,11 +36,11 @@ MOVES = Movement(
     lease_until=None,
     opens_at=None,
 )
-WELL = Vitals(MOVES, 0, None, None, None, None, 1.0, 0, 0, has_work=True, pause=None)
+WELL = LaneHealth(MOVES, 0, None, None, None, None, 1.0, 0, 0, has_work=True, pause=None)
 
 
 def moving(**seen):
-    return replace(WELL, movement=replace(MOVES, **seen))
+    return replace(WELL, send_state=replace(MOVES, **seen))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def test_a_space_may_be_called_by_its_simple_name(doctor):
 
 
 @pytest.mark.parametrize(("type_key", "advice"), [("stroy", "Did you mean story?"), ("zzz", "story, issue")])
-def test_a_type_that_is_not_there_is_told_with_those_that_are(doctor, type_key, advice):
+def test_a_type_that_is_not_there_is_reported_with_those_that_are(doctor, type_key, advice):
     [told] = doctor("--space", PROJECT, "--type", type_key)["type"]
     assert (told["mark"], advice in told["advice"]) == ("fail", True)
 
@@ -128,11 +129,11 @@ def test_the_lane_of_a_space_is_the_one_that_is_asked(doctor, tmp_path):
         assert (marks(told["credentials"]), marks(told["space"]), marks(told["type"])) == (["ok"] * 2, ["ok"], ["ok"])
 
 
-def test_missing_workers_and_a_missing_beat_are_told(doctor, ledger):
+def test_missing_workers_and_a_missing_beat_are_reported(doctor, ledger):
     told = doctor()
     assert marks(told["workers"]) == ["fail"] * 3
     assert "feishu-batch up" in told["beat"][0]["advice"]
-    ledger.lane.look(60, 60)
+    ledger.lane.sweep(60, 60)
     assert marks(doctor()["beat"]) == ["ok"]
 
 
@@ -149,17 +150,17 @@ def test_without_credentials_the_rest_is_looked_at(doctor):
     assert marks(told["lane"]) == ["ok"]
 
 
-def test_a_misspelt_setting_is_told(doctor):
+def test_a_misspelt_setting_is_reported(doctor):
     doctor.env["FEISHU_BATCH_SLOT_SECOND"] = "2"
     assert "FEISHU_BATCH_SLOT_SECONDS" in doctor()["settings"][0]["advice"]
 
 
-def test_a_redis_without_persistence_is_told(doctor):
+def test_a_redis_without_persistence_is_reported(doctor):
     assert any("append-only" in check["what"] for check in doctor()["redis"])
 
 
-def test_a_pause_is_told_with_its_reason(doctor, command, ledger):
-    ledger.lane.troubles.note("submit", "the quota is used up")
+def test_a_pause_is_reported_with_its_reason(doctor, command, ledger):
+    ledger.lane.last_errors.note("submit", "the quota is used up")
     command("pause", "--reason", "the quota is used up")
     [told] = doctor()["lane"]  # and not that it is tried again
     assert (told["mark"], "the quota is used up" in told["what"]) == ("warn", True)
@@ -189,9 +190,9 @@ def only(checks):
     return [check.mark for check in checks]
 
 
-def test_checks_of_what_is_well():
+def test_checks_of_what_is_successful():
     assert only(check_settings({})) == ["ok"]
-    assert only(check_workers({"feishu.submit", "feishu.poll", "feishu.intents"})) == ["ok"]
+    assert only(check_workers(ROLES, set(ROLES))) == ["ok"]
     assert only(check_beat({"a": WELL}, 2)) == ["ok"]
     assert check_clock(1, 2).mark is Mark.OK
     assert check_inbox(InboxView(3, 1.0)).mark is Mark.OK
@@ -204,10 +205,10 @@ def test_checks_of_what_is_not():
     assert only(check_beat({"a": replace(WELL, swept=500.0)}, 2)) == ["fail"]
     full = [check_disk(free, 2**40, "/", holds_ledger=True) for free in (2**29, 2**20)]
     assert [check.mark for check in full] == [Mark.WARN, Mark.FAIL]
-    assert only(check_workers(None)) == ["fail"] * 3
+    assert only(check_workers(ROLES, None)) == ["fail"] * 3
 
 
-def test_a_small_data_directory_is_well_while_the_ledger_is_elsewhere():
+def test_a_small_data_directory_is_successful_while_the_ledger_is_elsewhere():
     """As in a container: 16 MiB of memory, and an external Redis."""
     checks = [check_disk(free, 16 * 2**20, "/var/lib/feishu-batch", holds_ledger=False) for free in (15 * 2**20, 2**10)]
     assert [check.mark for check in checks] == [Mark.OK, Mark.FAIL]
@@ -223,12 +224,12 @@ def lane_of(command, ledger, reading_of):
 
 @pytest.fixture
 def waiting(command, ledger, redis, prefix):
-    from worker.ledger.reading import Reading
+    from worker.ledger.reads.ledger import LedgerReads
 
-    return lane_of(command, ledger, Reading(redis, prefix))
+    return lane_of(command, ledger, LedgerReads(redis, prefix))
 
 
-def test_a_lane_that_does_not_move_is_told(waiting):
+def test_a_lane_that_does_not_move_is_reported(waiting):
     def told(seen=WELL, max_open=200, **fields):
         checks = check_lane(waiting, replace(seen, **fields), 1.0, max_open)
         return [(check.mark.value, check.what) for check in checks]
@@ -239,12 +240,12 @@ def test_a_lane_that_does_not_move_is_told(waiting):
     ]
     assert told(moving(asked_at=NOW - 25))[0][0] == "fail"
     assert told(moving(asked_at=NOW - 99, opens_at=NOW + 40), strikes=3)[0][0] == "warn"
-    assert "nobody finishes it" in told(lease_over=99.0)[0][1]
-    failing = (Trouble("poll", 0.0, "HTTP 503"), 12.0)
-    assert told(troubles=(failing,)) == [("warn", f"{waiting.lane}: asking for jobs has failed for 12 s: HTTP 503")]
-    assert "not asked for" in told(job_overdue=99.0)[0][1]
+    assert "its worker is gone" in told(lease_over=99.0)[0][1]
+    failing = (LastError("poll", 0.0, "HTTP 503"), 12.0)
+    assert told(last_errors=(failing,)) == [("warn", f"{waiting.lane}: polling jobs has failed for 12 s: HTTP 503")]
+    assert "not polled" in told(job_overdue=99.0)[0][1]
     assert "not read back" in told(check_overdue=99.0)[0][1]
-    assert "not made known" in told(outbox_overdue=99.0)[0][1]
+    assert "not published" in told(outbox_overdue=99.0)[0][1]
     assert told(moving(asked_at=NOW - 99, unfinished=200))[0][0] == "warn"
 
 
@@ -261,10 +262,10 @@ def test_a_lane_that_does_not_move_is_told(waiting):
         ("all that waits is to be sent again later", {"ready_since": None, "due_at": NOW + 50}),
     ],
 )
-def test_a_lane_with_a_reason_to_send_nothing_does_not_stand_still(why, fields):
+def test_a_lane_with_a_reason_to_send_nothing_is_not_stalled(why, fields):
     idle = replace(MOVES, asked_at=NOW - 99)
     assert idle.idle_for(1.0, 200) == 99
-    assert replace(idle, **fields).idle_for(1.0, 200) < longest_pause(1.0), why
+    assert replace(idle, **fields).idle_for(1.0, 200) < stalled_after(1.0), why
 
 
 def test_a_slot_that_opens_in_a_year_is_no_reason():
@@ -272,15 +273,15 @@ def test_a_slot_that_opens_in_a_year_is_no_reason():
 
 
 def test_signs_of_life_are_read(ledger, command, redis):
-    nothing = vitals(redis, ledger.lane.prefix)
-    assert (nothing.has_work, nothing.swept, nothing.movement.ready_since) == (False, None, None)
+    nothing = read_lane_health(redis, ledger.lane.keys)
+    assert (nothing.has_work, nothing.swept, nothing.send_state.ready_since) == (False, None, None)
     command.enqueue(1)
     ledger.take_in()
-    ledger.lane.look(60, 60)
-    assert vitals(redis, ledger.lane.prefix).has_work
+    ledger.lane.sweep(60, 60)
+    assert read_lane_health(redis, ledger.lane.keys).has_work
     batch = ledger.claim()
-    seen = vitals(redis, ledger.lane.prefix)
+    seen = read_lane_health(redis, ledger.lane.keys)
     assert (seen.lease_over, seen.swept < 5) == (0.0, True)
     ledger.accept(batch)
-    seen = vitals(redis, ledger.lane.prefix)
+    seen = read_lane_health(redis, ledger.lane.keys)
     assert (seen.open_jobs, seen.job_overdue is not None) == (1, True)

@@ -1,8 +1,6 @@
 """`enqueue`: one intent from options or JSON."""
 
 import json
-import threading
-import time
 
 import pytest
 
@@ -60,7 +58,7 @@ def test_json_may_come_from_standard_input(command, ledger):
         ((*BASE, "--items", "1,120", "--after", "x"), "1120"),
         ((*BASE, "--items", "https://x.example/demo/issue/detail/1", "--after", "x"), "about issue, and work_item"),
         ((*BASE, "--item", "1", "--after", "#REF!"), "--after: '#REF!' is an error of a spreadsheet"),
-        ((*BASE, "--item", "1", "--after", "None"), "--after: 'None' is what a program writes for no value"),
+        ((*BASE, "--item", "1", "--after", "None"), "--after: 'None' is a word that programs write for no value"),
         ((*BASE, "--item", "1", "--after", "x", "--mode", "OVERWRITE"), "--mode: "),
         (("enqueue", "--json", "{"), "--json: not valid JSON"),
         (("enqueue", "--json", "{}"), "project_key"),
@@ -71,7 +69,7 @@ def test_a_wrong_intent_is_2_and_nothing_is_written(command, ledger, args, compl
     result = command(*args)
     assert result.exit_code == 2
     assert complaint in result.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_the_same_id_with_another_content_is_2(command):
@@ -83,13 +81,7 @@ def test_the_same_id_with_another_content_is_2(command):
 
 @pytest.mark.parametrize(("failed", "code"), [({}, 0), ({2: "NoPermissionToModify"}, 1)])
 def test_wait_tells_the_end(command, ledger, failed, code):
-    def work():
-        while not ledger.front.inbox_length():
-            time.sleep(0.01)
-        ledger.do_all(failed)
-
-    worker = threading.Thread(target=work)
-    worker.start()
+    worker = ledger.do_all_when_it_comes(failed)
     result = command(*BASE, "--item", 1, "--item", 2, "--after", "x", "--wait", "10")
     worker.join()
     assert result.exit_code == code
@@ -98,10 +90,13 @@ def test_wait_tells_the_end(command, ledger, failed, code):
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait", "1.5")], ids=["without waiting", "waiting"])
-def test_a_paused_lane_is_told_once_on_stderr(command, ledger, wait):
+def test_a_paused_lane_is_reported_once_on_stderr(command, ledger, wait):
     ledger.lane.pause("the quota is used up", polling=False)
     told = command(*BASE, "--item", 1, "--after", "x", *wait)
-    assert told.stderr.count("lane default is paused: the quota is used up (then: feishu-batch resume)") == 1
+    assert (
+        told.stderr.count("lane default is paused: the quota is used up (after fixing it, run: feishu-batch resume)")
+        == 1
+    )
     assert "paused" not in told.stdout
     ledger.lane.resume()
     assert "paused" not in command(*BASE, "--item", 2, "--after", "x").stderr

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from books import book, cells, saved
-from rows_factory import HEADER, PROJECT, csv_text, row
+
+from tests.importing.books import book, cells, saved
+from tests.support.rows_factory import HEADER, PROJECT, csv_text, row
 
 EMPTY_ROWS = {
     "csv": csv_text(row("1"), row("2", after=""), row("3", after=" "), row("4", after="\u00a0"), row("5", after="[]")),
@@ -36,7 +37,7 @@ def empties():
 
 
 @pytest.mark.parametrize("name", ["plan", "import"])
-def test_rows_that_clear_a_field_are_told_in_a_line_of_their_own(command, ledger, path, name):
+def test_rows_that_clear_a_field_are_reported_in_a_line_of_their_own(command, ledger, path, name):
     printed = command(name, path("a.xlsx", empties())).stdout
     [line] = [line for line in printed.splitlines() if line.startswith("clears ")]
     verb = "would clear a field" if name == "plan" else "clear a field"
@@ -89,11 +90,11 @@ def test_an_empty_value_means_what_the_user_chose_in_every_format(command, ledge
     assert planned("reject") == (1 + explicit, explicit, clears - explicit, 0)
 
 
-def test_a_file_whose_rows_are_all_left_out_is_told_so(command, ledger, path):
+def test_a_file_whose_rows_are_all_left_out_is_reported_so(command, ledger, path):
     told = command("import", path("a.csv", csv_text(row("1", after=""), row("2", after=""))), "--empty", "skip")
     assert told.exit_code == 0
     assert "2 rows without a value are skipped (--empty skip): lines 2–3" in told.stdout
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def hidden(made):
@@ -106,23 +107,23 @@ def test_hidden_rows_refuse_the_file_at_every_command_that_takes_one(command, le
         told = command(*words)
         assert told.exit_code == 2
         assert "1 row is hidden (line 3)" in told.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 @pytest.mark.parametrize(("choice", "count"), [("include", 2), ("skip", 1), ("reject", 1)])
-def test_what_was_imported_of_hidden_rows_is_told_and_canceled_alike(command, ledger, path, choice, count):
+def test_what_was_imported_of_hidden_rows_is_reported_and_canceled_alike(command, ledger, path, choice, count):
     file = path("a.xlsx", workbook(cells(1, "x"), cells(2, "y"), change=hidden))
     told = command("import", file, "--hidden", choice)
     assert told.exit_code == (1 if choice == "reject" else 0)
     assert {"include": "1 hidden row is included", "skip": "1 hidden row is skipped", "reject": "the row is hidden"}[
         choice
     ] in told.stdout
-    assert ledger.front.inbox_length() == count
+    assert ledger.inbox.length() == count
     ledger.take_in()
     assert command.json("cancel", "--file", file, "--hidden", choice, "--yes")["intents"] == count
 
 
-def test_sheets_that_are_not_read_are_told_before_and_after(command, ledger, path):
+def test_sheets_that_are_not_read_are_reported_before_and_after(command, ledger, path):
     file = path("a.xlsx", workbook(cells(1, "x"), change=lambda made: made.create_sheet("Team B")))
     for name in ("plan", "import"):
         printed = command(name, file).stdout
@@ -130,7 +131,7 @@ def test_sheets_that_are_not_read_are_told_before_and_after(command, ledger, pat
         assert json.loads(command(name, file, "--json").stdout)["noticed"]["other_sheets"] == ["Team B"]
 
 
-def test_merged_rows_are_told(command, ledger, path):
+def test_merged_rows_are_reported(command, ledger, path):
     file = path("a.xlsx", workbook(cells(1, "x"), cells(2, "y"), change=lambda made: made.active.merge_cells("F2:F3")))
     printed = command("plan", file).stdout
     assert "1 row takes the value of a merged cell: line 3" in printed

@@ -4,10 +4,11 @@ import json
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from rows_factory import csv_text, row
 
 from feishu_batch.intents import parse_intent
-from worker.ledger.records import Outcome, OutcomeKind
+from feishu_batch.outcomes import OutcomeKind
+from tests.support.rows_factory import csv_text, row
+from worker.ledger.records import Outcome
 
 GOOD = [row(str(item)) for item in range(1, 6)]
 BAD = row("abc")
@@ -36,36 +37,36 @@ def test_the_same_file_twice_is_enqueued_once(command, ledger, file):
     command("import", path)
     again = command("import", path)
     assert again.exit_code == 0
-    assert "0 enqueued, 5 known from an earlier run and not doubled" in again.stdout
-    assert ledger.front.inbox_length() == 5
+    assert "0 enqueued, 5 enqueued by an earlier run and not again" in again.stdout
+    assert ledger.inbox.length() == 5
 
 
 def test_another_import_id_does_it_all_again(command, ledger, file):
     path = file(*GOOD)
     command("import", path)
     command("import", path, "--import-id", "once more")
-    assert ledger.front.inbox_length() == 10
+    assert ledger.inbox.length() == 10
 
 
 def test_more_rows_than_one_step_are_all_enqueued(command, ledger, file):
     document = json.loads(command("import", file(*[row(str(item)) for item in range(1, 1203)]), "--json").stdout)
     assert document["enqueued"] == 1202
-    assert ledger.front.inbox_length() == 1202
+    assert ledger.inbox.length() == 1202
 
 
-def test_wrong_rows_are_rejected_and_the_rest_goes_on(command, ledger, file):
+def test_wrong_rows_are_rejected_and_the_rest_continues(command, ledger, file):
     result = command("import", file(GOOD[0], BAD, GOOD[1]))
     assert result.exit_code == 1
     assert "2 enqueued, 1 rejected" in result.stdout
     assert "1     3      work_item_ids: 'abc' is not a work item id" in result.stdout
-    assert ledger.front.inbox_length() == 2
+    assert ledger.inbox.length() == 2
 
 
 def test_strict_refuses_the_file(command, ledger, file):
     result = command("import", "--strict", file(GOOD[0], BAD))
     assert result.exit_code == 2
     assert "line 3: work_item_ids" in result.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
     assert command("import", "--strict", file(*GOOD)).exit_code == 0
 
 
@@ -86,8 +87,8 @@ def test_strict_refuses_an_id_that_two_rows_give_to_different_contents(command, 
     result = command("import", "--strict", path)
     assert result.exit_code == 2
     assert "1 of 2 rows is wrong; nothing was enqueued" in result.stderr
-    assert "line 3: intent_id: a is taken by another content, that of line 2" in result.stderr
-    assert ledger.front.inbox_length() == 0
+    assert "line 3: intent_id: a is already used for other content, in line 2" in result.stderr
+    assert ledger.inbox.length() == 0
 
 
 def test_strict_refuses_an_id_that_the_ledger_has_for_another_content(command, ledger, tmp_path):
@@ -97,7 +98,7 @@ def test_strict_refuses_an_id_that_the_ledger_has_for_another_content(command, l
     result = command("import", "--strict", path)
     assert result.exit_code == 2
     assert "line 3: intent_id: a is taken by another content, enqueued before" in result.stderr
-    assert ledger.front.inbox_length() == 1
+    assert ledger.inbox.length() == 1
 
 
 def test_strict_counts_all_wrong_rows_and_lists_their_reasons(command, file):
@@ -120,24 +121,23 @@ def test_a_rejected_row_shows_the_value_that_is_wrong(command, file):
     assert '(got "DELETE")' in command("import", file(row("1", mode="DELETE"))).stdout
 
 
-def test_wait_may_have_an_end_and_the_work_goes_on(command, ledger, file):
+def test_wait_may_have_an_end_and_the_work_continues(command, ledger, file):
     path = file(*GOOD)
     result = command("import", path, "--wait", "--timeout", "0.2")
     assert result.exit_code == 1
-    assert "not ended in the time that was given; the work goes on" in result.stdout
-    assert ledger.front.inbox_length() == 5
+    assert "not ended in time; the work continues" in result.stdout
+    assert ledger.inbox.length() == 5
     document = json.loads(command("import", path, "--wait", "--timeout", "0.2", "--json").stdout)
     assert document["open"] == 5
     assert command("import", path, "--timeout", "1").exit_code == 2
 
 
-def test_waiting_tells_what_holds_up_the_work(command, ledger, file):
-    ledger.lane.troubles.note("submit", "the connection was refused")
+def test_waiting_tells_what_blocks_the_work(command, ledger, file):
+    ledger.lane.last_errors.note("submit", "the connection was refused")
     told = command("import", file(*GOOD), "--wait", "--timeout", "0.2", "--json")
     assert told.exit_code == 1
     assert (
-        json.loads(told.stdout)["remark"]
-        == "lane default: sending fails, and is tried again: the connection was refused"
+        json.loads(told.stdout)["remark"] == "lane default: sending fails, and is retried: the connection was refused"
     )
 
 
@@ -147,7 +147,7 @@ def test_the_encoding_of_a_file_may_be_named(command, ledger, tmp_path):
     told = command("import", path)
     assert told.exit_code == 2
     assert "--encoding gb18030" in told.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
     piped = command("import", "-", "--format", "csv", input=path.read_bytes())
     assert (piped.exit_code, "looks like GB18030" in piped.stderr) == (2, True)
     told = command("import", path, "--encoding", "gb18030")
@@ -176,14 +176,14 @@ def test_an_end_of_redis_half_way_tells_how_far_it_came(command, ledger, file, m
     assert "199 enqueued, 500 known" in command("import", path).stdout
 
 
-def test_what_had_ended_before_is_told_without_contradiction(command, ledger, file):
+def test_what_had_ended_before_is_reported_without_contradiction(command, ledger, file):
     path = file(GOOD[0])
     command("import", path)
     ledger.do_all()
     told = command("import", path, "--wait")
     assert told.exit_code == 0
     assert "1 row of" in told.stdout
-    assert "no request was sent meanwhile: all had ended before" in told.stdout
+    assert "no request was sent: all had ended before" in told.stdout
     assert "no request yet" not in told.output
 
 
@@ -202,8 +202,8 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
     path.write_text(csv_text(*rows, header=header))
     document = json.loads(command("import", path, "--json").stdout)
     assert (document["enqueued"], document["known"], document["repeated"]) == (2, 0, 1)
-    assert document["rejected"] == [{"line": 3, "reason": "intent_id: a is taken by another content, that of line 2"}]
-    assert ledger.front.inbox_length() == 2
+    assert document["rejected"] == [{"line": 3, "reason": "intent_id: a is already used for other content, in line 2"}]
+    assert ledger.inbox.length() == 2
 
 
 @pytest.mark.parametrize(
@@ -211,13 +211,13 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
     [
         ("plan.csv", "a,b\n1,2\n", "misses project_key, work_item_type_key, work_item_ids"),
         ("plan.csv", "", "the file is empty"),
-        ("plan.txt", "x", "plan.txt: its ending does not tell the format: give --format csv, jsonl or xlsx"),
-        ("plan.csv", "\ufeff" + csv_text(), "there are no rows in it"),
-        ("plan.jsonl", "", "there are no rows in it"),
-        ("plan.jsonl", "[{}]", "this is a JSON array, and JSON Lines has one JSON object per line"),
-        ("plan.jsonl", "{\n}", "this JSON object spans lines, and JSON Lines has one JSON object per line"),
-        ("plan.xlsx", "x", "this is a text file and no workbook: give --format csv or jsonl"),
-        ("plan.xls", "x", "this is a text file and no workbook: give --format csv or jsonl"),
+        ("plan.txt", "x", "plan.txt: its extension is not that of a known format: give --format csv, jsonl or xlsx"),
+        ("plan.csv", "\ufeff" + csv_text(), "it contains no rows"),
+        ("plan.jsonl", "", "it contains no rows"),
+        ("plan.jsonl", "[{}]", "this is a JSON array, but JSON Lines has one JSON object per line"),
+        ("plan.jsonl", "{\n}", "this JSON object spans several lines, but JSON Lines has one JSON object per line"),
+        ("plan.xlsx", "x", "this is a text file, not a workbook: give --format csv or jsonl"),
+        ("plan.xls", "x", "this is a text file, not a workbook: give --format csv or jsonl"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_2_and_one_line(command, tmp_path, name, content, complaint):
@@ -239,7 +239,7 @@ def test_a_file_that_cannot_be_read_is_2(command, name, path, complaint):
     assert (result.exit_code, result.stderr) == (2, f"feishu-batch: {path}: {complaint}. Nothing was enqueued.\n")
 
 
-def test_a_directory_is_told_before_its_ending(command):
+def test_a_directory_is_reported_before_its_ending(command):
     assert "this is a directory" in command("import", ".").stderr
 
 
@@ -254,7 +254,7 @@ def test_a_row_that_is_cut_off_names_no_other_line(command, tmp_path):
 def test_standard_input_needs_a_format(command, ledger):
     assert command("import", "-", input=csv_text(*GOOD)).exit_code == 2
     assert command("import", "-", "--format", "csv", input=csv_text(*GOOD)).exit_code == 0
-    assert ledger.front.inbox_length() == 5
+    assert ledger.inbox.length() == 5
 
 
 def test_json_tells_everything(command, file):
@@ -281,7 +281,7 @@ def test_wait_ends_with_a_table_by_reason(command, ledger, file):
     assert any(line.startswith("1 8 work_item_ids") for line in lines)
 
 
-def test_what_was_never_sent_is_told_with_its_items(command, ledger, file):
+def test_what_was_never_sent_is_reported_with_its_items(command, ledger, file):
     path = file(*GOOD)
     command("import", path)
     ledger.take_in()
@@ -289,8 +289,8 @@ def test_what_was_never_sent_is_told_with_its_items(command, ledger, file):
         ledger.lane.end_pending(number, Outcome(kind))
     ledger.do_all()
     lines = [" ".join(line.split()) for line in command("import", path, "--wait").stdout.splitlines()]
-    assert "expired 2 its expires_at had passed before it was sent: items 1, 3" in lines
-    assert "canceled 1 it was taken back before it was sent: item 2" in lines
+    assert "expired 2 not sent before its expires_at: items 1, 3" in lines
+    assert "canceled 1 canceled before it was sent: item 2" in lines
 
 
 def test_wait_with_json_is_one_document(command, ledger, file):
@@ -316,7 +316,7 @@ def test_what_failed_before_and_succeeded_by_a_retry_is_no_failure(command, ledg
     ledger.do_all()
     result = command("import", path, "--wait")
     assert result.exit_code == 0, result.stdout
-    assert "mended     1        failed before, and succeeded since by a retry" in result.stdout
+    assert "retried    1        failed before, and succeeded on a retry since" in result.stdout
     assert "failed before  " not in result.stdout
 
 
@@ -332,13 +332,13 @@ def test_wait_ends_for_an_intent_that_was_refused_as_a_whole(command, ledger, fi
         intent.work_item_ids,
         Outcome.failed("unknown_lane", "no such lane"),
     )
-    ledger.front.leave_inbox({intent.intent_id: (entry, "default")})
+    ledger.inbox.hand_over({intent.intent_id: (entry, "default")})
     result = command("import", path, "--wait")
     assert result.exit_code == 1
     assert "no such lane: items 1, 2, 3" in result.stdout
 
 
-def test_without_waiting_a_paused_lane_is_told_on_stderr(command, ledger, file):
+def test_without_waiting_a_paused_lane_is_reported_on_stderr(command, ledger, file):
     ledger.lane.pause("the quota is used up", polling=False)
     told = command("import", file(*GOOD))
     assert told.stderr.count("lane default is paused: the quota is used up") == 1

@@ -4,7 +4,8 @@ import csv
 import json
 
 import pytest
-from rows_factory import csv_text, row
+
+from tests.support.rows_factory import csv_text, row
 
 HEADER = (
     "project_key",
@@ -64,7 +65,7 @@ def test_every_item_of_every_row_has_a_line(command, ledger, plan, tmp_path):
     before = out.read_bytes()
     again = command("import", plan, "--wait", "--report", out)
     assert (again.exit_code, out.read_bytes()) == (1, before)
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_as_csv_it_has_the_same(command, ledger, plan, tmp_path):
@@ -80,7 +81,7 @@ def test_as_csv_it_has_the_same(command, ledger, plan, tmp_path):
     assert out.stat().st_mode & 0o777 == plan.stat().st_mode & 0o777
 
 
-def test_what_is_under_way_is_told_as_it_stands(command, ledger, tmp_path):
+def test_what_is_in_progress_is_reported_as_it_is(command, ledger, tmp_path):
     path, out = tmp_path / "plan.csv", tmp_path / "out.jsonl"
     path.write_text(csv_text(row(" ".join(map(str, range(1, 61)))), row("99", "owner", after="x")))
     command("import", path)
@@ -100,7 +101,7 @@ def test_an_intent_that_was_refused_as_a_whole_fails_item_by_item(command, ledge
     for entry in ledger.in_inbox():
         intent_id = json.loads(entry.payload)["intent_id"]
         ledger.lane.refuse(entry.number, intent_id, entry.enqueued_at_ms, [1, 2], Outcome.failed("no_lane", "no such"))
-        ledger.front.leave_inbox({intent_id: (entry, "default")})
+        ledger.inbox.hand_over({intent_id: (entry, "default")})
     command("import", plan, "--report", out)
     assert told(out)[:2] == [(2, "a", item, "failed", "no_lane", "no such") for item in (1, 2)]
 
@@ -110,15 +111,15 @@ def test_strict_tells_all_wrong_rows_there(command, ledger, plan, tmp_path):
     result = command("import", plan, "--strict", "--report", out)
     assert result.exit_code == 2
     assert [line[3] for line in told(out)] == ["not enqueued"] * 2 + ["rejected"] + ["not enqueued"] * 4
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("out.txt", "give it the ending .csv, .jsonl or .xlsx"),
+        ("out.txt", "the file name must end with .csv, .jsonl or .xlsx"),
         ("no/where/out.csv", "its directory does not exist"),
-        ("plan.csv", "this is the file that is imported"),
+        ("plan.csv", "this is the imported file itself"),
     ],
 )
 def test_a_report_that_cannot_be_written_is_found_before_anything_is_enqueued(
@@ -127,7 +128,7 @@ def test_a_report_that_cannot_be_written_is_found_before_anything_is_enqueued(
     result = command("import", plan, "--report", tmp_path / name)
     assert result.exit_code == 2
     assert complaint in result.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
     assert plan.read_text().startswith("project_key")
 
 

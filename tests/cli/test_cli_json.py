@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from rows_factory import PROJECT, csv_text, row
 
 from sandbox.process import SandboxProcess
+from tests.support.rows_factory import PROJECT, csv_text, row
 
 PAGE = (Path(__file__).parents[2] / "docs/json.md").read_text()
 ANY = "…"
@@ -77,7 +77,7 @@ def worked(command, ledger, tmp_path):
     ledger.do_all({5: "Terminated"})
     command("import", path)
     ledger.do_all({1: "NoPermission"})
-    ledger.lane.troubles.note("submit", "refused")
+    ledger.lane.last_errors.note("submit", "refused")
     command("retry", "--intent", failed, "--yes")
     return {
         "show": [failed],
@@ -137,3 +137,24 @@ def test_the_page_has_every_command_that_prints_json():
         if any("--json" in one.opts for one in cli.get_command(None, name).params)
     ]
     assert set(names) - {"enqueue"} == SHAPES.keys() - {"schedule"}
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("import", "nowhere.csv"), 2, "nowhere.csv: there is no such file. Nothing was enqueued."),
+        (("plan", "nowhere.csv"), 2, "nowhere.csv: there is no such file. Nothing was enqueued."),
+        (("show", "nowhere"), 2, "no intent nowhere"),
+        (("status", "--lane", "nowhere"), 2, "no lane is named 'nowhere'"),
+        (("failures", "--since", "soon"), 2, "--since soon: write it like 30m, 12h or 7d"),
+        (("retry",), 2, "nothing selected"),
+        (("cancel", "nowhere", "elsewhere", "--yes"), 2, "no intent nowhere"),
+        (("fields", "--space", "demo"), 2, "Missing option '--type'"),
+    ],
+)
+def test_an_error_is_a_document_too(command, args, code, words):
+    result = command(*args, "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["exit_code"], document.keys()) == (code, code, {"error", "exit_code"})
+    assert words in document["error"]
+    assert words in result.stderr

@@ -15,11 +15,11 @@ def test_an_empty_ledger_has_nothing_to_do(command):
     assert "nothing to do" in command("status").stdout
 
 
-def test_status_counts_what_waits_and_what_is_under_way(command, ledger):
+def test_status_counts_what_waits_and_what_is_in_progress(command, ledger):
     command.enqueue(*range(1, 121))
     command.enqueue(*range(1, 4), field="owner", after="x")
     assert command.json("status")["inbox"]["intents"] == 2
-    assert "not known before the inbox is taken in" in command("status").stdout
+    assert "unknown until the inbox has been recorded" in command("status").stdout
     ledger.take_in()
     [lane] = command.json("status")["lanes"]
     assert (lane["ready_changes"], lane["ready_groups"], lane["requests_left"]) == (123, 2, 4)
@@ -33,7 +33,7 @@ def test_status_counts_what_waits_and_what_is_under_way(command, ledger):
     assert "at least 2 s" in text
 
 
-def test_status_says_why_a_lane_stands_still(command):
+def test_status_says_why_a_lane_is_stalled(command):
     command("pause", "--reason", "the quota is used up")
     [lane] = command.json("status")["lanes"]
     assert lane["paused"]["reason"] == "the quota is used up"
@@ -157,7 +157,7 @@ def test_failures_may_be_limited(command, ledger):
 
 
 def test_no_failure_is_said(command):
-    assert command("failures").stdout == "nothing failed\n"
+    assert command("failures").stdout == "no failures\n"
 
 
 def test_cancel_leaves_what_is_in_a_request(command, ledger):
@@ -165,7 +165,7 @@ def test_cancel_leaves_what_is_in_a_request(command, ledger):
     ledger.take_in()
     ledger.claim()
     result = command("cancel", intent)
-    assert (result.exit_code, result.stdout) == (0, "10 items canceled, 50 in a request that goes on\n")
+    assert (result.exit_code, result.stdout) == (0, "10 items canceled; 50 already in a request and not affected\n")
 
 
 def test_cancel_of_an_ended_intent_changes_nothing(command, ledger):
@@ -175,8 +175,8 @@ def test_cancel_of_an_ended_intent_changes_nothing(command, ledger):
     assert states(command, intent) == {1: "succeeded"}
 
 
-def test_cancel_needs_a_worker_that_takes_the_intent_in(command, monkeypatch):
-    monkeypatch.setattr("worker.operating.canceling.TAKEN_IN_WITHIN", 0.2)
+def test_cancel_needs_a_worker_that_records_the_intent(command, monkeypatch):
+    monkeypatch.setattr("worker.operating.canceling.RECORDED_WITHIN", 0.2)
     result = command("cancel", command.enqueue(1))
     assert result.exit_code == 3
     assert "feishu-batch up" in result.stderr
@@ -185,29 +185,26 @@ def test_cancel_needs_a_worker_that_takes_the_intent_in(command, monkeypatch):
 def test_resume_says_whether_there_was_a_pause(command, ledger):
     command("pause")
     assert ledger.lane.paused()["polling"] is True
-    assert command("resume").stdout == "lane default goes on\n"
+    assert command("resume").stdout == "lane default continues\n"
     assert command("resume").stdout == "lane default was not paused\n"
 
 
 def test_status_says_that_the_remote_system_cannot_be_reached_until_it_can(command, ledger):
-    ledger.lane.troubles.note("submit", "the connection was refused")
-    ledger.lane.troubles.note("poll", None)
+    ledger.lane.last_errors.note("submit", "the connection was refused")
+    ledger.lane.last_errors.note("poll", None)
     [lane] = command.json("status")["lanes"]
     [trouble] = lane["troubles"]
     assert (trouble["what"], trouble["error"]) == ("submit", "the connection was refused")
     assert 0 <= trouble["for"] < 5
-    assert (
-        "sending failed 0 s ago, and nothing is left to try again: the connection was refused"
-        in command("status").stdout
-    )
+    assert "sending failed 0 s ago; nothing is left to retry: the connection was refused" in command("status").stdout
     command.enqueue(1)
     ledger.take_in()
-    assert "sending has failed for 0 s, it is tried again: the connection was refused" in command("status").stdout
+    assert "sending has failed for 0 s; the worker retries it: the connection was refused" in command("status").stdout
     ledger.lane.pause("the acting user does not exist", polling=False)
     paused = command("status").stdout
-    assert "sending failed 0 s ago, and is not tried while the lane is paused: the connection was refused" in paused
+    assert "sending failed 0 s ago; it is not retried while the lane is paused: the connection was refused" in paused
     assert "tried again" not in paused + command("watch", "--once").stdout
-    ledger.lane.troubles.note("submit", None)
+    ledger.lane.last_errors.note("submit", None)
     assert "TROUBLE" not in command("status").stdout
     assert command.json("status")["lanes"][0]["troubles"] == []
 
@@ -218,13 +215,13 @@ def test_trouble_is_written_only_when_it_changes(ledger, redis):
 
     before = writes()
     for error in (None, None, "refused", "refused", "refused", None, None):
-        ledger.lane.troubles.note("submit", error)
+        ledger.lane.last_errors.note("submit", error)
     assert writes() - before == 3
 
 
 def test_one_of_each_is_said_in_the_singular(command, ledger):
     command.enqueue(1)
-    assert "1 intent not taken in yet" in command("status").stdout
+    assert "1 intent not recorded yet" in command("status").stdout
     ledger.take_in()
     assert "1 change in 1 group" in command("status").stdout
     assert "1 request, and its job" in command("status").stdout

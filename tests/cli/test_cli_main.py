@@ -8,8 +8,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from worker.cli import main, session
+from worker.cli import main
 from worker.cli.main import _COMMANDS, cli
+from worker.operating import session
 
 
 def run(*args, **env):
@@ -90,7 +91,7 @@ def test_ctrl_c_is_130_with_a_short_line(monkeypatch, error):
     monkeypatch.setattr(session, "load_settings", interrupt)
     result = run("status")
     assert result.exit_code == 130
-    assert result.stderr.strip() == "Interrupted. What was enqueued goes on; look with: feishu-batch status"
+    assert result.stderr.strip() == "Interrupted. Enqueued work continues: feishu-batch status"
 
 
 @pytest.mark.usefixtures("nothing_set")
@@ -143,7 +144,7 @@ def test_a_mistyped_command_is_guessed(command):
     assert "did you mean" not in command("zzz").stderr
 
 
-def test_a_port_that_is_taken_is_told_by_what_named_it(command):
+def test_a_port_that_is_taken_is_reported_by_what_named_it(command):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert "set --port to another one" in command("dashboard", "--port", port).stderr

@@ -3,14 +3,12 @@
 import random
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from rows_factory import PROJECT, csv_text, row
 
 from feishu_batch import FeishuBatch, parse_intent
-from worker.ledger import backlog
-from worker.ledger.backlog import MOST_SHARERS, LaneBacklog
+from tests.support.rows_factory import PROJECT, csv_text, row
+from worker.ledger.reads.backlog import LaneBacklog
 from worker.operating.planning import LanePlanner
 
 
@@ -53,11 +51,11 @@ def finish(ledger):
 def what_became(redis, ledger, wishes):
     told = Counter()
     for wish in wishes:
-        number, _ = ledger.front.locate(wish.intent_id)
+        number, _ = ledger.inbox.locate(wish.intent_id)
         told.update(
             {
                 name: int(n)
-                for name, n in redis.hgetall(ledger.lane.key(f"intent:{number}")).items()
+                for name, n in redis.hgetall(ledger.lane.keys.named(f"intent:{number}")).items()
                 if name in {"ok", "sp", "ex"}
             }
         )
@@ -84,7 +82,7 @@ def test_requests_are_foretold_exactly_where_no_cell_is_wanted_twice(seed, ledge
     plan = planner.plan()
     enqueue(wishes)
     assert plan.fewest == plan.most == finish(ledger)
-    assert plan.sent == plan.wishes == sum(len(wish.work_item_ids) for wish in wishes)
+    assert plan.sent == plan.changes == sum(len(wish.work_item_ids) for wish in wishes)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -100,11 +98,11 @@ def test_outcomes_are_foretold_exactly_and_requests_within_bounds(seed, redis, l
     told = what_became(redis, ledger, wishes)
     assert told["sp"] == plan.superseded
     assert (told["ok"], told["ex"]) == (plan.sent + plan.shared, plan.expired)
-    assert plan.wishes == plan.sent + plan.superseded + plan.shared + plan.expired
+    assert plan.changes == plan.sent + plan.superseded + plan.shared + plan.expired
 
 
 @pytest.mark.parametrize("before", [0, 10, 25])
-def test_a_wish_that_many_have_is_sent_as_often_as_the_ledger_sends_it(before, redis, prefix, ledger, enqueue):
+def test_a_change_that_many_request_is_sent_as_often_as_the_ledger_sends_it(before, redis, prefix, ledger, enqueue):
     """A change has a bounded number of sharers: what comes then waits behind it, and is shared in its turn."""
     wish = {"project_key": PROJECT, "work_item_type_key": "story", "work_item_ids": [1], "field_key": "a"}
     wish |= {"update_mode": "UPDATE", "after_field_value": "x"}
@@ -116,14 +114,9 @@ def test_a_wish_that_many_have_is_sent_as_often_as_the_ledger_sends_it(before, r
     enqueue(ours)
     told = waiting_lines(redis, ledger, {str(number) for number in numbers(ledger, ours)})
     assert sum(map(len, told)) == plan.sent > 1
-    assert plan.sent + plan.shared == plan.wishes == 40
+    assert plan.sent + plan.shared == plan.changes == 40
     if not before:
         assert plan.fewest <= finish(ledger) <= plan.most
-
-
-def test_the_bound_of_sharers_is_that_of_the_script():
-    script = (Path(backlog.__file__).parent / "lua" / "record.lua").read_text()
-    assert f"MOST_SHARERS = {MOST_SHARERS} " in script
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -151,8 +144,8 @@ def test_what_waits_already_is_met_by_the_same_rules(seed, redis, prefix, ledger
 
 def gave_way(redis, ledger, wishes):
     """How many of their changes wait under a later one, those that are shared as often as they are wished."""
-    ours, shared, found = set(map(str, numbers(ledger, wishes))), redis.hgetall(ledger.lane.key("shared")), 0
-    for key in redis.scan_iter(match=ledger.lane.key("under:*"), count=1000):
+    ours, shared, found = set(map(str, numbers(ledger, wishes))), redis.hgetall(ledger.lane.keys.named("shared")), 0
+    for key in redis.scan_iter(match=ledger.lane.keys.named("under:*"), count=1000):
         cell = key.rpartition("under:")[2].partition(":")[2]
         for number in redis.zrange(key, 0, -1):
             wanting = [number, *shared.get(f"{number}:{cell}", "").split(",")]
@@ -161,13 +154,13 @@ def gave_way(redis, ledger, wishes):
 
 
 def numbers(ledger, wishes):
-    return [ledger.front.locate(wish.intent_id)[0] for wish in wishes]
+    return [ledger.inbox.locate(wish.intent_id)[0] for wish in wishes]
 
 
 def waiting_lines(redis, ledger, ours):
     """Of each cell, the changes of ours that wait."""
-    for cell, owner in redis.hgetall(ledger.lane.key("cells")).items():
-        line = [owner, *redis.lrange(ledger.lane.key(f"behind:{cell}"), 0, -1)]
+    for cell, owner in redis.hgetall(ledger.lane.keys.named("cells")).items():
+        line = [owner, *redis.lrange(ledger.lane.keys.named(f"behind:{cell}"), 0, -1)]
         yield [number for number in line if number in ours]
 
 
@@ -188,7 +181,7 @@ def test_a_plan_needs_no_redis(command, file):
     command.env = {}
     document = command.json("plan", file(row("1 2 3"), row("3 4", after="x")))
     [lane] = document["lanes"]
-    assert (document["rows"], document["enqueued"], lane["intents"], lane["wishes"]) == (2, 2, 2, 5)
+    assert (document["rows"], document["enqueued"], lane["intents"], lane["changes"]) == (2, 2, 2, 5)
     assert (lane["sent"], lane["superseded"], lane["groups"]) == (4, 1, 2)
     assert lane["requests"] == {"at_least": 2, "at_most": 2, "full": 0, "fill": 0.04}
     assert lane["seconds"] == {"at_least": 2.0, "at_most": 2.0}
@@ -206,7 +199,7 @@ def test_a_plan_reads_as_sentences(command, file):
     rows = [row("1-120"), row("1 2", after="x"), row("1", after="x"), row("7", mode="APPEND")]
     text = command("plan", file(*rows)).stdout
     assert "changes    124: 122 to be sent, 1 superseded" not in text
-    assert "changes    124: 121 to be sent, 2 superseded by later rows, 1 shared with the same wish" in text
+    assert "changes    124: 121 to be sent, 2 superseded by later rows, 1 shared with an identical change" in text
     assert "requests   5; 2 can be full" in text
     assert "up to 2 changes of one cell" in text
 
@@ -236,7 +229,7 @@ def test_the_same_row_twice_counts_once(command, file):
     assert "is taken by another content" in result.stdout
 
 
-def test_rows_of_an_unknown_lane_are_told(command, file):
+def test_rows_of_an_unknown_lane_are_reported(command, file):
     header = (
         "project_key",
         "work_item_type_key",
@@ -282,11 +275,11 @@ def test_names_and_keys_are_said_to_be_counted_apart(command, tmp_path):
         text = command("plan", path).stdout
         return next(line for line in text.splitlines() if line.startswith("groups"))
 
-    assert "--check tells the exact number" in groups("Priority", "priority")
+    assert "--check gives the exact number" in groups("Priority", "priority")
     assert "--check" not in groups("priority", "owner")
 
 
-def test_ranges_are_told_with_what_they_stand_for(command, file):
+def test_ranges_are_reported_with_what_they_mean(command, file):
     path = file(row("1001-1020, 7"), row("1030-1031"), row("9"))
     assert "ranges     2 rows, 22 items" in command("plan", path).stdout
     assert command.json("plan", path)["ranges"] == {"rows": 2, "items": 22}

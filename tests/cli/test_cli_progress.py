@@ -8,12 +8,12 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from rich.console import Console
 
-from worker.cli import following
-from worker.cli.errors import UnreachableError
-from worker.cli.following import Pace
-from worker.cli.progress import Bars, Figures, Lines, display_for
-from worker.ledger.reading import Reading
-from worker.operating.watching import Listed, Totals, Watch
+from worker.cli import intent_follower
+from worker.cli.intent_follower import Throughput
+from worker.cli.progress import Bars, Figures, ProgressLines, display_for
+from worker.ledger.reads.ledger import LedgerReads
+from worker.operating.errors import UnreachableError
+from worker.operating.tracking import IntentTracker, Listed, Totals
 
 OPEN = Totals(
     total=10, accepted=10, in_flight=2, succeeded=3, failed=1, superseded=1, canceled=0, expired=0, open_intents=4
@@ -29,7 +29,7 @@ def text_of(show, *, terminal=False):
 
 def test_a_line_tells_counts_requests_slot_use_and_time_left():
     def show(console):
-        Lines(console).show(FIGURES)
+        ProgressLines(console).show(FIGURES)
 
     line = text_of(show)
     assert line == "accepted 10/10 · sent 7 · settled 5 · 3 requests · 90% of the slots used · at least 7 s left\n"
@@ -39,7 +39,7 @@ def test_lines_come_every_few_seconds_and_unchanged_ones_rarely():
     now = [0.0]
 
     def show(console):
-        lines = Lines(console, clock=lambda: now[0])
+        lines = ProgressLines(console, clock=lambda: now[0])
         for second in range(60):
             now[0] = float(second)
             lines.show(replace(FIGURES, requests=min(second, 12)))
@@ -49,7 +49,7 @@ def test_lines_come_every_few_seconds_and_unchanged_ones_rarely():
 
 def test_the_end_is_always_said():
     def show(console):
-        lines = Lines(console, clock=lambda: 0.0)
+        lines = ProgressLines(console, clock=lambda: 0.0)
         lines.show(FIGURES)
         lines.show(replace(FIGURES, totals=replace(OPEN, open_intents=0)))
 
@@ -75,7 +75,7 @@ def test_slot_use_counts_from_the_first_request_to_the_last():
         def __init__(self, taken):
             self.figures = type("Figures", (), {"slots_taken": taken})
 
-    pace = Pace(1.0, {"default": 100})
+    pace = Throughput(1.0, {"default": 100})
     for now, taken in ((5, 100), (6, 101), (7, 102), (8, 102), (10, 104), (30, 104)):
         pace.note([View(taken)], now)
     assert pace.requests == 4
@@ -83,10 +83,10 @@ def test_slot_use_counts_from_the_first_request_to_the_last():
 
 
 def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix, monkeypatch):
-    monkeypatch.setattr("worker.operating.watching.PER_LOOK", 3)
+    monkeypatch.setattr("worker.operating.tracking.PER_LOOK", 3)
     ids = [(command.enqueue(item), 1) for item in range(1, 8)]
     ledger.do_all({5: "WorkItemTerminated"})
-    watch = Watch(Reading(redis, prefix), Listed([*ids, ("forgotten", 1)]))
+    watch = IntentTracker(LedgerReads(redis, prefix), Listed([*ids, ("forgotten", 1)]))
     looks = 0
     while not watch.is_over:
         watch.look()
@@ -96,7 +96,7 @@ def test_watching_costs_a_bounded_number_of_reads(ledger, command, redis, prefix
     assert watch.failures.groups()[0].items[0][0] == "5"
 
 
-def test_what_failed_in_an_earlier_run_is_told_apart(ledger, command, redis, prefix):
+def test_what_failed_in_an_earlier_run_is_distinguished(ledger, command, redis, prefix):
     """A corrected file under the same import id has rows of both kinds."""
     old, new = command.enqueue(1, 2), command.enqueue(3)
     ledger.take_in()
@@ -104,7 +104,7 @@ def test_what_failed_in_an_earlier_run_is_told_apart(ledger, command, redis, pre
     began_at = ledger.lane.now()
     newer = command.enqueue(4)
     ledger.do_all({4: "now"})
-    watch = Watch(Reading(redis, prefix), Listed([(old, 2), (new, 1), (newer, 1)]), began_at)
+    watch = IntentTracker(LedgerReads(redis, prefix), Listed([(old, 2), (new, 1), (newer, 1)]), began_at)
     watch.look()
     assert [(group.code, group.count) for group in watch.failures.groups()] == [("now", 1)]
     assert [(group.code, group.count) for group in watch.failed_before.groups()] == [("before", 1)]
@@ -113,7 +113,7 @@ def test_what_failed_in_an_earlier_run_is_told_apart(ledger, command, redis, pre
 
 def test_sent_is_never_less_than_settled_whatever_is_shared_or_superseded(ledger, command, redis, prefix):
     ids = [command.enqueue(1), command.enqueue(1), command.enqueue(2), command.enqueue(2, after='"later"')]
-    watch = Watch(Reading(redis, prefix), Listed([(intent, 1) for intent in ids]))
+    watch = IntentTracker(LedgerReads(redis, prefix), Listed([(intent, 1) for intent in ids]))
     seen = []
 
     def look():
@@ -130,7 +130,7 @@ def test_sent_is_never_less_than_settled_whatever_is_shared_or_superseded(ledger
     assert seen == [(0, 0), (2, 0), (2, 2), (3, 2), (4, 4)]
 
 
-def test_a_shared_change_in_a_request_is_pending_for_nobody(ledger, command):
+def test_a_shared_change_in_a_request_is_pending_for_no_person(ledger, command):
     ids = [command.enqueue(1), command.enqueue(1)]
     ledger.take_in()
     batch = ledger.claim()
@@ -141,8 +141,8 @@ def test_a_shared_change_in_a_request_is_pending_for_nobody(ledger, command):
     assert [command.json("show", intent)["requests"] for intent in ids] == [1, 1]
 
 
-def test_watching_sees_work_get_on(ledger, command, redis, prefix):
-    watch = Watch(Reading(redis, prefix), Listed([(command.enqueue(*range(1, 61)), 60)]))
+def test_watching_sees_progress(ledger, command, redis, prefix):
+    watch = IntentTracker(LedgerReads(redis, prefix), Listed([(command.enqueue(*range(1, 61)), 60)]))
     seen = []
 
     def look():
@@ -174,9 +174,9 @@ def test_an_absence_of_redis_is_borne_for_a_while(monkeypatch):
             return OPEN
 
     out = io.StringIO()
-    monkeypatch.setattr(following, "TICK", 0.01)
-    monkeypatch.setattr(following, "PATIENCE", 0.1)
-    follower = following.Follower(session=None, watch=Absent(), pace=Pace(1.0, {}))
+    monkeypatch.setattr(intent_follower, "TICK", 0.01)
+    monkeypatch.setattr(intent_follower, "PATIENCE", 0.1)
+    follower = intent_follower.IntentFollower(session=None, watch=Absent(), pace=Throughput(1.0, {}))
     with pytest.raises(UnreachableError, match="the work is safe"):
-        follower.run(Lines(Console(file=out, width=200)), threading.Event())
+        follower.run(ProgressLines(Console(file=out, width=200)), threading.Event())
     assert out.getvalue().count("Redis does not answer") == 1

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 from redis import Redis
 
+from tests.support.waiting import wait_until
 from worker.processes.embedded import EmbeddedServer
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
@@ -16,13 +17,6 @@ ENQUEUE = ("enqueue", "--project-key", PROJECT, "--type", "story", "--field", "f
 ROWS = f"""project_key,work_item_type_key,work_item_ids,field_key,update_mode,after_field_value
 {PROJECT},story,1,f,UPDATE,x
 """
-
-
-def until(is_so, timeout=20):
-    deadline = time.monotonic() + timeout
-    while not is_so():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("way", ["enqueue", "import"])
@@ -35,7 +29,7 @@ def test_who_waits_hears_that_redis_is_away_and_then_gets_the_end(command, ledge
 
         def other_side():
             there = type(ledger)(Redis.from_url(server.url, decode_responses=True), prefix)
-            until(there.in_inbox)
+            wait_until(there.in_inbox, 20, "the intent is in the inbox")
             time.sleep(0.5)  # for a look that finds it open
             os.kill(server.pid, signal.SIGKILL)
             time.sleep(2)

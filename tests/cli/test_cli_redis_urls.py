@@ -3,19 +3,15 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from feishu_batch import EnqueueError, FeishuBatch
-
-for folder in ("deploy", "e2e"):
-    sys.path.append(str(Path(__file__).parents[1] / folder))
-
-from deploy_servers import Process, make_certificates  # noqa: E402 - found by the path above
-from programs import require  # noqa: E402 - as above
-from redis import Redis  # noqa: E402 - as above
-from stack import free_port, wait_until  # noqa: E402 - as above
+from tests.support.deploy_servers import Process, make_certificates
+from tests.support.programs import require
+from tests.support.servers import free_port
+from tests.support.waiting import PATIENCE, wait_until
 
 CREDENTIALS = {"PLUGIN_ID": "p", "PLUGIN_SECRET": "s", "USER_KEY": "u"}
 INTENT = {
@@ -36,7 +32,7 @@ def command(url, *arguments):
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
@@ -69,16 +65,16 @@ def reason(url):
     return both
 
 
-def test_a_password_that_is_missing_or_wrong_is_told(own_redis_url):
+def test_a_password_that_is_missing_or_wrong_is_reported(own_redis_url):
     wrong = own_redis_url.replace("//", "//:s3cr3t@")
     with Redis.from_url(own_redis_url) as redis:
         redis.config_set("requirepass", "right")
-    assert all("asks for a password" in text for text in reason(own_redis_url))
+    assert all("requires a password" in text for text in reason(own_redis_url))
     assert all("the user or password" in text for text in reason(wrong))
 
 
-def test_too_many_clients_and_a_database_that_there_is_not_are_told(own_redis_url):
-    assert all("no database of the number" in text for text in reason(own_redis_url.replace("/0", "/99")))
+def test_too_many_clients_and_a_database_that_there_is_not_are_reported(own_redis_url):
+    assert all("no database with the number" in text for text in reason(own_redis_url.replace("/0", "/99")))
     with Redis.from_url(own_redis_url) as redis:
         redis.config_set("maxclients", 1)
         assert all("maxclients" in text for text in reason(own_redis_url))
@@ -108,9 +104,9 @@ def answers(client):
     return True
 
 
-def test_the_reason_of_a_tls_failure_is_told(tls, own_redis_url):
+def test_the_reason_of_a_tls_failure_is_reported(tls, own_redis_url):
     port, authority = tls
-    assert all("not accepted" in text for text in reason(f"rediss://127.0.0.1:{port}/0"))
+    assert all("rejected" in text for text in reason(f"rediss://127.0.0.1:{port}/0"))
     other = f"rediss://127.0.0.2:{port}/0?ssl_ca_certs={authority}"
     with FeishuBatch(other) as client, pytest.raises(EnqueueError, match=r"TLS|refused"):
         client.enqueue(**INTENT)

@@ -3,11 +3,13 @@
 import json
 
 import pytest
-from rows_factory import PROJECT
 
 from feishu_batch import FeishuBatch
-from worker.ledger.records import BatchState, GroupSpec, Outcome, OutcomeKind
-from worker.operating.retry_decision import Failure, Past, Touch, Why, decide, new_intent
+from feishu_batch.outcomes import OutcomeKind
+from tests.support.rows_factory import PROJECT
+from worker.ledger.conditional_inbox import ConditionalInbox
+from worker.ledger.records import BatchState, GroupSpec, Outcome
+from worker.operating.retry.decision import Failure, LaterWrite, LaterWrites, SkipReason, decide, new_intent
 
 OLD, NEW = '{"value": "option_1"}', '{"value": "option_2"}'
 
@@ -53,15 +55,15 @@ def test_the_same_failures_are_retried_once(command, ledger, failed):
     assert retried(command, "--all") == {
         "dry_run": False,
         "items": 0,
-        "left": {"retried": 2},
+        "skipped": {"retried": 2},
         "intents": [
-            {"retry_of": failed, "lane": "default", "intent_id": None, "items": [], "left": {"retried": [2, 3]}}
+            {"retry_of": failed, "lane": "default", "intent_id": None, "items": [], "skipped": {"retried": [2, 3]}}
         ],
         "counts": None,
     }
     ledger.do_all()
     assert retried(command, "--all", "--even-if-overtaken")["items"] == 0
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
 
 
 def test_of_a_retry_that_failed_the_retry_is_retried(command, ledger, failed):
@@ -87,26 +89,28 @@ def test_a_new_intent_has_the_same_id_for_the_same_items(failed, command, ledger
 def test_an_item_that_was_changed_later_is_left(command, ledger, failed):
     later(command, ledger, 2)
     document = retried(command, "--intent", failed, code=1)
-    assert (document["items"], document["left"]) == (1, {"overtaken": 1})
+    assert (document["items"], document["skipped"]) == (1, {"overtaken": 1})
     assert document["intents"][0]["items"] == [3]
 
 
 def test_a_later_change_counts_from_the_inbox_on(command, ledger, failed):
     command.enqueue(2, after=NEW)
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
     ledger.take_in()
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
     batch = ledger.accept(ledger.claim())
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
-    ledger.lane.advance(batch, state=BatchState.OPEN, settled={2: Outcome(OutcomeKind.SUCCEEDED)}, then=BatchState.OPEN)
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
+    ledger.lane.advance(
+        batch, state=BatchState.OPEN, settled=batch.by_cell({2: Outcome(OutcomeKind.SUCCEEDED)}), then=BatchState.OPEN
+    )
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
 
 
 def test_a_change_that_waits_in_the_inbox_under_a_name_may_be_of_the_same_field(command, ledger, failed):
     command.enqueue(2, after=NEW, field="Severity")
     command.enqueue(3, after=NEW, field="field_ffffff")
     document = retried(command, "--all", "--dry-run", code=1)
-    assert (document["intents"][0]["items"], document["left"]) == ([3], {"overtaken": 1})
+    assert (document["intents"][0]["items"], document["skipped"]) == ([3], {"overtaken": 1})
 
 
 def test_an_item_of_an_intent_that_is_half_done_counts(command, ledger, failed):
@@ -114,7 +118,7 @@ def test_an_item_of_an_intent_that_is_half_done_counts(command, ledger, failed):
     ledger.take_in()
     ledger.settle(ledger.claim())
     assert ledger.lane.counts().owned_cells == 11
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
 
 
 @pytest.mark.parametrize("reason", ["Terminated", "outcome_unknown"])
@@ -155,10 +159,10 @@ def test_retries_of_a_cell_stand_in_the_order_of_the_failures(command, ledger):
 
 def test_what_was_forgotten_may_have_been_a_later_change(command, ledger, failed):
     other = later(command, ledger, 77)
-    number, _ = ledger.front.locate(other)
-    ledger.front.forget([(number, other)])
+    number, _ = ledger.inbox.locate(other)
+    ledger.inbox.forget([(number, other)])
     ledger.lane.forget([number])
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"forgotten": 2}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"forgotten": 2}
     assert retried(command, "--all", "--even-if-overtaken")["items"] == 2
 
 
@@ -188,9 +192,9 @@ def test_what_has_expired_and_what_was_refused_is_left(command, ledger, redis):
     intent = command.enqueue(1, expires_at="2099-01-01T00:00:00Z")
     ledger.do_all({1: "A"})
     ledger.lane.refuse(999, "refused", 0, [8, 9], Outcome.failed("no_lane", "no lane"))
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"refused": 2}
-    redis.hset(ledger.lane.key(f"intent:{ledger.front.locate(intent)[0]}"), "x", 1)
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"expired": 1, "refused": 2}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"refused": 2}
+    redis.hset(ledger.lane.keys.named(f"intent:{ledger.inbox.locate(intent)[0]}"), "x", 1)
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"expired": 1, "refused": 2}
 
 
 @pytest.mark.parametrize(
@@ -204,10 +208,10 @@ def test_it_asks_before_it_enqueues(command, ledger, failed):
     refused = command("retry", "--all", input="n\n")
     assert refused.exit_code == 2
     assert "nothing was enqueued" in refused.stderr
-    assert ledger.front.inbox_length() == 0
+    assert ledger.inbox.length() == 0
     assert "2 items of 1 intent can be retried" in refused.stdout
     agreed = command("retry", "--all", input="y\n")
-    assert (agreed.exit_code, ledger.front.inbox_length()) == (0, 1)
+    assert (agreed.exit_code, ledger.inbox.length()) == (0, 1)
     assert "Enqueued 1 intent." in agreed.stdout
 
 
@@ -216,13 +220,28 @@ def test_a_dry_run_enqueues_nothing(command, ledger, failed):
     result = command("retry", "--all", "--dry-run")
     assert result.exit_code == 1
     assert "Nothing was enqueued: --dry-run." in result.stdout
-    assert "1 item is left: a later change" in result.stdout
-    assert ledger.front.inbox_length() == 0
+    assert "1 item skipped: a later intent" in result.stdout
+    assert ledger.inbox.length() == 0
 
 
 def test_nothing_failed(command):
     result = command("retry", "--all")
-    assert (result.exit_code, result.stdout) == (0, "nothing that failed was selected\n")
+    assert (result.exit_code, result.stdout) == (0, "no failures\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--reason", "nosuch"), "the code nosuch"),
+        (("--field", "nosuch", "--since", "1h"), "the field nosuch"),
+        (("--reason", "Terminated", "--field", "nosuch"), "the code Terminated and the field nosuch"),
+    ],
+)
+def test_a_code_or_a_field_that_no_failure_has_is_said(command, failed, args, said):
+    result = command("retry", *args, "--yes")
+    assert result.exit_code == 1
+    assert result.stdout == f"no selected failed item has {said}; see: feishu-batch failures\n"
+    assert json.loads(command("retry", *args, "--yes", "--json").stdout)["intents"] == []
 
 
 def test_large_intents_are_retried_whole(command, ledger, redis_url, prefix):
@@ -239,18 +258,18 @@ def test_large_intents_are_retried_whole(command, ledger, redis_url, prefix):
 
 def test_a_retry_comes_before_any_other_reason():
     failure = Failure(5, "a", "default", None, (1,))
-    assert decide(failure, Past(), 0, even_if_overtaken=True).left == {Why.REFUSED: (1,)}
+    assert decide(failure, LaterWrites(), 0, even_if_overtaken=True).left == {SkipReason.REFUSED: (1,)}
     with pytest.raises(ValueError, match="no value"):
         new_intent(failure, [1])
 
 
 def test_only_later_numbers_count():
-    touch = Touch(4, None, stands=True)
+    touch = LaterWrite(4, None, stands=True)
     spec = GroupSpec("p", "story", None, "f", "UPDATE", None, "x")
     failure = Failure(5, "a", "default", spec, (1,))
-    assert decide(failure, Past({("default", "p f", 1): [touch]}, forgotten=4), 0, even_if_overtaken=False).items == (
-        1,
-    )
+    assert decide(
+        failure, LaterWrites({("default", "p f", 1): [touch]}, forgotten=4), 0, even_if_overtaken=False
+    ).items == (1,)
 
 
 # --- what others enqueue meanwhile ----------------------------------------------------------------------------------
@@ -285,7 +304,7 @@ def test_what_is_enqueued_while_it_waits_for_an_answer_is_not_overwritten(comman
     result = command("retry", "--all")
     assert result.exit_code == 1
     assert "2 items of 1 intent can be retried" in result.stdout
-    assert "1 item dropped out since: a later change of the same field" in result.stdout
+    assert "1 item left out since then: a later intent changes the same field" in result.stdout
     assert "(item 2)" in result.stdout
     assert "Enqueued 1 intent." in result.stdout
     ledger.take_in()
@@ -295,15 +314,15 @@ def test_what_is_enqueued_while_it_waits_for_an_answer_is_not_overwritten(comman
 def test_when_everything_dropped_out_nothing_is_enqueued(command, ledger, failed, asked):
     asked.append(lambda: command.enqueue(2, 3, after=NEW))
     result = command("retry", "--all")
-    assert (result.exit_code, ledger.front.inbox_length()) == (1, 1)
+    assert (result.exit_code, ledger.inbox.length()) == (1, 1)
     assert "Enqueued 0 intents." in result.stdout
 
 
-def test_a_retry_by_somebody_else_meanwhile_is_no_reason_to_complain(command, ledger, failed, asked):
+def test_a_retry_by_another_process_meanwhile_is_no_reason_to_complain(command, ledger, failed, asked):
     asked.append(lambda: retried(command, "--all"))
     result = command("retry", "--all")
-    assert (result.exit_code, ledger.front.inbox_length()) == (0, 1)
-    assert "dropped out since: retried already" in result.stdout
+    assert (result.exit_code, ledger.inbox.length()) == (0, 1)
+    assert "left out since then: already retried" in result.stdout
 
 
 class Racer:
@@ -311,15 +330,15 @@ class Racer:
 
     def __init__(self, monkeypatch, command, *items, times):
         self.left, self.items, self.command = times, items, command
-        write = FeishuBatch.enqueue_if_newest
+        write = ConditionalInbox.write_if_newest
 
-        def late(client, intents, newest):
+        def late(inbox, intents, newest):
             if self.left:
                 self.left -= 1
                 self.command.enqueue(*self.items, after=NEW)
-            return write(client, intents, newest)
+            return write(inbox, intents, newest)
 
-        monkeypatch.setattr(FeishuBatch, "enqueue_if_newest", late)
+        monkeypatch.setattr(ConditionalInbox, "write_if_newest", late)
 
 
 def test_what_is_enqueued_between_the_last_look_and_the_writing_is_not_overwritten(
@@ -334,15 +353,15 @@ def test_what_is_enqueued_between_the_last_look_and_the_writing_is_not_overwritt
 def test_others_who_enqueue_something_else_cost_looks_and_nothing_more(command, ledger, failed, monkeypatch):
     Racer(monkeypatch, command, 77, times=20)
     assert retried(command, "--all")["items"] == 2
-    assert ledger.front.inbox_length() == 21
+    assert ledger.inbox.length() == 21
 
 
 def test_who_never_stops_enqueueing_is_given_way_to(command, ledger, failed, monkeypatch):
-    monkeypatch.setattr("worker.operating.again.TRIES", 3)
+    monkeypatch.setattr("worker.operating.retry.enqueue.TRIES", 3)
     Racer(monkeypatch, command, 77, times=99)
     document = retried(command, "--all", code=1)
-    assert (document["items"], document["left"]) == (0, {"hurried": 2})
-    assert ledger.front.inbox_length() == 3
+    assert (document["items"], document["skipped"]) == (0, {"hurried": 2})
+    assert ledger.inbox.length() == 3
 
 
 def test_more_retries_than_one_step_takes_do_not_stand_in_each_others_way(command, ledger, redis_url, prefix):
@@ -355,4 +374,4 @@ def test_more_retries_than_one_step_takes_do_not_stand_in_each_others_way(comman
         )
     ledger.do_all(dict.fromkeys(range(1, 301), "A"))
     assert retried(command, "--all")["items"] == 600
-    assert ledger.front.inbox_length() == 600
+    assert ledger.inbox.length() == 600

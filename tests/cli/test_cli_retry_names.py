@@ -4,13 +4,13 @@ import time
 
 import pytest
 from pydantic import TypeAdapter
-from rows_factory import PROJECT
-from test_cli_retry import later, retried
-from test_cli_retry_refused import refused  # noqa: F401 - a fixture
 
 from feishu_batch import parse_intent
-from worker.catalogue.lane import Fields
-from worker.catalogue.lookup import Known
+from tests.cli.test_cli_retry import later, retried
+from tests.cli.test_cli_retry_refused import refused  # noqa: F401 - a fixture
+from tests.support.rows_factory import PROJECT
+from worker.catalogue.lane_catalogue import Fields
+from worker.catalogue.lookup import LookedUp
 from worker.remote.models import Field
 
 OWN = "field_a1b2c3"
@@ -26,9 +26,11 @@ def known(redis, prefix):
     """What the workers looked up, as they keep it."""
 
     def keep(*, lane="default", fields=FIELDS, space="mobile"):
-        kept = TypeAdapter(Known[Fields]).dump_json(Known(tuple(fields), time.time()))
+        kept = TypeAdapter(LookedUp[Fields]).dump_json(LookedUp(tuple(fields), time.time()))
         redis.set(f"{prefix}:{{{lane}}}:catalogue:{PROJECT} story", kept)
-        redis.set(f"{prefix}:{{{lane}}}:space:{space}", TypeAdapter(Known[str]).dump_json(Known(PROJECT, time.time())))
+        redis.set(
+            f"{prefix}:{{{lane}}}:space:{space}", TypeAdapter(LookedUp[str]).dump_json(LookedUp(PROJECT, time.time()))
+        )
 
     return keep
 
@@ -64,7 +66,7 @@ def test_what_was_sent_by_a_name_is_not_put_over_what_came_later_by_the_key(comm
         known()
     left = if_known if is_known else if_not
     document = retried(command, "--all", "--dry-run", code=int(left is not None))
-    assert document["left"] == ({left: 1} if left else {})
+    assert document["skipped"] == ({left: 1} if left else {})
 
 
 @pytest.mark.parametrize("space", [PROJECT, "mobile"])
@@ -77,7 +79,7 @@ def test_what_was_refused_is_judged_by_what_its_words_mean(command, ledger, refu
     command.enqueue(3, field="Note")  # waits in the inbox
     known()
     [told] = retried(command, "--intent", changed, code=1)["intents"]
-    assert (told["items"], told["left"]) == ([2, 3], {"overtaken": [1]})
+    assert (told["items"], told["skipped"]) == ([2, 3], {"overtaken": [1]})
     again = parse_intent(ledger.in_inbox()[-1].payload)
     assert (again.project_key, again.field_key) == (PROJECT, OWN), "it is enqueued as it was judged"
 
@@ -87,9 +89,9 @@ def test_the_newest_knowledge_of_any_lane_counts(command, ledger, refused, known
     known(lane="other", fields=FIELDS)
     intent = refused(1, field="stage")
     later(command, ledger, 1, field=OWN)
-    assert retried(command, "--intent", intent, "--dry-run", code=1)["left"] == {"perhaps_overtaken": 1}
+    assert retried(command, "--intent", intent, "--dry-run", code=1)["skipped"] == {"perhaps_overtaken": 1}
     known(lane="default")
-    assert retried(command, "--intent", intent, "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--intent", intent, "--dry-run", code=1)["skipped"] == {"overtaken": 1}
 
 
 def test_with_the_catalogue_switched_off_words_are_keys(command, ledger, known):
@@ -99,4 +101,4 @@ def test_with_the_catalogue_switched_off_words_are_keys(command, ledger, known):
     later(command, ledger, 1, field=OWN)
     assert retried(command, "--all", "--dry-run")["items"] == 1
     later(command, ledger, 1, field="stage")
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}

@@ -1,19 +1,19 @@
 """`retry` of what was refused at intake: as its producer wrote it, names and all, and never over a later change either."""
 
 import pytest
-from rows_factory import PROJECT
-from test_cli_retry import later, retried
 
 from feishu_batch import parse_intent
 from feishu_batch.packing import PackedIntent
-from worker.ledger.history import History
+from tests.cli.test_cli_retry import later, retried
+from tests.support.rows_factory import PROJECT
 from worker.ledger.lane import Lane
-from worker.ledger.reading import Reading
+from worker.ledger.reads.intent_log import IntentLog
+from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec, Outcome
-from worker.operating.retry_decision import Failure, Why, decide
-from worker.operating.retrying import Retry
+from worker.operating.retry.decision import Failure, SkipReason, decide
+from worker.operating.retry.reader import RetryReader
+from worker.pipeline.entries import as_written
 from worker.pipeline.entries import new_intent as recorded
-from worker.pipeline.entries import wish_of
 
 STORY = {"project_key": PROJECT, "work_item_type_key": "story", "field_key": "field_a1b2c3", "update_mode": "UPDATE"}
 
@@ -28,8 +28,8 @@ def refused(command, ledger):
         intent = parse_intent(entry.payload)
         refusal = Outcome.failed(code, "nobody can be asked")
         at = entry.enqueued_at_ms
-        ledger.lane.refuse(entry.number, intent_id, at, intent.work_item_ids, refusal, wish_of(intent))
-        ledger.front.leave_inbox({intent_id: (entry, "default")})
+        ledger.lane.refuse(entry.number, intent_id, at, intent.work_item_ids, refusal, as_written(intent))
+        ledger.inbox.hand_over({intent_id: (entry, "default")})
         return intent_id
 
     return refuse
@@ -45,7 +45,7 @@ def test_what_was_refused_is_shown_and_retried_as_it_was_written(command, ledger
     [entry] = ledger.in_inbox()
     again = parse_intent(entry.payload)
     assert (again.field_key, again.after_field_value, again.priority, again.lane) == ("Priority", "P0", 7, None)
-    assert retried(command, "--all")["left"] == {"retried": 2}
+    assert retried(command, "--all")["skipped"] == {"retried": 2}
 
 
 def test_a_retry_that_is_refused_again_is_retried_in_its_turn(command, ledger, refused):
@@ -54,8 +54,10 @@ def test_a_retry_that_is_refused_again_is_retried_in_its_turn(command, ledger, r
     [entry] = ledger.in_inbox()
     again = parse_intent(entry.payload)
     at = entry.enqueued_at_ms
-    ledger.lane.refuse(entry.number, again.intent_id, at, [1], Outcome.failed("cannot_resolve", "no"), wish_of(again))
-    ledger.front.leave_inbox({again.intent_id: (entry, "default")})
+    ledger.lane.refuse(
+        entry.number, again.intent_id, at, [1], Outcome.failed("cannot_resolve", "no"), as_written(again)
+    )
+    ledger.inbox.hand_over({again.intent_id: (entry, "default")})
     document = retried(command, "--all")
     assert {one["retry_of"]: one["items"] for one in document["intents"]} == {first: [], told["intent_id"]: [1]}
 
@@ -64,7 +66,7 @@ def test_a_field_by_name_may_be_any_that_was_changed_later(command, ledger, refu
     refused(1, 2, field="Priority")
     later(command, ledger, 1, field="field_a1b2c3")
     document = retried(command, "--all", code=1)
-    assert (document["items"], document["left"]) == (1, {"perhaps_overtaken": 1})
+    assert (document["items"], document["skipped"]) == (1, {"perhaps_overtaken": 1})
     assert retried(command, "--all", "--even-if-overtaken")["items"] == 1
 
 
@@ -73,7 +75,7 @@ def test_a_field_by_key_is_that_field_only(command, ledger, refused):
     later(command, ledger, 1, field="field_ffffff")
     assert retried(command, "--all", "--dry-run")["items"] == 1
     later(command, ledger, 1, field="field_a1b2c3")
-    assert retried(command, "--all", "--dry-run", code=1)["left"] == {"overtaken": 1}
+    assert retried(command, "--all", "--dry-run", code=1)["skipped"] == {"overtaken": 1}
 
 
 def test_what_called_its_space_by_a_simple_name_may_belong_to_another_lane(ledger, redis, prefix):
@@ -81,12 +83,12 @@ def test_what_called_its_space_by_a_simple_name_may_belong_to_another_lane(ledge
     spec = GroupSpec("mobile", "story", None, "Priority", "UPDATE", None, "old")
     failure = Failure(1, "one", "default", spec, (7,), is_refused=True)
     intent = parse_intent({**STORY, "work_item_ids": [7, 8], "field_key": "field_a1b2c3", "after_field_value": "new"})
-    ledger.front.enqueue(PackedIntent.of(parse_intent({**STORY, "work_item_ids": [1], "after_field_value": "x"})))
-    ledger.front.enqueue(PackedIntent.of(intent))
+    ledger.inbox.enqueue(PackedIntent.of(parse_intent({**STORY, "work_item_ids": [1], "after_field_value": "x"})))
+    ledger.inbox.enqueue(PackedIntent.of(intent))
     elsewhere = Lane(redis, prefix, "mobile")
     entries = ledger.in_inbox()
     elsewhere.record([recorded(entry, parse_intent(entry.payload)) for entry in entries])
-    ledger.front.leave_inbox({parse_intent(entry.payload).intent_id: (entry, "mobile") for entry in entries})
-    reader = Retry(Reading(redis, prefix), History(redis, prefix, ("default", "mobile")))
+    ledger.inbox.hand_over({parse_intent(entry.payload).intent_id: (entry, "mobile") for entry in entries})
+    reader = RetryReader(LedgerReads(redis, prefix), IntentLog(redis, prefix, ("default", "mobile")))
     decision = decide(failure, reader.past([failure]), 0.0, even_if_overtaken=False)
-    assert decision.left == {Why.PERHAPS_OVERTAKEN: (7,)}
+    assert decision.left == {SkipReason.PERHAPS_OVERTAKEN: (7,)}

@@ -12,15 +12,15 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.waiting import PATIENCE
 from worker.cli import watch
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.views import Use, lane_view
 
 WATCH = [sys.executable, "-m", "worker.cli.main", "watch", "--every", "0.2"]
 # Ctrl-C on a terminal is a signal to whom the terminal belongs.
 OWN_IT = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
 ON_TERMINAL = [sys.executable, "-c", f"{OWN_IT}; from worker.cli.main import cli; cli.main({WATCH[3:]})"]
-KEEP_GOING = 15.0  # seconds
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_one_picture_tells_it_all(command, ledger):
     assert last
 
 
-def test_failures_and_pauses_are_told(command, ledger):
+def test_failures_and_pauses_are_reported(command, ledger):
     command.enqueue(1)
     ledger.do_all({1: "Terminated"})
     command("pause", "--reason", "lunch")
@@ -55,9 +55,9 @@ def test_failures_and_pauses_are_told(command, ledger):
     assert "lunch; then: feishu-batch resume" in text
 
 
-def test_trouble_with_the_remote_system_is_told(command, ledger):
-    ledger.lane.troubles.note("submit", "the connection was refused")
-    assert "sending fails, and is tried again: the connection was refused" in command("watch", "--once").stdout
+def test_trouble_with_the_remote_system_is_reported(command, ledger):
+    ledger.lane.last_errors.note("submit", "the connection was refused")
+    assert "sending fails, and is retried: the connection was refused" in command("watch", "--once").stdout
     [lane] = json.loads(command("watch", "--once", "--json").stdout)["lanes"]
     assert [(one["what"], one["error"]) for one in lane["troubles"]] == [("submit", "the connection was refused")]
 
@@ -84,7 +84,7 @@ def test_elsewhere_than_on_a_terminal_it_writes_lines_until_ctrl_c(environment):
     with subprocess.Popen(WATCH, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         first, second = process.stdout.readline(), process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=KEEP_GOING)
+        rest, errors = process.communicate(timeout=PATIENCE)
     assert first.startswith("lane default · slots used …")
     assert second.startswith("lane default")
     assert (process.returncode, errors) == (130, "")
@@ -99,7 +99,7 @@ def test_on_a_terminal_q_and_ctrl_c_end_it_quietly(environment, key, code):
     os.close(theirs)
     shown = read_until(ours, b"lane default")
     os.write(ours, key)
-    deadline = time.monotonic() + KEEP_GOING
+    deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         shown += read(ours)
     process.kill()
@@ -118,7 +118,7 @@ def read(terminal):
 
 
 def read_until(terminal, mark):
-    seen, deadline = b"", time.monotonic() + KEEP_GOING
+    seen, deadline = b"", time.monotonic() + PATIENCE
     while mark not in seen:
         assert time.monotonic() < deadline, seen
         seen += read(terminal)
@@ -129,9 +129,9 @@ def test_a_paused_lane_is_paused_in_lines_too(command, ledger, redis, prefix):
     from worker.cli.watch import LaneLook, Picture, lines
     from worker.operating.views import inbox_view
 
-    reading = Reading(redis, prefix)
-    view = replace(lane_view(reading, ledger.lane), pause={"reason": "x", "since": 0})
-    assert lines(Picture(inbox_view(reading), (LaneLook(view),)))[0].startswith("lane default · PAUSED")
+    reads = LedgerReads(redis, prefix)
+    view = replace(lane_view(reads, ledger.lane), pause={"reason": "x", "since": 0})
+    assert lines(Picture(inbox_view(reads), (LaneLook(view),)))[0].startswith("lane default · PAUSED")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -156,7 +156,7 @@ def test_commands_options_and_files_are_completed(line, offered):
     env = {**os.environ, "_FEISHU_BATCH_COMPLETE": "bash_complete", **words}
     code = "from worker.cli.main import cli; cli.main(prog_name='feishu-batch')"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.stdout.split() == offered
     assert done.stderr == ""

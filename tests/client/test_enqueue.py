@@ -3,7 +3,6 @@ from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from intent_factory import content
 
 from feishu_batch import (
     ConfigurationError,
@@ -14,9 +13,11 @@ from feishu_batch import (
     UpdateIntent,
     parse_intent,
 )
-from feishu_batch.keys import FrontKeys
-from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE
+from feishu_batch.keys import InboxKeys
+from feishu_batch.names import QUEUE_INTENTS, TASK_INTAKE, name_for
 from feishu_batch.packing import CHUNK_BYTES, CHUNK_INTENTS, PackedIntent, chunks
+from tests.client.intent_factory import content
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def client(redis_url, prefix):
 
 
 def inbox(redis, prefix) -> list[UpdateIntent]:
-    return [UpdateIntent.parse(fields["i"]) for _, fields in redis.xrange(FrontKeys(prefix).inbox)]
+    return [UpdateIntent.parse(fields["i"]) for _, fields in redis.xrange(InboxKeys(prefix).inbox)]
 
 
 def test_an_enqueued_intent_is_in_the_inbox(client, redis, prefix):
@@ -76,6 +77,20 @@ def test_a_conflict_in_the_last_chunk_leaves_the_first_unwritten(client, redis, 
     assert len(inbox(redis, prefix)) == 1
 
 
+def test_a_handle_says_whether_the_intent_was_known(client):
+    assert client.enqueue(**content(intent_id="once")).was_known is False
+    assert client.enqueue(**content(intent_id="once")).was_known is True
+    many = client.enqueue_many([content(intent_id="once"), content(intent_id="new"), content(intent_id="new")])
+    assert [handle.was_known for handle in many] == [True, False, True]
+    assert client.handle("once").was_known is None
+
+
+def test_over_several_chunks_each_handle_says_so_of_its_own(client):
+    client.enqueue(**content(intent_id="i700"))
+    handles = client.enqueue_many(content(intent_id=f"i{n}") for n in range(1200))
+    assert [handle.intent_id for handle in handles if handle.was_known] == ["i700"]
+
+
 def test_nothing_to_enqueue_is_no_error(client):
     assert client.enqueue_many([]) == []
 
@@ -90,28 +105,27 @@ def test_chunks_are_bounded_in_number_and_size():
 
 
 def test_one_hint_is_sent_while_none_is_taken(client, redis, prefix):
-    redis.delete(QUEUE_INTENTS)
+    queue = name_for(QUEUE_INTENTS, prefix)
     for _ in range(5):
         client.enqueue(**content())
-    (message,) = redis.lrange(QUEUE_INTENTS, 0, -1)
+    (message,) = redis.lrange(queue, 0, -1)
     headers = json.loads(message)["headers"]
     assert headers["task"] == TASK_INTAKE
     assert headers["ignore_result"] is True
-    redis.delete(FrontKeys(prefix).hint)
+    redis.delete(InboxKeys(prefix).hint)
     client.enqueue(**content())
-    assert redis.llen(QUEUE_INTENTS) == 2
+    assert redis.llen(queue) == 2
 
 
 def test_the_environment_of_the_surrounding_celery_app_does_not_matter(redis_url, prefix, redis, monkeypatch):
     for name in ("CELERY_BROKER_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND"):
         monkeypatch.setenv(name, "redis://127.0.0.1:1/0")
-    redis.delete(QUEUE_INTENTS)
     with FeishuBatch(redis_url, key_prefix=prefix) as client:
         handle = client.enqueue(**content())
-        assert redis.llen(QUEUE_INTENTS) == 1
+        assert redis.llen(name_for(QUEUE_INTENTS, prefix)) == 1
         assert handle.async_result.state == "PENDING"
         with redis.pubsub(ignore_subscribe_messages=True) as workers:
-            workers.psubscribe("*.celery.pidbox")
+            workers.psubscribe(f"*.celery.{prefix}.pidbox")
             workers.get_message(timeout=5)
             handle.async_result.revoke()
             broadcast = json.loads(workers.get_message(timeout=5)["data"])
@@ -125,7 +139,7 @@ def test_the_celery_result_has_the_intents_id(client, redis):
     result = handle.async_result
     result.backend.store_result(handle.intent_id, {"state": "succeeded"}, "SUCCESS")
     assert result.id == handle.intent_id
-    assert result.get(timeout=5) == {"state": "succeeded"}
+    assert result.get(timeout=PATIENCE) == {"state": "succeeded"}
     result.backend.client.close()
     redis.delete(f"celery-task-meta-{handle.intent_id}")
 
@@ -176,7 +190,7 @@ def test_a_wrong_variable_is_named(name, value):
 
 
 @pytest.mark.parametrize("single", [content(), json.dumps(content()), parse_intent(content())])
-def test_one_intent_in_place_of_a_list_is_told(client, single):
+def test_one_intent_in_place_of_a_list_is_reported(client, single):
     with pytest.raises(IntentError, match="takes a list of intents, not a single"):
         client.enqueue_many(single)
 
@@ -186,7 +200,7 @@ def test_a_key_that_is_missing_is_an_intent_error(client):
         client.enqueue(**content(field_key=...))
 
 
-def test_a_timeout_that_is_no_number_is_told(client):
+def test_a_timeout_that_is_no_number_is_reported(client):
     with pytest.raises(TypeError, match="must be a number of seconds, not str"):
         client.handle("i").wait("60")
 

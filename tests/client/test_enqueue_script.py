@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis, ResponseError
 
-from feishu_batch.inbox import enqueue_if_newest_script, enqueue_script
-from feishu_batch.keys import FrontKeys
+from feishu_batch.inbox import enqueue_script
+from feishu_batch.keys import InboxKeys
+from feishu_batch.ledger_format import FORMAT
 
 ids = st.sampled_from(["a", "b", "c", "d"])
 digests = st.sampled_from(["d1", "d2"])
@@ -36,7 +37,7 @@ class Model:
 
 
 def run(redis, keys, intents, hint_ms=60_000, parked=""):
-    names = (keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint)
+    names = (keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint, keys.format)
     triples = [part for intent_id, digest in intents for part in (intent_id, digest, f"json of {intent_id}")]
     return redis.eval(enqueue_script(), len(names), *names, hint_ms, parked, *triples)
 
@@ -44,7 +45,7 @@ def run(redis, keys, intents, hint_ms=60_000, parked=""):
 @given(calls)
 @settings(deadline=None)
 def test_the_script_does_what_the_model_does(redis_url, history):
-    keys, model = FrontKeys(f"test-{uuid4().hex}"), Model()
+    keys, model = InboxKeys(f"test-{uuid4().hex}"), Model()
     with Redis.from_url(redis_url, decode_responses=True) as redis:
         for intents in history:
             answer = run(redis, keys, intents)
@@ -59,7 +60,7 @@ def test_the_script_does_what_the_model_does(redis_url, history):
 
 
 def test_one_hint_is_wanted_until_it_is_taken_or_too_old(redis, prefix):
-    keys = FrontKeys(prefix)
+    keys = InboxKeys(prefix)
     assert [run(redis, keys, [(intent_id, "d")])[0] for intent_id in "aba"] == [1, 0, 0]
     redis.delete(keys.hint)
     assert run(redis, keys, [("a", "d")])[0] == 0, "nothing new, nothing to look at"
@@ -68,14 +69,15 @@ def test_one_hint_is_wanted_until_it_is_taken_or_too_old(redis, prefix):
 
 
 def test_a_signature_is_parked_under_the_intents_number(redis, prefix):
-    keys = FrontKeys(prefix)
+    keys = InboxKeys(prefix)
     run(redis, keys, [("a", "d")])
     run(redis, keys, [("b", "d")], parked='{"task": "t"}')
     assert redis.hgetall(keys.parked) == {"2": '{"task": "t"}'}
 
 
 def test_an_intent_that_is_already_recorded_is_the_same(redis, prefix):
-    keys = FrontKeys(prefix)
+    keys = InboxKeys(prefix)
+    redis.set(keys.format, FORMAT)
     redis.hset(keys.ids, "a", "7:d:main")
     assert run(redis, keys, [("a", "d")]) == [0, 7, "same"]
     assert run(redis, keys, [("a", "other")]) == [-1, "a"]
@@ -83,15 +85,16 @@ def test_an_intent_that_is_already_recorded_is_the_same(redis, prefix):
 
 
 def test_a_script_that_fails_leaves_no_id_behind(redis, prefix):
-    keys = FrontKeys(prefix)
+    keys = InboxKeys(prefix)
+    redis.set(keys.format, FORMAT)
     redis.xadd(keys.inbox, {"i": "from the future"}, id=f"{2**50}-0")
     with pytest.raises(ResponseError, match="equal or smaller"):
         run(redis, keys, [("a", "d")])
     assert redis.hlen(keys.ids) == 0
 
 
-def test_numbers_go_on_behind_what_somebody_else_wrote_into_the_stream(redis, prefix):
-    keys = FrontKeys(prefix)
+def test_numbers_continue_behind_what_another_process_wrote_into_the_stream(redis, prefix):
+    keys = InboxKeys(prefix)
     run(redis, keys, [("a", "d")])
     stranger = redis.xadd(keys.inbox, {"garbage": "1"})  # its id is the time in ms
     redis.xdel(keys.inbox, stranger)
@@ -101,22 +104,9 @@ def test_numbers_go_on_behind_what_somebody_else_wrote_into_the_stream(redis, pr
 
 
 def test_numbers_stay_exact_beyond_what_lua_prints(redis, prefix):
-    keys = FrontKeys(prefix)
+    keys = InboxKeys(prefix)
+    redis.set(keys.format, FORMAT)
     redis.set(keys.sequence, 10**15)
     run(redis, keys, [("a", "d")])
     assert redis.hget(keys.ids, "a") == f"{10**15 + 1}:d"
     assert redis.xrange(keys.inbox)[0][0] == f"{10**15 + 1}-0"
-
-
-def test_on_the_condition_that_nothing_newer_was_enqueued(redis, prefix):
-    keys = FrontKeys(prefix)
-    names = (keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint)
-
-    def enqueue(newest, *ids):
-        triples = [part for intent_id in ids for part in (intent_id, "d", "json")]
-        return redis.eval(enqueue_if_newest_script(), len(names), *names, 60_000, "", *triples, newest)
-
-    assert enqueue(0, "a", "b") == [1, 1, "new", 2, "new"]
-    assert enqueue(1, "c") == enqueue(0, "a") == [-2, 2]
-    assert redis.xlen(keys.inbox) == 2
-    assert enqueue(2, "a", "c") == [0, 1, "same", 3, "new"]

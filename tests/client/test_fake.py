@@ -1,11 +1,13 @@
 import inspect
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 from celery import Celery, chain, chord
-from intent_factory import content
 
 from feishu_batch import FeishuBatch, IntentConflict, IntentError, ItemsFailed, UnknownIntent, WaitTimeout, signature
 from feishu_batch.testing import FakeFeishuBatch
+from tests.client.intent_factory import content
 
 
 @pytest.fixture
@@ -90,6 +92,28 @@ def test_it_answers_which_value_an_item_has(knowing):
     assert knowing.value(1234, "Priority") == "P0"
     assert knowing.items == {1234: {"Priority": "P0", "Title": "Shipped"}}
     assert knowing.value(9, "Priority") is None
+
+
+def test_it_answers_with_a_date_or_a_decimal_as_the_app_wrote_it():
+    fake = FakeFeishuBatch()
+    shanghai = timezone(timedelta(hours=8))
+    written = [
+        Decimal("1.10"),
+        date(2026, 1, 31),
+        datetime(2026, 1, 31, 18, tzinfo=shanghai),
+        [Decimal(5), "x"],
+        {"start_time": date(2026, 1, 1), "end_time": date(2026, 2, 1)},
+    ]
+    for item, value in enumerate(written, start=1):
+        fake.enqueue(**content(work_item_ids=[item], field_key="f", after_field_value=value))
+    assert [fake.value(item, "f") for item in range(1, len(written) + 1)] == written
+
+
+def test_it_says_which_intents_were_known_before():
+    fake = FakeFeishuBatch()
+    assert fake.enqueue(**content(intent_id="a")).was_known is False
+    assert fake.enqueue(**content(intent_id="a")).was_known is True
+    assert fake.handle("a").was_known is None
 
 
 @pytest.mark.parametrize(

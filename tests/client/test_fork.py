@@ -3,13 +3,13 @@ import sys
 
 from redis import Redis
 
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 
 # In a process of its own: pytest's may have threads, and a fork would copy their locks.
 PROGRAM = """
 import os, sys
 sys.path.insert(0, sys.argv[3])
-from intent_factory import content
+from tests.client.intent_factory import content
 from feishu_batch import FeishuBatch
 
 client = FeishuBatch(sys.argv[1], key_prefix=sys.argv[2])
@@ -29,7 +29,7 @@ client.close()
 
 
 def test_a_client_that_was_used_before_a_fork_serves_both_sides(redis_url, prefix, request):
-    arguments = [redis_url, prefix, str(request.path.parent)]
+    arguments = [redis_url, prefix, str(request.config.rootpath)]
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM, *arguments],
         capture_output=True,
@@ -39,4 +39,4 @@ def test_a_client_that_was_used_before_a_fork_serves_both_sides(redis_url, prefi
     )
     assert run.returncode == 0, run.stderr
     with Redis.from_url(redis_url) as redis:
-        assert redis.xlen(FrontKeys(prefix).inbox) == 201
+        assert redis.xlen(InboxKeys(prefix).inbox) == 201

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from intent_factory import PROJECT_KEY, content
 from pydantic import ValidationError
 
 from feishu_batch import IntentError, UpdateIntent, UpdateMode, group_spec, parse_intent
+from tests.client.intent_factory import PROJECT_KEY, content
 
 plain_text = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(
@@ -146,12 +146,12 @@ def test_a_bad_key_is_named(key, value):
         ({"work_item_ids": ["1001"]}, "work_item_ids.0: must be a whole number"),
         ({"work_item_ids": list(range(1, 10_002))}, "work_item_ids: must have 10000 entries at most"),
         ({"field_key": ""}, "field_key: must not be empty"),
-        ({"note": "n" * 501}, "note: must have 500 characters at most"),
+        ({"note": "n" * 501}, "note: must have at most 500 characters"),
         ({"note": "\ud800"}, "note: is not valid Unicode"),
-        ({"stranger": 1}, "stranger: is no part of an intent"),
+        ({"stranger": 1}, "stranger: is not a key of an intent"),
     ],
 )
-def test_a_problem_is_told_in_plain_words(changes, said):
+def test_a_problem_is_reported_in_plain_words(changes, said):
     assert problems(**changes) == said
 
 

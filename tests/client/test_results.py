@@ -1,22 +1,22 @@
 import json
 
 import pytest
-from intent_factory import content
 
 from feishu_batch import FeishuBatch, IntentState, Progress, UnknownIntent, WaitTimeout, read_intent
-from feishu_batch.keys import FrontKeys, IntentKeys, RecordField
+from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
+from tests.client.intent_factory import content
 
 
 def record(redis, prefix, handle, lane="main", outcomes=None, **fields):
     """Do what the worker does when it takes the intent out of the inbox."""
-    front = FrontKeys(prefix)
-    number = int(redis.hget(front.ids, handle.intent_id).split(":")[0])
+    inbox = InboxKeys(prefix)
+    number = int(redis.hget(inbox.ids, handle.intent_id).split(":")[0])
     keys = IntentKeys(prefix, lane, number)
     redis.hset(keys.record, mapping={getattr(RecordField, name): value for name, value in fields.items()})
     if outcomes:
         redis.hset(keys.outcomes, mapping=outcomes)
-    redis.hset(front.ids, handle.intent_id, f"{redis.hget(front.ids, handle.intent_id)}:{lane}")
-    redis.xdel(front.inbox, f"{number}-0")
+    redis.hset(inbox.ids, handle.intent_id, f"{redis.hget(inbox.ids, handle.intent_id)}:{lane}")
+    redis.xdel(inbox.inbox, f"{number}-0")
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@ import json
 
 import pytest
 from celery import Celery, chain
-from intent_factory import content
 from opentelemetry.sdk.trace import TracerProvider
 
-from feishu_batch import IntentError, parse_intent, signature
+from feishu_batch import ConfigurationError, IntentError, parse_intent, signature
 from feishu_batch.names import QUEUE_INTENTS, TASK_UPDATE_WORK_ITEMS
+from tests.client.intent_factory import content
 
 
 def test_a_signature_carries_the_intent_and_its_id_is_the_task_id():
@@ -18,6 +18,15 @@ def test_a_signature_carries_the_intent_and_its_id_is_the_task_id():
     assert parse_intent({**sent, "intent_id": "mine"}) == parse_intent(
         content(intent_id="mine", expires_at="2030-01-01T00:00:00Z")
     )
+
+
+def test_a_signature_goes_to_the_queue_of_the_workers_with_its_key_prefix(monkeypatch):
+    assert signature(key_prefix="staging", **content()).options["queue"] == f"{QUEUE_INTENTS}.staging"
+    monkeypatch.setenv("FEISHU_BATCH_KEY_PREFIX", " of-the-environment\n")
+    assert signature(**content()).options["queue"] == f"{QUEUE_INTENTS}.of-the-environment"
+    assert signature(key_prefix="feishu-batch", **content()).options["queue"] == QUEUE_INTENTS
+    with pytest.raises(ConfigurationError, match="key_prefix"):
+        signature(key_prefix="no{braces}", **content())
 
 
 def test_without_an_id_of_its_own_each_sending_is_another_intent(redis_url, redis):

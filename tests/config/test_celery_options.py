@@ -75,6 +75,21 @@ def test_queues_look_as_celery_would_make_them_for_a_producer():
         )
 
 
+def test_another_key_prefix_shares_no_name_on_the_broker():
+    """Whatever the options name: queues, exchanges, routes, what beat sends, and what workers hold."""
+    usual, other = names_on_the_broker(options()), names_on_the_broker(options(key_prefix="other"))
+    assert {"feishu.intents", "feishu.submit", "feishu.poll", "feishu.default", "celery", "unacked"} <= usual
+    assert other == {f"{name}.other" for name in usual}
+
+
+def names_on_the_broker(options):
+    queues = {*options["task_queues"], options["task_default_queue"]}
+    queues |= {route["queue"] for task, route in options["task_routes"].items() if task != "*"}  # producers' own tasks
+    queues |= {entry["options"]["queue"] for entry in options["beat_schedule"].values()}
+    held = {name for key, name in options["broker_transport_options"].items() if key.endswith("_key")}
+    return queues | held | {options["control_exchange"], options["event_exchange"]}
+
+
 def test_an_environment_of_another_app_does_not_redirect_the_broker(monkeypatch):
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://elsewhere/9")
     ours = app()

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -70,17 +71,11 @@ def test_a_secret_may_come_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "names no lane"),
-        ("[lanes", "is no TOML"),
+        ("", "has no lane"),
+        ("[lanes", "is not valid TOML"),
         ("[lanes.Web]\n" + TWO.split("[lanes.web]")[1], r"\[lanes.Web\].*name"),
-        (TWO.replace("[lanes.web]", "[lanes.front]"), r"\[lanes.front\].*reserved"),
-        (TWO.replace('plugin_id = "MII_2"', ""), r"\[lanes.web\].*plugin_id"),
-        (TWO.replace('{env = "WEB_SECRET"}', '"in the clear"'), r"\[lanes.web\] plugin_secret: has to look like"),
-        (TWO + "slot_second = 3", "slot_second: is not known"),
-        (TWO.replace('{env = "WEB_SECRET"}', '{env = "NOT_SET"}'), "the variable NOT_SET is not set"),
-        (TWO.replace('{env = "WEB_SECRET"}', '{file = "/nowhere"}'), "cannot be read"),
-        (TWO.replace("https://project.larksuite.com", "http://example.com"), "https"),
-        (TWO + 'project_keys = ["5f0c1a2b3c4d5e6f70818283"]', "named by the lanes mobile and web"),
+        (TWO.replace("[lanes.web]", "[lanes.inbox]"), r"\[lanes.inbox\].*reserved"),
+        (TWO + 'project_keys = ["5f0c1a2b3c4d5e6f70818283"]', "listed in the lanes mobile and web"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_sentence_without_secrets(tmp_path, text, complaint):
@@ -88,6 +83,48 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence_without_secrets(t
         lanes_of(tmp_path, text)
     assert "top-secret" not in str(caught.value)
     assert 'in the clear"' not in str(caught.value)
+
+
+FAULTS = [
+    (TWO.replace('plugin_id = "MII_2"', ""), r"\[lanes.web\].*plugin_id"),
+    (TWO.replace('{env = "WEB_SECRET"}', '"in the clear"'), r"\[lanes.web\] plugin_secret: must look like"),
+    (TWO + "slot_second = 3", "slot_second: is not known"),
+    (TWO.replace('{env = "WEB_SECRET"}', '{env = "NOT_SET"}'), "the variable NOT_SET is not set"),
+    (TWO.replace('{env = "WEB_SECRET"}', '{file = "/nowhere"}'), "cannot be read"),
+    (TWO.replace("https://project.larksuite.com", "http://example.com"), "https"),
+]
+
+
+@pytest.mark.parametrize(("text", "complaint"), FAULTS)
+def test_a_fault_of_one_lane_is_that_lanes(tmp_path, text, complaint):
+    lanes = lanes_of(tmp_path, text)
+    assert [lane.name for lane in lanes.lanes] == ["mobile"]
+    [refused] = lanes.refused
+    assert refused.name == "web"
+    assert re.search(complaint, refused.why)
+    assert "top-secret" not in refused.why
+    assert 'in the clear"' not in refused.why
+    assert lanes.names == ("mobile", "web")
+    assert lanes.route("web", "any") == "web"
+
+
+@pytest.mark.parametrize(("text", "complaint"), FAULTS)
+def test_without_a_lane_that_is_left_the_start_is_refused(tmp_path, text, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        lanes_of(tmp_path, "[lanes.web]" + text.split("[lanes.web]")[1])
+
+
+def test_the_spaces_of_a_refused_lane_stay_its_own(tmp_path):
+    lanes = lanes_of(tmp_path, TWO.replace('{env = "WEB_SECRET"}', '{env = "NOT_SET"}') + 'project_keys = ["webs"]')
+    assert lanes.route(None, "webs") == "web"
+    with pytest.raises(ValueError, match="belongs to lane 'web'"):
+        lanes.route("mobile", "webs")
+
+
+def test_a_lane_whose_spaces_cannot_be_read_refuses_all(tmp_path):
+    """Its intents would go through another lane."""
+    with pytest.raises(ConfigError, match="NOT_SET"):
+        lanes_of(tmp_path, TWO.replace('{env = "WEB_SECRET"}', '{env = "NOT_SET"}') + 'project_keys = "webs"')
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -109,9 +146,9 @@ def test_a_lane_takes_the_proxy_of_the_settings_unless_it_names_its_own_or_none(
 
 @pytest.mark.parametrize("url", ["http://us:top-secret@proxy:3128", "socks5://proxy:1080", "http://proxy"])
 def test_a_proxy_that_cannot_be_used_is_refused_for_its_lane(tmp_path, url):
-    with pytest.raises(ConfigError, match=r"\[lanes\.web\] proxy_url: ") as caught:
-        lanes_of(tmp_path, TWO + f'proxy_url = "{url}"\n')
-    assert "top-secret" not in str(caught.value)
+    [refused] = lanes_of(tmp_path, TWO + f'proxy_url = "{url}"\n').refused
+    assert "[lanes.web] proxy_url: " in refused.why
+    assert "top-secret" not in refused.why
 
 
 def test_lanes_of_one_plugin_and_host_share_its_slots_whoever_acts_and_with_which_secret(tmp_path):

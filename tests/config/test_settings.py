@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from config.settings import ConfigError, Settings, as_environment, load_settings, unknown_variables
+from tests.support.waiting import PATIENCE
 
 SECRETS = {
     "FEISHU_BATCH_PLUGIN_SECRET": "s3cr3t-plugin",
@@ -102,7 +103,7 @@ def test_every_wrong_variable_has_its_line_with_what_to_do():
     ("variables", "named"),
     [
         ({"lease_seconds": "2"}, "HEARTBEAT_SECONDS"),
-        ({"grace_seconds": "5"}, "GRACE_SECONDS has to be FEISHU_BATCH_LEASE_SECONDS at least"),
+        ({"grace_seconds": "5"}, "GRACE_SECONDS must be at least FEISHU_BATCH_LEASE_SECONDS"),
         ({"backoff_seconds": "60", "backoff_max_seconds": "1"}, "BACKOFF_MAX_SECONDS"),
     ],
 )
@@ -182,7 +183,7 @@ def test_importing_needs_no_environment():
     code = "import config.settings, config.celery_options, config.logging; print('ok')"
     environ = {"PATH": "/usr/bin", "FEISHU_BATCH_SLOT_SECONDS": "nonsense"}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=20, check=True
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert done.stdout == "ok\n"
 

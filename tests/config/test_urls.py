@@ -124,7 +124,7 @@ def test_certificates_are_looked_at_unless_it_is_said_otherwise(start, given, me
     assert (link.ssl or {}).get("ssl_cert_reqs") == meant or f"ssl_cert_reqs={meant}" in link.url
 
 
-def test_rabbitmq_has_to_be_the_server_that_was_named():
+def test_rabbitmq_must_be_the_server_that_was_named():
     link = link_of("amqps://u:p@mq.example/v?ssl_ca_certs=/c")
     assert link.url == "amqps://u:p@mq.example:5671/v"
     assert link.ssl == {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": "mq.example", "ca_certs": "/c"}
@@ -132,18 +132,18 @@ def test_rabbitmq_has_to_be_the_server_that_was_named():
 
 ENCODE = "percent-encode"
 REFUSED = [
-    ("redis_url", "amqp://u:s3cr3t@h//", "has to look like redis://"),
-    ("result_backend", "amqp://u:s3cr3t@h//", "has to look like redis://"),
+    ("redis_url", "amqp://u:s3cr3t@h//", "must look like redis://"),
+    ("result_backend", "amqp://u:s3cr3t@h//", "must look like redis://"),
     ("broker_url", "sqs://s3cr3t@", "amqp://user:password@host:5672/vhost"),
-    ("redis_url", "s3cr3t", "has to look like redis://"),
-    ("redis_url", "redis:/s3cr3t@h", "has to look like redis://"),
+    ("redis_url", "s3cr3t", "must look like redis://"),
+    ("redis_url", "redis:/s3cr3t@h", "must look like redis://"),
     ("redis_url", "redis+cluster://:s3cr3t@h/0", "Redis Cluster"),
     ("redis_url", "sentinel://:s3cr3t@a,b/0", "master=NAME"),
     ("redis_url", "sentinel://:s3cr3t@a,b/0?master=m&db=1", "parameters"),
     ("redis_url", "sentinel://:s3cr3t@a:x/0?master=m", "separates its hosts by commas"),
     ("redis_url", "sentinel://:s3cr3t@::1/0?master=m", "brackets"),
-    ("redis_url", "redis://:s3cr3t@a,b/0", "names several hosts"),
-    ("broker_url", "amqp://s3cr3t@a;amqp://b", "names several hosts"),
+    ("redis_url", "redis://:s3cr3t@a,b/0", "has several hosts"),
+    ("broker_url", "amqp://s3cr3t@a;amqp://b", "has several hosts"),
     *[
         ("redis_url", f"{start}:s3{mark}cr3t@h:6379/0", ENCODE)
         for mark in "#/?"
@@ -172,9 +172,9 @@ REFUSED = [
     ("redis_url", "redis://:s3cr3t@h/0?password_file=/f", "only one"),
     ("redis_url", "redis://h/0?password_file=", "without a path"),
     ("redis_url", "rediss://:s3cr3t@h/0?ssl_cert_reqs=s3cr3t", "ssl_cert_reqs"),
-    ("redis_url", "rediss://:s3cr3t@h/0?ssl_check_hostname=s3cr3t", "neither true nor false"),
+    ("redis_url", "rediss://:s3cr3t@h/0?ssl_check_hostname=s3cr3t", "is not true or false"),
     ("redis_url", "sentinel://:s3cr3t@h/0?master=m&ssl_ca_certs=/c", "tls=true"),
-    ("redis_url", "unix://", "names no Unix socket"),
+    ("redis_url", "unix://", "has no Unix socket"),
     ("redis_url", "unix://host/run/r.sock", "Unix socket"),
 ]
 

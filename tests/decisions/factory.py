@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from worker.ledger.records import Batch, BatchState, GroupSpec
-from worker.outcomes import Policy
+from worker.decisions import Policy
+from worker.ledger.records import Batch, BatchState, Cell, GroupSpec, Part
 from worker.remote.models import Accepted, Exchange, JobReport, JobStatus
 
 SPEC = GroupSpec("p", "story", None, "field_a", "UPDATE", None, "x")
@@ -33,8 +33,7 @@ def make_batch(items=(1, 2, 3), kind="new", tries=1, **fields):
     return Batch(
         number=1,
         spec=SPEC,
-        items=tuple(items),
-        intents=(1,) * len(items),
+        parts=tuple(Part(Cell(1, item), 1) for item in items),
         kind=kind,
         idem_uuid="uuid",
         token_fingerprint="token",
@@ -113,7 +112,8 @@ class Drive:
         if step.split:
             items, tries = items[: (len(items) + 1) // 2], 0
             fields = {name: fields[name] for name in ("sent", "entered", "now")}
-        self.batch = replace(batch, items=items, tries=tries, fields=fields, intents=(1,) * len(items))
+        parts = tuple(part for part in batch.parts if part.cell.item in items)
+        self.batch = replace(batch, parts=parts, tries=tries, fields=fields)
         self.now += step.delay + 0.01
         self.state = step.then
         if self.state in {BatchState.RESEND, BatchState.REASK} and items:

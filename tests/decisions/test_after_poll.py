@@ -1,10 +1,10 @@
-"""What follows from the answer to a poll."""
+"""The decision after the answer to a poll."""
 
 import pytest
-from factory import after_seconds, make_batch, make_policy, report
 
+from tests.decisions.factory import after_seconds, make_batch, make_policy, report
+from worker.decisions import after_poll
 from worker.ledger.records import SUCCEEDED, BatchState, Outcome
-from worker.outcomes import after_poll
 from worker.remote.errors import (
     BatchRefused,
     LaneStopped,
@@ -140,7 +140,7 @@ def test_an_answer_that_contradicts_itself_proves_nothing_and_every_item_is_read
     assert step.fields["unproven"] == "1,2,3"
 
 
-def test_what_only_failures_are_told_of_is_not_sent_again_if_the_cells_do_not_show_it():
+def test_items_missing_beside_failures_are_not_sent_again_if_the_cells_do_not_show_it():
     for told in ({"word": "SUCCESS", "failed": [1, 2, 3]}, {"word": "FAILED", "failed": [101], "error_total": 1}):
         assert Outcome.from_detail(poll(report(**told)).fields["verdict"]).code == "remote_refused"
     assert "verdict" not in poll(report("SUCCESS", succeeded=[1, 2, 3], error_total=3)).fields
@@ -175,7 +175,7 @@ def test_counters_of_a_batch_that_was_sent_again_in_part_are_those_of_the_part()
     assert letters(poll(report("SUCCESS", success_total=3), size=50)) == {1: "o", 2: "o", 3: "o"}
 
 
-def test_several_reasons_are_told_as_such():
+def test_several_reasons_are_reported_as_such():
     step = poll(report("FAILED", failed=[1, 2, 3], scenes=["A", "B", "A"]))
     assert step.settled[1] == Outcome.failed("remote_refused", "the remote job refused the item; one of: A, B")
     assert poll(report("FAILED", failed=[1, 2, 3])).settled[1].code == "remote_refused"
@@ -204,9 +204,9 @@ def test_success_is_the_known_outcome():
 # --- when the poll goes wrong
 
 
-def test_a_rate_limited_poll_is_repeated_and_widens_the_spacing():
+def test_a_rate_limited_poll_is_repeated():
     step = poll(RateLimited("slow down", code=10429))
-    assert (step.then, step.slot, step.fields) == (BatchState.OPEN, "rejected", {})
+    assert (step.then, step.fields) == (BatchState.OPEN, {})
 
 
 def test_a_stopped_lane_keeps_the_job():
@@ -232,5 +232,4 @@ def test_polls_that_the_api_refuses_for_too_long_are_given_up_but_an_outage_is_w
     assert poll(NotExecuted("no route"), now=late).then is BatchState.OPEN
     for status in (200, 404, 429, 500, 502):
         assert poll(NotExecuted("no API answer", http_status=status), now=late).then is BatchState.CHECK
-    limited = poll(RateLimited("slow down", code=10429), now=late)
-    assert (limited.then, limited.slot) == (BatchState.CHECK, "rejected")
+    assert poll(RateLimited("slow down", code=10429), now=late).then is BatchState.CHECK

@@ -1,10 +1,10 @@
-"""What follows from looking at the cells themselves."""
+"""The decision after a read-back of the cells."""
 
 import pytest
-from factory import after_seconds, make_batch, make_policy
 
+from tests.decisions.factory import after_seconds, make_batch, make_policy
+from worker.decisions import FOLLOW_UP_FIELDS, after_read_back, after_read_back_failed
 from worker.ledger.records import BatchState, Outcome
-from worker.outcomes import FOLLOW_UP_FIELDS, after_read_back, after_read_back_failed
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RateLimited, SpaceRefused, TokenRejected
 
 POLICY = make_policy()

@@ -2,11 +2,11 @@
 
 from itertools import product
 
-from factory import report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.outcomes.agreement import proven
+from tests.decisions.factory import report
+from worker.decisions.agreement import proven
 
 ITEMS = (1, 2, 3)
 COURSES = [dict(zip(ITEMS, course, strict=True)) for course in product("sf?", repeat=len(ITEMS))]  # ?: neither

@@ -1,11 +1,11 @@
 """From any sequence of answers a batch comes to its end, and never in a dangerous way."""
 
-from factory import Drive, accepted, make_policy, report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.decisions.factory import Drive, accepted, make_policy, report
+from worker.decisions import after_poll, after_read_back, after_read_back_failed, after_submit
 from worker.ledger.records import BatchState
-from worker.outcomes import after_poll, after_read_back, after_read_back_failed, after_submit
 from worker.remote import errors
 
 POLICY = make_policy()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.pipeline.polling import (
+from worker.decisions.polling import (
     ENOUGH,
     FIRST_GUESS,
     LONGEST_GAP,

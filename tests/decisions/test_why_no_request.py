@@ -1,7 +1,7 @@
 """What the log says of a batch that was put aside without a request."""
 
+from worker.decisions import Step
 from worker.ledger.records import BatchState, Outcome
-from worker.outcomes import Step
 from worker.pipeline.submit import NOT_SENT, why_no_request
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from deploy_servers import Process
-from stack import free_port, wait_until
+
+from tests.support.deploy_servers import Process
+from tests.support.servers import free_port
+from tests.support.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -38,7 +40,9 @@ def compose_config(
     profiles = [part for name in PROFILES for part in ("--profile", name)]
     command = ["docker-compose", *files, *profiles, "config", *arguments]
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("FEISHU_", "REDIS_", "FLOWER_"))}
-    return subprocess.run(command, cwd=directory, env=ours, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=directory, env=ours, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def services(directory: Path, env: dict[str, str], override: str = "") -> dict[str, dict[str, Any]]:
@@ -106,7 +110,7 @@ class Containers:
         """As `docker compose exec` does."""
         environment = self.environment(service)
         return subprocess.run(
-            argv, env=environment, cwd=UNWRITABLE, capture_output=True, text=True, timeout=30, check=False
+            argv, env=environment, cwd=UNWRITABLE, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
 
     def wait_healthy(self, *names: str) -> None:

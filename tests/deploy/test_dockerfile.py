@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from feishu_batch import __version__
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 TEXT = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
@@ -33,7 +34,7 @@ def copied():
             yield source.rstrip("/"), target
 
 
-def test_it_runs_as_nobody_special():
+def test_it_runs_as_an_ordinary_user():
     assert said(FINAL, "USER") == ["10001:10001"]
 
 
@@ -124,7 +125,7 @@ def installed(tmp_path_factory):
         directory / "out",
         directory,
     ]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert run.returncode == 0, run.stderr
     [wheel] = (directory / "out").glob("*.whl")
     return set(zipfile.ZipFile(wheel).namelist())

@@ -1,12 +1,12 @@
 """A worker that lives, answers pings and gets nothing done is unhealthy, and says why."""
 
 import pytest
-from compose_file import SECRETS, Containers, services
-from programs import require
-from stack import wait_until
 
 from config.settings import load_settings
 from feishu_batch import FeishuBatch
+from tests.deploy.compose_file import SECRETS, Containers, services
+from tests.support.programs import require
+from tests.support.waiting import PATIENCE, wait_until
 from worker.connections import control_app
 
 WORKERS = ("submit", "poll", "intake", "beat")
@@ -47,10 +47,10 @@ def test_a_worker_that_answers_and_takes_no_message_is_unhealthy(containers):
         app.control.cancel_consumer("feishu.submit", destination=[node], reply=True)
         handle = client.enqueue(**INTENT)
         wait_until(lambda: not containers.is_healthy("submit"), 30, "it is unhealthy")
-        assert "submit: messages wait, and the worker takes none" in containers.health("submit").stdout
+        assert "submit: messages are waiting, and the worker has read none" in containers.health("submit").stdout
         assert app.control.ping(destination=[node], timeout=2)
         assert [name for name in WORKERS if not containers.is_healthy(name)] == ["submit"]
         containers.wait_ended("submit", 30)  # by itself; whatever watches over it starts it again
         containers.start("submit")
-        assert handle.wait(timeout=30).ok
+        assert handle.wait(timeout=PATIENCE).ok
     containers.wait_healthy("submit")

@@ -4,10 +4,13 @@ import signal
 from itertools import pairwise
 
 import pytest
-from deploy_servers import Process
-from model import intent
-from programs import require
-from stack import SLOT, Stack, free_port, wait_until
+
+from tests.support.deploy_servers import Process
+from tests.support.model import intent
+from tests.support.programs import require
+from tests.support.servers import free_port
+from tests.support.stack import SLOT, Stack
+from tests.support.waiting import Slowness, wait_until
 
 BATCHES = 30
 PASSWORD = "very-s3cret"
@@ -59,25 +62,26 @@ def enqueue(stack, text):
 
 
 def test_through_a_proxy_the_limit_holds_and_slots_are_used(stack, proxy):
-    results = stack.wait_all(enqueue(stack, "first"), 60)
+    slowness = Slowness()
+    results = stack.wait_all(enqueue(stack, "first"))
     assert [result.failed for result in results if result.failed] == []
     assert proxy.tunnels > 0
     [told] = [one for one in stack.sandbox.report()["endpoints"] if one["endpoint"] == "batch_update"]
     arrived = sorted(told["accepted"])
     gaps = sorted(later - earlier for earlier, later in pairwise(arrived))
     assert len(arrived) == BATCHES
-    assert gaps[len(gaps) // 2] < 1.5 * SLOT
+    assert gaps[len(gaps) // 2] < 1.5 * SLOT * slowness()
     stack.assert_rules_kept()
 
 
-def test_a_proxy_that_goes_away_holds_work_until_it_is_back_and_its_password_is_told_nowhere(stack, proxy):
-    stack.wait_all(enqueue(stack, "first"), 60)
+def test_a_proxy_that_goes_away_holds_work_until_it_is_back_and_its_password_is_reported_nowhere(stack, proxy):
+    stack.wait_all(enqueue(stack, "first"))
     proxy.kill()
     handles = enqueue(stack, "second")
-    told = wait_until(lambda: stack.redis.hget(stack.lane.key("trouble"), "submit"), 20, "the lane has trouble")
+    told = wait_until(lambda: stack.redis.hget(stack.lane.keys.named("trouble"), "submit"), 20, "the lane has trouble")
     assert f"through the proxy 127.0.0.1:{proxy.port}" in str(told)
     proxy.start()
-    assert {result.state for result in stack.wait_all(handles, 60)} == {"succeeded"}
+    assert {result.state for result in stack.wait_all(handles)} == {"succeeded"}
     stack.assert_rules_kept()
     kept = "".join(text for _, text in stack.logs()) + str(stack.redis.keys("*"))
     assert PASSWORD not in kept

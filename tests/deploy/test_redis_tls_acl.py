@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 from celery import Celery, chord
-from deploy_servers import TlsServer
-from deploy_stack import DeployStack
-from programs import require
 from redis import Redis
 from redis.exceptions import NoPermissionError
-from stack import wait_until
 
 from feishu_batch import FeishuBatch, signature
 from feishu_batch.errors import EnqueueError
 from feishu_batch.redis_pools import pool_of
+from tests.support.deploy_servers import TlsServer
+from tests.support.deploy_stack import DeployStack
+from tests.support.programs import require
+from tests.support.waiting import PATIENCE, wait_until
 from worker.connections import connect
 from worker.ledger.lane import Lane
-from worker.ledger.reading import Reading
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
+from worker.ledger.reads.ledger import LedgerReads
+from worker.operating.redis_checks import inspect
 from worker.operating.views import lane_view
-from worker.processes.redis_checks import inspect
 
 ROOT = Path(__file__).parents[2]
 CHANGE = {
@@ -73,13 +73,13 @@ def test_the_page_has_a_user_for_workers_and_one_for_producers():
 
 def test_the_rules_are_enough_for_an_intent(stack):
     handle = stack.client.enqueue(**CHANGE, work_item_ids=[1021], after_field_value="over TLS")
-    assert handle.wait(20).state == "succeeded"
-    assert handle.async_result.get(timeout=10)["state"] == "succeeded"
+    assert handle.wait(PATIENCE).state == "succeeded"
+    assert handle.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
     assert stack.lane.counts().owned_cells == 0
     assert refused(stack) == []
 
 
-def test_the_rules_are_enough_for_the_celery_door(stack, server):
+def test_the_rules_are_enough_for_the_celery_task(stack, server):
     """With chains, chords and callbacks; the app that uses it has a user of its own."""
     url = server.url_of("backend") + "&ssl_cert_reqs=required"
     app = Celery("backend", broker=url, backend=url, set_as_current=False)
@@ -87,7 +87,7 @@ def test_the_rules_are_enough_for_the_celery_door(stack, server):
     wish = [signature(app=app, **CHANGE, work_item_ids=[item], after_field_value="chord") for item in (1022, 1023)]
     last = signature(app=app, **CHANGE, work_item_ids=[1024], after_field_value="the chord's body")
     done = chord(wish)(last)
-    assert done.get(timeout=20)["state"] == "succeeded"
+    assert done.get(timeout=PATIENCE)["state"] == "succeeded"
     assert refused(stack) == []
 
 
@@ -96,9 +96,9 @@ def test_the_rules_are_enough_for_looking_and_steering(stack):
     assert inspect(redis) == []
     lane = Lane(redis, stack.settings.key_prefix, stack.settings.lane)
     lane.pause("for a test", polling=True)
-    assert lane_view(Reading(redis, stack.settings.key_prefix), lane).pause
+    assert lane_view(LedgerReads(redis, stack.settings.key_prefix), lane).pause
     lane.resume()
-    assert vitals(redis, lane.prefix).swept is not None
+    assert read_lane_health(redis, lane.keys).swept is not None
     assert refused(stack) == []
 
 
@@ -135,4 +135,4 @@ def test_a_lost_connection_comes_back(stack):
     stack.server.start()
     wait_until(stack.redis.ping, 30, "the server is back")
     handle = stack.client.enqueue(**CHANGE, work_item_ids=[1025], after_field_value="after a restart")
-    assert stack.wait_supervised([handle], patience=30) == {"succeeded"}
+    assert stack.wait_supervised([handle]) == {"succeeded"}

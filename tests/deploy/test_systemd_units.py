@@ -5,9 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from compose_file import SECRETS, Containers, services
-from programs import require
 
+from tests.deploy.compose_file import SECRETS, Containers, services
+from tests.support.programs import require
+from tests.support.waiting import PATIENCE
 from worker.cli.run_role import ROLES
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
@@ -35,7 +36,7 @@ def here(tmp_path):
 
 
 def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_systemd_accepts_them(here):

@@ -1,18 +1,14 @@
 """One real server, sandbox and set of workers for every example of the documents."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "e2e"))
-
-from pages import BIN
-from stack import SLOT, Stack
-
-from worker.pipeline.polling import ENOUGH, size_class
+from tests.docs.pages import BIN
+from tests.support.stack import SLOT, Stack
+from worker.decisions.polling import ENOUGH, size_class
 
 
 @pytest.fixture(scope="package")

@@ -26,13 +26,13 @@ def block_with(page: str, language: str, mark: str) -> str:
 
 def code_of(page: Path) -> list[str]:
     """Every code span and every line of every block, without the comments of shell lines."""
-    whole = page.read_text(encoding="utf-8")
+    whole = re.sub(r" \\\n +", " ", page.read_text(encoding="utf-8"))  # a command on several lines
     lines = [line for block in re.findall(r"```.*?\n(.*?)```", whole, re.DOTALL) for line in block.splitlines()]
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", whole, flags=re.DOTALL))
     return [line.partition("  #")[0].strip() for line in lines] + spans
 
 
 def commands_of(page: str) -> list[str]:
-    """The lines of its shell blocks, without comments."""
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    """The lines of its shell blocks, without comments. A line that ends with a backslash goes on."""
+    lines = [line for block in blocks(page, "sh") for line in re.sub(r" \\\n +", " ", block).splitlines()]
     return [command for line in lines if (command := line.partition("  #")[0].strip())]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stack import free_port, wait_until
+from tests.support.servers import free_port
+from tests.support.waiting import PATIENCE, wait_until
 
 STARTS_WITHIN = 30.0
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -59,4 +60,4 @@ def serving(arguments: str, directory: Path, environ: Mapping[str, str]) -> Iter
         yield site
     finally:
         server.terminate()
-        server.wait(15)
+        server.wait(PATIENCE)

@@ -7,8 +7,8 @@ import sys
 
 import click
 import pytest
-from pages import PAGES, code_of, text
 
+from tests.docs.pages import PAGES, code_of, text
 from worker.cli.main import cli
 
 CONTEXT = click.Context(cli)

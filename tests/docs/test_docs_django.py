@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import blocks
-from served import serving
-from stack import free_port
+
+from tests.docs.pages import blocks
+from tests.docs.served import serving
+from tests.support.servers import free_port
+from tests.support.waiting import PATIENCE
 
 SIMPLE, OUTBOX = (block for block in blocks("docs/producers.md", "python") if "models.Model" in block)
 # Every request is one transaction, so that the commit comes when the page is done.
@@ -83,7 +85,7 @@ class Project:
     def run(self, *arguments: str, **options: object) -> str:
         argv = [sys.executable, *arguments]
         done = subprocess.run(
-            argv, cwd=self.directory, capture_output=True, text=True, timeout=60, check=False, **options
+            argv, cwd=self.directory, capture_output=True, text=True, timeout=PATIENCE, check=False, **options
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -133,9 +135,9 @@ def test_a_commit_enqueues_and_a_rollback_does_not(project, stack):
         assert site.get("/1/fails")[0] == 500
         assert site.get("/2/succeeds") == (200, "closed")
     assert closed(project) == [False, True, False]
-    assert stack.client.handle("story-2-closed-1").wait(20).ok
+    assert stack.client.handle("story-2-closed-1").wait(PATIENCE).ok
     assert stack.sandbox.values()[1052]["field_f5ed1b"] == CLOSED
-    assert stack.front.inbox_length() == 0
+    assert stack.inbox.length() == 0
     assert 1051 not in stack.sandbox.values()
 
 
@@ -172,7 +174,7 @@ def test_the_outbox_holds_what_was_committed_until_redis_takes_it(outbox, stack)
     outbox.shell(SEND)
     outbox.shell(SEND)  # with nothing left
     assert outbox.rows("select count(*) from stories_outgoing") == [(0,)]
-    assert [stack.client.handle(intent_id).wait(20).ok for intent_id in kept] == [True, True]
+    assert [stack.client.handle(intent_id).wait(PATIENCE).ok for intent_id in kept] == [True, True]
 
 
 def test_a_wrong_intent_is_not_committed(outbox):

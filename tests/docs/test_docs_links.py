@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pages import PAGES, ROOT
+
+from tests.docs.pages import PAGES, ROOT
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # With a mark in each, so that this file does not contain what it looks for.
@@ -18,7 +19,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "bench/results/chaos.md"],
+    ids=lambda page: page.name,
+)
 def test_links_resolve(page):
     broken = []
     for target in LINK.findall(page.read_text()):
@@ -29,6 +34,18 @@ def test_links_resolve(page):
         if not goal.exists() or (anchor and anchor not in anchors(goal)):
             broken.append(target)
     assert not broken
+
+
+def test_the_index_leads_to_every_page():
+    pages = {page.name for page in (ROOT / "docs").glob("*.*") if page.suffix in (".md", ".json")} - {"README.md"}
+    assert pages - set(LINK.findall((ROOT / "docs/README.md").read_text())) == set()
+
+
+def test_every_picture_is_shown_on_a_page():
+    shown = {
+        Path(target).name for page in PAGES for target in LINK.findall(page.read_text()) if target.endswith(".png")
+    }
+    assert {path.name for path in (ROOT / "docs/images").iterdir()} - shown == set()
 
 
 def test_no_tracked_file_names_a_registry_or_a_developers_directory():

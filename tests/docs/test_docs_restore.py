@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from pages import block_with, text
-from shell import clean_environment, run
-from stack import wait_until
 
 from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
+from tests.docs.pages import block_with, text
+from tests.docs.shell import clean_environment, run
+from tests.support.waiting import PATIENCE, wait_until
 
 PAGE = "docs/deployment.md"
 SPACE, FIELD = "5f0c1a2b3c4d5e6f70818283", "field_a1b2c3"
@@ -86,7 +86,7 @@ class Place:
     def down(self, number=signal.SIGTERM):
         up = self._ups[-1]
         up.send_signal(number)
-        up.wait(40)
+        up.wait(PATIENCE)
 
     def kill_all(self):
         for client in self._clients.values():
@@ -94,7 +94,7 @@ class Place:
         for up in self._ups:
             if up.poll() is None:
                 up.send_signal(signal.SIGTERM)
-                up.wait(40)
+                up.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def stored(sandbox, item):
 
 def section():
     page = text(PAGE)
-    return page[page.index("## Backup and restore") : page.index("## What one machine holds")]
+    return page[page.index("## Backup and restore") : page.index("## What one machine needs")]
 
 
 def test_a_backup_is_restored_as_the_page_says_and_nothing_old_goes_over_what_came_later(place, sandbox):
@@ -162,7 +162,7 @@ def test_pause_and_resume_work_on_an_embedded_ledger_that_is_down(place, sandbox
     time.sleep(1)
     assert place.state(waits) in {"queued", "open"}
     place.down()
-    assert "lane default goes on" in place("feishu-batch resume")
+    assert "lane default continues" in place("feishu-batch resume")
     assert "is paused" in place('feishu-batch pause --reason "not yet"')
     place.up()
     assert place.status()["lanes"][0]["paused"]["reason"] == "not yet"

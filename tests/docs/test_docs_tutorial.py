@@ -6,11 +6,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from pages import block_with, blocks, commands_of
-from shell import clean_environment, run, running_up
-from stack import SLOT, wait_until
 
 from sandbox.process import SandboxProcess
+from tests.docs.pages import block_with, blocks, commands_of
+from tests.docs.shell import clean_environment, run, running_up
+from tests.support.stack import SLOT
+from tests.support.waiting import wait_until
 
 TUTORIAL = "docs/tutorial.md"
 BEFORE = ["make demo", ". .venv/bin/activate", "mkdir -p ~/feishu-tour && cd ~/feishu-tour"]  # the tests' environment

@@ -3,9 +3,11 @@
 import os
 
 import pytest
-from pages import block_with
-from served import serving
-from stack import free_port, wait_until
+
+from tests.docs.pages import block_with
+from tests.docs.served import serving
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 PRODUCERS = "docs/producers.md"
 INTENT = {
@@ -46,12 +48,12 @@ def test_a_change_is_enqueued_and_followed_to_its_end(site, stack):
 
 
 @pytest.mark.parametrize("wrong", [{**INTENT, "colour": "red"}, {**INTENT, "work_item_ids": []}, {}, [INTENT], "text"])
-def test_what_is_wrong_is_told_and_nothing_is_enqueued(site, stack, wrong):
+def test_what_is_wrong_is_reported_and_nothing_is_enqueued(site, stack, wrong):
     assert site.post("/changes", wrong)[0] == 422
-    assert stack.front.inbox_length() == 0
+    assert stack.inbox.length() == 0
 
 
-def test_the_reason_is_told_line_by_line(site):
+def test_the_reason_is_reported_line_by_line(site):
     _, told = site.post("/changes", {**INTENT, "colour": "red", "priority": 11})
     assert [line.partition(":")[0] for line in told["error"].splitlines()] == ["priority", "colour"]
 
@@ -67,7 +69,7 @@ def test_an_unknown_change_is_not_found(site):
     assert site.get("/changes/nobody-knows")[0] == 404
 
 
-def test_a_redis_that_is_away_is_told_with_the_ids(framework, tmp_path):
+def test_a_redis_that_is_away_is_reported_with_the_ids(framework, tmp_path):
     away = {**os.environ, "FEISHU_BATCH_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
     with serving(framework, tmp_path, away) as site:
         status, told = site.post("/changes", {**INTENT, "intent_id": "mine"})

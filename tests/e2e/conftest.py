@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import backend_app as backend
 import pytest
 from celery import Celery
-from stack import Stack, wait_until
+
+from tests.e2e import backend_app as backend
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +24,8 @@ def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Iterator[Stack]:
-    """Idle, with a fresh world."""
-    yield shared_stack
-    shared_stack.sandbox.clear_faults()
-    shared_stack.revive()
-    shared_stack.lane.resume()
-    shared_stack.wait_until_idle()
-    shared_stack.sandbox.reset()
+    with shared_stack.lent() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +33,10 @@ def app(shared_stack: Stack) -> Iterator[Celery]:
     """The backend app; its tasks are run by a worker process of its own."""
     url = shared_stack.server.url
     environment = {**os.environ, "BACKEND_REDIS_URL": url}
-    argv = [sys.executable, "-m", "celery", "-A", "backend_app", "worker", "-Q", "backend", "-P", "threads", "-c", "2"]
-    argv += ["-n", "backend@%h", "--without-gossip", "--without-mingle"]
+    argv = [sys.executable, "-m", "celery", "-A", "tests.e2e.backend_app", "worker", "-Q", "backend", "-P", "threads"]
+    argv += ["-c", "2", "-n", "backend@%h", "--without-gossip", "--without-mingle"]
     with (shared_stack.directory / "backend.log").open("wb") as log:
-        worker = subprocess.Popen(argv, cwd=Path(__file__).parent, env=environment, stdout=log, stderr=log)
+        worker = subprocess.Popen(argv, cwd=Path(__file__).parents[2], env=environment, stdout=log, stderr=log)
     backend.app.conf.update(broker_url=url, result_backend=url)
     yield backend.app
     backend.app.close()
@@ -60,13 +57,3 @@ def seen(stack: Stack) -> Iterator[Callable[..., Any]]:
 
     yield await_tag
     stack.redis.delete(backend.SEEN)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report = yield
-    if report.failed:
-        stacks = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Stack)]
-        for stack in dict.fromkeys(stacks):
-            report.sections += [(f"end of {name}", text) for name, text in stack.logs()]
-    return report

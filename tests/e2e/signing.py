@@ -1,8 +1,7 @@
 """Intents as a backend sends them through Celery, by the library's signature and by the name of the task."""
 
-from model import intent
-
 from feishu_batch import signature
+from tests.support.model import intent
 
 TASK = "feishu_batch.update_work_items"
 

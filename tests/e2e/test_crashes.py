@@ -6,8 +6,10 @@ import threading
 import time
 
 import pytest
-from model import PROJECT, REFUSING, Model, intent, random_intents
-from stack import SLOT, wait_until
+
+from tests.support.model import PROJECT, REFUSING, Model, intent, random_intents
+from tests.support.stack import SLOT
+from tests.support.waiting import PATIENCE, wait_until
 
 ITEMS = list(range(1001, 1021))
 LONGEST = 40  # seconds until all ends, whatever happened; far less where nothing did
@@ -27,7 +29,7 @@ class Work:
     def check(self):
         """Every intent ended with an answer for every item, and every cell holds what the intents' order asks for."""
         model = Model()
-        for result, one in zip(self.stack.wait_all(self.handles, LONGEST), self.intents, strict=True):
+        for result, one in zip(self.stack.wait_all(self.handles), self.intents, strict=True):
             assert sum(result.counts.values()) == len(one.work_item_ids)
             assert all(int(item) in REFUSING for item in result.failed), result.failed
             model.apply(one)
@@ -42,25 +44,25 @@ def test_all_messages_vanish_again_and_again(stack):
         kwargs=intent([1101]).model_dump(mode="json", exclude={"intent_id"}, exclude_defaults=True),
         queue="feishu.intents",
     )
-    wait_until(lambda: stack.front.locate(sign.id), 30, "the task was taken in")
+    wait_until(lambda: stack.inbox.locate(sign.id), 30, "the task was taken in")
     for _ in range(4):
         stack.forget_queues()
         time.sleep(0.3)
     work.check()
-    assert sign.get(timeout=20)["state"] == "succeeded"
+    assert sign.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
-def test_an_end_whose_message_vanished_is_made_known_again(stack):
+def test_an_end_whose_message_vanished_is_published_again(stack):
     stack.kill("intake")
     with stack.new_client() as client:
         handle = client.enqueue_many([intent([1102])])[0]
     stack.start("intake")
-    handle.wait(15)
+    handle.wait(PATIENCE)
     stack.wait_until_idle()
     number = handle.view().number
     stack.redis.delete(f"celery-task-meta-{handle.intent_id}")
-    stack.redis.zadd(stack.lane.key("outbox"), {str(number): 0})  # as if its publisher had died
-    assert handle.async_result.get(timeout=10)["state"] == "succeeded"
+    stack.redis.zadd(stack.lane.keys.outbox, {str(number): 0})  # as if its publisher had died
+    assert handle.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
 @pytest.mark.parametrize("name", ["submit", "poll", "intake"])
@@ -81,7 +83,7 @@ def test_all_workers_are_killed_at_once(stack):
     work.check()
 
 
-def test_a_worker_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_goes_on(stack):
+def test_a_worker_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_continues(stack):
     work = Work(stack, 4)
     stack.start_twin("submit")
     for count in (3, 6):
@@ -117,7 +119,7 @@ def test_the_redis_server_is_killed_and_comes_back_with_its_append_only_file(sta
     stack.supervise(4)
     work.check()
     [later] = stack.client.enqueue_many([intent([1103], "after the restart")])
-    assert later.wait(20).ok
+    assert later.wait(PATIENCE).ok
 
 
 def test_what_was_enqueued_while_no_worker_ran_is_done_when_they_come(stack):
@@ -129,44 +131,44 @@ def test_what_was_enqueued_while_no_worker_ran_is_done_when_they_come(stack):
 
 def test_an_entry_that_is_no_intent_does_not_block_the_inbox(stack):
     stack.kill("intake")
-    keys = stack.front.keys
+    keys = stack.inbox.keys
     [before] = stack.client.enqueue_many([intent([1104], "before")])
     for payload in ("garbage", "[1, 2]", '{"intent_id": 7}', "[" * 100_000):
         number = stack.redis.incr(keys.sequence)
         stack.redis.xadd(keys.inbox, {"t": 0, "i": payload}, id=f"{number}-0")
     [after] = stack.client.enqueue_many([intent([1104], "after")])
     stack.start("intake")
-    assert before.wait(15).state == "succeeded"
-    assert after.wait(15).ok
-    assert stack.front.inbox_length() == 0
+    assert before.wait(PATIENCE).state == "succeeded"
+    assert after.wait(PATIENCE).ok
+    assert stack.inbox.length() == 0
 
 
 def test_an_intent_of_a_newer_library_is_refused_and_not_forgotten(stack):
     stack.kill("intake")
-    keys = stack.front.keys
+    keys = stack.inbox.keys
     number = stack.redis.incr(keys.sequence)
     content = json.loads(intent([1105, 1106], intent_id="from-the-future").to_json())
     stack.redis.hset(keys.ids, "from-the-future", f"{number}:0123456789abcdef")
     stack.redis.xadd(keys.inbox, {"t": 0, "i": json.dumps({**content, "undo_after": 7})}, id=f"{number}-0")
     stack.start("intake")
     handle = stack.client.handle("from-the-future")
-    result = handle.wait(15)
+    result = handle.wait(PATIENCE)
     assert (result.state, list(result.failed)) == ("failed", ["1105", "1106"])
     assert "undo_after" in result.failed["1105"]["reason"]
     with pytest.raises(Exception, match="undo_after"):
-        handle.async_result.get(timeout=10)
+        handle.async_result.get(timeout=PATIENCE)
 
 
-def test_an_end_that_cannot_be_made_known_does_not_keep_back_the_others(stack):
+def test_an_end_that_cannot_be_published_does_not_keep_back_the_others(stack):
     first, second = stack.client.enqueue_many([intent([1107]), intent([1108])])
     number = wait_until(first.view, 30, "enqueued").number
-    stack.front.park(number, first.intent_id, '{"task": "no signature"', delivered_before=False)
-    second.wait(15)
-    assert second.async_result.get(timeout=10)["state"] == "succeeded"
+    stack.inbox.park(number, first.intent_id, '{"task": "no signature"', delivered_before=False)
+    second.wait(PATIENCE)
+    assert second.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
     wait_until(lambda: "intent.not_published" in stack.log_of("intake"), 30, "the trouble is in the log")
-    stack.front.release(number)
-    stack.redis.zadd(stack.lane.key("outbox"), {str(number): 0})
-    assert first.async_result.get(timeout=10)["state"] == "succeeded"
+    stack.inbox.release(number)
+    stack.redis.zadd(stack.lane.keys.outbox, {str(number): 0})
+    assert first.async_result.get(timeout=PATIENCE)["state"] == "succeeded"
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
@@ -178,15 +180,15 @@ def test_a_progress_report_that_comes_too_late_does_not_replace_the_result(stack
 
     app = stack.own_app()
     [handle] = stack.client.enqueue_many([intent([1109, next(iter(REFUSING))])])
-    handle.wait(15)
+    handle.wait(PATIENCE)
     with pytest.raises(Exception, match="were not changed"):
-        handle.async_result.get(timeout=10)
+        handle.async_result.get(timeout=PATIENCE)
     publisher = Publisher(
-        app, stack.redis, stack.settings.key_prefix, stack.front, stack.lane, LaneHints(app, stack.lane)
+        app, stack.redis, stack.settings.key_prefix, stack.inbox, stack.lane, LaneHints(app, stack.lane)
     )
     reports = ProgressReports(app, stack.redis, stack.settings.key_prefix, stack.lane, publisher.store)
     number = handle.view().number
-    told = stack.redis.hgetall(stack.lane.key(f"intent:{number}"))
+    told = stack.redis.hgetall(stack.lane.keys.named(f"intent:{number}"))
     reports._report(number, {**told, "opn": "1"})
     assert handle.async_result.state == "PROGRESS"
     looks = iter([[(number, {**told, "opn": "1"})], [(number, told)]])
@@ -201,15 +203,15 @@ def test_a_hint_is_sent_at_once_after_an_intent_came_by_message(stack):
     app = stack.celery_app()
     content = intent([1110]).model_dump(mode="json", exclude={"intent_id"}, exclude_defaults=True)
     sent = app.send_task("feishu_batch.update_work_items", kwargs=content, queue="feishu.intents")
-    wait_until(lambda: stack.front.locate(sent.id), 30, "the task was taken in")
+    wait_until(lambda: stack.inbox.locate(sent.id), 30, "the task was taken in")
     [handle] = stack.client.enqueue_many([intent([1111])])
     wait_until(lambda: handle.view().lane, 1, "the second intent is recorded")
     stack.start("beat")
-    assert sent.get(timeout=10)["state"] == "succeeded"
-    handle.wait(10)
+    assert sent.get(timeout=PATIENCE)["state"] == "succeeded"
+    handle.wait(PATIENCE)
 
 
-def test_producers_go_on_while_workers_come_and_go(stack):
+def test_producers_continue_while_workers_come_and_go(stack):
     handles, intents = [], random_intents("while they come and go", 12, ITEMS)
 
     def produce():

@@ -19,18 +19,18 @@ def test_names_and_labels_arrive_as_keys_and_ids(stack):
     wishes = [
         {**DEMO, "work_item_ids": [1101], "field_key": name, "after_field_value": value} for name, value, *_ in rows
     ]
-    results = stack.wait_all(stack.client.enqueue_many(wishes), 30)
+    results = stack.wait_all(stack.client.enqueue_many(wishes))
     assert [result.state for result in results] == ["succeeded"] * len(rows)
     assert stack.sandbox.values()[1101] == {key: stored for *_, key, stored in rows}
 
 
-def test_what_is_wrong_costs_no_request_and_its_neighbours_go_on(stack):
+def test_what_is_wrong_costs_no_request_and_its_neighbours_continue(stack):
     wishes = [
         {**DEMO, "work_item_ids": [1102], "field_key": "Relase note", "after_field_value": "x"},
         {**DEMO, "work_item_ids": [1102], "field_key": "Release note", "after_field_value": "good"},
     ]
     before = len(stack.batches())
-    wrong, good = stack.wait_all(stack.client.enqueue_many(wishes), 30)
+    wrong, good = stack.wait_all(stack.client.enqueue_many(wishes))
     assert good.ok
     assert wrong.failed["1102"]["code"] == "unknown_field"
     assert "'Release note' (field_a1b2c3)" in wrong.failed["1102"]["reason"]

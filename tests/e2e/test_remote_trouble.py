@@ -5,12 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
-from model import OTHER_PROJECT, PROJECT, Model, intent, random_intents
-from stack import Stack, wait_until
-from stand_in import StandIn
 
 import sandbox
-from worker.ledger.vitals import vitals
+from tests.e2e.stand_in import StandIn
+from tests.support.model import OTHER_PROJECT, PROJECT, Model, intent, random_intents
+from tests.support.stack import Stack
+from tests.support.waiting import PATIENCE, wait_until
+from worker.ledger.reads.lane_health import read_lane_health
 
 FAULTS = (
     "batch_update:drop_before=0.06",
@@ -60,8 +61,8 @@ def test_an_answer_that_was_lost_does_not_double_the_request(stack, fault):
     [handle] = stack.client.enqueue_many([intent([1121, 1122], "first")])
     wait_until(stack.batches, 30, "the request arrived")
     [later] = stack.client.enqueue_many([intent([1121], "later")])
-    assert handle.wait(15).counts == {"succeeded": 2, "failed": 0}
-    assert later.wait(15).ok
+    assert handle.wait(PATIENCE).counts == {"succeeded": 2, "failed": 0}
+    assert later.wait(PATIENCE).ok
     [cell] = stack.sandbox.cells(item=1121)
     assert [touch["value"] for touch in cell["history"]] == ["first", "later"]
 
@@ -73,7 +74,7 @@ def test_what_a_gateway_says_was_not_executed_and_is_carried_out_late_ends_under
     stack.client.enqueue_many([intent([1129], "older")])
     wait_until(lambda: stack.sandbox.report()["faults"], 30, "the request arrived")
     [newer] = stack.client.enqueue_many([intent([1129], "newer")])
-    assert newer.wait(20).ok
+    assert newer.wait(PATIENCE).ok
     stack.wait_until_idle()
     time.sleep(late)
     [cell] = stack.sandbox.cells(item=1129)
@@ -82,7 +83,7 @@ def test_what_a_gateway_says_was_not_executed_and_is_carried_out_late_ends_under
 
 
 def troubles(stack):
-    return vitals(stack.redis, stack.lane.prefix).troubles
+    return read_lane_health(stack.redis, stack.lane.keys).last_errors
 
 
 def test_without_a_token_nothing_spins(stack):
@@ -96,7 +97,7 @@ def test_without_a_token_nothing_spins(stack):
     assert trouble.what == "submit"
     assert "HTTP 50" in trouble.error
     stack.sandbox.clear_faults()
-    assert handle.wait(10).ok
+    assert handle.wait(PATIENCE).ok
     wait_until(lambda: not troubles(stack), 30, "the note of the trouble is gone")
 
 
@@ -110,13 +111,13 @@ def test_a_space_that_is_refused_fails_its_own_intents_only(stack):
             intent([1125]),
         ]
     )
-    assert refused.wait(10).failed["1125"]["code"] == "1000052062"
+    assert refused.wait(PATIENCE).failed["1125"]["code"] == "1000052062"
     # By intake, if it may look the type up just now, else by the remote system.
-    assert wrong_type.wait(10).failed["1128"]["code"] in {"unknown_type", "30014"}
-    assert other.wait(10).ok
-    assert good.wait(10).ok
+    assert wrong_type.wait(PATIENCE).failed["1128"]["code"] in {"unknown_type", "30014"}
+    assert other.wait(PATIENCE).ok
+    assert good.wait(PATIENCE).ok
     [again] = stack.client.enqueue_many([intent([1126], project_key=unknown)])
-    result = again.wait(10)
+    result = again.wait(PATIENCE)
     assert "Project Key Is Wrong" in result.failed["1126"]["reason"]
 
 
@@ -124,7 +125,7 @@ def test_a_request_that_is_refused_for_its_value_fails_its_intent_only(stack):
     bad, good = stack.client.enqueue_many(
         [intent([1127], {"value": "no such option"}, "priority"), intent([1127], {"value": "option_0"}, "priority")]
     )
-    results = [bad.wait(10), good.wait(10)]
+    results = [bad.wait(PATIENCE), good.wait(PATIENCE)]
     assert results[1].ok
     assert results[0].counts.get("superseded") or results[0].failed["1127"]["code"] == "unknown_option"
 
@@ -132,7 +133,7 @@ def test_a_request_that_is_refused_for_its_value_fails_its_intent_only(stack):
 def test_one_bad_item_is_found_by_halving_and_its_49_neighbours_go_through(tmp_path):
     with StandIn(bad_item=1033) as remote, Stack(tmp_path, base_url=remote.url) as stack:
         [handle] = stack.client.enqueue_many([intent(range(1001, 1051))])
-        result = handle.wait(20)
+        result = handle.wait(PATIENCE)
     assert result.counts == {"succeeded": 49, "failed": 1}
     assert result.failed["1033"]["code"] == "20014"
     assert len(remote.batches) <= 13
@@ -140,7 +141,7 @@ def test_one_bad_item_is_found_by_halving_and_its_49_neighbours_go_through(tmp_p
     assert sorted(accepted) == [item for item in range(1001, 1051) if item != 1033]
 
 
-def test_a_lane_that_is_stopped_keeps_its_intents_says_what_to_do_and_goes_on_when_mended(tmp_path):
+def test_a_lane_that_is_stopped_keeps_its_intents_says_what_to_do_and_continues_when_fixed(tmp_path):
     world = json.loads((Path(sandbox.__file__).parent / "worlds" / "demo.json").read_text())
     world["plugins"] = {"plugin": {"secret": "right", "lacks_permission": True}, "granted": "right"}
     (tmp_path / "world.json").write_text(json.dumps(world))
@@ -163,6 +164,6 @@ def test_a_lane_that_is_stopped_keeps_its_intents_says_what_to_do_and_goes_on_wh
         stack.change(plugin_id="granted")
         stack.start("submit", "poll")
         stack.lane.resume()
-        assert all(result.ok for result in stack.wait_all(handles, 15))
+        assert all(result.ok for result in stack.wait_all(handles))
         stack.assert_rules_kept()
         assert {batch["project_key"] for batch in stack.batches()} == {PROJECT}

@@ -1,24 +1,26 @@
 """Intents that break our own code, or end the process that works on them, fail with the reason; nobody else notices."""
 
 import pytest
-from model import TEXT, intent
+
+from tests.support.model import TEXT, intent
+from tests.support.waiting import PATIENCE
 
 ITEMS = [1301, 1302]
 
 
 @pytest.mark.parametrize("note", ["crash intake", "kill intake"])
-def test_an_intent_that_cannot_be_taken_in_fails_after_a_bounded_number_of_attempts(stack, note):
+def test_an_intent_that_cannot_be_recorded_fails_after_a_bounded_number_of_attempts(stack, note):
     before, bad, after = stack.client.enqueue_many(
         [intent([1303], "before"), intent(ITEMS, note=note), intent([1303], "after")]
     )
     stack.supervise_until(lambda: after.view().result, 30, "what came after it has ended")
     assert after.wait(1).ok
-    assert before.wait(5).state == "succeeded"
-    result = bad.wait(5)
+    assert before.wait(PATIENCE).state == "succeeded"
+    result = bad.wait(PATIENCE)
     assert (result.state, set(result.failed)) == ("failed", {str(item) for item in ITEMS})
     assert "failed 3 times" in result.failed["1301"]["reason"]
     with pytest.raises(Exception, match="2 of 2 work items"):
-        bad.async_result.get(timeout=10)
+        bad.async_result.get(timeout=PATIENCE)
     assert stack.sandbox.values()[1303][TEXT] == "after"
 
 
@@ -37,5 +39,5 @@ def test_a_read_back_that_breaks_proves_nothing_and_ends(stack):
     stack.sandbox.set_faults("batch_update:void_job=1x")
     [bad] = stack.client.enqueue_many([intent(ITEMS, "crash read-back")])
     [good] = stack.client.enqueue_many([intent([1305], "good")])
-    assert good.wait(15).ok
-    assert bad.wait(20).failed["1301"]["code"] == "outcome_unknown"
+    assert good.wait(PATIENCE).ok
+    assert bad.wait(PATIENCE).failed["1301"]["code"] == "outcome_unknown"

@@ -5,9 +5,10 @@ value of a field told by a step.
 import json
 
 import pytest
-from model import intent
-from pipeline import SHORT, Pipeline
-from scripted_remote import StandIn, job, ok, refused
+
+from tests.support.model import intent
+from tests.support.pipeline import SHORT, Pipeline
+from tests.support.scripted_remote import StandIn, job, ok, refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 TOKENS = ("p-first-token-0123456789", "p-second-token-0123456789")
@@ -72,6 +73,6 @@ def test_what_a_step_tells_flower_repeats_no_value_of_a_field(remote, pipeline):
     remote.says("batch_update", refused(20001, "字段没有隐秘的值这个选项"))
     [handle] = pipeline.client.enqueue_many([intent([1], "隐秘的值")])
     pipeline.runtime.intake.drain()
-    told = pipeline.lane.submitter.run()
+    told = pipeline.lane.remote.submitter.run()
     assert "字段没有…这个选项" in told["error"]
     assert "字段没有隐秘的值这个选项" in handle.result().failed["1"]["reason"]

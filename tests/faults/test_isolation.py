@@ -1,8 +1,8 @@
 """One bad item, intent, user or space spoils nobody else's work; what concerns the lane pauses it and loses nothing."""
 
-from fault_stack import CLOSED, STRANGER, USER
-from model import OTHER_PROJECT, intent
-from stack import wait_until
+from tests.support.fault_stack import CLOSED, STRANGER, USER
+from tests.support.model import OTHER_PROJECT, intent
+from tests.support.waiting import PATIENCE, wait_until
 
 NEIGHBOURS = range(1201, 1211)
 
@@ -25,11 +25,11 @@ def failed(handle, timeout=15):
 
 def test_the_item_for_which_a_batch_is_refused_is_found_and_its_neighbours_go_through(stack):
     bad, other = enqueue(stack, intent([*range(1300, 1349), 1510]), intent(range(1100, 1140), "other"))
-    result = bad.wait(15)
+    result = bad.wait(PATIENCE)
     assert result.counts == {"succeeded": 49, "failed": 1}
     assert failed(bad)[1510]["code"] == "20014"
     assert "Refused As Asked For" in failed(bad)[1510]["reason"]
-    assert other.wait(15).ok
+    assert other.wait(PATIENCE).ok
     assert refusals(stack, 20014) <= 7  # 50, 25, 13, 7, 4, 2, 1: what a binary search takes
     stack.assert_rules_kept()
 
@@ -60,16 +60,16 @@ def test_what_is_refused_of_an_intent_fails_that_intent_only_with_the_words_of_t
         reasons = failed(handle)
         assert {why["code"] for why in reasons.values()} == {code}
         assert len(reasons) == 2
-    assert good.wait(15).ok
+    assert good.wait(PATIENCE).ok
     assert stack.lane.paused() is None
 
 
-def test_a_user_that_an_intent_names_and_that_has_left_is_told_about_and_does_not_stop_the_lane(stack):
+def test_a_user_that_an_intent_names_and_that_has_left_is_reported_and_does_not_stop_the_lane(stack):
     others = [intent([item], f"as {item}", user_key=STRANGER) for item in range(1401, 1405)]
     bad = enqueue(stack, *others)
     [reason] = {why["reason"] for handle in bad for why in failed(handle).values()}
     assert STRANGER in reason
-    assert "Name a user" in reason
+    assert "Give an active user" in reason
     assert "resume" not in reason
     assert refusals(stack, 10302) == 1  # the others fail without a request of their own
     assert enqueue(stack, intent([1401]))[0].wait(10).ok
@@ -82,15 +82,15 @@ def test_a_space_without_access_fails_its_intents_once_the_lane_was_accepted_els
     closed, good, other = enqueue(
         stack, intent(NEIGHBOURS, project_key=CLOSED), intent(NEIGHBOURS), intent([9001], project_key=OTHER_PROJECT)
     )
-    assert good.wait(15).ok
-    assert other.wait(15).ok
+    assert good.wait(PATIENCE).ok
+    assert other.wait(PATIENCE).ok
     [reason] = {why["reason"] for why in failed(closed).values()}
     assert CLOSED in reason
     assert USER in reason
     assert stack.lane.paused() is None
 
 
-def test_a_lane_with_nothing_else_to_do_fails_such_a_space_by_itself_and_goes_on(stack):
+def test_a_lane_with_nothing_else_to_do_fails_such_a_space_by_itself_and_continues(stack):
     assert enqueue(stack, intent([1001]))[0].wait(15).ok
     [closed] = enqueue(stack, intent([1001], project_key=CLOSED))
     [why] = failed(closed).values()
@@ -101,7 +101,7 @@ def test_a_lane_with_nothing_else_to_do_fails_such_a_space_by_itself_and_goes_on
 
 
 def test_a_lane_that_was_never_accepted_fails_a_space_that_it_does_not_see(stack):
-    stack.redis.delete(stack.lane.key("accepted"))
+    stack.redis.delete(stack.lane.keys.named("accepted"))
     [closed] = enqueue(stack, intent([1001], project_key=CLOSED))
     assert failed(closed)[1001]["code"] == "10404"
     assert stack.lane.paused() is None
@@ -117,13 +117,13 @@ def paused_with_work(stack, handle):
     return stack.status()["paused"]["reason"]
 
 
-def test_a_spent_quota_pauses_the_lane_and_resume_goes_on(stack):
+def test_a_spent_quota_pauses_the_lane_and_resume_continues(stack):
     stack.sandbox.set_faults("batch_update:refuse=1x,code=99991403")
     [handle] = enqueue(stack, intent(NEIGHBOURS))
     assert "quota" in paused_with_work(stack, handle)
     assert stack.answers()["batch_update:99991403"] == 1
     stack.lane.resume()
-    assert handle.wait(15).ok
+    assert handle.wait(PATIENCE).ok
 
 
 RIGHT = {"plugin_id": "plugin", "plugin_secret": "secret", "user_key": USER}
@@ -134,7 +134,7 @@ WRONG = [
 ]
 
 
-def test_a_lane_without_rights_pauses_keeps_everything_and_goes_on_when_they_are_given(stack):
+def test_a_lane_without_rights_pauses_keeps_everything_and_continues_when_they_are_given(stack):
     stack.kill("submit")
     handles = enqueue(stack, intent(NEIGHBOURS), intent([9001], project_key=OTHER_PROJECT))
     for wrong, words in WRONG:
@@ -145,4 +145,4 @@ def test_a_lane_without_rights_pauses_keeps_everything_and_goes_on_when_they_are
         stack.lane.resume()
     stack.change(**RIGHT)
     stack.start("submit")
-    assert all(result.ok for result in stack.wait_all(handles, 20))
+    assert all(result.ok for result in stack.wait_all(handles))

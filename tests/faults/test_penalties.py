@@ -4,10 +4,11 @@ import time
 from itertools import pairwise
 
 import pytest
-from model import intent
-from pipeline import Pipeline
 
 from sandbox.process import SandboxProcess
+from tests.support.model import intent
+from tests.support.pipeline import Pipeline
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 SLOT = 0.1
@@ -25,8 +26,8 @@ def test_a_penalty_that_each_refused_request_prolongs_is_left(redis_url, prefix,
         sandbox.set_faults("batch_update:spurious_429=1x")
         handles = pipeline.client.enqueue_many([intent([item], f"value {item}") for item in range(1101, 1121)])
         pipeline.runtime.intake.drain()
-        deadline = time.monotonic() + 20
-        while pipeline.lane.submitter.run()["state"] != "idle":
+        deadline = time.monotonic() + PATIENCE
+        while pipeline.lane.remote.submitter.run()["state"] != "idle":
             assert time.monotonic() < deadline
         assert all(result.ok for result in pipeline.finish(*handles))
         visits = next(one for one in sandbox.report()["endpoints"] if one["endpoint"] == "batch_update")

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from fault_stack import FaultStack
-from model import intent
 from redis import Redis
-from stack import wait_until
 
 from feishu_batch import EnqueueError
-from worker.processes.redis_checks import Severity, findings, inspect
+from tests.support.fault_stack import FaultStack
+from tests.support.model import intent
+from tests.support.waiting import wait_until
+from worker.operating.redis_checks import Severity, findings, inspect
 
 ROOT = Path(__file__).parents[2]
 GOOD_INFO = {"redis_version": "7.2.4", "role": "master", "maxmemory": 0, "used_memory": 10}
@@ -96,7 +96,7 @@ def fill(stack, taken):
         taken += stack.client.enqueue_many([intent([1100 + number], "x" * 30_000)])
 
 
-def test_a_redis_that_runs_full_loses_nothing_and_goes_on_when_it_has_room(tmp_path):
+def test_a_redis_that_runs_full_loses_nothing_and_continues_when_it_has_room(tmp_path):
     with FaultStack(tmp_path / "full") as stack:
         before = stack.client.enqueue_many([intent([item], "before") for item in range(1301, 1321)])
         used = int(stack.redis.info("memory")["used_memory"])

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from celery import Celery
-from model import intent
 from redis import Redis
-from stack import wait_until
 
 from config.lanes import LaneConfig
 from config.settings import Settings
 from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
 from sandbox.server import parse_options
+from tests.support.model import intent
+from tests.support.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 SECRET = "plugin-secret-Zq81"
@@ -55,12 +55,14 @@ class Up:
         self.password = urlsplit(self.url).password
 
     def command(self, *arguments):
-        done = subprocess.run([*CLI, *arguments], env=self.env, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [*CLI, *arguments], env=self.env, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
         return done.stdout + done.stderr
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
 
 
 def family(pid):
@@ -109,8 +111,8 @@ def look(up):
     wait_until(lambda: flower.has_seen("worker-heartbeat"), 30, "the workers are seen")
     with FeishuBatch(up.url, timeout=5) as client, Redis.from_url(up.url, decode_responses=True) as redis:
         good, bad = client.enqueue_many([intent([1301, 1302]), intent([1303], field_key="field_nowhere")])
-        good.wait(60)
-        bad.wait(10)
+        good.wait(PATIENCE)
+        bad.wait(PATIENCE)
         wait_until(lambda: flower.has_seen("task-succeeded"), 30, "tasks are seen")
         commands = [
             up.command(*words) for words in (["status"], ["status", "--json"], ["failures"], ["show", bad.intent_id])

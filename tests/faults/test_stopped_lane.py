@@ -3,12 +3,13 @@
 import time
 
 import pytest
-from model import PROJECT, intent
-from pipeline import Pipeline
-from scripted_remote import StandIn, accepted, job, ok, refused
 from structlog.testing import capture_logs
 
-from worker.ledger.vitals import vitals
+from tests.support.model import PROJECT, intent
+from tests.support.pipeline import Pipeline
+from tests.support.scripted_remote import StandIn, accepted, job, ok, refused
+from tests.support.waiting import PATIENCE
+from worker.ledger.reads.lane_health import read_lane_health
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 STRANGER = "7300000000000000404"
@@ -27,7 +28,7 @@ def pipeline(remote, redis_url, prefix):
     return Pipeline(redis_url, prefix, remote.base_url, catalogue="off")
 
 
-def test_refused_credentials_are_tried_once_until_somebody_says_resume(remote, pipeline):
+def test_refused_credentials_are_tried_once_until_an_operator_resumes(remote, pipeline):
     remote.says("plugin_token", (401, {"error": {"code": 10204, "msg": "Plugin Id Or Secret Is Wrong"}}))
     [handle] = pipeline.client.enqueue_many([intent([1])])
     pipeline.turn()
@@ -49,7 +50,7 @@ def test_a_user_who_may_not_is_no_trouble_with_the_remote_system(remote, pipelin
     remote.says("batch_update", refused(10302, "Check User Error"))
     [handle] = pipeline.client.enqueue_many([intent([1], user_key=STRANGER)])
     assert pipeline.finish(handle)[0].failed["1"]["code"] == "10302"
-    assert vitals(pipeline.runtime.redis, pipeline.lane.lane.prefix).troubles == ()
+    assert read_lane_health(pipeline.runtime.redis, pipeline.lane.lane.keys).last_errors == ()
 
 
 # --- one space, one user, or the lane ------------------------------------------------------------------------------
@@ -67,7 +68,7 @@ def spaces(*keys):
 
 def settled(pipeline, handle):
     """Run until the intent has ended or the lane is paused."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while handle.result() is None and pipeline.lane.lane.paused() is None:
         assert time.monotonic() < deadline
         pipeline.turn()
@@ -117,7 +118,8 @@ def test_a_permission_that_is_withdrawn_from_everything_pauses_the_lane_and_keep
 def test_a_user_key_that_is_answered_like_a_bad_token_fails_its_own_intent_only(remote, pipeline, code):
     remote.says("user/query", ok([]))
     remote.says(
-        "batch_update", lambda _: refused(code, "Token Info Is Invalid") if is_stranger(remote) else accepted("job-1")
+        "batch_update",
+        lambda _: refused(code, "Token Info Is Invalid") if is_unknown_key(remote) else accepted("job-1"),
     )
     [bad] = pipeline.client.enqueue_many([intent([1], user_key=STRANGER)])
     result = settled(pipeline, bad)
@@ -136,5 +138,5 @@ def test_a_token_that_nobody_is_answered_with_pauses_the_lane_whoever_is_named(r
     assert "fresh tokens" in pipeline.lane.lane.paused()["reason"]
 
 
-def is_stranger(remote):
+def is_unknown_key(remote):
     return remote.requests("batch_update")[-1].headers["x-user-key"] == STRANGER

@@ -5,11 +5,12 @@ import time
 from itertools import pairwise
 
 import pytest
-from model import intent
-from pipeline import SHORT, Pipeline
-from scripted_remote import DROP, StandIn, accepted, items, job, ok, refused
 
 from sandbox.process import SandboxProcess
+from tests.support.model import intent
+from tests.support.pipeline import SHORT, Pipeline
+from tests.support.scripted_remote import DROP, StandIn, accepted, items, job, ok, refused
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 GRACE = SHORT["grace_seconds"]
@@ -19,7 +20,7 @@ OLD, NEW = items({1: "old"}), items({1: "new"})
 
 @pytest.fixture(autouse=True)
 def _short_jobs(monkeypatch):
-    monkeypatch.setattr("worker.pipeline.polling.FIRST_GUESS", 0.05)
+    monkeypatch.setattr("worker.decisions.polling.FIRST_GUESS", 0.05)
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_a_write_that_is_carried_out_late_never_ends_over_a_newer_value(remote, 
     remote.says("batch_update", first)
     remote.says("query", shown)
     [older] = pipeline.client.enqueue_many([intent([1], "old")])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not later or later[0].result() is None:
         assert time.monotonic() < deadline, (later and later[0].view(), written)
         pipeline.turn()

@@ -1,15 +1,15 @@
-"""Both doors: any input is an intent that can be written, or one clear error."""
+"""Both entry points: any input is an intent that can be written, or one clear error."""
 
 import contextlib
 import json
 
 import pytest
-from hostile import GOOD, SURROGATE, anything, is_clear, nested, spoilt
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from feishu_batch import FeishuBatch, IntentConflict, IntentError, UpdateIntent, parse_intent
 from feishu_batch.packing import PackedIntent
+from tests.fuzz.hostile import GOOD, SURROGATE, anything, is_clear, nested, spoilt
 
 FUZZ = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
@@ -63,7 +63,7 @@ def test_what_is_nested_too_deeply_is_one_clear_error(key, levels):
 
 @pytest.fixture(scope="module")
 def client(redis_url):
-    with FeishuBatch(redis_url, key_prefix="fuzz-door") as client:
+    with FeishuBatch(redis_url, key_prefix="fuzz-entry") as client:
         yield client
 
 
@@ -73,9 +73,9 @@ def test_enqueue_many_writes_all_or_nothing(client, intents):
     import redis
 
     with redis.Redis.from_url(client._redis_url) as server:
-        before = int(server.get("fuzz-door:{front}:sequence") or 0)
+        before = int(server.get("fuzz-entry:{front}:sequence") or 0)
         handles = []
         with contextlib.suppress(IntentError, IntentConflict):
             handles = client.enqueue_many(intents)
-        written = int(server.get("fuzz-door:{front}:sequence") or 0) - before
+        written = int(server.get("fuzz-entry:{front}:sequence") or 0) - before
         assert written <= len(handles)

@@ -7,7 +7,6 @@ import json
 import os
 
 import pytest
-from hostile import SECRET, anything, is_clear, nested
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -16,6 +15,7 @@ from config.errors import ConfigError
 from config.lanes import load_lanes
 from config.settings import Settings, load_settings
 from feishu_batch import UpdateIntent
+from tests.fuzz.hostile import SECRET, anything, is_clear, nested
 from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import Format, read_rows
@@ -189,7 +189,7 @@ def test_any_file_is_rows_or_reasons(content, kind):
     assert all(isinstance(row, Row) or is_clear(row.reason) for row in rows_of(content, kind))
 
 
-def test_a_formula_is_text_and_reaches_the_field_as_it_stands():
+def test_a_formula_is_text_and_reaches_the_field_as_it_is():
     [row] = rows_of(HEADER + ROW + b'"=HYPERLINK(""http://x"")"\n', Format.CSV)
     assert row.intent.after_field_value == '=HYPERLINK("http://x")'
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from fault_stack import FaultStack
-from hostile import GOOD, NASTY_TEXTS, nested
-from model import intent
-from stack import wait_until
+
+from tests.fuzz.hostile import GOOD, NASTY_TEXTS, nested
+from tests.support.fault_stack import FaultStack
+from tests.support.model import intent
+from tests.support.waiting import PATIENCE, wait_until
 
 QUEUES = ("feishu.intents", "feishu.submit", "feishu.poll", "feishu.default")
 TASK = "feishu_batch.update_work_items"
@@ -27,8 +28,8 @@ def stack(tmp_path_factory):
 
 def assert_alive(stack, handles=()):
     [last] = stack.client.enqueue_many([intent([1301], str(uuid4()))])
-    assert last.wait(15).ok
-    stack.wait_until_idle(15)
+    assert last.wait(PATIENCE).ok
+    stack.wait_until_idle()
     for process in stack._processes.values():
         assert process.poll() is None
     for name, text in stack.logs():
@@ -36,7 +37,7 @@ def assert_alive(stack, handles=()):
 
 
 def test_garbage_in_the_inbox_is_dropped_and_intents_around_it_are_done(stack):
-    redis, inbox = stack.redis, stack.front.keys.inbox
+    redis, inbox = stack.redis, stack.inbox.keys.inbox
     [before] = stack.client.enqueue_many([intent([1302], "before")])
     for payload in [
         *NASTY_TEXTS,
@@ -51,9 +52,9 @@ def test_garbage_in_the_inbox_is_dropped_and_intents_around_it_are_done(stack):
     position = redis.xadd(inbox, {"t": "1", "i": "x"})
     redis.xadd(inbox, {"t": "1", "i": "y"}, id=f"{position.split('-')[0]}-7")
     [after] = stack.client.enqueue_many([intent([1302], "after")])
-    assert after.wait(15).ok
-    assert before.wait(5).state == "succeeded"
-    wait_until(lambda: stack.front.inbox_length() == 0, 30, "the inbox is empty")
+    assert after.wait(PATIENCE).ok
+    assert before.wait(PATIENCE).state == "succeeded"
+    wait_until(lambda: stack.inbox.length() == 0, 30, "the inbox is empty")
     assert_alive(stack)
 
 

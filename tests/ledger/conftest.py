@@ -1,8 +1,11 @@
+import re
+
 import pytest
 
 from worker.ledger import lane as lane_module
-from worker.ledger import recording, scripts
+from worker.ledger import record_calls, scripts
 from worker.ledger.lane import Lane
+from worker.ledger.routes import BATCH
 
 
 @pytest.fixture
@@ -12,7 +15,10 @@ def lane(redis, prefix):
 
 @pytest.fixture
 def record_of(redis, lane):
-    return lambda number: redis.hgetall(lane.key(f"intent:{number}"))
+    return lambda number: redis.hgetall(lane.keys.named(f"intent:{number}"))
+
+
+FEW = 4  # items of a batch
 
 
 @pytest.fixture
@@ -22,17 +28,17 @@ def small_and_countable(monkeypatch):
     whole = scripts.script_text
 
     def changed(name):
-        if name in scripts._WITHOUT_PRELUDE:
+        if "lane" not in scripts.parts_of(name):
             return whole(name)
-        text = whole(name).replace("local BATCH_ITEMS = 50 ", "local BATCH_ITEMS = 4 ")
+        text = whole(name).replace(f"local ROUTE_ITEMS = {BATCH.items}\n", f"local ROUTE_ITEMS = {FEW}\n")
         text = text.replace("local MOST_OVERWRITTEN = 100 ", "local MOST_OVERWRITTEN = 2 ")
         text = text.replace("local OVERTAKEN_PLACES = 5 ", "local OVERTAKEN_PLACES = 2 ")
         real = "local NOW, WALL = math.floor(ledger_us / 1000), math.floor(wall_us / 1000)"
         ticking = text.replace(real, "local NOW = 1000000000000 + redis.call('INCR', P .. 'ticks')\nlocal WALL = NOW")
-        assert ticking != text != whole(name)
+        assert ticking != text
+        assert not re.search(r"local (ROUTE_ITEMS = 50|MOST_OVERWRITTEN = 100|OVERTAKEN_PLACES = 5)\b", ticking)
         return ticking
 
     monkeypatch.setattr(scripts, "script_text", changed)
-    monkeypatch.setattr(lane_module, "BATCH_ITEMS", 4)
     monkeypatch.setattr(lane_module, "END_CHUNK", 3)
-    monkeypatch.setattr(recording, "RECORD_CHUNK", 3)
+    monkeypatch.setattr(record_calls, "RECORD_CHUNK", 3)

@@ -36,15 +36,19 @@ READ = {
 
 def dump(redis, prefix):
     """Key without the prefix → content. `prefix` is a literal without wildcards."""
-    keys = [key for key in redis.keys(f"{prefix}*") if key.removeprefix(prefix) not in COUNTERS]
+    keys = [key for key in redis.keys(f"{prefix}*") if _name(key, prefix) not in COUNTERS]
     pipe = redis.pipeline(transaction=False)
     for key in keys:
         pipe.type(key)
     kinds = pipe.execute()
     for key, kind in zip(keys, kinds, strict=True):
         READ[kind](pipe, key)
-    contents = dict(zip((key.removeprefix(prefix) for key in keys), pipe.execute(), strict=True))
+    contents = dict(zip((_name(key, prefix) for key in keys), pipe.execute(), strict=True))
     return {name: _normal(name, content) for name, content in contents.items()}
+
+
+def _name(key, prefix):
+    return key.removeprefix(prefix).removeprefix("route:batch:")
 
 
 def _normal(name, content):
@@ -86,7 +90,7 @@ def _outcomes(fields):
 
 
 def _batch(fields):
-    told = {name: fields[name] for name in ("g", "col", "items", "state", "kind", "tries", "size")}
+    told = {name: fields[name] for name in ("g", "parts", "state", "kind", "tries", "size")}
     return {**told, "blocks": "blocks" in fields}
 
 

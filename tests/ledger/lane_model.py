@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from lane_parts import Batch, Cell, Change
+from tests.ledger.lane_parts import Batch, Cell, Change
 
 PRIORITY_STEP = 2**48
 LATER = 2**47
@@ -11,7 +11,6 @@ ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 MOST_SHARERS = 16  # of one change
 MOST_OVERWRITTEN = 2  # changes that end at once with what took their place (100 in the product)
 OVERTAKEN_PLACES = 2  # of a batch (5 in the product)
-MOST_DEAD = 500  # changes that one claim meets
 OVERDUE_TURN, PATIENCE, OVERDUE_SEEN = 4, 5, 256
 
 
@@ -131,7 +130,7 @@ class Model:
         groups = {}
         for (_, item), cell in self.cells.items():
             owner = cell.line[0]
-            if cell.batch is None and not owner.passed_over:
+            if cell.batch is None:
                 priority = self._urgency(cell, owner)
                 rank = (9 - priority) * PRIORITY_STEP + owner.number
                 groups.setdefault(self.intents[owner.number].group, []).append((rank, str(item), owner.number))
@@ -145,22 +144,21 @@ class Model:
         is_part = len(changes) < self.batch_items
         return changes[0][0] + (LATER if is_part and group in self.behind() else 0)
 
-    def _choose(self, waits, max_wait):
-        """`waits`: group → for how long it has been ready without being sent, longest first."""
+    def _choices(self, waits, max_wait):
+        """Groups in their turn. `waits`: group → for how long it has been ready without being sent, longest first."""
         ready = self.ready()
         if not ready:
-            return None
+            return []
         overdue = self._overdue(ready, waits, max_wait)
         if overdue:
             self.overdue_had_turn = self.batch_sequence + 1
-            return overdue
 
         def urgency(group):
             """Priority before fullness before "nothing behind" before age."""
             rank = self._rank(group, ready[group])
             return rank // PRIORITY_STEP, len(ready[group]) < self.batch_items, rank
 
-        return min(ready, key=urgency)
+        return [overdue] * bool(overdue) + sorted(ready, key=urgency)
 
     def _overdue(self, ready, waits, max_wait):
         if self.batch_sequence + 1 - self.overdue_had_turn < OVERDUE_TURN:
@@ -193,37 +191,29 @@ class Model:
         elif sum(batch.state != "sending" for batch in self.batches.values()) >= max_open:
             return "full"
         else:
-            group = self._choose(waits, max_wait)
-            if group is None:
-                return "idle"
-            batch = self._compose(group)
+            batches = (self._compose(group) for group in self._choices(waits, max_wait))
+            batch = next(filter(None, batches), None)
             if batch is None:
-                return "again"
+                return "idle"
         self._hand_out(batch, owner, has_run_out)
         return "batch", batch.number
 
     def _take_living(self, group):
-        """(item, number) of the best changes of the group that live. Who shares one of them and is dead ends."""
-        taken, popped, dead = [], set(), 0
-        overtaken = self._overtaken(group)
-        while len(taken) < self.batch_items and dead < MOST_DEAD:
-            ready = [change for change in self.ready().get(group, []) if change[1] not in popped]
-            best = overtaken + [change for change in ready if change not in overtaken]
-            best = best[: self.batch_items - len(taken)]
-            overtaken = []
-            if not best:
-                break
-            for _, text, number in best:
-                where = (self.columns[self.intents[number].column], int(text))
-                if self._fate(number):
-                    self._pass_over(where, number)
-                    dead += 1
-                    continue
-                for sharer in list(self.cells[where].line[0].sharers):
-                    if self._fate(sharer):
-                        self._end_at(where, sharer, self._fate(sharer))
-                popped.add(text)
-                taken.append((int(text), number))
+        """(item, number) of the best changes of the group that live. Who shares one of them and is dead ends.
+
+        While some are dead, nobody who was overtaken gets a place instead of another.
+        """
+        ready = self.ready()[group]
+        if not (self.overwritten or self.stopping or self._late()):
+            overtaken = self._overtaken(group)
+            ready = overtaken + [change for change in ready if change not in overtaken]
+        taken = []
+        for _, text, number in [change for change in ready if not self._fate(change[2])][: self.batch_items]:
+            where = (self.columns[self.intents[number].column], int(text))
+            for sharer in list(self.cells[where].line[0].sharers):
+                if self._fate(sharer):
+                    self._end_at(where, sharer, self._fate(sharer))
+            taken.append((int(text), number))
         return taken
 
     def _overtaken(self, group):
@@ -238,14 +228,6 @@ class Model:
                 break
             found.append(change)
         return found
-
-    def _pass_over(self, where, number):
-        owner = self.cells[where].line[0]
-        if owner.sharers or owner.under:
-            self._end_at(where, number, self._fate(number))
-        else:
-            owner.passed_over = True
-            self._stop(number, "e")
 
     def _compose(self, group):
         changes = self._take_living(group)
@@ -407,12 +389,10 @@ class Model:
         for change in cell.line[1 if cell.batch else 0 :]:
             if number in change.sharers:
                 change.sharers.remove(number)
-                change.passed_over = False
                 return True
             if number == change.number:
                 if change.sharers:
                     change.number = change.sharers.pop(0)
-                    change.passed_over = False
                 elif change.under:
                     back = change.under.pop()
                     cell.line[cell.line.index(change)] = Change(back.number, back.sharers, under=change.under)
@@ -526,8 +506,7 @@ class Model:
     def _dump_batch(self, batch, keys):
         keys[f"batch:{batch.number}"] = {
             "g": str(batch.group),
-            "col": str(batch.column),
-            "items": ",".join(f"{item}:{number}" for item, number in batch.changes),
+            "parts": ",".join(f"{batch.column}:{item}:{number}" for item, number in batch.changes),
             "state": batch.state,
             "kind": batch.kind,
             "tries": str(batch.tries),

@@ -35,7 +35,6 @@ class Change:
 
     number: int
     sharers: list[int] = field(default_factory=list)
-    passed_over: bool = False  # dead, and met by a claim: not ready any more
     under: list["Change"] = field(default_factory=list)  # those that gave way to it, oldest first
 
     @property

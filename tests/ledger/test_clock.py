@@ -3,13 +3,13 @@
 import time
 
 import pytest
-from clock_steps import set_server_clock
-from lane_kit import accept, claim, claim_and_settle, new_intent
 
+from tests.support.clock_steps import set_server_clock
+from tests.support.lane_kit import accept, claim, claim_and_settle, new_intent
 from worker.ledger import scripts
 from worker.ledger.lane import Lane
-from worker.ledger.records import BatchState, NoBatch, Standstill
-from worker.ledger.vitals import vitals
+from worker.ledger.reads.lane_health import read_lane_health
+from worker.ledger.records import BatchState, NoBatch, NoBatchReason
 
 NOTED = 0.1  # seconds that the clock may lose when it is set back
 STEPS = [-3600, -120, -5, 5, 120, 3600]  # seconds
@@ -34,7 +34,7 @@ def test_a_lease_holds_for_as_long_as_it_was_taken(working, redis, seconds):
     claim(working, "A", lease=0.4)
     step(redis, working, seconds)
     held = claim(working, "B")
-    assert held.why is Standstill.HELD
+    assert held.why is NoBatchReason.HELD
     assert 0 < held.retry_after <= 0.4 + NOTED
     time.sleep(0.45 + NOTED)
     assert claim(working, "B").kind == BatchState.REASK
@@ -65,7 +65,7 @@ def test_a_batch_that_is_sent_again_later_waits_neither_longer_nor_shorter(lane,
 
 
 @pytest.mark.parametrize("seconds", STEPS)
-def test_an_end_is_made_known_at_once_and_again_when_it_was_to_be(lane, redis, seconds):
+def test_an_end_is_published_at_once_and_again_when_it_was_to_be(lane, redis, seconds):
     lane.record([new_intent(1), new_intent(2, [2])])
     claim_and_settle(lane)
     assert len(lane.take_outbox(10, 0.3)) == 2
@@ -79,16 +79,16 @@ def test_a_second_step_is_found_as_the_first(working, redis):
     claim(working, "A", lease=5)
     for seconds in (3600, -7200, 3600, -120, 120):
         step(redis, working, seconds)
-        assert claim(working, "B").why is Standstill.HELD
+        assert claim(working, "B").why is NoBatchReason.HELD
     assert 4.5 < claim(working, "B").retry_after <= 5
 
 
 def test_what_people_see_of_a_lane_goes_by_the_same_clock(working, redis):
     accept(working, claim(working), delay=0.0)
-    working.look(10, 10)
+    working.sweep(10, 10)
     step(redis, working, 3600)
-    working.look(10, 10)
-    seen = vitals(redis, working.prefix)
+    working.sweep(10, 10)
+    seen = read_lane_health(redis, working.keys)
     assert seen.job_overdue < 2
     assert seen.swept < 2
 
@@ -133,30 +133,30 @@ def test_a_call_that_was_on_its_way_for_long_makes_nothing_earlier(working, redi
 def test_machines_that_come_and_go_are_forgotten(working, redis, monkeypatch):
     for number in range(100):
         see_as(monkeypatch, f"m{number}", 1000)
-        working.look(10, 10)
-    assert redis.hlen(working.key("clock")) <= 35
+        working.sweep(10, 10)
+    assert redis.hlen(working.keys.named("clock")) <= 35
 
 
 def test_hints_and_refusals_that_the_clock_would_keep_for_an_hour_are_over(lane, redis):
     """Redis counts the end of a key by its own clock."""
     assert lane.want_hint("poll")
     assert not lane.want_hint("poll")
-    redis.pexpire(lane.key("hint:poll"), 3_600_000)
+    redis.pexpire(lane.keys.named("hint:poll"), 3_600_000)
     assert lane.want_hint("poll")
     lane.record([new_intent(1)])
     lane.hold(3)
-    assert claim(lane).why is Standstill.IDLE
-    redis.pexpire(lane.key("hold"), 3_600_000)
+    assert claim(lane).why is NoBatchReason.IDLE
+    redis.pexpire(lane.keys.named("hold"), 3_600_000)
     assert claim(lane).number == 1
     lane.hold_hint("poll", 30)
     assert not lane.want_hint("poll")
-    redis.pexpire(lane.key("hint:poll"), 150_000)
+    redis.pexpire(lane.keys.named("hint:poll"), 150_000)
     assert lane.want_hint("poll")
 
 
 def test_a_lane_counts_on_where_an_earlier_version_left_it(redis, prefix):
     lane = Lane(redis, prefix, "lane")
     lane.record([new_intent(1)])
-    redis.delete(lane.key("clock"))
+    redis.delete(lane.keys.named("clock"))
     assert claim_and_settle(lane).number == 1
     assert abs(lane.now() - lane.wall()) < 0.01

@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from lane_kit import LONG, accept, claim, claim_and_accept, claim_and_settle, new_intent, settle
 from redis import ResponseError
 
+from feishu_batch.outcomes import OutcomeKind
+from tests.support.lane_kit import LONG, accept, claim, claim_and_accept, claim_and_settle, new_intent, settle
 from worker.ledger.lane import FORGET_INTENTS, FORGET_ITEMS
-from worker.ledger.recording import record_calls
-from worker.ledger.records import BatchState, Outcome, OutcomeKind
+from worker.ledger.record_calls import record_calls
+from worker.ledger.records import BatchState, Outcome
 
 
 def open_jobs(lane, *intents):
@@ -16,7 +17,7 @@ def open_jobs(lane, *intents):
     return [claim_and_accept(lane) for _ in intents]
 
 
-def test_nothing_to_follow_and_nothing_due_are_told_apart(lane):
+def test_nothing_to_follow_and_nothing_due_are_distinguished(lane):
     assert lane.pick("jobs", hold=1) is None
     lane.record([new_intent(1)])
     accept(lane, claim(lane), delay=5)
@@ -32,7 +33,7 @@ def test_a_picked_job_is_kept_from_others_for_a_while(lane):
 
 def test_the_longest_overdue_job_goes_first(lane, redis):
     batches = open_jobs(lane, *[new_intent(number, [number], f"v{number}") for number in (1, 2, 3)])
-    redis.zadd(lane.key("jobs"), {str(batches[2].number): 1, str(batches[1].number): 2})
+    redis.zadd(lane.keys.named("jobs"), {str(batches[2].number): 1, str(batches[1].number): 2})
     assert [lane.pick("jobs", hold=LONG).intents for _ in range(3)] == [(3,), (2,), (1,)]
 
 
@@ -43,7 +44,7 @@ def test_a_job_that_blocks_waiting_changes_goes_before_the_others(lane, redis, b
     lane.record([*intents, waiting] if before_the_claim else intents)
     first, second = claim_and_accept(lane), claim_and_accept(lane)
     lane.record([waiting])
-    redis.zadd(lane.key("jobs"), {str(first.number): 1, str(second.number): 2})
+    redis.zadd(lane.keys.named("jobs"), {str(first.number): 1, str(second.number): 2})
     assert lane.pick("jobs", hold=LONG).number == second.number
 
 
@@ -66,7 +67,7 @@ def test_each_settled_batch_leaves_one_line_and_only_the_last_hundred_are_kept(l
     lane.record([new_intent(1, range(1, 5051))])
     for _ in range(101):
         settle(lane, claim(lane), outcome=Outcome.failed("c", "why"))
-    lines = redis.lrange(lane.key("recent"), 0, -1)
+    lines = redis.lrange(lane.keys.named("recent"), 0, -1)
     newest = json.loads(lines[0])
     assert len(lines) == 100
     assert (newest["batch"], newest["size"], newest["failed"], newest["job"]) == (101, 50, 50, None)
@@ -84,7 +85,7 @@ def test_a_refused_intent_has_ended_at_once_and_is_refused_once(lane, record_of)
     assert [number for number, _ in lane.forgettable("failed", 0, 10)] == [1]
 
 
-def test_an_ended_intent_is_told_again_until_that_is_confirmed(lane):
+def test_an_ended_intent_is_reported_again_until_that_is_confirmed(lane):
     lane.record([new_intent(1)])
     claim_and_settle(lane)
     assert lane.has_unpublished()
@@ -96,7 +97,7 @@ def test_an_ended_intent_is_told_again_until_that_is_confirmed(lane):
     assert lane.take_outbox(10, 0) == []
 
 
-def test_an_open_intent_is_not_told(lane):
+def test_an_open_intent_is_not_reported(lane):
     lane.record([new_intent(1, [1, 2])])
     settle(lane, claim(lane), items=[1])
     assert not lane.republish_if_ended(1)
@@ -115,9 +116,9 @@ def test_a_group_is_forgotten_with_its_last_intent(lane, redis):
     lane.record([new_intent(1, [1]), new_intent(2, [2])])
     claim_and_settle(lane)
     lane.forget([1])
-    assert redis.hlen(lane.key("groups")) == 1
+    assert redis.hlen(lane.keys.named("groups")) == 1
     lane.forget([2])
-    assert redis.hlen(lane.key("groups")) == 0
+    assert redis.hlen(lane.keys.named("groups")) == 0
     lane.record([new_intent(3)])
     assert claim(lane).intents == (3,)
 
@@ -190,7 +191,7 @@ def test_what_a_batch_holds_keeps_its_own_course(lane, record_of):
     assert settle(lane, batch).intents_ended == 1
 
 
-def test_a_shared_change_goes_on_for_those_who_still_want_it(lane, record_of):
+def test_a_shared_change_continues_for_those_who_still_want_it(lane, record_of):
     lane.record([new_intent(1), new_intent(2), new_intent(3)])
     lane.end_pending(1, CANCELED)
     assert claim_and_settle(lane).intents == (2,)
@@ -235,10 +236,10 @@ def test_items_that_are_recorded_after_the_cancel_are_canceled(lane, record_of, 
     lane.end_pending(1, CANCELED)
     lane.record([intent])
     assert (record_of(1)["cn"], record_of(1)["opn"], "nx" in record_of(1)) == ("600", "0", False)
-    assert redis.hlen(lane.key("cells")) == 0
+    assert redis.hlen(lane.keys.named("cells")) == 0
 
 
-def test_recording_goes_on_where_it_stopped(lane, record_of):
+def test_recording_continues_where_it_stopped(lane, record_of):
     intent = new_intent(1, range(1, 1201))
     record_first_chunk_only(lane, intent)
     batch = claim(lane)
@@ -258,10 +259,10 @@ def test_what_comes_after_a_failed_call_is_not_recorded_before_it(lane, redis, m
     monkeypatch.setattr("worker.ledger.lane.record_calls", lambda _: ["{", *others])
     with pytest.raises(ResponseError):
         lane.record([])
-    assert redis.keys(f"{lane.prefix}*") == [lane.key("clock")]
+    assert redis.keys(f"{lane.prefix}*") == [lane.keys.named("clock")]
     monkeypatch.setattr("worker.ledger.lane.record_calls", lambda _: [first, *others])
     lane.record([])
-    assert redis.llen(lane.key("behind:1:1")) == 598
+    assert redis.llen(lane.keys.named("behind:1:1")) == 598
 
 
 def record_first_chunk_only(lane, intent):
@@ -302,14 +303,14 @@ def test_nothing_succeeds_where_what_took_its_place_failed(lane, record_of):
     )
     settle(lane, claim(lane), outcome=REFUSED)
     assert [counts_of(record_of, number) for number in (1, 2, 3, 4)] == [{"fl": 1}] * 4
-    [told] = lane._redis.hvals(lane.key("outcomes:2"))
+    [told] = lane._redis.hvals(lane.keys.named("outcomes:2"))
     assert json.loads(told[1:]) == {
         "code": "replacement_failed",
         "reason": "not written: a later change took its place, and failed: no such option",
     }
 
 
-def test_a_change_that_gave_way_can_be_canceled_while_its_replacement_is_under_way(lane, record_of):
+def test_a_change_that_gave_way_can_be_canceled_while_its_replacement_is_in_progress(lane, record_of):
     lane.record([new_intent(1, value="a"), new_intent(2, value="a"), new_intent(3, value="b")])
     batch = claim(lane)
     lane.end_pending(1, CANCELED)
@@ -331,7 +332,7 @@ def test_a_cell_that_thousands_overwrote_is_settled_in_bounded_steps(lane, recor
     while lane.end_stopped().more:
         pass
     assert {number for number in range(1, 1000) if counts_of(record_of, number) != {"sp": 1}} == set()
-    assert not list(lane._redis.scan_iter(match=lane.key("under:*")))
+    assert not list(lane._redis.scan_iter(match=lane.keys.named("under:*")))
 
 
 # --- what stands in the way of an urgent change

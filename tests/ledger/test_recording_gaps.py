@@ -4,7 +4,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from worker.ledger.lane import Lane
-from worker.ledger.recording import NewIntent, record_calls
+from worker.ledger.record_calls import NewIntent, record_calls
 
 
 def intent(number, value, items):
@@ -36,11 +36,11 @@ def test_a_later_intent_is_not_recorded_while_chunks_of_the_one_before_are_missi
     for call in calls[2:]:
         with pytest.raises(ResponseError, match="ORDER"):
             lane._run("record", call)
-    assert not redis.exists(lane.key("intent:2"))
+    assert not redis.exists(lane.keys.named("intent:2"))
     lane.record([old, new])
-    gave_way = list(redis.scan_iter(match=lane.key("under:2:*"), count=10_000))
+    gave_way = list(redis.scan_iter(match=lane.keys.named("under:2:*"), count=10_000))
     assert len(gave_way) == 1000
-    assert redis.hget(lane.key("intent:2"), "sp") is None
+    assert redis.hget(lane.keys.named("intent:2"), "sp") is None
 
 
 def test_a_chunk_is_not_recorded_over_a_missing_one(lane):
@@ -55,9 +55,9 @@ def test_recording_from_the_start_again_fills_the_gap_and_repeats_nothing(lane, 
     lane._run("record", next(iter(record_calls([wish]))))
     lane.record([wish])
     lane.record([wish])
-    assert redis.hlen(lane.key("cells")) == 1500
+    assert redis.hlen(lane.keys.named("cells")) == 1500
 
 
 def test_sharers_of_one_change_are_bounded(lane, redis):
     lane.record([intent(number, "same", 1) for number in range(1, 41)])
-    assert all(value.count(",") < 16 for value in map(str, redis.hgetall(lane.key("shared")).values()))
+    assert all(value.count(",") < 16 for value in map(str, redis.hgetall(lane.keys.named("shared")).values()))

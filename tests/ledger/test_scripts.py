@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from lane_kit import accept, claim, claim_and_settle, new_intent, settle
 
-from worker.ledger.records import BatchState, Outcome, OutcomeKind
+from feishu_batch.outcomes import OutcomeKind
+from tests.support.lane_kit import accept, claim, claim_and_settle, new_intent, settle
+from worker.ledger.records import BatchState, Outcome
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "worker/ledger/lua").glob("*.lua"))
@@ -57,8 +58,8 @@ def whole_life(lane):
         if hasattr(claimed := claim(lane), "items"):
             settle(lane, claimed)
     lane.refuse(5, "five", 1, [1], Outcome.failed("c", "why"))
-    lane.note_refused("p u", 2, 10)
-    lane.note_accepted("p u", 10)
+    lane.refusals.note_refused("p u", 2, 10)
+    lane.refusals.note_accepted("p u", 10)
     lane.forget([number for number, _ in lane.take_outbox(10, 1)])
 
 
@@ -75,7 +76,7 @@ def test_an_intent_that_was_settled_leaves_nothing_but_counters_and_columns(redi
         "batch-sequence",
         "group-sequence",
         "recent",
-        "overdue-had-turn",
+        "route:batch:overdue-had-turn",
         "metrics",
         "clock",
     }

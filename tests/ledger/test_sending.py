@@ -3,12 +3,13 @@
 import time
 
 import pytest
-from dump import dump
-from lane_kit import LONG, accept, changes, claim, claim_and_accept, claim_and_settle, new_intent, settle
 
-from worker.ledger.lane import BATCH_ITEMS, END_CHUNK
-from worker.ledger.records import BatchState, NoBatch, Outcome, OutcomeKind, Standstill
-from worker.ledger.scripts import script_text
+from feishu_batch.outcomes import OutcomeKind
+from tests.ledger.dump import dump
+from tests.support.lane_kit import LONG, accept, changes, claim, claim_and_accept, claim_and_settle, new_intent, settle
+from worker.ledger.lane import END_CHUNK
+from worker.ledger.records import BatchState, NoBatch, NoBatchReason, Outcome
+from worker.ledger.routes import BATCH
 
 PAST_MS = 1000
 
@@ -16,11 +17,11 @@ PAST_MS = 1000
 # --- the lease
 
 
-def test_while_one_is_sending_the_others_are_told_how_long_its_lease_lasts(lane):
+def test_while_one_is_sending_the_others_are_reported_how_long_its_lease_lasts(lane):
     lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
     claim(lane, "A", lease=5)
     told = claim(lane, "B")
-    assert told.why is Standstill.HELD
+    assert told.why is NoBatchReason.HELD
     assert 4 < told.retry_after <= 5
 
 
@@ -34,15 +35,15 @@ def test_a_lease_that_ran_out_is_taken_over_and_its_batch_asked_again_with_the_s
     assert heir.fence > dead.fence
 
 
-def test_a_heartbeat_keeps_the_lease_but_not_that_of_somebody_else(lane):
+def test_a_heartbeat_keeps_the_lease_but_not_that_of_another_process(lane):
     lane.record([new_intent(1)])
     dead = claim(lane, "A", lease=0)
     assert lane.extend_lease(dead.fence, LONG)
-    assert claim(lane, "B").why is Standstill.HELD
+    assert claim(lane, "B").why is NoBatchReason.HELD
     assert lane.extend_lease(dead.fence, 0)
     claim(lane, "B", lease=LONG)
     assert not lane.extend_lease(dead.fence, 0)
-    assert claim(lane, "C").why is Standstill.HELD
+    assert claim(lane, "C").why is NoBatchReason.HELD
 
 
 def test_who_lost_the_lease_changes_nothing_any_more(redis, lane):
@@ -74,10 +75,9 @@ def test_the_answer_of_an_earlier_job_settles_nothing_of_a_batch_that_was_sent_a
 
 
 def test_a_batch_has_as_many_items_as_the_remote_takes_and_no_more(lane):
-    assert f"local BATCH_ITEMS = {BATCH_ITEMS} " in script_text("claim")
     lane.record([new_intent(1, range(1, 121))])
-    assert [len(claim_and_settle(lane).items) for _ in range(3)] == [50, 50, 20]
-    assert claim(lane).why is Standstill.IDLE
+    assert [len(claim_and_settle(lane).items) for _ in range(3)] == [BATCH.items, BATCH.items, 20]
+    assert claim(lane).why is NoBatchReason.IDLE
 
 
 def test_an_intent_of_ten_thousand_items_is_recorded_in_chunks_and_sent_in_two_hundred_batches(lane, record_of):
@@ -124,18 +124,18 @@ def test_a_small_group_is_whole_again_when_those_in_front_are_done(lane):
 
 def test_a_group_is_whole_in_the_end_even_if_an_earlier_version_did_not_count_what_stood_behind(redis, lane):
     three_of_which_the_second_is_partly_behind(lane)
-    redis.delete(lane.key("behind-of"))
+    redis.delete(lane.keys.named("behind-of"))
     assert [claim_and_settle(lane).items for _ in range(3)] == [(7,), (7, 8), (9,)]
-    assert not redis.exists(lane.key("behind-of"))
+    assert not redis.exists(lane.keys.named("behind-of"))
 
 
 def test_what_an_earlier_version_did_not_count_is_forgotten_with_its_group(redis, lane):
     three_of_which_the_second_is_partly_behind(lane)
-    redis.hincrby(lane.key("behind-of"), "2", 1)
+    redis.hincrby(lane.keys.named("behind-of"), "2", 1)
     for _ in range(3):
         claim_and_settle(lane)
     lane.forget([1, 2, 3])
-    assert not redis.exists(lane.key("behind-of"))
+    assert not redis.exists(lane.keys.named("behind-of"))
 
 
 def test_a_group_that_waits_too_long_goes_first_but_gets_every_fourth_batch_at_most(lane):
@@ -149,7 +149,7 @@ def test_a_group_of_which_a_part_waits_behind_others_goes_first_after_five_times
 
     def sent_after(seconds):
         now, _ = redis.time()
-        redis.zadd(lane.key("since"), {"2": (now - seconds) * 1000})
+        redis.zadd(lane.keys.route(BATCH).since, {"2": (now - seconds) * 1000})
         return claim_and_accept(lane, max_wait=10).spec.after_field_value
 
     assert [sent_after(45), sent_after(55)] == ["full", "partly behind"]
@@ -161,14 +161,14 @@ def test_a_group_that_waits_too_long_goes_first_however_many_older_ones_have_to_
     lane.record([new_intent(42, [5000], "whole"), new_intent(43, range(10_000, 10_300), "full")])
     now, _ = redis.time()
     for number in range(2, 43):
-        redis.zadd(lane.key("since"), {str(number): (now - 30 + (number == 42)) * 1000})
+        redis.zadd(lane.keys.route(BATCH).since, {str(number): (now - 30 + (number == 42)) * 1000})
     order = [claim_and_accept(lane, max_wait=10).spec.after_field_value for _ in range(2)]
     assert order == ["whole", "front"]
 
 
 def test_a_group_that_was_just_served_does_not_count_as_waiting(redis, lane):
     lane.record([new_intent(1, range(1, 101))])
-    since = lane.key("since")
+    since = lane.keys.route(BATCH).since
     redis.zadd(since, {"1": 1})
     claim(lane)
     assert redis.zscore(since, "1") > 1
@@ -185,12 +185,12 @@ def test_what_is_to_be_sent_again_goes_before_anything_new_even_if_enough_is_ope
 def test_no_new_batch_is_begun_while_enough_are_unfinished(lane, state):
     lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
     lane.advance(claim(lane), state=BatchState.SENDING, settled={}, then=state, delay=LONG)
-    assert claim(lane, max_open=1).why is Standstill.FULL
+    assert claim(lane, max_open=1).why is NoBatchReason.FULL
     assert claim(lane, max_open=2).intents == (2,)
 
 
-def test_who_finds_nothing_is_told_when_something_is_due_again(lane):
-    assert claim(lane) == NoBatch(Standstill.IDLE, None)
+def test_who_finds_nothing_is_reported_when_something_is_due_again(lane):
+    assert claim(lane) == NoBatch(NoBatchReason.IDLE, None)
     lane.record([new_intent(1)])
     lane.advance(claim(lane), state=BatchState.SENDING, settled={}, then=BatchState.RESEND, delay=5)
     assert 4 < claim(lane).retry_after <= 5
@@ -216,8 +216,8 @@ def test_what_had_expired_before_it_came_ends_at_once_and_nothing_gives_way_to_i
 def test_what_expired_is_not_sent(lane, record_of):
     lane.record([new_intent(1, expires_at_ms=in_a_moment(lane)), new_intent(2, value="w", mode="APPEND")])
     time.sleep(0.03)
-    assert claim(lane).why is Standstill.AGAIN
-    assert claim(lane).why is Standstill.IDLE
+    none = claim(lane)
+    assert (none.why, none.are_dead) == (NoBatchReason.IDLE, True)
     assert lane.end_stopped().became_ready
     assert (record_of(1)["ex"], record_of(1)["opn"]) == ("1", "0")
     assert claim(lane).intents == (2,)
@@ -229,15 +229,42 @@ def test_nothing_more_of_a_stopped_intent_is_sent_although_none_of_it_has_ended(
     assert lane.stop([1], OutcomeKind.CANCELED) == 0
     lane.record([new_intent(3, [7, 300])])  # shares a change of the first, and takes it over
     batch = claim(lane)
-    assert sorted(batch.items) == [7, 300]
-    assert (batch.intents, batch.are_dead) == ((3, 3), True)
-    assert record_of(1)["cn"] == "1"
-    assert claim(lane, "B").why is Standstill.HELD
+    assert (batch.items, batch.intents, batch.are_dead) == ((300,), (3,), True)
+    assert claim(lane, "B").why is NoBatchReason.HELD
     accept(lane, batch)
-    assert claim(lane).why is Standstill.IDLE
+    assert claim(lane).why is NoBatchReason.IDLE
+    while lane.end_stopped().more:
+        pass
+    assert (record_of(1)["cn"], record_of(2)["cn"]) == ("199", "3")
+    assert claim(lane).items == (7,)
 
 
-def test_a_held_lane_composes_nothing_and_goes_on_by_itself(lane):
+@pytest.mark.parametrize("values", [1, 3000], ids=["one group", "a group each"])
+def test_what_lives_is_found_behind_thousands_that_expired_and_no_step_takes_long(lane, redis, values):
+    """The claim only looks: that what expired is ended is another's work."""
+    soon = in_a_moment(lane) + 3000
+    lane.record([new_intent(n, [n], value=f"{n % values}", expires_at_ms=soon) for n in range(1, 3001)])
+    lane.record([new_intent(n, [n], value="lives") for n in range(4001, 4061)])
+    lane.record(
+        [new_intent(5000, range(5001, 6001), value="0", expires_at_ms=soon), new_intent(5001, [7001], value="0")]
+    )
+    time.sleep(max(0.0, soon / 1000 - lane.now()) + 0.02)
+    before = len(redis.zrange(lane.keys.named("expiring"), 0, -1))
+    steps = []
+    lane._run = lambda *args, run=lane._run: steps.append(args) or run(*args)
+    found, sizes = [], []
+    while not isinstance(last := claim(lane), NoBatch):
+        accept(lane, last)
+        found += last.items
+        sizes.append(len(last.items))
+    assert sorted(found) == [*range(4001, 4061), 7001]
+    assert sorted(sizes) == [1, 10, 50]
+    assert (last.why, last.are_dead) == (NoBatchReason.IDLE, True)
+    assert len([one for one in steps if one[0] == "claim"]) > len(sizes) + 3  # none of them looks at all 3,000
+    assert len(redis.zrange(lane.keys.named("expiring"), 0, -1)) == before == 3001
+
+
+def test_a_held_lane_composes_nothing_and_continues_by_itself(lane):
     lane.record([new_intent(1)])
     lane.hold(0.05)
     assert 0 < claim(lane).retry_after <= 0.05
@@ -278,10 +305,10 @@ def test_a_batch_is_halved_until_the_bad_item_is_alone_and_no_cell_is_ever_open(
         elif len(batch.items) > 1:
             assert not lane.split(batch, "one is bad").stale
         else:
-            assert redis.lrange(lane.key("behind:1:3"), 0, -1) == ["2"]
+            assert redis.lrange(lane.keys.named("behind:1:3"), 0, -1) == ["2"]
             settle(lane, batch, outcome=Outcome.failed("20014", "bad"))
     assert sorted(sizes) == [1, 2, 2, 3, 5]
-    assert list(redis.hgetall(lane.key("outcomes:1"))) == ["3"]
+    assert list(redis.hgetall(lane.keys.named("outcomes:1"))) == ["3"]
     assert batch.intents == (2,)
 
 
@@ -293,7 +320,7 @@ def test_a_paused_lane_sends_nothing_and_follows_its_jobs_only_if_it_may(lane, p
     lane.record([new_intent(1, [1]), new_intent(2, [2], "w")])
     claim_and_accept(lane)
     lane.pause('the reason says "polling":false', polling=polling)
-    assert claim(lane).why is Standstill.PAUSED
+    assert claim(lane).why is NoBatchReason.PAUSED
     assert (lane.pick("jobs", hold=0) is not None) == polling
     assert lane.paused()["polling"] is polling
     assert lane.resume()
@@ -306,13 +333,13 @@ def test_a_pause_does_not_take_the_lease_from_anybody(lane):
     lane.record([new_intent(1)])
     batch = claim(lane, lease=0)
     lane.pause("quota", polling=False)
-    assert claim(lane, "B").why is Standstill.PAUSED
+    assert claim(lane, "B").why is NoBatchReason.PAUSED
     assert not accept(lane, batch).stale
 
 
 def test_the_refusal_of_a_space_is_remembered_for_a_while(lane, redis):
     refusal = Outcome.failed("30001", "no such space")
-    lane.refuse_space("p story", refusal, 30)
-    assert lane.space_refusal("p story", 60) == refusal
-    assert lane.space_refusal("p issue", 60) is None
-    assert 29_000 < redis.pttl(lane.key("refused:p story")) <= 30_000
+    lane.refusals.refuse_space("p story", refusal, 30)
+    assert lane.refusals.space_refusal("p story", 60) == refusal
+    assert lane.refusals.space_refusal("p issue", 60) is None
+    assert 29_000 < redis.pttl(lane.keys.named("refused:p story")) <= 30_000

@@ -15,11 +15,13 @@ from typing import Any
 
 import yaml
 
+from tests.support.waiting import PATIENCE
+
 
 def promtool(*arguments: str | Path, given: str = "") -> str:
     """What it says; it has to find nothing wrong."""
     done = subprocess.run(
-        ["promtool", *map(str, arguments)], input=given, capture_output=True, text=True, timeout=60, check=False
+        ["promtool", *map(str, arguments)], input=given, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -64,7 +66,7 @@ def prometheus(folder: Path, target: str, rules: Path, every: str) -> Iterator[P
     command = ["prometheus", f"--config.file={config}", storage, f"--web.listen-address=127.0.0.1:{port}"]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            server, deadline = Prometheus(port), time.monotonic() + 30
+            server, deadline = Prometheus(port), time.monotonic() + PATIENCE
             while not server.is_ready():
                 assert process.poll() is None, (folder / "log").read_text()
                 assert time.monotonic() < deadline, (folder / "log").read_text()
@@ -72,4 +74,4 @@ def prometheus(folder: Path, target: str, rules: Path, every: str) -> Iterator[P
             yield server
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)

@@ -2,9 +2,10 @@
 
 import pytest
 import yaml
-from programs import require
-from promtool import promtool
-from test_metrics_files import ALERTS, rules
+
+from tests.metrics.promtool import promtool
+from tests.metrics.test_metrics_files import ALERTS, rules
+from tests.support.programs import require
 
 LANE = 'lane="a"'
 PATIENCE = "2h"  # until which the trouble lasts; in steps of 30 s
@@ -18,6 +19,10 @@ CASES = {
     "FeishuBatchNothingIsSent": (
         {f"feishu_batch_slot_idle_now_seconds{{{LANE}}}": "0+30x240"},
         {f"feishu_batch_slot_idle_now_seconds{{{LANE}}}": "0 50 0 59" + " 2x236"},
+    ),
+    "FeishuBatchLaneStandsStill": (
+        {f"feishu_batch_standstill_seconds{{{LANE}}}": "0+30x240"},
+        {f"feishu_batch_standstill_seconds{{{LANE}}}": "0 25 0 29" + " 2x236"},  # a successor takes over
     ),
     "FeishuBatchRemoteFails": (
         {f'feishu_batch_strikes{{{LANE},endpoint="poll"}}': "0+1x240", f"feishu_batch_open_intents{{{LANE}}}": "1x240"},

@@ -3,9 +3,10 @@
 import time
 
 import pytest
-from lane_kit import LONG, accept, claim, new_intent, settle
 
-from worker.ledger.records import BatchState, Outcome, OutcomeKind
+from feishu_batch.outcomes import OutcomeKind
+from tests.support.lane_kit import LONG, accept, claim, new_intent, settle
+from worker.ledger.records import BatchState, Outcome
 
 SLOT, PAUSE = 0.05, 0.15  # seconds
 EARLY, LATE = 0.003, 0.05  # the ledger counts in milliseconds; this machine may be busy between two lines of a test

@@ -1,9 +1,10 @@
 """Real intents through the product's own pipeline: what a scrape tells is what the sandbox saw."""
 
 import pytest
-from model import intent
 
-from worker.ledger.records import Outcome, OutcomeKind
+from feishu_batch.outcomes import OutcomeKind
+from tests.support.model import intent
+from worker.ledger.records import Outcome
 
 CANCELED = Outcome(OutcomeKind.CANCELED)
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
@@ -34,7 +35,7 @@ def test_what_waits_what_is_ready_and_what_is_open(pipeline, look):
     assert (told.value("pending_changes"), told.value("ready_changes")) == (73, 70)  # two wait behind, one is shared
     assert (told.value("open_intents"), told.value("ready_groups")) == (3, 1)
     assert 0 < told.value("oldest_intent_age_seconds") < 5
-    pipeline.lane.submitter.run()
+    pipeline.lane.remote.submitter.run()
     told = look()
     assert (told.value("pending_changes"), told.value("open_changes")) == (
         22,
@@ -87,7 +88,7 @@ def test_every_figure_is_what_the_sandbox_saw(pipeline, sandbox, look):
 def test_the_time_to_applied_is_that_of_the_intent(pipeline, redis, look):
     [handle] = enqueue(pipeline, intent(range(1501, 1511), "a"))
     pipeline.finish(handle)
-    record = redis.hgetall(pipeline.lane.lane.key("intent:1"))
+    record = redis.hgetall(pipeline.lane.lane.keys.named("intent:1"))
     took = (int(record["end"]) - int(record["t"])) / 1000
     told = look()
     assert told.value("time_to_applied_seconds_sum") == pytest.approx(10 * took, abs=10 * SLACK)

@@ -4,11 +4,13 @@ import math
 import time
 
 import pytest
-from model import intent
-from programs import require
-from promtool import prometheus, promtool
-from test_metrics_files import ALERTS, panels, rules
-from test_metrics_served import environment, get, serving
+
+from tests.metrics.promtool import prometheus, promtool
+from tests.metrics.test_metrics_files import ALERTS, panels, rules
+from tests.metrics.test_metrics_served import environment, get, serving
+from tests.support.model import intent
+from tests.support.programs import require
+from tests.support.waiting import PATIENCE
 
 __all__ = ["environment"]  # a fixture
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
@@ -31,7 +33,7 @@ def scraped(environment, tmp_path, pipeline):
 
 
 def until(condition, what):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < deadline, what
         time.sleep(0.1)

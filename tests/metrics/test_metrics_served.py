@@ -9,10 +9,11 @@ from contextlib import contextmanager
 
 import pytest
 from redis import Redis
-from scrape import parsed
 
-from worker.cli.errors import WrongUseError
+from tests.metrics.scrape import parsed
+from tests.support.waiting import PATIENCE
 from worker.cli.metrics import address
+from worker.operating.errors import WrongUseError
 
 TOKEN = "a-token-for-prometheus"
 
@@ -36,7 +37,7 @@ def serving(environment, where):
             yield int(re.search(r":(\d+)/metrics", line).group(1))
         finally:
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE) == 0
 
 
 def get(port, path="/metrics", **headers):
@@ -50,7 +51,7 @@ def get(port, path="/metrics", **headers):
 
 def test_it_prints_what_prometheus_reads(environment, lane):
     lane.pause("test", polling=True)
-    done = subprocess.run(command(), env=environment, capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(command(), env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert parsed(done.stdout).value("paused", lane="default") == 1
 
 
@@ -68,7 +69,7 @@ def test_it_serves_the_metrics_and_nothing_else(environment, lane):
 
 def test_other_addresses_need_a_token(environment):
     refused = subprocess.run(
-        command("--serve", "0.0.0.0:0"), env=environment, capture_output=True, text=True, timeout=20, check=False
+        command("--serve", "0.0.0.0:0"), env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert refused.returncode == 2
     assert "FEISHU_BATCH_DASHBOARD_TOKEN" in refused.stderr

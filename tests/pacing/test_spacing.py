@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from route import Route
 
+from tests.pacing.route import Route
 from worker.pacing.spacing import MARGIN, MAX_PENALTY, TRUSTED_FROM, WINDOW, Spacing
 
 FAST = (0.005, 0.020)

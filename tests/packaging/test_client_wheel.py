@@ -13,7 +13,8 @@ import pytest
 from redis import Redis
 
 from feishu_batch import __version__
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
+from tests.support.waiting import PATIENCE
 
 CLIENT = Path(__file__).parents[2] / "client"
 
@@ -65,7 +66,7 @@ def backend(tmp_path_factory, wheel) -> Path:
 
 def pip(*arguments) -> None:
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, arguments)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert run.returncode == 0, run.stderr
 
 
@@ -88,7 +89,7 @@ def test_the_wheel_asks_for_celery_and_pydantic_only(wheel):
 
 def test_a_backend_app_keeps_its_own_modules_and_can_enqueue(backend, redis_url, prefix):
     program = [backend / "venv" / "bin" / "python", "-W", "error", backend / "app.py", redis_url, prefix]
-    run = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False, env={}, cwd="/")
+    run = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE, check=False, env={}, cwd="/")
     assert run.returncode == 0, run.stderr
     seen = json.loads(run.stdout)
     assert seen.pop("library").startswith(str(backend))
@@ -101,4 +102,4 @@ def test_a_backend_app_keeps_its_own_modules_and_can_enqueue(backend, redis_url,
         "heavy": [],
     }
     with Redis.from_url(redis_url) as redis:
-        assert redis.xlen(FrontKeys(prefix).inbox) == 1
+        assert redis.xlen(InboxKeys(prefix).inbox) == 1

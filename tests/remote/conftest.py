@@ -2,9 +2,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from raw_server import RawServer, Script
 
-from worker.remote.transport import Transport
+from tests.support.raw_server import RawServer, Script
+from worker.remote.transport import HttpTransport
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def serve() -> Iterator[Callable[[Script], RawServer]]:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., Transport]]:
-    opened: list[Transport] = []
+def connect() -> Iterator[Callable[..., HttpTransport]]:
+    opened: list[HttpTransport] = []
 
-    def start(url: str, timeout: float = 5.0, **way: Any) -> Transport:
-        opened.append(Transport(url, timeout, **way))
+    def start(url: str, timeout: float = 5.0, **way: Any) -> HttpTransport:
+        opened.append(HttpTransport(url, timeout, **way))
         return opened[-1]
 
     yield start

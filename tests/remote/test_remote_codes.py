@@ -77,7 +77,7 @@ def test_every_stopped_lane_says_what_to_do_in_one_sentence(code):
         ("RPC Call Error", "", OutcomeUnknown),
     ],
 )
-def test_the_overloaded_code_is_told_apart_by_both_texts(outer, inner, kind):
+def test_the_overloaded_code_is_distinguished_by_both_texts(outer, inner, kind):
     assert type(refusal(50006, outer, inner=inner)) is kind
 
 

@@ -58,7 +58,7 @@ def test_a_short_lived_token_still_lives_half_its_life():
     assert value(source.get()) == "p-2"
 
 
-def test_while_another_renews_the_valid_token_goes_on():
+def test_while_another_renews_the_valid_token_continues():
     setup = Setup()
     source = setup.source()
     source.get()
@@ -108,7 +108,7 @@ def test_passing_trouble_while_renewing_early_is_no_trouble():
     assert value(source.get()) == "p-3"
 
 
-def test_refused_credentials_are_told_at_once():
+def test_refused_credentials_are_reported_at_once():
     setup = Setup()
     source = setup.source()
     source.get()

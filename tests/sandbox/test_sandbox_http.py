@@ -11,6 +11,7 @@ import pytest
 from sandbox.app import ENDPOINTS
 from sandbox.faults import NAMES
 from sandbox.process import SandboxProcess
+from tests.support.waiting import PATIENCE
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
 WINDOW = 0.05
@@ -201,7 +202,7 @@ def test_the_front_page_says_what_this_is(sandbox):
     assert "stand-in" in sandbox.about()["about"]
 
 
-def test_latency_is_added_before_the_door_and_after_it():
+def test_latency_is_added_before_the_limit_and_after_it():
     with SandboxProcess(latency=(0.1, 0.1), job_median=0) as sandbox, httpx.Client(timeout=5) as client:
         client.base_url = f"{sandbox.base_url}/open_api"
         before = time.monotonic()
@@ -218,14 +219,14 @@ def test_it_ends_quietly_and_at_once_on_a_signal_even_while_an_answer_hangs():
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{base_url}/open_api/authen/plugin_token", json={}, timeout=0.2)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err) == (0, "", "")
 
 
 def test_a_taken_port_is_named(sandbox):
     port = sandbox.base_url.rpartition(":")[2]
     command = [sys.executable, "-m", "sandbox", "--port", port]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
 
@@ -239,7 +240,7 @@ def test_it_ends_when_its_parent_has_gone():
     base_url = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()[-1]
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             httpx.get(base_url, timeout=1)
@@ -258,12 +259,12 @@ def test_help_lists_every_fault_with_its_syntax_and_every_endpoint():
 
 def test_a_fault_at_an_endpoint_that_does_not_exist_is_refused():
     command = [sys.executable, "-m", "sandbox", "--fault", "batch_updat:drop_after=1x"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 2
     assert "There is no endpoint 'batch_updat'; there are: plugin_token, batch_update" in done.stderr
 
 
-def test_the_people_are_told_by_name_and_address(sandbox):
+def test_the_people_are_reported_by_name_and_address(sandbox):
     people = {one["user_key"]: one for one in sandbox.about()["users"]}
     assert people["7300000000000000002"]["name_cn"] == "李雷"
     assert people["7300000000000000002"]["email"] == "lilei@example.com"

@@ -2,9 +2,9 @@ import random
 
 import pytest
 
-from sandbox.faults import FaultError, Faults, Rule, parse_rule
+from sandbox.faults import FaultError, FaultRule, Faults, parse_rule
 from sandbox.jobs import draw_course
-from sandbox.limits import Door, fits
+from sandbox.limits import Limiter, fits
 from sandbox.server import parse_options
 from sandbox.world import WorldError, build_world, load_world
 
@@ -21,22 +21,22 @@ def test_the_window_slides_over_borders_of_seconds():
 
 
 def test_a_rejected_arrival_does_not_prolong_the_window():
-    door = Door(1.0)
-    assert [door.knock("batch_update", "p", at) for at in (0.0, 0.6, 1.0)] == [True, False, True]
+    limiter = Limiter(1.0)
+    assert [limiter.admit("batch_update", "p", at) for at in (0.0, 0.6, 1.0)] == [True, False, True]
 
 
 def test_each_endpoint_and_each_plugin_has_its_own_window():
-    door = Door(1.0)
-    assert door.knock("batch_update", "p", 0.0)
-    assert door.knock("task_result", "p", 0.0)
-    assert door.knock("batch_update", "q", 0.0)
+    limiter = Limiter(1.0)
+    assert limiter.admit("batch_update", "p", 0.0)
+    assert limiter.admit("task_result", "p", 0.0)
+    assert limiter.admit("batch_update", "q", 0.0)
 
 
 def test_the_report_knows_the_smallest_gap():
-    door = Door(1.0)
+    limiter = Limiter(1.0)
     for at in (0.0, 1.5, 2.6):
-        door.knock("batch_update", "p", at)
-    assert door.logs["batch_update", "p"].minimal_gap() == pytest.approx(1.1)
+        limiter.admit("batch_update", "p", at)
+    assert limiter.logs["batch_update", "p"].minimal_gap() == pytest.approx(1.1)
 
 
 def test_a_job_lands_every_item_once_in_random_order():
@@ -58,8 +58,8 @@ def test_the_same_seed_draws_the_same_course():
 
 
 def test_faults_are_read_from_short_texts():
-    assert parse_rule("drop_after=0.05") == Rule("drop_after", probability=0.05)
-    assert parse_rule("task_result:not_exist=3x,skip=2") == Rule("not_exist", "task_result", count=3, skip=2)
+    assert parse_rule("drop_after=0.05") == FaultRule("drop_after", probability=0.05)
+    assert parse_rule("task_result:not_exist=3x,skip=2") == FaultRule("not_exist", "task_result", count=3, skip=2)
     assert parse_rule("hang_before=1x,seconds=2.5").seconds == 2.5
 
 
@@ -70,7 +70,7 @@ def test_a_fault_that_makes_no_sense_is_named(wrong):
 
 
 def test_a_counted_fault_fires_so_many_times_after_what_it_skips():
-    faults = Faults([Rule("drop_before", "batch_update", count=2, skip=1)], random.Random(0))
+    faults = Faults([FaultRule("drop_before", "batch_update", count=2, skip=1)], random.Random(0))
     fired = [faults.draw("batch_update", ("drop_before",)) is not None for _ in range(5)]
     assert fired == [False, True, True, False, False]
     assert faults.draw("task_result", ("drop_before",)) is None
@@ -98,7 +98,7 @@ def test_the_options_of_the_command_reach_the_settings():
     options = parse_options(["--latency", "0.01:0.03", "--job-median", "0", "--fault", "drop_after=1x"])
     assert options.settings.latency == (0.01, 0.03)
     assert options.settings.job_median == 0
-    assert options.settings.faults == [Rule("drop_after", count=1)]
+    assert options.settings.faults == [FaultRule("drop_after", count=1)]
 
 
 def test_a_refusal_without_its_code_says_what_is_missing():

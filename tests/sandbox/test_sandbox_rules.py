@@ -5,10 +5,10 @@ import json
 import pytest
 
 from sandbox import errors, reads, report, writes
-from sandbox.core import Call, Sandbox, Settings
-from sandbox.errors import RefusedError
-from sandbox.faults import Rule
-from sandbox.limits import Door
+from sandbox.core import LoggedCall, Sandbox, SandboxSettings
+from sandbox.errors import ApiError
+from sandbox.faults import FaultRule
+from sandbox.limits import Limiter
 from sandbox.world import Plugin, World, load_world
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
@@ -16,12 +16,12 @@ LATER = 1000.0
 
 
 def a_sandbox(*faults, **settings):
-    return Sandbox(load_world(), Settings(faults=faults, **settings))
+    return Sandbox(load_world(), SandboxSettings(faults=faults, **settings))
 
 
 def call(body=None, at=0.0, *, token="p-1", idem="", query=None, path=None):
     headers = {"x-plugin-token": token, "x-user-key": "7300000000000000001", "x-idem-uuid": idem}
-    return Call(at, headers, path or {}, query or {}, json.dumps(body).encode(), "plugin")
+    return LoggedCall(at, headers, path or {}, query or {}, json.dumps(body).encode(), "plugin")
 
 
 def update(ids, field="field_3f6a90", value=5, mode="UPDATE", **more):
@@ -51,7 +51,7 @@ def present(sandbox, item, field):
 
 
 def refusal(sandbox, body):
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         submit(sandbox, body)
     return caught.value.reason
 
@@ -157,7 +157,7 @@ def test_a_replace_that_does_not_match_succeeds_and_the_history_says_so():
     sandbox = a_sandbox()
     body = update([1001], "priority", {"value": "option_1"}, "REPLACE", before_field_value={"value": "option_0"})
     assert result(sandbox, submit(sandbox, body))["success_total"] == 1
-    [cell] = sandbox.cells.told(PROJECT, 1001, "priority")
+    [cell] = sandbox.cells.matching(PROJECT, 1001, "priority")
     assert cell["history"][0]["applied"] is False
     assert present(sandbox, 1001, "priority") == {"value": "option_2"}
 
@@ -165,7 +165,7 @@ def test_a_replace_that_does_not_match_succeeds_and_the_history_says_so():
 def test_an_idempotency_key_clashes_within_a_token_only():
     sandbox = a_sandbox()
     submit(sandbox, update([1001]), idem="u")
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         submit(sandbox, update([1001]), idem="u")
     assert caught.value.reason == errors.IDEMPOTENCY_CLASH
     submit(sandbox, update([1001]), idem="u", token="p-2")
@@ -174,7 +174,7 @@ def test_an_idempotency_key_clashes_within_a_token_only():
 
 def test_a_refused_request_does_not_use_up_its_idempotency_key():
     sandbox = a_sandbox()
-    with pytest.raises(RefusedError):
+    with pytest.raises(ApiError):
         submit(sandbox, update(["1001"]), idem="u")
     submit(sandbox, update([1001]), idem="u")
 
@@ -209,8 +209,8 @@ def test_the_same_change_twice_is_listed_but_not_counted():
 
 def test_too_many_items_and_too_early_requests_are_violations():
     sandbox = a_sandbox()
-    sandbox.door.knock("batch_update", "plugin", 0.0)
-    sandbox.door.knock("batch_update", "plugin", 0.75)
+    sandbox.limiter.admit("batch_update", "plugin", 0.0)
+    sandbox.limiter.admit("batch_update", "plugin", 0.75)
     refusal(sandbox, update(list(range(1001, 1052))))
     told = report.violations(sandbox)
     assert told["too_fast"] == [{"endpoint": "batch_update", "plugin": "plugin", "at": 0.75, "gap": 0.75}]
@@ -219,20 +219,20 @@ def test_too_many_items_and_too_early_requests_are_violations():
 
 @pytest.mark.parametrize("name", ["lose_job", "void_job"])
 def test_a_job_can_be_lost_with_and_without_effect(name):
-    sandbox = a_sandbox(Rule(name, count=1))
+    sandbox = a_sandbox(FaultRule(name, count=1))
     assert result(sandbox, submit(sandbox, update([1001])))["task_status"] == "NOT_EXIST"
     assert present(sandbox, 1001, "field_3f6a90") == (5 if name == "lose_job" else None)
 
 
 def test_a_job_can_run_for_ever_with_half_of_its_items():
-    sandbox = a_sandbox(Rule("endless_job", count=1))
+    sandbox = a_sandbox(FaultRule("endless_job", count=1))
     told = result(sandbox, submit(sandbox, update([1001, 1002, 1003, 1004])))
     assert told["task_status"] == "RUNNING"
     assert told["success_total"] == 2
 
 
 def test_an_item_can_end_in_neither_list():
-    sandbox = a_sandbox(Rule("omit_item", count=1))
+    sandbox = a_sandbox(FaultRule("omit_item", count=1))
     told = result(sandbox, submit(sandbox, update([1001, 1002, 1003])))
     assert told["task_status"] == "SUCCESS"
     assert told["total"] == 3
@@ -240,7 +240,7 @@ def test_an_item_can_end_in_neither_list():
 
 
 def test_one_poll_can_miss_a_job_that_is_there():
-    sandbox = a_sandbox(Rule("not_exist", count=1))
+    sandbox = a_sandbox(FaultRule("not_exist", count=1))
     task_id = submit(sandbox, update([1001]))
     assert [result(sandbox, task_id)["task_status"] for _ in range(2)] == ["NOT_EXIST", "SUCCESS"]
 
@@ -250,7 +250,7 @@ def test_a_token_ends_with_its_time():
     token, lifetime = sandbox.tokens.issue("plugin", "secret", 0, now=0.0)
     assert lifetime == 60
     sandbox.tokens.check(token, 59.9)
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         sandbox.tokens.check(token, 60)
     assert caught.value.reason == errors.TOKEN_CHECK_FAILED
     assert sandbox.tokens.owner(token) == "plugin"
@@ -259,12 +259,12 @@ def test_a_token_ends_with_its_time():
 def test_a_listed_plugin_needs_its_secret_and_its_permission():
     demo = load_world()
     world = World(demo.projects, demo.users, {"good": Plugin("s"), "poor": Plugin("s", lacks_permission=True)})
-    tokens = Sandbox(world, Settings()).tokens
+    tokens = Sandbox(world, SandboxSettings()).tokens
     for plugin_id, secret in [("good", "wrong"), ("stranger", "s")]:
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(ApiError) as caught:
             tokens.issue(plugin_id, secret, 0, 0.0)
         assert caught.value.reason == errors.PLUGIN_SECRET_WRONG
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         tokens.check(tokens.issue("poor", "s", 0, 0.0)[0], 0.0)
     assert caught.value.reason == errors.NO_PERMISSION
 
@@ -289,7 +289,7 @@ def test_a_query_can_leave_out_what_was_cleared():
 def test_a_query_for_missing_items_can_fail_as_a_whole():
     sandbox = a_sandbox(missing_items_fail_query=True)
     asked = {"work_item_ids": [1001, 999999]}
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ApiError) as caught:
         reads.query_items(sandbox, call(asked, path={"project_key": PROJECT, "type_key": "story"}))
     assert caught.value.reason == errors.ITEM_NOT_FOUND
 
@@ -298,7 +298,7 @@ def test_forgetting_keeps_the_world_and_clears_everything_else():
     sandbox = a_sandbox()
     result(sandbox, submit(sandbox, update([1001]), idem="u"))
     sandbox.forget()
-    assert sandbox.cells.told(None, None, None) == []
+    assert sandbox.cells.matching(None, None, None) == []
     assert present(sandbox, 1001, "field_3f6a90") is None
-    assert isinstance(sandbox.door, Door)
+    assert isinstance(sandbox.limiter, Limiter)
     submit(sandbox, update([1001]), idem="u")

@@ -1,14 +1,14 @@
 import pytest
 
 from sandbox.values import APPEND, REPLACE, UPDATE, BadValueError, Special, dressed, modes_of, shape, write
-from sandbox.world import Field, load_world
+from sandbox.world import FieldDefinition, load_world
 
 DEMO = next(iter(load_world().projects.values()))
 A, B, C = {"value": "a"}, {"value": "b"}, {"value": "c"}
 
 
 def a_field(type_key, **more):
-    return Field("field_000000", "a field", "", type_key, **more)
+    return FieldDefinition("field_000000", "a field", "", type_key, **more)
 
 
 def test_update_overwrites_and_null_clears():
@@ -52,7 +52,7 @@ def test_labels_do_not_count_in_comparisons():
 def test_an_option_of_the_wrong_shape_is_taken_and_stores_nothing(told):
     assert shape(a_field("select"), told) is Special.IGNORED
     assert shape(a_field("multi_select"), [told]) is Special.IGNORED
-    assert write(UPDATE, "select", A, None, Special.IGNORED) == (A, False, "the option has a shape that stores nothing")
+    assert write(UPDATE, "select", A, None, Special.IGNORED) == (A, False, "the option has a form that stores nothing")
 
 
 @pytest.mark.parametrize(

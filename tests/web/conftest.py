@@ -1,18 +1,14 @@
 """The page as its users have it: a process of its own over a ledger with real workers, and a real browser."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "e2e"))
-sys.path.append(str(Path(__file__).parent))
-
-from browser import BROWSER, DRIVER, chromium
-from programs import require
-from serving import PICTURES, SECRET, Served, page_of
-from stack import Stack
+from tests.support.programs import require
+from tests.support.stack import Stack
+from tests.web.browser import BROWSER, DRIVER, chromium
+from tests.web.serving import PICTURES, SECRET, Served, page_of
 
 
 @pytest.fixture(scope="package")

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from stack import Stack
+
+from tests.support.stack import Stack
+from tests.support.waiting import PATIENCE
 
 COMMAND = [sys.executable, "-m", "worker.cli.main", "dashboard"]
 SECRET = "a-secret-of-the-plugin-in-the-tests"
@@ -39,7 +41,7 @@ class Served:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
+        return self.process.wait(PATIENCE)
 
 
 def without_ours() -> dict[str, str]:
@@ -59,7 +61,7 @@ def serving(redis_url: str, prefix: str, cwd: Path, *, port: int = 0, **settings
     finally:
         process.terminate()
         try:
-            process.wait(15)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

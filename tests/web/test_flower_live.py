@@ -9,18 +9,18 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from browser import DESKTOP, look_like
 from celery import chain
-from model import PROJECT
 from selenium.webdriver.common.by import By
-from serving import SECRET, without_ours
-from stack import free_port
 
 from feishu_batch import signature
+from tests.support.model import PROJECT
+from tests.support.servers import free_port
+from tests.support.waiting import PATIENCE
+from tests.web.browser import DESKTOP, look_like
+from tests.web.serving import SECRET, without_ours
 
 AUTH = ("flower", "a-password-of-flower-in-the-tests")
 VALUE = "a value that Flower need not show"
-PATIENCE = 60.0
 STORY = {"project_key": PROJECT, "work_item_type_key": "story", "update_mode": "UPDATE", "field_key": "field_a1b2c3"}
 
 
@@ -39,7 +39,7 @@ def flower(running, tmp_path_factory):
             yield client
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(PATIENCE)
 
 
 def is_up(client):
@@ -68,7 +68,7 @@ def tasks(flower):
 
 @pytest.fixture(scope="module")
 def run(flower, running):
-    """Ids of two intents that went through Celery's door, one of which fails in part; the first as other languages send it."""
+    """Ids of two intents that came as Celery tasks, one of which fails in part; the first as other languages send it."""
     app = running.celery_app()
     good, bad = (
         app.send_task("feishu_batch.update_work_items", kwargs=wish([1801, 1802, 1803]), queue="feishu.intents").id,
@@ -86,7 +86,7 @@ def ended(flower, good, bad):
     seen = tasks(flower)
     states = [seen.get(good, {}).get("state"), seen.get(bad, {}).get("state")]
     told = "".join(task["result"] or "" for task in seen.values())  # steps report a moment after the intent has ended
-    steps = all(word in told for word in ("'state': 'settled'", "'items': ", "'intents_made_known': "))
+    steps = all(word in told for word in ("'state': 'settled'", "'items': ", "'intents_published': "))
     return seen if states == ["SUCCESS", "FAILURE"] and steps else None
 
 
@@ -138,7 +138,7 @@ def test_steps_name_batch_and_job_and_say_what_happened(run):
     polls = results["feishu_batch.poll_job"]
     assert any("'state': 'settled'" in result and "'job':" in result for _, result in polls)
     assert all("'lane': 'default'" in kwargs for kwargs, _ in polls)
-    assert any("'intents_made_known': " in result for _, result in results["feishu_batch.publish"])
+    assert any("'intents_published': " in result for _, result in results["feishu_batch.publish"])
     assert all(name.startswith("feishu_batch.") and name != "feishu_batch.finish" for name in results)
     assert not [name for name in results if name.endswith((".sweep", ".look_at_schedules"))]
     assert not [
@@ -164,7 +164,7 @@ def test_no_secret_is_anywhere(run, flower):
     assert [text for text in texts if SECRET in text or "token" in text.lower().replace("token_type", "")] == []
 
 
-def test_strangers_see_nothing(flower):
+def test_users_without_a_login_see_nothing(flower):
     with httpx.Client(base_url=flower.base_url, trust_env=False) as client:
         assert client.get("/api/tasks").status_code == 401
         assert client.get("/tasks").status_code == 401

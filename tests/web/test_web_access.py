@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from model import PROJECT
-from serving import COMMAND, page_of, without_ours
 
+from tests.support.model import PROJECT
+from tests.support.waiting import PATIENCE
+from tests.web.serving import COMMAND, page_of, without_ours
 from worker.web.app import STATIC
 from worker.web.gate import SESSION_SECONDS, Gate, is_known_host, is_same_origin
 
@@ -29,7 +30,7 @@ def closed_page(running, tmp_path_factory):
 def start(tmp_path, *args, **settings):
     env = {**without_ours(), **{f"FEISHU_BATCH_{name.upper()}": value for name, value in settings.items()}}
     return subprocess.run(
-        [*COMMAND, *args], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+        [*COMMAND, *args], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
@@ -114,7 +115,7 @@ def test_an_order_without_the_pages_own_word_changes_nothing(page, stack):
 def test_orders_that_make_no_sense_are_answered_with_a_sentence(page):
     assert page.post("/api/pause", {"lane": "nowhere"}).json()["error"].startswith("no lane is named 'nowhere'")
     assert page.post("/api/cancel", {"intent": "no-such-intent"}).status_code == 400
-    assert page.post("/api/retry", {}).json()["error"] == "Say which intent, or which reason."
+    assert page.post("/api/retry", {}).json()["error"] == "Give an intent, or a reason."
     for content in (
         {},
         {"lane": "default", "more": 1},
@@ -128,20 +129,20 @@ def test_orders_that_make_no_sense_are_answered_with_a_sentence(page):
         assert client.get("/static/%2e%2e/app.py").status_code == 404
 
 
-def test_a_retry_that_two_confirm_at_once_is_enqueued_once_and_both_are_told(page, stack):
+def test_a_retry_that_two_confirm_at_once_is_enqueued_once_and_both_are_reported(page, stack):
     story = {"project_key": PROJECT, "work_item_type_key": "story", "update_mode": "UPDATE"}
     handle = stack.client.enqueue(
         **story, work_item_ids=[1013], field_key="field_a1b2c3", after_field_value="to be refused"
     )
-    handle.wait(20)
+    handle.wait(PATIENCE)
     plan = page.post("/api/retry", {"intent": handle.intent_id}).json()
     order = {"intent": handle.intent_id, "confirmed": plan["digest"]}
     with ThreadPoolExecutor(4) as pool:
         told = [answer.json() for answer in pool.map(lambda _: page.post("/api/retry", order), range(4))]
-    done = [one["told"] for one in told if "told" in one]
-    assert done.count("1 item of 1 intent is enqueued once more.") == 1
-    assert set(done) <= {"1 item of 1 intent is enqueued once more.", "Nothing is enqueued once more: retried already."}
-    assert all(one["changed"] for one in told if "told" not in one)
+    done = [one["message"] for one in told if "message" in one]
+    assert done.count("1 item of 1 intent was enqueued again.") == 1
+    assert set(done) <= {"1 item of 1 intent was enqueued again.", "Nothing was enqueued: already retried."}
+    assert all(one["changed"] for one in told if "message" not in one)
 
 
 def test_strict_headers_stand_on_every_answer(page):

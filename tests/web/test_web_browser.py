@@ -3,17 +3,19 @@
 import time
 
 import pytest
-from browser import DESKTOP, PHONE, complaints, look_like, whole_page
-from model import PROJECT
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from serving import page_of, serving
+
+from feishu_batch.outcomes import OutcomeKind
+from tests.support.model import PROJECT
+from tests.support.waiting import PATIENCE
+from tests.web.browser import DESKTOP, PHONE, complaints, look_like, whole_page
+from tests.web.serving import page_of, serving
 
 CHINESE = "第三季度重点项目优先级调整（支付与结算、账号与登录、移动端首页改版三个方向的全部需求）" * 3
 TOKEN = "a-token-for-the-tests-of-the-page"
-PATIENCE = 20.0
 
 
 def put(stack, items, field="field_a1b2c3", value="x", **more):
@@ -85,33 +87,49 @@ def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
     see(opened, "#recent", "of 50")
     see(opened, ".lane", "Nothing to do")
     press(opened, "Retry …", "#failures")
-    see(opened, "#dialog", "can be enqueued once more")
-    before = int(stack.redis.get(stack.front.keys.sequence))
+    see(opened, "#dialog", "can be enqueued again")
+    before = int(stack.redis.get(stack.inbox.keys.sequence))
     press(opened, "Back", "#dialog")
-    assert int(stack.redis.get(stack.front.keys.sequence)) == before  # asking enqueued nothing
+    assert int(stack.redis.get(stack.inbox.keys.sequence)) == before  # asking enqueued nothing
     retry = f'[aria-label="Retry what failed of intent {CHINESE}"]'
     opened.find_element(By.CSS_SELECTOR, retry).click()
-    see(opened, "#dialog", "1 item of 1 intent can be enqueued once more")
+    see(opened, "#dialog", "1 item of 1 intent can be enqueued again")
     press(opened, "Retry 1 item", "#dialog")
-    see(opened, "#toast", "1 item of 1 intent is enqueued once more.")
+    see(opened, "#toast", "1 item of 1 intent was enqueued again.")
     see(opened, "#intents", f"retry of {handle.intent_id}")
     until(lambda: not opened.find_element(By.CSS_SELECTOR, retry).is_displayed(), "what is retried has no button")
     press(opened, CHINESE, "#intents")
     see(opened, "#dialog", "Retried as")
     press(opened, "Retry …", "#dialog")
-    see(opened, "#dialog", "left alone: retried already")
+    see(opened, "#dialog", "skipped: already retried")
     press(opened, "Close", "#dialog")
 
 
-def test_a_remote_system_that_fails_is_told_until_it_answers(opened, stack):
+def test_a_remote_system_that_fails_is_reported_until_it_answers(opened, stack):
     stack.wait_until_idle()  # or a job of the test before would end the trouble
-    stack.lane.troubles.note("poll", "HTTP 503 from the gateway")
-    see(opened, ".lane", "nothing is left to try again: HTTP 503 from the gateway")
+    stack.lane.last_errors.note("poll", "HTTP 503 from the gateway")
+    see(opened, ".lane", "nothing is left to retry: HTTP 503 from the gateway")
     stack.kill("poll")
     put(stack, [1001])
-    see(opened, ".lane", "it is tried again: HTTP 503 from the gateway")
+    see(opened, ".lane", "the worker retries it: HTTP 503 from the gateway")
     stack.start("poll")
     until(lambda: "HTTP 503" not in shown(opened, ".lane"), "the note is gone")
+
+
+def test_a_lane_that_could_send_and_does_not_is_shown_until_it_does(opened, stack):
+    stack.kill("submit")
+    handle = put(stack, [1001], value="nobody sends it")
+    see(opened, "#lanes", "in 1 group")
+    assert "Stands still" not in shown(opened, "#lanes")
+    long_ago = stack.lane.wall() - 60
+    for group in stack.redis.zrange(stack.lane.keys.named("since"), 0, -1):
+        stack.redis.zadd(stack.lane.keys.named("since"), {group: long_ago * 1000})
+    stack.redis.hset(stack.lane.keys.named("slot:submit"), "asked", round(long_ago * 1e6))
+    see(opened, "#lanes", "Stands still")
+    see(opened, "#lanes", "although changes are ready. Look into the submit worker's log, then restart it")
+    stack.start("submit")
+    until(lambda: "Stands still" not in shown(opened, "#lanes"), "the lane moves again")
+    assert handle.wait(30).ok
 
 
 def test_a_lane_is_paused_an_intent_canceled_and_the_lane_resumed(opened, stack):
@@ -125,11 +143,11 @@ def test_a_lane_is_paused_an_intent_canceled_and_the_lane_resumed(opened, stack)
     see(opened, ".lane", "维护到 18:00")
     assert stack.lane.paused()["polling"]
     handle = put(stack, range(1300, 1420), note="To be canceled")
-    see(opened, ".lane", "once it goes on")
+    see(opened, ".lane", "after it is resumed")
     see(opened, "#intents li", "120 waiting")
     press(opened, "Cancel", "#intents")
     press(opened, "Cancel the intent", "#dialog")
-    see(opened, "#toast", "120 items canceled, 0 in a request that goes on.")
+    see(opened, "#toast", "120 items canceled; 0 already in a request and not affected.")
     assert handle.wait(PATIENCE).state == "canceled"
     press(opened, "Resume")
     until(lambda: stack.lane.paused() is None, "the lane goes on")
@@ -143,9 +161,9 @@ def test_enter_in_the_dialog_does_it_and_a_double_click_does_it_once(opened, sta
     until(lambda: "Resume" in shown(opened, ".lane"), "the button is the other one")
     resume = opened.find_element(By.CSS_SELECTOR, ".lane button")
     ActionChains(opened).double_click(resume).perform()
-    see(opened, "#toast", "goes on")
+    see(opened, "#toast", "continues")
     time.sleep(0.5)  # a second order would be answered by then
-    assert "goes on" in shown(opened, "#toast")
+    assert "continues" in shown(opened, "#toast")
 
 
 def test_every_button_has_a_name_of_its_own(opened, stack):
@@ -207,7 +225,7 @@ def test_a_thousand_intents_with_long_names_fit_on_a_phone(opened, stack):
     ]
     stack.client.enqueue_many([{**wish, "after_field_value": str(wish["after_field_value"])} for wish in wishes])
     look_like(opened, PHONE)
-    see(opened, "#intents-cut", "more that wait are not listed")
+    see(opened, "#intents-cut", "more waiting intents are not listed")
     see(opened, "#intents-aside", "not ended")
     assert not is_too_wide(opened)
     press(opened, "Show 30 more")
@@ -217,10 +235,10 @@ def test_a_thousand_intents_with_long_names_fit_on_a_phone(opened, stack):
 
 
 def forget_the_rest(stack):
-    from worker.ledger.records import Outcome, OutcomeKind
+    from worker.ledger.records import Outcome
 
-    until(lambda: stack.front.inbox_length() == 0, "the inbox is taken in")
-    newest = int(stack.redis.get(stack.front.keys.sequence))
+    until(lambda: stack.inbox.length() == 0, "the inbox is taken in")
+    newest = int(stack.redis.get(stack.inbox.keys.sequence))
     for number in range(newest - 999, newest + 1):
         stack.lane.end_pending(number, Outcome(OutcomeKind.CANCELED))
 
@@ -258,7 +276,7 @@ def test_the_token_is_asked_for_and_remembered(driver, stack, tmp_path, save):
         until(lambda: driver.find_element(By.ID, "token").is_displayed(), "the form")
         whole_page(driver, save("dashboard-login"))
         driver.find_element(By.ID, "token").send_keys("not the right one", Keys.ENTER)
-        see(driver, "#login-told", "That is not the token.")
+        see(driver, "#login-error", "The token is wrong.")
         driver.find_element(By.ID, "token").send_keys(TOKEN, Keys.ENTER)
         see(driver, "#live", "live")
         assert "feishu_batch" not in driver.execute_script("return document.cookie")

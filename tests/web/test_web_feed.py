@@ -6,11 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
-from model import PROJECT
-from serving import serving
 
-from worker.cli.session import unchecked_session
-from worker.ledger.records import Outcome, OutcomeKind
+from feishu_batch.outcomes import OutcomeKind
+from tests.support.model import PROJECT
+from tests.support.waiting import PATIENCE
+from tests.web.serving import serving
+from worker.ledger.records import Outcome
+from worker.operating.session import unchecked_session
 from worker.web.snapshot import INTENTS, Snapshots
 
 CANCELED = Outcome(OutcomeKind.CANCELED)
@@ -21,12 +23,12 @@ def put(stack, items, field="field_a1b2c3", value="x", **more):
     return stack.client.enqueue(**STORY, work_item_ids=list(items), field_key=field, after_field_value=value, **more)
 
 
-def messages(served, most, seconds=8.0):
+def messages(served, most):
     """The first so many messages of the feed."""
     found = []
     with served.client() as client, client.stream("GET", "/api/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         for line in answer.iter_lines():
             if line.startswith("data: "):
                 found.append(json.loads(line.removeprefix("data: ")))
@@ -92,7 +94,7 @@ def test_a_thousand_intents_are_a_bounded_list_and_whole_counts(stack, snapshots
             for n in range(1000)
         ]
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while (seen := snapshots.look())["inbox"]["intents"] and time.monotonic() < deadline:
         time.sleep(0.1)
     assert seen["intents"]["not_ended"] == 1000
@@ -113,11 +115,11 @@ def test_time_left_says_what_is_not_known(stack, snapshots):
     seen = snapshots.look()
     assert (seen["lanes"][0]["left"], seen["inbox"]["intents"]) == ("unknown", 1)
     stack.start("intake")
-    handle.wait(20)
+    handle.wait(PATIENCE)
 
 
 def test_failures_are_grouped_and_read_once(stack, snapshots):
-    put(stack, [1013, 1042, 1001], value="to be refused").wait(20)
+    put(stack, [1013, 1042, 1001], value="to be refused").wait(PATIENCE)
     snapshots.look()
     seen = snapshots.look()["failures"]
     assert seen["total"] >= 2
@@ -125,26 +127,27 @@ def test_failures_are_grouped_and_read_once(stack, snapshots):
     assert {item["item"] for group in seen["groups"] for item in group["items"]} >= {"1013", "1042"}
     text = json.dumps(snapshots.look())
     assert "to be refused" not in text  # no field values
+    assert "Reopen the item in Feishu Project" in text  # what to do
 
 
 def test_what_can_never_be_retried_has_no_button(stack, snapshots):
-    put(stack, [1013], value="may be retried").wait(20)
-    put(stack, [1001], lane="nowhere").wait(20)
+    put(stack, [1013], value="may be retried").wait(PATIENCE)
+    put(stack, [1001], lane="nowhere").wait(PATIENCE)
     snapshots.look()
     groups = {one["code"]: one["can_be_retried"] for one in snapshots.look()["failures"]["groups"]}
     assert groups.pop("no_lane") is False
     assert set(groups.values()) == {True}
 
 
-def test_failures_of_an_intent_that_goes_on_are_told_of(stack, snapshots):
+def test_failures_of_an_intent_that_continues_are_reported(stack, snapshots):
     before = snapshots.look()["failures"]["total"]
     handle = put(stack, [1013, *range(1100, 2500)], value="its first request ends long before its last")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while snapshots.look()["failures"]["total"] <= before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not handle.view().state.is_final
     assert snapshots.look()["failures"]["total"] > before
-    handle.wait(60)
+    handle.wait(PATIENCE)
 
 
 def test_lanes_of_a_file_are_all_there(stack, tmp_path):
@@ -157,7 +160,7 @@ def test_lanes_of_a_file_are_all_there(stack, tmp_path):
     assert seen["about"]["several_lanes"]
 
 
-def test_an_absent_redis_is_told_and_got_over(own_redis_url, tmp_path):
+def test_an_absent_redis_is_reported_and_got_over(own_redis_url, tmp_path):
     from redis import Redis
 
     settings = {"redis_timeout_seconds": "0.3", "redis_connect_timeout_seconds": "0.3"}
@@ -166,7 +169,7 @@ def test_an_absent_redis_is_told_and_got_over(own_redis_url, tmp_path):
         redis.client_pause(2500)
         during = messages(served, 3)  # the first may be from before
         assert served.client().get("/healthz").status_code == 503
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while (after := messages(served, 1)[0])["trouble"] and time.monotonic() < deadline:
             time.sleep(0.2)
     assert before["trouble"] is None
@@ -174,7 +177,7 @@ def test_an_absent_redis_is_told_and_got_over(own_redis_url, tmp_path):
     assert after["trouble"] is None
 
 
-def test_a_redis_that_hangs_is_told_while_it_is_waited_for(own_redis_url, tmp_path):
+def test_a_redis_that_hangs_is_reported_while_it_is_waited_for(own_redis_url, tmp_path):
     from redis import Redis
 
     with serving(own_redis_url, "web", tmp_path, redis_timeout_seconds="30") as served:
@@ -182,21 +185,21 @@ def test_a_redis_that_hangs_is_told_while_it_is_waited_for(own_redis_url, tmp_pa
             redis.client_pause(5000)
             [told] = messages(served, 1)
         after = [message["trouble"] for message in messages(served, 4) if "trouble" in message]
-    assert "takes long" in told["trouble"]
+    assert "is slow to answer" in told["trouble"]
     assert after[-1] is None
 
 
 def test_health_follows_progress(page, stack):
     with page.client() as client:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while (answer := client.get("/healthz")).status_code != 200 and time.monotonic() < deadline:
             time.sleep(0.2)
         assert answer.json() == {"healthy": True, "why": []}
         stack.lane.pause("lunch", polling=True)
         assert client.get("/healthz").status_code == 200
-        stack.redis.delete(stack.lane.key("swept-at"))
+        stack.redis.delete(stack.lane.keys.named("swept-at"))
         stack.kill("beat")
-        stack.redis.delete(stack.lane.key("swept-at"))
+        stack.redis.delete(stack.lane.keys.named("swept-at"))
         told = client.get("/healthz")
         assert told.status_code == 503
         assert "was not swept" in told.json()["why"][0]

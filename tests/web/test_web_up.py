@@ -11,10 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from serving import SECRET, without_ours
+
+from tests.support.waiting import PATIENCE
+from tests.web.serving import SECRET, without_ours
 
 UP = [sys.executable, "-m", "worker.cli.main", "up"]
-PATIENCE = 30.0
 
 
 def environment(tmp_path, **settings):
@@ -76,7 +77,7 @@ def test_a_busy_port_does_not_stop_up_and_the_address_outlives_the_page(tmp_path
     assert not is_served(url)
 
 
-def test_up_refuses_to_serve_everybody(tmp_path):
+def test_up_refuses_to_serve_every_machine(tmp_path):
     env = environment(tmp_path, dashboard_host="0.0.0.0")
     done = subprocess.run(UP, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2

@@ -94,9 +94,9 @@ REFUSED = [
     ("1020-1001", "ends before it begins"),
     ("1001-20", "ends before it begins"),
     ("1001-01020", "begins with 0"),
-    ("1-20000", "10,000 are the most"),
+    ("1-20000", "at most 10,000 are allowed"),
     ("1001\u200b1002", "zero width space"),
-    ("https://project.feishu.cn/demo/story/1243", "no link to a work item"),
+    ("https://project.feishu.cn/demo/story/1243", "is not a link to a work item"),
     ("1" * 21, "not a work item id"),
 ]
 

@@ -142,6 +142,26 @@ def test_what_is_no_date_is_refused(text):
         milliseconds_in(text, CHINA)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("12/24/2026", "it may be 2026-12-24: write that"),
+        ("24.12.2026", "it may be 2026-12-24: write that"),
+        ("12/24/2026 10:30", "it may be 2026-12-24: write that"),
+        ("4/4/2026", "it may be 2026-04-04: write that"),
+        ("3/4/2026", "it may be 2026-03-04 or 2026-04-03: write the intended one"),
+        ("3-4-2026", "it may be 2026-03-04 or 2026-04-03: write the intended one"),
+        ("12/24/26", "write the year first, with four digits"),
+        ("13/13/2026", ""),
+        ("3/4.2026", ""),
+    ],
+)
+def test_a_date_with_its_year_last_is_refused_with_its_readings(text, hint):
+    with pytest.raises(DateError) as refused:
+        milliseconds_in(text, CHINA)
+    assert str(refused.value) == hint
+
+
 PEOPLE = [
     ("lilei@example.com", "lilei@example.com"),
     (" lilei@example.com ", "lilei@example.com"),
@@ -171,7 +191,7 @@ NOBODY = [
     ("7.30E+18", "rounded"),
     ("7.3e18", "rounded"),
     ("7300000000000000000.0", "rounded"),
-    ("['7300000000000000001', '7300000000000000002']", "no JSON list"),
+    ("['7300000000000000001', '7300000000000000002']", "is not a JSON list"),
     ("ou_84aad35d084aa403a838cf73ee18467", "open id"),
     ("on_94a1ee5551019f18cd73d9f111898cf2", "open id"),
     ("李雷", "by name"),

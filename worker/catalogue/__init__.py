@@ -1,4 +1,4 @@
-"""The field catalogue: what the fields of an item type are called and take, so that an intent is checked before it costs a slot.
+"""The field catalogue: names and accepted values of the fields of an item type, to check an intent before it uses a slot.
 
-`gate` is what intake calls. `lookup` gets and keeps what the remote system says; the rest is pure.
+Intake calls `gate`. `lookup` fetches and caches the answers of the remote system; the other modules are pure.
 """

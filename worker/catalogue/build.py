@@ -1,20 +1,20 @@
 """The catalogue of each lane, and the gate before all of them, from the settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from redis import Redis
 
-from config.catalogue import FieldCatalogue
+from config.lookups import LookupSettings
 from config.settings import Settings
-from worker.catalogue.asking import Asker, Errands, OnStopped
 from worker.catalogue.gate import CatalogueGate, Check, without_catalogue
-from worker.catalogue.lane import LaneCatalogue
+from worker.catalogue.lane_catalogue import LaneCatalogue
+from worker.catalogue.queries import BackgroundQueries, OnStopped, QuerySender
 from worker.ledger.lane import Lane
 from worker.pacing.shared import Pacer
 from worker.remote.client import RemoteClient
 from worker.remote.tokens import TokenSource
 
-WAITS_PER_LEASE = 4  # fields, the same anew, people, a space: each may be waited for while one intent is taken in
+WAITS_PER_LEASE = 4  # fields, refreshed fields, people, a space: intake may wait for each of them for one intent
 
 
 def lane_catalogue(
@@ -29,36 +29,42 @@ def lane_catalogue(
     on_stopped: OnStopped = lambda _error: None,
     is_logged: bool = True,
 ) -> LaneCatalogue:
-    """One slot for its three endpoints together: each alone may be asked as often. `longest_wait`: seconds, if not that of intake.
+    """One slot for its three endpoints together, although each has its own limit. `longest_wait`: seconds; default: that of intake.
 
-    `pacer`: for a lane that shares its plugin with others.
+    `pacer`: for a lane that shares its plugin with other lanes.
 
-    `on_stopped` hears of a look-up that was refused for the lane's sake.
+    `on_stopped` is called when a look-up was refused because of the lane's credential.
     """
     slots = (pacer or Pacer.of_one(redis, lane)).slots("catalogue", 1 / settings.read_slots_per_second)
     wait = longest_wait or min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
     return LaneCatalogue(
         remote=remote,
-        asker=Asker(tokens, slots, lambda: _why_paused(lane), patience=wait, on_stopped=on_stopped),
-        errands=Errands(wait, settings.catalogue_retry_seconds, lane=lane.name, is_logged=is_logged),
+        sender=QuerySender(tokens, slots, lambda: _why_paused(lane), patience=wait, on_stopped=on_stopped),
+        queries=BackgroundQueries(wait, settings.catalogue_retry_seconds, lane=lane.name, is_logged=is_logged),
         settings=settings,
         redis=redis,
-        key=lane.key,
+        keys=lane.keys,
+        late=settings.lease_seconds / WAITS_PER_LEASE,
     )
 
 
 def gate(
-    settings: FieldCatalogue, lanes: Mapping[str, LaneCatalogue], route: Callable[[str | None, str], str]
+    settings: LookupSettings,
+    lanes: Mapping[str, LaneCatalogue],
+    route: Callable[[str | None, str], str],
+    refused: Collection[str] = (),
 ) -> Check:
+    """`refused`: names of lanes that cannot be served, and so cannot be asked."""
     if settings.catalogue == "off":
         return without_catalogue
-    return CatalogueGate(lanes, route).check
+    texts_pass = settings.unchecked_texts == "send"
+    return CatalogueGate(lanes, route, refused=refused, texts_pass=texts_pass).check
 
 
 def _why_paused(lane: Lane) -> str | None:
-    """Of a lane that the remote system refused: an operator's pause keeps changes from being sent, not names from being looked up.
+    """Why a lane was paused by a refusal. A pause by an operator stops changes, but not look-ups.
 
-    The first sentence; `status` has the others, which say what to do.
+    Only the first sentence; `status` shows the others, with advice.
     """
     pause = lane.paused()
     if pause is None or pause.get("polling"):

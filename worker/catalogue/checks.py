@@ -1,4 +1,4 @@
-"""Whether an intent can work, by the catalogue of its item type, and what it says once every name is a key. Pure but for people."""
+"""Checks an intent against the catalogue of its item type, and replaces names by keys. Pure, except for looking up people."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -6,10 +6,10 @@ from typing import Any
 
 from feishu_batch.intents import UpdateIntent, UpdateMode
 from feishu_batch.values import canonical_value
+from worker.catalogue.field_context import FieldContext, People
 from worker.catalogue.models import Catalogue, Code, RefusedError
 from worker.catalogue.naming import field_called, named
-from worker.catalogue.options import Options
-from worker.catalogue.taking import People, Taking
+from worker.catalogue.options import FieldOptions
 from worker.catalogue.types import is_calculated, is_never_writable, modes_of
 from worker.catalogue.values import taken
 from worker.remote.models import Field
@@ -18,48 +18,48 @@ MOST_REMEMBERED = 1000  # names of fields
 
 
 class Checks:
-    """For one catalogue; what was found out about a field is kept, since thousands of intents ask the same."""
+    """For one catalogue. Caches the findings about a field, because thousands of intents use the same field."""
 
     def __init__(self, catalogue: Catalogue, people: People, zone: tzinfo) -> None:
         self.catalogue = catalogue
         self._people = people
         self._zone = zone
-        self._targets: dict[str, tuple[Taking, frozenset[UpdateMode]]] = {}
+        self._targets: dict[str, tuple[FieldContext, frozenset[UpdateMode]]] = {}
 
     def checked(self, intent: UpdateIntent) -> UpdateIntent:
-        """The intent as the API takes it: the same object if nothing had to be changed.
+        """The intent in the API's form: the same object if nothing changed.
 
-        Raises `RefusedError`, and `UnavailableError` where somebody has to be asked who does not answer.
+        Raises `RefusedError`, and `UnavailableError` if a necessary look-up is not answered.
         """
-        taking, modes = self._targets.get(intent.field_key) or self._found(intent.field_key)
-        field = taking.field
+        context, modes = self._targets.get(intent.field_key) or self._found(intent.field_key)
+        field = context.field
         if intent.update_mode not in modes:
             raise _no_such_mode(field, intent.update_mode)
         changes: dict[str, Any] = {} if field.key == intent.field_key else {"field_key": field.key}
-        after = taken(taking, intent.after_field_value)
+        after = taken(context, intent.after_field_value)
         if after is not intent.after_field_value:
             changes["after_field_value"] = canonical_value(after)
         if intent.update_mode is UpdateMode.REPLACE:
-            before = taken(self._replaced(taking), intent.before_field_value)
+            before = taken(self._replaced(context), intent.before_field_value)
             if before is not intent.before_field_value:
                 changes["before_field_value"] = canonical_value(before)
         return intent.model_copy(update=changes) if changes else intent
 
-    def _found(self, word: str) -> tuple[Taking, frozenset[UpdateMode]]:
+    def _found(self, word: str) -> tuple[FieldContext, frozenset[UpdateMode]]:
         field = field_called(self.catalogue, word)
         _refuse_unwritable(field)
         if len(self._targets) >= MOST_REMEMBERED:
             self._targets.clear()
-        taking = Taking(field, Options(field), self._people, self._zone)
-        self._targets[word] = taking, frozenset(modes_of(field))
+        context = FieldContext(field, FieldOptions(field), self._people, self._zone)
+        self._targets[word] = context, frozenset(modes_of(field))
         return self._targets[word]
 
-    def _replaced(self, target: Taking) -> Taking:
-        return Taking(target.field, target.options, self._people, self._zone, is_target=False)
+    def _replaced(self, target: FieldContext) -> FieldContext:
+        return FieldContext(target.field, target.options, self._people, self._zone, is_target=False)
 
 
 def changed_parts(before: UpdateIntent, after: UpdateIntent) -> Mapping[str, tuple[Any, Any]]:
-    """What a name was resolved to: {part of the intent: (as given, as it is sent)}."""
+    """The resolved names: {part of the intent: (as given, as sent)}."""
     names = ("project_key", "field_key", "before_field_value", "after_field_value")
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
@@ -67,7 +67,9 @@ def changed_parts(before: UpdateIntent, after: UpdateIntent) -> Mapping[str, tup
 
 def _refuse_unwritable(field: Field) -> None:
     if field.is_obsolete:
-        raise RefusedError(Code.OBSOLETE_FIELD, f"{named(field)} is obsolete: no value of it is kept any more")
+        raise RefusedError(
+            Code.OBSOLETE_FIELD, f"{named(field)} is obsolete: the remote system no longer stores values for it"
+        )
     if is_calculated(field):
         raise RefusedError(Code.CALCULATED_FIELD, f"{named(field)} is calculated: change what it is calculated from")
     if is_never_writable(field):
@@ -79,5 +81,5 @@ def _refuse_unwritable(field: Field) -> None:
 def _no_such_mode(field: Field, mode: UpdateMode) -> RefusedError:
     allowed = ", ".join(modes_of(field))
     return RefusedError(
-        Code.MODE_NOT_ALLOWED, f"{named(field)} is of type {field.type_key}, which takes {allowed}, not {mode}"
+        Code.MODE_NOT_ALLOWED, f"{named(field)} is of type {field.type_key}, which allows {allowed}, not {mode}"
     )

@@ -1,4 +1,4 @@
-"""What the parts of the catalogue hand to each other."""
+"""The types that the modules of the catalogue share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from worker.remote.models import Field
 from worker.writing.characters import one_line
 
 RETRY = "feishu-batch retry --reason cannot_resolve"
-AS_TEXT = "a spreadsheet may have made it of something else: format the column as text, and enter it again"
-LONGEST_SHOWN = 60  # characters of what a producer or the remote system wrote
+AS_TEXT = "a spreadsheet may have converted it from another value: format the column as text, and enter it again"
+LONGEST_SHOWN = 60  # characters of a text from a producer or the remote system
 
 
 class Code(StrEnum):
@@ -28,10 +28,10 @@ class Code(StrEnum):
     DISABLED_OPTION = "disabled_option"
     UNKNOWN_PERSON = "unknown_person"
     AMBIGUOUS = "ambiguous"
-    CANNOT_RESOLVE = "cannot_resolve"  # a name that cannot be sent as it is, and nobody can be asked what it means
+    CANNOT_RESOLVE = "cannot_resolve"  # a name that cannot be sent, and cannot be looked up now
 
 
-# Whose reason names the value that was given, or a part of it.
+# Codes whose reason contains the given value, or a part of it.
 QUOTING = frozenset(
     {
         Code.BAD_VALUE,
@@ -46,14 +46,14 @@ QUOTING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an intent is not taken; one sentence that names the nearest right thing where there is one."""
+    """Why an intent is refused: one sentence, with the nearest valid name if there is one."""
 
     code: Code
     reason: str
 
 
 class RefusedError(Exception):
-    """Carries a `Refusal` out of the depth of a value. `is_name`: what it is about is a name, which cannot be sent as it is."""
+    """Carries a `Refusal`. `is_name`: the refused part is a name, which cannot be sent."""
 
     def __init__(self, code: Code, reason: str, *, is_name: bool = False) -> None:
         super().__init__(reason)
@@ -62,17 +62,17 @@ class RefusedError(Exception):
 
 
 class UnavailableError(Exception):
-    """Nobody can say now. The text is the reason, without an address or a secret. `is_lane`: it is the lane that stands still."""
+    """The look-up is not possible now. The message is the reason, without an address or a secret. `is_lane`: the lane is paused."""
 
     def __init__(self, reason: str, *, is_lane: bool = False) -> None:
         super().__init__(reason)
         self.is_lane = is_lane
 
     def way_out(self, key: str) -> str:
-        """What to do about a name that could not be looked up; `key` is what could be written in its place."""
+        """What to do about a name that could not be looked up; `key`: what to write instead."""
         if self.is_lane:
-            return f"mend the lane (`feishu-batch status` says how), then: {RETRY}"
-        return f"give {key}, or when it can be looked up again: {RETRY}"
+            return f"fix the lane (`feishu-batch status` says how), then run: {RETRY}"
+        return f"give {key}, or when look-ups work again, run: {RETRY}"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Catalogue:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """Everything that a field may be called by."""
+        """All names of the fields."""
         named = (word for field in self.fields for word in (field.name, field.alias, field.key) if word)
         return tuple(dict.fromkeys(named))
 
@@ -110,12 +110,12 @@ class Catalogue:
 
 
 def folded(word: str) -> str:
-    """Without case, with single blanks, and without what nobody sees: how people compare names."""
+    """The form in which names are compared: case-folded, with single spaces, without invisible characters."""
     return one_line(word).casefold()
 
 
 def shown(value: object) -> str:
-    """In quotes and on one line, however long and strange it is."""
+    """In quotes, on one line, and limited in length."""
     text = "".join(c if c.isprintable() else " " for c in str(value))
     text = text.encode("utf-8", "backslashreplace").decode()
     return f"'{text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + '…'}'"

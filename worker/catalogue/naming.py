@@ -1,4 +1,4 @@
-"""Which field, or option, a person means by a word: by key, alias or name; near misses and double meanings are told."""
+"""Finds a field or option by key, alias or name; errors name similar and ambiguous ones."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -8,9 +8,9 @@ from worker.catalogue.models import Catalogue, Code, RefusedError, folded, shown
 from worker.catalogue.types import modes_of
 from worker.remote.models import Field, ItemType
 
-MOST_COMPARED = 1000  # names; comparing takes some microseconds each
+MOST_COMPARED = 1000  # names; each comparison takes a few microseconds
 CLOSE_ENOUGH = 0.6  # difflib's usual measure
-MOST_CANDIDATES = 5  # that are named
+MOST_CANDIDATES = 5  # listed in a message
 
 
 def field_called(catalogue: Catalogue, word: str) -> Field:
@@ -18,7 +18,7 @@ def field_called(catalogue: Catalogue, word: str) -> Field:
     if (by_key := catalogue.by_key.get(word)) is not None:
         return by_key
     found = catalogue.by_name.get(word.strip()) or catalogue.by_folded_name.get(folded(word)) or ()
-    # A retired namesake of a field that is in use confuses nobody.
+    # An obsolete field with the same name is ignored.
     meant = [field for field in found if modes_of(field)] or list(found)
     if not meant:
         raise RefusedError(Code.UNKNOWN_FIELD, f"the item type has no field {shown(word)}{_hint(catalogue, word)}")
@@ -42,7 +42,7 @@ def named(field: Field) -> str:
 
 
 def type_hint(word: str, types: Sequence[ItemType]) -> str | None:
-    """What to write for an item type that is not among those of the space; None if it is, or nobody knows them."""
+    """A hint for an item type that the space does not have; None if it has it, or its types are unknown."""
     keys = [one.type_key for one in types if not one.is_disabled]
     if not keys or any(word in (one.type_key, one.api_name) for one in types):
         return None

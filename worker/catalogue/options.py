@@ -1,4 +1,4 @@
-"""Options of select and tree fields, as people name them and as the API takes them.
+"""Options of select and tree fields: from people's names to the API's form.
 
 The API's shapes: `{"value": id}`, with a label or not; in a tree `{"value": id, "children": {"value": id, "children": null}}`, which
 is the path from the root. A bare string, or `{"option_id": id}`, is answered with success and not stored: so these are never sent.
@@ -21,7 +21,7 @@ _QUOTES = ('""', "“”")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An option with the way to it."""
+    """An option with its path from the root."""
 
     path: tuple[Option, ...]
 
@@ -43,9 +43,9 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Options:
-    """Those of one field. `is_target`: what an item gets is judged strictly; what is to be replaced may have been disabled,
-    or deleted, since.
+class FieldOptions:
+    """The options of one field. `is_target`: the new value is checked strictly; a value to replace may have been disabled
+    or deleted.
     """
 
     field: Field
@@ -68,7 +68,7 @@ class Options:
         return _indexed(self.nodes, folded)
 
     def called(self, word: str) -> list[Node]:
-        """Those of exactly this label, id or path; failing that, those that differ in case and spaces only."""
+        """Options with exactly this label, id or path; otherwise those that differ only in case and spaces."""
         return self._by_word.get(word.strip()) or self._by_folded_word.get(folded(word)) or []
 
     def flat(self, given: Any, *, is_target: bool) -> Any:
@@ -90,7 +90,7 @@ class Options:
         return value
 
     def _judge_path(self, given: Mapping[str, Any], *, is_target: bool) -> None:
-        """Every step has to be an option; whether one lies below the other is left to the remote system."""
+        """Every step must be an option; the remote system checks whether the steps form a path."""
         step: Any = given
         while isinstance(step, Mapping) and isinstance(step.get("value"), str):
             self._judge(step["value"], is_target=is_target)
@@ -103,7 +103,7 @@ class Options:
             raise RefusedError(Code.BAD_VALUE, reason)
 
     def _judge(self, value: str, *, is_target: bool) -> None:
-        """A field that shows no options may have some all the same: nothing is certain about them."""
+        """A field without listed options may still have some, so nothing is refused."""
         if not is_target or not self.field.options:
             return
         known = self.by_value.get(value)
@@ -117,15 +117,13 @@ class Options:
             raise RefusedError(Code.DISABLED_OPTION, reason)
 
     def _refuse_contradiction(self, given: Mapping[str, Any], node: Node | None) -> None:
-        """A label may be out of date, or in another language; but not that of another option."""
+        """A label may be outdated or in another language, but it must not be that of another option."""
         label = given.get("label")
         if node is None or not isinstance(label, str) or node in (called := self.called(label)):
             return
         if other := next((one for one in called if folded(one.option.label) == folded(label)), None):
-            told = (
-                f"{shown(label)} is the label of {other.option.value}, and {node.option.value} is {shown(node.label)}"
-            )
-            raise RefusedError(Code.BAD_VALUE, f"{named(self.field)}: {told}: give one of the two")
+            why = f"{shown(label)} is the label of {other.option.value}, and {node.option.value} is {shown(node.label)}"
+            raise RefusedError(Code.BAD_VALUE, f"{named(self.field)}: {why}: give one of the two")
 
     def _meant(self, given: Any, *, is_target: bool) -> Node:
         word = self._word(given)
@@ -135,7 +133,7 @@ class Options:
             )
             raise RefusedError(Code.CANNOT_RESOLVE, reason)
         found = self._found(word)
-        # A disabled namesake of an option that is in use confuses nobody.
+        # A disabled option with the same label is ignored.
         meant = [node for node in found if not node.is_disabled] or found
         if not meant:
             raise self._unknown(word, is_name=True)
@@ -150,13 +148,13 @@ class Options:
         return meant[0]
 
     def _found(self, word: str) -> list[Node]:
-        """By the word as it stands first; a label may have quotes or a slash itself."""
+        """First by the unchanged word, because a label may contain quotes or a slash."""
         bare = word.strip()
         bare = bare[1:-1] if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES else bare
         return self.called(word) or self.called(bare) or self.called("/".join(_STEP.split(bare)))
 
     def _refuse_twins(self, word: str, meant: Node) -> None:
-        """Of a number nobody can say how it was written: 1.10 became 1.1."""
+        """A number may have been written differently: 1.10 became 1.1."""
         twins = [node for node in self.nodes if node is not meant and _is_same(node.option.label, word)]
         if twins:
             raise self._ambiguous([meant, *twins], f"options of {named(self.field)} are the number {word}")
@@ -170,8 +168,8 @@ class Options:
     def _word(self, given: Any) -> str:
         written = Written.of(given)
         if written is not None and written.kind in (Kind.DATE, Kind.TIME):
-            told = f"{named(self.field)} takes an option, not the {written.kind} {shown(written.as_seen)}"
-            raise RefusedError(Code.BAD_VALUE, f"{told}: {AS_TEXT}")
+            why = f"{named(self.field)} takes an option, not the {written.kind} {shown(written.as_seen)}"
+            raise RefusedError(Code.BAD_VALUE, f"{why}: {AS_TEXT}")
         if written is not None:
             given = written.as_seen
         elif isinstance(given, Mapping):

@@ -1,7 +1,7 @@
-"""What each field type takes, as the official page lists it.
+"""The values and modes of each field type, from the official page.
 
-A type that is not listed here is not judged; nor are business, group_type, role_owners and compound_field, which the page has as
-"UPDATE, see elsewhere": nothing about them is certain enough to refuse.
+A type that is not listed here is not checked, nor are business, group_type, role_owners and compound_field, which the page lists
+as "UPDATE, see elsewhere": too little is known about them to refuse a value.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,12 @@ from feishu_batch.intents import UpdateMode
 from worker.remote.models import CALCULATED, NEVER_WRITABLE_TYPES, Field
 
 TEXT_TYPES = frozenset({"text", "multi_pure_text", "multi_text", "link", "email", "telephone"})
+USER_TYPES = frozenset({"user", "multi_user"})
 _OVERWRITE = frozenset({UpdateMode.UPDATE})
 _SINGLE = frozenset({UpdateMode.UPDATE, UpdateMode.REPLACE})
 _EVERY = frozenset(UpdateMode)
 
-# A cascading relation takes UPDATE only, but the catalogue does not say which are cascading: the remote system decides.
+# A cascading relation allows UPDATE only, but the catalogue does not show which are cascading: the remote system decides.
 MODES: Mapping[str, frozenset[UpdateMode]] = {
     **dict.fromkeys((*TEXT_TYPES, "link_cloud_doc", "number", "date", "precise_date", "schedule", "bool"), _OVERWRITE),
     "tree_multi_select": _OVERWRITE,

@@ -1,17 +1,20 @@
-"""What of an intent may be sent while nobody can look it up: what is surely a key, and a value that is no name of anything.
+"""The parts of an intent that may be sent without look-ups: certain keys, and values that cannot be names.
 
-A label sent as an option, or an e-mail address as a person, is answered with success and not stored, or stored as it stands.
+If a label is sent as an option, or an e-mail address as a person, the remote system reports success and stores nothing, or the text.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from feishu_batch.intents import UpdateIntent, UpdateMode
-from worker.catalogue.types import TEXT_TYPES
+from feishu_batch.written import Written
+from worker.catalogue.types import TEXT_TYPES, USER_TYPES
+from worker.catalogue.untyped import is_structured
 from worker.writing.people import may_be_rounded
 
-# Keys of every item type, with their types. Any other field has a key like field_a1b2c3; a word may be a name or an alias.
+# The keys that every item type has, with their types. Other fields have keys like field_a1b2c3; any other word may be a name.
 SYSTEM_FIELDS: Mapping[str, str] = {
     "name": "text",
     "description": "multi_text",
@@ -32,29 +35,33 @@ def is_surely_key(field: str) -> bool:
 
 
 def is_own_key(field: str) -> bool:
-    """The key of one field, whatever the item type; the key of a system field is only a word where a type lacks that field."""
+    """The key of one field in any item type. The key of a system field is only a word for a type without that field."""
     return _FIELD_KEY.fullmatch(field) is not None
 
 
 def is_surely_user_key(word: str) -> bool:
-    """Not one that a spreadsheet may have rounded: it would be somebody else's, or nobody's."""
+    """Not a key that a spreadsheet may have rounded: it would belong to another user, or to none."""
     return _USER_KEY.fullmatch(word) is not None and not may_be_rounded(word)
 
 
-def perhaps_name(intent: UpdateIntent) -> str | None:
-    """The first part of its values that is a name, or may be one where nothing tells it from a text."""
+def perhaps_name(intent: UpdateIntent, *, texts_pass: bool = False) -> str | None:
+    """The first part of its values that is, or may be, a name.
+
+    A text for a field of unknown type may be the label of an option. So may whatever stands in a cell (`Written`), a number too.
+    `texts_pass`: for such a field, only addresses of persons count.
+    """
     field_type = SYSTEM_FIELDS.get(intent.field_key)
     if field_type in TEXT_TYPES:
         return None
     values = [intent.after_field_value]
     if intent.update_mode is UpdateMode.REPLACE:
         values.append(intent.before_field_value)
-    is_name = _IS_NAME.get(field_type or "", _is_address)
-    return next((word for value in values for word in _words(value, is_name)), None)
+    judge = _JUDGE.get(field_type or "", _ADDRESSES if texts_pass else _UNKNOWN)
+    return next((word for value in values for word in _words(value, judge)), None)
 
 
 def _is_address(text: str) -> bool:
-    """One or several e-mail addresses, and nothing that is no person: a text in which one stands among other words is a text."""
+    """One or several e-mail addresses and nothing else: an address among other words is a text."""
     parts = [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
     addresses = [part for part in parts if _ADDRESS.fullmatch(part) or _NAME_AND_ADDRESS.fullmatch(part)]
     return bool(addresses) and all(part in addresses or _USER_KEY.fullmatch(part) for part in parts)
@@ -65,32 +72,46 @@ def _is_no_user_key(text: str) -> bool:
 
 
 def _is_any(_text: str) -> bool:
-    """The key of an option never stands alone."""
+    """The key of an option is never sent alone."""
     return True
 
 
-_IS_NAME: Mapping[str, Callable[[str], bool]] = {
-    **dict.fromkeys(("select", "multi_select"), _is_any),
-    **dict.fromkeys(("user", "multi_user"), _is_no_user_key),
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Which texts may be names: those of a program, and those that stand in a cell."""
+
+    text: Callable[[str], bool]
+    cell: Callable[[str], bool]
+
+
+_ANY = _Judge(_is_any, _is_any)
+_ADDRESSES = _Judge(_is_address, _is_address)
+_UNKNOWN = _Judge(text=_is_no_user_key, cell=_is_any)
+_JUDGE: Mapping[str, _Judge] = {
+    **dict.fromkeys(("select", "multi_select"), _ANY),
+    **dict.fromkeys(USER_TYPES, _Judge(_is_no_user_key, _is_no_user_key)),
 }
 
 
-def _words(value: Any, is_name: Callable[[str], bool]) -> Iterator[str]:
-    """Texts that are names; and what stands for an option in a shape that is stored as nothing."""
-    if isinstance(value, str):
-        if value and is_name(value):
+def _words(value: Any, judge: _Judge) -> Iterator[str]:
+    """Texts that may be names, and options in a form that the remote system does not store."""
+    if (written := Written.of(value)) is not None:
+        if not is_structured(written) and judge.cell(written.text):
+            yield written.as_seen
+    elif isinstance(value, str):
+        if value and judge.text(value):
             yield value
     elif isinstance(value, list):
         for member in value:
-            yield from _words(member, is_name)
+            yield from _words(member, judge)
     elif isinstance(value, Mapping):
         yield from _words_of_object(value)
 
 
 def _words_of_object(value: Mapping[str, Any]) -> Iterator[str]:
-    """The API's own shape of an option has a `value`; of a time span, numbers."""
+    """In the API's form, an option has a `value`, and a time span has numbers."""
     if "value" in value:
-        yield from _words(value.get("children"), _is_any)
+        yield from _words(value.get("children"), _ANY)
         return
     for part in ("label", "option_id", "start_time", "end_time"):
-        yield from _words(value.get(part), _is_any)
+        yield from _words(value.get(part), _ANY)

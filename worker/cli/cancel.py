@@ -6,55 +6,57 @@ from dataclasses import asdict
 
 import click
 
-from worker.cli.errors import DONE, WrongUseError
+from worker.cli.errors import DONE
 from worker.cli.file_options import imported_file_options
 from worker.cli.options import json_option
-from worker.cli.output import console, print_json, some
-from worker.cli.session import Session, open_session
+from worker.cli.output import console, print_json
 from worker.importing.row import Row
 from worker.importing.source import Source
 from worker.operating.canceling import Tally, Wanted, cancel_intent, cancel_intents, look_at, unknown
+from worker.operating.errors import WrongUseError
+from worker.operating.session import Session, open_session
+from worker.wording import some
 
-NO_ROW = "no row of the file was enqueued here as it stands there now, with this --import-id"
+NO_ROW = "no row of this file was enqueued here with its present content, options and --import-id"
 
 
-@click.command("cancel", short_help="End what is still pending of intents.")
+@click.command("cancel", short_help="Cancel the pending items of intents.")
 @click.argument("intents", nargs=-1, metavar="[INTENT]...")
 @imported_file_options
-@click.option("--yes", is_flag=True, help="Do not ask before several intents are canceled.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation before canceling several intents.")
 @json_option
 def cancel(
     intents: tuple[str, ...], file: Callable[[], AbstractContextManager[Source]] | None, yes: bool, as_json: bool
 ) -> int:
-    """End what is still pending of each INTENT (its id); what is already in a request keeps its course.
+    """Cancel the pending items of each INTENT (its id). Items that are already in a request are not affected.
 
     Example:
       feishu-batch cancel 0b6f1f6e-7e3f-4c36-9c0a-1f9f0d6a3a11
 
-    A whole import is canceled with its file, from which the ids of its rows are derived:
+    To cancel a whole import, give its file; the ids of its rows are derived from it:
       feishu-batch cancel --file sprint.csv
 
-    Prints how many items were canceled, and how many are still under way. With --file, or several ids, it asks before it cancels,
+    Prints how many items were canceled, and how many are still in a request. With --file, or several ids, it asks for confirmation,
     unless --yes is given.
 
-    Exit codes: 0 done, also if nothing was left to cancel; 2 there is no such intent, or not confirmed; 3 Redis cannot be reached, or
-    no worker takes the intents in (those before them are canceled; run it again).
+    Exit codes: 0 done, also if nothing was left to cancel; 2 no such intent, or not confirmed; 3 Redis cannot be reached, or no
+    worker reads the inbox (the intents before that are canceled; run it again).
     """
     if bool(intents) == bool(file):
-        raise WrongUseError("say what to cancel: intents by their ids, or --file with the file of an import")
+        raise WrongUseError("nothing to cancel: give intent ids, or --file with the file of an import")
     session = open_session()
     if len(intents) == 1 and not as_json:
         click.echo(_one(session, intents[0]))
         return DONE
     if file is None:
-        told = _many(session, lambda: map(Wanted, dict.fromkeys(intents)), list(intents), yes=yes, as_json=as_json)
+        tally = _many(session, lambda: map(Wanted, dict.fromkeys(intents)), list(intents), yes=yes, as_json=as_json)
     else:
         with file() as source:
-            told = _many(session, lambda: _rows_of(source), [], yes=yes, as_json=as_json)
+            tally = _many(session, lambda: _rows_of(source), [], yes=yes, as_json=as_json)
     if as_json:
-        print_json(console(), asdict(told))
+        print_json(console(), asdict(tally))
     else:
-        click.echo(_in_words(told))
+        click.echo(_in_words(tally))
     return DONE
 
 
@@ -62,41 +64,41 @@ def _one(session: Session, intent: str) -> str:
     done = cancel_intent(session, intent)
     if done.ended:
         return f"{intent} has already ended: {done.ended}"
-    return f"{some(done.items, 'item')} canceled, {done.in_flight} in a request that goes on"
+    return f"{some(done.items, 'item')} canceled; {done.in_flight} already in a request and not affected"
 
 
 def _many(
     session: Session, wanted: Callable[[], Iterator[Wanted]], named: list[str], *, yes: bool, as_json: bool
 ) -> Tally:
-    """Where nobody has to be asked, the file is not read twice: each second counts until nothing more is sent."""
+    """With --yes the file is read once only: every second until the cancel, more items are sent."""
     if named and (
         strange := _first_unknown(session, named)
     ):  # a wrong id is a mistake; a row that was rejected has none
         raise WrongUseError(unknown(strange))
     if not yes and len(named) != 1:
         _ask(look_at(session, wanted()), as_json=as_json)
-    told = cancel_intents(session, wanted())
-    if not told.known:
+    tally = cancel_intents(session, wanted())
+    if not tally.known:
         raise WrongUseError(NO_ROW)
-    return told
+    return tally
 
 
 def _ask(found: Tally, *, as_json: bool) -> None:
     if not found.known:
         raise WrongUseError(NO_ROW)
     if found.intents and as_json:
-        raise WrongUseError("--json needs --yes; nobody can be asked")
+        raise WrongUseError("--json cannot ask for confirmation; add --yes")
     if found.intents and not _confirmed(found.intents):
         raise WrongUseError("not confirmed; nothing was canceled")
 
 
 def _first_unknown(session: Session, named: list[str]) -> str | None:
-    return next((one for one, entry in zip(named, session.reading.entries(named), strict=True) if entry is None), None)
+    return next((one for one, entry in zip(named, session.reads.entries(named), strict=True) if entry is None), None)
 
 
 def _confirmed(intents: int) -> bool:
     try:
-        return click.confirm(f"Cancel what is pending of {some(intents, 'intent')}?", default=False)
+        return click.confirm(f"Cancel the pending items of {some(intents, 'intent')}?", default=False)
     except click.Abort:  # also a closed standard input, as under cron
         click.echo(err=True)
         return False
@@ -106,11 +108,11 @@ def _rows_of(source: Source) -> Iterator[Wanted]:
     return (Wanted(row.intent.intent_id, row.intent.digest()) for row in source.rows() if isinstance(row, Row))
 
 
-def _in_words(told: Tally) -> str:
-    parts = [f"{some(told.items, 'item')} of {some(told.intents, 'intent')} canceled"]
-    parts.append(f"{told.in_flight} in requests that go on")
-    if told.ended:
-        parts.append(f"{some(told.ended, 'intent')} had ended before")
-    if told.unknown:
-        parts.append(f"{some(told.unknown, 'row')} never enqueued or forgotten")
+def _in_words(tally: Tally) -> str:
+    parts = [f"{some(tally.items, 'item')} of {some(tally.intents, 'intent')} canceled"]
+    parts.append(f"{tally.in_flight} already in requests and not affected")
+    if tally.ended:
+        parts.append(f"{some(tally.ended, 'intent')} had ended before")
+    if tally.unknown:
+        parts.append(f"{some(tally.unknown, 'row')} never enqueued, or ended too long ago")
     return ", ".join(parts)

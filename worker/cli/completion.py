@@ -1,9 +1,10 @@
-"""`feishu-batch completion`: what a shell needs to complete our commands and options."""
+"""`feishu-batch completion`: the script with which a shell completes our commands and options."""
 
 import click
 from click.shell_completion import get_completion_class
 
-from worker.cli.errors import DONE, WrongUseError
+from worker.cli.errors import DONE
+from worker.operating.errors import WrongUseError
 
 SHELLS = ("bash", "zsh", "fish")
 

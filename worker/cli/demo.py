@@ -1,4 +1,4 @@
-"""`feishu-batch demo`: the whole way of a file, from the first row to the closing table, against the sandbox."""
+"""`feishu-batch demo`: imports a file against the sandbox, from the first row to the closing table."""
 
 import os
 import tempfile
@@ -18,31 +18,31 @@ from worker.cli.import_report import ImportReport
 from worker.cli.import_run import Asked, run_import
 from worker.cli.output import console
 from worker.cli.progress import display_for
-from worker.cli.session import session_of
 from worker.cli.stack import Stack, prepared, termination_as_interrupt, wait_until_ready
 from worker.importing.source import opened
+from worker.operating.session import session_of
 from worker.processes.supervisor import Supervisor
 
 READY_WITHIN = 60.0
 JOB_SECONDS = 0.6  # median of what a job takes in the sandbox
 STOP_SECONDS = 15.0
 LOG_TAIL = 15  # lines
-CLEANED_UP = "interrupted; the demonstration has cleaned up after itself"
+CLEANED_UP = "interrupted; the demo has removed its processes and files"
 PLAN = Path(__file__).with_name("sprint.csv")  # examples/sprint.csv in the repository is a link to it
 
 
-@click.command("demo", short_help="See everything work, in under a minute, without any account.")
+@click.command("demo", short_help="Try everything in under a minute, without an account.")
 def demo() -> int:
-    """Watch the 706 field changes of 653 rows go from a file to a stand-in for Feishu Project and back. Needs no account and no Redis.
+    """Import 653 rows (706 field changes) into a simulator of Feishu Project. Needs no account and no Redis.
 
     Example:
       feishu-batch demo
 
-    It starts an embedded server, the sandbox, the workers and beat, in a temporary directory, imports examples/sprint.csv (the plan of
-    a team's sprint; a few items refuse to be changed, and two rows are wrong on purpose), shows the progress, and prints what
-    became of every change. It takes less than a minute, touches nothing real, and leaves no process and no file behind.
+    It starts an embedded server, the sandbox, the workers and beat in a temporary directory, and imports examples/sprint.csv (the plan of
+    a team's sprint; on purpose, the sandbox refuses a few items, and two rows are wrong). It shows the progress and prints the
+    result of every change. It takes less than a minute, changes nothing real, and leaves no process and no file behind.
 
-    Exit codes: 0 everything went as it should; 1 it did not, and it says what; 3 a component cannot be run here; 130 Ctrl-C.
+    Exit codes: 0 all results are as expected; 1 some are not (it says which); 3 a component cannot run here; 130 Ctrl-C.
     """
     try:
         return _show(PLAN, console())
@@ -78,13 +78,13 @@ def _verdict(report: ImportReport | None, sandbox: SandboxProcess, out: Console,
     found = complaints(report, sandbox, plan)
     if report:
         gaps = [e["minimal_gap"] for e in sandbox.report()["endpoints"] if e["endpoint"] == "batch_update"]
-        told = f"never two within {min(gaps):.3f} s" if gaps and min(gaps) else "none"
-        out.print(f"The sandbox counted the requests at its door: {told}.\n", soft_wrap=True)
+        spacing = f"never two within {min(gaps):.3f} s" if gaps and min(gaps) else "none"
+        out.print(f"The sandbox counted the requests that arrived: {spacing}.\n", soft_wrap=True)
     if not found:
-        out.print("All as it should be: the failed and rejected ones above are there on purpose.", soft_wrap=True)
+        out.print("All as expected: the failed and rejected ones above are part of the demo.", soft_wrap=True)
         return DONE
     for complaint in found:
-        out.print(f"Not as it should be: {complaint}", soft_wrap=True)
+        out.print(f"Not as expected: {complaint}", soft_wrap=True)
     _print_logs(out, log_dir)
     return SOME_FAILED
 
@@ -92,15 +92,15 @@ def _verdict(report: ImportReport | None, sandbox: SandboxProcess, out: Console,
 def _run_beside(
     stack: Stack, log_dir: Path, story: Callable[[threading.Event], ImportReport | None]
 ) -> ImportReport | None:
-    """The supervisor runs here, because only the main thread may start children; the story runs beside it and ends it."""
-    told: list[ImportReport | None] = []
+    """The supervisor runs in this thread, because only the main thread may start children. The story runs in a second one and ends it."""
+    results: list[ImportReport | None] = []
     errors: list[Exception] = []
     stop = threading.Event()
     supervisor = Supervisor(stack.children, log_dir=log_dir, stop_seconds=STOP_SECONDS)
 
     def tell() -> None:
         try:
-            told.append(story(stop))
+            results.append(story(stop))
         except Exception as error:  # noqa: BLE001 - raised again in the main thread
             errors.append(error)
         finally:
@@ -112,14 +112,14 @@ def _run_beside(
     try:
         supervisor.run()
     finally:
-        was_over = not beside.is_alive() or bool(told or errors)
+        was_over = not beside.is_alive() or bool(results or errors)
         stop.set()
         beside.join()
     if not was_over:
         raise KeyboardInterrupt
     if errors:
         raise errors[0]
-    return told[0]
+    return results[0]
 
 
 def _settings(base_url: str, data_dir: Path) -> Settings:
@@ -134,7 +134,7 @@ def _settings(base_url: str, data_dir: Path) -> Settings:
 
 @contextmanager
 def _clean_environment() -> Iterator[None]:
-    """The children inherit ours: nothing of a real deployment may get into the demonstration."""
+    """The children inherit our environment: no setting of a real deployment may reach the demo."""
     mine = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith((ENV_PREFIX, "CELERY_"))}
     try:
         yield

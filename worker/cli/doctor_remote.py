@@ -8,8 +8,8 @@ from config.lanes import LaneConfig, Lanes, load_lanes
 from config.settings import Settings
 from feishu_batch.intents import is_real_project_key
 from worker.catalogue.naming import type_hint
+from worker.operating.health import Check, fail, ok, warn
 from worker.pipeline.blame import ACCESS_CODES
-from worker.processes.health import Check, fail, ok, warn
 from worker.remote.client import RemoteClient
 from worker.remote.codes import RESTART, THE_USER_KEY
 from worker.remote.errors import LaneStopped, RemoteError
@@ -19,7 +19,7 @@ from worker.runtime import remote_from
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """A credential that got a token."""
+    """A credential for which a token was issued."""
 
     remote: RemoteClient
     token: Token
@@ -30,8 +30,10 @@ def check_remote(settings: Settings, lane: str | None, space: str | None, type_k
     try:
         lanes = load_lanes(settings)
     except ConfigError as error:
-        yield warn("credentials", f"not looked at: {error}", "Run this with the settings of the workers.")
+        yield warn("credentials", f"not checked: {error}", "Run doctor with the settings of the workers.")
         return
+    for refused in lanes.refused:
+        yield fail("lane", f"{refused.name} is not served: {refused.why}", "Correct it, then restart the workers.")
     yield from _shared_plugins(lanes)
     usable: dict[str, _Access] = {}
     for one in lanes.lanes:
@@ -60,7 +62,7 @@ def _credential(lane: LaneConfig, settings: Settings, usable: dict[str, _Access]
 
 
 def _acting_user(lane: LaneConfig, access: _Access) -> Iterator[Check]:
-    """Nothing where nobody can say, since a plugin may lack the permission to ask for people and yet do all its work."""
+    """No check where the user cannot be looked up: a plugin without the permission to list people can still do all its work."""
     try:
         is_known = access.remote.knows_own_user(token=access.token)
     except LaneStopped as error:
@@ -72,13 +74,11 @@ def _acting_user(lane: LaneConfig, access: _Access) -> Iterator[Check]:
     if is_known:
         yield ok("user", f"lane {lane.name} acts as {lane.user_key}")
     else:
-        yield fail(
-            "user", f"lane {lane.name}: nobody has the user key {lane.user_key}", f"Set {THE_USER_KEY}, {RESTART}"
-        )
+        yield fail("user", f"lane {lane.name}: no user has the key {lane.user_key}", f"Set {THE_USER_KEY}, {RESTART}")
 
 
 def _askable(lanes: Lanes, lane: str | None, space: str, usable: Mapping[str, _Access]) -> Mapping[str, _Access]:
-    """A key has one lane; only whoever sees a simple name can say which key it is."""
+    """A key has one lane. A simple name is resolved with every credential that can see the space."""
     if lane is None and is_real_project_key(space):
         lane = lanes.route(None, space)
     return {name: access for name, access in usable.items() if lane in (None, name)}
@@ -97,13 +97,15 @@ def _space(lanes: Lanes, asked: Mapping[str, _Access], space: str, type_key: str
             continue
         yield ok("space", f"{space} is {_called(found, space)}")
         if type_key:
-            # Among several credentials that see the space, its own does the work.
+            # If several credentials see the space, the requests use its own.
             own = asked.get(lanes.route(None, found.project_key), access)
             yield _type(own, found.project_key, type_key)
         return
     if is_missing:
         what = f"{space} is not among the spaces of this plugin and user"
-        yield fail("space", what, "Check the key or the simple name, install the plugin there, and let the user join.")
+        yield fail(
+            "space", what, "Check the key or the simple name, install the plugin in the space, and add the user to it."
+        )
 
 
 def _found(access: _Access, space: str) -> Project | None:

@@ -9,15 +9,17 @@ import click
 
 from feishu_batch import IntentError, Result, UpdateIntent, WaitTimeout, parse_intent
 from feishu_batch.intents import DEFAULT_PRIORITY
-from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
-from worker.cli.holdups import lanes_of, wait_aloud, warn_of_pause
-from worker.cli.known_before import looking_back, print_since_then, when
-from worker.cli.output import console, some, table
-from worker.cli.session import Session, open_session
+from worker.cli.blockers import lanes_of, wait_aloud, warn_of_pause
+from worker.cli.duplicates import duplicate_check, print_duplicates, when
+from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError
+from worker.cli.output import console, table
 from worker.importing.cells import CellError, field_value, item_ids, refuse_other_place
 from worker.importing.row import problems_of
 from worker.importing.rows import parse_object
-from worker.operating.since_then import Known, SinceThen
+from worker.operating.duplicates import DuplicateReport, KnownIntent
+from worker.operating.errors import WrongUseError
+from worker.operating.session import Session, open_session
+from worker.wording import some
 from worker.writing.characters import one_line
 from worker.writing.ids import Ids
 
@@ -41,26 +43,32 @@ SHOWN = 20
     show_default=True,
     help="APPEND, UPDATE (overwrite) or REPLACE (needs --before).",
 )
-@click.option("--before", metavar="VALUE", help="With REPLACE: the value that is to be replaced.")
+@click.option("--before", metavar="VALUE", help="With REPLACE: the value to replace.")
 @click.option(
     "--after",
     metavar="VALUE",
-    help='The wished value: JSON, or plain text such as an option\'s label. "" or null clears the field.',
+    help='The new value: JSON, or plain text such as an option\'s label. "" or null clears the field.',
 )
-@click.option("--user-key", help="The acting user, if not the workers' usual one.")
-@click.option("--lane", help="The credential, if not the workers' usual one.")
+@click.option("--user-key", help="The acting user. Default: the one of the workers' settings.")
 @click.option(
-    "--priority", type=click.IntRange(0, 9), default=DEFAULT_PRIORITY, show_default=True, help="Higher goes first."
+    "--lane", help="The lane (credential) to use. Default: the one that the workers' settings give the space."
 )
-@click.option("--expires-at", metavar="TIME", help="What is not sent by then is not sent: 2030-01-31T18:00:00+08:00.")
-@click.option("--keep-every-change", is_flag=True, help="Send it even if a later change overwrites it before its turn.")
-@click.option("--note", help="For the people who look at the queue.")
-@click.option("--intent-id", help="Default: a new one. The same id again is the same intent.")
+@click.option(
+    "--priority", type=click.IntRange(0, 9), default=DEFAULT_PRIORITY, show_default=True, help="Higher is sent first."
+)
+@click.option("--expires-at", metavar="TIME", help="Items not sent by this time expire: 2030-01-31T18:00:00+08:00.")
+@click.option(
+    "--keep-every-change",
+    is_flag=True,
+    help="Send the change even if a later change of the same field is already waiting.",
+)
+@click.option("--note", help="A remark, shown by status, show and the status page.")
+@click.option("--intent-id", help="Default: a new id. Enqueueing the same id again sends nothing.")
 @click.option(
     "--json",
     "text",
     metavar="INTENT",
-    help='The whole intent as JSON in place of the options above; "-": standard input.',
+    help='The whole intent as JSON, instead of the options above; "-" for standard input.',
 )
 @click.option(
     "--wait",
@@ -68,7 +76,7 @@ SHOWN = 20
     is_flag=False,
     flag_value=LONG_WAIT,
     metavar="[SECONDS]",
-    help=f"Wait for the end; {LONG_WAIT:g} s if no number is given.",
+    help=f"Wait until the intent has ended; {LONG_WAIT:g} s if no number is given.",
 )
 def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
     r"""Enqueue one change of one field of up to 10,000 work items.
@@ -78,16 +86,17 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
           --field Priority --after P0 --wait
       feishu-batch enqueue --json - < intent.json
 
-    A value is kept as it stands until the field's type is known: 1.10 is a number for a field of numbers, and a label or a text for
-    others. Objects and lists may be JSON ({"value": "option_1"}); "5" in quotes is the text 5, and null clears the field.
+    A value is converted once the field's type is known: 1.10 is a number for a number field, and a label or a text for
+    other fields. Objects and lists may be JSON ({"value": "option_1"}). "5" in quotes is the text 5. null clears the field.
 
-    Prints the intent's id, as soon as the intent is safely written; with --wait also what became of its items.
+    Prints the intent's id as soon as the intent is durably recorded; with --wait also the result of each item.
 
-    The same --intent-id again sends nothing, and it says so: when it was enqueued, and which later intent changed the same items since.
+    Enqueueing the same --intent-id again sends nothing: it prints when the intent was enqueued, and which later intents changed the
+    same items since.
 
-    Exit codes: 0 enqueued (with --wait: every item done); 1 an item failed, not all ended in time (the intent goes on), or the intent was
-    enqueued before and its items hold something else by now;
-    2 the intent is not well-formed, nothing was written; 3 Redis cannot be reached.
+    Exit codes: 0 enqueued (with --wait: every item succeeded); 1 an item failed, the time ran out (the work continues), or the intent
+    was enqueued before and its items have another value by now; 2 the intent is not valid, nothing was recorded; 3 Redis cannot be
+    reached.
     """
     intent = _from_text(text, options) if text is not None else _from_options(options)
     session = open_session()
@@ -98,44 +107,48 @@ def enqueue(text: str | None, wait: float | None, **options: Any) -> int:
         click.echo(intent.intent_id)
         if before:
             _tell_before(session, before)
-        outcome = DONE if before is None or before.stands else SOME_FAILED
+        outcome = DONE if before is None or before.in_effect else SOME_FAILED
         if wait is None:
             warn_of_pause(lanes)
             return outcome
         try:
             result = wait_aloud(handle, wait, lanes)
         except WaitTimeout:
-            click.echo(f"Not ended within {wait:g} s; it goes on: feishu-batch show {intent.intent_id}", err=True)
+            click.echo(
+                f"Not ended within {wait:g} s; the work continues: feishu-batch show {intent.intent_id}", err=True
+            )
             return SOME_FAILED
         except KeyboardInterrupt:
-            raise InterruptedByUserError(f"Stopped waiting; it goes on: feishu-batch show {intent.intent_id}") from None
+            raise InterruptedByUserError(
+                f"Stopped waiting; the work continues: feishu-batch show {intent.intent_id}"
+            ) from None
     _print_result(result)
     return outcome if result.ok else SOME_FAILED
 
 
-def _before(session: Session, intent: UpdateIntent) -> SinceThen | None:
-    """What came of it if it was enqueued before, under this id."""
-    [entry] = session.reading.entries([intent.intent_id])
+def _before(session: Session, intent: UpdateIntent) -> DuplicateReport | None:
+    """The present state of the intent, if it was enqueued before under this id."""
+    [entry] = session.reads.entries([intent.intent_id])
     if entry is None:
         return None
-    with looking_back(session) as back:
-        back.add([Known(1, intent.intent_id, intent.work_item_ids)])
-        return back.since_then()
+    with duplicate_check(session) as back:
+        back.add([KnownIntent(1, intent.intent_id, intent.work_item_ids)])
+        return back.report()
 
 
-def _tell_before(session: Session, found: SinceThen) -> None:
-    """On stderr: whoever takes the id from stdout goes on."""
+def _tell_before(session: Session, found: DuplicateReport) -> None:
+    """Printed on stderr: scripts read the id from stdout."""
     out = console(stderr=True)
-    again = "to send it again all the same, leave --intent-id out or give a new one"
-    out.print(f"Nothing was sent: this intent was enqueued before{when(session, found)}; {again}.", soft_wrap=True)
-    print_since_then(out, session, found, "item")
+    again = "to send it again, leave out --intent-id or give a new one"
+    out.print(f"Nothing was enqueued: this intent was enqueued before{when(session, found)}; {again}.", soft_wrap=True)
+    print_duplicates(out, session, found, "item")
 
 
 def _from_text(text: str, options: dict[str, Any]) -> UpdateIntent:
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
     usual = {"update_mode": "UPDATE", "priority": DEFAULT_PRIORITY}
     if extra := [name for name, value in given.items() if usual.get(name) != value]:
-        raise WrongUseError(f"--json gives the whole intent; leave out --{extra[0].replace('_', '-')}")
+        raise WrongUseError(f"--json takes the whole intent; leave out --{extra[0].replace('_', '-')}")
     try:
         content = parse_object(sys.stdin.read() if text == "-" else text)
     except CellError as error:
@@ -167,7 +180,7 @@ def _from_options(options: dict[str, Any]) -> UpdateIntent:
 
 
 def _value(option: str, given: str) -> Any:
-    """A null and a text in JSON's quotes are meant so: nobody writes either into a shell by accident."""
+    """`null` and text in JSON quotes are taken as JSON: a shell user writes neither by accident."""
     word = given.strip()
     if word == "null":
         return None
@@ -187,7 +200,7 @@ def _refuse_missing(content: dict[str, Any], *, has_items: bool) -> None:
     }
     missing = [option for option, is_given in given.items() if not is_given]
     if missing:
-        hint = ": the wished value; null clears the field" if missing == ["--after"] else ""
+        hint = ": the new value; null clears the field" if missing == ["--after"] else ""
         raise WrongUseError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing{hint}")
 
 
@@ -200,8 +213,8 @@ def _as_options(problems: list[str]) -> list[str]:
         "before_field_value": "--before",
         "after_field_value": "--after",
     }
-    told = ((where.partition(".")[0], what) for where, _, what in (line.partition(": ") for line in problems))
-    return [f"{names.get(name, '--' + name.replace('_', '-'))}: {what}" for name, what in told]
+    parts = ((where.partition(".")[0], what) for where, _, what in (line.partition(": ") for line in problems))
+    return [f"{names.get(name, '--' + name.replace('_', '-'))}: {what}" for name, what in parts]
 
 
 def _print_result(result: Result) -> None:

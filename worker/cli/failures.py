@@ -1,30 +1,33 @@
-"""`feishu-batch failures`: what failed, by reason."""
+"""`feishu-batch failures`: failed items by reason."""
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
 from rich.console import Console
 
-from worker.cli.errors import WrongUseError
 from worker.cli.options import json_option, lane_option
-from worker.cli.output import console, first_few, iso, print_json, some, table
-from worker.cli.session import open_session
+from worker.cli.output import console, print_json, table
+from worker.operating.errors import WrongUseError
+from worker.operating.explaining import advice_on
 from worker.operating.failures import FailureGroup, FailureReport, failure_report
+from worker.operating.session import open_session
+from worker.wording import first_few, iso, some
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SINCE = re.compile(r"(\d{1,6})([smhd])")
 
 
-@click.command("failures", short_help="Show what failed, grouped by reason.")
+@click.command("failures", short_help="Show failed items, grouped by reason.")
 @click.option(
-    "--since", metavar="DURATION", help="Only what failed since then: 30m, 12h, 7d. Default: all that is kept."
+    "--since", metavar="DURATION", help="Only items that failed in this time: 30m, 12h, 7d. Default: all that are kept."
 )
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    help="Look only at the newest so many intents with failed items. Default: all.",
+    help="Only the newest N intents with failed items. Default: all.",
 )
 @lane_option
 @json_option
@@ -34,17 +37,14 @@ def failures(since: str | None, limit: int | None, lane: str | None, as_json: bo
     Example:
       feishu-batch failures --since 24h
 
-    Items of which a retry has succeeded are left out. Items of intents that are still under way count as soon as they have failed;
-    `feishu-batch show` lists the items of one intent. Canceled and expired items are no failures.
-    It reads Redis only, and needs no credentials.
+    Items that succeeded on a retry are left out. Failed items of unfinished intents are included. Canceled and expired items are not
+    failures. `feishu-batch show` lists the items of one intent. The command reads Redis only, and needs no credentials.
 
-    Exit codes: 0 shown, whether anything failed or not; 2 wrong use; 3 Redis cannot be reached.
+    Exit codes: 0 shown, whether items failed or not; 2 wrong use; 3 Redis cannot be reached.
     """
     session = open_session()
     since_at = time.time() - seconds_of(since) if since else 0.0
-    reports = {
-        one.name: failure_report(session.reading, one.name, since_at, limit) for one in session.chosen_lanes(lane)
-    }
+    reports = {one.name: failure_report(session.reads, one.name, since_at, limit) for one in session.chosen_lanes(lane)}
     out = console()
     if as_json:
         lanes = [{"lane": name, **_report_json(report)} for name, report in reports.items()]
@@ -58,18 +58,26 @@ def failures(since: str | None, limit: int | None, lane: str | None, as_json: bo
 
 
 def _print(out: Console, report: FailureReport) -> None:
-    groups, mended = report.failures.groups(), report.failures.mended
-    since = f"{some(mended, 'item')} that failed {'has' if mended == 1 else 'have'} succeeded since, by a retry"
+    groups, retried = report.failures.groups(), report.failures.succeeded_on_retry
+    since = f"{some(retried, 'failed item')} {'has' if retried == 1 else 'have'} succeeded on a retry"
     if groups:
         out.print(table(("items", "code", "reason", "first items", "first intent"), map(_row, groups)))
-    if groups and mended:
-        out.print(f"Left out: {since}.")
+        _print_advice(out, groups)
+    if groups and retried:
+        out.print(f"Not listed: {since}.")
     if report.is_cut:
         newest = f"the newest {some(report.intents, 'intent')} with failed items"
-        looked = f"… of {newest}" if groups else f"No failure is open of {newest}: {since}"
+        looked = f"… of {newest}" if groups else f"No unresolved failure in {newest}: {since}"
         out.print(f"{looked}; there are more: give a larger --limit, or none", soft_wrap=True)
     elif not groups:
-        out.print(f"nothing failed that is open; {since}" if mended else "nothing failed")
+        out.print(f"no unresolved failures; {since}" if retried else "no failures")
+
+
+def _print_advice(out: Console, groups: Sequence[FailureGroup]) -> None:
+    """Once for each code, since its reasons differ in their words only."""
+    for code in dict.fromkeys(group.code for group in groups):
+        if advice := advice_on(code):
+            out.print(f"{code}: {advice.replace('`', '')}", soft_wrap=True, markup=False)
 
 
 def seconds_of(text: str) -> float:
@@ -89,11 +97,12 @@ def _report_json(report: FailureReport) -> dict[str, Any]:
         "intents": report.intents,
         "is_cut": report.is_cut,
         "failed": report.failures.count(),
-        "mended": report.failures.mended,
+        "succeeded_on_retry": report.failures.succeeded_on_retry,
         "groups": [
             {
                 "code": group.code,
                 "reason": group.reason,
+                "advice": advice_on(group.code),
                 "count": group.count,
                 "items": [{"item": int(item), "intent_id": intent_id} for item, intent_id in group.items],
             }

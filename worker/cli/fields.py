@@ -1,4 +1,4 @@
-"""`feishu-batch fields`: what the fields of an item type are called, and what they take."""
+"""`feishu-batch fields`: the fields of an item type, with their names and the values that they accept."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -8,14 +8,16 @@ import click
 
 from worker.catalogue.models import Catalogue, RefusedError, UnavailableError, folded
 from worker.catalogue.naming import nearest
-from worker.catalogue.options import Node, Options
+from worker.catalogue.options import FieldOptions, Node
 from worker.catalogue.types import is_calculated, is_never_writable, modes_of
-from worker.cli.catalogues import open_catalogues
-from worker.cli.errors import DONE, SOME_FAILED, UnreachableError, WrongUseError
+from worker.cli.errors import DONE, SOME_FAILED
+from worker.cli.field_lookup import open_field_lookup
 from worker.cli.options import json_option
-from worker.cli.output import console, duration, iso, print_json, table
-from worker.cli.session import open_session
+from worker.cli.output import console, print_json, table
+from worker.operating.errors import UnreachableError, WrongUseError
+from worker.operating.session import open_session
 from worker.remote.models import Field
+from worker.wording import duration, iso
 
 OPTIONS_SHOWN = 6
 
@@ -26,23 +28,23 @@ OPTIONS_SHOWN = 6
 )
 @click.option("--type", "type_key", required=True, metavar="KEY", help="The item type's key: story, issue, ….")
 @click.option("--search", metavar="WORD", help="Only fields with this in their key, name, alias, type or options.")
-@click.option("--refresh", is_flag=True, help="Ask Feishu Project now, whatever is known already.")
-@click.option("--lane", metavar="NAME", help="Ask with this lane's credential. Default: the one of the space.")
+@click.option("--refresh", is_flag=True, help="Look the fields up in Feishu Project now.")
+@click.option("--lane", metavar="NAME", help="Use this lane's credential. Default: the lane of the space.")
 @json_option
 def fields(space: str, type_key: str, search: str | None, refresh: bool, lane: str | None, as_json: bool) -> int:
-    """Show the fields of an item type: keys, names, types, the modes that each takes, and options.
+    """Show the fields of an item type: keys, names, types, allowed modes and options.
 
     Example:
       feishu-batch fields --space demo --type story --search prio
 
-    A change may name a field by its key, its alias or its name, and an option by its label; this is where they are listed. A field
-    without modes cannot be changed: it is obsolete, calculated, or of a type that is never written. The list is the workers' own,
-    looked up a while ago; the first line says when. It needs the workers' credentials and Redis, and changes nothing.
+    A change may name a field by its key, alias or name, and an option by its label. A field without modes cannot be changed: it is
+    obsolete, calculated, or of a type that cannot be written. The list is the one that the workers use; the first line says when it
+    was looked up. The command needs the workers' credentials and Redis, and changes nothing.
 
-    Exit codes: 0 done; 1 no field fits --search; 2 wrong use; 3 Redis or Feishu Project cannot be reached.
+    Exit codes: 0 done; 1 no field matches --search; 2 wrong use; 3 Redis or Feishu Project cannot be reached.
     """
     session = open_session()
-    catalogues = open_catalogues(session)
+    catalogues = open_field_lookup(session)
     project_key = catalogues.project_key(space)
     asked = catalogues.lane_of(project_key, lane)
     try:
@@ -60,7 +62,7 @@ def fields(space: str, type_key: str, search: str | None, refresh: bool, lane: s
 
 
 def _mentions(field: Field, word: str) -> bool:
-    options = (one for node in Options(field).nodes for one in node.words())
+    options = (one for node in FieldOptions(field).nodes for one in node.words())
     return any(folded(word) in folded(one) for one in (field.key, field.name, field.alias, field.type_key, *options))
 
 
@@ -87,7 +89,7 @@ def _why_never(field: Field) -> str:
 
 
 def _options(field: Field) -> str:
-    every = [_option(node) for node in Options(field).nodes]
+    every = [_option(node) for node in FieldOptions(field).nodes]
     more = f", … and {len(every) - OPTIONS_SHOWN} more (--json has all)" if len(every) > OPTIONS_SHOWN else ""
     return ", ".join(every[:OPTIONS_SHOWN]) + more
 
@@ -121,6 +123,6 @@ def _field(field: Field) -> dict[str, Any]:
 
 
 def _option_rows(field: Field) -> Iterator[dict[str, Any]]:
-    for node in Options(field).nodes:
+    for node in FieldOptions(field).nodes:
         path = [option.value for option in node.path]
         yield {"value": node.option.value, "label": node.label, "path": path, "disabled": node.is_disabled}

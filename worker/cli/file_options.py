@@ -1,4 +1,4 @@
-"""What `import` and `plan` have in common: which file, and how it is read."""
+"""The options of `import` and `plan`: which file, and how to read it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,45 +8,77 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from config.catalogue import time_zone
+from config.lookups import time_zone
 from config.settings import load_settings
-from worker.cli.errors import WrongUseError
+from worker.cli.table_fields import table_fields
 from worker.importing.columns import ImportFileError
 from worker.importing.encoding import text_encoding
 from worker.importing.rows import Format
 from worker.importing.source import Source, opened
 from worker.importing.table import Empty, Hidden, Table
+from worker.importing.wide.options import TableOptions
+from worker.operating.errors import WrongUseError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE: Final = click.argument("file", type=click.Path(allow_dash=True))
 _OPTIONS: Final = (
     click.option(
-        "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: from the file's ending."
+        "--format", "kind", type=click.Choice([form.value for form in Format]), help="Default: by the file's extension."
     ),
-    click.option("--sheet", metavar="NAME", help="Of an XLSX workbook. Default: the first that is not hidden."),
+    click.option("--sheet", metavar="NAME", help="Sheet of an XLSX workbook. Default: the first visible one."),
     click.option(
         "--encoding",
         metavar="NAME",
-        help="Of a text file: gb18030 for Excel's plain CSV in China. Default: UTF-8; a file that is not, as a whole, is refused.",
+        help="Encoding of a text file: gb18030 for Excel's plain CSV in China. Default: UTF-8; any other file is refused.",
     ),
     click.option(
         "--time-zone",
         "zone",
         metavar="ZONE",
-        help="In which the dates of an XLSX workbook are: an offset, or a name like Europe/Berlin. Default: FEISHU_BATCH_TIME_ZONE.",
+        help="Time zone of the dates in an XLSX workbook: an offset, or a name like Europe/Berlin. Default: FEISHU_BATCH_TIME_ZONE.",
     ),
     click.option(
         "--hidden",
         type=click.Choice([one.value for one in Hidden]),
-        help="What becomes of hidden rows of an XLSX workbook, as a filter leaves them. Default: a file that has some is refused.",
+        help="How to treat hidden (filtered) rows of an XLSX workbook. Default: a file that has some is refused.",
     ),
     click.option(
         "--empty",
         type=click.Choice([one.value for one in Empty]),
-        default=Empty.CLEAR.value,
-        show_default=True,
-        help="What a row means whose after_field_value is empty: clear the field, skip the row, or reject it.",
+        help="What an empty after_field_value, or an empty cell of a table, means: clear the field, skip it, or reject it."
+        " Default: clear; in a table skip.",
+    ),
+    click.option(
+        "--header-row",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="The row, or line, with the columns' names. Default: the first that is not blank.",
+    ),
+    click.option("--space", metavar="KEY", help="Of a table: the space of its work items, by key or simple name."),
+    click.option(
+        "--type", "type_key", metavar="KEY", help="Of a table: the item type of its work items: story, issue, …."
+    ),
+    click.option(
+        "--id-column",
+        metavar="COLUMN",
+        help="Of a table: the column with the work items' ids. Default: the one called work_item_id, id, 工作项ID or the like.",
+    ),
+    click.option(
+        "--field",
+        "named_fields",
+        multiple=True,
+        metavar="COLUMN=FIELD",
+        help="Of a table: the field that a column is about, by key, alias or name. Default: the column's own name. Repeatable.",
+    ),
+    click.option(
+        "--ignore", multiple=True, metavar="COLUMN", help="Of a table: a column that is no field. Repeatable."
+    ),
+    click.option(
+        "--append",
+        multiple=True,
+        metavar="COLUMN",
+        help="Of a table: add this column's values to what the field holds, in place of overwriting it. Repeatable.",
     ),
     click.option(
         "--import-id",
@@ -58,21 +90,23 @@ _OPTIONS: Final = (
 
 def file_options(command: F) -> F:
     """The command gets `file`, a context manager that opens the `Source`, in place of these options."""
-    return _decorated(command, _FILE, "Nothing was enqueued.")
+    return _decorated(command, _FILE, "Nothing was enqueued.", None)
 
 
 def imported_file_options(command: F) -> F:
-    """The file may be absent, and `file` is None then."""
+    """The file may be absent, and `file` is None then. Hidden rows are included: an import may have enqueued them."""
     option = click.option(
         "--file",
         type=click.Path(allow_dash=True),
         metavar="FILE",
-        help="All that an import of this file enqueued; give the other options as they were given to it.",
+        help="All rows that an import of this file enqueued. Repeat its --sheet, --time-zone and --import-id.",
     )
-    return _decorated(command, option, "Nothing was canceled.")
+    return _decorated(command, option, "Nothing was canceled.", Hidden.INCLUDE)
 
 
-def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str) -> F:
+def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str, usual: Hidden | None) -> F:
+    """`usual`: how hidden rows are treated without --hidden; None: a file that has some is refused."""
+
     @wraps(command)
     def with_file(
         file: str | None,
@@ -81,15 +115,32 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str)
         encoding: str | None,
         zone: str | None,
         hidden: str | None,
-        empty: str,
+        empty: str | None,
+        header_row: int | None,
+        space: str | None,
+        type_key: str | None,
+        id_column: str | None,
+        named_fields: tuple[str, ...],
+        ignore: tuple[str, ...],
+        append: tuple[str, ...],
         import_id: str | None,
         **others: Any,
     ) -> Any:
+        of_table = TableOptions(space, type_key, id_column, named_fields, ignore, append)
         if file is None:
-            _refuse_without_file(kind, sheet, encoding, zone, hidden, import_id)
+            _refuse_without_file(kind, sheet, encoding, zone, hidden, empty, header_row, import_id, *of_table.given())
             return command(file=None, **others)
-        chosen = Hidden(hidden) if hidden else None
-        table = Table(sheet, _zone(zone), _encoding(encoding), chosen, Empty(empty))
+        table = Table(
+            sheet,
+            _zone(zone),
+            _encoding(encoding),
+            Hidden(hidden) if hidden else usual,
+            Empty(empty) if empty else None,
+            header_row,
+            of_table,
+            table_fields,
+            keeps_rows=bool(others.get("report")),
+        )
         return command(file=_opener(file, kind, import_id, table, otherwise), **others)
 
     decorated: Any = with_file
@@ -99,12 +150,9 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str)
     return result
 
 
-def _refuse_without_file(*given: str | None) -> None:
+def _refuse_without_file(*given: object) -> None:
     if any(given):
-        raise WrongUseError(
-            "--format, --sheet, --encoding, --time-zone, --hidden and --import-id need --file:"
-            " a row's id rests on its content"
-        )
+        raise WrongUseError("options that say how a file is read need --file: a row's id rests on its content")
 
 
 def _zone(name: str | None) -> tzinfo:

@@ -1,6 +1,6 @@
-"""`feishu-batch health`: whether the processes on this machine get on, for a container's or a monitor's check.
+"""`feishu-batch health`: whether the processes on this machine are healthy, for container and monitoring checks.
 
-What stands here is for `--help` and completion: worker/start.py answers before any of this is loaded.
+This module only serves `--help` and completion: worker/start.py answers before it is loaded.
 """
 
 import click
@@ -9,19 +9,19 @@ from worker.cli.errors import DONE, SOME_FAILED
 from worker.processes.probe import ROLES, unhealthy
 
 
-@click.command("health", short_help="Check whether the processes on this machine get on.")
+@click.command("health", short_help="Check that the processes on this machine are healthy.")
 @click.argument("roles", metavar="[ROLE]...", nargs=-1, type=click.Choice(ROLES))
 def health(roles: tuple[str, ...]) -> int:
-    """Check whether the processes of these roles get on: by what they do, not by whether they answer.
+    """Check that the processes of these roles are healthy, by their progress and not only by whether they answer.
 
     Example:
       feishu-batch health submit
 
-    Every few seconds each process writes down, in a file under FEISHU_BATCH_DATA_DIR, whether it lives, takes its messages, and whether
-    anything in its part of the ledger is overdue or stands still: this command only reads that, in a few hundredths of a second.
-    Without a role all four are looked at. Prints what is not well; changes nothing; needs no credentials.
+    Every few seconds each process records in a file under FEISHU_BATCH_DATA_DIR whether it is alive, reads its messages, and whether
+    anything in its part of the ledger is overdue or stalled. This command only reads these files, in a few hundredths of a second.
+    Without a role it checks all four. Prints the problems; changes nothing; needs no credentials.
 
-    Exit codes: 0 all is well; 1 something is not, or Redis cannot be reached by the process.
+    Exit codes: 0 healthy; 1 a process is not healthy, or cannot reach Redis.
     """
     bad = unhealthy(roles or ROLES)
     for line in bad:

@@ -1,4 +1,4 @@
-"""`feishu-batch import`: a file of wishes."""
+"""`feishu-batch import`: a file of changes."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -7,20 +7,22 @@ from pathlib import Path
 
 import click
 
-from worker.cli.catalogues import open_catalogues
-from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
+from worker.cli.blockers import warn_of_pause
+from worker.cli.errors import DONE, SOME_FAILED
+from worker.cli.field_lookup import open_field_lookup
 from worker.cli.file_options import file_options
-from worker.cli.holdups import warn_of_pause
+from worker.cli.forgotten import refuse_if_forgotten
 from worker.cli.import_report import document, print_rejected
 from worker.cli.import_run import Asked, refuse_if_wrong, run_import
 from worker.cli.options import json_option, waiting_options
 from worker.cli.output import console, print_json
 from worker.cli.plan_names import NameCheck
 from worker.cli.progress import usual_display
-from worker.cli.session import open_session
 from worker.importing.columns import ImportFileError
 from worker.importing.report_file import check_report
 from worker.importing.source import Source
+from worker.operating.errors import WrongUseError
+from worker.operating.session import open_session
 
 
 @click.command("import", short_help="Enqueue the rows of a CSV, JSON Lines or XLSX file.")
@@ -28,19 +30,19 @@ from worker.importing.source import Source
 @click.option(
     "--strict",
     is_flag=True,
-    help="Enqueue nothing if any row is wrong, as far as the file tells; with --check also its names.",
+    help="Enqueue nothing if any row is wrong. Names and values are checked only with --check.",
 )
 @click.option(
     "--check",
     is_flag=True,
-    help="Look names up and check values first, as intake will, and reject what it would refuse; needs credentials.",
+    help="Before enqueueing, look up names, check values, and reject the rows that intake would refuse; needs credentials.",
 )
 @waiting_options
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write what became of every item of every row to this .csv, .jsonl or .xlsx file, at the end and all at once.",
+    help="At the end, write the result of every item of every row to this .csv, .jsonl or .xlsx file.",
 )
 @json_option
 def import_file(
@@ -57,41 +59,48 @@ def import_file(
     Example:
       feishu-batch import sprint.csv --wait --report outcome.csv
 
-    A table has a header with these columns, in any order:
+    A table has one row per work item and one column per field:
+      feishu-batch import sprint.csv --space demo --type story
+    One column holds the ids; the others are fields, by name, alias or key. Leave out every other column with --ignore.
+    Cells that agree become one intent. An empty cell is skipped. A wrong cell is rejected alone, with its line and column.
+
+    A file of field changes has one row per change, and a header with these columns, in any order:
       project_key, work_item_type_key, work_item_ids,
       field_key, update_mode, after_field_value
-    and, if you like:
+    and optionally:
       before_field_value, user_key, lane, priority,
       expires_at, keep_every_change, note, intent_id
     A line of a JSON Lines file is an object with the same names.
 
     work_item_ids is one id, or several with commas, semicolons, spaces or line breaks between them; #1001, a range 1001-1020, or a
-    link to the item. What may be one number with digit groups (1,120) is rejected. An empty after_field_value clears the field; how
-    many rows do so is told, and --empty skips or rejects them. CSV: UTF-8, or what --encoding names; separated by comma, semicolon
-    or tab. XLSX: formulas count by their value.
+    link to the item. An ambiguous id such as 1,120 (one number with digit groups?) is rejected. An empty after_field_value clears the
+    field; the number of such rows is printed, and --empty skips or rejects them. Rows have priority 3 by default.
+    CSV: UTF-8 or the --encoding; separated by comma, semicolon or tab. XLSX: a formula is read as its value.
 
-    A cell is kept as it stands until the field's type is known: 1.10 is a number for a field of numbers, and a label or a text for
-    others. Objects and lists may be JSON: {"value": "option_1"}, ["a"]. An error (#REF!) or a word for nothing (NaN, None, null) is
-    rejected in every format; a JSON line may say that it means the text: {"$text": "None"}.
+    A cell is converted once the field's type is known: 1.10 is a number for a number field, and a label or a text for other fields.
+    Objects and lists may be JSON: {"value": "option_1"}, ["a"]. An error (#REF!) or a word for "no value" (NaN, None, null) is
+    rejected in every format; to send such a word as text, use JSON Lines: {"$text": "None"}.
 
-    A wrong row is rejected with its line number and the others go on. The same file imported twice is one import: its rows
-    get the same ids, and what was enqueued before is not enqueued again. So an import that was cut off is resumed by running it
-    again, and with --report it tells what became of an earlier one. It says first how many rows were imported before, when, and which
-    later intents gave the same fields another value since; a new --import-id sends them again.
+    A wrong row is rejected with its line number; the other rows are enqueued. Importing the same file again enqueues no row twice,
+    because the rows get the same ids. So run an interrupted import again to resume it, or with --report to get the results of an
+    earlier one. It prints first how many rows were imported before, when, and which later intents changed the same fields since. A new
+    --import-id sends the rows again. It refuses a file that was imported before and whose intents have been deleted since (retention),
+    unless it is given a new --import-id.
 
-    Whether names and values fit is seen by intake, after a row was enqueued: then its items fail. --check asks before. Without it,
-    and without --wait, the exit code tells nothing of what will be refused or fail.
+    Intake checks names and values after a row was enqueued; if they are wrong, the items of the row fail. --check looks them up before.
+    Without --check and --wait, the exit code does not include such failures. The columns and values of a table are always looked up
+    before, if the workers' credentials are available.
 
-    Prints how many rows were enqueued; with --wait also what became of each change.
+    Prints how many rows were enqueued; with --wait also the result of the changes.
 
-    Exit codes: 0 all rows enqueued (with --wait: and done); 1 rows rejected, items failed, the time ran out, or what was imported before
-    does not stand any more (failed, canceled, expired, changed by a later intent, or nobody can say); 2 the file cannot
-    be used, or --strict found a wrong row: nothing was enqueued; 3 Redis cannot be reached.
+    Exit codes: 0 all rows enqueued (with --wait: and succeeded); 1 rows rejected, items failed, the time ran out, or rows imported before
+    are no longer in effect (failed, canceled, expired, changed by a later intent, or not known); 2 the file cannot be used, the
+    intents of its earlier import have been deleted, or --strict found a wrong row: nothing was enqueued; 3 Redis cannot be reached.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")
     session = open_session()
-    names = NameCheck(open_catalogues(session)) if check else None
+    names = NameCheck(open_field_lookup(session)) if check else None
     out = console()
     with file() as source:
         _check(report, source)
@@ -103,19 +112,20 @@ def import_file(
             console(stderr=True) if as_json else out,
             names.refused if names else None,
         )
+        refuse_if_forgotten(session, source)
         if strict:
             refuse_if_wrong(session, source, report, asked.check)
             asked = replace(asked, check=None)  # nothing was refused
-        told = run_import(session, source, None if as_json else out, asked)
+        done = run_import(session, source, None if as_json else out, asked)
     if names:
         names.print_unchecked(console(stderr=True))
-    if not wait and told.enqueued:
+    if not wait and done.enqueued:
         warn_of_pause(session.lanes.values())
     if as_json:
-        print_json(out, document(told))
+        print_json(out, document(done))
     elif not wait:
-        print_rejected(out, told)
-    return DONE if told.all_is_well else SOME_FAILED
+        print_rejected(out, done)
+    return DONE if done.is_successful else SOME_FAILED
 
 
 def _check(report: Path | None, source: Source) -> None:

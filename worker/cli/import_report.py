@@ -1,4 +1,4 @@
-"""What an import says at its end, for people and for programs."""
+"""The closing report of an import, for people and for programs."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,24 +6,25 @@ from typing import Any
 from rich.console import Console
 
 from worker.cli import file_notes
-from worker.cli.known_before import document as since_then_json
-from worker.cli.known_before import print_since_then, when
-from worker.cli.output import first_few, some, table
-from worker.cli.session import Session
+from worker.cli.duplicates import document as duplicates_json
+from worker.cli.duplicates import print_duplicates, when
+from worker.cli.output import table
 from worker.importing.clears import Clears
-from worker.importing.put import Put
+from worker.importing.enqueue_rows import SortedRows
 from worker.importing.row import Rejected
 from worker.importing.table import Noticed
+from worker.operating.duplicates import DuplicateReport
 from worker.operating.failures import FailureGroup
 from worker.operating.reasons import ReasonGroup, ReasonGroups
-from worker.operating.since_then import SinceThen
-from worker.operating.watching import Totals, counts_of
+from worker.operating.session import Session
+from worker.operating.tracking import Totals, counts_of
+from worker.wording import first_few, some
 
-LISTED = 1000  # rejected rows that are kept one by one; the rest is only counted
+LISTED = 1000  # rejected rows that are kept one by one; the others are only counted
 SHOWN = 50  # reasons
 VARIANTS = 3  # of a reason, which differ in the values only
 LINES = 5  # of a reason
-_BEFORE = "What failed in an earlier run is not sent again by this one: correct the row, or use `feishu-batch retry`"
+_BEFORE = "Items that failed in an earlier run are not sent again: correct the row, or use `feishu-batch retry`"
 
 
 @dataclass(slots=True)
@@ -35,10 +36,10 @@ class ImportReport:
     rows: int = 0
     enqueued: int = 0
     known: int = 0  # rows that an earlier run had enqueued
-    before: SinceThen | None = None  # about the known rows
+    before: DuplicateReport | None = None  # about the known rows
     give_their_ids: bool = False  # known rows have their ids from the file
-    repeated: int = 0  # rows that say what an earlier row of the file says, under the same id
-    left_out: int = 0  # rows of an earlier report that need no import
+    repeated: int = 0  # rows with the id and the content of an earlier row of the file
+    left_out: int = 0  # rows of an earlier report that need not be imported
     rejected_count: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     why_rejected: ReasonGroups[int] = field(default_factory=lambda: ReasonGroups(VARIANTS))  # with their lines
@@ -48,14 +49,14 @@ class ImportReport:
     failed: list[FailureGroup] = field(default_factory=list)
     failed_before: list[FailureGroup] = field(default_factory=list)  # of intents that had ended when this run began
     not_sent: list[FailureGroup] = field(default_factory=list)  # canceled and expired
-    mended: int = 0  # changes that failed, and succeeded since by a retry
+    succeeded_on_retry: int = 0  # changes that failed before, and succeeded on a retry since
     requests: int = 0
     slot_use: float = 0.0
     seconds: float = 0.0
     is_over: bool = True  # False: following was given up before its end
-    remark: str = ""  # what seemed to hold up the work then
+    remark: str = ""  # what seemed to block the work then
 
-    def count(self, put: Put) -> None:
+    def count(self, put: SortedRows) -> None:
         self.enqueued += len(put.enqueued)
         self.known += len(put.known)
         self.give_their_ids = self.give_their_ids or any(row.names_itself for row in put.known)
@@ -71,33 +72,54 @@ class ImportReport:
             self.why_rejected.add(None, row.reason, row.line)
 
     @property
-    def all_is_well(self) -> bool:
-        bad = self.totals.failed - self.mended + self.totals.canceled + self.totals.expired if self.totals else 0
-        return not (bad or self.rejected_count) and self.is_over and (self.before is None or self.before.stands)
+    def noun(self) -> str:
+        """What was enqueued, or was not: a table's cells are gathered first."""
+        return "intent" if self.noticed.table else "row"
+
+    @property
+    def size(self) -> int:
+        """How many of `noun` there are. Of a table, rejected cells are no intents."""
+        return self.rows - self.rejected_count if self.noticed.table else self.rows
+
+    @property
+    def is_successful(self) -> bool:
+        bad = (
+            self.totals.failed - self.succeeded_on_retry + self.totals.canceled + self.totals.expired
+            if self.totals
+            else 0
+        )
+        return not (bad or self.rejected_count) and self.is_over and (self.before is None or self.before.in_effect)
 
 
 def document(report: ImportReport) -> dict[str, Any]:
     """The documented shape of `feishu-batch import --json`."""
+    return {
+        **file_json(report),
+        "counts": counts_of(report.totals) if report.totals else None,
+        "open": report.totals.total - report.totals.settled if report.totals else None,
+        "remark": report.remark or None,
+        "failed": [_group(group) for group in report.failed],
+        "failed_before": [_group(group) for group in report.failed_before],
+        "succeeded_on_retry": report.succeeded_on_retry,
+        "requests": report.requests,
+        "slot_use": round(report.slot_use, 3),
+        "seconds": round(report.seconds, 1),
+    }
+
+
+def file_json(report: ImportReport) -> dict[str, Any]:
+    """What `import` and `plan` both say of a file."""
     return {
         "file": report.name,
         "import_id": report.import_id,
         "rows": report.rows,
         "enqueued": report.enqueued,
         "known": report.known,
-        "before": since_then_json(report.before) if report.before else None,
+        "before": duplicates_json(report.before) if report.before else None,
         "repeated": report.repeated,
         "left_out": report.left_out,
         **rejected_json(report),
         **file_notes.document(report.noticed, report.clears),
-        "counts": counts_of(report.totals) if report.totals else None,
-        "open": report.totals.total - report.totals.settled if report.totals else None,
-        "remark": report.remark or None,
-        "failed": [_group(group) for group in report.failed],
-        "failed_before": [_group(group) for group in report.failed_before],
-        "mended": report.mended,
-        "requests": report.requests,
-        "slot_use": round(report.slot_use, 3),
-        "seconds": round(report.seconds, 1),
     }
 
 
@@ -108,8 +130,13 @@ def rejected_json(report: ImportReport) -> dict[str, Any]:
             {"reason": group.reason, "count": group.count, "lines": sorted(group.items)}
             for group in report.why_rejected.groups()
         ],
-        "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected],
+        "rejected": [_rejected(row) for row in report.rejected],
     }
+
+
+def _rejected(row: Rejected) -> dict[str, Any]:
+    cell = {"column": row.column, "field": row.field, "value": row.value} if row.column else {}
+    return {"line": row.line, **cell, "reason": row.reason}
 
 
 def _group(group: FailureGroup) -> dict[str, Any]:
@@ -118,42 +145,50 @@ def _group(group: FailureGroup) -> dict[str, Any]:
 
 
 def print_known(out: Console, session: Session, report: ImportReport, *, is_plan: bool = False) -> None:
-    """First of all: what is not sent, why, what came over it since, and how to send it all the same."""
+    """Printed first: which rows are not sent, why, what changed since, and how to send them again."""
     found = report.before
     if found is None:
         return
     whole = "Nothing would be sent" if is_plan else "Nothing was sent"
     at = when(session, found)
-    if report.known == report.rows:
-        rows = "its only row was" if report.rows == 1 else f"all {report.rows} rows were"
+    if report.known == report.size:
+        rows = f"its only {report.noun} was" if report.size == 1 else f"all {report.size} {report.noun}s were"
         out.print(f"{whole}: {rows} imported before{at}.", style="bold", soft_wrap=True)
     else:
         verb = "was" if report.known == 1 else "were"
-        told = "" if report.enqueued else f"{whole}: "
-        rows = f"{report.known} of {some(report.rows, 'row')} {verb} imported before{at}"
-        out.print(f"{told}{rows}{', and' if told else ','} not sent again.", style="bold", soft_wrap=True)
-    print_since_then(out, session, found, "line")
+        head = "" if report.enqueued else f"{whole}: "
+        rows = f"{report.known} of {some(report.size, report.noun)} {verb} imported before{at}"
+        out.print(f"{head}{rows}{', and' if head else ','} not sent again.", style="bold", soft_wrap=True)
+    print_duplicates(out, session, found, "line")
     again = "give them other ids in the column intent_id" if report.give_their_ids else "use a new --import-id"
     it = "it" if report.known == 1 else "them"
-    out.print(f"To send {it} again all the same, {again}.", soft_wrap=True)
+    out.print(f"To send {it} again, {again}.", soft_wrap=True)
     out.print()
 
 
 def print_enqueued(out: Console, report: ImportReport) -> None:
-    rows = some(report.rows, "row")
-    out.print(f"{rows} of {report.name}: {report.enqueued} enqueued{others(report)}", soft_wrap=True)
+    out.print(f"{what_it_is(report)}: {report.enqueued} enqueued{others(report)}", soft_wrap=True)
     file_notes.print_rows(out, report.noticed, report.clears, will=False)
 
 
+def what_it_is(report: ImportReport) -> str:
+    """``5 rows of plan.csv``; of a table also its cells and the intents that were made of them."""
+    table = report.noticed.table
+    if table is None:
+        return f"{some(report.rows, 'row')} of {report.name}"
+    intents = some(report.size, report.noun)
+    return f"{some(table.rows, 'row')} of {report.name}: {file_notes.in_short(table)}; {intents}"
+
+
 def others(report: ImportReport) -> str:
-    """What became of the rows that are not enqueued now."""
-    told = (
-        (report.known, "known from an earlier run and not doubled"),
+    """Why the other rows are not enqueued now."""
+    reasons = (
+        (report.known, "enqueued by an earlier run and not again"),
         (report.repeated, "the same as an earlier row"),
-        (report.left_out, "left out, since the report says that they succeeded, are under way or were superseded"),
+        (report.left_out, "left out, because the report says that they succeeded, are in progress or were superseded"),
         (report.rejected_count, "rejected"),
     )
-    return "".join(f", {count} {what}" for count, what in told if count)
+    return "".join(f", {count} {what}" for count, what in reasons if count)
 
 
 def print_rejected(out: Console, report: ImportReport) -> None:
@@ -161,7 +196,8 @@ def print_rejected(out: Console, report: ImportReport) -> None:
         return
     groups = report.why_rejected.groups()
     rows = [(group.count, lines_of(group), group.reason) for group in groups[:SHOWN]]
-    out.print(table(("rows", "lines", "why they were rejected"), rows))
+    noun = "cells" if report.noticed.table else "rows"
+    out.print(table((noun, "lines", "why they were rejected"), rows))
     if len(groups) > SHOWN:
         left = groups[SHOWN:]
         rest = some(sum(group.count for group in left), "row")
@@ -185,16 +221,18 @@ def print_closing(out: Console, report: ImportReport) -> None:
         rows.append(("superseded", totals.superseded, "a later change of the same field overwrites it"))
     rows += [("failed", group.count, _why(group)) for group in report.failed]
     rows += [("failed before", group.count, _why(group)) for group in report.failed_before]
-    if report.mended:
-        rows.append(("mended", report.mended, "failed before, and succeeded since by a retry"))
+    if report.succeeded_on_retry:
+        rows.append(("retried", report.succeeded_on_retry, "failed before, and succeeded on a retry since"))
     why = {group.code: _why(group) for group in report.not_sent}  # of intents that have ended
     counts = (("canceled", totals.canceled), ("expired", totals.expired))
     rows += [(name, count, why.get(name, "")) for name, count in counts if count]
     if report.rejected_count:
-        rows.append(("rejected", report.rejected_count, "rows that are no intent; see below"))
+        rows.append(("rejected", report.rejected_count, "rows that are not valid; see below"))
     if open_ := totals.total - totals.settled:
-        rows.append(("open", open_, "not ended in the time that was given; the work goes on: feishu-batch status"))
+        rows.append(("open", open_, "not ended in time; the work continues: feishu-batch status"))
     out.print()
+    if report.known:
+        out.print(_whose(report), soft_wrap=True)
     out.print(table(("outcome", "changes", ""), rows))
     out.print(_requests(report), soft_wrap=True)
     if report.failed_before:
@@ -206,15 +244,22 @@ def print_closing(out: Console, report: ImportReport) -> None:
     print_rejected(out, report)
 
 
+def _whose(report: ImportReport) -> str:
+    """The table counts the changes of known rows too, which this run did not send."""
+    if report.enqueued:
+        return f"Results, including those of {some(report.known, 'row')} from an earlier import:"
+    return "Results of the earlier import; this one sent nothing:"
+
+
 def _requests(report: ImportReport) -> str:
     if report.requests:
         sent, seconds = some(report.requests, "request"), f"{report.seconds:.0f} s"
         return f"{sent} in {seconds}, {report.slot_use:.0%} of the slots used"
-    return "no request was sent meanwhile" + ("" if report.enqueued or not report.is_over else ": all had ended before")
+    return "no request was sent" + ("" if report.enqueued or not report.is_over else ": all had ended before")
 
 
 def _why(group: FailureGroup) -> str:
-    return f"{group.reason or group.code}: {items_of(group)}"
+    return f"{(group.reason or group.code or '').rstrip('.')}: {items_of(group)}"
 
 
 def items_of(group: FailureGroup) -> str:

@@ -1,4 +1,4 @@
-"""The course of an import: read, enqueue, follow, report."""
+"""The steps of an import: read, enqueue, follow, report."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,21 +10,27 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from feishu_batch import EnqueueError
-from worker.cli.errors import InterruptedByUserError, UnreachableError, WrongUseError
+from worker.cli.duplicates import duplicate_check, known_rows
+from worker.cli.errors import InterruptedByUserError
 from worker.cli.file_notes import print_sheet
-from worker.cli.following import Follower, Pace
+from worker.cli.forgotten import import_log
 from worker.cli.import_report import SHOWN, ImportReport, lines_of, print_closing, print_enqueued, print_known
-from worker.cli.known_before import known_rows, looking_back
-from worker.cli.output import some
+from worker.cli.intent_follower import IntentFollower, Throughput
 from worker.cli.progress import Display, reading_bar
-from worker.cli.session import Session
+from worker.importing.enqueue_rows import Check, SortedRows, enqueue_rows, sort_rows
 from worker.importing.journal import Journal
-from worker.importing.outcomes import Outcome, as_rows, not_enqueued, outcomes
-from worker.importing.put import Check, Put, put_rows, sorted_out
-from worker.importing.report_file import write_report
+from worker.importing.report_file import shape_of_table, write_report
+from worker.importing.row_results import as_rows, not_enqueued, row_results
 from worker.importing.source import Source
+from worker.importing.wide.header import STATE
+from worker.importing.wide.notes import TableNotes
+from worker.importing.wide.report import columns_of_report, report_rows
+from worker.ledger.reads.ledger import LedgerReads
+from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.meanings import Meanings
-from worker.operating.watching import Watch
+from worker.operating.session import Session
+from worker.operating.tracking import IntentTracker
+from worker.wording import some
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,44 +52,46 @@ class Asked:
 def run_import(
     session: Session, source: Source, out: Console | None, asked: Asked, stop: threading.Event | None = None
 ) -> ImportReport:
-    """Enqueue the file's rows and, if asked, follow them to their end; `stop` ends the following early. No `out`: no word."""
+    """Enqueue the file's rows and, if asked, wait until they have ended; `stop` ends the waiting early. Without `out`, prints nothing."""
     report = ImportReport(source.name, source.import_id, noticed=source.noticed)
-    pace = Pace.begin(session)
+    pace, log = Throughput.begin(session), import_log(session)
     began_at = next(iter(session.lanes.values())).wall()
     with Journal() as journal, _interruption(report):
-        with session.client() as client, looking_back(session) as back:
+        with session.client() as client, duplicate_check(session) as back:
             rows = source.rows()
             if out:
                 print_sheet(out, source.noticed)
-            puts = put_rows(rows, client, lambda ids: _digests(session, ids), journal, asked.check)
+            puts = enqueue_rows(rows, client, lambda ids: _digests(session, ids), journal, asked.check)
             for put in _counted(puts, report, source, asked.aside):
                 back.add(known_rows(put))
+                if put.enqueued:
+                    log.add(source.import_id, len(put.enqueued))
                 if asked.needs_journal:
                     journal.add(put.notes())
-            report.before = back.since_then() if report.known else None
+            report.before = back.report() if report.known else None
         if out:
             print_known(out, session, report)
             print_enqueued(out, report)
         if asked.wait:
-            watch = Watch(session.reading, journal.roster(), began_at)
+            watch = IntentTracker(session.reads, journal.roster(), began_at)
             _follow(session, watch, pace, asked, report, stop or threading.Event())
             if out and not (stop and stop.is_set()):
                 print_closing(out, report)
         if asked.report:
-            _write(asked.report, outcomes(journal, session.reading, session.settings.user_key), session)
+            _write(asked.report, journal, session, source.noticed.table, session.reads)
     return report
 
 
 def _follow(
-    session: Session, watch: Watch, pace: Pace, asked: Asked, report: ImportReport, stop: threading.Event
+    session: Session, watch: IntentTracker, pace: Throughput, asked: Asked, report: ImportReport, stop: threading.Event
 ) -> None:
-    follower = Follower(session, watch, pace)
+    follower = IntentFollower(session, watch, pace)
     with asked.display(watch.totals().total) as display:
         report.is_over = follower.run(display, stop, asked.timeout)
     report.totals, report.failed = watch.totals(), watch.failures.groups()
     report.failed_before = watch.failed_before.groups()
     report.not_sent = watch.not_sent.groups()
-    report.mended = watch.failures.mended + watch.failed_before.mended
+    report.succeeded_on_retry = watch.failures.succeeded_on_retry + watch.failed_before.succeeded_on_retry
     report.requests, report.slot_use, report.seconds = pace.requests, pace.slot_use, pace.seconds
     report.remark = follower.remark if not report.is_over else ""
 
@@ -92,14 +100,14 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
     """Raises `WrongUseError` if any row is wrong or its id is taken, here or in the ledger."""
     seen = ImportReport(source.name, source.import_id)
     with Journal() as journal:
-        for put in sorted_out(source.rows(), lambda ids: _digests(session, ids), journal, check):
+        for put in sort_rows(source.rows(), lambda ids: _digests(session, ids), journal, check):
             seen.count(put)
             if report:
                 journal.add(put.notes())
         if not seen.rejected_count:
             return
         if report:
-            _write(report, not_enqueued(journal), session)
+            _write(report, journal, session, source.noticed.table, None)
     wrong = seen.rejected_count
     head = f"{source.name}: {wrong} of {some(seen.rows, 'row')} {'is' if wrong == 1 else 'are'} wrong; nothing was enqueued:"
     groups = seen.why_rejected.groups()
@@ -113,16 +121,23 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
     raise WrongUseError("\n".join([head, *lines]))
 
 
-def _write(path: Path, found: Iterable[Outcome], session: Session) -> None:
-    known = Meanings(session.redis, {name: lane.key for name, lane in session.lanes.items()})
+def _write(path: Path, journal: Journal, session: Session, table: TableNotes | None, reads: LedgerReads | None) -> None:
+    """`reads`: None where nothing was enqueued."""
+    user_key = session.settings.user_key
+    if table:
+        rows = report_rows(table, journal, reads, user_key)
+        write_report(path, rows, shape_of_table(columns_of_report(table), STATE))
+        return
+    known = Meanings(session.redis, {name: lane.keys for name, lane in session.lanes.items()})
+    found = row_results(journal, reads, user_key) if reads else not_enqueued(journal)
     write_report(path, as_rows(found, known.field_name))
 
 
 def _digests(session: Session, ids: Iterable[str]) -> list[str | None]:
-    return [entry.digest if entry else None for entry in session.reading.entries(list(ids))]
+    return [entry.digest if entry else None for entry in session.reads.entries(list(ids))]
 
 
-def _counted(puts: Iterable[Put], report: ImportReport, source: Source, aside: Console) -> Iterator[Put]:
+def _counted(puts: Iterable[SortedRows], report: ImportReport, source: Source, aside: Console) -> Iterator[SortedRows]:
     size = source.size if source.position() is not None else None
     with reading_bar(aside, size) as show:
         for put in puts:
@@ -134,14 +149,14 @@ def _counted(puts: Iterable[Put], report: ImportReport, source: Source, aside: C
 
 @contextmanager
 def _interruption(report: ImportReport) -> Iterator[None]:
-    """Whatever ends it early, the user hears how far it came."""
+    """However it ends early, the message says how many rows are enqueued."""
     try:
         yield
     except KeyboardInterrupt:
-        again = "look with `feishu-batch status`, or run the same import again, which doubles nothing"
-        raise InterruptedByUserError(f"Stopped here. {_done(report)}, and that work goes on: {again}") from None
+        again = "look with `feishu-batch status`, or run the same import again, which enqueues no row twice"
+        raise InterruptedByUserError(f"Stopped. {_done(report)}, and their work continues: {again}") from None
     except (RedisError, EnqueueError) as error:
-        again = "run the same import again when Redis is back, which doubles nothing"
+        again = "run the same import again when Redis is back, which enqueues no row twice"
         raise UnreachableError(f"{str(error).rstrip('.')}. {_done(report)}, and safe there: {again}") from None
 
 

@@ -1,5 +1,6 @@
-"""The command `feishu-batch`: which commands there are, and the one place where errors become exit codes."""
+"""The command `feishu-batch`: its subcommands, and the one place where errors become exit codes."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -11,9 +12,11 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from worker.cli.errors import DONE, INTERRUPTED, SOME_FAILED, UNREACHABLE, WRONG_USE, CliError
+from worker.cli.errors import DONE, INTERRUPTED, SOME_FAILED, UNREACHABLE, WRONG_USE, exit_code_of
+from worker.cli.options import AS_JSON
+from worker.operating.errors import OperatingError
 
-# Loaded when asked for: a quick look at the status should not wait for a web server to be imported.
+# Loaded on demand: `status` should not wait until a web server is imported.
 _COMMANDS: Final = {
     "demo": "worker.cli.demo:demo",
     "up": "worker.cli.up:up",
@@ -30,8 +33,9 @@ _COMMANDS: Final = {
     "failures": "worker.cli.failures:failures",
     "retry": "worker.cli.retry:retry",
     "cancel": "worker.cli.cancel:cancel",
-    "pause": "worker.cli.steer:pause",
-    "resume": "worker.cli.steer:resume",
+    "pause": "worker.cli.pause_resume:pause",
+    "resume": "worker.cli.pause_resume:resume",
+    "rebind": "worker.cli.rebind:rebind",
     "schedule": "worker.cli.schedule:schedule",
     "fields": "worker.cli.fields:fields",
     "doctor": "worker.cli.doctor:doctor",
@@ -39,7 +43,7 @@ _COMMANDS: Final = {
     "completion": "worker.cli.completion:completion",
 }
 
-# These read none, or say themselves what is wrong with them.
+# These commands read no settings, or report wrong settings themselves.
 _WITHOUT_SETTINGS: Final = frozenset({"demo", "sandbox", "completion", "doctor"})
 
 
@@ -77,61 +81,74 @@ class Commands(click.Group):
         sys.exit(self._run(args, prog_name or "feishu-batch"))
 
     def _run(self, args: Sequence[str] | None, prog_name: str) -> int:
+        noted: dict[str, bool] = {}  # by the option --json
         try:
-            code = super().main(args, prog_name, standalone_mode=False)
+            code = super().main(args, prog_name, standalone_mode=False, obj=noted)
             sys.stdout.flush()
         except BrokenPipeError:
             return _stop_writing()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what is not ours is raised again there
-            return _say(error)
+            return _say(error, as_json=AS_JSON in noted)
         return code if isinstance(code, int) else DONE
 
 
 def _stop_writing() -> int:
-    """The reader (head, less) has seen enough. Quietly 1, as click and rich end then; Python's last flush would complain."""
+    """The reader (head, less) closed the pipe. Exit code 1 without a message, as click and rich do; Python's last flush would complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return SOME_FAILED
 
 
 def _with_layout(text: str) -> str:
-    """Paragraphs with indented lines (examples, lists) keep their lines; click folds the others to the terminal's width."""
+    """Paragraphs with indented lines (examples, lists) keep their line breaks; click wraps the others."""
     paragraphs = cleandoc(text).replace("\b\n", "").split("\n\n")
     return "\n\n".join("\b\n" + one if "\n  " in one else one for one in paragraphs)
 
 
-def _say(error: BaseException) -> int:
-    """Print the error's message and return its exit code; what nobody foresaw is raised again, to be reported as a bug."""
+def _say(error: BaseException, *, as_json: bool) -> int:
+    """Print the error's message and return its exit code. An unexpected error is raised again, to be reported as a bug.
+
+    `as_json`: also as the document on stdout, for a program that reads one.
+    """
+    code: int | None
     if isinstance(error, click.ClickException):
+        code, text = WRONG_USE, error.format_message()
         error.show()
-        return WRONG_USE
-    if isinstance(error, click.Abort | KeyboardInterrupt):
-        click.echo("Interrupted. What was enqueued goes on; look with: feishu-batch status", err=True)
-        return INTERRUPTED
-    code = _exit_code_of(error)
-    if code is None:
-        raise error
-    click.echo(f"feishu-batch: {_in_words(error)}", err=True)
+    elif isinstance(error, click.Abort | KeyboardInterrupt):
+        code, text = INTERRUPTED, "Interrupted. Enqueued work continues: feishu-batch status"
+        click.echo(text, err=True)
+    else:
+        code, text = _exit_code_of(error), _in_words(error)
+        if code is None:
+            raise error
+        click.echo(f"feishu-batch: {text}", err=True)
+    if as_json:
+        click.echo(json.dumps({"error": text, "exit_code": code}, ensure_ascii=False))
     return code
 
 
 def _in_words(error: BaseException) -> str:
     from redis.exceptions import RedisError  # noqa: PLC0415 - as below
 
+    from feishu_batch.errors import LedgerFormatError  # noqa: PLC0415 - as below
     from feishu_batch.redis_trouble import explain  # noqa: PLC0415 - as below
 
+    if isinstance(error, LedgerFormatError):
+        return str(error)
     return (isinstance(error, RedisError) and explain(error, "FEISHU_BATCH_REDIS_URL")) or str(error)
 
 
 def _exit_code_of(error: BaseException) -> int | None:
-    # Only now: the usual run needs none of these, and some are slow to import.
+    # Imported here: most runs need none of these, and some are slow to import.
     from redis.exceptions import RedisError  # noqa: PLC0415 - see above
 
     from config.errors import ConfigError  # noqa: PLC0415 - see above
     from feishu_batch import errors as client  # noqa: PLC0415 - see above
-    from worker.processes.embedded import EmbeddedServerError  # noqa: PLC0415 - see above
+    from worker.operating.embedded_files import EmbeddedServerError  # noqa: PLC0415 - see above
 
-    if isinstance(error, CliError):
-        return error.exit_code
+    if isinstance(error, OperatingError):
+        return exit_code_of(error)
+    if isinstance(error, client.LedgerFormatError):
+        return WRONG_USE
     if isinstance(error, client.EnqueueError | client.ReadError | RedisError | EmbeddedServerError):
         return UNREACHABLE
     if isinstance(error, client.FeishuBatchError | ConfigError | OSError):
@@ -143,26 +160,26 @@ def _exit_code_of(error: BaseException) -> int | None:
 @click.version_option(package_name="feishu-batch-worker", prog_name="feishu-batch")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Change fields of Feishu Project work items in bulk, at the speed that Feishu Project allows.
+    """Change fields of Feishu Project work items in bulk, within the rate limit of Feishu Project.
 
     New here? `feishu-batch demo` shows everything in a minute and needs no account.
 
     Exit codes of every command:
       0    done
-      1    some items failed, or were not done in the time that was given
+      1    some items failed, or did not end in time
       2    wrong use or input; nothing was changed
-      3    something that is needed cannot be reached; the message says what
-      130  interrupted with Ctrl-C; what was enqueued goes on
+      3    a component cannot be reached; the message says which
+      130  interrupted with Ctrl-C; enqueued work continues
     """
     if ctx.invoked_subcommand not in _WITHOUT_SETTINGS:
-        _warn_of_strangers()
+        _warn_of_unknown_variables()
 
 
-def _warn_of_strangers() -> None:
+def _warn_of_unknown_variables() -> None:
     from config.platform import of_platform  # noqa: PLC0415 - as in _exit_code_of
     from config.settings import process_environment, unknown_variables  # noqa: PLC0415 - as in _exit_code_of
 
-    with suppress(OSError, ValueError):  # of a file .env that cannot be read; the command says so itself
+    with suppress(OSError, ValueError):  # a .env file that cannot be read; the command reports it
         environ = process_environment()
         if names := of_platform(environ):
             more = f" and {len(names) - 1} more like it" if len(names) > 1 else ""

@@ -1,4 +1,4 @@
-"""What `feishu-batch plan --check` adds: what each name of a file means, and which rows intake would refuse."""
+"""The additions of `feishu-batch plan --check`: what each name means, and which rows intake would refuse."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,9 +9,10 @@ from rich.console import Console
 from worker.catalogue.checks import changed_parts
 from worker.catalogue.gate import CatalogueGate
 from worker.catalogue.models import Refusal
-from worker.cli.catalogues import Catalogues
-from worker.cli.output import as_json, first_few, some, table
+from worker.cli.field_lookup import FieldLookup
+from worker.cli.output import table
 from worker.importing.row import Rejected, Row
+from worker.wording import as_json, first_few, some
 
 SHOWN = 20  # names
 LISTED = 1000
@@ -21,7 +22,7 @@ _PARTS = {"project_key": "space", "field_key": "field", "before_field_value": "b
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A part of an intent as it was written, and as it goes to the remote system."""
+    """A part of an intent as it was written, and as it is sent to the remote system."""
 
     part: str
     field_key: str
@@ -31,16 +32,18 @@ class Meaning:
 
 @dataclass(slots=True)
 class NameCheck:
-    """As intake checks, row by row."""
+    """The same checks as intake, row by row."""
 
-    catalogues: Catalogues
-    meanings: dict[Meaning, int] = field(default_factory=dict)  # how many rows say so
+    catalogues: FieldLookup
+    meanings: dict[Meaning, int] = field(default_factory=dict)  # number of rows with it
     unchecked: list[str] = field(default_factory=list)  # why rows could not be checked
     unchecked_lines: list[int] = field(default_factory=list)  # the first of them
 
     def sorted_out(self, rows: Sequence[Row]) -> tuple[list[Row], list[Rejected]]:
         """The rows as they would be sent, and those that would be refused."""
-        gate = CatalogueGate(self.catalogues.lanes, self.catalogues.configured.route, self.unchecked.append)
+        configured = self.catalogues.configured
+        faulty = {lane.name for lane in configured.refused}
+        gate = CatalogueGate(self.catalogues.lanes, configured.route, self.unchecked.append, faulty)
         good: list[Row] = []
         refused: list[Rejected] = []
         for row in rows:
@@ -59,7 +62,7 @@ class NameCheck:
         return good, refused
 
     def refused(self, rows: Sequence[Row]) -> list[Rejected]:
-        """Those that intake would refuse, also for want of a lane."""
+        """The rows that intake would refuse, including those without a lane."""
         good, unfit = self.sorted_out(rows)
         return unfit + [one for row in good if (one := self._without_lane(row))]
 
@@ -74,8 +77,8 @@ class NameCheck:
         if self.unchecked:
             rows = some(len(self.unchecked), "row")
             lines = first_few(self.unchecked_lines)
-            told = f"{rows} could not be checked, and read without the field's type (lines {lines})"
-            out.print(f"warning    {told}: {self.unchecked[-1]}", soft_wrap=True)
+            what = f"{rows} could not be checked, and were read without the field's type (lines {lines})"
+            out.print(f"warning    {what}: {self.unchecked[-1]}", soft_wrap=True)
 
     def print_to(self, out: Console) -> None:
         self.print_unchecked(out)

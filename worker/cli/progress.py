@@ -1,4 +1,4 @@
-"""Shows how a file is read and how a crowd of intents gets on: bars on a terminal; elsewhere lines, or only what needs somebody."""
+"""Progress of reading a file and of many intents: bars on a terminal; elsewhere lines, or only problems."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,17 +13,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from worker.cli.output import console, duration, some
-from worker.operating.watching import Totals
+from worker.cli.output import console
+from worker.operating.tracking import Totals
+from worker.wording import duration, some
 
 LINE_EVERY = 3.0  # seconds
-SAY_AGAIN = 30.0  # an unchanged line is repeated after this long, to show that somebody still looks
+SAY_AGAIN = 30.0  # seconds after which an unchanged line is repeated, to show that the command still runs
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     totals: Totals
-    requests: int  # that the lanes have sent since the start, for whomever
+    requests: int  # sent by the lanes since the start, for any intent
     slot_use: float  # share of the slots since the first request that were used
     seconds_left: float  # a lower bound
     remark: str = ""
@@ -80,7 +81,7 @@ class Bars:
         self._live.update(Group(self._bars, Text(figures.line)), refresh=True)
 
 
-class Lines:
+class ProgressLines:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
@@ -107,7 +108,7 @@ class Lines:
 
 
 class Quiet:
-    """Says what holds up the work, when it begins to; without a console not even that."""
+    """Prints only what blocks the work, when that changes; without a console, prints nothing."""
 
     def __init__(self, console: Console | None) -> None:
         self._console = console
@@ -128,12 +129,12 @@ class Quiet:
 
 
 def display_for(console: Console, total: int) -> Display:
-    return Bars(console, total) if console.is_terminal else Lines(console)
+    return Bars(console, total) if console.is_terminal else ProgressLines(console)
 
 
 @contextmanager
 def reading_bar(console: Console, size: int | None) -> Iterator[Callable[[int, int | None], None]]:
-    """Shows rows and bytes that are read, on a terminal. `size`: bytes; None: nobody knows."""
+    """Shows the rows and bytes read so far, on a terminal. `size`: bytes; None if unknown."""
     if not console.is_terminal:
         yield lambda _rows, _position: None
         return
@@ -144,7 +145,7 @@ def reading_bar(console: Console, size: int | None) -> Iterator[Callable[[int, i
 
 
 def usual_display(*, as_json: bool) -> Callable[[int], Bars | Quiet]:
-    """Bars on a terminal; elsewhere only what needs somebody, and for a program not even that."""
+    """Bars on a terminal; elsewhere only problems; with --json nothing."""
     shown, aside = console(stderr=as_json), console(stderr=True)
     if shown.is_terminal:
         return lambda total: Bars(shown, total)

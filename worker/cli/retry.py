@@ -1,4 +1,4 @@
-"""`feishu-batch retry`: what failed, once more, where nothing later would be undone."""
+"""`feishu-batch retry`: enqueues failed items again, unless that would undo a later change."""
 
 import time
 from collections import Counter
@@ -7,41 +7,43 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 
-from worker.cli.errors import DONE, SOME_FAILED, WrongUseError
+from worker.cli.errors import DONE, SOME_FAILED
 from worker.cli.failures import seconds_of
-from worker.cli.following import Followed, follow
+from worker.cli.intent_follower import Followed, follow
 from worker.cli.options import json_option, lane_option, waiting_options
-from worker.cli.output import as_json as json_text
-from worker.cli.output import console, first_few, print_json, some, table
+from worker.cli.output import console, print_json, table
 from worker.cli.progress import usual_display
-from worker.cli.session import Session, open_session
-from worker.operating.retry_decision import Decision, Failure, Why
-from worker.operating.steering import (
+from worker.operating.errors import WrongUseError
+from worker.operating.retry.decision import Failure, RetryDecision, SkipReason
+from worker.operating.retry.operation import (
     Selection,
     document,
     enqueue_again,
-    left_alone,
     new_intents,
     retried_items,
     retry_decisions,
+    skipped_items,
 )
+from worker.operating.session import Session, open_session
+from worker.wording import as_json as json_text
+from worker.wording import first_few, some
 
 SHOWN = 20
 
 
-@click.command("retry", short_help="Enqueue failed items once more.")
-@click.option("--intent", "intents", metavar="ID", multiple=True, help="What failed of this intent; repeatable.")
+@click.command("retry", short_help="Enqueue failed items again.")
+@click.option("--intent", "intents", metavar="ID", multiple=True, help="Only failed items of this intent; repeatable.")
 @click.option(
     "--reason", metavar="CODE", help="Only items that failed with this code, as `feishu-batch failures` shows it."
 )
 @click.option("--field", metavar="KEY", help="Only changes of this field.")
-@click.option("--since", metavar="DURATION", help="Only intents of which an item failed since then: 30m, 12h, 7d.")
-@click.option("--all", "everything", is_flag=True, help="All that failed and is kept.")
+@click.option("--since", metavar="DURATION", help="Only intents with an item that failed in this time: 30m, 12h, 7d.")
+@click.option("--all", "everything", is_flag=True, help="All failed items that are kept.")
 @click.option(
-    "--even-if-overtaken", is_flag=True, help="Also items whose field was changed later: this may undo that change."
+    "--even-if-overtaken", is_flag=True, help="Include items whose field was changed later: this may undo that change."
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be enqueued, and enqueue nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask before enqueueing.")
+@click.option("--dry-run", is_flag=True, help="Show which items would be enqueued, and enqueue nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @waiting_options
 @lane_option
 @json_option
@@ -59,26 +61,27 @@ def retry(
     lane: str | None,
     as_json: bool,
 ) -> int:
-    """Enqueue failed items once more, as new intents with the note "retry of" and the old id.
+    """Enqueue failed items again, as new intents with the note "retry of" and the old id.
 
     Example:
       feishu-batch retry --reason WorkItemTerminated --since 2h --dry-run
 
-    The selections narrow each other down. An item is left alone if its field was wished otherwise by a later intent that waits, is
-    under way or was applied: the old value must not come after the new one. It is left alone as well if intents that came
-    later were forgotten (retention), since nobody can say what they did. What a retry covers already is not enqueued again and does not
-    count as left; a retry that failed is a failure like any other, though, and the next run retries it. It asks before it enqueues, unless --yes is given,
-    and looks once more then: what was enqueued meanwhile is not overwritten either, and it says what dropped out. It prints the ids
-    of the new intents; with --wait also what became of their items.
+    The selections are combined with "and". An item is skipped if a later intent set the same field to another value and is waiting, in
+    progress or applied: the old value must not overwrite the new one. An item is also skipped if the records of later intents have
+    expired (retention), because their changes are unknown. Items that an earlier retry already covers are not enqueued again and do not
+    count as skipped; items of a retry that failed are retried like any other. The command asks for confirmation, unless --yes is given,
+    then checks again: it does not overwrite changes that were enqueued meanwhile, and prints the items that it leaves out. It prints the
+    ids of the new intents; with --wait also the results of their items.
 
-    Exit codes: 0 done, also if there was nothing to do; 1 some of the selected items were left, and it says why, or with --wait: failed
-    again, or did not end in time; 2 wrong use, no such intent, or not confirmed; 3 Redis cannot be reached.
+    Exit codes: 0 done, also if nothing has failed; 1 selected items were skipped (it prints why), no failed item matches --reason or
+    --field, or with --wait: items failed again, or did not end in time; 2 wrong use, no such intent, or not confirmed; 3 Redis cannot
+    be reached.
     """
     asks = not (yes or dry_run)
     if not (intents or reason or field or since or everything):
-        raise WrongUseError("say what to retry: --intent, --reason, --field, --since, or --all")
+        raise WrongUseError("nothing selected: give --intent, --reason, --field, --since, or --all")
     if as_json and asks:
-        raise WrongUseError("--json needs --yes or --dry-run; nobody can be asked")
+        raise WrongUseError("--json cannot ask for confirmation; add --yes or --dry-run")
     if timeout is not None and not wait:
         raise WrongUseError("--timeout needs --wait")
     session = open_session()
@@ -87,6 +90,8 @@ def retry(
     out = None if as_json else console()
     if out:
         _print(out, decisions)
+        if not decisions:
+            out.print(_nothing(reason, field), soft_wrap=True)
     followed = None
     if retried_items(decisions) and not dry_run:
         decisions = _enqueue(session, decisions, out, asks=asks, even_if_overtaken=even_if_overtaken)
@@ -95,13 +100,15 @@ def retry(
         print_json(console(), {**document(decisions, dry_run=dry_run), "counts": followed and followed.counts()})
     else:
         _print_end(out, followed, is_dry=dry_run and bool(retried_items(decisions)))
-    is_left = any(why is not Why.RETRIED for one in decisions for why in one.left)
-    return SOME_FAILED if is_left or (followed and not followed.is_well) else DONE
+    if not decisions and (reason or field):
+        return SOME_FAILED
+    is_left = any(why is not SkipReason.RETRIED for one in decisions for why in one.left)
+    return SOME_FAILED if is_left or (followed and not followed.is_successful) else DONE
 
 
 def _enqueue(
-    session: Session, shown: list[Decision], out: Console | None, *, asks: bool, even_if_overtaken: bool
-) -> list[Decision]:
+    session: Session, shown: list[RetryDecision], out: Console | None, *, asks: bool, even_if_overtaken: bool
+) -> list[RetryDecision]:
     if asks and not _confirmed(shown):
         raise WrongUseError("not confirmed; nothing was enqueued")
     done = enqueue_again(session, shown, even_if_overtaken=even_if_overtaken)
@@ -117,12 +124,12 @@ def _print_end(out: Console, followed: Followed | None, *, is_dry: bool) -> None
         out.print(followed.in_words(), soft_wrap=True)
 
 
-def _print_done(out: Console, shown: Sequence[Decision], done: Sequence[Decision]) -> None:
-    before = left_alone(shown)
-    for why, items in left_alone(done).items():
+def _print_done(out: Console, shown: Sequence[RetryDecision], done: Sequence[RetryDecision]) -> None:
+    before = skipped_items(shown)
+    for why, items in skipped_items(done).items():
         if dropped := _beyond(before.get(why, []), items):
             out.print(
-                f"{some(len(dropped), 'item')} dropped out since: {why} (item {first_few(dropped)})", soft_wrap=True
+                f"{some(len(dropped), 'item')} left out since then: {why} (item {first_few(dropped)})", soft_wrap=True
             )
     ids = [intent_id for intent_id, _ in new_intents(done)]
     out.print(f"Enqueued {some(len(ids), 'intent')}.")
@@ -134,7 +141,7 @@ def _beyond(before: Sequence[int], now: Sequence[int]) -> list[int]:
     return list((Counter(now) - Counter(before)).elements())
 
 
-def _confirmed(todo: Sequence[Decision]) -> bool:
+def _confirmed(todo: Sequence[RetryDecision]) -> bool:
     try:
         return click.confirm(f"Enqueue {some(retried_items(todo), 'item')} again?", default=False)
     except click.Abort:  # also a closed standard input, as under cron
@@ -142,7 +149,7 @@ def _confirmed(todo: Sequence[Decision]) -> bool:
         return False
 
 
-def _print(out: Console, decisions: Sequence[Decision]) -> None:
+def _print(out: Console, decisions: Sequence[RetryDecision]) -> None:
     todo = [one for one in decisions if one.items]
     if todo:
         rows = [_row(one.failure, one.items) for one in todo[:SHOWN]]
@@ -150,11 +157,16 @@ def _print(out: Console, decisions: Sequence[Decision]) -> None:
         if len(todo) > SHOWN:
             out.print(f"… and {len(todo) - SHOWN} more intents (--json lists all)")
         out.print(f"{some(retried_items(todo), 'item')} of {some(len(todo), 'intent')} can be retried.")
-    for why, items in left_alone(decisions).items():
-        left = f"{some(len(items), 'item')} {'is' if len(items) == 1 else 'are'} left"
-        out.print(f"{left}: {why} (item {first_few(items)})", soft_wrap=True)
-    if not decisions:
-        out.print("nothing that failed was selected")
+    for why, items in skipped_items(decisions).items():
+        skipped = f"{some(len(items), 'item')} skipped"
+        out.print(f"{skipped}: {why} (item {first_few(items)})", soft_wrap=True)
+
+
+def _nothing(reason: str | None, field: str | None) -> str:
+    """A code or a field without any failure is perhaps misspelt."""
+    named = [f"the code {reason}" if reason else "", f"the field {field}" if field else ""]
+    has = " and ".join(filter(None, named))
+    return f"no selected failed item has {has}; see: feishu-batch failures" if has else "no failures"
 
 
 def _row(failure: Failure, items: Sequence[int]) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""`feishu-batch schedule`: what is to be done at certain times, and doing it now."""
+"""`feishu-batch schedule`: lists scheduled work, and runs an entry now."""
 
 import time
 from collections.abc import Sequence
@@ -9,47 +9,50 @@ import click
 from pydantic import ValidationError
 from rich.console import Console
 
-from config.catalogue import time_zone
+from config.lookups import time_zone
 from config.schedules import ScheduleEntry, load_schedules, schedule_file
 from config.settings import ENV_PREFIX, Settings, load_settings
-from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError, WrongUseError
+from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError
 from worker.cli.options import json_option
-from worker.cli.output import console, iso, print_json, some, table
-from worker.cli.session import Session, open_session
+from worker.cli.output import console, print_json, table
+from worker.cli.table_fields import table_fields
 from worker.connections import producer
-from worker.importing.put import Put
-from worker.scheduling.looking import followed
+from worker.importing.enqueue_rows import SortedRows
+from worker.operating.errors import WrongUseError
+from worker.operating.session import Session, open_session
 from worker.scheduling.records import Record, Run, RunState, local, record_of
-from worker.scheduling.running import RunLostError, Runner, first_record
+from worker.scheduling.runner import RunLostError, Runner, first_record
+from worker.scheduling.scheduler import followed
 from worker.scheduling.store import Schedules
+from worker.wording import iso, some
 
 TICK = 0.5  # seconds
 SAY_EVERY = 5.0  # seconds
 REASON_SHOWN = 160  # characters
 
 
-@click.group("schedule", short_help="What is to be done at certain times.")
+@click.group("schedule", short_help="Show or run scheduled work.")
 def schedule() -> None:
-    """Show what the file of schedules asks for, or do it now.
+    """List the entries of the schedule file, or run one now.
 
     Examples:
       feishu-batch schedule list
       feishu-batch schedule run nightly-file --wait
 
-    Exit codes: 0 done; 1 a run did not do all its work; 2 the file or the name is wrong; 3 Redis cannot be reached.
+    Exit codes: 0 done; 1 a run failed in part or as a whole; 2 the file or the name is wrong; 3 Redis cannot be reached.
     """
 
 
-@schedule.command("list", short_help="When each entry runs next, and what became of its last run.")
+@schedule.command("list", short_help="Show when each entry runs next, and its last run.")
 @json_option
 def list_(as_json: bool) -> int:
-    """Show when each entry of the file runs next, and what became of its last run.
+    """Show when each entry of the schedule file runs next, and the result of its last run.
 
     Example:
       feishu-batch schedule list
 
-    The next run is told in the entry's own time zone. A run is "running" while its intents are enqueued, "open" until all of them have
-    ended, then "ended"; "failed" if nothing could be enqueued. It tells as well which run was left out, and why.
+    The next run is shown in the entry's time zone. A run is "running" while its intents are being enqueued, "open" until all of them have
+    ended, then "ended"; "failed" if nothing could be enqueued. Skipped runs are shown with the reason.
 
     Exit codes: 0 shown; 2 the file cannot be used; 3 Redis cannot be reached.
     """
@@ -72,17 +75,19 @@ def list_(as_json: bool) -> int:
 
 @schedule.command("run", short_help="Run an entry now.")
 @click.argument("name")
-@click.option("--wait", is_flag=True, help="Until all its intents have ended. Ctrl-C leaves them going.")
-@click.option("--even-if-open", is_flag=True, help="Also while the run before has not ended.")
+@click.option(
+    "--wait", is_flag=True, help="Wait until all its intents have ended. Ctrl-C stops the waiting, not the work."
+)
+@click.option("--even-if-open", is_flag=True, help="Run even if the previous run has not ended.")
 def run(name: str, wait: bool, even_if_open: bool) -> int:
-    """Run the entry NAME of the file of schedules now, in this process. Its own times stay as they are.
+    """Run the entry NAME of the schedule file now, in this process. Its schedule does not change.
 
     Example:
       feishu-batch schedule run nightly-file --wait
 
-    It is refused while a run of the entry has not ended, unless --even-if-open is given: then only the new run is followed from there on.
+    It is refused while a run of the entry has not ended, unless --even-if-open is given: then only the new run is tracked.
 
-    Prints how many intents were enqueued; with --wait also how many of them failed (feishu-batch failures tells why).
+    Prints how many intents were enqueued; with --wait also how many of them failed (feishu-batch failures shows why).
 
     Exit codes: 0 enqueued (with --wait: and every item done); 1 it failed, rows were rejected, or items failed; 2 no such entry, or a run
     of it has not ended; 3 Redis cannot be reached.
@@ -111,13 +116,14 @@ def _entry(name: str) -> ScheduleEntry:
 def _run_now(session: Session, store: Schedules, entry: ScheduleEntry, *, even_if_open: bool) -> Run:
     hold = store.hold(entry.name)
     if not hold.acquire(blocking=False):
-        raise WrongUseError(f"{entry.name} is being run at this moment; see feishu-batch schedule list")
+        raise WrongUseError(f"{entry.name} is already running; see feishu-batch schedule list")
     try:
         started = _begin(store, entry, even_if_open=even_if_open)
     except BaseException:
         hold.release()
         raise
-    runner = Runner(store, lambda: producer(session.settings), zone=time_zone(session.settings.time_zone))
+    zone = time_zone(session.settings.time_zone)
+    runner = Runner(store, lambda: producer(session.settings), zone=zone, fields=table_fields)
     said_at = [time.monotonic()]
     try:
         return runner.carry_out(entry, started, hold, lambda put: _say_progress(put, said_at))
@@ -134,7 +140,7 @@ def _begin(store: Schedules, entry: ScheduleEntry, *, even_if_open: bool) -> Run
     _refuse_second(entry, record, even_if_open=even_if_open)
     started = Run(now, now)
     if not store.replace(entry.name, text, replace(record, run=started).to_json()):
-        raise WrongUseError(f"{entry.name} was begun by somebody else just now; nothing was done")
+        raise WrongUseError(f"{entry.name} was just started by another process; nothing was done")
     return started
 
 
@@ -148,7 +154,7 @@ def _refuse_second(entry: ScheduleEntry, record: Record, *, even_if_open: bool) 
         )
 
 
-def _say_progress(put: Put, said_at: list[float]) -> None:
+def _say_progress(put: SortedRows, said_at: list[float]) -> None:
     if time.monotonic() - said_at[0] > SAY_EVERY and put.enqueued:
         click.echo(f"line {put.enqueued[-1].line} …")
         said_at[0] = time.monotonic()
@@ -171,14 +177,14 @@ def _print_run(done: Run) -> None:
 
 
 def _wait(store: Schedules, name: str, run: Run) -> Run:
-    """Until the run is over, or another one has taken its place in the record."""
+    """Wait until the run is over, or another run has replaced it in the record."""
     said_at = time.monotonic()
     try:
         while True:
             text = store.read([name]).get(name)
             record = _record(text)
             if record is None or record.run is None or record.run.due != run.due:
-                raise WrongUseError(f"another run of {name} was begun; see feishu-batch schedule list")
+                raise WrongUseError(f"another run of {name} was started; see feishu-batch schedule list")
             if record.run.state is RunState.OPEN:
                 _, record = followed(store, name, text, record, time.time())
             if record.run is None or record.run.state.is_over:
@@ -188,14 +194,14 @@ def _wait(store: Schedules, name: str, run: Run) -> Run:
                 said_at = time.monotonic()
             time.sleep(TICK)
     except KeyboardInterrupt:
-        raise InterruptedByUserError("Stopped waiting; the work goes on: feishu-batch schedule list") from None
+        raise InterruptedByUserError("Stopped waiting; the work continues: feishu-batch schedule list") from None
 
 
 def _record(text: str | None) -> Record | None:
     try:
         return record_of(text)
     except ValidationError:
-        return None  # of another version; the workers put it right
+        return None  # written by another version; the workers rewrite it
 
 
 # --- output ---------------------------------------------------------------------------------------------------------
@@ -203,10 +209,10 @@ def _record(text: str | None) -> Record | None:
 
 def _how_to_begin(settings: Settings) -> str:
     path = schedule_file(settings)
-    where = f"{path} has no entry" if path else "There is no file of schedules"
+    where = f"{path} has no entry" if path else "There is no schedule file"
     return (
-        f"{where}. Begin with the examples of config/schedule.toml (docs/schedules.md explains them), in the working directory"
-        f" or wherever {ENV_PREFIX}SCHEDULE_FILE says; then start `feishu-batch up` again."
+        f"{where}. Copy the examples of config/schedule.toml (see docs/schedules.md) into the working directory"
+        f" or to the path in {ENV_PREFIX}SCHEDULE_FILE; then restart `feishu-batch up`."
     )
 
 
@@ -223,21 +229,21 @@ def _last(entry: ScheduleEntry, record: Record | None) -> str:
     run = record.run if record else None
     if run is None:
         return "none yet"
-    told = f"{local(run.due, entry.timezone)}: {run.state}"
+    what = f"{local(run.due, entry.timezone)}: {run.state}"
     if run.state is RunState.OPEN:
-        return f"{told}, {run.checked} of {run.intents} intents ended"
-    return f"{told}, {run.intents} intents" + (f", {run.failed} with failed items" if run.failed else "")
+        return f"{what}, {run.checked} of {run.intents} intents ended"
+    return f"{what}, {run.intents} intents" + (f", {run.failed} with failed items" if run.failed else "")
 
 
 def _remark(entry: ScheduleEntry, record: Record | None) -> str:
     if record is None:
-        return "not seen by a worker yet: start `feishu-batch up` again"
-    told = [record.run.reason] if record.run and record.run.reason else []
+        return "not read by a worker yet: restart `feishu-batch up`"
+    remarks = [record.run.reason] if record.run and record.run.reason else []
     if record.waits:
-        told.append(f"the run of {local(record.due, entry.timezone)} waits for its end")
+        remarks.append(f"the run of {local(record.due, entry.timezone)} waits until the present one has ended")
     if record.skipped and (record.run is None or record.skipped > record.run.due):
-        told.append(f"{local(record.skipped, entry.timezone)} was left out: {record.reason}")
-    return "; ".join(one[:REASON_SHOWN] for one in told)
+        remarks.append(f"{local(record.skipped, entry.timezone)} was skipped: {record.reason}")
+    return "; ".join(one[:REASON_SHOWN] for one in remarks)
 
 
 def document(entry: ScheduleEntry, record: Record | None, now: float) -> dict[str, Any]:

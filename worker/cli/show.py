@@ -10,13 +10,14 @@ from rich.console import Console
 
 from config.settings import Settings
 from feishu_batch.written import untagged
-from worker.cli.errors import WrongUseError
-from worker.cli.moments import moment_of
+from worker.cli.local_times import moment_of
 from worker.cli.options import json_option
-from worker.cli.output import console, first_few, print_json, table
-from worker.cli.session import open_session
+from worker.cli.output import console, print_json, table
 from worker.operating.canceling import unknown
 from worker.operating.details import IntentDetail, ItemState, ItemView, document, intent_detail
+from worker.operating.errors import WrongUseError
+from worker.operating.session import open_session
+from worker.wording import first_few
 
 LISTED = 12  # items on one line
 
@@ -27,23 +28,23 @@ LISTED = 12  # items on one line
     "--items",
     "which",
     type=click.Choice(["all", "failed", "open"]),
-    help="List these items one by one. Default: failed and open ones, put together.",
+    help="List these items one by one. Default: failed and open ones, grouped.",
 )
 @json_option
 def show(intent: str, which: str | None, as_json: bool) -> int:
-    """Show where INTENT (its id) stands, item by item.
+    """Show the state of INTENT (its id), item by item.
 
     Example:
       feishu-batch show 0b6f1f6e-7e3f-4c36-9c0a-1f9f0d6a3a11 --items failed
 
     Prints its state, its group (space, type, field, mode, value) and its items. An item is queued (in the inbox), pending,
-    behind (an older change of the same field comes first), in flight (with batch and job), succeeded, failed (with the reason),
-    superseded, canceled or expired. It reads Redis only, and needs no credentials.
+    behind (waiting for an older change of the same field), in flight (with batch and job), succeeded, failed (with the reason),
+    superseded, canceled or expired. The command reads Redis only, and needs no credentials.
 
-    Exit codes: 0 shown, whatever became of it; 2 there is no such intent; 3 Redis cannot be reached.
+    Exit codes: 0 shown, whatever its state; 2 no such intent; 3 Redis cannot be reached.
     """
     session = open_session()
-    detail = intent_detail(session.reading, intent, session.settings.user_key)
+    detail = intent_detail(session.reads, intent, session.settings.user_key)
     if detail is None:
         raise WrongUseError(unknown(intent))
     items = _chosen(detail, which)

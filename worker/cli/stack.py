@@ -1,4 +1,4 @@
-"""Everything that one machine needs to do the work, as children of this process: `up` and `demo` run the same."""
+"""The processes of one machine as children of this one; `up` and `demo` both use it."""
 
 import contextlib
 import signal
@@ -13,9 +13,9 @@ from celery import Celery
 
 from config.settings import Settings
 from worker.connections import control_app
+from worker.operating.embedded_files import make_private
 from worker.processes.child import Child
 from worker.processes.embedded import EmbeddedServer
-from worker.processes.embedded_files import make_private
 from worker.processes.roles import worker_children
 
 WORKERS = 3  # of `worker_children`; beat does not answer
@@ -31,7 +31,7 @@ class Stack:
 
 @contextlib.contextmanager
 def prepared(settings: Settings) -> Iterator[Stack]:
-    """What to run; with an embedded server if no Redis is named. Starts nothing yet."""
+    """The processes to run, with an embedded server if no Redis is set. Starts none of them yet."""
     make_private(settings.data_dir)  # the children's working directory
     if settings.redis_url is not None:
         yield Stack(settings, tuple(worker_children(settings, sys.executable)), is_embedded=False)
@@ -46,7 +46,7 @@ def prepared(settings: Settings) -> Iterator[Stack]:
 
 
 def wait_until_ready(settings: Settings, pid: int, stop: threading.Event, timeout: float) -> bool:
-    """Until all workers of the supervisor with this pid answer; False when `stop` was set, or in `timeout` seconds not."""
+    """Wait until all workers of the supervisor with this pid answer; False if `stop` was set or `timeout` seconds passed."""
     app = control_app(settings)
     deadline = time.monotonic() + timeout
     with contextlib.closing(app):
@@ -67,7 +67,7 @@ def _answering(app: Celery, pid: int) -> int:
 
 @contextlib.contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that nothing that was started is left behind."""
+    """SIGTERM and SIGHUP end the program as Ctrl-C does, so that it stops every process that it started."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -16,17 +16,20 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from worker.cli.errors import DONE, INTERRUPTED, UnreachableError
-from worker.cli.moments import moment
-from worker.cli.options import lane_option
-from worker.cli.output import console, duration, iso, some, table, trouble_json
-from worker.cli.session import Session, open_session
-from worker.ledger.trouble import Trouble
-from worker.ledger.vitals import vitals
+from worker.cli.errors import DONE, INTERRUPTED
+from worker.cli.local_times import moment
+from worker.cli.options import lane_option, wants_json
+from worker.cli.output import console, table, trouble_json
+from worker.ledger.last_errors import LastError
+from worker.ledger.reads.lane_health import read_lane_health
+from worker.ledger.routes import BATCH
+from worker.operating.errors import UnreachableError
 from worker.operating.recent_failures import HOUR, RecentFailures, Summary
+from worker.operating.session import Session, open_session
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view
+from worker.wording import duration, iso, some
 
-BATCHES, REASONS = 6, 4  # that are shown
+BATCHES, REASONS = 6, 4  # shown
 PATIENCE = 60.0  # seconds without an answer of Redis
 
 
@@ -35,12 +38,12 @@ NOTHING_FAILED = Summary(since=0.0, groups=(), is_cut=False, is_counting=False)
 
 @dataclass(frozen=True, slots=True)
 class LaneLook:
-    """`use`: share of the slots of the last minute; None: not known yet. `troubles`: each with its age in seconds."""
+    """`use`: share of the slots of the last minute; None: not known yet. `last_errors`: each with its age in seconds."""
 
     view: LaneView
     use: float | None = None
     failures: Summary = NOTHING_FAILED
-    troubles: tuple[tuple[Trouble, float], ...] = ()
+    last_errors: tuple[tuple[LastError, float], ...] = ()
     paused_since: str = ""  # for people
 
 
@@ -54,27 +57,34 @@ class Watcher:
     def __init__(self, session: Session, lane: str | None) -> None:
         self._session = session
         self._lanes = session.chosen_lanes(lane)
-        self._failures = RecentFailures(session.reading, HOUR)
+        self._failures = RecentFailures(session.reads, HOUR)
         self._use = {one.name: Use(session.settings.slot_seconds) for one in self._lanes}
 
     def look(self) -> Picture:
-        reading = self._session.reading
+        reads = self._session.reads
         seen = []
         for one in self._lanes:
-            view = lane_view(reading, one)
+            view = lane_view(reads, one)
             use = self._use[one.name]
             use.note(view.figures.now, view.figures.slots_taken)
             failures = self._failures.look(one.name, view.figures.now)
-            troubles = vitals(self._session.redis, one.prefix).troubles
+            troubles = read_lane_health(self._session.redis, one.keys).last_errors
             since = moment(self._session.settings, view.pause["since"]) if view.pause else ""
             seen.append(LaneLook(view, use.share, failures, troubles, since))
-        return Picture(inbox_view(reading), tuple(seen))
+        return Picture(inbox_view(reads), tuple(seen))
 
 
 @click.command("watch", short_help="Watch the lanes as they work.")
 @click.option("--every", type=click.FloatRange(0.2, 3600), metavar="SECONDS", help="Default: 1 on a terminal, else 5.")
-@click.option("--once", is_flag=True, help="Print one picture and end.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document per look, each on a line of its own.")
+@click.option("--once", is_flag=True, help="Print the state once and end.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    is_eager=True,
+    callback=wants_json,
+    help="Print one JSON document per look, one per line.",
+)
 @lane_option
 def watch(every: float | None, once: bool, lane: str | None, as_json: bool) -> int:
     """Watch the lanes as they work: backlog, slot use of the last minute, open jobs, last batches, failures of the last hour.
@@ -82,15 +92,14 @@ def watch(every: float | None, once: bool, lane: str | None, as_json: bool) -> i
     Example:
       feishu-batch watch
 
-    On a terminal the picture renews itself until q or Ctrl-C; elsewhere it is a line for each lane every few seconds, with --json a line for
-    each look. It reads Redis
-    only, and needs no credentials; an absence of Redis of less than a minute does not end it.
+    On a terminal the view is refreshed until q or Ctrl-C. Otherwise it prints a line for each lane every few seconds, or with --json a line
+    for each look. The command reads Redis only, and needs no credentials. It survives an outage of Redis of less than a minute.
 
     Exit codes: 0 ended with q, or --once; 2 wrong use; 3 Redis cannot be reached; 130 Ctrl-C.
     """
     watcher = Watcher(open_session(), lane)
     out = console()
-    told = _json_line if as_json else lines
+    written = _json_line if as_json else lines
     if once:
         picture = watcher.look()
         out.print(_json_line(picture)[0] if as_json else render(picture, hint=""), soft_wrap=as_json)
@@ -98,7 +107,7 @@ def watch(every: float | None, once: bool, lane: str | None, as_json: bool) -> i
     try:
         if not as_json and out.is_terminal and sys.stdin.isatty():
             return _live(watcher, out, every or 1.0)
-        return _lines(watcher, out, every or 5.0, told)
+        return _lines(watcher, out, every or 5.0, written)
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -112,9 +121,9 @@ def _live(watcher: Watcher, out: Console, every: float) -> int:
     return DONE
 
 
-def _lines(watcher: Watcher, out: Console, every: float, told: Callable[[Picture | None], list[str]]) -> int:
+def _lines(watcher: Watcher, out: Console, every: float, written: Callable[[Picture | None], list[str]]) -> int:
     for picture in _pictures(watcher):
-        for one in told(picture):
+        for one in written(picture):
             out.print(one, soft_wrap=True)
         out.file.flush()
         time.sleep(every)
@@ -122,7 +131,7 @@ def _lines(watcher: Watcher, out: Console, every: float, told: Callable[[Picture
 
 
 def _pictures(watcher: Watcher) -> Iterator[Picture | None]:
-    """None while Redis does not answer."""
+    """Yields None while Redis does not answer."""
     answered_at = time.monotonic()
     while True:
         picture = None
@@ -136,7 +145,7 @@ def _pictures(watcher: Watcher) -> Iterator[Picture | None]:
 
 @contextlib.contextmanager
 def _single_keys() -> Iterator[None]:
-    """Keys count without Enter, and are not shown; Ctrl-C stays what it is."""
+    """Keys act without Enter and are not echoed; Ctrl-C works as usual."""
     import termios  # noqa: PLC0415 - not on Windows, where everything else of this module works
     import tty  # noqa: PLC0415 - as above
 
@@ -156,7 +165,7 @@ def _quit_within(seconds: float) -> bool:
 # --- what is shown --------------------------------------------------------------------------------------------------
 
 
-def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
+def render(picture: Picture, hint: str = "        q to quit") -> RenderableType:
     parts: list[RenderableType] = [Text(f"inbox {some(picture.inbox.intents, 'intent')}{hint}")]
     for one in picture.lanes:
         view = one.view
@@ -165,7 +174,8 @@ def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
             reason = view.pause["reason"].rstrip(".")
             parts.append(Text(f"since {one.paused_since}: {reason}; then: feishu-batch resume"))
         parts += [
-            Text(f"{trouble.in_words(view.pause)} (for {duration(age)})", style="red") for trouble, age in one.troubles
+            Text(f"{trouble.in_words(view.pause)} (for {duration(age)})", style="red")
+            for trouble, age in one.last_errors
         ]
         if view.recent:
             rows = [_batch(view, batch) for batch in view.recent[:BATCHES]]
@@ -178,7 +188,9 @@ def render(picture: Picture, hint: str = "        q ends") -> RenderableType:
                 f"… and {some(len(one.failures.groups) - REASONS, 'more reason')}: feishu-batch failures --since 1h"
             )
         if not one.failures.is_whole:
-            parts.append("more intents failed in the last hour than are counted here: feishu-batch failures --since 1h")
+            parts.append(
+                "more intents failed in the last hour than are counted here; see all: feishu-batch failures --since 1h"
+            )
     return Group(*parts)
 
 
@@ -196,7 +208,7 @@ def _lane_json(look: LaneLook) -> dict[str, Any]:
     return {
         "lane": view.lane,
         "paused": view.pause["reason"] if view.pause else None,
-        "troubles": [trouble_json(trouble, age) for trouble, age in look.troubles],
+        "troubles": [trouble_json(trouble, age) for trouble, age in look.last_errors],
         "slot_use": None if use is None else round(use, 3),
         "ready_changes": view.ready_changes,
         "ready_groups": view.figures.ready_groups,
@@ -214,13 +226,13 @@ def lines(picture: Picture | None) -> list[str]:
     """For a file or a pipe: one line for each lane."""
     if picture is None:
         return ["Redis does not answer …"]
-    told = []
+    shown = []
     for look in picture.lanes:
         failed = f"{'' if look.failures.is_whole else 'at least '}{look.failures.count}"
-        troubles = "".join(f" · {trouble.in_words(look.view.pause)}" for trouble, _ in look.troubles)
+        troubles = "".join(f" · {trouble.in_words(look.view.pause)}" for trouble, _ in look.last_errors)
         inbox = picture.inbox.intents
-        told.append(f"{_line(look.view, look.use)} · inbox {inbox} · {failed} failed in the last hour{troubles}")
-    return told
+        shown.append(f"{_line(look.view, look.use)} · inbox {inbox} · {failed} failed in the last hour{troubles}")
+    return shown
 
 
 def _line(view: LaneView, use: float | None) -> str:
@@ -235,4 +247,4 @@ def _line(view: LaneView, use: float | None) -> str:
 
 def _batch(view: LaneView, batch: dict[str, float]) -> tuple[object, ...]:
     took, ago = batch["settled_at"] - batch["claimed_at"], max(0.0, view.figures.now - batch["settled_at"])
-    return batch["batch"], f"{batch['size']}/50", batch["failed"], duration(took), duration(ago)
+    return batch["batch"], f"{batch['size']}/{BATCH.items}", batch["failed"], duration(took), duration(ago)

@@ -1,1 +1,1 @@
-"""From a file of wishes (CSV or JSON Lines) into the inbox, as a stream."""
+"""Streams a file of changes (CSV, JSON Lines, XLSX) into the inbox."""

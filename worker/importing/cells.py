@@ -1,5 +1,5 @@
-"""What stands in the cells of a row, as an intent. Pure functions; each raises `CellError` with a reason for the person who made
-the file. A value stays as it was written: what it means is decided where the field's type is known (`worker.catalogue.values`).
+"""Converts the cells of a row to an intent. Pure functions; each raises `CellError` with a reason for the author of the file. A
+value stays as it was written: it is interpreted where the field's type is known (`worker.catalogue.values`).
 """
 
 import json
@@ -40,7 +40,7 @@ _SHOWN: Final = 40
 
 
 class CellError(ValueError):
-    """The cell cannot be read; the text names the column."""
+    """The cell cannot be read; the message names the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Content:
 
 
 def field_value(name: str, cell: str | Written | None) -> Any:
-    """The form in which what was written travels; an empty cell clears the field. `name`: of the column, or of the option."""
+    """The wire form of a written value; an empty cell clears the field. `name`: of the column, or of the option."""
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return None
     written = Written(Kind.TEXT, cell) if isinstance(cell, str) else cell
@@ -65,12 +65,12 @@ def field_value(name: str, cell: str | Written | None) -> Any:
 
 _CLEAR: Final = "To clear the field, give an empty value. "
 _IF_MEANT: Final = (
-    'If it is meant: a text as {"$text": "…"} in a JSON Lines file, an option as {"label": "…"} or {"value": its id}'
+    'To send it anyway: a text as {"$text": "…"} in a JSON Lines file, an option as {"label": "…"} or {"value": its id}'
 )
 
 
 def refuse_failure(content: Mapping[str, Any]) -> None:
-    """In a JSON text a program may say that it means an error text, and a file that was a table before does not."""
+    """Rejects error texts in JSON, too: the file may have been made from a table. A program can mark one as text."""
     for name in VALUES:
         value = content.get(name)
         if isinstance(value, str) and (failed := failure_in(value)):
@@ -81,7 +81,7 @@ _LONG_FRACTION: Final = re.compile(r"[0-9]{9}[0-9.]{8}")
 
 
 def refuse_lost_digits(text: str) -> None:
-    """A JSON text may have a number with more digits than a float keeps."""
+    """Rejects a JSON number with more digits than a float keeps."""
     if _LONG_FRACTION.search(text):
         json.loads(text, parse_float=_refuse_if_lost)
 
@@ -93,7 +93,7 @@ def _refuse_if_lost(digits: str) -> float:
 
 
 def item_ids(cell: str) -> Ids:
-    """One id or several, as `worker.writing.ids` reads them."""
+    """One id or several, in the forms of `worker.writing.ids`."""
     if not cell.strip():
         raise CellError("work_item_ids: the cell is empty")
     try:
@@ -117,20 +117,20 @@ def intent_of(row: Mapping[str, str]) -> Content:
 
 
 def texts_of(row: Mapping[str, str]) -> dict[str, Any]:
-    """Of the columns whose cells are texts, or have rules for them."""
+    """The columns whose cells are texts, or have their own rules."""
     names = (name for name in row if name not in (*VALUES, "work_item_ids") and row[name].strip())
     return {name: _READERS.get(name, str.strip)(row[name]) for name in names}
 
 
 def refuse_other_place(ids: Ids, intent: Mapping[str, Any]) -> None:
-    """A link names its space and type, perhaps by other names than the row does; what looks alike and differs contradicts it."""
+    """Rejects a link to another space or type than the row's. Only a key and a key, or a name and a name, can contradict each other."""
     for space, type_key in ids.places:
-        for name, told, given in (
+        for name, linked, given in (
             ("project_key", space, str(intent.get("project_key", ""))),
             ("work_item_type_key", type_key, str(intent.get("work_item_type_key", ""))),
         ):
-            if given and is_real_project_key(told) == is_real_project_key(given) and told != given:
-                raise CellError(f"work_item_ids: the link is about {told}, and {name} is {given}")
+            if given and is_real_project_key(linked) == is_real_project_key(given) and linked != given:
+                raise CellError(f"work_item_ids: the link is to {linked}, but {name} is {given}")
 
 
 def _mode(cell: str) -> str:
@@ -147,7 +147,7 @@ def _priority(cell: str) -> int:
 def _truth(cell: str) -> bool:
     word = cell.strip().lower()
     if word not in _TRUTH:
-        raise CellError(f"keep_every_change: {_shown(word)} is neither true nor false")
+        raise CellError(f"keep_every_change: {_shown(word)} is not true or false")
     return _TRUTH[word]
 
 

@@ -1,4 +1,4 @@
-"""Which column of a table means what: the header of a CSV file or of a sheet."""
+"""The meaning of the columns: the header of a CSV file or of a sheet."""
 
 import re
 import unicodedata
@@ -11,10 +11,10 @@ from worker.importing.report_columns import OF_REPORT
 
 _KNOWN: Final = (*REQUIRED, *OPTIONAL)
 _TAKEN: Final = frozenset({*_KNOWN, *OF_REPORT})
-_CLOSE_ENOUGH: Final = 0.5  # of difflib: the names are few, and a wrong hint costs little
+_CLOSE_ENOUGH: Final = 0.5  # for difflib: there are few names, and a wrong hint costs little
 _MOST_NAMED: Final = 100  # unknown columns in one message
 _SHOWN: Final = 40  # characters of a name
-# What people call a column, where letters alone do not tell.
+# Names that people use for a column and that difflib would not match.
 _MEANT: Final = {
     "id": "work_item_ids",
     "空间": "project_key",
@@ -40,22 +40,22 @@ _MEANT: Final = {
 }
 _LONG: Final = "A long file has one row per field change"
 _WIDE: Final = (
-    "A table with a row per work item and a column per field has to be rearranged: for every cell that is to be written"
-    " one row, with the item in work_item_ids, the name of the cell's column in field_key and the cell in after_field_value"
+    "A table has a row per work item and a column per field: call the column with the ids work_item_id, or name it with"
+    " --id-column, and give --space and --type"
 )
 
 
 class ImportFileError(Exception):
-    """The file as a whole cannot be used; nothing of it was enqueued."""
+    """The whole file cannot be used; no row was enqueued."""
 
 
 def columns_of(header: Sequence[str]) -> list[str]:
-    """The columns' names as an intent has them; columns without a name at the end are left out. Raises `ImportFileError`."""
+    """The columns' names as keys of an intent, without unnamed columns at the end. Raises `ImportFileError`."""
     names = [folded(name) for name in header]
     while names and not names[-1]:  # spreadsheets leave empty columns at the end
         names.pop()
     if not names:
-        raise ImportFileError(f"the file is empty; its first line has to name the columns: {', '.join(REQUIRED)}")
+        raise ImportFileError(f"the file is empty; its first line must name the columns: {', '.join(REQUIRED)}")
     columns = [ALIASES.get(name, name) for name in names]
     if problems := [*_missing(columns), *_unknown(header, columns), *_twice(header, columns)]:
         parts = [f"the header {'; it '.join(problems)}", f"{_LONG}, with the columns {', '.join(REQUIRED)}"]
@@ -67,14 +67,14 @@ def columns_of(header: Sequence[str]) -> list[str]:
 
 
 def folded(name: str) -> str:
-    """As the known names are written: without what cannot be seen, in lower case, words joined by one _."""
+    """In the form of the known names: without invisible characters, in lower case, words joined by one _."""
     seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
     return "_".join(word for word in re.split(r"[\s_-]+", seen.lower()) if word)
 
 
 def _missing(columns: Sequence[str]) -> list[str]:
     missing = ", ".join(name for name in REQUIRED if name not in columns)
-    return [f"misses {missing}"] if missing else []
+    return [f"lacks {missing}"] if missing else []
 
 
 def _unknown(header: Sequence[str], columns: Sequence[str]) -> list[str]:
@@ -89,11 +89,11 @@ def _unknown(header: Sequence[str], columns: Sequence[str]) -> list[str]:
 
 
 def _twice(header: Sequence[str], columns: Sequence[str]) -> list[str]:
-    told = []
+    problems = []
     for name in dict.fromkeys(name for name in columns if name in _TAKEN and columns.count(name) > 1):
         written = [_shown(one) for one, meant in zip(header, columns, strict=False) if meant == name]
-        told.append(f"names {name} twice ({' and '.join(written[:3])})")
-    return told
+        problems.append(f"names {name} twice ({' and '.join(written[:3])})")
+    return problems
 
 
 def _hint(name: str) -> str:
@@ -102,11 +102,11 @@ def _hint(name: str) -> str:
 
 
 def _nearest(name: str) -> str:
-    """The column that may be meant; empty if none is similar."""
+    """The most similar column name; empty if none is similar."""
     near = _MEANT.get(name) or next(iter(get_close_matches(name, (*_KNOWN, *ALIASES), n=1, cutoff=_CLOSE_ENOUGH)), "")
     return ALIASES.get(near, near)
 
 
 def _shown(written: str) -> str:
-    """As it stands in the file; what cannot be seen is written out."""
+    """As written in the file, with invisible characters escaped."""
     return repr(written if len(written) <= _SHOWN else written[:_SHOWN] + "…") if written.strip() else "without a name"

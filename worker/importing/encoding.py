@@ -1,7 +1,7 @@
-"""In which encoding a text file is: one verdict for the whole file, before its first row counts.
+"""The encoding of a text file: decided for the whole file, before its first row is used.
 
-UTF-8 tells itself: text in another encoding is hardly ever valid UTF-8, unless it is very short. GB18030 does not: it
-gives a meaning to nearly all bytes. So a file is read as GB18030 only when the user says so.
+UTF-8 can be detected: text in another encoding is hardly ever valid UTF-8, unless it is very short. GB18030 cannot: nearly all
+bytes are valid in it. So a file is read as GB18030 only if the user says so.
 """
 
 import codecs
@@ -29,29 +29,29 @@ _HEAD: Final = 64 * 1024
 
 
 def text_encoding(name: str) -> str:
-    """Raises ValueError for one that is not known, or in which a line end may be part of another character."""
+    """Raises ValueError for an unknown encoding, or one in which a line break may be part of another character."""
     try:
         found = codecs.lookup(name).name
-        found = UTF_8 if found == "utf-8-sig" else found  # a mark in front is seen anyway
+        found = UTF_8 if found == "utf-8-sig" else found  # a byte order mark is detected anyway
         is_usable = "\n,".encode(found) == b"\n," and isinstance(b"\n".decode(found), str)
     except (LookupError, UnicodeError):
-        raise ValueError(f"{name} is no encoding that is known here; utf-8 and gb18030 are") from None
+        raise ValueError(f"{name} is not a known encoding; use utf-8 or gb18030") from None
     if not is_usable:
         raise ValueError(f"a file in {name} cannot be read line by line: {_SAVE}")
     return found
 
 
 def encoding_of(stream: BinaryIO, named: str | None) -> str:
-    """`named`: what the user says it is. Raises `ImportFileError`, with the line, if any part of the file is not that.
+    """`named`: the encoding that the user gave. Raises `ImportFileError`, with the line, if any part of the file does not match.
 
-    The stream is read from its beginning to its end, line by line, and stands at its beginning afterwards.
+    The stream is read from its beginning to its end, line by line, and is at its beginning afterwards.
     """
     stream.seek(0)
     first = stream.read(_HEAD)
     if first.startswith(_UTF_16_MARKS):
         raise ImportFileError(f"the file is UTF-16 (“Unicode text”): {_SAVE}")
     if b"\r" in first.strip() and b"\n" not in first:
-        raise ImportFileError(f"its lines end as old Macintosh programs end them (CR alone): {_SAVE}")
+        raise ImportFileError(f"its lines end with CR only, as in old Macintosh programs: {_SAVE}")
     has_mark = first.startswith(codecs.BOM_UTF8)
     stream.seek(len(codecs.BOM_UTF8) if has_mark else 0)
     survey = _survey(stream, GB18030 if named in (None, UTF_8) else named)
@@ -61,10 +61,10 @@ def encoding_of(stream: BinaryIO, named: str | None) -> str:
 
 @dataclass(slots=True)
 class _Survey:
-    """What was found in the lines that are not ASCII. Lines are counted from 1; 0: there is none."""
+    """The findings in lines that are not ASCII. Lines are counted from 1; 0: none."""
 
     foreign: int = 0
-    certain: int = 0  # lines that are UTF-8 beyond doubt
+    certain: int = 0  # lines that are certainly UTF-8
     first_certain: int = 0
     doubtful: dict[str, tuple[int, bytes]] = field(default_factory=dict)  # character: where it was seen first
     not_utf_8: tuple[int, bytes] = (0, b"")  # the first
@@ -83,7 +83,9 @@ def _survey(stream: BinaryIO, other: str) -> _Survey:
     survey = _Survey()
     for number, line in enumerate(_whole_lines(stream), start=1):
         if b"\0" in line:
-            raise ImportFileError(f"line {number} has a NUL character: this is no text file, or it is UTF-16; {_SAVE}")
+            raise ImportFileError(
+                f"line {number} has a NUL character: this is not a text file, or it is UTF-16; {_SAVE}"
+            )
         if not line.isascii():
             _look_at(survey, number, line, other)
     return survey
@@ -106,13 +108,13 @@ def _look_at(survey: _Survey, number: int, line: bytes, other: str) -> None:
 
 
 def _doubtful(text: str) -> str:
-    """The characters beyond ASCII, if all of them could as well be common Chinese ones in GB18030; otherwise nothing."""
+    """The non-ASCII characters, if all of them could also be common Chinese ones in GB18030; otherwise nothing."""
     found = []
     for run in _TWO_BYTES.finditer(text):
         before, after = text[: run.start()][-1:], text[run.end() :][:1]
         is_in_word = run[0].isalpha() and any(one.isascii() and one.islower() for one in (before, after))
         if is_in_word or any(_decoded(one.encode(), "gb2312") is None for one in run[0]):
-            return ""  # the é of café, or what would be a rare character
+            return ""  # the é of café, or a rare character
         found.append(run[0])
     return "".join(found)
 
@@ -162,7 +164,7 @@ def _require(survey: _Survey, named: str) -> None:
 
 
 def _sample(line: bytes, encoding: str) -> str:
-    """The first words that are not ASCII, with a little around them."""
+    """The first non-ASCII words, with some context."""
     text = line.decode(encoding, "replace")
     found = _FOREIGN.search(text)
     start = max(0, found.start() - _SHOWN // 4) if found else 0
@@ -177,7 +179,7 @@ def _decoded(line: bytes, encoding: str) -> str | None:
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Without what is too long for a line: such a line is rejected anyway."""
+    """Without the rest of overlong lines, which are rejected anyway."""
     while line := stream.readline(LONGEST_LINE):
         is_whole = len(line) < LONGEST_LINE or line.endswith(b"\n")
         yield line if is_whole else b""

@@ -1,4 +1,4 @@
-"""What became of each row, on disk: a million rows and their ids would not be bounded in memory."""
+"""The result of each row, on disk: a million rows and their ids need too much memory."""
 
 import sqlite3
 from array import array
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A row's line and what was made of it; a rejected row has a reason and neither id nor items. `content`: JSON of what it says."""
+    """A row's line and its verdict; a rejected row has a reason but no id and no items. `content`: the row's content as JSON."""
 
     line: int
     verdict: Verdict
@@ -46,10 +46,10 @@ class Journal(Scratch):
     def __init__(self) -> None:
         super().__init__(_SCHEMA)
 
-    # --- ids that the file gives ----------------------------------------------------------------------------------
+    # --- ids from the file ----------------------------------------------------------------------------------------
 
     def named(self, intent_id: str) -> tuple[str, int] | None:
-        """(digest, line) of the row that has this id by the file's own word."""
+        """(digest, line) of the row to which the file gives this id."""
         found: tuple[str, int] | None = self._db.execute(
             "SELECT digest, line FROM named WHERE intent_id = ?", (intent_id,)
         ).fetchone()
@@ -66,7 +66,7 @@ class Journal(Scratch):
         self._db.executemany(f"INSERT INTO rows ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608 - of ours
 
     def steps(self) -> Iterator[list[Note]]:
-        """All notes in the order of the file, some hundred at a time."""
+        """All notes in the order of the file, a few hundred at a time."""
         rows = self._db.execute("SELECT line, verdict, intent_id, items, reason, content FROM rows ORDER BY number")
         while step := list(islice(rows, CHUNK)):
             yield [Note(line, Verdict(v), id_, _items(items), *rest) for line, v, id_, items, *rest in step]
@@ -76,7 +76,7 @@ class Journal(Scratch):
 
 
 class JournalRoster:
-    """The intents that are to be followed, by their place in the file."""
+    """The intents to follow, by their place in the file."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

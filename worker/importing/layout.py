@@ -1,4 +1,4 @@
-"""How a sheet is laid out: what it hides, and which cells are one. Known before its first row counts."""
+"""The layout of a sheet: hidden rows and columns, merged ranges. Read before its first row is used."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -9,18 +9,18 @@ from typing import Final
 from worker.importing.cells import CellError
 from worker.importing.columns import ImportFileError
 from worker.importing.sheet_xml import Merge, RawCell, RawRow, SheetReader, letter_of
-from worker.importing.table import Hidden, Lines, Noticed
+from worker.importing.table import Hidden, LineNumbers, Noticed
 
-MOST_MERGES: Final = 100_000  # that are held in memory
+MOST_MERGES: Final = 100_000  # held in memory
 _SHOW_ROWS: Final = "show them, delete them, or give --hidden include, skip or reject"
-_SHOW_COLUMNS: Final = "show them, or give --hidden include to have them read"
+_SHOW_COLUMNS: Final = "show them, or give --hidden include to read them"
 
 
 @dataclass(slots=True)
 class Layout:
     merges: list[Merge] = field(default_factory=list)  # from top to bottom
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
-    hidden_rows: Lines = field(default_factory=Lines)  # below the header, with something in them
+    hidden_rows: LineNumbers = field(default_factory=LineNumbers)  # below the header, not empty
 
 
 def layout_of(reader: SheetReader) -> Layout:
@@ -43,21 +43,21 @@ def layout_of(reader: SheetReader) -> Layout:
 
 
 def _rows(reader: SheetReader) -> Iterator[RawRow]:
-    """Up to what cannot be read: that is found again with the rows, and told there."""
+    """Up to the first unreadable part, which is reported later, with the rows."""
     with suppress(ValueError, LookupError):
         yield from reader.rows()
 
 
-def accept(layout: Layout, names: Sequence[str], hidden: Hidden | None, noticed: Noticed) -> None:
-    """Raises `ImportFileError` for what is hidden, unless the user has said what becomes of it."""
+def accept(layout: Layout, names: Sequence[str | None], hidden: Hidden | None, noticed: Noticed) -> None:
+    """Raises `ImportFileError` for hidden rows and columns, unless the user has decided about them. No name: the column is not read."""
     problems = []
     if hidden is None and layout.hidden_rows.count:
         some = "row is" if layout.hidden_rows.count == 1 else "rows are"
-        problems.append(f"{layout.hidden_rows.count} {some} hidden ({layout.hidden_rows.told()}): {_SHOW_ROWS}")
+        problems.append(f"{layout.hidden_rows.count} {some} hidden ({layout.hidden_rows.in_words()}): {_SHOW_ROWS}")
     columns = [
         f"{name} ({letter_of(at)})"
         for at, name in enumerate(names)
-        if any(first <= at <= last for first, last in layout.hidden_columns)
+        if name is not None and any(first <= at <= last for first, last in layout.hidden_columns)
     ]
     if columns and hidden is not Hidden.INCLUDE:
         problems.append(f"hidden columns: {', '.join(columns)}: {_SHOW_COLUMNS}")
@@ -67,30 +67,30 @@ def accept(layout: Layout, names: Sequence[str], hidden: Hidden | None, noticed:
 
 
 class Merges:
-    """Gives the cells below the first of a merged range their value. Rows are asked for from top to bottom."""
+    """Fills the cells of merged ranges below the first one. Call it with rows from top to bottom."""
 
     def __init__(self, merges: Sequence[Merge], columns: int) -> None:
-        """`columns`: how many have a name."""
+        """`columns`: the number of named columns."""
         self._merges = merges
         self._columns = columns
         self._next = 0
         self._open: dict[Merge, RawCell | None] = {}  # with the cell that holds the value
 
     def own_cells(self, row: RawRow) -> Iterator[RawCell]:
-        """Those of the row that are not below the first of a merged range."""
+        """The cells of the row that are not below the first of a merged range."""
         self._advance(row)
         covered = {at for merge in self._open if merge.top < row.number for at in range(merge.left, merge.right + 1)}
         return (cell for at, cell in row.cells.items() if at not in covered)
 
     def fill(self, row: RawRow, header: int) -> bool:
-        """Whether the row took a value from above. Raises `CellError` where nobody can tell what a cell stands for."""
+        """Whether the row got a value from above. Raises `CellError` if the value of a cell is not clear."""
         took = False
         for merge, cell in self._open.items():
             named = range(merge.left, min(merge.right + 1, self._columns))
             if len(named) > 1:
                 where = f"{letter_of(merge.left)}{merge.top}:{letter_of(merge.right)}{merge.bottom}"
                 raise CellError(
-                    f"the merged range {where} covers several columns, so that each of them is unclear: unmerge it"
+                    f"the merged range {where} covers several columns, so the value of each is unclear: unmerge it"
                 )
             if not named or merge.top == row.number:
                 continue

@@ -6,11 +6,11 @@ from typing import BinaryIO, Final
 
 from worker.importing.encoding import LONGEST_LINE, encoding_of, skip_line
 
-_TOO_LONG: Final = "\udfff"  # stands for a line that was skipped; no file can contain it
+_TOO_LONG: Final = "\udfff"  # marks a line that was skipped; no file can contain it
 
 
 def read_lines(stream: BinaryIO, encoding: str | None = None) -> Iterator[str]:
-    """With their line ends. The whole file is looked at first: raises `ImportFileError` if its encoding is not certain."""
+    """Lines with their line breaks. Reads the whole file first: raises `ImportFileError` if its encoding is not certain."""
     found = encoding_of(stream, encoding)
     if stream.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
         stream.seek(0)
@@ -23,5 +23,5 @@ def read_lines(stream: BinaryIO, encoding: str | None = None) -> Iterator[str]:
 
 
 def damage_of(text: str) -> str | None:
-    """Why the text cannot be read, if it cannot."""
+    """Why the text cannot be read; None if it can."""
     return f"is longer than {LONGEST_LINE} bytes" if _TOO_LONG in text else None

@@ -1,6 +1,6 @@
-"""What a spreadsheet program shows of a number: its format decides, and may show something else than what is stored.
+"""The text that a spreadsheet program shows for a number: its format may show something else than the stored number.
 
-After ECMA-376 part 1, 18.8.30 (numFmts). Pure functions; None wherever it depends on the program's language or is not certain.
+After ECMA-376 part 1, 18.8.30 (numFmts). Pure functions; None if the text depends on the program's language or is not certain.
 """
 
 import re
@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 GENERAL: Final = "General"
-_LANGUAGE: Final = "\0"  # a format that each language has its own of
+_LANGUAGE: Final = "\0"  # a format that differs for each language
 _DAY, _TIME = 'yyyy"年"m"月"d"日"', 'h"时"mm"分"'
-# Those that a file names by number only. 27 to 36 and 50 to 58 are those of the Chinese programs.
+# Formats that a file names by number only. 27 to 36 and 50 to 58 are those of the Chinese programs.
 BUILTIN: Final = {
     0: GENERAL, 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00",
     5: _LANGUAGE, 6: _LANGUAGE, 7: _LANGUAGE, 8: _LANGUAGE,
@@ -41,10 +41,10 @@ _ELAPSED: Final = re.compile(r"h+|m+|s+", re.IGNORECASE)
 _COLOR: Final = re.compile(
     r"black|blue|cyan|green|magenta|red|white|yellow|color ?\d+|黑色?|蓝色?|绿色?|红色?|白色?|黄色?", re.IGNORECASE
 )
-_DIGITS: Final = 15  # that a spreadsheet program keeps and shows
+_DIGITS: Final = 15  # kept and shown by a spreadsheet program
 
 
-class Kind(Enum):
+class FormatKind(Enum):
     NUMBER = "number"
     DATE = "date"  # or a moment
     TIME = "time"  # of a day
@@ -57,18 +57,18 @@ class _Token(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def kind_of(code: str) -> Kind:
+def kind_of(code: str) -> FormatKind:
     kinds = [token for section in _sections(code) for token in section]
     if any(token.kind == "elapsed" for token in kinds):
-        return Kind.ELAPSED
+        return FormatKind.ELAPSED
     letters = {token.text[0].lower() for token in kinds if token.kind == "date"}
     if letters & set("ydaegb") or (letters == {"m"} and "0" not in code):
-        return Kind.DATE
-    return Kind.TIME if letters or any(token.kind == "half" for token in kinds) else Kind.NUMBER
+        return FormatKind.DATE
+    return FormatKind.TIME if letters or any(token.kind == "half" for token in kinds) else FormatKind.NUMBER
 
 
 def shown_number(number: float, code: str) -> str | None:
-    """`code` is one of a number."""
+    """`code`: a number format of kind number."""
     if code == _LANGUAGE:
         return None
     exact = Decimal(f"{number:.{_DIGITS}g}")
@@ -85,20 +85,20 @@ def shown_number(number: float, code: str) -> str | None:
 
 
 def shown_moment(moment: datetime, code: str) -> str | None:
-    """`code` is one of a date, a moment or a time. Names of months and days, and halves of the day, are of some language."""
-    told = []
+    """`code`: a format of a date, a date with time, or a time. Names of months and days, and AM/PM, depend on the language."""
+    result = []
     section = _sections(code)[0]
     for place, token in enumerate(section):
         if token.kind == "date":
             one = _shown_part(moment, token.text.lower(), _is_minute(section, place))
             if one is None:
                 return None
-            told.append(one)
+            result.append(one)
         elif token.kind == "literal" or token.text in ("/", ",", "."):
-            told.append(token.text)
+            result.append(token.text)
         else:
             return None
-    return "".join(told).strip()
+    return "".join(result).strip()
 
 
 @lru_cache(maxsize=1024)
@@ -130,7 +130,7 @@ def _token(found: re.Match[str]) -> _Token | None:
 
 
 def _bracket(text: str) -> _Token | None:
-    """A color says nothing about the text, a currency is part of it; a condition, or a language's own date, is not certain."""
+    """A color does not change the text, a currency is part of it; a condition or a localized date is not certain."""
     if _COLOR.fullmatch(text):
         return None
     if _ELAPSED.fullmatch(text):
@@ -151,11 +151,11 @@ def _section_of(number: Decimal, count: int) -> int:
 
 
 def _filled(number: Decimal, section: Sequence[_Token], sign: str) -> str | None:
-    """`number` is not negative."""
+    """`number`: not negative."""
     if any(token.kind == "general" or token.text == "@" for token in section):
         plain = general(number)
-        told = "".join(plain if token.kind == "general" or token.text == "@" else token.text for token in section)
-        return sign + told.strip()
+        result = "".join(plain if token.kind == "general" or token.text == "@" else token.text for token in section)
+        return sign + result.strip()
     if any(token.kind == "exponent" for token in section):
         return _scientific(number, section, sign)
     places = [at for at, token in enumerate(section) if token.kind == "digit"]
@@ -179,19 +179,19 @@ def _digits(number: Decimal, tokens: Sequence[_Token]) -> str | None:
     point = next((at for at, token in enumerate(tokens) if token == _Token("mark", ".")), len(tokens))
     whole, rest = tokens[:point], [token for token in tokens[point + 1 :] if token.kind == "digit"]
     if len(rest) != max(0, len(tokens) - point - 1):
-        return None  # something stands among the decimals
+        return None  # there is other text among the decimals
     rounded = number.quantize(Decimal(1).scaleb(-len(rest)), ROUND_HALF_UP)
     integer, _, decimals = f"{rounded:f}".partition(".")
     kept = len(rest)
     while kept and rest[kept - 1].text != "0" and decimals[kept - 1] == "0":
         kept -= 1
-    told = _whole(integer.lstrip("0"), whole)
-    return f"{told}.{decimals[:kept]}" if point < len(tokens) else told
+    result = _whole(integer.lstrip("0"), whole)
+    return f"{result}.{decimals[:kept]}" if point < len(tokens) else result
 
 
 def _whole(digits: str, tokens: Sequence[_Token]) -> str:
-    """From the right; what is left over stands in the first place."""
-    told: list[str] = []
+    """Filled from the right; the remaining digits go to the first place."""
+    result: list[str] = []
     left = digits
     count = 0
     is_grouped = any(token == _Token("mark", ",") for token in tokens)
@@ -199,19 +199,19 @@ def _whole(digits: str, tokens: Sequence[_Token]) -> str:
     for at in range(len(tokens) - 1, -1, -1):
         token = tokens[at]
         if token.kind != "digit":
-            told.insert(0, "" if token == _Token("mark", ",") else token.text)
+            result.insert(0, "" if token == _Token("mark", ",") else token.text)
             continue
         must = any(tokens[other].text == "0" for other in places if other <= at)
         while left or must:
-            told.insert(0, f"{left[-1:] or '0'}{',' if is_grouped and count and count % 3 == 0 else ''}")
+            result.insert(0, f"{left[-1:] or '0'}{',' if is_grouped and count and count % 3 == 0 else ''}")
             left, count, must = left[:-1], count + 1, False
             if at != places[0]:
                 break
-    return "".join(told)
+    return "".join(result)
 
 
 def _scientific(number: Decimal, section: Sequence[_Token], sign: str) -> str | None:
-    """Of the usual form with one digit before the point, as 0.00E+00."""
+    """The usual form with one digit before the point, like 0.00E+00."""
     code = "".join(token.text for token in section)
     found = re.fullmatch(r"0(?:\.(0*))?E([+-])(0+)", code, re.IGNORECASE)
     if not found:
@@ -222,9 +222,9 @@ def _scientific(number: Decimal, section: Sequence[_Token], sign: str) -> str | 
 
 
 def general(number: Decimal) -> str:
-    """As one writes it: all digits, and no exponent."""
-    told = f"{number:f}"
-    return told.rstrip("0").rstrip(".") if "." in told else told
+    """All digits, without an exponent."""
+    result = f"{number:f}"
+    return result.rstrip("0").rstrip(".") if "." in result else result
 
 
 # --- moments --------------------------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
-"""The report of an import as a file: complete, or not there."""
+"""The report of an import as a file, written atomically."""
 
 import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +16,44 @@ from worker.importing.columns import ImportFileError
 from worker.importing.report_columns import COLUMNS, LEFT_OUT, ONLY_JSON, STATE, guarded
 from worker.importing.report_sheet import write_workbook
 
-ReportRow = Mapping[str, Any]  # by column; `ONLY_JSON` beside them
+ReportRow = Mapping[str, Any]  # by column, and `ONLY_JSON`
 REFUSED_CELL = "#VALUE!"  # an import refuses it, in every format
 
 
 def check_report(path: Path, source: str) -> None:
-    """Before anything is enqueued. Raises `ImportFileError`."""
+    """Checks the path before any row is enqueued. Raises `ImportFileError`."""
     if path.suffix.lower() not in _WRITERS:
         *most, last = _WRITERS
-        raise ImportFileError(f"--report {path}: give it the ending {', '.join(most)} or {last}")
+        raise ImportFileError(f"--report {path}: the file name must end with {', '.join(most)} or {last}")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise ImportFileError(f"--report {path}: its directory does not exist or cannot be written to")
     if path.is_dir():
         raise ImportFileError(f"--report {path}: this is a directory")
     with suppress(OSError):
         if path.samefile(source):
-            raise ImportFileError(f"--report {path}: this is the file that is imported")
+            raise ImportFileError(f"--report {path}: this is the imported file itself")
 
 
-def write_report(path: Path, rows: Iterable[ReportRow]) -> None:
-    """What needs somebody stands first. What is at `path` is replaced at the end, all at once. Raises OSError."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`columns` of the report; `state` is its column with the result of a row; `cells` gives a row's values in their order."""
+
+    columns: Sequence[str]
+    state: str
+    cells: Callable[[ReportRow], list[Any]]
+
+
+def shape_of_table(columns: Sequence[str], state: str) -> Shape:
+    return Shape(columns, state, lambda row: [row.get(name) for name in columns])
+
+
+def write_report(path: Path, rows: Iterable[ReportRow], shape: Shape | None = None) -> None:
+    """Failed and rejected rows come first. The file at `path` is replaced at the end, atomically. Raises OSError."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         whole = Path(file.name)
     try:
-        _WRITERS[path.suffix.lower()](whole, _failed_first(rows))
+        shape = shape or Shape(COLUMNS, STATE, _in_columns)
+        _WRITERS[path.suffix.lower()](whole, _failed_first(rows, shape.state), shape)
         with whole.open("rb") as written:
             os.fsync(written.fileno())
         whole.chmod(_usual_mode())
@@ -48,11 +63,11 @@ def write_report(path: Path, rows: Iterable[ReportRow]) -> None:
         raise
 
 
-def _failed_first(rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
-    """Each part in the order of the file; what can wait, waits on disk."""
+def _failed_first(rows: Iterable[ReportRow], state: str) -> Iterator[ReportRow]:
+    """Each part in the order of the file; the second part is buffered on disk."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as others:
         for row in rows:
-            if row[STATE] in LEFT_OUT:
+            if row[state] in LEFT_OUT:
                 others.write(json.dumps(row) + "\n")
             else:
                 yield row
@@ -60,36 +75,36 @@ def _failed_first(rows: Iterable[ReportRow]) -> Iterator[ReportRow]:
         yield from map(json.loads, others)
 
 
-def _csv(path: Path, rows: Iterable[ReportRow]) -> None:
+def _csv(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:
     with path.open(
         "w", encoding="utf-8-sig", newline=""
-    ) as file:  # with the mark by which spreadsheet programs know it
+    ) as file:  # with a byte order mark, by which spreadsheet programs recognise UTF-8
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([guarded(text_of(value)) for value in _in_columns(row)] for row in rows)
+        writer.writerow(shape.columns)
+        writer.writerows([guarded(text_of(value)) for value in shape.cells(row)] for row in rows)
 
 
-def _json_lines(path: Path, rows: Iterable[ReportRow]) -> None:
+def _json_lines(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for row in rows:
-            about = {name: row[name] for name in (*COLUMNS, ONLY_JSON) if name in row}
+            about = {name: row[name] for name in (*shape.columns, ONLY_JSON) if name in row}
             file.write(json.dumps(about, ensure_ascii=False) + "\n")
 
 
-def _workbook(path: Path, rows: Iterable[ReportRow]) -> None:
-    write_workbook(path, COLUMNS, ([_cell(value) for value in _in_columns(row)] for row in rows))
+def _workbook(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:
+    write_workbook(path, shape.columns, ([_cell(value) for value in shape.cells(row)] for row in rows))
 
 
 def _in_columns(row: ReportRow) -> list[Any]:
-    """An empty cell clears the field: a row that had no value at all is given no mode either, so that an import rejects it again."""
-    shown = row if "after_field_value" in row else {**row, "update_mode": None}
+    """An empty cell would clear the field: a row without a value gets one that an import rejects again."""
+    shown = row if "after_field_value" in row else {**row, "after_field_value": REFUSED_CELL}
     if row.get("code") == Code.BAD_VALUE:
         shown = {name: REFUSED_CELL if _has_lost_its_type(value) else value for name, value in shown.items()}
     return [_one_item(shown.get(name)) if name == "work_item_ids" else shown.get(name) for name in COLUMNS]
 
 
 def _has_lost_its_type(value: Any) -> bool:
-    """A date, say, that the field did not take: as a text it would be another value, which the field might take."""
+    """For example a date that the field refused: as a text it would be another value, which the field might accept."""
     written = Written.of(value)
     return written is not None and written.kind is not Kind.TEXT
 
@@ -99,7 +114,7 @@ def _one_item(ids: Any) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """A value as it stands in a cell: a text as it is, what was written as it was, else JSON."""
+    """A value as the text of a cell: a text unchanged, a written value as it was written, otherwise JSON."""
     if value is None:
         return ""
     if written := Written.of(value):
@@ -108,7 +123,7 @@ def text_of(value: Any) -> str:
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    """Numbers and truth values are typed in a workbook, but for a number that would lose digits there."""
+    """Numbers and booleans are typed in a workbook, except for numbers that would lose digits there."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float) and abs(value) < 10**15:
@@ -116,7 +131,7 @@ def _cell(value: Any) -> str | int | float | bool | None:
     return text_of(value)
 
 
-_WRITERS: Mapping[str, Callable[[Path, Iterable[ReportRow]], None]] = {
+_WRITERS: Mapping[str, Callable[[Path, Iterable[ReportRow], Shape], None]] = {
     ".csv": _csv,
     ".jsonl": _json_lines,
     ".xlsx": _workbook,
@@ -124,7 +139,7 @@ _WRITERS: Mapping[str, Callable[[Path, Iterable[ReportRow]], None]] = {
 
 
 def _usual_mode() -> int:
-    """What a file that is simply opened would get; a temporary one is for its owner only."""
+    """The mode of a newly created file; a temporary file is readable by its owner only."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask

@@ -1,22 +1,22 @@
-"""A report as a workbook. Texts are texts there: no formula comes of them, and no number."""
+"""A report as a workbook. Texts stay texts: they never become formulas or numbers."""
 
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-MOST_ROWS: Final = 1_048_576  # of a sheet, the header included
+MOST_ROWS: Final = 1_048_576  # of a sheet, including the header
 LONGEST_TEXT: Final = 32_767  # characters of a cell
 WIDTHS: Final = {"reason": 60, "field_name": 20, "project_key": 26, "after_field_value": 30, "before_field_value": 20}
 _TITLE: Final = "report"
-# What XML cannot hold, and what would be taken for such an escape.
+# Characters that XML cannot contain, and texts that look like their escapes.
 _ESCAPED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 Cell = str | int | float | bool | None
 
 
 def write_workbook(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 - 13 MB that few commands need
+    import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 - uses 13 MB that few commands need
 
     book = openpyxl.Workbook(write_only=True)
     sheet, left = _sheet(book, columns), MOST_ROWS - 1
@@ -50,11 +50,11 @@ def _typed(sheet: Any, value: Cell) -> Any:
     if not isinstance(value, str):
         return value
     text = _ESCAPED.sub(lambda found: f"_x{ord(found[0]):04X}_", value)
-    if len(text) > LONGEST_TEXT:  # cut, it would be another value: an import refuses a cell that shows an error
+    if len(text) > LONGEST_TEXT:  # truncated, it would be another value: an import rejects a cell with an error
         cell = WriteOnlyCell(sheet, "#VALUE!")
         cell.data_type = "e"
         return cell
     cell = WriteOnlyCell(sheet, text)
-    cell.data_type = "s"  # also what begins like a formula
-    cell.number_format = "@"  # what is typed over it stays a text, with its zeros
+    cell.data_type = "s"  # also for texts that begin like a formula
+    cell.number_format = "@"  # a text typed into the cell keeps its leading zeros
     return cell

@@ -1,4 +1,4 @@
-"""A row of a file: an intent, or the reason why it is none."""
+"""A row of a file: an intent, or the reason for its rejection."""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from feishu_batch import IntentError, UpdateIntent, parse_intent
+from feishu_batch.intents import BULK_PRIORITY
 from feishu_batch.written import untagged
 from worker.importing.cells import Content
 from worker.importing.report_columns import STATE, own_part
@@ -21,16 +22,23 @@ class Row:
     intent: UpdateIntent
     names_itself: bool = False  # the file gives the intent's id; otherwise it is derived (row_ids.py)
     ranged: int = 0  # how many of the items were written as ranges
+    is_gathered: bool = False  # from cells of a table, of several of its rows
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """`written`: its cells by column, as far as they could be told apart. `is_left_out`: a row of a report that needs no import."""
+    """`written`: its cells by column, as far as they could be read. `is_left_out`: a row of a report that need not be imported.
+
+    In a table a single cell may be rejected: `column` is its column, `field` the field of that column, `value` its text.
+    """
 
     line: int
     reason: str
     written: Mapping[str, Any] | None = None
     is_left_out: bool = False
+    column: str | None = None
+    field: str | None = None
+    value: str | None = None
 
 
 def hashed(name: str) -> str:
@@ -38,13 +46,13 @@ def hashed(name: str) -> str:
 
 
 def row_of(line: int, given: Content | Mapping[str, Any], import_id: str) -> Row | Rejected:
-    """From an intent's JSON shape. The same import and content is the same intent, in whatever line it stands."""
+    """From an intent's JSON shape. The same import and content give the same intent, in any line."""
     content, ranged = (given.intent, given.ranged) if isinstance(given, Content) else (given, 0)
     own = own_part(content)
     if own is None:
         return Rejected(line, f"{STATE} {content[STATE]}", is_left_out=True)
     try:
-        intent = parse_intent(own)
+        intent = parse_intent({"priority": BULK_PRIORITY, **own})
     except IntentError as error:
         return Rejected(line, "; ".join(problems_of(error, own)), dict(own))
     if "intent_id" in own:
@@ -53,12 +61,12 @@ def row_of(line: int, given: Content | Mapping[str, Any], import_id: str) -> Row
 
 
 def problems_of(error: IntentError, content: Any) -> list[str]:
-    """Each problem with the value that is wrong."""
+    """Each problem with its wrong value."""
     return [_with_value(problem, content) for problem in str(error).splitlines()]
 
 
 def _with_value(problem: str, content: Any) -> str:
-    """The library's messages never repeat a value, because they end up in logs; the owner of a file wants to see it."""
+    """The library's messages never repeat a value, because they may be logged; for the owner of a file it is added here."""
     path = problem.partition(": ")[0]
     value = content
     for step in path.split("."):
@@ -69,6 +77,6 @@ def _with_value(problem: str, content: Any) -> str:
     value = untagged(value)
     if isinstance(value, dict | list):
         return problem
-    told = json.dumps(value, ensure_ascii=False, default=str)
-    told = told.encode("utf-8", "backslashreplace").decode()
-    return f"{problem} (got {told if len(told) <= _SHOWN else told[:_SHOWN] + '…'})"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return f"{problem} (got {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'})"

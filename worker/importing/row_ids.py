@@ -1,4 +1,4 @@
-"""Rows that say the same get ids of their own, so that each of them is sent."""
+"""Gives rows with the same content different ids, so that each of them is sent."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -12,23 +12,23 @@ _COUNT: Final = "INSERT INTO seen VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET t
 
 
 def each_with_its_id(rows: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:
-    """An id comes from the import and the content, and for the second, third, … row of a content from that number. So a row that is
-    inserted or moved changes no other row's id.
+    """The id is derived from the import and the content, and for the second, third, … row with the same content also from that number.
+    So inserting or moving a row does not change the id of another row. Intents that were gathered from a table are all different.
     """
     with _Seen(_SCHEMA) as seen:
         for row in rows:
-            yield row if isinstance(row, Rejected) or row.names_itself else _numbered(row, seen)
+            yield row if isinstance(row, Rejected) or row.names_itself or row.is_gathered else _numbered(row, seen)
 
 
 class _Seen(Scratch):
     def times(self, intent_id: str) -> int:
-        """How often this id has been asked for, this time included."""
+        """How often this id has occurred so far, including this time."""
         [times] = self._db.execute(_COUNT, (intent_id,)).fetchone()
         return int(times)
 
 
 def _numbered(row: Row, seen: _Seen) -> Row:
-    """`row` has the id of its content's first row."""
+    """`row`: with the id for the first row of its content."""
     first = row.intent.intent_id
     times = seen.times(first)
     if times == 1:

@@ -1,4 +1,4 @@
-"""The rows of an XLSX workbook's sheet, one by one. Its table of texts is in memory, its rows are not."""
+"""The rows of a sheet of an XLSX workbook, one by one. The shared texts are in memory, the rows are not."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -15,9 +15,13 @@ from worker.importing.sheet_cells import written_of
 from worker.importing.sheet_xml import RawRow, SheetReader, letter_of
 from worker.importing.table import Hidden, Noticed, Table, is_skipped
 from worker.importing.typed_cells import typed_intent_of
+from worker.importing.wide.gathering import table_rows
+from worker.importing.wide.header import is_wide, refuse_options
+from worker.importing.wide.options import is_ignored
+from worker.importing.wide.raw import RawTable, TypedCells, WideRow
 from worker.importing.workbook import Sheet, Workbook, open_workbook
 
-_HIDDEN = "the row is hidden, and --hidden says reject"
+_HIDDEN = "the row is hidden, and --hidden reject was given"
 
 
 def sheet_rows(stream: BinaryIO, table: Table, import_id: str, noticed: Noticed) -> Iterator[Row | Rejected]:
@@ -25,32 +29,58 @@ def sheet_rows(stream: BinaryIO, table: Table, import_id: str, noticed: Noticed)
     book = open_workbook(stream)
     sheet = book.chosen(table.sheet)
     noticed.sheet = sheet.title
-    noticed.other_sheets = tuple(other.told() for other in book.sheets if other is not sheet)
+    noticed.other_sheets = tuple(other.in_words() for other in book.sheets if other is not sheet)
     try:
-        reading = _reading(book, sheet, table, import_id, noticed)
+        return _reading(book, sheet, table, import_id, noticed)
     except ImportFileError as error:
         others = f". Other sheets, for --sheet: {', '.join(noticed.other_sheets)}" if noticed.other_sheets else ""
         raise ImportFileError(f"sheet {sheet.title!r}: {error}{others}") from None
-    return reading.rows()
 
 
-def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed: Noticed) -> "_Reading":
+def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed: Noticed) -> Iterator[Row | Rejected]:
     layout = Layout()
     if sheet.part in book.has_layout:
         with book.archive.open(sheet.part) as part:
             layout = layout_of(SheetReader(part))
     raw = _raw_rows(book, sheet)
-    first = next((row for row in raw if isinstance(row, Rejected) or not _is_blank(row)), RawRow(1, is_hidden=False))
-    if isinstance(first, Rejected):
-        raise ImportFileError(first.reason)
-    columns = columns_of(_header(first, book, table))
-    accept(layout, columns, table.hidden, noticed)
-    merges = Merges(layout.merges, len(columns))
-    return _Reading(book, table, f"{import_id}\0{sheet.title}", noticed, raw, first.number, columns, merges)
+    first = _first(raw, table.header_row)
+    header, own_id = _header(first, book, table), f"{import_id}\0{sheet.title}"
+    wide = is_wide(header, table.as_table)
+    if not wide:
+        refuse_options(table.as_table)
+    columns = _without_end(header) if wide else columns_of(header)
+    read = [None if wide and (not name or is_ignored(name, table.as_table)) else name for name in columns]
+    accept(layout, read, table.hidden, noticed)
+    reading = _SheetReading(
+        book, table, own_id, noticed, raw, first.number, columns, Merges(layout.merges, len(columns))
+    )
+    if not wide:
+        return reading.rows()
+    return table_rows(RawTable(columns, reading.table_rows(), TypedCells(table.zone)), table, own_id, noticed)
+
+
+def _first(raw: Iterator[RawRow | Rejected], header_row: int | None) -> RawRow:
+    """The row of the header. Raises `ImportFileError`."""
+    for row in raw:
+        if isinstance(row, Rejected):
+            raise ImportFileError(row.reason)
+        if row.number == header_row or (header_row is None and not _is_blank(row)):
+            return row
+    if header_row is not None:
+        raise ImportFileError(f"row {header_row} (--header-row) is blank or behind its end")
+    return RawRow(1, is_hidden=False)
+
+
+def _without_end(header: Sequence[str]) -> list[str]:
+    """Spreadsheets leave empty columns at the end."""
+    names = list(header)
+    while names and not names[-1].strip():
+        names.pop()
+    return names
 
 
 def _raw_rows(book: Workbook, sheet: Sheet) -> Iterator[RawRow | Rejected]:
-    """What cannot be read ends the rows with a rejected one."""
+    """An unreadable part ends the rows with a rejected one."""
     line = 0
     try:
         with book.archive.open(sheet.part) as part:
@@ -58,7 +88,7 @@ def _raw_rows(book: Workbook, sheet: Sheet) -> Iterator[RawRow | Rejected]:
                 line = row.number
                 yield row
     except (ValueError, LookupError) as error:
-        yield Rejected(line + 1, f"cannot be read, nor can what follows: {type(error).__name__}: {error}")
+        yield Rejected(line + 1, f"this row and the following ones cannot be read: {type(error).__name__}: {error}")
 
 
 def _is_blank(row: RawRow) -> bool:
@@ -76,7 +106,7 @@ def _header(row: RawRow, book: Workbook, table: Table) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _SheetReading:
     book: Workbook
     table: Table
     import_id: str
@@ -87,13 +117,39 @@ class _Reading:
     merges: Merges
 
     def rows(self) -> Iterator[Row | Rejected]:
+        for raw in self._filled_in():
+            row = raw if isinstance(raw, Rejected) else self._row(raw)
+            if row is not None:
+                yield row
+
+    def table_rows(self) -> Iterator[WideRow | Rejected]:
+        for raw in self._filled_in():
+            yield raw if isinstance(raw, Rejected) else self._table_row(raw)
+
+    def _filled_in(self) -> Iterator[RawRow | Rejected]:
         for raw in self.raw:
-            if isinstance(raw, Rejected):
+            if isinstance(raw, Rejected) or (
+                any(not cell.is_blank for cell in self.merges.own_cells(raw)) and not self._is_left_out(raw)
+            ):
                 yield raw
-            elif any(not cell.is_blank for cell in self.merges.own_cells(raw)) and not self._is_left_out(raw):
-                row = self._row(raw)
-                if row is not None:
-                    yield row
+
+    def _table_row(self, raw: RawRow) -> WideRow | Rejected:
+        if raw.is_hidden and self.table.hidden is Hidden.REJECT:
+            return Rejected(raw.number, _HIDDEN)
+        try:
+            took = self.merges.fill(raw, self.header)
+        except CellError as error:
+            return Rejected(raw.number, str(error))
+        self._notice(raw, took=took)
+        width = max(len(self.columns), max(raw.cells, default=-1) + 1)
+        return WideRow(raw.number, {at: self._cell(raw, at) for at in range(width)})
+
+    def _cell(self, raw: RawRow, at: int) -> Written | CellError | None:
+        name = self.columns[at] if at < len(self.columns) else letter_of(at)
+        try:
+            return written_of(raw.cells.get(at), self.book, self.table.zone)
+        except CellError as error:
+            return CellError(f"{name}: {error}")
 
     def _is_left_out(self, raw: RawRow) -> bool:
         if raw.is_hidden and self.table.hidden is Hidden.SKIP:
@@ -113,14 +169,17 @@ class _Reading:
             made = row_of(line, typed_intent_of(cells, self.table.zone), self.import_id)
         except CellError as error:
             return Rejected(line, str(error), self._as_seen(raw))
-        if took:
-            self.noticed.merged.add(line)
-        if raw.is_hidden:
-            self.noticed.hidden_read.add(line)
+        self._notice(raw, took=took)
         return made
 
+    def _notice(self, raw: RawRow, *, took: bool) -> None:
+        if took:
+            self.noticed.merged.add(raw.number)
+        if raw.is_hidden:
+            self.noticed.hidden_read.add(raw.number)
+
     def _as_seen(self, raw: RawRow) -> dict[str, Any]:
-        """For the report of a row that is rejected; a cell that cannot be read is left out."""
+        """For the report of a rejected row; without cells that cannot be read."""
         found: dict[str, Any] = {}
         for at, name in enumerate(self.columns):
             with suppress(CellError):

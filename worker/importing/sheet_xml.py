@@ -1,4 +1,4 @@
-"""The rows of a sheet as its XML has them, one after the other, and how it is laid out."""
+"""The rows of a sheet from its XML, one after the other, and its layout."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ _LETTERS: Final = 26
 
 @dataclass(slots=True)
 class RawCell:
-    """`type` is the file's: n number, s shared text, str and inlineStr text, b boolean, e error, d date. No `text`: no value."""
+    """`type`, as in the file: n number, s shared text, str and inlineStr text, b boolean, e error, d date. No `text`: no value."""
 
     type: str
     style: int
@@ -33,7 +33,7 @@ class RawRow:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Rows from 1, columns from 0; both ends belong to it."""
+    """Rows from 1, columns from 0; both ends are included."""
 
     top: int
     left: int
@@ -42,7 +42,7 @@ class Merge:
 
 
 class SheetReader:
-    """Reads one sheet; what stands around the rows is there when they are read."""
+    """Reads one sheet; its layout is complete after all rows were read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -54,7 +54,7 @@ class SheetReader:
         self._number = 0
         self._column = -1
         self._pieces: list[str] | None = None
-        self._aside = 0  # within the hints how to pronounce a text
+        self._aside = 0  # depth within phonetic hints
         self._starts: dict[str, Callable[[dict[str, str]], None]] = {
             f"{MAIN} {name}": handler
             for name, handler in {

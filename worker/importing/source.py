@@ -1,4 +1,4 @@
-"""The file, wherever it comes from: with a name, a format, and an id by which its rows are known again."""
+"""The imported file: its name, its format, and the id from which the ids of its rows are derived."""
 
 import os
 import shutil
@@ -23,7 +23,9 @@ from worker.importing.table import AS_USUAL, Noticed, Table
 _FORMATS = f"--format {', '.join(list(Format)[:-1])} or {list(Format)[-1]}"
 _DIRECTORY = "this is a directory, not a file"
 _ID_LENGTH = 16
-_OLD_NAME = "its name is that of another kind of workbook: give --format xlsx if it is one, or save it as .xlsx"
+_OLD_NAME = (
+    "its extension is that of another kind of workbook: give --format xlsx if it is an XLSX file, or save it as .xlsx"
+)
 _NOT_READ = (".xls", ".xlsb", ".xlt", ".et", ".ods", ".numbers")
 
 
@@ -35,29 +37,30 @@ class Source:
     import_id: str
     size: int  # bytes
     table: Table = AS_USUAL
+    id_is_of_content: bool = True  # False: the user named it
     noticed: Noticed = field(default_factory=Noticed)
 
     def rows(self) -> Iterator[Row | Rejected]:
-        """From the first on, also the second time. Raises `ImportFileError` before the first row, or never."""
+        """Starts at the first row at each call. Raises `ImportFileError` before the first row, or never."""
         self.noticed.restart()
         if instead := kind_instead(self.stream, is_workbook=self.format is Format.XLSX):
             raise ImportFileError(instead)
         rows = read_rows(self.stream, self.format, self.import_id, self.table, self.noticed)
         first = next(rows, None)
         if first is None:
-            if self.noticed.left_out:
+            if self.noticed.left_out or self.noticed.table:
                 return iter(())
-            raise ImportFileError("there are no rows in it, so there is nothing to do")
+            raise ImportFileError("it contains no rows")
         return each_with_its_id(chain([first], rows))
 
     def position(self) -> int | None:
-        """How many bytes are read; None where that says nothing."""
+        """The number of bytes read; None if it is not meaningful."""
         return None if self.format is Format.XLSX else self.stream.tell()
 
 
 @contextmanager
 def opened(path: str, kind: str | None, import_id: str | None, table: Table = AS_USUAL) -> Iterator[Source]:
-    """`path` may be ``-``: standard input. A pipe is kept in a temporary file while it is worked on."""
+    """`path` may be ``-``: standard input. A pipe is copied to a temporary file."""
     form = _format(path, kind)
     with _stream(path) as stream:
         if form is None:
@@ -65,11 +68,11 @@ def opened(path: str, kind: str | None, import_id: str | None, table: Table = AS
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
         name = "standard input" if path == "-" else path
-        yield Source(name, stream, form, import_id or _digest(stream), size, table)
+        yield Source(name, stream, form, import_id or _digest(stream), size, table, not import_id)
 
 
 def _format(path: str, kind: str | None) -> Format | None:
-    """None: a name that no file has which can be read."""
+    """None: the extension is not that of a known format."""
     if kind:
         return Format(kind)
     suffix = Path(path).suffix.lower()
@@ -78,8 +81,8 @@ def _format(path: str, kind: str | None) -> Format | None:
     if suffix not in FORMAT_OF_ENDING:
         if path != "-" and Path(path).is_dir():
             raise ImportFileError(_DIRECTORY)
-        told = "it has no name that tells the format" if path == "-" else "its ending does not tell the format"
-        raise ImportFileError(f"{told}: give {_FORMATS}")
+        why = "standard input has no extension" if path == "-" else "its extension is not that of a known format"
+        raise ImportFileError(f"{why}: give {_FORMATS}")
     return Format(FORMAT_OF_ENDING[suffix])
 
 

@@ -1,5 +1,6 @@
-"""How a file is to be understood, and what was noticed about it on the way."""
+"""How to read a file, and the notes about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from enum import StrEnum
@@ -8,12 +9,15 @@ from unicodedata import category
 
 from worker.importing.cells import CellError
 from worker.importing.typed_cells import CHINA
+from worker.importing.wide.fields import Fields, no_lookup
+from worker.importing.wide.notes import TableNotes
+from worker.importing.wide.options import NONE_GIVEN, TableOptions
 
-MOST_LINES: Final = 20  # that are named; the others are only counted
+MOST_LINES: Final = 20  # listed; the others are only counted
 
 
 class Hidden(StrEnum):
-    """What becomes of rows that a workbook hides. Without a choice, a file that has some is refused."""
+    """How to treat hidden rows of a workbook. Without a choice, a file that has some is refused."""
 
     INCLUDE = "include"
     SKIP = "skip"
@@ -21,7 +25,7 @@ class Hidden(StrEnum):
 
 
 class Empty(StrEnum):
-    """What a row means whose after_field_value is empty."""
+    """How to treat a row with an empty after_field_value."""
 
     CLEAR = "clear"
     SKIP = "skip"
@@ -30,20 +34,26 @@ class Empty(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`sheet` (none: the first that is not hidden), `zone` and `hidden` are about workbooks, `encoding` about all others."""
+    """How a file is read. `sheet` (None: the first visible one), `zone` and `hidden` are for workbooks, `encoding` for all other
+    formats, `as_table` and `fields` for files that are tables.
+    """
 
     sheet: str | None = None
     zone: tzinfo = CHINA
-    encoding: str | None = None  # None: what the file shows to be
+    encoding: str | None = None  # None: detected
     hidden: Hidden | None = None
-    empty: Empty = Empty.CLEAR
+    empty: Empty | None = None  # None: a file of field changes clears, a table skips
+    header_row: int | None = None  # None: the first that is not blank
+    as_table: TableOptions = NONE_GIVEN
+    fields: Callable[[], Fields] = no_lookup  # called once, for a file that is a table
+    keeps_rows: bool = False  # of a table, for a report
 
 
 AS_USUAL: Final = Table()
 
 
 @dataclass(slots=True)
-class Lines:
+class LineNumbers:
     """Line numbers: how many, and the first of them."""
 
     count: int = 0
@@ -54,7 +64,7 @@ class Lines:
         if len(self.first) < MOST_LINES:
             self.first.append(line)
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """Neighbours together: ``lines 3–5, 9 and 12 more``."""
         spans: list[list[int]] = []
         for line in self.first:
@@ -69,19 +79,22 @@ class Lines:
 
 @dataclass(slots=True)
 class Noticed:
-    """What a reader of the report should know besides the rows. Sheets and columns are known before the first row."""
+    """Notes for the reader of the report. Sheets and columns are known before the first row."""
 
     sheet: str = ""
-    other_sheets: tuple[str, ...] = ()  # with what they are, where they are hidden
+    other_sheets: tuple[str, ...] = ()  # with "(hidden)" for hidden ones
     hidden_columns: tuple[str, ...] = ()  # that were read
-    hidden_read: Lines = field(default_factory=Lines)
-    hidden_skipped: Lines = field(default_factory=Lines)
-    merged: Lines = field(default_factory=Lines)  # rows that took the value of a merged range which begins above them
-    empty_skipped: Lines = field(default_factory=Lines)
+    hidden_read: LineNumbers = field(default_factory=LineNumbers)
+    hidden_skipped: LineNumbers = field(default_factory=LineNumbers)
+    merged: LineNumbers = field(
+        default_factory=LineNumbers
+    )  # rows with the value of a merged range that begins above them
+    empty_skipped: LineNumbers = field(default_factory=LineNumbers)
+    table: TableNotes | None = None  # of a file that is a table; complete when its first row is handed out
 
     @property
     def left_out(self) -> int:
-        """Rows that are neither good nor rejected."""
+        """Rows that are neither enqueued nor rejected."""
         return self.hidden_skipped.count + self.empty_skipped.count
 
     def restart(self) -> None:
@@ -90,14 +103,14 @@ class Noticed:
 
 
 def looks_empty(text: str) -> bool:
-    """Whether nothing can be seen of it: blanks, also such that no line breaks at, and characters without a width."""
+    """Whether the text is invisible: spaces, also no-break ones, and zero-width characters."""
     return all(one.isspace() or category(one) == "Cf" for one in text)
 
 
-def is_skipped(line: int, empty: Empty, noticed: Noticed) -> bool:
-    """Whether a row without a value is left out, by the user's word. Raises `CellError` if it is rejected for it."""
+def is_skipped(line: int, empty: Empty | None, noticed: Noticed) -> bool:
+    """Whether a field change without a value is skipped, as the user chose. Raises `CellError` if it is rejected."""
     if empty is Empty.REJECT:
-        raise CellError("after_field_value: is empty, which would clear the field, and --empty says reject")
+        raise CellError("after_field_value: is empty, and --empty reject was given")
     if empty is Empty.SKIP:
         noticed.empty_skipped.add(line)
     return empty is Empty.SKIP

@@ -1,4 +1,4 @@
-"""An XLSX workbook: its sheets, the texts and number formats that their cells share, and what cannot be read as one.
+"""An XLSX workbook: its sheets, shared texts and number formats, and the checks for unreadable files.
 
 After ECMA-376 part 1 (SpreadsheetML) and part 2 (packages).
 """
@@ -17,8 +17,8 @@ from worker.importing.columns import ImportFileError
 from worker.importing.number_formats import BUILTIN, GENERAL
 
 MOST_BYTES: Final = 2 * 1024**3  # unpacked; a million rows are about 400 MB
-MOST_TEXT_BYTES: Final = 256 * 1024**2  # of the texts that cells share
-# Spreadsheets shrink to a tenth or a thirtieth; deflate goes to a thousandth.
+MOST_TEXT_BYTES: Final = 256 * 1024**2  # of shared texts
+# Spreadsheets compress to a tenth or a thirtieth; deflate can reach a thousandth.
 BOMB_RATIO, BOMB_BYTES = 200, 64 * 1024**2
 TRUE: Final = ("1", "true")
 CHUNK: Final = 1024 * 1024
@@ -26,7 +26,7 @@ MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _STRICT: Final = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 _RELATIONS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE: Final = "{http://schemas.openxmlformats.org/package/2006/relationships}"
-DAMAGED: Final = "is damaged, or no XLSX workbook"
+DAMAGED: Final = "is damaged, or not an XLSX workbook"
 _LAYOUT: Final = re.compile(rb"hidden|mergeCell|\bht=[\"']0|\bwidth=[\"']0")
 _LONGEST_MARK: Final = 16
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -49,7 +49,7 @@ class Sheet:
     state: str  # visible, hidden or veryHidden
     part: str
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         return self.title if self.state == "visible" else f"{self.title} (hidden)"
 
 
@@ -60,14 +60,14 @@ class Workbook:
     archive: zipfile.ZipFile
     sheets: list[Sheet]
     is_1904: bool = False  # its dates begin in 1904
-    is_to_be_calculated: bool = False  # when it is opened: whoever wrote it did not
+    is_to_be_calculated: bool = False  # formulas must be calculated when it is opened: the writing program did not
     texts: list[str] = field(default_factory=list)
     formats: list[str] = field(default_factory=list)  # the code of each cell style
     has_layout: frozenset[str] = frozenset()
 
     def chosen(self, name: str | None) -> Sheet:
-        """The sheet of this name, or the first that is not hidden."""
-        titles = ", ".join(sheet.told() for sheet in self.sheets)
+        """The sheet of this name, or the first visible one."""
+        titles = ", ".join(sheet.in_words() for sheet in self.sheets)
         if name is not None:
             found = next((sheet for sheet in self.sheets if sheet.title == name), None)
             if found is None:
@@ -80,7 +80,7 @@ class Workbook:
 
 
 def open_workbook(stream: BinaryIO) -> Workbook:
-    """Every part is unpacked once, to nowhere, so that damage is found before the first row counts. Raises `ImportFileError`."""
+    """Every part is decompressed once without storing it, so that damage is found before the first row. Raises `ImportFileError`."""
     try:
         archive = zipfile.ZipFile(stream)
         _refuse_bomb(archive.infolist())
@@ -100,7 +100,7 @@ def unescaped(text: str) -> str:
     plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
     try:
         return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-    except UnicodeDecodeError:  # half a character: whoever takes the text refuses it
+    except UnicodeDecodeError:  # half a character: later checks of the text refuse it
         return plain
 
 
@@ -138,7 +138,7 @@ def _take(book: Workbook, element: Element, related: dict[str, tuple[str, str]])
 
 
 def _related(archive: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:
-    """By their ids: (kind, name) of the parts that belong to one; those of the package itself for an empty name."""
+    """Id → (kind, name) of the related parts; those of the package itself for an empty name."""
     folder, name = posixpath.split(part)
     found = {}
     with archive.open(posixpath.join(folder, "_rels", f"{name}.rels")) as unpacked:
@@ -150,7 +150,7 @@ def _related(archive: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:
 
 
 def _elements(archive: zipfile.ZipFile, part: str, root: str) -> Iterator[Element]:
-    """In the order in which they end. Raises `ImportFileError` for the other dialect of the format."""
+    """In the order of their end tags. Raises `ImportFileError` for the other dialect of the format."""
     with archive.open(part) as unpacked:
         for event, element in iterparse(unpacked, ("start", "end")):  # noqa: S314
             if event == "start" and element.tag == f"{{{_STRICT}}}{root}":
@@ -162,7 +162,7 @@ def _elements(archive: zipfile.ZipFile, part: str, root: str) -> Iterator[Elemen
 
 
 def _texts(archive: zipfile.ZipFile, part: str) -> Iterator[str]:
-    """Those that cells share; a text of several pieces is one, without the hints how to pronounce it."""
+    """The shared texts; the runs of a text are joined, without phonetic hints."""
     pieces: list[str] = []
     aside = 0
     with archive.open(part) as unpacked:
@@ -179,7 +179,7 @@ def _texts(archive: zipfile.ZipFile, part: str) -> Iterator[str]:
 
 
 def _formats(archive: zipfile.ZipFile, part: str) -> list[str]:
-    """A file's own formats count before those that are known by number alone."""
+    """A file's own formats override those that are known by number only."""
     own: dict[int, str] = {}
     styles: list[int] = []
     for element in _elements(archive, part, "styleSheet"):
@@ -195,13 +195,15 @@ def _formats(archive: zipfile.ZipFile, part: str) -> list[str]:
 
 
 def _refuse_bomb(parts: Sequence[zipfile.ZipInfo]) -> None:
-    """By the sizes that the archive states; reading stops there, whatever it really holds."""
+    """Checks the sizes that the archive states; reading stops at them."""
     unpacked, packed = sum(part.file_size for part in parts), sum(part.compress_size for part in parts)
     texts = sum(part.file_size for part in parts if part.filename.lower().endswith("sharedstrings.xml"))
     if unpacked > MOST_BYTES or (unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed):
-        raise ImportFileError(f"the workbook would unpack to {unpacked:,} bytes, which no honest one of its size does")
+        raise ImportFileError(
+            f"the workbook would unpack to {unpacked:,} bytes, far more than a real workbook of its size"
+        )
     if texts > MOST_TEXT_BYTES:
-        raise ImportFileError("the workbook has too many different texts for the memory; save the sheet as CSV")
+        raise ImportFileError("the workbook has too many different texts to fit into memory; save the sheet as CSV")
 
 
 def _scan(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
@@ -219,4 +221,4 @@ def _scan(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
 
 
 def _refuse_doctype(*_: object) -> None:
-    raise ImportFileError("the workbook defines XML entities, which no spreadsheet program does")
+    raise ImportFileError("the workbook defines XML entities, which spreadsheet programs never do")

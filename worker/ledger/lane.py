@@ -1,60 +1,60 @@
-"""One credential's half of the ledger: changes, batches, jobs. Every method is one atomic step, except where it says so."""
+"""The part of the ledger for one credential: changes, batches, jobs. Every method is one atomic step, unless stated otherwise."""
 
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from redis import Redis
 
-from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.front import HINT_MS
-from worker.ledger.recording import RECORD_CHUNK, NewIntent, record_calls
+from feishu_batch.keys import RecordField
+from feishu_batch.outcomes import OutcomeKind
+from worker.ledger.clock import to_ms
+from worker.ledger.inbox import HINT_MS
+from worker.ledger.keys import MetricField
+from worker.ledger.last_errors import LastErrors
+from worker.ledger.reads.lane import LaneReads
+from worker.ledger.record_calls import RECORD_CHUNK, NewIntent, record_calls
 from worker.ledger.records import (
-    Access,
     Advanced,
     Batch,
     BatchState,
+    Cell,
     EndedPart,
     LaneCounts,
-    Look,
     NoBatch,
+    NoBatchReason,
     Outcome,
-    OutcomeKind,
-    Standstill,
+    SweepFindings,
 )
+from worker.ledger.refusals import Refusals
 from worker.ledger.scripts import Scripts
-from worker.ledger.trouble import Troubles
-from worker.ledger.withdrawn import Withdrawn
 
-SWEEP_KNOWN_FOR = 86_400  # seconds; of an older one it is enough to know that it is old
-# Bounds of single calls, so that none holds the server for more than a few milliseconds.
-STOP_CHUNK = 300  # intents that are marked
+SWEEP_KNOWN_FOR = 86_400  # seconds; for an older sweep the exact time does not matter
+# Limits of single calls, so that none blocks the server for more than a few milliseconds.
+STOP_CHUNK = 300  # marked intents
 END_CHUNK = 200  # looks at items and intents
 FORGET_INTENTS = 50
-FORGET_ITEMS = 10_000  # of the intents of one call; a single intent may have as many
-NO_WISH: Mapping[str, str] = {}
-BATCH_ITEMS = 50  # the official limit of one request; the scripts know it too (_lane.lua)
+FORGET_ITEMS = 10_000  # items of the intents of one call; a single intent may have as many
+NO_FIELDS: Mapping[str, str] = {}
 
 
-class Lane:
+class Lane(LaneReads):
+    """The steps of the work; `LaneReads` has the reads."""
+
     def __init__(self, redis: Redis, prefix: str, name: str) -> None:
-        self._redis: Any = redis
+        super().__init__(redis, prefix, name)
         self._scripts = Scripts(redis)
-        self.name = name
-        self.prefix = f"{prefix}:{{{name}}}:"
-        self.troubles = Troubles(redis, self.key("trouble"))
+        self.last_errors = LastErrors(redis, self.keys.trouble)
+        self.refusals = Refusals(redis, self.keys)
 
     def _run(self, script: str, *args: Any, client: Any = None) -> Any:
         return self._scripts.get(script)(keys=[self.prefix], args=args, client=client)
 
-    def key(self, name: str) -> str:
-        return self.prefix + name
-
     # --- intake ---------------------------------------------------------------------------------------------------
 
     def record(self, intents: Sequence[NewIntent]) -> bool:
-        """Record intents in their order, a pipeline of calls; repeated, it changes nothing. Returns whether work became ready."""
+        """Record intents in order, in a pipeline of calls; a repetition changes nothing. Returns whether work became ready."""
         pipe = self._redis.pipeline(transaction=False)
         for call in record_calls(intents):
             self._run("record", call, client=pipe)
@@ -67,23 +67,19 @@ class Lane:
         enqueued_at_ms: int,
         items: Sequence[int],
         outcome: Outcome,
-        wish: Mapping[str, str] = NO_WISH,
+        as_written: Mapping[str, str] = NO_FIELDS,
     ) -> bool:
         """Record an intent that ends at once: every item failed. False: it was recorded before, perhaps only in part.
 
-        `wish`: further fields of the record, by which it can be enqueued once more.
+        `as_written`: further fields of the record, with which it can be enqueued again.
         """
-        packed, more = ",".join(map(str, items)), [part for pair in wish.items() for part in pair]
+        packed, more = ",".join(map(str, items)), [part for pair in as_written.items() for part in pair]
         return bool(self._run("refuse", number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail(), *more))
 
     def refuse_rest(self, number: int, outcome: Outcome) -> None:
-        """Fail what is not recorded yet of an intent that is recorded in part."""
+        """Fail the items that are not recorded yet, of an intent that is recorded in part."""
         while self._run("refuse_rest", number, RECORD_CHUNK, outcome.detail()):
             pass
-
-    def holds(self, number: int) -> bool:
-        """Whether the intent is recorded here, perhaps only in part."""
-        return bool(self._redis.exists(self.key(f"intent:{number}")))
 
     # --- sending --------------------------------------------------------------------------------------------------
 
@@ -98,26 +94,32 @@ class Lane:
         token_fingerprint: str,
         slot: float = 1.0,
     ) -> Batch | NoBatch:
-        """Take the lease and a batch, and write the coming request down. `slot`: what is no idle time between two requests."""
-        args = (owner, _ms(lease), max_open, _ms(max_wait), idem_uuid, token_fingerprint, _ms(slot))
-        answer = self._run("claim", *args)
+        """Take the lease and a batch, and record the coming request. `slot`: the time between two requests that is not idle time.
+
+        In bounded steps: if thousands of intents were canceled or have expired, one step may not find the active ones among them.
+        """
+        args = (owner, to_ms(lease), max_open, to_ms(max_wait), idem_uuid, token_fingerprint, to_ms(slot))
+        answer = self._run("claim", *args, "")
+        while answer[0] == "again":
+            answer = self._run("claim", *args, answer[1])
         kind, rest = answer[0], answer[1:]
         if kind == "batch":
             number, spec, more, are_dead = rest[:4]
             return Batch.from_answer(number, spec, rest[4:], more_ready=bool(int(more)), are_dead=bool(int(are_dead)))
-        why = Standstill(kind)
-        knows_when = why in {Standstill.HELD, Standstill.IDLE} and int(rest[0]) >= 0
-        return NoBatch(why, int(rest[0]) / 1000 if knows_when else None)
+        why = NoBatchReason(kind)
+        knows_when = why in {NoBatchReason.HELD, NoBatchReason.IDLE} and int(rest[0]) >= 0
+        are_dead = why is NoBatchReason.IDLE and bool(int(rest[1]))
+        return NoBatch(why, int(rest[0]) / 1000 if knows_when else None, are_dead)
 
     def extend_lease(self, fence: int, lease: float) -> bool:
-        return bool(self._run("extend_lease", fence, _ms(lease)))
+        return bool(self._run("extend_lease", fence, to_ms(lease)))
 
     def advance(
         self,
         batch: Batch,
         *,
         state: BatchState,
-        settled: Mapping[int, Outcome],
+        settled: Mapping[Cell, Outcome],
         then: BatchState,
         delay: float = 0.0,
         fields: Mapping[str, str | int] | None = None,
@@ -125,12 +127,21 @@ class Lane:
     ) -> Advanced:
         """Settle some of the batch's changes and move the rest to its next state, due in `delay` seconds.
 
-        `left`: the request left, or may have, and is counted.
+        `left`: the request was, or may have been, sent, and is counted.
         """
         pairs = [part for pair in (fields or {}).items() for part in pair]
-        triples = [part for item, o in settled.items() for part in (item, o.kind.value, o.detail())]
+        triples = [part for cell, o in settled.items() for part in (str(cell), o.kind.value, o.detail())]
         remaining, ended, ready = self._run(
-            "advance", batch.number, state, batch.fence, then, _ms(delay), int(left), len(pairs) // 2, *pairs, *triples
+            "advance",
+            batch.number,
+            state,
+            batch.fence,
+            then,
+            to_ms(delay),
+            int(left),
+            len(pairs) // 2,
+            *pairs,
+            *triples,
         )
         return Advanced(remaining < 0, max(0, remaining), ended, bool(ready))
 
@@ -141,48 +152,44 @@ class Lane:
     # --- following ------------------------------------------------------------------------------------------------
 
     def pick(self, where: str, *, hold: float, ahead: float = 0.0) -> Batch | float | None:
-        """The batch in `where` (jobs | checks) to look at now; seconds until one is due; None when there is none."""
-        answer = self._run("pick", where, _ms(hold), _ms(ahead))
+        """The batch in `where` (jobs | checks) that is due now; or the seconds until one is due; None if there is none."""
+        answer = self._run("pick", where, to_ms(hold), to_ms(ahead))
         if answer[0] == "none":
             return None
         if answer[0] == "wait":
             return int(answer[1]) / 1000
         return Batch.from_answer(answer[1], answer[2], answer[3:])
 
-    def durations(self, size_class: int) -> list[float]:
-        """Seconds that recent jobs of this size took, newest first."""
-        return [float(value) for value in self._redis.lrange(self.key(f"durations:{size_class}"), 0, -1)]
-
     def note_duration(self, size_class: int, seconds: float) -> None:
-        key = self.key(f"durations:{size_class}")
+        key = self.keys.durations(size_class)
         self._redis.pipeline(transaction=False).lpush(key, f"{seconds:.3f}").ltrim(key, 0, 63).execute()
 
     # --- ending ---------------------------------------------------------------------------------------------------
 
     def stop(self, numbers: Sequence[int], kind: OutcomeKind) -> int:
-        """Mark intents as canceled: nothing of them is sent that is in no request yet. Returns how many were marked now."""
+        """Mark intents as canceled: their changes that are not in a request yet are not sent. Returns how many were marked now."""
         pipe = self._redis.pipeline(transaction=False)
         for start in range(0, len(numbers), STOP_CHUNK):
             self._run("stop", kind.value, *numbers[start : start + STOP_CHUNK], client=pipe)
         return sum(pipe.execute())
 
     def hold(self, seconds: float) -> None:
-        """No request is composed for so long, unless `release` comes before: for who marks a long list of intents."""
-        self._redis.set(self.key("hold"), _ms(seconds), px=_ms(seconds))
+        """No request is composed for `seconds`, or until `release`: used while a long list of intents is marked."""
+        self._redis.set(self.keys.hold, to_ms(seconds), px=to_ms(seconds))
 
     def release(self) -> None:
         pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(self.key("metrics"), "resumed", _ms(self.now()))
-        pipe.delete(self.key("hold"))
+        pipe.hset(self.keys.metrics, MetricField.RESUMED, to_ms(self.now()))
+        pipe.delete(self.keys.hold)
         pipe.execute()
 
     def end_stopped(self) -> EndedPart:
-        """End a part of what waits of canceled and expired intents, in one step."""
+        """End a part of the waiting changes of canceled and expired intents, in one step."""
         _, ended, ready, more = self._run("end_stopped", END_CHUNK)
         return EndedPart(ended, bool(ready), bool(more))
 
     def end_all(self, numbers: Sequence[int]) -> Advanced:
-        """End whatever waits of intents that were stopped, in as many steps as it takes."""
+        """End all waiting changes of stopped intents, in as many steps as necessary."""
         done = ended = 0
         became_ready = False
         while done < len(numbers):
@@ -191,57 +198,43 @@ class Lane:
         return Advanced(stale=False, intents_ended=ended, became_ready=became_ready)
 
     def end_pending(self, number: int, outcome: Outcome) -> Advanced:
-        """End whatever is still pending of an intent; what a batch holds keeps its own course."""
+        """End all pending changes of an intent; changes in a batch are not affected."""
         self.stop([number], outcome.kind)
         return self.end_all([number])
 
     def note_retry(self, number: int, new_id: str) -> None:
-        """That failed items of the intent are enqueued once more under this id; nothing where it was forgotten."""
+        """Record that failed items of the intent are enqueued again under this id; no effect if its record has expired."""
         self._run("note_retry", number, new_id)
 
     def take_outbox(self, limit: int, again_after: float) -> list[tuple[int, str]]:
-        """(number, intent id) of ended intents whose result has to be made known."""
-        flat = self._run("take_outbox", limit, _ms(again_after))
+        """(number, intent id) of ended intents whose result must be published."""
+        flat = self._run("take_outbox", limit, to_ms(again_after))
         return [(int(number), intent_id) for number, intent_id in zip(flat[::2], flat[1::2], strict=True)]
-
-    def has_unpublished(self) -> bool:
-        return bool(self._redis.zcount(self.key("outbox"), "-inf", _ms(self.now())))
 
     def confirm_published(self, numbers: Sequence[int]) -> None:
         if numbers:
-            self._redis.zrem(self.key("outbox"), *numbers)
+            self._redis.zrem(self.keys.outbox, *numbers)
 
     def put_off_publishing(self, number: int, seconds: float) -> None:
-        """Its task was sent: if it is not confirmed by then, it is made known again. Confirmed meanwhile, it stays so."""
-        self._redis.zadd(self.key("outbox"), {str(number): _ms(self.now() + seconds)}, xx=True)
+        """Its task was sent: without a confirmation by then, it is published again. A confirmation meanwhile stays valid."""
+        self._redis.zadd(self.keys.outbox, {str(number): to_ms(self.now() + seconds)}, xx=True)
 
     def republish_if_ended(self, number: int) -> bool:
-        """An intent that ended before its signature was parked has to be made known once more."""
-        if self._redis.hget(self.key(f"intent:{number}"), "end") is None:
+        """An intent that ended before its signature was parked must be published again."""
+        if self._redis.hget(self.keys.intent(number), RecordField.COMPLETED_AT_MS) is None:
             return False
-        self._redis.zadd(self.key("outbox"), {str(number): 0})
+        self._redis.zadd(self.keys.outbox, {str(number): 0})
         return True
 
-    def forgettable(self, list_name: str, older_than: float, limit: int) -> list[tuple[int, str | None]]:
-        """(number, intent id) of ended intents in `list_name` (succeeded | failed) older than so many seconds."""
-        until = self.wall() - older_than
-        numbers = self._redis.zrange(
-            self.key(f"ended:{list_name}"), "-inf", _ms(until), byscore=True, offset=0, num=limit
-        )
-        pipe = self._redis.pipeline(transaction=False)
-        for number in numbers:
-            pipe.hget(self.key(f"intent:{number}"), "id")
-        return [(int(number), intent_id) for number, intent_id in zip(numbers, pipe.execute(), strict=True)]
-
     def forget(self, numbers: Sequence[int]) -> None:
-        """In as many steps as it takes to keep each of them short."""
+        """In several steps, so that each of them is short."""
         for part in self._forget_parts(numbers):
             self._run("forget", *part)
 
     def _forget_parts(self, numbers: Sequence[int]) -> Iterator[list[int]]:
         pipe = self._redis.pipeline(transaction=False)
         for number in numbers:
-            pipe.hget(self.key(f"intent:{number}"), "tot")
+            pipe.hget(self.keys.intent(number), RecordField.TOTAL)
         part: list[int] = []
         items = 0
         for number, total in zip(numbers, pipe.execute(), strict=True):
@@ -255,102 +248,34 @@ class Lane:
 
     # --- state of the lane ----------------------------------------------------------------------------------------
 
-    def withdrawn(self, batch: Batch) -> tuple[int, ...]:
-        """Items of the batch that were canceled since it was composed."""
-        return Withdrawn(self._redis, self.prefix).items(batch)
-
     def pause(self, reason: str, *, polling: bool) -> None:
-        """Stand still until `resume`. `polling`: whether open jobs may still be followed."""
+        """Pause until `resume`. `polling`: whether open jobs are still polled."""
         value = {"reason": reason, "since": round(time.time(), 3), "polling": polling}
         packed = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        if self._redis.set(self.key("pause"), packed, get=True) is None:
-            self._redis.hincrby(self.key("metrics"), "pauses", 1)
+        if self._redis.set(self.keys.pause, packed, get=True) is None:
+            self._redis.hincrby(self.keys.metrics, MetricField.PAUSES, 1)
 
     def resume(self) -> bool:
         pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(self.key("metrics"), "resumed", _ms(self.now()))  # that nothing was sent until now is no idleness
-        pipe.delete(self.key("pause"))
+        pipe.hset(
+            self.keys.metrics, MetricField.RESUMED, to_ms(self.now())
+        )  # that nothing was sent until now is no idleness
+        pipe.delete(self.keys.pause)
         return bool(pipe.execute()[1])
 
-    def paused(self) -> dict[str, Any] | None:
-        text = self._redis.get(self.key("pause"))
-        return cast("dict[str, Any]", json.loads(text)) if text else None
-
-    def refuse_space(self, space: str, outcome: Outcome, seconds: float) -> None:
-        """Remember for a while that the remote refuses this space and type, so that no more requests are spent on it."""
-        self._redis.set(self.key(f"refused:{space}"), outcome.detail(), px=_ms(seconds))
-
-    def space_refusal(self, space: str, seconds: float) -> Outcome | None:
-        """`seconds`: for how long it was to be remembered. Where more is left, the server's clock was set back."""
-        key = self.key(f"refused:{space}")
-        detail, left = self._redis.pipeline(transaction=False).get(key).pttl(key).execute()
-        return Outcome.from_detail(detail) if detail and left <= _ms(seconds) else None
-
-    def note_refused(self, place: str, enough: int, memory: float) -> Access:
-        """A place, `<project_key> <user_key>`, refused access. `memory`: seconds for which refusals count."""
-        refusals, others, here, elsewhere = self._run("note_access", place, "refused", enough, _ms(memory), 0)
-        return Access(int(refusals), bool(others), bool(here), str(elsewhere) or None)
-
-    def note_accepted(self, place: str, memory: float, *, as_itself: bool = False) -> None:
-        """`memory`: seconds for which it counts that the lane's own user was accepted there (`as_itself`)."""
-        word = "accepted as itself" if as_itself else "accepted"
-        self._run("note_access", place, word, 0, 0, _ms(memory))
-
-    def note_unlisted(self, kind: str, code: int, memory: float) -> int:
-        """A request of this kind was refused with a code that stands in no list: how many in a row with the same one."""
-        key = self.key(f"unlisted:{kind}")
-        row, _ = self._redis.pipeline(transaction=True).hincrby(key, str(code), 1).pexpire(key, _ms(memory)).execute()
-        return int(row)
-
-    def forget_unlisted(self, kind: str) -> None:
-        self._redis.delete(self.key(f"unlisted:{kind}"))
-
     def want_hint(self, kind: str) -> bool:
-        return bool(self._scripts.get("want_hint")(keys=[self.key(f"hint:{kind}")], args=[HINT_MS]))
+        return bool(self._scripts.get("want_hint")(keys=[self.keys.hint(kind)], args=[HINT_MS]))
 
     def hold_hint(self, kind: str, seconds: float) -> None:
-        """Whoever took the hint looks in so many seconds: until then no other is wanted."""
-        self._redis.set(self.key(f"hint:{kind}"), _ms(seconds), px=_ms(seconds))
+        """The worker that took the hint looks in `seconds`: until then no other hint is wanted."""
+        self._redis.set(self.keys.hint(kind), to_ms(seconds), px=to_ms(seconds))
 
     def clear_hint(self, kind: str) -> None:
-        self._redis.delete(self.key(f"hint:{kind}"))
+        self._redis.delete(self.keys.hint(kind))
 
-    def counts(self) -> LaneCounts:
-        pipe = self._redis.pipeline(transaction=False)
-        for zset in ("full", "part", "jobs", "due", "checks", "outbox"):
-            pipe.zcard(self.key(zset))
-        pipe.hlen(self.key("cells"))
-        pipe.exists(self.key("lease"))
-        full, part, jobs, due, checks, outbox, cells, lease = pipe.execute()
-        return LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
-
-    def look(self, keep_succeeded: float, keep_failed: float) -> Look:
-        """What a sweep has to know, in one step, which also notes that somebody looks after the lane. Times in seconds."""
-        told = self._run("look", _ms(keep_succeeded), _ms(keep_failed), SWEEP_KNOWN_FOR)
-        full, part, jobs, due, checks, outbox, cells, lease, *flags = told
+    def sweep(self, keep_succeeded: float, keep_failed: float) -> SweepFindings:
+        """The data for a sweep, in one step, which also records the time of the sweep. Times in seconds."""
+        answer = self._run("sweep", to_ms(keep_succeeded), to_ms(keep_failed), SWEEP_KNOWN_FOR)
+        full, part, jobs, due, checks, outbox, cells, lease, *flags = answer
         counts = LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
-        return Look(counts, *map(bool, flags))
-
-    def has_ready(self) -> bool:
-        return bool(self._redis.exists(self.key("full"), self.key("part")))
-
-    def has_due(self) -> bool:
-        """Whether a batch waits to be sent again soon."""
-        return bool(self._redis.zcount(self.key("due"), "-inf", _ms(self.now() + 1.0)))
-
-    def now(self) -> float:
-        """The ledger's clock, unix seconds: for what is due, lasts or has waited (lua/_clock.lua)."""
-        return self._clocks()[0]
-
-    def wall(self) -> float:
-        """The Redis clock, unix seconds: for moments that came from outside, or that people look at."""
-        return self._clocks()[1]
-
-    def _clocks(self) -> tuple[float, float]:
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.time().hmget(self.key("clock"), CLOCK_FIELDS)
-        return read_clock(*pipe.execute())
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
+        return SweepFindings(counts, *map(bool, flags))

@@ -1,30 +1,25 @@
-"""What the ledger hands out: frozen records, and the words for a batch's state and a change's outcome."""
+"""The data types of the ledger: frozen records, batch states and outcomes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeVar
+
+from feishu_batch.outcomes import OutcomeKind
+from worker.ledger.keys import BatchField
+
+T = TypeVar("T")
 
 
 class BatchState(StrEnum):
-    """Where a batch stands between its claim and the last outcome of its changes."""
+    """The state of a batch between its claim and the last outcome of its changes."""
 
-    SENDING = "sending"  # written down; its request may be on its way
+    SENDING = "sending"  # recorded; its request may be on its way
     OPEN = "open"  # accepted: a job works on it
-    RESEND = "resend"  # certainly not executed: to be sent with a fresh UUID
-    REASK = "reask"  # outcome unknown: to be asked again with the same UUID
-    CHECK = "check"  # the cells tell: to be read back
-
-
-class OutcomeKind(StrEnum):
-    """What became of a change. The letter is what the ledger stores."""
-
-    SUCCEEDED = "o"
-    FAILED = "f"
-    SUPERSEDED = "s"
-    CANCELED = "c"
-    EXPIRED = "e"
+    RESEND = "resend"  # certainly not executed: will be sent with a new UUID
+    REASK = "reask"  # outcome unknown: will be repeated with the same UUID
+    CHECK = "check"  # will be read back from the cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,7 @@ class Outcome:
         return cls.failed(content["code"], content["reason"])
 
     def detail(self) -> str:
-        """What stands behind the letter in the ledger: nothing, or code and reason as JSON."""
+        """The text after the letter in the ledger: empty, or code and reason as JSON."""
         if self.code is None:
             return ""
         return json.dumps({"code": self.code, "reason": self.reason}, ensure_ascii=False, separators=(",", ":"))
@@ -54,7 +49,7 @@ SUCCEEDED = Outcome(OutcomeKind.SUCCEEDED)
 
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
-    """What all changes of a batch agree in: everything but the item."""
+    """The common part of all changes of a batch: everything except the item."""
 
     project_key: str
     work_item_type_key: str
@@ -70,8 +65,8 @@ class GroupSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What an intent that was refused at intake wished, as its producer wrote it: fields and spaces may be names."""
+class RefusedIntent:
+    """An intent that was refused at intake, as its producer wrote it: fields and spaces may be names."""
 
     spec: GroupSpec
     lane: str | None
@@ -82,32 +77,70 @@ class Wish:
         return cls(GroupSpec(**content["spec"]), content["lane"])
 
 
+class Cell(NamedTuple):
+    """A field of a space, by its number in the lane, of one item."""
+
+    column: int
+    item: int
+
+    def __str__(self) -> str:
+        return f"{self.column}:{self.item}"
+
+
+class Part(NamedTuple):
+    """A change that a batch holds: its cell, and the number of its intent."""
+
+    cell: Cell
+    intent: int
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        column, item, number = map(int, text.split(":"))
+        return cls(Cell(column, item), number)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One request's worth of changes. Times are unix milliseconds of the Redis clock, as the ledger holds them."""
+    """The changes of one request. Times are unix milliseconds of the Redis clock, as in the ledger."""
 
     number: int
     spec: GroupSpec
-    items: tuple[int, ...]
-    intents: tuple[int, ...]  # the intent number of each item
-    kind: str  # how it came to be sent: new | resend | reask
+    parts: tuple[Part, ...]  # of one column today: a request of the batch route has one field
+    kind: str  # why it is sent: new | resend | reask
     idem_uuid: str
     token_fingerprint: str
     tries: int
     first_sent_at_ms: int
     claimed_at_ms: int
-    fence: int  # of the lane's sends: the number of the last one of this batch
+    fence: int  # the number of the last send of this batch, among the lane's sends
     more_ready: bool = False
-    are_dead: bool = False  # canceled or expired intents are to be ended
+    are_dead: bool = False  # canceled or expired intents must be ended
     fields: dict[str, str] = field(default_factory=dict)
 
     @property
+    def items(self) -> tuple[int, ...]:
+        return tuple(part.cell.item for part in self.parts)
+
+    @property
+    def intents(self) -> tuple[int, ...]:
+        """The intent number of each part."""
+        return tuple(part.intent for part in self.parts)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(part.cell for part in self.parts)
+
+    def by_cell(self, by_item: Mapping[int, T]) -> dict[Cell, T]:
+        """What an answer of the batch route, which names items, says of each cell."""
+        return {cell: by_item[cell.item] for cell in self.cells if cell.item in by_item}
+
+    @property
     def task_id(self) -> str | None:
-        return self.fields.get("task") or None
+        return self.fields.get(BatchField.JOB) or None
 
     @property
     def polls(self) -> int:
-        return self.number_field("polls")
+        return self.number_field(BatchField.POLLS)
 
     def number_field(self, name: str, default: int = 0) -> int:
         """A number of the record; an empty field counts as absent."""
@@ -115,57 +148,55 @@ class Batch:
 
     @classmethod
     def from_answer(cls, number: str, spec: str, pairs: Sequence[str], **extra: Any) -> Self:
-        """From what claim.lua and pick.lua return: the record as a flat list of names and values."""
+        """From the answer of claim.lua and pick.lua: the record as a flat list of names and values."""
         fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        changes = [entry.split(":") for entry in fields["items"].split(",")]
         return cls(
             number=int(number),
             spec=GroupSpec.from_json(spec),
-            items=tuple(int(item) for item, _ in changes),
-            intents=tuple(int(intent) for _, intent in changes),
-            kind=fields["kind"],
-            idem_uuid=fields.get("idem", ""),
-            token_fingerprint=fields.get("token", ""),
-            tries=int(fields.get("tries", 1)),
-            first_sent_at_ms=int(fields.get("first", 0)),
-            claimed_at_ms=int(fields["at"]),
-            fence=int(fields["fence"]),
+            parts=tuple(map(Part.from_text, fields[BatchField.PARTS].split(","))),
+            kind=fields[BatchField.KIND],
+            idem_uuid=fields.get(BatchField.IDEM_UUID, ""),
+            token_fingerprint=fields.get(BatchField.TOKEN, ""),
+            tries=int(fields.get(BatchField.TRIES, 1)),
+            first_sent_at_ms=int(fields.get(BatchField.FIRST_SENT_AT_MS, 0)),
+            claimed_at_ms=int(fields[BatchField.CLAIMED_AT_MS]),
+            fence=int(fields[BatchField.FENCE]),
             fields=fields,
             **extra,
         )
 
 
-class Standstill(StrEnum):
+class NoBatchReason(StrEnum):
     """Why there is no batch to send now."""
 
     PAUSED = "paused"
-    HELD = "held"  # somebody else is sending
-    FULL = "full"  # enough jobs are open; they have to be followed first
+    HELD = "held"  # another process is sending
+    FULL = "full"  # enough jobs are open; they must end first
     IDLE = "idle"
-    AGAIN = "again"  # what was ready of a group was canceled or expired: it is ended, and the claim can be repeated
 
 
 @dataclass(frozen=True, slots=True)
 class NoBatch:
-    why: Standstill
-    retry_after: float | None = None  # seconds, where the ledger knows
+    why: NoBatchReason
+    retry_after: float | None = None  # seconds, if known
+    are_dead: bool = False  # canceled or expired intents must be ended
 
 
 @dataclass(frozen=True, slots=True)
 class EndedPart:
-    """A bounded part of what canceled and expired intents leave to be ended."""
+    """The result of ending a bounded part of the changes of canceled and expired intents."""
 
     intents_ended: int
     became_ready: bool
-    more: bool  # some is left
+    more: bool  # further changes are left
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """Evidence about a place, a space and a user, that refused access.
 
-    `refusals` in a row; -1: the lane was accepted elsewhere since the first of them. `others`: another place is refused as
-    well. `worked_here`: the lane's own user was accepted in this very place before. `worked_at`: the last other one, or None.
+    `refusals` in a row; -1: the lane was accepted elsewhere since the first of them. `others`: another place is refused
+    too. `worked_here`: the lane's own user was accepted in this place before. `worked_at`: the last other place, or None.
     """
 
     refusals: int
@@ -176,7 +207,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """What a step did. `stale`: somebody else moved the batch before; nothing was changed."""
+    """The result of a step. `stale`: another process had already moved the batch; nothing was changed."""
 
     stale: bool
     remaining: int = 0
@@ -195,7 +226,7 @@ class InboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class LaneCounts:
-    """A lane at a glance; every figure is of one moment only approximately."""
+    """An overview of a lane; the figures are only approximately of one moment."""
 
     ready_groups: int
     owned_cells: int
@@ -207,11 +238,11 @@ class LaneCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What there is to do in a lane that no hint may have told of."""
+class SweepFindings:
+    """Work in a lane whose hint may have been lost."""
 
     counts: LaneCounts
-    stopped: bool  # intents that were canceled or have expired, and are still to be ended
-    unpublished: bool  # ends that are due to be made known
-    forget_succeeded: bool  # ended intents that were kept long enough
+    stopped: bool  # canceled or expired intents that must still be ended
+    unpublished: bool  # results that are due to be published
+    forget_succeeded: bool  # ended intents whose retention time is over
     forget_failed: bool

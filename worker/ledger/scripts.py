@@ -1,5 +1,6 @@
-"""The Lua files of the ledger, one per atomic step, made ready for a Redis connection."""
+"""The Lua files of the ledger, one per atomic step, registered for a Redis connection."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -9,28 +10,40 @@ from redis import Redis
 from redis.commands.core import Script
 
 from worker.ledger.clock import witness
+from worker.ledger.lua_constants import with_constants
 
-_ENDING = frozenset({"claim", "end_stopped"})  # what waits: _leaving.lua stands behind the prelude
-_OF_FRONT = frozenset({"take_round", "end_rounds", "count_attempt", "park", "replace_schedule"})
-_OF_SLOTS = frozenset({"reserve_slot", "settle_slot"})
-_WITHOUT_CLOCK = _OF_FRONT | {"hold_lock", "unlock", "want_hint"}
-_WITHOUT_PRELUDE = _WITHOUT_CLOCK | _OF_SLOTS
+_USES = re.compile(r"^-- USES  (.+)$", re.MULTILINE)
+_WITH_CLOCK = "clock"
+
+
+@cache
+def _file(name: str) -> str:
+    return (resources.files("worker.ledger") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The shared parts (``lua/_<part>.lua``) that the script uses, each once and behind those that it uses itself."""
+    found: dict[str, None] = {}
+
+    def visit(file: str) -> None:
+        used = _USES.search(_file(file))
+        for part in used[1].split() if used else ():
+            if part not in found:
+                visit(f"_{part}")
+                found[part] = None
+
+    visit(name)
+    return tuple(found)
 
 
 @cache
 def script_text(name: str) -> str:
-    """The text of ``lua/<name>.lua``, with the ledger's clock and the lane's shared prelude in front where the script uses them."""
-    folder = resources.files("worker.ledger") / "lua"
-    parts = ["_leaving", name] if name in _ENDING else [name]
-    if name not in _WITHOUT_PRELUDE:
-        parts.insert(0, "_lane")
-    if name not in _WITHOUT_CLOCK:
-        parts.insert(0, "_clock")
-    return "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+    """The text of ``lua/<name>.lua`` behind the parts that it uses, and the constants that any of them names."""
+    return with_constants("\n".join(_file(part) for part in (*(f"_{part}" for part in parts_of(name)), name)))
 
 
 class TimedScript:
-    """A script that is told of this machine's steady clock whenever it is called (lua/_clock.lua)."""
+    """A script that gets this machine's monotonic clock at each call (lua/_clock.lua)."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -40,7 +53,7 @@ class TimedScript:
 
 
 class Scripts:
-    """Scripts bound to one connection pool; each is sent once and then called by its digest."""
+    """Scripts for one connection pool; each is sent once and then called by its digest."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -49,5 +62,5 @@ class Scripts:
     def get(self, name: str) -> Script | TimedScript:
         if name not in self._known:
             script = self._redis.register_script(script_text(name))
-            self._known[name] = script if name in _WITHOUT_CLOCK else TimedScript(script)
+            self._known[name] = TimedScript(script) if _WITH_CLOCK in parts_of(name) else script
         return self._known[name]

@@ -11,25 +11,26 @@ from uuid import uuid4
 from redis import Redis
 
 from worker.heartbeat import Heartbeat
+from worker.ledger.keys import LaneKeys
 from worker.ledger.scripts import Scripts
 from worker.remote.models import Token
 
-# A renewal may take a whole HTTP time-out, so its lock is kept by a heartbeat: one that died is over after HOLD.
+# A renewal may take a whole HTTP timeout, so a heartbeat extends its lock: that of a dead process expires after HOLD.
 HOLD = 3.0  # seconds
 HEARTBEAT = 0.75  # seconds
 RETRY = 0.05  # seconds
 
 
 class RedisTokenStore:
-    """Implements `worker.remote.tokens.TokenStore`. `credential` names whose token it is, without giving it away: after a
-    change of the plugin or its secret nobody goes on with the old one's token.
+    """Implements `worker.remote.tokens.TokenStore`. `credential`: a hash that identifies the credential, so that after a
+    change of the plugin or its secret no process uses the old token.
     """
 
-    def __init__(self, redis: Redis, lane_prefix: str, credential: str) -> None:
+    def __init__(self, redis: Redis, keys: LaneKeys, credential: str) -> None:
         self._redis: Any = redis
         self._scripts = Scripts(redis)
-        self._key = f"{lane_prefix}token:{credential}"
-        self._lock_key = f"{lane_prefix}token-lock:{credential}"
+        self._key = keys.token(credential)
+        self._lock_key = keys.token_lock(credential)
 
     def load(self) -> Token | None:
         text = self._redis.get(self._key)

@@ -1,4 +1,4 @@
-"""Metrics in Prometheus's text format, read from the ledger when they are asked for. docs/metrics.md explains each."""
+"""Metrics in Prometheus's text format, read from the ledger at each scrape. docs/metrics.md explains each."""
 
 from worker.metrics.exposition import CONTENT_TYPE, render
 

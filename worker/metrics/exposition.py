@@ -1,4 +1,4 @@
-"""From the ledger to Prometheus's text format. Nothing is kept between two scrapes, and nothing is global."""
+"""From the ledger to Prometheus's text format. No state between two scrapes, and no global state."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from redis import Redis
 
 from config.lanes import lane_names
 from config.settings import Settings
-from worker.metrics.catalogue import INBOX_AGE, INBOX_INTENTS, METRICS, Histogram, Kind, Metric
+from worker.metrics.definitions import INBOX_AGE, INBOX_INTENTS, METRICS, Histogram, Metric, MetricKind
 from worker.metrics.reading import LaneState, read_inbox, read_lane
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -46,7 +46,7 @@ def render(redis: Redis, settings: Settings) -> bytes:
 
 
 def _plain(metric: Metric, states: States) -> Family:
-    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    kind = CounterMetricFamily if metric.kind is MetricKind.COUNTER else GaugeMetricFamily
     family = kind(metric.name, metric.meaning, labels=("lane", *metric.labels))
     for lane, state in states:
         for labels, value in metric.read(state).items():

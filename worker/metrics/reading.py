@@ -1,4 +1,4 @@
-"""What the ledger says of a lane, of one moment: one pipeline per lane, none of whose commands grows with the backlog."""
+"""The state of a lane in the ledger at one moment: one pipeline per lane, whose cost does not grow with the backlog."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,15 @@ from typing import Any
 
 from redis import Redis
 
-from feishu_batch.keys import FrontKeys
+from feishu_batch.keys import InboxKeys
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.movement import Movement
+from worker.ledger.keys import LaneKeys, MetricField, SlotField
+from worker.ledger.routes import BATCH
+from worker.ledger.stall import SendState
 
-SLOTS = {"submit": "slot:submit", "poll": "slot:poll"}  # by endpoint
+SLOTS = (BATCH.endpoint, "poll")  # endpoints
 OVERDUE = ("jobs", "checks", "outbox")
+_OF_ROUTE = {"full", "part", "since"}
 _COUNTED = ("full", "part", "jobs", "checks", "due", "outbox", "open-intents")
 _FIRST = ("since", "open-intents", "due", *OVERDUE)
 
@@ -38,11 +41,11 @@ class LaneState:
         return int(self.counted.get(field) or 0)
 
     def moment(self, field: str) -> float | None:
-        told = self.counted.get(field)
-        return int(told) / 1000 if told else None
+        milliseconds = self.counted.get(field)
+        return int(milliseconds) / 1000 if milliseconds else None
 
     def age(self, name: str) -> float:
-        """Of the first entry of a sorted set; 0 when there is none, or when its time is still to come."""
+        """Age of the first entry of a sorted set; 0 if there is none, or if its time is in the future."""
         first = self.first[name]
         now = self.wall if name == "open-intents" else self.now
         return 0.0 if first is None else max(0.0, now - first)
@@ -53,33 +56,33 @@ class LaneState:
 
     @property
     def unfinished(self) -> int:
-        """Batches that FEISHU_BATCH_MAX_OPEN_JOBS bounds."""
+        """The number of batches that FEISHU_BATCH_MAX_OPEN_JOBS limits."""
         return self.sizes["jobs"] + self.sizes["checks"] + self.sizes["due"]
 
     def idle_now(self) -> float:
-        """Seconds since which a request could have been sent, beyond the slot; what claim.lua counts when it is at last."""
+        """Seconds, beyond the slot, for which a request could have been sent; claim.lua counts them at the next send."""
         if self.is_paused:
             return 0.0
         possible = [at for at in (self._due_since(), self._ready_since()) if at is not None]
         if not possible:
             return 0.0
-        since = max(min(possible), self.moment("handed") or 0.0, self.moment("resumed") or 0.0)
+        since = max(min(possible), self.moment("handed") or 0.0, self.moment(MetricField.RESUMED) or 0.0)
         return max(0.0, self.now - since - self.slot)
 
-    def standstill(self) -> float:
-        """Seconds for which no request was made although one could have been; what `doctor` and `health` judge by."""
-        slot = self.slots["submit"]
-        seen = Movement(
+    def stalled_for(self) -> float:
+        """Seconds for which no request was sent although one could have been; `doctor` and `health` use it."""
+        slot = self.slots[BATCH.endpoint]
+        seen = SendState(
             now=self.now,
             is_paused=self.is_paused,
-            resumed_at=self.moment("resumed"),
+            resumed_at=self.moment(MetricField.RESUMED),
             ready_since=self.first["since"],
             due_at=self.first["due"],
             unfinished=self.unfinished,
-            room_since=self.moment("room") if self.counted.get("full") else None,
-            asked_at=_float(slot.get("asked"), 1e6),
+            room_since=self.moment(MetricField.ROOM) if self.counted.get(MetricField.FULL) else None,
+            asked_at=_float(slot.get(SlotField.ASKED), 1e6),
             lease_until=self.lease_until,
-            opens_at=_float(slot.get("next"), 1e6),
+            opens_at=_float(slot.get(SlotField.NEXT), 1e6),
         )
         return seen.idle_for(self.slot, self.max_open)
 
@@ -88,10 +91,10 @@ class LaneState:
         return due if due is not None and due <= self.now else None
 
     def _ready_since(self) -> float | None:
-        since, room = self.moment("work"), self.moment("room")
+        since, room = self.moment("work"), self.moment(MetricField.ROOM)
         if since is None or not self.ready_groups or self.unfinished >= self.max_open:
             return None
-        if not self.counted.get("full"):
+        if not self.counted.get(MetricField.FULL):
             return since
         return max(since, room) if room is not None else None
 
@@ -103,19 +106,17 @@ class InboxState:
 
 
 def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: int) -> LaneState:
-    def key(name: str) -> str:
-        return f"{prefix}:{{{lane}}}:{name}"
-
+    keys = LaneKeys(prefix, lane)
     client: Any = redis
     pipe = client.pipeline(transaction=False)
-    pipe.time().hmget(key("clock"), CLOCK_FIELDS).hgetall(key("metrics"))
-    for slot_key in SLOTS.values():
-        pipe.hgetall(key(slot_key))
+    pipe.time().hmget(keys.clock, CLOCK_FIELDS).hgetall(keys.metrics)
+    for endpoint in SLOTS:
+        pipe.hgetall(keys.slot(endpoint))
     for name in _COUNTED:
-        pipe.zcard(key(name))
+        pipe.zcard(_key(keys, name))
     for name in _FIRST:
-        pipe.zrange(key(name), 0, 0, withscores=True)
-    pipe.hlen(key("cells")).hget(key("lease"), "until").exists(key("pause")).get(key("swept-at"))
+        pipe.zrange(_key(keys, name), 0, 0, withscores=True)
+    pipe.hlen(keys.cells).hget(keys.route(BATCH).lease, "until").exists(keys.pause).get(keys.swept_at)
     answers = iter(pipe.execute())
     now, wall = read_clock(next(answers), next(answers))
     return LaneState(
@@ -135,14 +136,18 @@ def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: in
     )
 
 
+def _key(keys: LaneKeys, name: str) -> str:
+    return str(getattr(keys.route(BATCH), name)) if name in _OF_ROUTE else keys.named(name)
+
+
 def read_inbox(redis: Redis, prefix: str) -> InboxState:
     client: Any = redis
-    inbox = FrontKeys(prefix).inbox
+    inbox = InboxKeys(prefix).inbox
     pipe = client.pipeline(transaction=False)
     pipe.xlen(inbox).xrange(inbox, count=1).time()
     length, first, (seconds, micros) = pipe.execute()
     enqueued_at = str(first[0][1].get("t", "")) if first else ""
-    known = enqueued_at.isascii() and enqueued_at.isdigit()  # a stranger may have written the entry
+    known = enqueued_at.isascii() and enqueued_at.isdigit()  # another program may have written the entry
     age = seconds + micros / 1e6 - int(enqueued_at) / 1000 if known else 0.0
     return InboxState(length, max(0.0, age))
 

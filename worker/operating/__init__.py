@@ -1,1 +1,1 @@
-"""What an operator sees and does: views of the ledger, plans, cancel and retry. Commands and the status page share it."""
+"""Views of the ledger, plans, cancel and retry, for the commands and the status page."""

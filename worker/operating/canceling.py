@@ -1,6 +1,6 @@
-"""Cancel intents. First nothing more of them is sent, then what waits is ended; what is in a request keeps its course.
+"""Cancel intents: first stop their sending, then end their pending items. Items in a request are not affected.
 
-The commands and the status page do it here. Should this end half-way, the workers end what was marked.
+Used by the commands and the status page. If this stops half-way, the workers end the marked intents.
 """
 
 import time
@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from feishu_batch import IntentView
+from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import IntentState, view_of_record
-from worker.cli.errors import UnreachableError, WrongUseError
-from worker.cli.session import Session
-from worker.ledger.reading import CHUNK, Entry
-from worker.ledger.records import OutcomeKind
+from worker.ledger.reads.ledger import CHUNK, Entry
+from worker.operating.errors import UnreachableError, WrongUseError
+from worker.operating.session import Session
 
-HOLD = 3.0  # seconds: how long a lane that lost us stands still
-LONGEST_HOLD = 10.0  # seconds: then others' work goes on, and what is not marked by then may be sent meanwhile
-TAKEN_IN_WITHIN = 10.0  # seconds without one that leaves the inbox: a running worker takes them out much faster
+HOLD = 3.0  # seconds: how long a lane stays held if this process dies
+LONGEST_HOLD = 10.0  # seconds: then other work continues, and unmarked intents may be sent meanwhile
+RECORDED_WITHIN = 10.0  # seconds without any intent leaving the inbox: a running worker is much faster
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`digest`: of the content that is meant; an intent with the same id and another content is not."""
+    """`digest`: of the content; an intent with the same id and other content is not canceled."""
 
     intent_id: str
     digest: str | None = None
@@ -30,21 +30,21 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Canceled:
-    """`ended`: how the intent had ended before, so that there was nothing to cancel."""
+    """`ended`: the final state, if the intent had already ended."""
 
     ended: IntentState | None
     items: int = 0
-    in_flight: int = 0  # in a request that goes on
+    in_flight: int = 0  # in a request, not affected
 
 
 @dataclass(slots=True)
 class Tally:
-    """Of many intents."""
+    """The sums over many intents."""
 
-    intents: int = 0  # of which something was canceled
+    intents: int = 0  # intents with canceled items
     items: int = 0
     in_flight: int = 0
-    ended: int = 0  # intents that had ended before
+    ended: int = 0  # intents that had already ended
     unknown: int = 0
 
     @property
@@ -69,7 +69,7 @@ def cancel_intent(session: Session, intent_id: str) -> Canceled:
 
 
 def cancel_intents(session: Session, wanted: Iterable[Wanted]) -> Tally:
-    """Raises `UnreachableError` if some are in the inbox and no worker records them; to run again is always safe.
+    """Raises `UnreachableError` if some are in the inbox and no worker records them; repeating the call is always safe.
 
     While a long list is being marked, a few thousand intents a second, the lanes concerned compose no request.
     """
@@ -92,7 +92,7 @@ def cancel_intents(session: Session, wanted: Iterable[Wanted]) -> Tally:
 
 
 def look_at(session: Session, wanted: Iterable[Wanted]) -> Tally:
-    """What `cancel_intents` would find; `intents` are those that have not ended. Reads only."""
+    """The preview of `cancel_intents`; `intents` are those that have not ended. Reads only."""
     tally = Tally()
     for step in _steps(wanted):
         entries = _entries(session, step)
@@ -104,7 +104,7 @@ def look_at(session: Session, wanted: Iterable[Wanted]) -> Tally:
 
 
 def unknown(intent_id: str) -> str:
-    return f"no intent {intent_id}: it was never enqueued here, or ended so long ago that it was forgotten"
+    return f"no intent {intent_id}: it was never enqueued here, or it ended so long ago that its record has expired"
 
 
 def _steps(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
@@ -115,21 +115,21 @@ def _steps(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
 
 @dataclass(slots=True)
 class _Stopped:
-    """Intents of which nothing more is sent."""
+    """Intents whose sending is stopped."""
 
     tally: Tally = field(default_factory=Tally)
-    canceled_before: dict[str, int] = field(default_factory=dict)  # items, of those that a lane holds
-    noted: list[str] = field(default_factory=list)  # were in the inbox: who records one of these cancels it
-    ended_as: IntentState | None = None  # the last one that had ended before
+    canceled_before: dict[str, int] = field(default_factory=dict)  # items, for intents in a lane
+    noted: list[str] = field(default_factory=list)  # were in the inbox: the worker that records one of these cancels it
+    ended_as: IntentState | None = None  # state of the last one that had already ended
 
 
 def _stop(session: Session, step: Sequence[Wanted], stopped: _Stopped) -> set[str]:
-    """Returns the lanes concerned. In this order: an intent is noted, or recorded, or both; so it is canceled, whoever is first."""
+    """Returns the lanes concerned. In this order, an intent is marked, or recorded, or both, so it is canceled in every case."""
     known = _entries(session, step)
     stopped.tally.unknown += len(step) - len(known)
     queued = [intent_id for intent_id, entry in known.items() if entry.lane is None]
     if queued:
-        session.front.note_revoked(queued)
+        session.inbox.note_revoked(queued)
         stopped.noted += queued
         known = _entries(session, step)
     numbers: dict[str, list[int]] = {}
@@ -146,10 +146,10 @@ def _stop(session: Session, step: Sequence[Wanted], stopped: _Stopped) -> set[st
 
 
 def _end(session: Session, stopped: _Stopped) -> list[Canceled]:
-    """End what waits of them, a few hundred at a time."""
+    """End their pending items, a few hundred intents at a time."""
     if stopped.noted:
         _wait_for_intake(session, stopped.noted)
-        session.front.forget_revoked(stopped.noted)
+        session.inbox.forget_revoked(stopped.noted)
         stopped.canceled_before |= dict.fromkeys(stopped.noted, 0)
     done: list[Canceled] = []
     for step in _steps(map(Wanted, stopped.canceled_before)):
@@ -161,13 +161,13 @@ def _end(session: Session, stopped: _Stopped) -> list[Canceled]:
             session.lane(lane).end_all(some)
         for intent_id, view in _views(session, known).items():
             items = view.progress.canceled - stopped.canceled_before[intent_id]
-            ended = view.state if view.state.is_final and not items else None  # in the meantime, by itself
+            ended = view.state if view.state.is_final and not items else None  # ended meanwhile
             done.append(Canceled(ended, items, view.progress.in_flight))
     return done
 
 
 def _wait_for_intake(session: Session, ids: Sequence[str]) -> None:
-    """Give the worker a moment to take the intents out of the inbox; it cancels them where they are noted."""
+    """Wait until the worker has recorded the intents; it cancels the marked ones."""
     before, moved_at = -1, time.monotonic()
     while left := [
         intent_id
@@ -175,27 +175,27 @@ def _wait_for_intake(session: Session, ids: Sequence[str]) -> None:
         for intent_id, entry in _entries(session, step).items()
         if entry.lane is None
     ]:
-        if (length := session.front.inbox_length()) != before:
+        if (length := session.inbox.length()) != before:
             before, moved_at = length, time.monotonic()
-        if time.monotonic() - moved_at > TAKEN_IN_WITHIN:
+        if time.monotonic() - moved_at > RECORDED_WITHIN:
             which = left[0] if len(left) == 1 else f"{len(left)} of the intents"
             verb = "is" if len(left) == 1 else "are"
             raise UnreachableError(
-                f"{which} {verb} still in the inbox, and no worker takes it in: start `feishu-batch up`, then cancel again"
+                f"{which} {verb} still in the inbox, and no worker is reading the inbox: start `feishu-batch up`, then cancel again"
             )
         time.sleep(0.1)
 
 
 def _entries(session: Session, step: Sequence[Wanted]) -> dict[str, Entry]:
-    """Of those that are known and meant."""
-    found = session.reading.entries([one.intent_id for one in step])
+    """The entries of the known intents with this content."""
+    found = session.reads.entries([one.intent_id for one in step])
     pairs = zip(step, found, strict=True)
     return {one.intent_id: entry for one, entry in pairs if entry and one.digest in (None, entry.digest)}
 
 
 def _views(session: Session, entries: Mapping[str, Entry]) -> dict[str, IntentView]:
-    """Of those that a lane has recorded."""
-    places = {id_: place for id_, entry in entries.items() if (place := session.reading.place(entry))}
-    records = session.reading.counts(list(places.values()))
+    """The views of the intents that a lane has recorded."""
+    places = {id_: place for id_, entry in entries.items() if (place := session.reads.place(entry))}
+    records = session.reads.counts(list(places.values()))
     pairs = zip(places.items(), records, strict=True)
     return {id_: view_of_record(id_, place, record, {}) for (id_, place), record in pairs if record}

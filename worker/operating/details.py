@@ -1,19 +1,21 @@
-"""One intent, item by item: where each of its changes stands. Derived from who owns the cells, as docs/ledger.md explains."""
+"""One intent, item by item: the state of each change. Derived from the owners of the cells, see docs/ledger.md."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from feishu_batch.intents import group_spec, parse_intent
-from feishu_batch.keys import IntentKeys, OutcomeLetter, RecordField
+from feishu_batch.keys import IntentKeys, RecordField
+from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import IntentState, IntentView, queued_view, view_of_record
 from feishu_batch.written import untagged
-from worker.ledger.reading import CellLine, Entry, Reading
-from worker.ledger.records import GroupSpec, Wish
-from worker.operating.retried import Retries, retries_of
+from worker.ledger.keys import GroupField
+from worker.ledger.reads.ledger import CellLine, Entry, LedgerReads
+from worker.ledger.records import GroupSpec, RefusedIntent
+from worker.operating.retry.results import RetryResults, retries_of
+from worker.wording import iso
 
 _LOOKS = 3
 
@@ -22,7 +24,7 @@ class ItemState(StrEnum):
     QUEUED = "queued"  # in the inbox
     PENDING = "pending"  # may be sent
     BEHIND = "behind"  # an older change of the same cell comes first
-    GIVING_WAY = "giving way"  # a later change took its place: superseded once that one is written
+    GIVING_WAY = "giving way"  # replaced by a later change: superseded once that one is written
     IN_FLIGHT = "in flight"  # in a request that is being sent or followed
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -36,17 +38,12 @@ class ItemState(StrEnum):
 
 
 _OPEN = frozenset({ItemState.QUEUED, ItemState.PENDING, ItemState.BEHIND, ItemState.GIVING_WAY, ItemState.IN_FLIGHT})
-_OF_LETTER = {
-    OutcomeLetter.FAILED: ItemState.FAILED,
-    OutcomeLetter.SUPERSEDED: ItemState.SUPERSEDED,
-    OutcomeLetter.CANCELED: ItemState.CANCELED,
-    OutcomeLetter.EXPIRED: ItemState.EXPIRED,
-}
+_OF_LETTER = {str(kind): ItemState(kind.label) for kind in OutcomeKind}
 
 
 WHY_NOT_SENT = {
-    ItemState.CANCELED: "it was taken back before it was sent",
-    ItemState.EXPIRED: "its expires_at had passed before it was sent",
+    ItemState.CANCELED: "canceled before it was sent",
+    ItemState.EXPIRED: "not sent before its expires_at",
 }
 
 
@@ -65,7 +62,7 @@ class IntentDetail:
     """Times are ISO, UTC."""
 
     view: IntentView
-    group: GroupSpec | None  # of one that was refused at intake, as it was written; None: nobody could read it
+    group: GroupSpec | None  # of an intent that intake refused: as written; None: not readable
     priority: int
     note: str | None
     requests: int
@@ -76,21 +73,21 @@ class IntentDetail:
     items: tuple[ItemView, ...]
 
 
-def intent_detail(reading: Reading, intent_id: str, default_user_key: str | None) -> IntentDetail | None:
-    """None: no such intent, or forgotten."""
+def intent_detail(reads: LedgerReads, intent_id: str, default_user_key: str | None) -> IntentDetail | None:
+    """None: no such intent, or its record has expired."""
     for _ in range(_LOOKS):  # it may leave the inbox between two reads
-        [entry] = reading.entries([intent_id])
+        [entry] = reads.entries([intent_id])
         if entry is None:
             return None
-        place = reading.place(entry)
-        found = _recorded(reading, intent_id, place) if place else _queued(reading, entry, default_user_key)
+        place = reads.place(entry)
+        found = _recorded(reads, intent_id, place) if place else _queued(reads, entry, default_user_key)
         if found:
             return found
     return None
 
 
-def _queued(reading: Reading, entry: Entry, default_user_key: str | None) -> IntentDetail | None:
-    payload = reading.inbox_payload(entry.number)
+def _queued(reads: LedgerReads, entry: Entry, default_user_key: str | None) -> IntentDetail | None:
+    payload = reads.inbox_payload(entry.number)
     if payload is None:
         return None
     intent = parse_intent(payload)
@@ -108,52 +105,52 @@ def _queued(reading: Reading, entry: Entry, default_user_key: str | None) -> Int
     )
 
 
-def _recorded(reading: Reading, intent_id: str, place: IntentKeys) -> IntentDetail | None:
+def _recorded(reads: LedgerReads, intent_id: str, place: IntentKeys) -> IntentDetail | None:
     for _ in range(_LOOKS):
-        record = reading.record(place)
+        record = reads.record(place)
         if not record:
             return None
-        group = reading.group(place.lane, record[RecordField.GROUP]) if RecordField.GROUP in record else {}
-        items, outcomes = _items(reading, place, record, group)
-        # Changes move between the reads; a picture in which none seems to be missing is good enough.
+        group = reads.group(place.lane, record[RecordField.GROUP]) if RecordField.GROUP in record else {}
+        items, outcomes = _items(reads, place, record, group)
+        # Changes move between the reads; a view without missing items is good enough.
         if sum(item.state.is_open for item in items) >= int(record.get(RecordField.OPEN) or 0):
             break
     return IntentDetail(
         view=view_of_record(intent_id, place, record, outcomes),
-        group=GroupSpec.from_json(group["spec"]) if group else _wished(record),
+        group=GroupSpec.from_json(group[GroupField.SPEC]) if group else _as_written(record),
         priority=int(record.get(RecordField.PRIORITY) or 5),
         note=record.get(RecordField.NOTE),
         requests=int(record.get(RecordField.REQUESTS) or 0),
         enqueued_at=_iso(record.get(RecordField.ENQUEUED_AT_MS)),
         completed_at=_iso(record.get(RecordField.COMPLETED_AT_MS)),
         expires_at=_iso(record.get(RecordField.EXPIRES_AT_MS)),
-        retried_as=_retries(reading, record),
+        retried_as=_retries(reads, record),
         items=items,
     )
 
 
-def _retries(reading: Reading, record: Mapping[str, str]) -> tuple[tuple[str, IntentState], ...]:
+def _retries(reads: LedgerReads, record: Mapping[str, str]) -> tuple[tuple[str, IntentState], ...]:
     ids = retries_of(record)
-    return tuple(Retries(reading, ids).states(ids)) if ids else ()
+    return tuple(RetryResults(reads, ids).states(ids)) if ids else ()
 
 
-def _wished(record: Mapping[str, str]) -> GroupSpec | None:
-    wish = record.get(RecordField.WISH)
-    return Wish.from_json(wish).spec if wish else None
+def _as_written(record: Mapping[str, str]) -> GroupSpec | None:
+    written = record.get(RecordField.AS_WRITTEN)
+    return RefusedIntent.from_json(written).spec if written else None
 
 
 def _items(
-    reading: Reading, place: IntentKeys, record: Mapping[str, str], group: Mapping[str, str]
+    reads: LedgerReads, place: IntentKeys, record: Mapping[str, str], group: Mapping[str, str]
 ) -> tuple[tuple[ItemView, ...], dict[str, str]]:
-    """Cells before outcomes: what settles in between then shows its outcome, and never seems to have succeeded."""
+    """Reads cells before outcomes: a change that settles in between then shows its outcome, and never wrongly a success."""
     ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
     if refused := record.get(RecordField.REFUSED):
-        return tuple(ended_item(item, OutcomeLetter.FAILED + refused) for item in ids), {}
+        return tuple(ended_item(item, OutcomeKind.FAILED + refused) for item in ids), {}
     places: dict[str, ItemView] = {}
     if int(record.get(RecordField.OPEN) or 0):
-        places = _open_items(reading, place, ids, group["col"])
+        places = _open_items(reads, place, ids, group[GroupField.COLUMN])
         places |= {item: ItemView(int(item), ItemState.QUEUED) for item in ids[_recorded_count(record, ids) :]}
-    [outcomes] = reading.outcomes([place])
+    [outcomes] = reads.outcomes([place])
     return tuple(_view(item, places.get(item), outcomes.get(item)) for item in ids), outcomes
 
 
@@ -173,15 +170,15 @@ def ended_item(item: str, outcome: str) -> ItemView:
     return ItemView(int(item), _OF_LETTER[outcome[0]], code=why.get("code"), reason=why.get("reason"))
 
 
-def _open_items(reading: Reading, place: IntentKeys, ids: Sequence[str], column: str) -> dict[str, ItemView]:
-    lines = {item: line for item, line in reading.lines(place.lane, column, ids).items() if line.owner}
+def _open_items(reads: LedgerReads, place: IntentKeys, ids: Sequence[str], column: str) -> dict[str, ItemView]:
+    lines = {item: line for item, line in reads.lines(place.lane, column, ids).items() if line.owner}
     names = [f"{holder}:{column}:{item}" for item, line in lines.items() for holder in _holders(line)]
-    sharers = reading.sharers(place.lane, names)
+    sharers = reads.sharers(place.lane, names)
     found = {item: _standing(str(place.number), column, item, line, sharers) for item, line in lines.items()}
     replaced_by = {item: _next_holder(place.number, lines[item]) for item, standing in found.items() if not standing}
-    gave_way = reading.gave_way(place, column, {item: holder for item, holder in replaced_by.items() if holder})
+    gave_way = reads.gave_way(place, column, {item: holder for item, holder in replaced_by.items() if holder})
     found |= dict.fromkeys(gave_way, (ItemState.GIVING_WAY, None))
-    jobs = reading.jobs_of(place.lane, {batch for _, batch in filter(None, found.values()) if batch})
+    jobs = reads.jobs_of(place.lane, {batch for _, batch in filter(None, found.values()) if batch})
     return {item: _open_view(item, *standing, jobs) for item, standing in found.items() if standing}
 
 
@@ -190,14 +187,14 @@ def _holders(line: CellLine) -> Iterable[str]:
 
 
 def _next_holder(number: int, line: CellLine) -> str | None:
-    """Whom a change of this intent would have given way to: the first younger one."""
+    """The change that would have replaced this intent's change: the first younger one."""
     return next((holder for holder in _holders(line) if int(holder) > number), None)
 
 
 def _standing(
     number: str, column: str, item: str, line: CellLine, sharers: Mapping[str, frozenset[str]]
 ) -> tuple[ItemState, str | None] | None:
-    """Where an intent's change of this cell stands, and in which batch; None: it is not there any more."""
+    """The state and the batch of an intent's change of this cell; None: it is no longer there."""
     for place, holder in enumerate(_holders(line)):
         if number == holder or number in sharers.get(f"{holder}:{column}:{item}", ()):
             if place:
@@ -213,9 +210,7 @@ def _open_view(item: str, state: ItemState, batch: str | None, jobs: Mapping[str
 
 
 def _iso(milliseconds: str | None) -> str | None:
-    if not milliseconds:
-        return None
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC).isoformat(timespec="milliseconds")
+    return iso(int(milliseconds) / 1000) if milliseconds else None
 
 
 def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:
@@ -243,7 +238,7 @@ def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:
 
 
 def _group_json(group: GroupSpec | None) -> dict[str, Any] | None:
-    """Of an intent that was refused, the values as its producer wrote them."""
+    """For a refused intent, with the values as its producer wrote them."""
     return {name: untagged(getattr(group, name)) for name in GroupSpec.__slots__} if group else None
 
 

@@ -1,4 +1,4 @@
-"""What failed, by reason, of intents that have ended and of those under way. Reads only."""
+"""Failed items by reason, of ended and unfinished intents. Reads only."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any
 
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import failed_items
-from worker.ledger.reading import Reading
+from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.reasons import ReasonGroup, ReasonGroups
-from worker.operating.retried import Retries, retries_of
+from worker.operating.retry.results import RetryResults, retries_of
 
-# (intent id, place, counters) of an intent that was read
+# (intent id, place, counters) of an intent
 Counted = tuple[str, IntentKeys, Mapping[str, str]]
 FailureGroup = ReasonGroup[tuple[str, str]]  # of (item, intent id)
 AT_ONCE = 500  # intents
@@ -19,35 +19,35 @@ ITEMS_AT_ONCE = 20_000  # that did not succeed
 
 
 class Failures(ReasonGroups[tuple[str, str]]):
-    """Failed items by reason, whichever request failed for it: each as (item, intent id)."""
+    """Failed items by reason, over all requests: each as (item, intent id)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.mended = 0  # items that failed and are not counted, since a retry of them has succeeded
+        self.succeeded_on_retry = 0  # failed items that are not counted, because a retry of them succeeded
 
     def add_items(self, intent_id: str, failed: Mapping[str, Mapping[str, Any]]) -> None:
         for item, why in failed.items():
             self.add(why["code"], why["reason"], (item, intent_id))
 
     def join_all(self, others: "Failures") -> None:
-        self.mended += others.mended
+        self.succeeded_on_retry += others.succeeded_on_retry
         self.join(others)
 
 
 @dataclass(frozen=True, slots=True)
 class FailureReport:
-    intents: int  # that were looked at: each has an item that failed
-    is_cut: bool  # there are more than the limit
+    intents: int  # number of examined intents, each with a failed item
+    is_cut: bool  # there are more intents than the limit
     failures: Failures
 
 
-def failure_report(reading: Reading, lane: str, since: float, limit: int | None) -> FailureReport:
-    """Items that failed since then (unix seconds), of the newest `limit` intents, or of all."""
+def failure_report(reads: LedgerReads, lane: str, since: float, limit: int | None) -> FailureReport:
+    """Items that failed since `since` (unix seconds), of the newest `limit` intents, or of all."""
     failures, looked_at, is_cut = Failures(), 0, False
-    for numbers in reading.failed(lane, since):
+    for numbers in reads.failed(lane, since):
         left = len(numbers) if limit is None else limit - looked_at
         wanted = [number for number, _ in numbers[:left]]
-        for found in failures_of(reading, lane, wanted):
+        for found in failures_of(reads, lane, wanted):
             failures.join_all(found)
         looked_at += len(wanted)
         if is_cut := len(numbers) > left:
@@ -55,39 +55,39 @@ def failure_report(reading: Reading, lane: str, since: float, limit: int | None)
     return FailureReport(looked_at, is_cut, failures)
 
 
-def failures_of(reading: Reading, lane: str, numbers: Sequence[int]) -> Iterator[Failures]:
-    """Of each intent, in this order; nothing of one that was forgotten meanwhile."""
+def failures_of(reads: LedgerReads, lane: str, numbers: Sequence[int]) -> Iterator[Failures]:
+    """The failures of each intent, in this order; empty for an expired record."""
     for start in range(0, len(numbers), AT_ONCE):
-        places = [reading.place_of(lane, number) for number in numbers[start : start + AT_ONCE]]
-        records = zip(places, reading.counts(places), strict=True)
-        yield from _each(reading, [(record.get("id", ""), place, record) for place, record in records])
+        places = [reads.place_of(lane, number) for number in numbers[start : start + AT_ONCE]]
+        records = zip(places, reads.counts(places), strict=True)
+        yield from _each(reads, [(record.get(RecordField.INTENT_ID, ""), place, record) for place, record in records])
 
 
-def collect(reading: Reading, intents: Sequence[Counted], failures: Failures) -> None:
-    """Add the failed items of these intents, less those of which a retry has succeeded."""
-    # Only when everything was read: a repeat must not add anything twice.
-    for found in list(_each(reading, [one for one in intents if _failed_count(one)])):
+def collect(reads: LedgerReads, intents: Sequence[Counted], failures: Failures) -> None:
+    """Add the failed items of these intents, except those that succeeded on a retry."""
+    # Only after everything was read: a repetition must not add anything twice.
+    for found in list(_each(reads, [one for one in intents if _failed_count(one)])):
         failures.join_all(found)
 
 
-def _each(reading: Reading, intents: Sequence[Counted]) -> Iterator[Failures]:
-    retries = Retries(reading, chain.from_iterable(retries_of(record) for _, _, record in intents))
+def _each(reads: LedgerReads, intents: Sequence[Counted]) -> Iterator[Failures]:
+    retries = RetryResults(reads, chain.from_iterable(retries_of(record) for _, _, record in intents))
     for part in _in_parts(intents):
-        for (intent_id, _, record), failed in zip(part, _failed_items(reading, part), strict=True):
-            mended = retries.succeeded(retries_of(record)) if failed else frozenset[str]()
-            left = {item: why for item, why in failed.items() if item not in mended}
+        for (intent_id, _, record), failed in zip(part, _failed_items(reads, part), strict=True):
+            retried = retries.succeeded(retries_of(record)) if failed else frozenset[str]()
+            left = {item: why for item, why in failed.items() if item not in retried}
             found = Failures()
             found.add_items(intent_id, left)
-            found.mended = len(failed) - len(left)
+            found.succeeded_on_retry = len(failed) - len(left)
             yield found
 
 
-def _failed_items(reading: Reading, intents: Sequence[Counted]) -> Iterable[dict[str, dict[str, Any]]]:
-    outcomes = reading.outcomes([place for _, place, _ in intents])
-    for (_, place, record), told in zip(intents, outcomes, strict=True):
-        is_refused = RecordField.REFUSED in record  # as a whole: it has no outcomes
-        items = {RecordField.ITEMS: ",".join(reading.items(place))} if is_refused else {}
-        yield failed_items({**record, **items}, told)
+def _failed_items(reads: LedgerReads, intents: Sequence[Counted]) -> Iterable[dict[str, dict[str, Any]]]:
+    outcomes = reads.outcomes([place for _, place, _ in intents])
+    for (_, place, record), letters in zip(intents, outcomes, strict=True):
+        is_refused = RecordField.REFUSED in record  # refused as a whole: it has no outcomes
+        items = {RecordField.ITEMS: ",".join(reads.items(place))} if is_refused else {}
+        yield failed_items({**record, **items}, letters)
 
 
 def _in_parts(intents: Sequence[Counted]) -> Iterator[list[Counted]]:

@@ -1,4 +1,4 @@
-"""Cells that intents wrote to, on disk: a million of them would not be bounded in memory."""
+"""Cells that intents wrote to, on disk, because a million of them need too much memory."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _GET: Final = "SELECT line, write FROM cells WHERE col = ? AND item = ? AND numb
 
 @dataclass(frozen=True, slots=True)
 class KnownCell:
-    """`line`: of the file whose row wrote to it last; `write`: what that row wrote, as a small number."""
+    """`line`: of the last row that wrote to the cell; `write`: the value that it wrote, as a small number."""
 
     item: int
     line: int
@@ -26,7 +26,7 @@ class KnownCell:
 
 
 class KnownCells(Scratch):
-    """By (column, item); of several writes to a cell, the one of the newest intent counts. For one thread."""
+    """By (column, item); the write of the newest intent counts. For one thread."""
 
     def __init__(self) -> None:
         super().__init__(_SCHEMA)
@@ -35,7 +35,7 @@ class KnownCells(Scratch):
         self._db.executemany(_PUT, ((column, item, number, line, write) for item in items))
 
     def older(self, column: int, items: Sequence[int], number: int) -> list[KnownCell]:
-        """Those of the items whose write is older than that intent."""
+        """The cells of these items whose write is older than that intent."""
         rows = ((item, self._db.execute(_GET, (column, item, number)).fetchone()) for item in items)
         return [KnownCell(item, *row) for item, row in rows if row]
 

@@ -1,19 +1,20 @@
-"""What a file of intents would cost, before anything is written: record.lua's rules on plain dicts, nothing sent in between."""
+"""The number of requests for a file of intents: record.lua's rules on plain dicts, as if nothing were sent in between."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from feishu_batch.intents import UpdateIntent, UpdateMode, group_spec
-from worker.ledger.backlog import MOST_SHARERS, Tail
-from worker.remote.client import MAX_ITEMS_PER_BATCH
+from worker.ledger.lua_constants import MOST_SHARERS
+from worker.ledger.reads.backlog import Tail
+from worker.ledger.routes import BATCH
 
 Cell = tuple[str, int]  # column ("<project_key> <field_key>") and item
 Group = str  # its spec as canonical JSON
 
 
 class Backlog(Protocol):
-    """What waits already, in one lane."""
+    """The waiting changes of one lane."""
 
     def tails(self, column: str, items: Sequence[int]) -> Mapping[int, Tail]: ...
 
@@ -21,7 +22,7 @@ class Backlog(Protocol):
 
 
 class NoBacklog:
-    def tails(self, column: str, items: Sequence[int]) -> Mapping[int, Tail]:  # noqa: ARG002 - as the protocol has it
+    def tails(self, column: str, items: Sequence[int]) -> Mapping[int, Tail]:  # noqa: ARG002 - the protocol's signature
         return {}
 
     def ready(self, specs: Sequence[Group]) -> Mapping[Group, int]:  # noqa: ARG002 - as above
@@ -30,21 +31,21 @@ class NoBacklog:
 
 @dataclass(slots=True)
 class _Change:
-    """A write that waits, for everyone who wished the same."""
+    """A waiting write, for all intents that request the same."""
 
     group: Group
     is_update: bool
     keeps: bool
-    wishes: int = 1  # of ours; none for a change of the backlog that only others want
-    sharers: int = 0  # besides whoever wished it first, ours and others'
-    is_first: bool = True  # nothing of the backlog comes before this line
+    requested: int = 1  # by our intents; 0 for a change of the backlog that only other intents request
+    sharers: int = 0  # further intents that request it, ours and others
+    is_first: bool = True  # no change of the backlog is before this line
     is_ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """`first`: changes that may be sent at once; `behind`: those that wait for an earlier change of their cell;
-    `room`: places in a request that the backlog needs anyway.
+    """`first`: changes that may be sent at once; `behind`: changes that wait for an earlier change of their cell;
+    `room`: free places in a request that the backlog needs anyway.
     """
 
     spec: Group
@@ -58,29 +59,29 @@ class GroupPlan:
 
     @property
     def fewest(self) -> int:
-        return -(-max(0, self.changes - self.room) // MAX_ITEMS_PER_BATCH)
+        return -(-max(0, self.changes - self.room) // BATCH.items)
 
     @property
     def most(self) -> int:
-        """What is first leaves full but for one request; what waits behind may each need one of its own."""
-        return -(-max(0, self.first - self.room) // MAX_ITEMS_PER_BATCH) + self.behind
+        """`first` fills all requests except one; each change in `behind` may need its own request."""
+        return -(-max(0, self.first - self.room) // BATCH.items) + self.behind
 
 
 @dataclass(frozen=True, slots=True)
 class LanePlan:
-    """`wishes` = `sent` + `superseded` + `shared` + `expired`. `superseded_before` and `shared_before` are about the backlog:
-    its changes that ours take the place of, and ours that ride along with one of it (these are counted in `shared`).
+    """`changes` = `sent` + `superseded` + `shared` + `expired`. `superseded_before`: changes of the backlog that ours replace;
+    `shared_before`: changes of ours that are merged with one of the backlog (also counted in `shared`).
     """
 
     lane: str
     intents: int
-    wishes: int
+    changes: int
     superseded: int
     shared: int
     expired: int
     superseded_before: int
     shared_before: int
-    longest_line: int  # changes of one cell that go one after the other
+    longest_line: int  # changes of one cell that are sent one after the other
     groups: tuple[GroupPlan, ...]
 
     @property
@@ -97,28 +98,28 @@ class LanePlan:
 
     @property
     def full(self) -> int:
-        """Requests that can go out full."""
-        return sum(max(0, group.changes - group.room) // MAX_ITEMS_PER_BATCH for group in self.groups)
+        """Requests that can be full."""
+        return sum(max(0, group.changes - group.room) // BATCH.items for group in self.groups)
 
     @property
     def fill(self) -> float:
-        """Share of the places that are taken in the fewest requests; 0 without any."""
+        """Share of used places in the fewest requests; 0 without requests."""
         own = sum(max(0, group.changes - group.room) for group in self.groups)
-        return own / (self.fewest * MAX_ITEMS_PER_BATCH) if self.fewest else 0.0
+        return own / (self.fewest * BATCH.items) if self.fewest else 0.0
 
 
 @dataclass(slots=True)
 class LanePlanner:
-    """Takes the intents of one lane in their order. `now`: unix seconds; one that expired before ends and meets no other."""
+    """Plans the intents of one lane in order. `now`: unix seconds; an intent that has already expired affects no other."""
 
     lane: str
     now: float
     backlog: Backlog = field(default_factory=NoBacklog)
     _lines: dict[Cell, list[_Change]] = field(default_factory=dict)
     _asked: set[Cell] = field(default_factory=set)
-    _held: set[Cell] = field(default_factory=set)  # the backlog has a change there that stays before ours
+    _held: set[Cell] = field(default_factory=set)  # cells where a change of the backlog stays before ours
     _intents: int = 0
-    _wishes: int = 0
+    _changes: int = 0
     _expired: int = 0
     _superseded: int = 0
     _superseded_before: int = 0
@@ -127,7 +128,7 @@ class LanePlanner:
         self._ask({cell for intent in intents for cell in _cells(intent)} - self._asked)
         for intent in intents:
             self._intents += 1
-            self._wishes += len(intent.work_item_ids)
+            self._changes += len(intent.work_item_ids)
             if intent.expires_at is not None and intent.expires_at.timestamp() <= self.now:
                 self._expired += len(intent.work_item_ids)
                 continue
@@ -138,14 +139,14 @@ class LanePlanner:
     def plan(self) -> LanePlan:
         changes = [change for line in self._lines.values() for change in line]
         ours = [change for change in changes if change.is_ours]
-        shared_before = sum(change.wishes for change in changes if not change.is_ours)
+        shared_before = sum(change.requested for change in changes if not change.is_ours)
         longest = max((sum(c.is_ours for c in line) for line in self._lines.values()), default=0)
         return LanePlan(
             lane=self.lane,
             intents=self._intents,
-            wishes=self._wishes,
+            changes=self._changes,
             superseded=self._superseded,
-            shared=sum(change.wishes - 1 for change in ours) + shared_before,
+            shared=sum(change.requested - 1 for change in ours) + shared_before,
             expired=self._expired,
             superseded_before=self._superseded_before,
             shared_before=shared_before,
@@ -161,7 +162,7 @@ class LanePlanner:
                     counts.setdefault(change.group, [0, 0])[place > 0 or not change.is_first] += 1
         waiting = self.backlog.ready(list(counts))
         return tuple(
-            GroupPlan(spec, first, behind, room=-waiting.get(spec, 0) % MAX_ITEMS_PER_BATCH)
+            GroupPlan(spec, first, behind, room=-waiting.get(spec, 0) % BATCH.items)
             for spec, (first, behind) in counts.items()
         )
 
@@ -177,7 +178,7 @@ class LanePlanner:
     def _note(self, cell: Cell, tail: Tail) -> None:
         if tail.group is None:
             return self._held.add(cell)
-        change = _Change(tail.group, tail.mode == UpdateMode.UPDATE, tail.keeps, wishes=0, sharers=tail.sharers)
+        change = _Change(tail.group, tail.mode == UpdateMode.UPDATE, tail.keeps, requested=0, sharers=tail.sharers)
         change.is_first, change.is_ours = tail.is_owner, False
         self._lines[cell] = [change]
         return None
@@ -186,7 +187,7 @@ class LanePlanner:
         return _Change(spec, intent.update_mode is UpdateMode.UPDATE, intent.keep_every_change)
 
     def _meet(self, cell: Cell, new: _Change) -> None:
-        """As `meet` in record.lua."""
+        """Same as `meet` in record.lua."""
         line = self._lines.setdefault(cell, [])
         newest = line[-1] if line else None
         if newest and not new.keeps and not newest.keeps:
@@ -201,18 +202,18 @@ class LanePlanner:
         line.append(new)
 
     def _share(self, older: _Change) -> None:
-        older.wishes += 1
+        older.requested += 1
         older.sharers += 1
 
     def _supersede(self, line: list[_Change], older: _Change, new: _Change) -> None:
-        self._superseded += older.wishes
+        self._superseded += older.requested
         self._superseded_before += not older.is_ours
         new.is_first = older.is_first
         line[-1] = new
 
 
 class Planner:
-    """Intents of all lanes. `route` names an intent's lane; `backlog_of` gives what waits there."""
+    """Plans the intents of all lanes. `route`: the lane of an intent; `backlog_of`: the waiting changes of a lane."""
 
     def __init__(
         self, route: Callable[[str | None, str], str], now: float, backlog_of: Callable[[str], Backlog] | None = None
@@ -223,7 +224,7 @@ class Planner:
         self._lanes: dict[str, LanePlanner] = {}
 
     def add(self, intents: Iterable[UpdateIntent]) -> list[tuple[UpdateIntent, str]]:
-        """Returns those that no lane takes, each with the reason."""
+        """Returns the intents that no lane accepts, each with the reason."""
         refused: list[tuple[UpdateIntent, str]] = []
         taken: dict[str, list[UpdateIntent]] = {}
         for intent in intents:
@@ -231,10 +232,10 @@ class Planner:
                 taken.setdefault(self._route(intent.lane, intent.project_key), []).append(intent)
             except ValueError as error:
                 refused.append((intent, str(error)))
-        for lane, wishes in taken.items():
+        for lane, own in taken.items():
             if lane not in self._lanes:
                 self._lanes[lane] = LanePlanner(lane, self._now, self._backlog_of(lane))
-            self._lanes[lane].add(wishes)
+            self._lanes[lane].add(own)
         return refused
 
     def plans(self) -> list[LanePlan]:
@@ -247,5 +248,5 @@ def _cells(intent: UpdateIntent) -> list[Cell]:
 
 
 def column_name(project_key: str, field_key: str) -> str:
-    """As intake names it."""
+    """The column name, as intake forms it."""
     return f"{project_key} {field_key}"

@@ -1,23 +1,23 @@
-"""Things that went wrong for the same reason, together. Bounded, and no frequent reason hides a rare one. Pure."""
+"""Groups failures by reason. Bounded in size, and a frequent reason never hides a rare one. Pure."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
-NAMED: Final = 10  # examples that are kept of each reason
-VARIANTS: Final = (
-    10  # reasons that differ in their values only and are kept apart, as a rule; further ones are counted together
-)
+NAMED: Final = 10  # examples of each reason
+VARIANTS: Final = 10  # default number of separate groups for reasons that differ only in their values; further ones are counted together
 MOST_KINDS: Final = 1000
+EXAMPLES: Final = 2  # values of an example in a reason
 OTHER: Final = "other reasons"
-_OF_ONE_REQUEST: Final = re.compile(r", log id [^,)]*| \(log id [^)]*\)")  # another one each time
+_OF_ONE_REQUEST: Final = re.compile(r", log id [^,)]*| \(log id [^)]*\)")  # differs each time
 _VALUES: Final = re.compile(r"“[^”]*”|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)|\(got .*\)$|\w*\d[\w-]*", re.DOTALL)
 
 
 @dataclass(slots=True)
 class ReasonGroup(Generic[T]):
-    """`items`: the first few of what went wrong for this reason."""
+    """`items`: the first few failures with this reason."""
 
     code: str | None
     reason: str | None
@@ -25,15 +25,37 @@ class ReasonGroup(Generic[T]):
     items: list[T] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Merged:
+    """Reasons in one group that differ in their values. `shared`: the values of `first`, None for those that differ among them."""
+
+    first: str
+    shared: list[str | None]
+
+    def add(self, shared: Sequence[str | None]) -> bool:
+        """Returns whether a further value differs."""
+        before = self.shared
+        self.shared = [one if one == other else None for one, other in zip(before, shared, strict=True)]
+        return self.shared != before
+
+    def reason(self) -> str:
+        """With the shared values, and for the others an example."""
+        shared = iter(self.shared)
+        text = _VALUES.sub(lambda _: next(shared) or "…", self.first)
+        differing = [one for one, same in zip(_VALUES.findall(self.first), self.shared, strict=True) if same is None]
+        return f"{text} (such as {', '.join(differing[:EXAMPLES])})" if differing else text
+
+
 class ReasonGroups(Generic[T]):
-    """Reasons are told apart to the letter, but for what a single request adds to them. Where many differ in their values only, the
-    first ones are kept as they are, and the rest as one whose reason shows ``…`` in place of the values.
+    """Reasons are distinguished exactly, except for the parts that differ per request. If many differ only in their values, the
+    first ones have their own groups, and the others share one, whose reason keeps the values that all of them have.
     """
 
     def __init__(self, variants: int = VARIANTS) -> None:
         self._most = variants
         self._groups: dict[tuple[str | None, str | None], ReasonGroup[T]] = {}
         self._variants: dict[tuple[str | None, str | None], int] = {}  # by kind
+        self._merged: dict[tuple[str | None, str | None], _Merged] = {}  # by kind
 
     def add(self, code: str | None, reason: str | None, item: T) -> None:
         group = self._group(code, reason)
@@ -42,8 +64,9 @@ class ReasonGroups(Generic[T]):
             group.items.append(item)
 
     def join(self, others: "ReasonGroups[T]") -> None:
-        for other in others.groups():
-            group = self._group(other.code, other.reason)
+        for key, other in others._groups.items():  # noqa: SLF001 - of the same class
+            merged = others._merged.get(key)  # noqa: SLF001 - as above
+            group = self._merge(key, merged.first, merged.shared) if merged else self._group(other.code, other.reason)
             group.count += other.count
             group.items += other.items[: NAMED - len(group.items)]
 
@@ -65,9 +88,19 @@ class ReasonGroups(Generic[T]):
         if kind not in self._variants and len(self._variants) >= MOST_KINDS:
             return self._groups.setdefault((None, OTHER), ReasonGroup(None, OTHER))
         if self._variants.get(kind, 0) >= self._most:
-            return self._groups.setdefault(kind, ReasonGroup(*kind))
+            return self._merge(kind, same or "", _VALUES.findall(same or ""))
         self._variants[kind] = self._variants.get(kind, 0) + 1
         return self._groups.setdefault((code, same), ReasonGroup(code, reason))
+
+    def _merge(self, kind: tuple[str | None, str | None], reason: str, shared: Sequence[str | None]) -> ReasonGroup[T]:
+        group = self._groups.setdefault(kind, ReasonGroup(*kind))
+        merged = self._merged.get(kind)
+        if merged is None:
+            merged = self._merged[kind] = _Merged(reason, list(shared))
+            group.reason = merged.reason()
+        elif merged.add(shared):
+            group.reason = merged.reason()
+        return group
 
 
 def without_values(reason: str | None) -> str | None:

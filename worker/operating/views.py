@@ -1,4 +1,4 @@
-"""What the ledger looks like at a moment: a lane at a glance. Reads only."""
+"""Views of the ledger: an overview of a lane. Reads only."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from enum import StrEnum
 from typing import Any
 
 from worker.ledger.lane import Lane
-from worker.ledger.reading import LaneFigures, Reading
+from worker.ledger.reads.ledger import LaneFigures, LedgerReads
 from worker.ledger.records import LaneCounts
-from worker.remote.client import MAX_ITEMS_PER_BATCH
+from worker.ledger.routes import BATCH
 
-MOST_GROUPS = 2000  # counted one by one; each further ready group counts as one request
+MOST_GROUPS = 2000  # groups counted exactly; each further ready group counts as one request
 MINUTE = 60.0
 
 
@@ -28,23 +28,23 @@ class LaneView:
 
     @property
     def requests_left(self) -> int:
-        """Fewest requests that the recorded changes still need. What waits in the inbox, or behind other changes, is not in it."""
-        counted = sum(-(-changes // MAX_ITEMS_PER_BATCH) for changes in self.figures.ready)
+        """The fewest requests that the recorded changes still need, without intents in the inbox and changes behind others."""
+        counted = sum(-(-changes // BATCH.items) for changes in self.figures.ready)
         uncounted: int = self.figures.ready_groups - len(self.figures.ready)
         return counted + uncounted + self.counts.due_batches
 
     @property
     def longest_wait(self) -> float | None:
-        """Seconds for which the group that waits longest has been waiting for its turn."""
+        """Seconds for which the longest waiting group has been waiting."""
         since = self.figures.waiting_since
         return None if since is None else max(0.0, self.figures.now - since)
 
 
-class Left(StrEnum):
-    """What can be said of the time that is left."""
+class Remaining(StrEnum):
+    """What is known about the remaining time."""
 
     REQUESTS = "requests"  # at least a slot for each of `requests_left`; then their jobs
-    UNKNOWN = "unknown"  # the inbox has to be taken in first
+    UNKNOWN = "unknown"  # the inbox must be recorded first
     JOBS = "jobs"  # until the open jobs end
     NOTHING = "nothing"
 
@@ -55,17 +55,17 @@ class InboxView:
     oldest_wait: float | None  # seconds
 
 
-def what_is_left(view: LaneView, inbox: InboxView) -> Left:
+def what_is_left(view: LaneView, inbox: InboxView) -> Remaining:
     if view.requests_left:
-        return Left.REQUESTS
+        return Remaining.REQUESTS
     if inbox.intents:
-        return Left.UNKNOWN
-    return Left.JOBS if view.counts.owned_cells else Left.NOTHING
+        return Remaining.UNKNOWN
+    return Remaining.JOBS if view.counts.owned_cells else Remaining.NOTHING
 
 
 @dataclass(slots=True)
 class Use:
-    """Slots taken in the last minute, from looks at the counter; `looks`: (moment, counter), oldest first."""
+    """Slots used in the last minute, from reads of the counter; `looks`: (time, counter), oldest first."""
 
     slot_seconds: float
     looks: list[tuple[float, int]] = field(default_factory=list)
@@ -77,18 +77,18 @@ class Use:
 
     @property
     def share(self) -> float | None:
-        """None before there are two looks some slots apart."""
+        """None until there are two reads some slots apart."""
         (began, before), (now, after) = self.looks[0], self.looks[-1]
         slots = (now - began) / self.slot_seconds
-        return min(1.0, (after - before) / slots) if slots >= 2 else None  # noqa: PLR2004 - less says nothing
+        return min(1.0, (after - before) / slots) if slots >= 2 else None  # noqa: PLR2004 - fewer are not meaningful
 
 
-def inbox_view(reading: Reading) -> InboxView:
-    intents, oldest_at, now = reading.inbox()
+def inbox_view(reads: LedgerReads) -> InboxView:
+    intents, oldest_at, now = reads.inbox()
     return InboxView(intents, None if oldest_at is None else max(0.0, now - oldest_at))
 
 
-def lane_view(reading: Reading, lane: Lane) -> LaneView:
-    figures = reading.figures(lane.name, MOST_GROUPS)
+def lane_view(reads: LedgerReads, lane: Lane) -> LaneView:
+    figures = reads.figures(lane.name, MOST_GROUPS)
     recent = tuple(json.loads(text) for text in figures.recent)
     return LaneView(lane.name, lane.paused(), lane.counts(), figures, recent)

@@ -1,18 +1,19 @@
-"""Slots that several lanes of one plugin share: the remote system counts their requests together."""
+"""Slots that several lanes of one plugin share, because the remote system counts their requests together."""
 
 from typing import Self
 
 from redis import Redis
 
+from worker.ledger.keys import LaneKeys, SlotField
 from worker.ledger.lane import Lane
 from worker.pacing.slots import Reservation, Slots
 from worker.pacing.spacing import Verdict
 
 
 class SharedSlots(Slots):
-    """Paced by the key that all of them use; what this lane did stands under its own key too, for whoever looks at the lane.
+    """Paced by a shared key; this lane's own requests are also recorded under its own key, for views of the lane.
 
-    Two keys of two lanes: no script may touch both, so the lane's own is written after the step, and decides nothing.
+    The keys belong to two hash tags, so no script may use both: the lane's own key is written afterwards, and never read for decisions.
     """
 
     def __init__(
@@ -23,10 +24,10 @@ class SharedSlots(Slots):
         self.sharers = sharers
 
     def reserve(self, *, ahead: float) -> Reservation | float:
-        told = super().reserve(ahead=ahead)
-        if isinstance(told, Reservation):
-            self._redis.hincrby(self._own_key, "id", 1)
-        return told
+        reserved = super().reserve(ahead=ahead)
+        if isinstance(reserved, Reservation):
+            self._redis.hincrby(self._own_key, SlotField.ID, 1)
+        return reserved
 
     def _settle(
         self,
@@ -39,17 +40,19 @@ class SharedSlots(Slots):
         answer: str = "",
     ) -> int:
         strikes = super()._settle(reservation, delay, verdict, only_later=only_later, credit=credit, answer="")
-        next_at, at = self._redis.hmget(self._key, "next", "at")
+        next_at, at = self._redis.hmget(self._key, SlotField.NEXT, SlotField.AT)
         pipe = self._redis.pipeline(transaction=False)
-        pipe.hset(self._own_key, mapping={"next": next_at or 0, "at": at or 0, "strikes": strikes})
+        pipe.hset(
+            self._own_key, mapping={SlotField.NEXT: next_at or 0, SlotField.AT: at or 0, SlotField.STRIKES: strikes}
+        )
         if answer:
-            pipe.hincrby(self._own_key, f"answer:{answer}", 1).hset(self._own_key, "asked", at or 0)
+            pipe.hincrby(self._own_key, f"answer:{answer}", 1).hset(self._own_key, SlotField.ASKED, at or 0)
         pipe.execute()
         return strikes
 
 
 class Pacer:
-    """Makes the slots of a lane. `sharing`: the names of all lanes of its plugin, as `Lanes.sharing` gives them."""
+    """Creates the slots of a lane. `sharing`: the names of all lanes of its plugin, from `Lanes.sharing`."""
 
     def __init__(self, redis: Redis, lane: Lane, sharing: tuple[str, ...], key_prefix: str) -> None:
         self._redis = redis
@@ -59,17 +62,17 @@ class Pacer:
 
     @classmethod
     def of_one(cls, redis: Redis, lane: Lane) -> Self:
-        """Of a lane that has its plugin to itself."""
+        """For a lane that shares its plugin with no other lane."""
         return cls(redis, lane, (lane.name,), "")
 
     @property
-    def token_prefix(self) -> str:
-        """Before the names of the keys of the token."""
-        return (self._first or self._lane).prefix
+    def token_keys(self) -> LaneKeys:
+        """Of the lane under which the token is kept."""
+        return (self._first or self._lane).keys
 
     def slots(self, endpoint: str, slot: float, *, hold: float | None = None) -> Slots:
-        own = self._lane.key(f"slot:{endpoint}")
+        own = self._lane.keys.slot(endpoint)
         if self._first is None:
             return Slots(self._redis, own, slot, hold=hold)
-        key = self._first.key(f"shared-slot:{endpoint}")
+        key = self._first.keys.shared_slot(endpoint)
         return SharedSlots(self._redis, key, own, slot, sharers=self._sharers, hold=hold)

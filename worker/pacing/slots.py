@@ -10,11 +10,11 @@ from redis import Redis
 from worker.ledger.scripts import Scripts
 from worker.pacing.spacing import Spacing, Verdict
 
-LATENESS = 0.4  # of a slot: a process that wakes later than this asks for another one, before its own is given away
-LOOK_AGAIN = 0.1  # of a slot: how often one looks who waits for a slot that somebody else has not settled yet
+LATENESS = 0.4  # of a slot: a process that wakes later than this reserves another slot, before its own is given to another process
+LOOK_AGAIN = 0.1  # of a slot: how often a process checks that waits for a slot that another process has not settled yet
 LEAD = 0.02  # seconds before a slot at which its batch is composed
-NEVER = -1.0  # seconds ahead: no slot is, so that asking reserves none
-PAUSED_WHILE_UNANSWERED = 0.5  # seconds: how long the request of a process that died may still be on its way
+NEVER = -1.0  # seconds ahead: never true, so that the call reserves no slot
+PAUSED_WHILE_UNANSWERED = 0.5  # seconds: how long the request of a dead process may still be on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class Reservation:
 
 
 class Slots:
-    """Leave to send one request at a time. The spacing is learned here; when the next slot opens is decided in Redis."""
+    """Permission to send one request at a time. The spacing is learned here; Redis decides when the next slot opens."""
 
     sharers = 1  # lanes that take turns with it
 
     def __init__(self, redis: Redis, key: str, slot: float, *, hold: float | None = None) -> None:
-        """`hold`: seconds for which a reservation that nobody settles keeps the slot shut, beyond the spacing."""
+        """`hold`: seconds beyond the spacing for which an unsettled reservation keeps the slot closed."""
         self._redis: Any = redis
         self._scripts = Scripts(redis)
         self._key = key
@@ -43,12 +43,12 @@ class Slots:
         return self._look(held=0.0, ahead=NEVER)[1]
 
     def reserve(self, *, ahead: float) -> Reservation | float:
-        """A slot that opens within `ahead` seconds, or how many seconds the next one is away."""
+        """A slot that opens within `ahead` seconds, or the seconds until the next one opens."""
         number, wait = self._look(self.spacing.delay_after_silence() + self._hold, ahead)
         if not number:
             return wait
-        # The wait began at the server between asking and the answer; counting it from the answer can only be late. Our own
-        # clock has a say, too: the server's may have been set forward.
+        # The server started the wait between our request and its answer; counting it from the answer can only be late. Our own
+        # clock is a second limit: the server's may have been set forward.
         return Reservation(number, max(time.monotonic() + wait, self._next_from or 0.0))
 
     def _look(self, held: float, ahead: float) -> tuple[int, float]:
@@ -57,10 +57,10 @@ class Slots:
         return int(number), float(wait) / 1e6
 
     def take(self, *, ahead: float, early: float = 0.0) -> Reservation | None:
-        """Wait for a slot that opens within `ahead` seconds; None: none opens in time. The return is the moment to send, or
-        up to `early` seconds before it, for whoever waits for `opens_at` with the request in hand.
+        """Wait for a slot that opens within `ahead` seconds; None: none opens in time. Returns at the moment to send, or
+        up to `early` seconds before it, for callers that wait for `opens_at` with a prepared request.
 
-        It is reserved only when it is about to open: reserved earlier, it would stand behind the cautious spacing of a
+        The slot is reserved only when it is about to open: reserved earlier, it would be delayed by the cautious spacing of a
         request that has not been answered yet.
         """
         deadline = time.monotonic() + ahead
@@ -70,7 +70,7 @@ class Slots:
                 time.sleep(max(0.0, reservation.opens_at - early - time.monotonic()))
                 if time.monotonic() - reservation.opens_at < LATENESS * self.spacing.slot:
                     return reservation
-                self.give_back(reservation)  # the process was held up: this slot may be over
+                self.give_back(reservation)  # the process was delayed: this slot may be over
                 reservation = 0.0
             if time.monotonic() + reservation > deadline:
                 return None
@@ -86,10 +86,10 @@ class Slots:
         round_trip: float | None = None,
         answer: str = "",
     ) -> int:
-        """The request is over; say when the next slot opens. Returns how many strikes and refusals there were in a row.
+        """The request is over; set when the next slot opens. Returns the numbers of strikes and of refusals in a row.
 
-        `sent_at` and `answered_at` are monotonic; `round_trip` None means that no answer came. `answer`: one of few words, to
-        be counted.
+        `sent_at` and `answered_at` are monotonic; `round_trip` None means that no answer came. `answer`: one of a few words, for
+        counting.
         """
         if sent_at is not None and self._next_from is not None:
             self.spacing.learn_lag(sent_at - self._next_from)
@@ -109,11 +109,11 @@ class Slots:
         return self._settle(reservation, since + for_all - now, verdict, credit=for_all - delay, answer=answer)
 
     def give_back(self, reservation: Reservation) -> None:
-        """Nothing was sent."""
+        """Release a slot in which no request was sent."""
         self._settle(reservation, 0.0, "neutral")
 
     def hold_off(self, reservation: Reservation, seconds: float) -> None:
-        """The next slot opens no earlier than in so many seconds, after `settle`: the remote system has to recover."""
+        """After `settle`: the next slot opens at the earliest in `seconds`, because the remote system must recover."""
         self._settle(reservation, seconds, "neutral", only_later=True)
 
     def _settle(
@@ -136,8 +136,8 @@ class Slots:
             self._me,
             answer,
         ]
-        told = self._scripts.get("settle_slot")(keys=[self._key], args=args)
-        return int(told[0])
+        counts = self._scripts.get("settle_slot")(keys=[self._key], args=args)
+        return int(counts[0])
 
 
 def _us(seconds: float) -> int:

@@ -1,16 +1,16 @@
-"""How long after one answer the next request may leave: pure arithmetic, no clock.
+"""How long after one answer the next request may be sent: pure arithmetic, no clock.
 
-The remote system counts *arrivals*: two of them have to be a slot apart at its door, whatever the network did to each
-request. A fixed margin for the worst delay would be paid in every slot. This uses what is known of each request instead:
+The remote system counts *arrivals*: two of them must be a slot apart when they arrive, with any network delay of each
+request. A fixed margin for the worst delay would cost time in every slot. This uses the known facts about each request instead:
 
     arrival of request k      ≤  its answer's arrival here − the shortest way back
     arrival of request k + 1  ≥  its departure + the shortest way there
 
 so a departure at `answer(k) + slot − (shortest way there + shortest way back)` is never too early, and the sum in
-brackets is the shortest round trip. What a slot costs beyond its length is only how much slower than the fastest
-round trip this very request was. The shortest round trip is estimated from below, so that the estimate of a young
-connection errs towards waiting. A request also leaves a little after its slot opens, for the process has to wake up and
-write; what of that lag is always there is taken off the wait as well.
+brackets is the shortest round trip. The cost of a slot beyond its length is only how much slower than the fastest
+round trip this request was. The shortest round trip is estimated from below, so that with few data the estimate leads to
+waiting. A request is also sent a little after its slot opens, because the process must wake up and
+write; the constant part of that lag is subtracted from the wait too.
 """
 
 from collections import deque
@@ -18,26 +18,26 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Literal
 
-WINDOW = 300  # round trips that are remembered: about five minutes of a busy lane
-TRUSTED_FROM = 10  # with fewer round trips nothing is known about the shortest one
-# Both legs are rarely short at once, so the shortest of n round trips lies about spread/√n above what is possible.
+WINDOW = 300  # stored round trips: about five minutes of a busy lane
+TRUSTED_FROM = 10  # with fewer round trips the shortest one is unknown
+# Both directions are rarely fast at once, so the shortest of n round trips is about spread/√n above the minimum.
 CAUTION = 1.5
-LONGEST_LAG = 0.02  # seconds; what leaves later than this had no work, or its process no processor
-USUAL = 0.9  # this share of the round trips tells how far they spread
-MARGIN = 0.002  # seconds, for clocks that count in milliseconds and for what the estimate may still be off
+LONGEST_LAG = 0.02  # seconds; a later request had no work to send, or its process got no CPU time
+USUAL = 0.9  # the share of the round trips that defines their spread
+MARGIN = 0.002  # seconds, for clocks with milliseconds and for the remaining error of the estimate
 FIRST_PENALTY = 0.01  # seconds of extra spacing after a refusal by the rate limit
 PENALTY_GROWTH = 3.0
 PENALTY_DECAY = 0.9  # per accepted request
 MAX_PENALTY = 0.5
-REFUSED_TWICE = 2  # a refusal alone is jitter; with the second in a row the limiter may count what it refuses, too
+REFUSED_TWICE = 2  # a single refusal is jitter; after the second in a row the limiter may count refused requests too
 
-# What an answer says about the pace: taken; refused by the rate limit; the other side is in trouble; nothing.
+# What an answer means for the pace: accepted; refused by the rate limit; the remote system has trouble; nothing.
 Verdict = Literal["accepted", "rejected", "strike", "neutral"]
 
 
 @dataclass(slots=True)
 class Spacing:
-    """Learned from one process's round trips at one endpoint. All times in seconds."""
+    """Learned from the round trips of one process at one endpoint. All times in seconds."""
 
     slot: float
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -46,7 +46,7 @@ class Spacing:
     was_rejected: bool = False
 
     def learn_lag(self, lag: float) -> None:
-        """How long after the earliest moment a request of a busy lane really left."""
+        """`lag`: how long after the earliest moment a request of a busy lane was really sent."""
         if 0.0 <= lag < LONGEST_LAG:
             self.lags.append(lag)
 
@@ -57,23 +57,25 @@ class Spacing:
         self.round_trips.append(round_trip)
 
     def shortest_round_trip(self) -> float:
-        """A lower estimate: the shortest seen, less what a shorter one could still be, which shrinks with each one seen."""
+        """A lower estimate: the shortest one measured, minus a margin that shrinks with each measurement."""
         seen = sorted(self.round_trips)
         if len(seen) < TRUSTED_FROM:
             return 0.0
-        usual_spread = seen[int(len(seen) * USUAL)] - seen[0]  # not the largest: one hiccup must not cost for minutes
+        usual_spread = (
+            seen[int(len(seen) * USUAL)] - seen[0]
+        )  # not the largest: one delay must not cost time for minutes
         return max(0.0, seen[0] - CAUTION * usual_spread / sqrt(len(seen)))
 
     def delay_after_answer(self) -> float:
-        """From the moment an answer's first bytes arrived until the next request may leave."""
+        """From the arrival of an answer's first bytes until the next request may be sent."""
         return self.slot + MARGIN + self.penalty - self.shortest_round_trip() - self.steady_lag()
 
     def delay_after_silence(self) -> float:
-        """From the moment at which we stopped waiting for an answer: the request may have arrived just before."""
+        """From the moment when we stopped waiting for an answer: the request may have arrived just before."""
         return self.slot + MARGIN + self.penalty
 
     def rejected(self) -> None:
-        """The first refusal of a row says that the spacing was too narrow; those after it may be the limiter's penalty."""
+        """The first refusal in a row means that the spacing was too narrow; the later ones may be the limiter's penalty."""
         if not self.was_rejected:
             self.penalty = min(MAX_PENALTY, max(FIRST_PENALTY, self.penalty * PENALTY_GROWTH))
         self.was_rejected = True
@@ -83,9 +85,9 @@ class Spacing:
         self.penalty = self.penalty * PENALTY_DECAY if self.penalty > MARGIN / 10 else 0.0
 
     def pause_after_refusals(self, in_a_row: int, longest: float) -> float:
-        """How long to be silent: 2 slots after the second refusal in a row, then twice as long each time, up to `longest`.
+        """How long to send nothing: 2 slots after the second refusal in a row, then twice as long each time, up to `longest`.
 
-        A limiter that begins its penalty anew with each request that it refuses is left only by a silence longer than that.
+        If a limiter restarts its penalty with each refused request, only a longer pause ends the penalty.
         """
         if in_a_row < REFUSED_TWICE:
             return 0.0

@@ -1,1 +1,1 @@
-"""The way of an intent: taken in, sent in batches, followed to its end, made known; and the hints and the sweep that keep it going."""
+"""The steps of an intent: record, send in batches, track to completion, publish; and the hints and the sweep that start them."""

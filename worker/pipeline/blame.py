@@ -1,7 +1,7 @@
-"""Whose fault a refusal is that would stop the lane: the lane's own, or that of the intents that name the user or the space.
+"""The cause of a refusal that would stop the lane: the lane itself, or the intents with that user or space.
 
-A lane that stops for one bad intent would keep everybody's waiting. So what may concern one user or one space only is
-held against the lane when there is no sign that the lane works elsewhere, and against the intents when there is.
+A lane that stops for one bad intent would delay all others. So if the refusal may concern only one user or one space, the
+intents fail if the lane works elsewhere; otherwise the lane stops.
 """
 
 from contextlib import suppress
@@ -9,37 +9,37 @@ from contextlib import suppress
 import structlog
 from redis.exceptions import RedisError
 
+from worker.decisions.step import advice_of, is_last_rejection
 from worker.ledger.lane import Lane
 from worker.ledger.records import Access, Batch
-from worker.outcomes.step import advice_of, is_last_rejection
-from worker.pipeline.probe import Finding, Probe
+from worker.pipeline.access_probe import AccessProbe, ProbeResult
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RemoteError, SpaceRefused, TokenRejected
 
 log = structlog.get_logger("feishu_batch.blame")
 
-# Codes about the acting user, and codes about the access to something, be it the space's, the user's or the plugin's
-# (several restatements). ERROR_CLASSES can move a code out of the class that stops the lane; then it never gets here.
+# Codes about the acting user, and codes about access, whether of the space, the user or the plugin
+# (several restatements). ERROR_CLASSES can move a code out of the class that stops the lane; then it is not handled here.
 USER_CODES = frozenset({10023, 10302, 20039, 20042, 30006})
 ACCESS_CODES = frozenset({10301, 10404})
-ENOUGH_REFUSALS = 5  # of one place in a row, with nothing accepted elsewhere meanwhile: then it is the lane
+ENOUGH_REFUSALS = 5  # of one place in a row, without an acceptance elsewhere meanwhile: then the lane is the cause
 # Of one kind of request with one code, in a row: a batch of 50 and its halves, quarters and eighths. A bad item among good
-# ones never comes so far, because its neighbours are accepted.
+# ones never reaches this number, because its neighbours are accepted.
 ENOUGH_UNLISTED = 15
 REFUSALS_COUNT = 3600.0  # seconds
 ACCEPTANCES_COUNT = 7 * 86400.0  # seconds; a lane may be idle over a holiday
-NEXT_STEP = "Name a user who is there and may use the space, or none to act as the lane's own."
+NEXT_STEP = "Give an active user with access to the space, or none, to act as the lane's own user."
 
 
 class Blame:
-    """`own_user_key` acts where an intent names nobody."""
+    """`own_user_key`: the acting user of intents without one."""
 
-    def __init__(self, lane: Lane, own_user_key: str, probe: Probe) -> None:
+    def __init__(self, lane: Lane, own_user_key: str, probe: AccessProbe) -> None:
         self._lane = lane
         self._own_user_key = own_user_key
         self._probe = probe
 
     def judged(self, batch: Batch, error: RemoteError) -> RemoteError:
-        """The error as it is to be acted on: LaneStopped, or a token's last rejection, only where it is the lane's fault."""
+        """The error to act on: LaneStopped, or a token's last rejection, only if the lane is the cause."""
         if isinstance(error, TokenRejected):
             return self._token(batch, error)
         if not isinstance(error, LaneStopped):
@@ -49,57 +49,59 @@ class Blame:
         return self._access(batch, error) if error.code in ACCESS_CODES else error
 
     def recognised(self, batch: Batch, error: RemoteError) -> RemoteError:
-        """A code that stands in no list may be one item's fault, until so many refusals in a row say that it is everybody's."""
+        """An unlisted code may be caused by one item, until many refusals in a row show that it concerns all items."""
         if not isinstance(error, BatchRefused) or not error.splittable or error.is_listed or error.code is None:
             return error
         try:
-            row = self._lane.note_unlisted(kind_of(batch), error.code, REFUSALS_COUNT)
-        except RedisError:  # no evidence; the next refusal will be noted
+            row = self._lane.refusals.note_unlisted(kind_of(batch), error.code, REFUSALS_COUNT)
+        except RedisError:  # no evidence now; the next refusal will be recorded
             return error
         if row < ENOUGH_UNLISTED:
             return error
-        reason = f"{error.message} (the same code for {row} requests in a row, so it is no single item's fault; "
+        reason = f"{error.message} (the same code for {row} requests in a row, so a single item is not the cause; "
         reason += f'if it is, set FEISHU_BATCH_ERROR_CLASSES to {{"{error.code}": "item"}})'
         return BatchRefused(reason, is_listed=False, **error.details)
 
     def look_up_refused(self, error: LaneStopped) -> None:
-        """A look-up acts as the lane's own user, whatever intent it is for: the lane pauses as for a submit.
+        """A look-up acts as the lane's own user for every intent: a refusal pauses the lane, as for a submit.
 
-        But not for access, which may be about one space only: there the submits give the evidence.
+        But not a refused access, which may concern one space only: for that, the submits give the evidence.
         """
         if error.code in ACCESS_CODES:
             return
         self._lane.pause(advice_of(error), polling=False)
-        told = {"reason": str(error), "advice": error.advice}
-        log.error("lane.paused", lane=self._lane.name, while_doing="a look-up", **told)
+        why = {"reason": str(error), "advice": error.advice}
+        log.error("lane.paused", lane=self._lane.name, while_doing="a look-up", **why)
 
     def accepted(self, batch: Batch) -> None:
-        """The lane works, here at least."""
-        with suppress(RedisError):  # evidence only; the next acceptance is as good
-            self._lane.forget_unlisted(kind_of(batch))
-            self._lane.note_accepted(self._place(batch), ACCEPTANCES_COUNT, as_itself=not self._names_a_user(batch))
+        """The lane works, at least here."""
+        with suppress(RedisError):  # only evidence; the next acceptance is as good
+            self._lane.refusals.forget_unlisted(kind_of(batch))
+            self._lane.refusals.note_accepted(
+                self._place(batch), ACCEPTANCES_COUNT, as_itself=not self._names_a_user(batch)
+            )
 
     def _token(self, batch: Batch, error: TokenRejected) -> RemoteError:
-        """A code that means "no such token" is also the answer to a user key that the remote system does not take."""
+        """The remote system also answers "no such token" for a user key that it does not accept."""
         if not self._names_a_user(batch) or not is_last_rejection(batch, error):
             return error
-        if self._probe.own_user() is not Finding.SEEN:
+        if self._probe.own_user() is not ProbeResult.SEEN:
             return error
-        reason = f"{error.message}: user {batch.spec.user_key}, while the lane's own user is answered. {NEXT_STEP}"
+        reason = f"{error.message}: user {batch.spec.user_key}, while the lane's own user is accepted. {NEXT_STEP}"
         return SpaceRefused(reason, **error.details)
 
     def _access(self, batch: Batch, error: LaneStopped) -> RemoteError:
         try:
-            access = self._lane.note_refused(self._place(batch), ENOUGH_REFUSALS, REFUSALS_COUNT)
-        except RedisError:  # no evidence; the next refusal will be noted
+            access = self._lane.refusals.note_refused(self._place(batch), ENOUGH_REFUSALS, REFUSALS_COUNT)
+        except RedisError:  # no evidence now; the next refusal will be recorded
             access = Access(refusals=1)
         place = f"space {batch.spec.project_key} as user {self._user_of(batch)}"
         if 0 <= access.refusals < ENOUGH_REFUSALS:
-            return NotExecuted(f"{error.message}: {place}, for the time being", **error.details)
+            return NotExecuted(f"{error.message}: {place}, temporarily", **error.details)
         if access.refusals < 0 or self._is_the_places(batch, access):
             reason = f"{error.message}: {place}, while the lane itself works. "
             return SpaceRefused(reason + "Give the plugin and the user access to the space.", **error.details)
-        advice = f"{error.advice} It was met in {place}: if only that is meant, cancel its intents instead."
+        advice = f"{error.advice} It happened in {place}: if only that is affected, cancel its intents instead."
         return LaneStopped(error.message, advice=advice, **error.details)
 
     def _is_the_places(self, batch: Batch, access: Access) -> bool:
@@ -118,21 +120,21 @@ class Blame:
 
 
 def kind_of(batch: Batch) -> str:
-    """Requests that differ in their items and value only."""
+    """Requests that differ only in their items and value."""
     spec = batch.spec
     user = spec.user_key or "-"
     return f"{spec.project_key} {spec.work_item_type_key} {user} {spec.field_key} {spec.update_mode}"
 
 
-def is_the_places(access: Access, finding: Finding, *, names_a_user: bool) -> bool:
-    """Whether a place that was refused often enough is refused alone, so that the lane can go on without it."""
-    if finding is Finding.LANE:
+def is_the_places(access: Access, finding: ProbeResult, *, names_a_user: bool) -> bool:
+    """Whether only this place is refused, after enough refusals, so that the lane can continue without it."""
+    if finding is ProbeResult.LANE:
         return False
-    if finding is Finding.PLACE:
-        # A lane that knows one place only, and is shut out there, has lost all that it had: its work is kept.
+    if finding is ProbeResult.PLACE:
+        # A lane with only one place, which is refused there, has lost all access: its work is kept.
         return access.worked_at is not None or not access.worked_here
-    if access.worked_here:  # something was withdrawn, and nothing says that it was withdrawn here only
+    if access.worked_here:  # a permission was withdrawn, and it is not known whether only here
         return False
-    if names_a_user and finding is Finding.SEEN:
+    if names_a_user and finding is ProbeResult.SEEN:
         return True
     return access.worked_at is not None and not access.others

@@ -1,4 +1,4 @@
-"""What an entry of the inbox says."""
+"""The content of an entry of the inbox."""
 
 from hashlib import blake2b
 
@@ -6,12 +6,12 @@ from pydantic_core import from_json, to_json
 
 from feishu_batch.intents import DEFAULT_PRIORITY, UpdateIntent, group_spec
 from feishu_batch.keys import RecordField
-from worker.ledger.recording import NewIntent
+from worker.ledger.record_calls import NewIntent
 from worker.ledger.records import InboxEntry
 
 
 def id_and_items(payload: str) -> tuple[str | None, list[int]]:
-    """What can be told of an intent that is not well-formed. Without items that can be read, one that no work item has."""
+    """The readable parts of an invalid intent. Without readable items, an id that no work item has."""
     try:
         content = from_json(payload)
     except ValueError:
@@ -23,16 +23,16 @@ def id_and_items(payload: str) -> tuple[str | None, list[int]]:
     return content["intent_id"], items or [0]
 
 
-def wish_of(intent: UpdateIntent) -> dict[str, str]:
-    """Fields of the record of an intent that is refused: what it takes to show it, and to enqueue it once more."""
-    wish = to_json({"spec": from_json(group_spec(intent)), "lane": intent.lane}).decode()
+def as_written(intent: UpdateIntent) -> dict[str, str]:
+    """Record fields of a refused intent: the data to show it, and to enqueue it again."""
+    written = to_json({"spec": from_json(group_spec(intent)), "lane": intent.lane}).decode()
     optional = {
         RecordField.PRIORITY: str(intent.priority) if intent.priority != DEFAULT_PRIORITY else "",
         RecordField.EXPIRES_AT_MS: str(_expires_at_ms(intent) or ""),
         RecordField.KEEP_EVERY_CHANGE: "1" if intent.keep_every_change else "",
         RecordField.NOTE: intent.note or "",
     }
-    return {RecordField.WISH: wish} | {name: value for name, value in optional.items() if value}
+    return {RecordField.AS_WRITTEN: written} | {name: value for name, value in optional.items() if value}
 
 
 def _expires_at_ms(intent: UpdateIntent) -> int | None:
@@ -40,7 +40,7 @@ def _expires_at_ms(intent: UpdateIntent) -> int | None:
 
 
 def new_intent(entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
-    # Without the lane's own user: should that one leave, what is recorded already has to go on as whoever comes after.
+    # Without the lane's own user: if that user is replaced, recorded intents must continue as the new user.
     spec = group_spec(intent)
     return NewIntent(
         number=entry.number,

@@ -1,4 +1,4 @@
-"""Hints: Celery messages that say "look into the ledger". At most one of a kind is outstanding; losing one costs a sweep."""
+"""Hints: Celery messages that say "read the ledger". At most one of a kind is outstanding; a lost one only delays work until the sweep."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,39 +8,39 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from config.routing import QUEUE_OF, TaskName
-from worker.ledger.front import Front
+from config.routing import TaskName
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 
 log = structlog.get_logger("feishu_batch.hints")
 
-HELD_LONGER = 0.5  # seconds: should the process that waits die, the sweep may send a new hint so much later
+HELD_LONGER = 0.5  # seconds: if the waiting process dies, the sweep may send a new hint after this time
 
 
 def _send_if(wanted: Callable[[], bool], app: Celery, task: TaskName, kwargs: dict[str, Any]) -> None:
-    """A hint that cannot be sent is no failure of the step that wanted it: the sweep finds the work."""
+    """An unsent hint is not a failure of the step: the sweep finds the work."""
     try:
         if wanted():
-            app.send_task(str(task), kwargs=kwargs, queue=str(QUEUE_OF[task]), ignore_result=True)
+            app.send_task(str(task), kwargs=kwargs, ignore_result=True)  # its queue is in the app's routes
     except (OperationalError, RedisError, OSError) as error:
         log.warning("hint.not_sent", task=str(task), error=type(error).__name__)
 
 
 class IntakeHints:
-    def __init__(self, app: Celery, front: Front) -> None:
+    def __init__(self, app: Celery, inbox: Inbox) -> None:
         self._app = app
-        self._front = front
+        self._inbox = inbox
 
     def send(self) -> None:
-        _send_if(self._front.want_hint, self._app, TaskName.INTAKE, {})
+        _send_if(self._inbox.want_hint, self._app, TaskName.INTAKE, {})
 
     def arrived(self) -> None:
-        """Called before looking into the inbox: whoever writes from now on has to send a new hint."""
-        self._front.clear_hint()
+        """Called before reading the inbox: every later write must send a new hint."""
+        self._inbox.clear_hint()
 
 
 class LaneHints:
-    """`ids` say what caused a hint, for whoever reads the message in Flower; what to do is in the ledger."""
+    """`ids`: the cause of a hint, for readers of Flower; the work itself is in the ledger."""
 
     def __init__(self, app: Celery, lane: Lane) -> None:
         self._app = app
@@ -63,11 +63,11 @@ class LaneHints:
             self.publish()
 
     def looks_in(self, task: TaskName, seconds: float) -> None:
-        """The step of a hint that arrived waits before it looks: a second hint would only keep another worker busy."""
+        """The step of an arrived hint waits before it reads: a second hint would only occupy another worker."""
         self._lane.hold_hint(str(task), seconds + HELD_LONGER)
 
     def arrived(self, task: TaskName) -> None:
-        """Called before looking into the ledger: whoever writes from now on has to send a new hint."""
+        """Called before reading the ledger: every later write must send a new hint."""
         self._lane.clear_hint(str(task))
 
     def _send(self, task: TaskName, **ids: Any) -> None:

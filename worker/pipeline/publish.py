@@ -1,6 +1,6 @@
-"""Publish what became of ended intents: release the parked Celery task, or store the result under the intent's id.
+"""Publish the results of ended intents: release the parked Celery task, or store the result under the intent's id.
 
-Canceled and expired intents are ended here as well, in small steps beside the sending, so that their results follow at once.
+Canceled and expired intents are ended here too, in small steps in parallel to sending, so that their results follow at once.
 """
 
 import json
@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from feishu_batch.errors import ItemsFailed
 from feishu_batch.keys import IntentKeys
 from feishu_batch.results import IntentState, IntentView, read_intent, read_recorded
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.pipeline.hints import LaneHints
 from worker.tracing import NO_TRACES, Traces
@@ -27,11 +27,11 @@ log = structlog.get_logger("feishu_batch.publish")
 PER_ROUND = 20
 LONGEST_RUN = 0.5  # seconds
 LONGEST_ENDING = 0.2  # seconds of it
-# A worker that died with ends in its hands: they come back so many seconds after it took them. One that is slow gives up what
-# it has not begun by half of that, so that at most the one in its hands is made known twice.
+# If a worker dies, the results that it took become due again after this time. A slow worker stops after half of that time, so
+# that at most one result is published twice.
 AGAIN_AFTER = 4.0
-# A parked task that was sent confirms by itself when it has run, which may take a while where many wait. Sent again it would
-# find nothing to do, but every copy makes the queue longer.
+# A sent parked task confirms when it has run, which may take a while in a long queue. A second copy would find nothing to
+# do, but every copy makes the queue longer.
 SENT_AGAIN_AFTER = 30.0  # seconds
 
 
@@ -41,7 +41,7 @@ class Publisher:
         app: Celery,
         redis: Redis,
         prefix: str,
-        front: Front,
+        inbox: Inbox,
         lane: Lane,
         hints: LaneHints,
         traces: Traces = NO_TRACES,
@@ -49,13 +49,13 @@ class Publisher:
         self._app = app
         self._redis = redis
         self._prefix = prefix
-        self._front = front
+        self._inbox = inbox
         self._lane = lane
         self._hints = hints
         self._traces = traces
 
     def run(self) -> int:
-        """End what was stopped and publish what the outbox holds, for a bounded time. Returns how many were published."""
+        """End stopped intents and publish the outbox, for a bounded time. Returns how many were published."""
         deadline = time.monotonic() + LONGEST_RUN
         if self._end_stopped(time.monotonic() + LONGEST_ENDING):
             self._hints.publish()
@@ -70,7 +70,7 @@ class Publisher:
         return published
 
     def _end_stopped(self, deadline: float) -> bool:
-        """Whether some of it is left."""
+        """Whether some are left."""
         while True:
             part = self._lane.end_stopped()
             if part.became_ready:
@@ -79,13 +79,13 @@ class Publisher:
                 return part.more
 
     def store(self, intent_id: str) -> None:
-        """Store the result of an ended intent, whatever stands in its place. Calls nobody back."""
+        """Store the result of an ended intent, over any stored one. Runs no callbacks."""
         view = read_intent(self._redis, self._prefix, intent_id)
         if view is not None and view.result is not None:
             self._store(view)
 
     def _publish_in_time(self, taken: list[tuple[int, str]]) -> list[int]:
-        """Which of them are done. What is left out comes back to the outbox by itself."""
+        """The published ones. All others become due again in the outbox."""
         begin_until = time.monotonic() + AGAIN_AFTER / 2
         done: list[int] = []
         for number, intent_id in taken:
@@ -99,27 +99,27 @@ class Publisher:
     def _confirm(self, stored: list[int]) -> None:
         self._lane.confirm_published(stored)
         for number in stored:
-            if self._front.parked(number) is not None:  # since we looked: the confirmation must not have covered it
+            if self._inbox.parked(number) is not None:  # parked meanwhile: the confirmation must not include it
                 self._lane.republish_if_ended(number)
 
     def _try_to_publish(self, number: int, intent_id: str) -> bool:
-        """An end that cannot be made known must not keep the others from it. It is tried again later."""
+        """A result that cannot be published must not block the others. It is retried later."""
         try:
             return self._publish(number, intent_id)
         except (OperationalError, RedisError, OSError):
-            raise  # nothing can be made known at the moment
+            raise  # no result can be published at the moment
         except Exception:
             log.exception("intent.not_published", intent_id=intent_id)
             return False
 
     def _publish(self, number: int, intent_id: str) -> bool:
-        """Whether that was all. A parked task confirms by itself, when Celery has stored its result."""
-        parked = self._front.parked(number)
+        """Whether the publication is complete. A parked task confirms later, when Celery has stored its result."""
+        parked = self._inbox.parked(number)
         if parked is not None:
             signature(json.loads(parked), app=self._app).apply_async()
             self._lane.put_off_publishing(number, SENT_AGAIN_AFTER)
             return False
-        # Not by its id: a worker that died between recording and leaving the inbox left the id without its lane.
+        # Not by its id: after a crash between recording and removing from the inbox, the id has no lane.
         view = read_recorded(self._redis, IntentKeys(self._prefix, self._lane.name, number), intent_id)
         if view is None or view.result is None:
             log.warning("intent.ended_without_result", intent_id=intent_id)
@@ -141,9 +141,9 @@ class Publisher:
 
 
 def outcome_of(view: IntentView) -> dict[str, object] | ItemsFailed | TaskRevokedError:
-    """What a Celery task of this intent returns, or the exception that it fails with.
+    """The return value of the Celery task of this intent, or the exception with which it fails.
 
-    All canceled, or all expired, is what Celery calls revoked, in its own words.
+    All items canceled, or all expired: revoked, with Celery's own texts.
     """
     if view.result is None:
         raise ValueError(f"intent {view.intent_id} has not ended")

@@ -1,11 +1,11 @@
-"""Find work that nobody was told of: lost hints, dead workers, ended intents to forget. All by looking at the ledger."""
+"""Finds work whose hint was lost, work of dead workers, and expired records. Reads only the ledger."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import structlog
 
-from worker.ledger.front import Front
+from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.pipeline.hints import IntakeHints, LaneHints
 
@@ -15,14 +15,14 @@ FORGET_PER_SWEEP = 500
 
 
 class Sweep:
-    def __init__(self, front: Front, hints: IntakeHints, lanes: Sequence["LaneSweep"]) -> None:
-        self._front = front
+    def __init__(self, inbox: Inbox, hints: IntakeHints, lanes: Sequence["LaneSweep"]) -> None:
+        self._inbox = inbox
         self._hints = hints
         self._lanes = lanes
 
     def run(self) -> dict[str, int]:
-        """Re-create what hints are missing. Returns what it saw, over all lanes."""
-        waiting = self._front.inbox_length()
+        """Send missing hints. Returns what it found, over all lanes."""
+        waiting = self._inbox.length()
         if waiting:
             self._hints.send()
         seen = Counter({"inbox": waiting})
@@ -33,26 +33,26 @@ class Sweep:
 
 class LaneSweep:
     def __init__(
-        self, *, front: Front, lane: Lane, hints: LaneHints, retain_succeeded: float, retain_failed: float
+        self, *, inbox: Inbox, lane: Lane, hints: LaneHints, retain_succeeded: float, retain_failed: float
     ) -> None:
-        self._front = front
+        self._inbox = inbox
         self._lane = lane
         self._hints = hints
         self._keep_succeeded = retain_succeeded
         self._keep_failed = retain_failed
 
     def run(self) -> dict[str, int]:
-        look = self._lane.look(self._keep_succeeded, self._keep_failed)
-        counts = look.counts
+        found = self._lane.sweep(self._keep_succeeded, self._keep_failed)
+        counts = found.counts
         if counts.ready_groups or counts.due_batches or counts.sending:
             self._hints.submit()
         if counts.open_jobs:
             self._hints.poll()
         if counts.checks:
             self._hints.read_back()
-        self._hints.publish_if(look.unpublished or look.stopped)
-        forgotten = self._forget("succeeded", self._keep_succeeded) if look.forget_succeeded else 0
-        forgotten += self._forget("failed", self._keep_failed) if look.forget_failed else 0
+        self._hints.publish_if(found.unpublished or found.stopped)
+        forgotten = self._forget("succeeded", self._keep_succeeded) if found.forget_succeeded else 0
+        forgotten += self._forget("failed", self._keep_failed) if found.forget_failed else 0
         return {
             "ready_groups": counts.ready_groups,
             "open_jobs": counts.open_jobs,
@@ -60,9 +60,9 @@ class LaneSweep:
         }
 
     def _forget(self, list_name: str, older_than: float) -> int:
-        """The front's entry goes first: should this stop half-way, the next sweep finds the record again."""
+        """The entry in the intent ids is deleted first: if this stops half-way, the next sweep finds the record again."""
         old = self._lane.forgettable(list_name, older_than, FORGET_PER_SWEEP)
         if old:
-            self._front.forget(old)
+            self._inbox.forget(old)
             self._lane.forget([number for number, _ in old])
         return len(old)

@@ -1,1 +1,1 @@
-"""The processes of `feishu-batch up`: started, watched over, judged for their health; and the server they may bring along."""
+"""The processes of `feishu-batch up`: starting, supervising and health checks; and the embedded server."""

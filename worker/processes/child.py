@@ -1,4 +1,4 @@
-"""One child process: how it is described, and how it is started so that it never outlives its parent."""
+"""One child process: its description, and a start that guarantees that it never outlives its parent."""
 
 import os
 import signal
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import IO, Final
 
 PRIVATE: Final = 0o077
+REFUSED: Final = 2  # exit code of a worker that may not serve this ledger: to start it again is of no use
 
-# Runs in the child and turns into the real program. Not subprocess's preexec_fn, which may deadlock beside threads.
+# Runs in the child and then executes the real program. Not subprocess's preexec_fn, which may deadlock with threads.
 # The 1 is PR_SET_PDEATHSIG of <linux/prctl.h>; a parent that died before it was set has another pid by now.
 _LAUNCHER: Final = """
 import ctypes, os, sys
@@ -27,17 +28,19 @@ except OSError as error: sys.exit(f"{argv[0]} cannot be started: {error}")
 class Child:
     name: str
     argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # over the parent's; may hold secrets
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # added to the parent's; may hold secrets
     cwd: Path | None = None
-    # Children of stage 0 are asked to end first; the next stage when they are gone.
+    # Children of stage 0 are stopped first; the next stage after they have ended.
     stop_stage: int = 0
-    # What the kernel sends when the parent dies without a word. SIGKILL: certain, and the ledger bears it.
+    # The signal that the kernel sends when the parent dies suddenly. SIGKILL: always works, and the ledger tolerates it.
     death_signal: signal.Signals = signal.SIGKILL
     pass_fds: tuple[int, ...] = ()
+    # With this exit code it ends all others, too.
+    final_code: int | None = None
 
 
 def spawn(child: Child, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Starts it in its own process group: a Ctrl-C of the terminal reaches the parent only, who ends the rest in order.
+    """Starts it in its own process group: Ctrl-C in the terminal reaches the parent only, which stops the children in order.
 
     Call it from the main thread: to the kernel, the parent of a child is the *thread* that made it.
     """
@@ -55,7 +58,7 @@ def spawn(child: Child, output: IO[bytes] | None = None) -> subprocess.Popen[byt
 
 
 def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """To the child and whatever it started. One that is gone already needs nothing."""
+    """Signals the child and its own children. A child that has already ended is ignored."""
     if process.poll() is None:
         try:
             os.killpg(process.pid, number)

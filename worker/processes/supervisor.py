@@ -1,4 +1,4 @@
-"""Runs the processes of `feishu-batch up`: starts them, starts again what died, ends them in order, leaves none."""
+"""Runs the processes of `feishu-batch up`: starts them, restarts those that died, stops them in order, leaves none."""
 
 import contextlib
 import os
@@ -20,14 +20,14 @@ FIRST_DELAY: Final = 0.5
 LONGEST_DELAY: Final = 10.0
 HEALTHY_AFTER: Final = 30.0
 STOP_SECONDS: Final = 30.0
-# Kept from the stop time for every later stage: the server that the workers need until their end wants to end, too.
+# Reserved from the stop time for each later stage: the server, which the workers need until they end, needs time to stop, too.
 STAGE_RESERVE: Final = 3.0
 LOOK_EVERY: Final = 1.0
 
 
 class EventKind(StrEnum):
     STARTED = "started"
-    DIED = "died"  # unasked
+    DIED = "died"  # unexpectedly
     STOPPING = "stopping"
     STOPPED = "stopped"
     KILLED = "killed"
@@ -49,14 +49,14 @@ class Event:
 
 
 def next_delay(previous: float | None, ran_for: float) -> float:
-    """Seconds to wait before a child that died is started again; doubles until it has been well for a while."""
+    """Seconds to wait before a child that died is restarted; doubles until it has run for a while."""
     if previous is None or ran_for >= HEALTHY_AFTER:
         return FIRST_DELAY
     return min(previous * 2, LONGEST_DELAY)
 
 
 class _Running:
-    """What is known about one child at the moment."""
+    """The present state of one child."""
 
     def __init__(self, child: Child) -> None:
         self.child = child
@@ -79,29 +79,34 @@ class Supervisor:
         on_event: Callable[[Event], None] = lambda _event: None,
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
-        """Without `log_dir` the children write where we write; with it, each into <log_dir>/<name>.log."""
+        """Without `log_dir` the children inherit our output; with it, each writes into <log_dir>/<name>.log."""
         self._running = [_Running(child) for child in children]
         self._log_dir = log_dir
         self._on_event = on_event
         self._stop_seconds = stop_seconds
         self._stops_asked = 0
+        self._final_code: int | None = None
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
 
     def run(self) -> int:
-        """Until SIGINT, SIGTERM or `request_stop`. 0: all ended in time. 1: at least one had to be killed."""
+        """Until SIGINT, SIGTERM or `request_stop`. 0: all ended in time. 1: at least one had to be killed.
+
+        Or the `final_code` by which a child ended all.
+        """
         with self._signals():
             try:
                 while not self._stops_asked:
                     self._look_after()
                     self._sleep(LOOK_EVERY)
-                return self._stop()
+                ended = self._stop()
+                return ended if self._final_code is None else self._final_code
             finally:
                 self._kill(self._running)
 
     def request_stop(self) -> None:
-        """May be called from another thread or a signal handler; the second time it hurries."""
+        """May be called from another thread or a signal handler; the second call kills the children at once."""
         self._stops_asked += 1
         self._wake()
 
@@ -121,8 +126,13 @@ class Supervisor:
         self._on_event(Event(EventKind.STARTED, running.child.name, running.process.pid))
 
     def _note_death(self, running: _Running, process: subprocess.Popen[bytes]) -> None:
-        # What it has started itself must not go on beside its successor.
+        # Its own children must not run beside its successor.
         _kill_group(process.pid)
+        if process.returncode == running.child.final_code:
+            running.process, self._final_code = None, process.returncode
+            self._on_event(Event(EventKind.DIED, running.child.name, process.pid, process.returncode))
+            self.request_stop()
+            return
         running.delay = next_delay(running.delay, time.monotonic() - running.started_at)
         running.start_at, running.process = time.monotonic() + running.delay, None
         self._on_event(Event(EventKind.DIED, running.child.name, process.pid, process.returncode, running.delay))
@@ -145,13 +155,13 @@ class Supervisor:
                 signal_group(running.process, signal.SIGTERM)
 
     def _await_end(self, members: Sequence[_Running], deadline: float) -> None:
-        while any([self._note_end(running) for running in members]) and self._stops_asked < 2:  # noqa: PLR2004, C419 - the second Ctrl-C; every child is to be looked at
+        while any([self._note_end(running) for running in members]) and self._stops_asked < 2:  # noqa: PLR2004, C419 - the second Ctrl-C; every child must be checked
             if (left := deadline - time.monotonic()) <= 0:
                 return
             self._sleep(min(left, LOOK_EVERY))
 
     def _note_end(self, running: _Running) -> bool:
-        """Whether the child is still there; says so once when it is gone."""
+        """Whether the child is still running; reports its end once."""
         if running.process is None or running.is_alive:
             return running.process is not None
         _kill_group(running.process.pid)
@@ -178,7 +188,7 @@ class Supervisor:
             yield stream
 
     def _sleep(self, seconds: float) -> None:
-        """At most so long; a signal, the end of a child or `request_stop` ends it early."""
+        """Sleeps for at most `seconds`; a signal, the end of a child or `request_stop` ends it early."""
         due = [running.start_at - time.monotonic() for running in self._running if running.start_at is not None]
         wait = seconds if self._stops_asked else max(0.0, min([seconds, *due]))
         if select.select([self._wake_read], [], [], wait)[0]:
@@ -187,7 +197,7 @@ class Supervisor:
                     pass
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # a full pipe wakes as well
+        with contextlib.suppress(BlockingIOError):  # a full pipe also wakes the sleeper
             os.write(self._wake_write, b".")
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Turns the `data` of an answer into records: leniently inside, with None where the whole cannot be used. Pure."""
+"""Parses the `data` of an answer into records: tolerant of details, None if the whole is unusable. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ from worker.remote.envelope import clean, to_int
 from worker.remote.models import Exchange, Field, ItemType, JobReport, JobStatus, Option, Person, Project, WorkItem
 
 DEEPEST_TREE = 32  # levels of options
-YES = (True, 1, "1", "true")  # official page: 1 is yes and 2 is no; booleans were seen as well
+YES = (True, 1, "1", "true")  # official page: 1 is yes and 2 is no; booleans occur too
 
 
 def task_id(data: object) -> str:
-    """The job's name, or "" if there is none. Lenient: the bare string, or a number, are names too."""
+    """The job's name, or "" if there is none. Tolerant: a bare string or a number is accepted too."""
     value = data.get("task_id") if isinstance(data, Mapping) else data
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -27,7 +27,7 @@ def token(data: object) -> tuple[str, float | None]:
 
 
 def job_report(asked_for: str, data: object, exchange: Exchange, log_id: str) -> JobReport | None:
-    """None: the answer is not about this job, or no report at all."""
+    """None: the answer is about another job, or is not a report."""
     if not isinstance(data, Mapping) or not _is_about(asked_for, task_id(data)):
         return None
     counters = {name: to_int(data.get(name)) for name in ("total", "success_total", "error_total")}
@@ -102,7 +102,7 @@ def _work_item(row: object) -> WorkItem | None:
     cells = [cell for cell in listed if isinstance(cell, Mapping)] if isinstance(listed, list) else []
     named = {_text(cell.get("field_key")): cell for cell in cells if "field_value" in cell}
     name = _text(_mapping(row).get("name"))
-    if name:  # stands beside the fields
+    if name:  # is next to the fields, not among them
         named.setdefault("name", {"field_value": name, "field_type_key": "text"})
     return WorkItem(
         id=number,
@@ -142,13 +142,13 @@ def _options(rows: object, levels: int) -> tuple[Option, ...]:
     )
 
 
-def _is_about(asked_for: str, told: str) -> bool:
-    """Some answers leave the job's name out, or its prefix: `WORK_ITEM_BATCH_UPDATE-123` is `123`."""
-    return told in ("", asked_for) or asked_for.endswith(f"-{told}") or told.endswith(f"-{asked_for}")
+def _is_about(asked_for: str, named: str) -> bool:
+    """Some answers omit the job's name, or its prefix: `WORK_ITEM_BATCH_UPDATE-123` is `123`."""
+    return named in ("", asked_for) or asked_for.endswith(f"-{named}") or named.endswith(f"-{asked_for}")
 
 
 def _ids(values: object) -> tuple[int, ...] | None:
-    """None if the list is missing, or holds what is no id: "no item" and "not told" ask for different things."""
+    """None if the list is missing or contains an invalid id: "no items" and "not stated" have different consequences."""
     if not isinstance(values, list):
         return None
     numbers = tuple(map(to_int, values))

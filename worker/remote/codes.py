@@ -1,7 +1,7 @@
-"""Which remote code asks for which policy: a table, and one pure function that applies it.
+"""The policy for each remote code: a table, and one pure function that applies it.
 
-The codes come from official pages and several restatements of them; none of it is under contract. So every row can be
-replaced by a setting, see `error_table`.
+The codes come from official pages and several restatements of them; none is guaranteed. So a setting can replace
+every row, see `error_table`.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class ErrorTable:
-    """`rules`: code → rule. `transient_texts`: in lower case; they tell the harmless kind of an overloaded code."""
+    """`rules`: code → rule. `transient_texts`: in lower case; they mark the harmless kind of an ambiguous code."""
 
     rules: Mapping[int, Rule]
     transient_texts: tuple[str, ...]
@@ -44,24 +44,26 @@ class ErrorTable:
 DEFAULT_ADVICE = (
     "Check the plugin's credentials, permissions and quota in the remote system's console, then resume the lane."
 )
-# Settings count from the next start: to resume without one would only repeat the error.
+# Settings are read at the start: resuming without a restart would only repeat the error.
 RESTART = "restart `up` (or the workers), then resume the lane."
 THE_USER_KEY = "FEISHU_BATCH_USER_KEY (with a lanes file: the lane's user_key)"
 THE_CREDENTIALS = (
     "FEISHU_BATCH_PLUGIN_ID and FEISHU_BATCH_PLUGIN_SECRET (with a lanes file: the lane's plugin_id and plugin_secret)"
 )
 REDIRECT_ADVICE = (
-    "The address answers with a redirect: set FEISHU_BATCH_BASE_URL (with a lanes file: the lane's base_url) "
+    "The base URL answers with a redirect: set FEISHU_BATCH_BASE_URL (with a lanes file: the lane's base_url) "
     f"to the API's own host, {RESTART}"
 )
+
+FRESH_TOKENS_REFUSED = f"The remote system refuses fresh tokens: check {THE_CREDENTIALS} and {THE_USER_KEY}, {RESTART}"
 
 _LANE_ADVICE = {
     10023: f"The acting user does not exist: set {THE_USER_KEY} to that of a user of this tenant, {RESTART}",
     10204: f"The credentials were refused: check the plugin id and the plugin secret, {THE_CREDENTIALS}, {RESTART}",
     10301: "Grant the plugin 'work item instances', publish its version and update it in the space; "
     "check that the acting user may use the space, then resume the lane.",
-    10302: f"The acting user has left the company: set {THE_USER_KEY} to that of somebody who is there, {RESTART}",
-    10404: "The acting user has no access to the space: let the user join it, then resume the lane.",
+    10302: f"The acting user has left the company: set {THE_USER_KEY} to that of an active user, {RESTART}",
+    10404: "The acting user has no access to the space: add the user to it, then resume the lane.",
     20039: f"No acting user is set: set {THE_USER_KEY}, {RESTART}",
     20042: f"The user key is wrong: set {THE_USER_KEY} to the acting user's key (not an e-mail or a name), {RESTART}",
     30006: f"The acting user was not found: set {THE_USER_KEY} to that of a user of this tenant, {RESTART}",
@@ -88,11 +90,11 @@ DEFAULT_RULES: Mapping[int, Rule] = MappingProxyType(
     | {code: Rule(ErrorClass.LANE, advice) for code, advice in _LANE_ADVICE.items()}
 )
 
-# Texts of the overloaded code 50006, in lower case (several restatements). "read/write db" is another of its harmless kinds
-# by the same restatements; but a database that failed while it wrote proves nothing (`evidence.DOUBTFUL_TEXTS`).
+# Texts of the ambiguous code 50006, in lower case (several restatements). The same restatements call "read/write db" harmless,
+# too; but a database that failed while writing proves nothing (`evidence.DOUBTFUL_TEXTS`).
 TRANSIENT_TEXTS = ("please try again later",)
 DEFAULT_TABLE = ErrorTable(DEFAULT_RULES, TRANSIENT_TEXTS)
-CONTRADICTION = "the body of the answer says success and its HTTP status does not"
+CONTRADICTION = "the body of the answer reports success, but its HTTP status does not"
 OVERSIZE_TEXTS = ("overlimit", "over limit")
 
 _BUILDERS: Mapping[ErrorClass, Callable[..., RemoteError]] = {
@@ -110,7 +112,7 @@ def error_table(overrides: Mapping[int, str], transient_texts: tuple[str, ...] =
     rules = dict(DEFAULT_RULES)
     for code, name in overrides.items():
         if name not in set(ErrorClass):
-            raise ValueError(f"{name!r} is no error class for code {code}: use one of {', '.join(ErrorClass)}.")
+            raise ValueError(f"{name!r} is not an error class, for code {code}: use one of {', '.join(ErrorClass)}.")
         rules[code] = Rule(ErrorClass(name), rules[code].advice if code in rules else "")
     return ErrorTable(MappingProxyType(rules), tuple(text.lower() for text in transient_texts))
 
@@ -124,9 +126,9 @@ def classify(
     exchange: Exchange | None = None,
     retry_after: float = 0.0,
 ) -> RemoteError | None:
-    """The error that an answer stands for, or None for success.
+    """The error of an answer, or None for success.
 
-    The body rules as far as the status lets it: what a gateway answers is nobody's word, and on a write every claim that
+    The body decides, within the limits of the status: an answer of a gateway proves nothing, and for a write every claim that
     nothing was executed needs an answer that proves it (`evidence`).
     """
     if envelope.code == 0 and (evidence.may_accept(http_status) if write else not evidence.is_gateways(http_status)):
@@ -155,7 +157,7 @@ def _rule(envelope: Envelope, http_status: int, table: ErrorTable) -> Rule:
     if envelope.code == 0:
         return Rule(ErrorClass.UNKNOWN)
     if http_status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Rule(ErrorClass.RATE_LIMIT)  # a gateway's; the API's own always carries a code
+        return Rule(ErrorClass.RATE_LIMIT)  # from a gateway; the API's own always has a code
     if evidence.is_redirect(http_status):
         return Rule(ErrorClass.LANE, REDIRECT_ADVICE)
     if not envelope.is_readable or http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -164,7 +166,7 @@ def _rule(envelope: Envelope, http_status: int, table: ErrorTable) -> Rule:
 
 
 def _of_read(kind: ErrorClass, envelope: Envelope, http_status: int, table: ErrorTable) -> ErrorClass:
-    """A read cannot leave anything half done: what is unknown of a write is only transient here."""
+    """A read changes nothing: an error that means an unknown outcome for a write is only transient here."""
     if kind is ErrorClass.BY_TEXT:
         kind = _by_text(_texts(envelope), table)
     if kind is ErrorClass.RATE_LIMIT:
@@ -176,7 +178,7 @@ def _of_read(kind: ErrorClass, envelope: Envelope, http_status: int, table: Erro
 
 def _of_write(kind: ErrorClass, envelope: Envelope, http_status: int, table: ErrorTable) -> ErrorClass:
     kind = _claimed(kind, envelope, table)
-    if kind in (ErrorClass.CLASH, ErrorClass.UNKNOWN):  # they do not claim that nothing was executed
+    if kind in (ErrorClass.CLASH, ErrorClass.UNKNOWN):  # these do not claim that nothing was executed
         return kind
     inner = table.rules.get(envelope.inner_code or 0)
     if inner is not None and _claimed(inner.kind, envelope, table) in (ErrorClass.CLASH, ErrorClass.UNKNOWN):
@@ -190,7 +192,7 @@ def _of_write(kind: ErrorClass, envelope: Envelope, http_status: int, table: Err
 
 
 def _claimed(kind: ErrorClass, envelope: Envelope, table: ErrorTable) -> ErrorClass:
-    """What the body says of a write."""
+    """The claim of the body about a write."""
     if kind is ErrorClass.BY_TEXT:
         return _by_text(_texts(envelope), table)
     return ErrorClass.BATCH if kind is ErrorClass.TRANSIENT_READ else kind
@@ -202,7 +204,7 @@ def _texts(envelope: Envelope) -> str:
 
 def _by_text(text: str, table: ErrorTable) -> ErrorClass:
     if any(phrase in text for phrase in OVERSIZE_TEXTS):
-        return ErrorClass.ITEM  # "ErrOAPIBatchUpdateOverLimit": too many ids; halving is the cure
+        return ErrorClass.ITEM  # "ErrOAPIBatchUpdateOverLimit": too many ids; halving solves it
     if any(phrase in text for phrase in table.transient_texts):
         return ErrorClass.TRANSIENT
     return ErrorClass.UNKNOWN

@@ -1,11 +1,11 @@
-"""Does a value that was read back show that a change has been applied? Pure.
+"""Whether a value that was read back shows that a change has been applied. Pure.
 
-Both sides are broken down to a set of *atoms*: an option to the path of its values, a person to a key, a date or an id
-to a number. Lists become sets, and every form of emptiness the empty set. Then the three modes are set arithmetic.
+Both values are converted to a set of *atoms*: an option to the path of its values, a person to a key, a date or an id
+to a number. Lists become sets, and every empty value the empty set. Then the three modes are set operations.
 
-A field that an answer leaves out may be empty, or hidden from the user who reads: it never proves that a change was applied, a clear
-neither. Texts are equal to the letter; no change of a text by the remote system has been measured. One that differs in white space only
-is not taken as the wanted one, and not as another one either: the remote system may have trimmed it.
+A field that is missing in an answer may be empty, or hidden from the reading user: it never proves that a change was applied, not
+even a clear. Texts must be identical; no change of a text by the remote system has been observed. A text that differs in white space
+only is neither equal nor different: the remote system may have trimmed it.
 """
 
 import math
@@ -16,8 +16,8 @@ from typing import Any, Final
 from worker.remote.answers import normalised_type
 
 DAY_MS = 86_400_000
-ABSENT: Final = object()  # in place of a value: the item was read, and this field was not in the answer
-EMPTY = ("", ())  # what a reader makes of an empty value in disguise, as {"value": ""}
+ABSENT: Final = object()  # instead of a value: the item was read, but this field was not in the answer
+EMPTY = ("", ())  # the atoms of a disguised empty value, like {"value": ""}
 Atom = Hashable
 Atoms = frozenset[Atom]
 
@@ -26,7 +26,7 @@ class IncomparableError(Exception):
     pass
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     OPTION = auto()
     NUMBER = auto()
     ID = auto()
@@ -34,37 +34,37 @@ class Kind(Enum):
     SCHEDULE = auto()
     BOOL = auto()
     TEXT = auto()
-    OPAQUE = auto()  # rich text and whatever the remote system rewrites in its own form
+    OPAQUE = auto()  # rich text and other values that the remote system rewrites
 
 
-KIND_BY_TYPE: Mapping[str, Kind] = {
-    **dict.fromkeys(("select", "radio", "multi_select", "tree_select", "tree_multi_select"), Kind.OPTION),
-    **dict.fromkeys(("number", "precise_date"), Kind.NUMBER),
-    **dict.fromkeys(("work_item_related_select", "work_item_related_multi_select"), Kind.ID),
-    **dict.fromkeys(("text", "multi_pure_text", "link", "link_cloud_doc", "email", "telephone"), Kind.TEXT),
-    **dict.fromkeys(("user", "multi_user"), Kind.TEXT),
-    **dict.fromkeys(("multi_text", "business", "group_type", "role_owners", "compound_field"), Kind.OPAQUE),
-    "date": Kind.DAY,
-    "schedule": Kind.SCHEDULE,
-    "bool": Kind.BOOL,
+KIND_BY_TYPE: Mapping[str, ValueKind] = {
+    **dict.fromkeys(("select", "radio", "multi_select", "tree_select", "tree_multi_select"), ValueKind.OPTION),
+    **dict.fromkeys(("number", "precise_date"), ValueKind.NUMBER),
+    **dict.fromkeys(("work_item_related_select", "work_item_related_multi_select"), ValueKind.ID),
+    **dict.fromkeys(("text", "multi_pure_text", "link", "link_cloud_doc", "email", "telephone"), ValueKind.TEXT),
+    **dict.fromkeys(("user", "multi_user"), ValueKind.TEXT),
+    **dict.fromkeys(("multi_text", "business", "group_type", "role_owners", "compound_field"), ValueKind.OPAQUE),
+    "date": ValueKind.DAY,
+    "schedule": ValueKind.SCHEDULE,
+    "bool": ValueKind.BOOL,
 }
 
 
 def shows(field_type_key: str | None, mode: str, before: Any, after: Any, stored: Any) -> bool | None:
     """True: applied. False: not applied (yet). None: this kind of value cannot be compared.
 
-    `stored` is `ABSENT` if the item was read without the field. Without a known type, the values' own shapes decide.
+    `stored` is `ABSENT` if the item was read without the field. Without a known type, the form of the values decides.
     """
-    told = None if stored is ABSENT else stored
+    present = None if stored is ABSENT else stored
     try:
-        kind = KIND_BY_TYPE.get(normalised_type(field_type_key)) or _kind_of([after, before, told])
-        wanted, gone, there = (_atoms(kind, value) for value in (after, before, told))
+        kind = KIND_BY_TYPE.get(normalised_type(field_type_key)) or _kind_of([after, before, present])
+        wanted, gone, there = (_atoms(kind, value) for value in (after, before, present))
     except (IncomparableError, RecursionError):
         return None
     if _applied(mode, gone, wanted, there):
         return None if stored is ABSENT else True
     if mode == "REPLACE" and not gone & there:
-        return None  # nothing is there that it was to take away, so it changes nothing, applied or not
+        return None  # the value to replace is not there, so the change has no effect, applied or not
     return False if _may_deny(kind, wanted, there) else None
 
 
@@ -76,13 +76,13 @@ def _applied(mode: str, gone: Atoms, wanted: Atoms, there: Atoms) -> bool:
     return wanted <= there and not (gone - wanted) & there
 
 
-def _may_deny(kind: Kind, wanted: Atoms, there: Atoms) -> bool:
-    """Whether a difference proves anything. Rich text comes back rewritten, a day perhaps moved to its midnight."""
-    if kind is Kind.OPAQUE:
+def _may_deny(kind: ValueKind, wanted: Atoms, there: Atoms) -> bool:
+    """Whether a difference proves anything. Rich text is returned rewritten, a date perhaps moved to midnight."""
+    if kind is ValueKind.OPAQUE:
         return bool(wanted) and not there
-    if kind is Kind.DAY:
+    if kind is ValueKind.DAY:
         return not any(_close(left, right) for left in wanted for right in there)
-    if kind is Kind.TEXT:
+    if kind is ValueKind.TEXT:
         return _without_spaces(wanted) != _without_spaces(there)
     return True
 
@@ -95,12 +95,12 @@ def _close(left: Atom, right: Atom) -> bool:
     return isinstance(left, int | float) and isinstance(right, int | float) and abs(left - right) < DAY_MS
 
 
-def _atoms(kind: Kind, value: Any) -> Atoms:
+def _atoms(kind: ValueKind, value: Any) -> Atoms:
     return frozenset(atom for atom in map(_READERS[kind], _leaves(value)) if atom not in EMPTY)
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """The single values in it; none for any form of emptiness. False and 0 are values."""
+    """The single values in it; none for an empty value. False and 0 are values."""
     if isinstance(value, list | tuple):
         for part in value:
             yield from _leaves(part)
@@ -108,21 +108,21 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _kind_of(values: list[Any]) -> Kind:
+def _kind_of(values: list[Any]) -> ValueKind:
     leaves = list(_leaves(values))
     objects = [leaf for leaf in leaves if isinstance(leaf, Mapping)]
     if objects:
-        return next((kind for key, kind in _MARKS.items() if all(key in found for found in objects)), Kind.OPAQUE)
+        return next((kind for key, kind in _MARKS.items() if all(key in found for found in objects)), ValueKind.OPAQUE)
     if any(isinstance(leaf, bool) for leaf in leaves):
-        return Kind.BOOL
-    return Kind.NUMBER if any(isinstance(leaf, int | float) for leaf in leaves) else Kind.TEXT
+        return ValueKind.BOOL
+    return ValueKind.NUMBER if any(isinstance(leaf, int | float) for leaf in leaves) else ValueKind.TEXT
 
 
-_MARKS = {"value": Kind.OPTION, "start_time": Kind.SCHEDULE, "user_key": Kind.TEXT, "id": Kind.ID}
+_MARKS = {"value": ValueKind.OPTION, "start_time": ValueKind.SCHEDULE, "user_key": ValueKind.TEXT, "id": ValueKind.ID}
 
 
 def _option(leaf: Any) -> Atom:
-    """The path of option values from the root. Labels do not count: they can be renamed."""
+    """The path of option values from the root. Labels are ignored: they can be renamed."""
     path = []
     while isinstance(leaf, Mapping) and leaf:
         path.append(str(leaf.get("value") or ""))
@@ -148,7 +148,7 @@ def _number(leaf: Any) -> Atom:
 
 
 def _id(leaf: Any) -> Atom:
-    """Ids are positive: 0 is no item."""
+    """Ids are positive: 0 is not an item."""
     return _number(leaf) or ()
 
 
@@ -197,13 +197,13 @@ def _member(leaf: Mapping[str, Any], key: str) -> Any:
     return leaf[key]
 
 
-_READERS: Mapping[Kind, Callable[[Any], Atom]] = {
-    Kind.OPTION: _option,
-    Kind.NUMBER: _number,
-    Kind.ID: _id,
-    Kind.DAY: _number,
-    Kind.SCHEDULE: _schedule,
-    Kind.BOOL: _bool,
-    Kind.TEXT: _text,
-    Kind.OPAQUE: _opaque,
+_READERS: Mapping[ValueKind, Callable[[Any], Atom]] = {
+    ValueKind.OPTION: _option,
+    ValueKind.NUMBER: _number,
+    ValueKind.ID: _id,
+    ValueKind.DAY: _number,
+    ValueKind.SCHEDULE: _schedule,
+    ValueKind.BOOL: _bool,
+    ValueKind.TEXT: _text,
+    ValueKind.OPAQUE: _opaque,
 }

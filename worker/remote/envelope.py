@@ -1,4 +1,4 @@
-"""Reads whatever the remote API answers into one shape. Pure, and never raises for any bytes."""
+"""Parses every answer of the remote API into one form. Pure; never raises, for any bytes."""
 
 import json
 import math
@@ -8,16 +8,16 @@ from typing import Any
 
 from worker.remote.secrets import Secrets
 
-LONGEST_MESSAGE = 500  # characters; a gateway's error page must not fill the log
+LONGEST_MESSAGE = 500  # characters; an error page of a gateway must not fill the log
 LARGEST_INTEGER = 2**63 - 1
 LONGEST_NUMERAL = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """`code` is None when the body was no envelope: not JSON, no object, or without any code.
+    """`code` is None if the body is not an envelope: not JSON, not an object, or without any code.
 
-    `data` is the payload as parsed (None if missing). Seen in the wild: `{err, err_code, err_msg, data}`,
+    `data` is the parsed payload (None if missing). Known forms: `{err, err_code, err_msg, data}`,
     `{error: {code, msg}, data}` and `{code, msg | message, data}` (official pages and the official SDK).
     """
 
@@ -34,16 +34,22 @@ class Envelope:
 
 
 def parse(body: bytes, *, secrets: Secrets | None = None) -> Envelope:
-    """Parse a body. `secrets` are masked in all that it holds, data included, in case the remote system echoes them."""
+    """Parse a body. `secrets` are masked in all its content, including data, in case the remote system echoes them."""
     document = _load(body, secrets or Secrets())
     if not isinstance(document, Mapping):
         return Envelope(None, f"the answer is not an API answer ({len(body)} bytes)")
     inner, nested = _object(document, "err"), _object(document, "error")
     code = _first_failure(document.get("err_code"), nested.get("code"), document.get("code"), inner.get("code"))
-    told = (document.get("err_msg"), nested.get("msg"), document.get("msg"), document.get("message"), inner.get("msg"))
+    messages = (
+        document.get("err_msg"),
+        nested.get("msg"),
+        document.get("msg"),
+        document.get("message"),
+        inner.get("msg"),
+    )
     return Envelope(
         code=code,
-        message=_first_text(told) or ("" if code == 0 else "the remote system gave no reason"),
+        message=_first_text(messages) or ("" if code == 0 else "the remote system gave no reason"),
         inner_code=to_int(inner.get("code")),
         inner_message=_text(inner.get("msg")),
         log_id=_first_text((inner.get("log_id"), nested.get("log_id"), document.get("log_id"))),
@@ -52,7 +58,7 @@ def parse(body: bytes, *, secrets: Secrets | None = None) -> Envelope:
 
 
 def to_int(value: object) -> int | None:
-    """A 64-bit integer given as number or numeric string, else None. True and False are no numbers here."""
+    """A 64-bit integer given as number or numeric string, else None. True and False are not numbers here."""
     if isinstance(value, str):
         value = _numeral(value)
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
@@ -63,13 +69,13 @@ def to_int(value: object) -> int | None:
 
 
 def clean(text: str) -> str:
-    """Bounded, and encodable as UTF-8 whatever lone surrogates came in."""
+    """Limited in length, and encodable as UTF-8 even with lone surrogates."""
     return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode()
 
 
 def _load(body: bytes, secrets: Secrets) -> Any:
     try:
-        # NaN and Infinity are not JSON; as null they cannot upset later arithmetic.
+        # NaN and Infinity are not JSON; as null they cannot break later calculations.
         return secrets.hidden(json.loads(body, parse_constant=lambda _: None))
     except (ValueError, RecursionError):
         return None
@@ -81,7 +87,7 @@ def _object(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _first_failure(*candidates: object) -> int | None:
-    """The first code that reports a failure; 0 only if none does; None if there is no code at all."""
+    """The first code that reports a failure; 0 only if none does; None if there is no code."""
     codes = [code for code in map(to_int, candidates) if code is not None]
     return next((code for code in codes if code != 0), 0 if codes else None)
 

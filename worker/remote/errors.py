@@ -1,21 +1,21 @@
-"""What can go wrong with a remote call. The class IS the policy:
+"""The errors of a remote call. The class IS the policy:
 
 RemoteError
  ├ RateLimited       not executed; give the slot back, widen the spacing; not an attempt
  ├ IdempotencyClash  the first request with this UUID arrived; settle as "outcome unknown", never as a rate limit
  ├ TokenRejected     renew the token once, repeat once; then it is a configuration error
  ├ LaneStopped       credentials, permission or quota; pause the lane, keep every intent, show `advice`
- ├ SpaceRefused      this space or item type; fail its intents, the queue goes on
- ├ BatchRefused      a permanently bad request; `splittable`: one item may be at fault, so halve the batch and find it
+ ├ SpaceRefused      this space or item type; fail its intents, the queue continues
+ ├ BatchRefused      a permanently bad request; `splittable`: one item may be the cause, so halve the batch and find it
  ├ NotExecuted       transient and certainly not executed (`worker.remote.evidence`), or a read; back off and retry
- ├ Withheld          ours, not the remote system's: not a byte left, because the leave to send was over; put it back
+ ├ Withheld          ours, not the remote system's: no byte was sent, because the permission to send had expired; put it back
  └ OutcomeUnknown    may have been applied; find out before sending again
 
 OutcomeUnknown is a sibling of NotExecuted and must stay one: no broad `except` may resend a write that happened.
 No error carries a token or a secret, and none is chained to an HTTP library's error, which would hold the headers.
 """
 
-# ruff: noqa: N818 - the names say what happened and so what to do; "Error" behind each would say nothing.
+# ruff: noqa: N818 - the names say what happened and so what to do; the suffix "Error" would add nothing.
 
 import re
 from typing import Any
@@ -26,8 +26,8 @@ from worker.remote.models import Exchange
 class RemoteError(Exception):
     """`code` and `message` are the outer ones of the answer, `inner_*` those of its `err` object.
 
-    `exchange` is None when not a byte was sent. `http_status` is None when no answer came. `retry_after`: for how many
-    seconds the answer asks to be left alone, 0 where it does not.
+    `exchange` is None if no byte was sent. `http_status` is None if no answer came. `retry_after`: the delay in seconds that the
+    answer requests, 0 if none.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RemoteError(Exception):
 
     @property
     def details(self) -> dict[str, Any]:
-        """All but the message, as the constructor of any of these classes takes it."""
+        """All attributes except the message, as keyword arguments for these classes."""
         return {
             "code": self.code,
             "inner_code": self.inner_code,
@@ -74,8 +74,8 @@ class RemoteError(Exception):
             "HTTP": self.http_status,
             "log id": self.log_id,
         }
-        told = ", ".join(f"{name} {value}" for name, value in notes.items() if value not in (None, ""))
-        return f"{self.message} ({told})" if told else self.message
+        text = ", ".join(f"{name} {value}" for name, value in notes.items() if value not in (None, ""))
+        return f"{self.message} ({text})" if text else self.message
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -90,13 +90,13 @@ class IdempotencyClash(RemoteError):
 
 
 class TokenRejected(RemoteError):
-    """`fingerprint` of the token that was rejected, where it is known."""
+    """`fingerprint` of the rejected token, if known."""
 
     fingerprint = ""
 
 
 class LaneStopped(RemoteError):
-    """`advice` is one sentence that tells the operator what to do."""
+    """`advice`: one sentence about what the operator should do."""
 
     def __init__(self, message: str, *, advice: str = "", **details: Any) -> None:
         super().__init__(message, **details)
@@ -108,7 +108,7 @@ class SpaceRefused(RemoteError):
 
 
 class BatchRefused(RemoteError):
-    """`is_listed`: whether the table of codes says so; else it is a guess that one item may be at fault."""
+    """`is_listed`: whether the code is in the table; otherwise it is a guess that one item may be the cause."""
 
     def __init__(self, message: str, *, splittable: bool = False, is_listed: bool = True, **details: Any) -> None:
         super().__init__(message, **details)
@@ -125,7 +125,7 @@ class Withheld(RemoteError):
 
 
 class OutcomeUnknown(RemoteError):
-    """`advice`, where there is one: the lane has to pause as well, and this is what to do about it."""
+    """`advice`: if set, the lane must pause too, and this is what the operator should do."""
 
     def __init__(self, message: str, *, advice: str = "", **details: Any) -> None:
         super().__init__(message, **details)
@@ -136,12 +136,12 @@ ACCEPTED = "accepted"
 
 
 def word_of(answer: object) -> str:
-    """What an answer is counted as: `accepted`, or the error's class in lower case, such as `rate_limited`."""
+    """The word under which an answer is counted: `accepted`, or the error's class in lower case, such as `rate_limited`."""
     if not isinstance(answer, RemoteError):
         return ACCEPTED
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(answer).__name__).lower()
 
 
 def words() -> tuple[str, ...]:
-    """All that `word_of` can say."""
+    """All results of `word_of`."""
     return (ACCEPTED, *(word_of(kind("")) for kind in RemoteError.__subclasses__()))

@@ -1,4 +1,4 @@
-"""What goes to the remote API and what comes back, as frozen records."""
+"""Requests to and answers from the remote API, as frozen records."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,17 +8,17 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-# Types that no plugin may write, whatever the form says (official page).
+# Types that no plugin may write (official page).
 NEVER_WRITABLE_TYPES = frozenset(
     {"signal", "multi_signal", "file", "multi_file", "vote_boolean", "vote_option", "vote_option_multi"}
 )
 CALCULATED = "Calculate"
-CLOCKS_APART = 60.0  # seconds by which two machines may be, before a clock counts as set
+CLOCKS_APART = 60.0  # seconds by which the clocks of two machines may differ, before a clock counts as changed
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """When one request left and when its answer began, both `time.monotonic()` of this process.
+    """When one request was sent and when its answer began, both `time.monotonic()` of this process.
 
     `sent_at` is the moment before the first request byte, after any connection and TLS handshake. `answered_at` is
     the moment the response headers were complete or, when none came, the moment of the failure.
@@ -36,7 +36,7 @@ class Exchange:
 class BatchUpdate:
     """One submit request: one field of up to fifty items of one type in one space gets one value.
 
-    `update_mode` is `APPEND`, `UPDATE` or `REPLACE`. `has_before` tells "no before value" from a before value of null.
+    `update_mode` is `APPEND`, `UPDATE` or `REPLACE`. `has_before` distinguishes "no before value" from a before value of null.
     """
 
     project_key: str
@@ -49,7 +49,7 @@ class BatchUpdate:
     has_before: bool
 
     def body(self) -> dict[str, Any]:
-        """The JSON body. `after_field_value` is always there: left out, it would not clear the field."""
+        """The JSON body. `after_field_value` is always included: without the key, the field would not be cleared."""
         body = {
             "project_key": self.project_key,
             "work_item_ids": list(self.work_item_ids),
@@ -79,20 +79,20 @@ class JobStatus(StrEnum):
     IDLE = "IDLE"
     RUNNING = "RUNNING"
     NOT_EXIST = "NOT_EXIST"  # wrong id, expired, or not yet visible right after the submit: look again
-    UNKNOWN = "UNKNOWN"  # ours: no status word, or one that nobody has described
+    UNKNOWN = "UNKNOWN"  # ours: no status word, or an undocumented one
 
     @property
     def is_final(self) -> bool:
-        """Final by our inference; the official page lists the words without saying so."""
+        """Final by our inference; the official page only lists the words."""
         return self in {JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELED}
 
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """One look at a job. `None` for a list or a counter means that the answer did not contain it.
+    """One poll of a job. `None` for a list or a counter: the answer did not contain it.
 
-    The lists are as they came, an id that stands twice included. `is_garbled`: a counter, or an entry of a list, was there
-    and could not be read. `scenes` are the remote reasons, verbatim and not tied to items. `word` is the status word as it came.
+    The lists are unchanged, including duplicates. `is_garbled`: a counter or a list entry could not be read.
+    `scenes` are the remote reasons, verbatim and not tied to items. `word` is the unchanged status word.
     """
 
     task_id: str
@@ -110,7 +110,7 @@ class JobReport:
 
     @property
     def progress(self) -> float:
-        """The share of items that are done, 0 to 1; 0 also where the answer does not tell."""
+        """The share of finished items, 0 to 1; 0 if the answer does not state it."""
         done = (self.success_total or 0) + (self.error_total or 0)
         return min(1.0, max(0, done) / self.total) if self.total and self.total > 0 else 0.0
 
@@ -121,7 +121,7 @@ class JobReport:
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """An item as read back. `fields`: field_key → value; `types`: field_key → normalised field type, where told."""
+    """An item as read back. `fields`: field_key → value; `types`: field_key → normalised field type, if stated."""
 
     id: int
     fields: dict[str, Any]
@@ -141,7 +141,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an item type. `type_key` is normalised to underscores; `relation` comes with the form only."""
+    """One field of an item type. `type_key` is normalised to underscores; `relation` is only in the form."""
 
     key: str
     name: str
@@ -193,16 +193,16 @@ class Token:
 
     @property
     def fingerprint(self) -> str:
-        """Names the token in the ledger and in logs without giving it away."""
+        """A hash that identifies the token in the ledger and in logs without revealing it."""
         return hashlib.sha256(self.value.get_secret_value().encode()).hexdigest()[:12]
 
     def is_valid(self, now: float) -> bool:
         return now < self.expires_at
 
     def is_due(self, now: float, renew_early: float) -> bool:
-        """Whether it should be renewed: early, but never more than half its life early (or it would never rest).
+        """Whether it should be renewed: early, but at most half its lifetime early (otherwise it would be renewed constantly).
 
-        More left than it was granted: the clock was set back since, and nobody can say how much is left.
+        If more time is left than the lifetime, the clock was set back, and the remaining time is unknown.
         """
         left = self.expires_at - now
         return left <= min(renew_early, self.lifetime / 2) or left > self.lifetime + CLOCKS_APART

@@ -1,7 +1,7 @@
-"""The way to the remote system through an HTTP proxy: a tunnel (CONNECT).
+"""Connections to the remote system through an HTTP proxy: a tunnel (CONNECT).
 
-Beyond the tunnel everything is as without one, so deadlines, pacing and the evidence of what left hold unchanged:
-what is said to the proxy is no byte of a request.
+Inside the tunnel everything works as without a proxy, so deadlines, pacing and the evidence of sent bytes are unchanged:
+the bytes for the proxy are not part of a request.
 """
 
 import base64
@@ -17,11 +17,11 @@ import httpcore
 from config.proxy import Proxy
 
 _LARGEST_READ: Final = 64 * 1024  # bytes
-_TIME_SHARE: Final = 1 / 2  # of the time, to reach the proxy; the rest is for the proxy to reach the remote system
+_TIME_SHARE: Final = 1 / 2  # of the time, for reaching the proxy; the rest is for the proxy to reach the remote system
 
 
 class TunnelBackend(httpcore.SyncBackend):
-    """Connections that end at the host asked for. Raises httpcore's ConnectError, ConnectTimeout and ProxyError."""
+    """Connections to the requested host. Raises httpcore's ConnectError, ConnectTimeout and ProxyError."""
 
     def __init__(self, proxy: Proxy, ssl_context: ssl.SSLContext) -> None:
         self._proxy = proxy
@@ -68,7 +68,7 @@ class TunnelBackend(httpcore.SyncBackend):
 
 
 def _status(connection: h11.Connection, stream: httpcore.NetworkStream, until: float) -> int:
-    """Of the proxy's answer. What follows the answer's head belongs to the tunnel, and nothing does before we speak."""
+    """The status of the proxy's answer. No bytes follow its head until we send some into the tunnel."""
     while True:
         try:
             event = connection.next_event()
@@ -93,13 +93,13 @@ def _left(until: float) -> float:
 def _failed(error: Exception) -> Exception:
     if isinstance(error, httpcore.TimeoutException):
         return httpcore.ConnectTimeout("the proxy did not open a tunnel in time")
-    return httpcore.ConnectError(f"the proxy opened no tunnel: {error or type(error).__name__}")
+    return httpcore.ConnectError(f"the proxy did not open a tunnel: {error or type(error).__name__}")
 
 
 def _refusal(status: int) -> str:
-    """By the number alone: the words of a proxy may quote what was sent to it."""
+    """From the number only: the text of a proxy may quote what was sent to it."""
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return "the proxy asks for a user name and a password, or refuses those of FEISHU_BATCH_PROXY_URL (HTTP 407)"
+        return "the proxy requires a user name and a password, or refused those of FEISHU_BATCH_PROXY_URL (HTTP 407)"
     try:
         return f"the proxy refused the tunnel (HTTP {status} {HTTPStatus(status).phrase})"
     except ValueError:

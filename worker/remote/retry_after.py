@@ -1,15 +1,15 @@
-"""For how long an answer asks to be left alone: the header `Retry-After`, in seconds or as a date. Pure."""
+"""The delay that an answer requests: the header `Retry-After`, in seconds or as a date. Pure."""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-LONGEST_RETRY_AFTER = 600.0  # seconds; a slip of the remote system's must not stop a lane for a day
+LONGEST_RETRY_AFTER = 600.0  # seconds; a mistake of the remote system must not stop a lane for a day
 
 
 def retry_after(header: str | None, date: str | None, now: float) -> float:
-    """Seconds, 0 to LONGEST_RETRY_AFTER; 0 where nothing is asked for, or nothing that can be read.
+    """Seconds, 0 to LONGEST_RETRY_AFTER; 0 without a readable header.
 
-    A date is measured from the answer's own `date`, so that it does not matter whose clock is right; without one from
+    A date is compared with the answer's own `date`, so that clock differences do not matter; without one with
     `now`, unix seconds.
     """
     text = (header or "").strip()
@@ -24,7 +24,7 @@ def retry_after(header: str | None, date: str | None, now: float) -> float:
 def _moment(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
-        # RFC 9110: always GMT; a date that names no zone is read so as well.
+        # RFC 9110: always GMT; a date without a zone is read as GMT too.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

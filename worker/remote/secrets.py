@@ -1,19 +1,19 @@
-"""The one place where secrets are taken out of what the remote system says, before anything of it is kept, shown or logged."""
+"""The one place where secrets are removed from the remote system's answers, before they are stored, shown or logged."""
 
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 MASK = "**********"
-KNOWN_TOKENS = 4  # the current one, and those that may still be valid
-SHORTEST = 5  # characters; what is shorter turns up by chance, and masking it would spoil answers
-# The only values that are left as they came. The log-in's answer is its token, and a cell that is read back is compared
-# with what was written; neither is shown or logged, and of the two only the token is kept, as a secret.
-LEFT_ALONE = frozenset({"token", "field_value"})
+KNOWN_TOKENS = 4  # the current one, and older ones that may still be valid
+SHORTEST = 5  # characters; shorter texts occur by chance, and masking them would damage answers
+# The only values that are not masked. The log-in's answer is the token, and a cell that is read back is compared with
+# the written value; neither is shown or logged, and only the token is stored, as a secret.
+NOT_MASKED = frozenset({"token", "field_value"})
 
 
 class Secrets:
-    """The plugin's secret, and the tokens that were used last."""
+    """The plugin's secret, and the most recently used tokens."""
 
     def __init__(self, *known: str) -> None:
         self._known = tuple(filter(_is_telling, known))
@@ -24,11 +24,11 @@ class Secrets:
             self._tokens.append(token)
 
     def hidden(self, value: Any) -> Any:
-        """The same JSON value with every known secret masked, in texts and in keys, however deep. May raise RecursionError."""
+        """The same JSON value with every known secret masked, in texts and in keys, at any depth. May raise RecursionError."""
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, Mapping):
-            return {self._text(key): item if key in LEFT_ALONE else self.hidden(item) for key, item in value.items()}
+            return {self._text(key): item if key in NOT_MASKED else self.hidden(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.hidden(item) for item in value]
         return value

@@ -10,10 +10,12 @@ from worker.remote.errors import NotExecuted, RateLimited, RemoteError
 from worker.remote.models import Token
 
 RENEW_EARLY = 300.0  # seconds
-LOCK_WAIT = 10.0  # seconds; how long to wait for whoever is renewing when there is no valid token to go on with
-PAUSE_BETWEEN_LOG_INS = 0.5  # seconds, after one that failed while there is no token at all
-LONGEST_PAUSE = 60.0  # seconds between log-ins that the rate limit refuses one after the other
-PAUSE_AFTER_FAILURE = 15.0  # seconds between tries to renew while the old token still works
+LOCK_WAIT = (
+    10.0  # seconds; how long to wait for the process that is renewing, if there is no valid token to use meanwhile
+)
+PAUSE_BETWEEN_LOG_INS = 0.5  # seconds after a failed log-in, while there is no token
+LONGEST_PAUSE = 60.0  # seconds between log-ins that the rate limit refuses in a row
+PAUSE_AFTER_FAILURE = 15.0  # seconds between attempts to renew while the old token still works
 
 
 class Authenticator(Protocol):
@@ -21,22 +23,22 @@ class Authenticator(Protocol):
 
 
 class TokenStore(Protocol):
-    """Where the processes of a lane share their token."""
+    """The storage through which the processes of a lane share their token."""
 
     def load(self) -> Token | None: ...
 
     def save(self, token: Token) -> None: ...
 
     def lock(self, timeout: float) -> AbstractContextManager[bool]:
-        """Wait at most `timeout` seconds (0: just try) for the right to renew; yields whether it was got.
+        """Wait at most `timeout` seconds (0: try once) for the right to renew; yields whether it was obtained.
 
-        A holder that died must lose it by itself within a few seconds, however long a renewal may take.
+        The lock of a dead holder must expire within a few seconds, even if a renewal may take longer.
         """
         ...
 
 
 class MemoryTokenStore:
-    """For tests and for a single process."""
+    """For tests and single processes."""
 
     def __init__(self) -> None:
         self._token: Token | None = None
@@ -71,17 +73,17 @@ class TokenSource:
         self._remote_auth = remote_auth
         self._store = store
         self._clock = clock
-        self._steady = steady  # pauses must not grow when somebody sets the clock back
+        self._steady = steady  # pauses must not grow when the clock is set back
         self._renew_early = renew_early
         self._lock_wait = lock_wait
         self._not_before = float("-inf")
         self._log_in_from = float("-inf")
         self._log_in_error = ""
         self._refused_log_ins = 0  # by the rate limit, in a row
-        self._rejected = ""  # the fingerprint of a token that the remote system refused, whatever its time says
+        self._rejected = ""  # the fingerprint of a token that the remote system refused before it expired
 
     def get(self) -> Token:
-        """The shared token. Raises what authenticating raises; trouble that may pass, only once the old token has run out."""
+        """The shared token. Raises the errors of authenticating; temporary ones only after the old token has expired."""
         token = self._store.load()
         if token is None or not self._is_good(token):
             return self._replace()
@@ -90,9 +92,9 @@ class TokenSource:
         return token
 
     def renew(self, rejected: Token) -> Token:
-        """A token other than the rejected one. Renews only if nobody else has done so already.
+        """A token other than the rejected one. Renews only if no other process has done so already.
 
-        Should that fail, `get` does not hand out the rejected one either.
+        If that fails, `get` does not return the rejected one either.
         """
         self._rejected = rejected.fingerprint
         return self._replace()
@@ -101,7 +103,7 @@ class TokenSource:
         return token.fingerprint != self._rejected and token.is_valid(self._clock())
 
     def _renew_ahead(self, token: Token) -> Token:
-        """Renew while there is no hurry: on any trouble that may pass, the old token goes on."""
+        """Renew early: after any temporary error, the old token remains in use."""
         with self._store.lock(0) as held:
             if not held:
                 return token
@@ -124,9 +126,9 @@ class TokenSource:
         raise NotExecuted(f"another process is renewing the token and was not done within {self._lock_wait:g} s")
 
     def _log_in(self) -> Token:
-        """Whoever has no token asks again and again: a log-in that fails is not repeated faster than this."""
+        """Limits the rate of log-ins: without a token, every call tries to log in again."""
         if self._steady() < self._log_in_from:
-            raise NotExecuted(f"the log-in failed a moment ago, it is tried again soon: {self._log_in_error}")
+            raise NotExecuted(f"the log-in failed a moment ago and is retried soon: {self._log_in_error}")
         self._log_in_from = self._steady() + PAUSE_BETWEEN_LOG_INS
         try:
             token = self._authenticate()

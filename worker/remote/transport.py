@@ -1,4 +1,4 @@
-"""The one network seam: HTTP in, answers or `NotExecuted` / `OutcomeUnknown` out. Nobody else sees the HTTP library."""
+"""The one module with network access: HTTP in, answers or `NotExecuted` / `OutcomeUnknown` out. No other module uses the HTTP library."""
 
 import ipaddress
 import ssl
@@ -16,9 +16,9 @@ from worker.remote.errors import NotExecuted, OutcomeUnknown, RemoteError, Withh
 from worker.remote.models import Exchange
 from worker.remote.proxy import TunnelBackend
 from worker.remote.retry_after import retry_after
-from worker.remote.wire import Watch, WatchedBackend, WithheldError
+from worker.remote.wire import ExchangeWatch, WatchedBackend, WithheldError
 
-KEEPALIVE_EXPIRY = 4.0  # seconds; below the 5 s after which common servers close an idle connection
+KEEPALIVE_EXPIRY = 4.0  # seconds; less than the 5 s after which common servers close an idle connection
 LARGEST_BODY = 8 * 1024 * 1024  # bytes
 FOREIGN_ERRORS = (
     httpx.HTTPError,
@@ -26,7 +26,7 @@ FOREIGN_ERRORS = (
     httpx.CookieConflict,
     httpx.StreamError,
     OSError,
-    ValueError,  # a header that cannot be encoded, a host name that is none
+    ValueError,  # a header that cannot be encoded, an invalid host name
 )
 
 
@@ -40,16 +40,16 @@ class Answer:
     body: bytes
     log_id: str
     exchange: Exchange
-    retry_after: float = 0.0  # seconds for which it asks to be left alone
+    retry_after: float = 0.0  # seconds; the delay that the answer requests
 
 
-class Transport:
+class HttpTransport:
     """Warm HTTP/1.1 connections to one host; usable from several threads.
 
-    `timeout` is in seconds for the whole exchange, from connecting to the last byte of the body; only the system's
-    name look-up is outside of it, and after a slow one nothing is sent. `verify` is True, False or the path of a CA
-    bundle. `proxy`: the way leads through it. `ignored_proxy` names a variable of the environment that other programs would
-    have taken a proxy from; errors mention it. Raises ValueError for an address that would send credentials in the clear.
+    `timeout`: seconds for the whole exchange, from connecting to the last byte of the body. Only the system's name look-up is not
+    included; after a slow one nothing is sent. `verify`: True, False or the path of a CA bundle. `proxy`: used for all
+    connections. `ignored_proxy`: the name of an environment variable that sets a proxy for other programs; errors
+    mention it. Raises ValueError for a URL that would send credentials unencrypted.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Transport:
     ) -> None:
         self._base_url = _checked(base_url)
         self._timeout = timeout
-        self._watch = Watch()
+        self._watch = ExchangeWatch()
         self._way = _Way(proxy, ignored_proxy)
         self._client = httpx.Client(
             transport=_WatchedTransport(_ssl_context(verify), self._watch, proxy),
@@ -85,20 +85,20 @@ class Transport:
         params: Mapping[str, str] | None = None,
         may_leave: Callable[[], bool] | None = None,
     ) -> Answer:
-        """One request, one answer, whatever its status. `path` is quoted already, `content` is JSON.
+        """One request, one answer of any status. `path` is already quoted, `content` is JSON.
 
-        `may_leave` is asked right before the first byte, after any connecting; it must not raise. Raises Withheld if it
-        says no, NotExecuted if the request certainly did not arrive whole, or if it was a read; else OutcomeUnknown.
+        `may_leave` is called right before the first byte, after connecting; it must not raise. Raises Withheld if it returns
+        False, NotExecuted if the request certainly did not arrive completely, or was a read; otherwise OutcomeUnknown.
         """
         self._watch.start(self._timeout, may_leave)
         failure: RemoteError
         try:
             return self._exchange(self._request(method, path, headers, content, params))
         except WithheldError:
-            failure = Withheld("the leave to send was over before the first byte")
+            failure = Withheld("the permission to send expired before the first byte")
         except FOREIGN_ERRORS as error:
             failure = translate(error, self._watch, write=write, way=self._way)
-        # Raised out here, so that it has no context: the foreign error holds the request and its headers.
+        # Raised here, outside the handler, so that it has no context: the foreign error contains the request and its headers.
         raise failure
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class Transport:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How connections are made, for the sentence about one that could not be."""
+    """How connections are made, for the error message about a failed one."""
 
     proxy: Proxy | None = None
     ignored_proxy: str | None = None
@@ -148,21 +148,21 @@ class _Way:
     def hint(self) -> str:
         if self.proxy or not self.ignored_proxy:
             return ""
-        return f" ({self.ignored_proxy} is set, and not used: a proxy is named by FEISHU_BATCH_PROXY_URL)"
+        return f" ({self.ignored_proxy} is set but not used: set FEISHU_BATCH_PROXY_URL for a proxy)"
 
 
 _DIRECT = _Way()
 
 
-def translate(error: Exception, watch: Watch, *, write: bool, way: _Way = _DIRECT) -> RemoteError:
-    """What a foreign error means. Decided by what left on the wire, not by the error's name, which proves nothing."""
+def translate(error: Exception, watch: ExchangeWatch, *, write: bool, way: _Way = _DIRECT) -> RemoteError:
+    """Our error for a foreign one. Decided by the bytes that were sent, not by the error's name, which proves nothing."""
     exchange = None if watch.sent_at is None else Exchange(watch.sent_at, time.monotonic())
     policy = OutcomeUnknown if write and watch.may_have_arrived else NotExecuted
     return policy(_sentence(error, watch, way), exchange=exchange)
 
 
-def _sentence(error: Exception, watch: Watch, way: _Way) -> str:
-    """Without the error's own text where that may quote a header."""
+def _sentence(error: Exception, watch: ExchangeWatch, way: _Way) -> str:
+    """Without the error's own message if that may quote a header."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         return f"no connection to {way}: {str(error)[:200] or 'timed out'}{way.hint}"
     if isinstance(error, BodyTooLargeError):
@@ -183,12 +183,12 @@ def _bounded(response: httpx.Response) -> bytes:
 
 
 class _WatchedTransport(httpx.HTTPTransport):
-    """httpx's transport and its translation of errors, over a pool whose sockets obey the watch."""
+    """httpx's transport and its translation of errors, with a pool whose sockets respect the watch."""
 
-    def __init__(self, ssl_context: ssl.SSLContext, watch: Watch, proxy: Proxy | None) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext, watch: ExchangeWatch, proxy: Proxy | None) -> None:
         super().__init__(verify=ssl_context, trust_env=False)
-        # httpx has no parameter for the pool's public `network_backend`. Closing the pool that is replaced fails at
-        # boot should httpx ever call it otherwise: unwatched sockets would make sent requests look unsent.
+        # httpx has no parameter for the pool's public `network_backend`. Closing the replaced pool fails at start if httpx
+        # renames it: unwatched sockets would make sent requests look unsent.
         self._pool.close()
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl_context,
@@ -209,11 +209,11 @@ def _checked(base_url: str) -> str:
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
-        raise ValueError(f"The base URL {base_url!r} is not an address.") from None
+        raise ValueError(f"The base URL {base_url!r} is not a valid URL.") from None
     if not url.host or url.query or url.fragment or url.userinfo:
         raise ValueError("The base URL must be of the form https://host[:port], without user, query or fragment.")
     if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
-        raise ValueError(f"The base URL must begin with https://, because credentials travel to {url.host}.")
+        raise ValueError(f"The base URL must begin with https://, because credentials are sent to {url.host}.")
     return base_url.rstrip("/")
 
 

@@ -1,7 +1,7 @@
-"""Sockets that obey one deadline for the whole exchange and remember what left.
+"""Sockets with one deadline for the whole exchange, which record whether bytes were sent.
 
-An HTTP library's time-outs are per read and per write, so a server that drips a byte a second is never late. And it
-does not say whether the request had left when a connection broke. Both are known here, where the bytes pass.
+An HTTP library's timeouts are per read and per write, so a server that sends a byte a second never times out. And it
+does not report whether the request had been sent when a connection broke. Both are known in this module.
 """
 
 import ssl
@@ -12,16 +12,16 @@ from typing import Any
 
 import httpcore
 
-CONNECT_SHARE = 1 / 3  # of the time, per address: leaves some for the second address of a host
-TUNNEL_SHARE = 2 / 3  # of the time, for reaching a proxy and for what it does to reach the host
+CONNECT_SHARE = 1 / 3  # of the time, per address: the rest is for the second address of a host
+TUNNEL_SHARE = 2 / 3  # of the time, for reaching a proxy and until the proxy has reached the host
 
 
 class WithheldError(Exception):
-    """Raised instead of the first byte. No OSError and none of httpcore's, which some of its code would swallow."""
+    """Raised instead of sending the first byte. Not an OSError or an httpcore error, which httpcore would swallow."""
 
 
-class Watch(threading.local):
-    """One exchange of this thread. A connection may be used by several threads in turn, so it asks the thread's."""
+class ExchangeWatch(threading.local):
+    """One exchange of this thread. Several threads may use a connection in turn, so it uses the watch of its thread."""
 
     deadline = 0.0
     sent_at: float | None = None
@@ -29,7 +29,7 @@ class Watch(threading.local):
     may_leave: Callable[[], bool] | None = None
 
     def start(self, timeout: float, may_leave: Callable[[], bool] | None = None) -> None:
-        """`may_leave` is asked when there is a connection, right before the first byte; its time is not the exchange's."""
+        """`may_leave` is called after connecting, right before the first byte; its time does not count."""
         self.deadline = time.monotonic() + timeout
         self.sent_at = None
         self.broke_off = False
@@ -40,7 +40,7 @@ class Watch(threading.local):
         return self.deadline - time.monotonic()
 
     def leave(self) -> None:
-        """The first byte is about to go. Raises WithheldError where it must not any more."""
+        """Called before the first byte. Raises WithheldError if it must not be sent any more."""
         asked_at = time.monotonic()
         if self.may_leave is not None and not self.may_leave():
             raise WithheldError
@@ -49,12 +49,12 @@ class Watch(threading.local):
 
     @property
     def may_have_arrived(self) -> bool:
-        """False is proof: no byte left, or the last write failed, so the server never got the whole request."""
+        """False is proof: no byte was sent, or the last write failed, so the server never got the whole request."""
         return self.sent_at is not None and not self.broke_off
 
 
 class WatchedStream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream, watch: Watch) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, watch: ExchangeWatch) -> None:
         self._stream = stream
         self._watch = watch
 
@@ -93,9 +93,9 @@ class WatchedStream(httpcore.NetworkStream):
 
 
 class WatchedBackend(httpcore.SyncBackend):
-    """`tunnel` opens the connections, where it is given. A tunnel is whole before the first byte counts as sent."""
+    """`tunnel`: opens the connections, if given. The tunnel is complete before the first byte counts as sent."""
 
-    def __init__(self, watch: Watch, tunnel: httpcore.NetworkBackend | None = None) -> None:
+    def __init__(self, watch: ExchangeWatch, tunnel: httpcore.NetworkBackend | None = None) -> None:
         self._watch = watch
         self._tunnel = tunnel
 

@@ -1,1 +1,1 @@
-"""Runs of scheduled entries: which one is due, carrying it out once, and noticing its end."""
+"""Runs of scheduled entries: when one is due, executing it once, and noticing its end."""

@@ -1,4 +1,4 @@
-"""A command of a scheduled entry: what it printed, once it has ended well."""
+"""The command of a scheduled entry: its output, after it has succeeded."""
 
 import os
 import signal
@@ -16,19 +16,19 @@ from worker.processes.child import PRIVATE, Child, bound_to_us, signal_group
 
 MOST_OUTPUT: Final = 1024**3  # bytes
 LOOK_EVERY: Final = 0.1  # seconds
-GRACE: Final = 2.0  # seconds between asking it to end and ending it
-TAIL: Final = 1000  # bytes of what it said on stderr
+GRACE: Final = 2.0  # seconds between SIGTERM and SIGKILL
+TAIL: Final = 1000  # bytes of its stderr
 
 
 class CommandError(Exception):
-    """It did not do its work, so nothing of what it printed counts. The text says why, and what it said last."""
+    """The command failed, so its output is ignored. The message says why, with the end of its stderr."""
 
 
 @contextmanager
 def output_of(argv: Sequence[str], directory: Path, timeout: float) -> Iterator[BinaryIO]:
-    """Its standard output as a file that is gone afterwards. Raises `CommandError`. Call it from a thread that stays."""
+    """Its standard output as a temporary file. Raises `CommandError`. Call it from a thread that outlives the command."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(  # noqa: S603 - the operator's own words, and no shell
+        process = subprocess.Popen(  # noqa: S603 - configured by the operator, and no shell
             bound_to_us(Child("command", tuple(argv))),
             env=_environment(),
             cwd=directory,
@@ -49,12 +49,12 @@ def output_of(argv: Sequence[str], directory: Path, timeout: float) -> Iterator[
 
 
 def _environment() -> dict[str, str]:
-    """It needs neither our secrets nor the way to our Redis."""
+    """Without our secrets and the URL of our Redis."""
     return {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
 
 
 def _wait(process: subprocess.Popen[bytes], output: int, timeout: float) -> str:
-    """Why it did not do its work; empty if it did."""
+    """Why it failed; empty if it succeeded."""
     deadline = time.monotonic() + timeout
     while True:
         try:

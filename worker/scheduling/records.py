@@ -1,4 +1,4 @@
-"""What is remembered of an entry, and what is to be done about it now. Pure: the time is an argument (unix seconds)."""
+"""The stored record of an entry, and the decision about its next run. Pure: the time is an argument (unix seconds)."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from config.schedules import Overlap, ScheduleEntry
 from config.schedules.entries import Missed
 
-LATE: Final = 60.0  # seconds: a run that is noticed later than this after its time was missed
+LATE: Final = 60.0  # seconds: a run that is noticed later than this counts as missed
 MOST_ATTEMPTS: Final = 3
 
 
 class RunState(StrEnum):
     RUNNING = "running"  # its intents are being enqueued
-    OPEN = "open"  # they are enqueued and have not all ended
+    OPEN = "open"  # all are enqueued, but not all have ended
     ENDED = "ended"
     FAILED = "failed"  # nothing, or not all, was enqueued
 
@@ -28,7 +28,7 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`due`: the moment it stands for. `checked`: how many of its intents, from the first, are known to have ended."""
+    """`due`: its scheduled time. `checked`: the number of its intents, from the first, that are known to have ended."""
 
     due: float
     started_at: float
@@ -37,21 +37,21 @@ class Run:
     intents: int = 0
     rejected: int = 0
     checked: int = 0
-    failed: int = 0  # of the intents: with an item that failed, was canceled or expired
+    failed: int = 0  # number of intents with an item that failed, was canceled or expired
     ended_at: float | None = None
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`due`: the newest moment that was dealt with, by the times of `definition`."""
+    """`due`: the newest scheduled time that was handled, by the times of `definition`."""
 
     definition: str
     due: float
-    waits: bool = False  # that moment's run waits for the end of the one before
+    waits: bool = False  # the run of that time waits for the end of the previous one
     run: Run | None = None  # the newest
-    skipped: float | None = None  # the newest moment that was left out
-    reason: str = ""  # why it was
+    skipped: float | None = None  # the newest skipped time
+    reason: str = ""  # why it was skipped skipped skipped
 
     def to_json(self) -> str:
         return _FORM.dump_json(self, exclude_defaults=True).decode()
@@ -65,52 +65,52 @@ def record_of(text: str | None) -> Record | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What to write down, and the run to carry out once it is written."""
+class ScheduleDecision:
+    """The record to store, and the run to execute after it is stored."""
 
     record: Record
     start: Run | None = None
 
 
-def decide(entry: ScheduleEntry, record: Record | None, now: float, *, is_alive: bool) -> Decision | None:
-    """None: nothing is to be done. `is_alive`: somebody carries the newest run out at this moment."""
+def decide(entry: ScheduleEntry, record: Record | None, now: float, *, is_alive: bool) -> ScheduleDecision | None:
+    """None: nothing to do. `is_alive`: a worker is executing the newest run at this moment."""
     times = entry.times
     latest = times.latest(now)
     if record is None or record.definition != times.definition:
-        # Seen for the first time, or with other times: what lies before this moment is nobody's wish.
-        return Decision(Record(times.definition, latest, run=record.run if record else None))
+        # Seen for the first time, or with other times: earlier runs are not wanted.
+        return ScheduleDecision(Record(times.definition, latest, run=record.run if record else None))
     run = record.run
     if run and run.state is RunState.RUNNING and not is_alive:
-        return _once_more(record, run, now)
+        return _repeated(record, run, now)
     if not record.waits and latest <= record.due:
         return None
     fresh = latest > record.due
     if run and not run.state.is_over:
         return _overlapping(entry, record, run, latest) if fresh else None
     if fresh and not record.waits and entry.missed is Missed.SKIP and now - latest > LATE:
-        return _skipped(record, latest, "it was missed: nothing ran here at its time")
+        return _skipped(record, latest, "it was missed: no worker was running at its time")
     started = Run(latest, now)
-    return Decision(replace(record, due=latest, waits=False, run=started), started)
+    return ScheduleDecision(replace(record, due=latest, waits=False, run=started), started)
 
 
-def _once_more(record: Record, run: Run, now: float) -> Decision:
-    """Whoever carried it out is gone. The ids of its intents stay the same, so nothing is doubled."""
+def _repeated(record: Record, run: Run, now: float) -> ScheduleDecision:
+    """Its worker is gone. The ids of its intents stay the same, so no intent is enqueued twice."""
     if run.attempt >= MOST_ATTEMPTS:
         why = f"its worker ended {run.attempt} times while it ran"
-        return Decision(replace(record, run=replace(run, state=RunState.FAILED, ended_at=now, reason=why)))
+        return ScheduleDecision(replace(record, run=replace(run, state=RunState.FAILED, ended_at=now, reason=why)))
     again = Run(run.due, now, attempt=run.attempt + 1)
-    return Decision(replace(record, run=again), again)
+    return ScheduleDecision(replace(record, run=again), again)
 
 
-def _overlapping(entry: ScheduleEntry, record: Record, run: Run, latest: float) -> Decision:
+def _overlapping(entry: ScheduleEntry, record: Record, run: Run, latest: float) -> ScheduleDecision:
     if entry.overlap is Overlap.QUEUE:
-        return Decision(replace(record, due=latest, waits=True))
+        return ScheduleDecision(replace(record, due=latest, waits=True))
     left = f": {run.intents - run.checked} of its {run.intents} intents are open" if run.state is RunState.OPEN else ""
     return _skipped(record, latest, f"the run of {local(run.due, entry.timezone)} has not ended{left}")
 
 
-def _skipped(record: Record, latest: float, reason: str) -> Decision:
-    return Decision(replace(record, due=latest, waits=False, skipped=latest, reason=reason))
+def _skipped(record: Record, latest: float, reason: str) -> ScheduleDecision:
+    return ScheduleDecision(replace(record, due=latest, waits=False, skipped=latest, reason=reason))
 
 
 def local(moment: float, zone: str) -> str:

@@ -1,6 +1,6 @@
-"""Traces by OpenTelemetry, where they are wanted: one per intent, from enqueue to its end, and one per batch that links to them.
+"""Optional traces by OpenTelemetry: one per intent, from enqueue to its end, and one per batch that links to them.
 
-Nothing of OpenTelemetry is imported unless it is wanted and installed.
+OpenTelemetry is imported only if traces are enabled.
 """
 
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class Tracing:
-    """What makes the traces of each lane. Here: none."""
+    """Creates the traces of each lane. This class creates none."""
 
     def of_lane(self, redis: Redis, prefix: str, lane: str) -> Traces:  # noqa: ARG002 - see worker/tracing/otel.py
         return NO_TRACES
 
 
 def tracing_of(settings: Settings, environ: Mapping[str, str]) -> Tracing:
-    """`environ` has the standard variables. Raises `ConfigError` where traces are wanted and cannot be sent."""
+    """`environ` has the standard variables. Raises `ConfigError` if traces are enabled but OpenTelemetry is not installed."""
     if not _is_wanted(settings, environ):
         return Tracing()
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
         if settings.otel == "auto":
-            return Tracing()  # the variables may be another program's on this machine
+            return Tracing()  # the variables may be set for another program on this machine
         what = f"{variable_name('otel')} is on and OpenTelemetry is not installed"
         raise ConfigError(f"{what}: pip install 'feishu-batch-worker[otel]', or set it to off.")
     from worker.tracing.otel import OtelTracing  # noqa: PLC0415 - an optional dependency

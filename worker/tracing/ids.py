@@ -1,4 +1,4 @@
-"""Ids of traces and spans that every process finds by itself: nobody has to pass them on, and a repeat is the same span."""
+"""Ids of traces and spans that every process can compute: they need not be passed on, and a repeat gives the same span."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -8,7 +8,7 @@ from feishu_batch.tracing import TRACEPARENT
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A span of another process, as its traceparent tells."""
+    """A span of another process, from its traceparent."""
 
     trace_id: int
     span_id: int

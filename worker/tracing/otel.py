@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry's SDK. Spans are made when they are over, with the ledger's own times. No field value is in any."""
+"""Traces by OpenTelemetry's SDK. Spans are created at their end, with the ledger's times. They contain no field values."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,8 @@ from opentelemetry.trace import (
 )
 from redis import Redis
 
-from feishu_batch.keys import RecordField
+from feishu_batch.keys import IntentKeys, RecordField
+from feishu_batch.outcomes import FIELDS, OutcomeKind
 from worker.ledger.records import Batch
 from worker.remote.errors import ACCEPTED, RemoteError, word_of
 from worker.tracing import Tracing
@@ -32,24 +33,19 @@ log = structlog.get_logger("feishu_batch.tracing")
 
 _FIELDS = (
     *(RecordField.INTENT_ID, RecordField.TRACE, RecordField.ENQUEUED_AT_MS, RecordField.COMPLETED_AT_MS),
-    *(RecordField.TOTAL, RecordField.SUCCEEDED, RecordField.FAILED, RecordField.SUPERSEDED),
-    *(RecordField.CANCELED, RecordField.EXPIRED, RecordField.REQUESTS),
+    *(RecordField.TOTAL, *FIELDS, RecordField.REQUESTS),
 )
 _COUNTS = {
     "items": RecordField.TOTAL,
-    "succeeded": RecordField.SUCCEEDED,
-    "failed": RecordField.FAILED,
-    "superseded": RecordField.SUPERSEDED,
-    "canceled": RecordField.CANCELED,
-    "expired": RecordField.EXPIRED,
+    **{kind.label: kind.field for kind in OutcomeKind},
     "requests": RecordField.REQUESTS,
 }
 Record = Mapping[str, str | None]
-Told = Mapping[str, str | int]
+Fields = Mapping[str, str | int]
 
 
 class OtelTracing(Tracing):
-    """`provider` has to have `GivenIds`."""
+    """`provider` must use `GivenIds`."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
@@ -69,26 +65,31 @@ class OtelTraces(Traces):
         def make() -> None:
             numbers = list(dict.fromkeys(batch.intents))
             links = [Link(self._intent(n, record)) for n, record in self._records(numbers) if record[_FIELDS[0]]]
-            told: Told = {"kind": batch.kind, "tries": batch.tries, "items": len(batch.items), **_told(answer, state)}
+            fields: Fields = {
+                "kind": batch.kind,
+                "tries": batch.tries,
+                "items": len(batch.items),
+                **_answer_fields(answer, state),
+            }
             here = self._request(batch)
-            self._span("batch_update", here, _ns(began), time.time_ns(), {**self._about(batch), **told}, links=links)
+            self._span("batch_update", here, _ns(began), time.time_ns(), {**self._about(batch), **fields}, links=links)
 
         self._quietly(make if answer is not None else None)
 
     def polled(self, batch: Batch, began: float, answer: object, state: str) -> None:
         def make() -> None:
-            told: dict[str, str | int] = {"poll": batch.polls + 1, **_told(answer, state)}
+            fields: dict[str, str | int] = {"poll": batch.polls + 1, **_answer_fields(answer, state)}
             word = getattr(answer, "word", None)
             if word is not None:
-                told["job_status"] = str(word)
-            self._under_request(batch, "task_result", began, told)
+                fields["job_status"] = str(word)
+            self._under_request(batch, "task_result", began, fields)
 
         self._quietly(make if answer is not None else None)
 
     def read_back(self, batch: Batch, began: float, settled: int, state: str) -> None:
         def make() -> None:
-            told: Told = {"settled": settled, "items": len(batch.items), "state": state}
-            self._under_request(batch, "read_back", began, told)
+            fields: Fields = {"settled": settled, "items": len(batch.items), "state": state}
+            self._under_request(batch, "read_back", began, fields)
 
         self._quietly(make)
 
@@ -106,17 +107,17 @@ class OtelTraces(Traces):
         times = (RecordField.ENQUEUED_AT_MS, RecordField.COMPLETED_AT_MS)
         began, over = (int(record[name] or 0) * 1_000_000 for name in times)
         counts = {name: int(record[field] or 0) for name, field in _COUNTS.items()}
-        about: Told = {"lane": self._lane, "intent": record[RecordField.INTENT_ID] or "", "number": number}
+        about: Fields = {"lane": self._lane, "intent": record[RecordField.INTENT_ID] or "", "number": number}
         parent = parent_of(record[RecordField.TRACE] or "")
         here = self._intent(number, record)
         failed = counts["failed"] > 0
         self._span("intent", here, began or over, over, {**about, **counts}, parent=parent, failed=failed)
 
-    def _under_request(self, batch: Batch, name: str, began: float, told: Told) -> None:
+    def _under_request(self, batch: Batch, name: str, began: float, fields: Fields) -> None:
         above = self._request(batch)
         parent = Parent(above.trace_id, above.span_id, above.trace_flags.sampled)
         here = SpanContext(above.trace_id, span_id(above.span_id, name, began), is_remote=False)
-        self._span(name, here, _ns(began), time.time_ns(), {**self._about(batch), **told}, parent=parent)
+        self._span(name, here, _ns(began), time.time_ns(), {**self._about(batch), **fields}, parent=parent)
 
     def _span(
         self,
@@ -124,7 +125,7 @@ class OtelTraces(Traces):
         here: SpanContext,
         began: int,
         over: int,
-        attributes: Told,
+        attributes: Fields,
         *,
         parent: Parent | None = None,
         links: Sequence[Link] = (),
@@ -155,7 +156,7 @@ class OtelTraces(Traces):
     # --- contexts -------------------------------------------------------------------------------------------------
 
     def _intent(self, number: int, record: Record) -> SpanContext:
-        """The span of the intent: in the producer's trace, or in one of its own."""
+        """The span of the intent: in the producer's trace, or in its own."""
         name = (self._prefix, self._lane, number, record[RecordField.INTENT_ID])
         parent = parent_of(record[RecordField.TRACE] or "")
         if parent is None:
@@ -164,7 +165,7 @@ class OtelTraces(Traces):
         return SpanContext(parent.trace_id, span_id(*name), is_remote=True, trace_flags=flags)
 
     def _request(self, batch: Batch) -> SpanContext:
-        """The span of the batch's last send. All that became of a batch is one trace."""
+        """The span of the batch's last send. All steps of a batch are one trace."""
         name = (self._prefix, self._lane, batch.number, batch.claimed_at_ms)
         return self._root(trace_id(*name), span_id(*name, batch.fence))
 
@@ -176,17 +177,17 @@ class OtelTraces(Traces):
     def _records(self, numbers: Sequence[int]) -> list[tuple[int, Record]]:
         pipe = self._redis.pipeline(transaction=False)
         for number in numbers:
-            pipe.hmget(f"{self._prefix}:{{{self._lane}}}:intent:{number}", _FIELDS)
+            pipe.hmget(IntentKeys(self._prefix, self._lane, number).record, _FIELDS)
         rows = pipe.execute() if numbers else []
         return [(number, dict(zip(_FIELDS, row, strict=True))) for number, row in zip(numbers, rows, strict=True)]
 
     def _quietly(self, make: Callable[[], None] | None) -> None:
-        """No trace is worth a step of the work."""
+        """Errors of tracing must not stop the work."""
         if make is None:
             return
         try:
             make()
-        except Exception as error:  # noqa: BLE001 - whatever it is
+        except Exception as error:  # noqa: BLE001 - any error
             log.warning("trace.not_made", error=type(error).__name__)
 
 
@@ -202,10 +203,10 @@ def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
 
 
-def _told(answer: object, state: str) -> dict[str, str | int]:
-    """The kind of an answer and its code. Its text may quote what was sent."""
-    told: dict[str, str | int] = {"answer": word_of(answer), "state": state}
+def _answer_fields(answer: object, state: str) -> dict[str, str | int]:
+    """The kind of an answer and its code, without its text, which may quote a value."""
+    fields: dict[str, str | int] = {"answer": word_of(answer), "state": state}
     if isinstance(answer, RemoteError) and answer.code is not None:
-        told["code"] = answer.code
+        fields["code"] = answer.code
     task_id = getattr(answer, "task_id", None)
-    return {**told, "job": str(task_id)} if task_id else told
+    return {**fields, "job": str(task_id)} if task_id else fields

@@ -1,4 +1,4 @@
-"""The SDK, set up: ids that are given, and spans sent to where the environment says."""
+"""The configured SDK: spans with given ids, sent to the destination from the environment."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ SERVICE = "feishu-batch"
 
 
 class GivenIds(RandomIdGenerator):
-    """Random ids, but for the span that this thread is about to start under `given`."""
+    """Random ids, except for the span that this thread starts under `given`."""
 
     def __init__(self) -> None:
         self._next = threading.local()
@@ -37,7 +37,7 @@ class GivenIds(RandomIdGenerator):
 
 
 def exporting_provider(environ: Mapping[str, str]) -> TracerProvider:
-    """Where to, how often and which share is told by the standard OTEL_… variables, which the SDK reads itself."""
+    """The standard OTEL_… variables, which the SDK reads, set the destination, the interval and the sampled share."""
     named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     provider = TracerProvider(
         resource=Resource.create({} if named else {"service.name": SERVICE}), id_generator=GivenIds()

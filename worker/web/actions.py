@@ -1,4 +1,4 @@
-"""What the page may do, and what it asks for one by one: the commands' own code behind HTTP."""
+"""The actions of the page, and its look-ups of single intents: the code of the commands behind HTTP."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from feishu_batch.errors import FeishuBatchError
-from worker.cli.errors import CliError, UnreachableError, WrongUseError
-from worker.cli.output import some
-from worker.cli.session import Session
 from worker.operating.canceling import cancel_intent
 from worker.operating.details import IntentDetail, ItemView, document, intent_detail
-from worker.operating.retry_decision import Decision
-from worker.operating.steering import (
+from worker.operating.errors import OperatingError, UnreachableError, WrongUseError
+from worker.operating.retry.decision import RetryDecision
+from worker.operating.retry.operation import (
     Selection,
     enqueue_again,
-    left_alone,
     retried_items,
     retry_decisions,
+    skipped_items,
 )
+from worker.operating.session import Session
 from worker.web.guard import refused
+from worker.wording import some
 
 log = structlog.get_logger("feishu_batch.web")
 
 LARGEST_BODY: Final = 16_384  # bytes
-LISTED: Final = 20  # items of one standing, and intents of a retry
-STANDINGS: Final = 50
+LISTED: Final = 20  # items of one state, and intents of a retry
+STATES: Final = 50
 VALUES: Final = ("before_field_value", "after_field_value")
 Model = TypeVar("Model", bound="Order")
 Id = Annotated[str, Field(min_length=1, max_length=64)]
@@ -45,21 +45,21 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Pause(Order):
+class PauseOrder(Order):
     lane: Id
     reason: Annotated[str, Field(min_length=1, max_length=200)] = "paused on the status page"
 
 
-class Resume(Order):
+class ResumeOrder(Order):
     lane: Id
 
 
-class Cancel(Order):
+class CancelOrder(Order):
     intent: Id
 
 
-class Retry(Order):
-    """`confirmed`: the digest of what was shown; without one, nothing is enqueued."""
+class RetryOrder(Order):
+    """`confirmed`: the digest of the plan that the user saw; without it, nothing is enqueued."""
 
     intent: Id | None = None
     code: Annotated[str, Field(max_length=200)] | None = None
@@ -68,29 +68,29 @@ class Retry(Order):
     confirmed: str | None = None
 
 
-def pause(session: Session, order: Pause) -> dict[str, Any]:
+def pause(session: Session, order: PauseOrder) -> dict[str, Any]:
     for lane in session.chosen_lanes(order.lane):
         lane.pause(order.reason, polling=True)
-    return {"told": f"Lane {order.lane} is paused. Jobs that were accepted are followed to their end."}
+    return {"message": f"Lane {order.lane} is paused. Jobs that were already accepted are tracked to completion."}
 
 
-def resume(session: Session, order: Resume) -> dict[str, Any]:
-    went_on = [lane.resume() for lane in session.chosen_lanes(order.lane)]
-    return {"told": f"Lane {order.lane} {'goes on' if any(went_on) else 'was not paused'}."}
+def resume(session: Session, order: ResumeOrder) -> dict[str, Any]:
+    resumed = [lane.resume() for lane in session.chosen_lanes(order.lane)]
+    return {"message": f"Lane {order.lane} {'continues' if any(resumed) else 'was not paused'}."}
 
 
-def cancel(session: Session, order: Cancel) -> dict[str, Any]:
+def cancel(session: Session, order: CancelOrder) -> dict[str, Any]:
     done = cancel_intent(session, order.intent)
     if done.ended:
-        return {"told": f"The intent had already ended: {done.ended}."}
-    return {"told": f"{some(done.items, 'item')} canceled, {done.in_flight} in a request that goes on."}
+        return {"message": f"The intent had already ended: {done.ended}."}
+    return {"message": f"{some(done.items, 'item')} canceled; {done.in_flight} already in a request and not affected."}
 
 
-def retry(session: Session, order: Retry) -> dict[str, Any]:
-    """Shows what a dry run of the command says; enqueues exactly that once it is confirmed."""
+def retry(session: Session, order: RetryOrder) -> dict[str, Any]:
+    """Shows the plan of a dry run; enqueues exactly that plan once the user has confirmed it."""
     intents = (order.intent,) if order.intent else ()
     if not (intents or order.code):
-        raise WrongUseError("Say which intent, or which reason.")
+        raise WrongUseError("Give an intent, or a reason.")
     decisions = retry_decisions(session, Selection(intents, order.code, None, order.since_at, order.lane))
     shown = _plan(decisions)
     if order.confirmed is None:
@@ -98,38 +98,38 @@ def retry(session: Session, order: Retry) -> dict[str, Any]:
     if order.confirmed != shown["digest"]:
         return {**shown, "changed": True}
     done = _plan(enqueue_again(session, decisions))
-    if not done["items"]:  # somebody else was faster
-        why = "; ".join(one["why"] for one in done["left"]) or "nothing of it can be retried any more"
-        return {"told": f"Nothing is enqueued once more: {why}."}
+    if not done["items"]:  # another user was faster
+        why = "; ".join(one["why"] for one in done["skipped"]) or "no item can be retried any more"
+        return {"message": f"Nothing was enqueued: {why}."}
     what = f"{some(done['items'], 'item')} of {some(done['intents'], 'intent')}"
-    return {"told": f"{what} {'is' if done['items'] == 1 else 'are'} enqueued once more."}
+    return {"message": f"{what} {'was' if done['items'] == 1 else 'were'} enqueued again."}
 
 
-def _plan(decisions: Sequence[Decision]) -> dict[str, Any]:
+def _plan(decisions: Sequence[RetryDecision]) -> dict[str, Any]:
     todo = [one for one in decisions if one.items]
     content = repr([(one.failure.lane, one.failure.number, one.items) for one in todo])
     return {
         "items": retried_items(decisions),
         "intents": len(todo),
         "first": [{"intent": one.failure.intent_id, "items": len(one.items)} for one in todo[:LISTED]],
-        "left": [{"why": str(why), "items": len(items)} for why, items in left_alone(decisions).items()],
+        "skipped": [{"why": str(why), "items": len(items)} for why, items in skipped_items(decisions).items()],
         "digest": blake2b(content.encode(), digest_size=16).hexdigest(),
     }
 
 
 def look_up(session: Session, intent_id: str, *, values: bool) -> dict[str, Any] | None:
-    """One intent; its items put together by where they stand. Field values only if they are asked for."""
-    detail = intent_detail(session.reading, intent_id, session.settings.user_key)
+    """One intent, with its items grouped by state. Includes field values only if `values`."""
+    detail = intent_detail(session.reads, intent_id, session.settings.user_key)
     if detail is None:
         return None
-    told = document(detail, ())
-    if told["group"] and not values:
-        told["group"] = {name: value for name, value in told["group"].items() if name not in VALUES}
-    standings = _standings(detail)
-    return {**told, "items": standings[:STANDINGS], "more_standings": max(0, len(standings) - STANDINGS)}
+    shown = document(detail, ())
+    if shown["group"] and not values:
+        shown["group"] = {name: value for name, value in shown["group"].items() if name not in VALUES}
+    states = _states(detail)
+    return {**shown, "items": states[:STATES], "more_states": max(0, len(states) - STATES)}
 
 
-def _standings(detail: IntentDetail) -> list[dict[str, Any]]:
+def _states(detail: IntentDetail) -> list[dict[str, Any]]:
     together: dict[tuple[Any, ...], list[ItemView]] = {}
     for item in detail.items:
         together.setdefault((item.state, item.code, item.reason, item.batch, item.job), []).append(item)
@@ -141,10 +141,10 @@ def _standings(detail: IntentDetail) -> list[dict[str, Any]]:
 
 
 ORDERS: Final[dict[str, tuple[type[Order], Work]]] = {
-    "pause": (Pause, pause),
-    "resume": (Resume, resume),
-    "cancel": (Cancel, cancel),
-    "retry": (Retry, retry),
+    "pause": (PauseOrder, pause),
+    "resume": (ResumeOrder, resume),
+    "cancel": (CancelOrder, cancel),
+    "retry": (RetryOrder, retry),
 }
 
 
@@ -166,10 +166,10 @@ class Actions:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def act(request: Request) -> Response:
             if self.read_only:
-                return refused(403, "This page only shows: FEISHU_BATCH_DASHBOARD_READ_ONLY is set.")
+                return refused(403, "This page is read-only: FEISHU_BATCH_DASHBOARD_READ_ONLY is set.")
             order = await parsed(request, model)
             if order is None:
-                return refused(400, "The request is not understood: load the page again.")
+                return refused(400, "The request is not valid: reload the page.")
             answer = await _answered(lambda: work(self.session, order), few)
             client = request.client.host if request.client else ""
             asked = order.model_dump(exclude_none=True)
@@ -201,13 +201,13 @@ async def parsed(request: Request, model: type[Model]) -> Model | None:
 
 async def _answered(work: Callable[[], dict[str, Any] | None], few: anyio.CapacityLimiter) -> JSONResponse:
     try:
-        told = await run_sync(work, limiter=few)
+        content = await run_sync(work, limiter=few)
     except UnreachableError as error:
         return refused(503, str(error))
-    except CliError as error:
+    except OperatingError as error:
         return refused(400, str(error))
     except (RedisError, FeishuBatchError, OSError) as error:
-        return refused(503, f"It could not be done ({type(error).__name__}): {str(error)[:200]}")
-    if told is None:
-        return refused(404, "There is no such intent here, or it ended so long ago that it was forgotten.")
-    return JSONResponse(told)
+        return refused(503, f"The action failed ({type(error).__name__}): {str(error)[:200]}")
+    if content is None:
+        return refused(404, "There is no such intent here, or it ended so long ago that its record has expired.")
+    return JSONResponse(content)

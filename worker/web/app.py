@@ -1,4 +1,4 @@
-"""The application: the page, its feed, what it may do, and a health check for whoever watches the process."""
+"""The application: the page, its feed, its actions, and a health check for monitoring."""
 
 import asyncio
 from pathlib import Path
@@ -16,11 +16,11 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from worker.cli.session import Session
-from worker.ledger.vitals import vitals
-from worker.metrics import web as metrics
+from worker.ledger.reads.lane_health import read_lane_health
+from worker.operating.health import Check, Mark, check_beat, check_inbox, check_lane
+from worker.operating.session import Session
 from worker.operating.views import inbox_view, lane_view
-from worker.processes.health import Check, Mark, check_beat, check_inbox, check_lane
+from worker.web import metrics_route
 from worker.web.actions import Actions, Order, parsed
 from worker.web.feed import Feed
 from worker.web.gate import SESSION_SECONDS, Gate
@@ -29,7 +29,7 @@ from worker.web.snapshot import Snapshots
 
 STATIC: Final = Path(__file__).with_name("static")
 WRONG_TOKEN_PAUSE: Final = 1.0  # seconds; one guess at a time
-SEND_TIMEOUT: Final = 20.0  # seconds until a browser that takes nothing is let go
+SEND_TIMEOUT: Final = 20.0  # seconds until a browser that reads nothing is disconnected
 REVALIDATE: Final = {"Cache-Control": "no-cache"}
 
 
@@ -59,7 +59,7 @@ class Page:
             Route("/api/session", self._who),
             Route("/api/events", self._events),
             *Actions(self._session, self._read_only).routes(),
-            *metrics.routes(self._session.redis, self._session.settings),
+            *metrics_route.routes(self._session.redis, self._session.settings),
         ]
         names = (self._session.settings.dashboard_host, *self._session.settings.dashboard_names)
         return Starlette(routes=routes, middleware=[Middleware(Guard, gate=self._gate, names=names)])
@@ -69,8 +69,8 @@ class Page:
 
     async def _events(self, _request: Request) -> Response:
         if self._feed.is_full:
-            return refused(503, "Too many browsers look at this page.")
-        # Without pings: each look is a sign of life.
+            return refused(503, "Too many browsers have this page open.")
+        # Without pings: each look sends an event.
         return EventSourceResponse(self._feed.messages(), ping=0, send_timeout=SEND_TIMEOUT)
 
     async def _who(self, request: Request) -> Response:
@@ -79,12 +79,12 @@ class Page:
 
     async def _login(self, request: Request) -> Response:
         if self._guesses.locked():
-            return refused(429, "Somebody is logging in at this moment: try again in a second.")
+            return refused(429, "Another login is in progress: try again in a second.")
         async with self._guesses:
             given = await parsed(request, Login)
             if given is None or not self._gate.is_token(given.token):
                 await asyncio.sleep(WRONG_TOKEN_PAUSE)
-                return refused(401, "That is not the token.")
+                return refused(401, "The token is wrong.")
         response = JSONResponse({})
         response.set_cookie(
             cookie_name(request),
@@ -102,24 +102,24 @@ class Page:
         return response
 
     async def _health(self, request: Request) -> Response:
-        """200 while what should move does move; 503 otherwise. A lane that is paused is well."""
+        """200 while work makes progress; 503 otherwise. A paused lane is healthy."""
         try:
             checks = await run_sync(checked, self._session, limiter=self._one_check)
         except (RedisError, OSError):
             return JSONResponse({"healthy": False, "why": ["Redis does not answer."]}, 503)
         bad = [f"{check.what}. {check.advice}" for check in checks if check.mark is Mark.FAIL]
-        told = {"healthy": not bad} | ({"why": bad} if is_authorised(request, self._gate) else {})
-        return JSONResponse(told, 503 if bad else 200)
+        answer = {"healthy": not bad} | ({"why": bad} if is_authorised(request, self._gate) else {})
+        return JSONResponse(answer, 503 if bad else 200)
 
 
 def checked(session: Session) -> list[Check]:
-    """The checks of `doctor` that tell progress."""
+    """The checks of `doctor` about progress."""
     lanes = session.chosen_lanes(None)
-    settings, inbox = session.settings, inbox_view(session.reading)
-    seen = {one.name: vitals(session.redis, one.prefix) for one in lanes}
+    settings, inbox = session.settings, inbox_view(session.reads)
+    seen = {one.name: read_lane_health(session.redis, one.keys) for one in lanes}
     found = [*check_beat(seen, settings.sweep_seconds), check_inbox(inbox)]
     for one in lanes:
         found += check_lane(
-            lane_view(session.reading, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
+            lane_view(session.reads, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
         )
     return found

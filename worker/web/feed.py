@@ -1,4 +1,4 @@
-"""One look a second for all browsers together, and none when there are none. Only what changed is sent."""
+"""One look a second for all browsers together; no looks without a browser. Only changed sections are sent."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ from feishu_batch.redis_trouble import explain
 log = structlog.get_logger("feishu_batch.web")
 
 EVERY: Final = 1.0  # seconds between looks
-SLOW: Final = 3.0  # seconds; a look that takes longer is told of
+SLOW: Final = 3.0  # seconds; the page says so when a look takes longer
 MOST_READERS: Final = 64
 NOTHING: Final = "{}"
 
 
 class Feed:
-    """`look` is called in a thread, never twice at once. `begin` is called before the first look after a pause."""
+    """`look` is called in a thread, one call at a time. `begin` is called before the first look after a pause."""
 
     def __init__(
         self, look: Callable[[], dict[str, Any]], begin: Callable[[], None] = lambda: None, every: float = EVERY
@@ -39,7 +39,7 @@ class Feed:
         return self.readers >= MOST_READERS
 
     async def messages(self) -> AsyncIterator[str]:
-        """JSON objects: at first every section, then those that changed since. A reader that is slow skips looks."""
+        """JSON objects: first every section, then the sections that changed. A slow reader skips looks."""
         self.readers += 1
         try:
             if self._task is None:
@@ -62,7 +62,7 @@ class Feed:
             while self.readers:
                 look = asyncio.create_task(run_sync(self._looked, limiter=self._one_at_a_time))
                 while not (await asyncio.wait({look}, timeout=SLOW))[0]:
-                    await self._tell({"trouble": "Redis takes long to answer. What is shown is from before."})
+                    await self._tell({"trouble": "Redis is slow to answer. The figures are not current."})
                 await self._tell(look.result())
                 await asyncio.sleep(self._every)
         finally:
@@ -78,14 +78,14 @@ class Feed:
             return {**self._look(), "trouble": None}
         except (RedisError, OSError) as error:
             why = explain(error, "FEISHU_BATCH_REDIS_URL") or f"Redis does not answer ({type(error).__name__})"
-            return {"trouble": f"{why}. Nothing is lost; this page goes on when it does."}
+            return {"trouble": f"{why}. No work is lost; this page updates when Redis answers."}
         except Exception:
             log.exception("page.look_failed")
-            return {"trouble": "The ledger could not be read; the log of the status page says why."}
+            return {"trouble": "The ledger could not be read; see the log of the status page."}
 
     def _note(self, sections: dict[str, Any]) -> None:
         self._number += 1
-        sections["look"] = self._number  # so that there is always something to send: the reader knows that we live
+        sections["look"] = self._number  # always sent: so the reader knows that the server is alive
         for name, content in sections.items():
             text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
             if self._sections.get(name, (0, ""))[1] != text:

@@ -1,4 +1,4 @@
-"""Who may see the page and who may act. Decides only; `guard` asks."""
+"""Who may see the page and who may act. Decisions only; `guard` applies them."""
 
 import hmac
 import secrets
@@ -14,7 +14,7 @@ SESSION_SECONDS: Final = 30 * 86_400
 class Gate:
     """Sessions and CSRF tokens are derived from the token, so they survive a restart and end when the token changes.
 
-    Without a token there are no sessions: whoever reaches the page may use it.
+    Without a token there are no sessions: every client that reaches the page may use it.
     """
 
     def __init__(self, token: str | None, clock: Callable[[], float] = time.time) -> None:
@@ -42,7 +42,7 @@ class Gate:
         return int(until) > self._clock()
 
     def csrf(self, session: str) -> str:
-        """What a page of this session sends along with whatever it asks for. `session` is empty where none is needed."""
+        """The CSRF token of this session, which the page sends with every request. `session` is empty if no login is needed."""
         return self._signed("csrf", session)
 
     def is_csrf(self, given: str, session: str) -> bool:
@@ -53,7 +53,7 @@ class Gate:
 
 
 def is_known_host(host: str, names: Iterable[str]) -> bool:
-    """Against DNS rebinding: a foreign name that is made to lead here is refused. An address cannot be made to lead elsewhere.
+    """Against DNS rebinding: refuses a foreign name that resolves to this server. IP addresses are safe.
 
     `host`: the header, as ``127.0.0.1:8650``, ``[::1]:8650`` or ``status.example.com``.
     """
@@ -68,7 +68,7 @@ def is_known_host(host: str, names: Iterable[str]) -> bool:
 
 
 def is_same_origin(host: str, origin: str | None, fetch_site: str | None) -> bool:
-    """By what browsers say of where a request comes from. One that says nothing is none of a page of today."""
+    """By the headers in which browsers state the origin of a request. A request without them does not come from a current browser."""
     if fetch_site is not None and fetch_site != "same-origin":
         return False
     return origin is None or origin.partition("://")[2].lower() == host.lower()

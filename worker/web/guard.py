@@ -1,6 +1,7 @@
-"""Stands before every route: known hosts, the token, where a request that changes something comes from, strict headers."""
+"""Checks before every route: known hosts, the token, the origin of changing requests, strict headers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -8,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from feishu_batch.explained import Explanation
 from worker.web.gate import Gate, is_known_host, is_same_origin
 
-# The page itself holds no data; it asks for the token. /healthz says no more than yes or no to strangers.
+# The page itself holds no data; it asks for the token. Without the token, /healthz answers only yes or no.
 OPEN: Final = ("/", "/login", "/healthz", "/static/")
 BEARER: Final = "Bearer "
 
@@ -48,8 +50,8 @@ class Guard:
     def _refusal(self, request: Request) -> JSONResponse | None:
         host = request.headers.get("host", "")
         if not is_known_host(host, self._names):
-            told = f"This page is not known as {host[:100]!r}; add the name to FEISHU_BATCH_DASHBOARD_NAMES."
-            return refused(421, told)
+            why = f"This page is not known as {host[:100]!r}; add the name to FEISHU_BATCH_DASHBOARD_NAMES."
+            return refused(421, why)
         if not is_authorised(request, self._gate) and not _is_open(request.url.path):
             return refused(401, "Log in with the token of the status page.")
         return None if request.method in {"GET", "HEAD"} else self._refused_change(request, host)
@@ -59,17 +61,45 @@ class Guard:
         if not is_same_origin(host, headers.get("origin"), headers.get("sec-fetch-site")):
             return refused(403, "The request comes from another page.")
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            return refused(415, "The content has to be JSON.")
+            return refused(415, "The content must be JSON.")
         if request.url.path == "/login" or _bearer_is_right(request, self._gate):
-            return None  # neither is sent by a browser on its own
+            return None  # browsers send neither of them on their own
         if not self._gate.is_csrf(headers.get("x-csrf-token", ""), session_of(request, self._gate)):
-            return refused(403, "The page is out of date: load it again.")
+            return refused(403, "The page is out of date: reload it.")
         return None
 
 
-def refused(status: int, told: str) -> JSONResponse:
+# What each status of an answer means to a program, and what to do.
+STATUSES: Final[Mapping[int, Explanation]] = MappingProxyType(
+    {
+        200: Explanation("Done. Of `/healthz`: no problem.", "Nothing."),
+        400: Explanation(
+            "The request cannot be understood, or its values are wrong.", "The answer says which; reload the page."
+        ),
+        401: Explanation(
+            "The token is missing or wrong.", "Send `Authorization: Bearer` with `FEISHU_BATCH_DASHBOARD_TOKEN`."
+        ),
+        403: Explanation(
+            "A change that does not come from the page, from an old copy of it, or on a page that only shows.",
+            "Reload the page; programs use the commands. See `FEISHU_BATCH_DASHBOARD_READ_ONLY`.",
+        ),
+        404: Explanation(
+            "There is no such intent or page.", "Check the id; ended intents are deleted after their retention time."
+        ),
+        415: Explanation("The body is not JSON.", "Send `Content-Type: application/json`."),
+        421: Explanation("The host name of the request is not known.", "Add it to `FEISHU_BATCH_DASHBOARD_NAMES`."),
+        429: Explanation("Another log-in is being checked at this moment.", "Try again in a second."),
+        503: Explanation(
+            "Redis does not answer, too many browsers are open, or, of `/healthz`, something is not healthy.",
+            "Look at the answer's text, then at `feishu-batch doctor`.",
+        ),
+    }
+)
+
+
+def refused(status: int, why: str) -> JSONResponse:
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - HTTP's number
-    return JSONResponse({"error": told}, status, headers)
+    return JSONResponse({"error": why}, status, headers)
 
 
 def is_authorised(request: Request, gate: Gate) -> bool:
@@ -77,13 +107,13 @@ def is_authorised(request: Request, gate: Gate) -> bool:
 
 
 def session_of(request: Request, gate: Gate) -> str:
-    """The session's cookie, if it is a valid one; else empty."""
+    """The session's cookie if it is valid; else empty."""
     cookie = request.cookies.get(cookie_name(request), "")
     return cookie if cookie and gate.needs_token and gate.is_session(cookie) else ""
 
 
 def cookie_name(request: Request) -> str:
-    """Cookies do not tell ports apart; two pages of one machine should not log each other out."""
+    """Cookies ignore the port; two pages on one machine must not log each other out."""
     return f"feishu_batch_{(request.scope.get('server') or ('', 0))[1]}"
 
 

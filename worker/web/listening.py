@@ -1,4 +1,4 @@
-"""Where the page listens, and who starts it. Without the web server's own modules: `up` only passes the socket on."""
+"""Where the page listens, and how it is started. Does not import the web server: `up` only passes the socket on."""
 
 import socket
 
@@ -11,21 +11,21 @@ BACKLOG = 64
 
 
 class CannotListenError(Exception):
-    """The text says where, and what to do."""
+    """The message says which address, and what to do."""
 
 
 def require_safe(settings: Settings) -> None:
-    """Others than this machine's own users need a token. Raises `ConfigError`."""
+    """Raises `ConfigError` if other machines can reach the page without a token."""
     if settings.dashboard_token is None and not is_loopback(settings.dashboard_host):
         raise ConfigError(
-            f"The status page would be open to everybody who reaches {settings.dashboard_host}: "
-            f"set {variable_name('dashboard_token')} (as from: openssl rand -hex 24), or leave "
+            f"The status page would be open to every client that reaches {settings.dashboard_host}: "
+            f"set {variable_name('dashboard_token')} (for example from: openssl rand -hex 24), or leave "
             f"{variable_name('dashboard_host')} at 127.0.0.1."
         )
 
 
 def listen(settings: Settings, *, or_any_port: bool, named_by: str = "") -> socket.socket:
-    """A listening socket. `or_any_port`: a free one if the port is taken. `named_by`: what the port was given by. Raises `ConfigError`, `CannotListenError`."""
+    """A listening socket. `or_any_port`: a free one if the port is taken. `named_by`: the option that gave the port. Raises `ConfigError`, `CannotListenError`."""
     require_safe(settings)
     host, port = settings.dashboard_host, settings.dashboard_port
     try:
@@ -53,7 +53,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def dashboard_child(settings: Settings, python: str, listener: socket.socket) -> Child:
-    """The page as a child of the process that listens. It needs no credentials, and gets none by our settings."""
+    """The page as a child of the listening process. It needs no credentials, and our settings pass none to it."""
     secrets = {variable_name(name): "" for name in ("plugin_id", "plugin_secret")}
     return Child(
         name="dashboard",

@@ -1,4 +1,4 @@
-"""A server that does nothing while nobody asks."""
+"""A server that uses no CPU while there are no requests."""
 
 import asyncio
 import contextlib
@@ -6,16 +6,18 @@ import signal
 import socket
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 
 from config.settings import Settings
-from worker.cli.session import unchecked_session
+from worker.operating.session import unchecked_session
 from worker.web.app import Page
 
 
-class Server(uvicorn.Server):
-    """Sleeps until it is asked to end; uvicorn's own wakes ten times a second."""
+class PageServer(uvicorn.Server):
+    """Sleeps until it must end; uvicorn's own loop wakes ten times a second."""
 
     _loop: asyncio.AbstractEventLoop
     _asked: asyncio.Event
@@ -33,7 +35,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own raises the signal again at the end; here a signal is the normal way to finish.
+        # uvicorn raises the signal again at the end; here a signal is the normal way to stop.
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -43,18 +45,19 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:
-    """Until SIGINT or SIGTERM. Redis need not be there yet."""
-    config = uvicorn.Config(
-        Page(unchecked_session(settings)).app(),
-        http="h11",
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=2,
+    """Serves until SIGINT or SIGTERM. Redis need not answer yet."""
+    app = Page(unchecked_session(settings)).app()
+    more: dict[str, Any] = {
+        "loop": "asyncio",
+        "server_header": False,
+        "date_header": False,
+        "timeout_graceful_shutdown": 2,
+    }
+    PageServer(quiet_config(app, **more)).run([listener])
+
+
+def quiet_config(app: Starlette, **more: Any) -> uvicorn.Config:
+    """Plain HTTP, and no lines in the log for what is asked."""
+    return uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", log_config=None, log_level="warning", access_log=False, **more
     )
-    Server(config).run([listener])

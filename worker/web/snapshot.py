@@ -1,4 +1,4 @@
-"""What the page shows, in sections that are sent when they change. Reads only; one look serves all browsers."""
+"""The content of the page, in sections that are sent when they change. Reads only; one look serves all browsers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,28 +6,29 @@ from itertools import chain
 from typing import Any, Final
 
 from feishu_batch.results import IntentState
-from worker.cli.session import Session
-from worker.ledger.current import Current, IntentRow, OpenBatch, Subject
 from worker.ledger.lane import Lane
-from worker.ledger.movement import longest_pause
-from worker.ledger.vitals import Vitals, vitals
+from worker.ledger.reads.activity import Activity, IntentRow, OpenBatch, Subject
+from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
+from worker.ledger.routes import BATCH
+from worker.ledger.stall import stalled_after
+from worker.operating.explaining import advice_on
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
-from worker.operating.retry_decision import VALUE_NOT_KEPT
+from worker.operating.retry.decision import VALUE_NOT_KEPT
+from worker.operating.session import Session
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
-from worker.remote.client import MAX_ITEMS_PER_BATCH
 
 Section = Any  # JSON
 
-# What is listed, so that a page of a busy lane stays as small as that of an idle one. The counts beside the lists are whole.
+# The lists are limited, so that the page of a busy lane stays small. The counts beside them are complete.
 JOBS: Final = 12  # of each kind and lane
-BATCHES: Final = 40  # that were settled last, of each lane
+BATCHES: Final = 40  # the last settled ones of each lane
 INTENTS: Final = 40
-NEWEST: Final = 60  # numbers that are looked at for intents
+NEWEST: Final = 60  # intent numbers that are read
 ENDED: Final = 15  # of each kind and lane, as above
 REASONS: Final = 8  # of each lane
-LONGEST_PAUSE: Final = 800  # characters; the advice stands at the end
-LONGEST_TEXT: Final = 300  # characters; of what the remote system or a producer says
+LONGEST_PAUSE: Final = 800  # characters; the advice is at the end
+LONGEST_TEXT: Final = 300  # characters of a text from the remote system or a producer
 
 
 class Snapshots:
@@ -35,11 +36,11 @@ class Snapshots:
         settings = session.settings
         self._session = session
         self._lanes = session.chosen_lanes(None)
-        self._current = Current(session.redis, settings.key_prefix, tuple(session.lanes))
-        self._failures = RecentFailures(session.reading)
+        self._current = Activity(session.redis, settings.key_prefix, tuple(session.lanes))
+        self._failures = RecentFailures(session.reads)
         self._about = {
             "slot": settings.slot_seconds,
-            "batch_items": MAX_ITEMS_PER_BATCH,
+            "batch_items": BATCH.items,
             "max_open_jobs": settings.max_open_jobs,
             "read_only": read_only,
             "several_lanes": len(self._lanes) > 1,
@@ -47,12 +48,12 @@ class Snapshots:
         self.begin()
 
     def begin(self) -> None:
-        """Looks begin again after a pause: slot use is that of the looks from now on."""
+        """Called before the first look after a pause: the slot use is measured from now on."""
         self._use = {one.name: Use(self._session.settings.slot_seconds) for one in self._lanes}
 
     def look(self) -> dict[str, Section]:
-        inbox = inbox_view(self._session.reading)
-        views = [lane_view(self._session.reading, one) for one in self._lanes]
+        inbox = inbox_view(self._session.reads)
+        views = [lane_view(self._session.reads, one) for one in self._lanes]
         batches = {one.name: self._current.open_batches(one.name, JOBS) for one in self._lanes}
         intents, not_ended = self._intents(batches), self._current.not_ended()
         groups = {(name, batch.group) for name, found in batches.items() for batch in found}
@@ -65,7 +66,7 @@ class Snapshots:
             "about": self._about,
             "inbox": {"intents": inbox.intents, "oldest_at": _ago(now, inbox.oldest_wait)},
             "lanes": [
-                self._lane(view, inbox, vitals(self._session.redis, one.prefix))
+                self._lane(view, inbox, read_lane_health(self._session.redis, one.keys))
                 for view, one in zip(views, self._lanes, strict=True)
             ],
             "jobs": [_job(name, one, subjects) for name, found in batches.items() for one in found],
@@ -74,20 +75,19 @@ class Snapshots:
             "failures": self._failed(self._lanes, now),
         }
 
-    def _lane(self, view: LaneView, inbox: InboxView, seen: Vitals) -> Section:
+    def _lane(self, view: LaneView, inbox: InboxView, seen: LaneHealth) -> Section:
         use = self._use[view.lane]
         use.note(view.figures.now, view.figures.slots_taken)
         counts, about = view.counts, self._session.settings
-        idle = seen.movement.idle_for(about.slot_seconds, about.max_open_jobs)
+        idle = seen.send_state.idle_for(about.slot_seconds, about.max_open_jobs)
         return {
             "name": view.lane,
             "pause": {**view.pause, "reason": _cut(view.pause["reason"], LONGEST_PAUSE)} if view.pause else None,
             "troubles": [
-                {"what": one.what, "since": _rounded(one.since), "error": _cut(one.error)} for one, _ in seen.troubles
+                {"what": one.what, "since": _rounded(one.since), "error": _cut(one.error)}
+                for one, _ in seen.last_errors
             ],
-            "stands_still_since": (
-                round(view.figures.now - idle) if idle >= longest_pause(about.slot_seconds) else None
-            ),
+            "stalled_since": (round(view.figures.now - idle) if idle >= stalled_after(about.slot_seconds) else None),
             "ready": view.ready_changes,
             "groups": view.figures.ready_groups,
             "waiting_since": _rounded(view.figures.waiting_since),
@@ -101,7 +101,7 @@ class Snapshots:
         }
 
     def _intents(self, batches: dict[str, list[OpenBatch]]) -> list[IntentRow]:
-        """Those in a request, then the newest that wait, then those that ended last."""
+        """Intents in a request, then the newest waiting ones, then the ones that ended last."""
         in_flight = [(lane, number) for lane, found in batches.items() for one in found for number in one.intents]
         ended = chain.from_iterable(self._current.ended_last(one.name, ENDED) for one in self._lanes)
         rows = self._current.intents([*in_flight[: 4 * INTENTS], *self._current.newest(NEWEST), *ended])
@@ -121,6 +121,7 @@ class Snapshots:
                     "lane": name,
                     "code": group.code,
                     "reason": _cut(group.reason),
+                    "advice": advice_on(group.code),
                     "count": group.count,
                     "can_be_retried": bool(group.code) and group.code not in VALUE_NOT_KEPT,
                     "items": [{"item": item, "intent": intent} for item, intent in group.items],

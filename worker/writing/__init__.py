@@ -1,1 +1,1 @@
-"""What people write in cells and options: ids, numbers, dates, people, error texts. Pure functions that know no field."""
+"""Parses what people write in cells and options: ids, numbers, dates, people, error texts. Pure functions, independent of fields."""

@@ -1,10 +1,10 @@
-"""Characters that look like others, or like nothing at all."""
+"""Look-alike and invisible characters."""
 
 import re
 import unicodedata
 from typing import Final
 
-# Zero-width spaces and joiners, marks of direction and byte order, the soft hyphen: pasted along, and never seen.
+# Zero-width spaces and joiners, direction and byte order marks, the soft hyphen: often pasted with text, and invisible.
 INVISIBLE: Final = (
     "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\ufeff"
 )
@@ -12,7 +12,7 @@ _INVISIBLE: Final = re.compile(f"[{INVISIBLE}]")
 
 
 def plain(text: str) -> str:
-    """With ordinary blanks, digits and punctuation in place of no-break, full-width and similar ones; nothing is left out.
+    """With ordinary spaces, digits and punctuation instead of no-break, full-width and similar ones; no character is removed.
 
     A superscript stays one: m² is not m2.
     """
@@ -24,17 +24,17 @@ def _plain(one: str) -> str:
 
 
 def visible(text: str) -> str:
-    """As `plain`, and without what nobody sees."""
+    """As `plain`, and without invisible characters."""
     return text if text.isascii() else _INVISIBLE.sub("", plain(text))
 
 
 def one_line(text: str) -> str:
-    """A name as people compare it, but for its case: visible, with single blanks between its words."""
+    """A name for comparison, except for its case: visible characters, with single spaces between words."""
     return " ".join(visible(text).split())
 
 
 def odd_character(text: str) -> str | None:
-    """The first character that is not what it looks like, by its name in Unicode."""
+    """The first look-alike or invisible character, with its Unicode name."""
     for one in text:
         if one in INVISIBLE or (one.isspace() and one != " ") or not one.isprintable():
             return f"U+{ord(one):04X} ({unicodedata.name(one, 'a control character').lower()})"

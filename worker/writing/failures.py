@@ -1,4 +1,4 @@
-"""Texts that stand in a table because something failed before: errors of spreadsheets, and what programs write for nothing."""
+"""Texts of failures in a table: errors of spreadsheets, and the words of programs for "no value"."""
 
 import re
 from typing import Final
@@ -18,16 +18,16 @@ _NONE: Final = frozenset({"None", "null", "NULL", "Null"})
 
 
 def failure_in(text: str) -> str | None:
-    """What the text is, if it is no value: a clause that follows “is”."""
+    """What the text is, if it is not a value: a clause that follows “is”."""
     word = visible(text).strip()
-    if len(word) > 40 or not word:  # noqa: PLR2004 - none of them is as long
+    if len(word) > 40 or not word:  # noqa: PLR2004 - all of them are shorter
         return None
     if word[0] in "#E错錯-1" and _ERROR.fullmatch(word):
         return (
             "an error of a spreadsheet"
             if word.strip("#")
-            else "what a spreadsheet shows in a column that is too narrow"
+            else "the text that a spreadsheet shows in a column that is too narrow"
         )
     if word in _NONE or _NOTHING.fullmatch(word):
-        return "what a program writes for no value"
+        return "a word that programs write for no value"
     return None

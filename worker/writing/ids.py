@@ -1,4 +1,4 @@
-"""Ids of work items as people write them: one, several, ranges, links. What can be read in two ways is refused with both."""
+"""Ids of work items as people write them: one, several, ranges, links. An ambiguous text is refused, with both readings."""
 
 import json
 import re
@@ -18,13 +18,13 @@ _TOKEN: Final = re.compile(
 )
 _LINK: Final = re.compile(r"https?://[^/]+/(?P<space>[^/?#]+)/(?P<type>[^/?#]+)/detail/(?P<id>[0-9]+)/?(?:[?#].*)?")
 _GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}(?:[.'’`_][0-9]{3})+")
-_WHOLE: Final = re.compile(r"([0-9]{1,15})\.0+")  # 1001.0: a program took the column for numbers
+_WHOLE: Final = re.compile(r"([0-9]{1,15})\.0+")  # 1001.0: a program treated the column as numbers
 _HEAD, _GROUP = re.compile(r"#?[1-9][0-9]{0,2}"), re.compile(r"[0-9]{3}")
 _SHOWN: Final = 40
 
 
 class IdError(ValueError):
-    """The text is no id, or may mean two things; the reason says which."""
+    """The text is not an id, or is ambiguous; the message says which."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Ids:
 
 
 def ids_in(text: str) -> Ids:
-    """Several ids with commas, semicolons, blanks or line breaks between them, or a JSON list. Raises `IdError`."""
+    """Several ids separated by commas, semicolons, spaces or line breaks, or a JSON list. Raises `IdError`."""
     word = text.strip()
     if word.isascii() and word.isdigit() and word[0] != "0":
         return Ids([_number(word)])
@@ -67,7 +67,9 @@ def _add(found: Ids, token: re.Match[str]) -> None:
     if token["link"]:
         link = _LINK.fullmatch(token["link"])
         if link is None:
-            raise IdError(f"{_shown(token['link'])} is no link to a work item, like https://…/space/type/detail/1001")
+            raise IdError(
+                f"{_shown(token['link'])} is not a link to a work item, like https://…/space/type/detail/1001"
+            )
         found.ids.append(_number(link["id"]))
         found.places.append((link["space"], link["type"]))
     elif token["first"]:
@@ -78,19 +80,17 @@ def _add(found: Ids, token: re.Match[str]) -> None:
         found.ids.append(_single(token["word"]))
 
 
-def _single(told: str) -> int:
-    word = told.strip(INVISIBLE).lstrip("'’").removeprefix("#")
+def _single(text: str) -> int:
+    word = text.strip(INVISIBLE).lstrip("'’").removeprefix("#")
     if word.isascii() and word.isdigit():
         return _number(word)
     if _GROUPED.fullmatch(word):
         digits = re.sub(r"\D", "", word)
         parts = re.sub(r"\D", " and ", word)
-        raise IdError(
-            f"{_shown(told)} may be the id {digits} with digit groups, or {parts}: write the one that is meant"
-        )
+        raise IdError(f"{_shown(text)} may be the id {digits} with digit groups, or {parts}: write the intended one")
     if whole := _WHOLE.fullmatch(word):
         return _number(whole[1])
-    raise IdError(f"{_shown(told)} is not a work item id{_hint(word)}")
+    raise IdError(f"{_shown(text)} is not a work item id{_hint(word)}")
 
 
 def _hint(word: str) -> str:
@@ -104,18 +104,18 @@ def _hint(word: str) -> str:
 def _number(word: str) -> int:
     if len(word) > 1 and word[0] == "0":
         raise IdError(
-            f"{_shown(word)} begins with 0, and no work item id does: write {word.lstrip('0') or 'the id'} if that is meant"
+            f"{_shown(word)} begins with 0, unlike every work item id: write {word.lstrip('0') or 'the id'} if that is the id"
         )
     if word == "0" or len(word) > 20:  # noqa: PLR2004 - an int64 has 19
         raise IdError(f"{_shown(word)} is not a work item id")
     return int(word)
 
 
-def _range(told: str, first: int, last: int) -> range:
+def _range(text: str, first: int, last: int) -> range:
     if last < first:
-        raise IdError(f"the range {_shown(told)} ends before it begins: write both ids in full, the smaller one first")
+        raise IdError(f"the range {_shown(text)} ends before it begins: write both ids in full, the smaller one first")
     if last - first >= MOST_IDS:
-        raise IdError(f"the range {_shown(told)} has {last - first + 1:,} ids; {MOST_IDS:,} are the most")
+        raise IdError(f"the range {_shown(text)} has {last - first + 1:,} ids; at most {MOST_IDS:,} are allowed")
     return range(first, last + 1)
 
 
@@ -134,7 +134,7 @@ def _listed(text: str) -> Iterator[int]:
     try:
         members = json.loads(text)
     except (ValueError, RecursionError):
-        raise IdError(f"{_shown(text)} begins like a list and is none, like [1001, 1002]") from None
+        raise IdError(f"{_shown(text)} begins like a list but is not one, like [1001, 1002]") from None
     for member in members:
         if isinstance(member, str):
             yield _single(plain(member).strip())

@@ -1,4 +1,4 @@
-"""Numbers as people write them. What is accepted is equal to what was written; what may mean two numbers is refused with both."""
+"""Numbers as people write them. An accepted number equals the written one; an ambiguous text is refused, with both readings."""
 
 import re
 from decimal import Decimal
@@ -16,7 +16,7 @@ _AROUND: Final = re.compile(r"^[^\d+\-.(]*|[^\d.]*$")
 
 
 class NumberError(ValueError):
-    """The text is no number, or not one that can be sent; the reason is a clause that follows the text, or empty."""
+    """The text is not a number, or not one that can be sent; the message is a clause that follows the text, or empty."""
 
 
 def number_in(text: str) -> int | float:
@@ -32,23 +32,23 @@ def number_in(text: str) -> int | float:
 
 
 def exact(number: Decimal) -> int | float:
-    """The same number as JSON has it. Raises `NumberError` for one with more digits than a JSON number keeps everywhere."""
+    """The same number as JSON. Raises `NumberError` for a number with more digits than a JSON number keeps."""
     try:
         kept = float(number)
         is_same = Decimal(repr(kept)) == number
     except (OverflowError, ArithmeticError):
         is_same = False
     if not is_same:
-        raise NumberError("a number keeps 15 to 17 digits, so it would be stored as another one")
+        raise NumberError("a number keeps 15 to 17 digits, so another number would be stored")
     return int(kept) if kept.is_integer() and abs(kept) < 2**63 else kept
 
 
 def _with_exponent(word: str) -> float:
-    """As programs write a float; spreadsheets write rounded numbers so."""
+    """The form in which programs write a float, and spreadsheets a rounded number."""
     if repr(float(word)) == word:
         return float(word)
     full = format(Decimal(word), "f")
-    raise NumberError(f"a spreadsheet shows numbers so after rounding: write {full} in full, if it is just that")
+    raise NumberError(f"a spreadsheet shows rounded numbers so: write {full} in full, if it is exactly that")
 
 
 def _reason(word: str) -> str:
@@ -59,14 +59,14 @@ def _reason(word: str) -> str:
         whole = re.sub(r"[^\d+-]", "", word)
         if word.count(",") + word.count(".") > 1 or not re.search("[,.]", word):
             return f"write it without digit groups, like {whole}"
-        return f"it may be {whole} or {re.sub('[,.]', '.', word)}: write the one that is meant without digit groups"
+        return f"it may be {whole} or {re.sub('[,.]', '.', word)}: write the intended one without digit groups"
     if _COMMA.fullmatch(word):
         return f"write it with a point: {word.replace(',', '.')}"
     return ""
 
 
 def is_same_number(number: str, shown: str) -> bool:
-    """Whether what a spreadsheet shows is the number that the cell holds: with digit groups, a currency or more zeros at most."""
+    """Whether the shown text is the number of the cell, except for digit groups, a currency or more zeros."""
     word = plain(shown).replace("\u2212", "-").strip()
     if "%" in word or re.search(r"[0-9][eE]", word):
         return False

@@ -1,4 +1,4 @@
-"""Who is meant by a word: an e-mail address, perhaps in `Name <address>`, or a user key. What can be neither is refused."""
+"""The person that a text names: an e-mail address, perhaps in `Name <address>`, or a user key. Other texts are refused."""
 
 import re
 from typing import Final
@@ -44,11 +44,11 @@ _PLACEHOLDERS: Final = frozenset(
         "未分配",
     ]
 )
-_ENDING: Final = "0000"  # of a rounded key: spreadsheets keep 15 digits of its 19
+_ENDING: Final = "0000"  # of a rounded key: spreadsheets keep 15 of its 19 digits
 
 
 class PersonError(ValueError):
-    """Nobody can be meant by the word; the reason is a clause about it."""
+    """The text cannot name a person; the message is a clause about it."""
 
     def __init__(self, word: str, reason: str) -> None:
         super().__init__(f"it {reason}")
@@ -56,7 +56,7 @@ class PersonError(ValueError):
 
 
 def people_in(text: str) -> list[str]:
-    """The words between commas, semicolons and line breaks; of `Name <address>` the name may have a comma itself."""
+    """The parts between commas, semicolons and line breaks; the name in `Name <address>` may contain a comma."""
     return [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
 
 
@@ -65,27 +65,27 @@ def person_in(text: str) -> str:
     word = visible(text).strip()
     if found := _IN_BRACKETS.fullmatch(word) or _ADDRESS.fullmatch(word):
         return found[1]
-    if reason := _why_nobody(word):
+    if reason := _why_no_person(word):
         raise PersonError(word, reason)
     return word
 
 
 def may_be_rounded(key: str) -> bool:
-    """Whether it is as long as the key that a person has here, and ends like one that a spreadsheet rounded."""
+    """Whether the key has the length of a user key, and the ending of one that a spreadsheet rounded."""
     return len(key) > 15 and key.isdigit() and key.endswith(_ENDING)  # noqa: PLR2004 - digits that a spreadsheet keeps
 
 
-def _why_nobody(word: str) -> str:
+def _why_no_person(word: str) -> str:
     if word.casefold() in _PLACEHOLDERS:
-        return "is a placeholder and nobody; to clear the field, give an empty value"
+        return "is a placeholder, not a person; to clear the field, give an empty value"
     if failed := failure_in(word):
-        return f"is {failed}, and nobody"
+        return f"is {failed}, not a person"
     if word[:1] in "[(":
-        return 'is no JSON list, like ["7300000000000000001"]; or write user keys or addresses with commas between them'
+        return 'is not a JSON list, like ["7300000000000000001"]; or write user keys or addresses separated by commas'
     if _OPEN_ID.fullmatch(word):
-        return "is an open id, which Feishu Project does not take: give the user key or the e-mail address"
+        return "is an open id, which Feishu Project does not accept: give the user key or the e-mail address"
     if _ROUNDED.fullmatch(word):
         return "is a user key that a spreadsheet has rounded: format the column as text and enter it again"
     if not _KEY.fullmatch(word):
-        return "is no user key and no e-mail address, and nobody can be looked up by name"
+        return "is not a user key and not an e-mail address, and people cannot be looked up by name"
     return ""

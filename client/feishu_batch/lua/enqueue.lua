@@ -1,14 +1,20 @@
 -- Write intents into the durable inbox: all of the call's intents, or none.
--- KEYS  1 inbox (stream)  2 ids (hash)  3 sequence (counter)  4 parked (hash)  5 hint (flag)
+-- KEYS  1 inbox (stream)  2 ids (hash)  3 sequence (counter)  4 parked (hash)  5 hint (flag)  6 format (number)
 -- ARGV  1 how long a hint counts as outstanding, in ms
 --       2 parked signature as JSON, or '' (then any number of intents); a signature belongs to exactly one intent
 --       3… triples: intent id, content digest, intent as JSON; then, or not, one trace context for all of them
 -- Returns {hint wanted (0|1), n1, status1, n2, status2, …}; status: 'new' | 'same'
---      or {-1, intent id}: that id is already taken by another content; nothing was written.
+--      or {-1, intent id}: that id is already taken by another content; nothing was written;
+--      or {NOT_OURS, format}: the ledger has another format than FORMAT; nothing was written.
+-- The loader puts FORMAT, FORMAT_BEFORE and NOT_OURS in front (ledger_format.py).
 -- Invariant: an id has one number and one content for as long as it is remembered; the stream id of an
 -- entry is its number, so the stream's order is the order of enqueueing.
 local LARGEST = 140737488355328 -- 2^47; ranks (record.lua) have room for 2^48
 local inbox, ids, sequence, parked, hint = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+
+local format = redis.call('GET', KEYS[6])
+if not format and redis.call('EXISTS', sequence, ids, inbox) > 0 then format = FORMAT_BEFORE end
+if format and format ~= FORMAT then return {NOT_OURS, format} end
 
 local known = {}  -- intent id → '<number>:<digest>…', or ':<digest>' while it has no number
 for i = 3, #ARGV - 2, 3 do
@@ -31,7 +37,7 @@ local function append(intent)
   local number = redis.call('INCR', sequence)
   local added = add(number, intent, redis.pcall)
   if type(added) ~= 'table' or not added.err then return number end
-  -- Somebody else wrote into the stream, or the counter was lost: numbers go on behind whatever it has seen.
+  -- Another program wrote into the stream, or the counter was lost: numbering continues after the last entry of the stream.
   local last = 0
   if redis.call('EXISTS', inbox) == 1 then
     local about = redis.call('XINFO', 'STREAM', inbox)
@@ -47,6 +53,7 @@ local function append(intent)
   return number
 end
 
+if not format then redis.call('SET', KEYS[6], FORMAT) end
 local answer = {0}
 local fresh = false
 for i = 3, #ARGV - 2, 3 do

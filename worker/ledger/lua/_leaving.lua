@@ -1,13 +1,13 @@
--- How a change that still waits leaves its cell: its intent was canceled, or has expired. For the scripts that end changes.
--- The line of a cell stands in the order of the numbers: a few looks find a place in it, however long it is.
+-- Removing a waiting change from its cell, because its intent was canceled or has expired. For the scripts that end changes.
+-- The line of a cell is in the order of the numbers, so a binary search finds a place in it.
+-- USES  outcomes cells intents
 
--- The outcome letter that the waiting changes of this intent are to get, or false while it lives.
-local fate_of, is_stopped = {}, {}
+-- The outcome letter for the waiting changes of this intent, or false while it is active.
+local fate_of = {}
 local function fate(number)
   if fate_of[number] == nil then
     local kept = redis.call('HMGET', P .. 'intent:' .. number, 'stop', 'x')
-    is_stopped[number] = kept[1] and true
-    fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= WALL and 'e')
+    fate_of[number] = kept[1] or (kept[2] and tonumber(kept[2]) <= WALL and EXPIRED)
   end
   return fate_of[number]
 end
@@ -45,7 +45,7 @@ local function heir(number, cell)
   return first
 end
 
--- The number of the change that gave way last, which takes its place back; or nil.
+-- The number of the last replaced change, which becomes pending again; or nil.
 local function take_back(number, cell)
   local last = redis.call('ZPOPMAX', under(number, cell))[1]
   if last then keep_stack(number, cell, last) end
@@ -88,7 +88,7 @@ local function leave_line(number, group, cell, behind, place)
   step_back(redis.call('HGET', P .. 'intent:' .. other, 'g'), 1)
 end
 
--- Out of those that gave way to the change of `holder`. Whether it was there.
+-- Remove it from the changes that the change of `holder` replaced. Returns whether it was there.
 local function leave_stack(number, cell, holder)
   local stack = under(holder, cell)
   if redis.call('ZREM', stack, number) == 1 then
@@ -100,8 +100,8 @@ local function leave_stack(number, cell, holder)
   return before and leave_share(number, cell, before) or false
 end
 
--- Behind the owner. Whom an intent shares a change with is older than it is, and nobody between them is; what it gave way to is
--- younger. Returns whether it was there, and what the search cost.
+-- Search behind the owner. A change that an intent shares is the nearest older one; the replacement of a change is
+-- younger. Returns whether it was there, and the cost of the search.
 local function leave_behind(number, group, cell, item, owner, is_held)
   local behind = P .. 'behind:' .. cell
   local length = redis.call('LLEN', behind)
@@ -115,13 +115,13 @@ local function leave_behind(number, group, cell, item, owner, is_held)
   if at and leave_stack(number, cell, at) then return true, cost end
   if place > 0 then return leave_share(number, cell, redis.call('LINDEX', behind, place - 1)), cost end
   if is_held or not leave_share(number, cell, owner) then return false, cost end
-  make_ready(owner, cell, item) -- it may be less urgent without us
+  make_ready(owner, cell, item) -- without this change it may be less urgent
   return true, cost
 end
 
--- Take what still waits of an intent's change out of its cell. A change that others share is handed to the first of them; to
--- the place of one that nobody else wants comes the one that gave way to it last.
--- Returns whether there was anything, and what it cost, in units of one short look.
+-- Remove an intent's waiting change from its cell. A shared change goes to the first of its sharers; an unshared one is
+-- replaced by the last change that it had replaced.
+-- Returns whether there was one, and the cost, in units of one short look.
 local function leave(number, group, cell, item)
   local owned = redis.call('HGET', P .. 'cells', cell)
   if not owned then return false, 1 end

@@ -1,27 +1,29 @@
--- A batch leaves its present state: some of its changes get their outcome, the others go on together to the next state.
--- Accepting, settling, putting back, following up an unknown outcome: all are this one step.
+-- A batch leaves its present state: some of its changes get their outcome, the others enter the next state together.
+-- This one step is used for accepting, settling, putting back, and following up an unknown outcome.
 -- KEYS  1 lane prefix
 -- ARGV  1 batch  2 state in which the caller believes the batch  3 fence of the send that the caller knows of
---       4 next state of what remains: open | resend | reask | check  5 in how many ms it is due
---       6 '1' = the request of this send left, or may have: it is counted
---       7 n, number of record fields to set; then n pairs field, value; then triples item, outcome letter, detail
+--       4 next state of the remaining changes: open | resend | reask | check  5 in how many ms it is due
+--       6 '1' = the request of this send was, or may have been, sent: it is counted
+--       7 n, number of record fields to set; then n pairs field, value; then triples cell (<column>:<item>),
+--         outcome letter, detail
 -- Returns {items that remain, intents ended, changes became ready (0|1)}
---      or {-1, 0, 0}: the batch is not in that state any more, or was sent again since; what the caller saw is of an earlier job.
+--      or {-1, 0, 0}: the batch is no longer in that state, or was sent again; the caller's data is about an earlier job.
 -- Invariants: a change gets one outcome; a cell is passed on in the same step; a stale owner changes nothing.
+-- USES  outcomes requests cells batches route ending
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
-local kept = redis.call('HMGET', record, 'state', 'items', 'col', 'at', 'size', 'tries', 'g', 'fence', 'kind')
-if kept[1] ~= ARGV[2] or kept[8] ~= ARGV[3] then return {-1, 0, 0} end
-if kept[1] == 'sending' then redis.call('DEL', P .. 'lease') end
-local items = items_of(kept[2])
-if ARGV[6] == '1' then count_request(kept[3], items) end
+local kept = redis.call('HMGET', record, 'state', 'parts', 'fence', 'at', 'size', 'tries', 'g', 'kind')
+if kept[1] ~= ARGV[2] or kept[3] ~= ARGV[3] then return {-1, 0, 0} end
+if kept[1] == 'sending' then redis.call('DEL', R .. 'lease') end
+local parts = parts_of(kept[2])
+if ARGV[6] == '1' then count_request(parts) end
 
 local field_count = tonumber(ARGV[7])
 local settled_from = 8 + 2 * field_count
 if field_count > 0 then redis.call('HSET', record, unpack(ARGV, 8, settled_from - 1)) end
 
--- A fresh send whose outcome is unknown, or a job that was seen to end. Only then: those of a repeat tell nothing new.
+-- Only for a first send with an unknown outcome, or an ended job: a repeat gives no new information.
 local function count_end_of_state()
-  if kept[9] == 'reask' or ARGV[4] == ARGV[2] and ARGV[2] == 'open' then return end
+  if kept[8] == 'reask' or ARGV[4] == ARGV[2] and ARGV[2] == 'open' then return end
   if kept[1] == 'sending' then
     if ARGV[4] == 'reask' or ARGV[4] == 'check' then count('unk', 1) end
     return
@@ -39,23 +41,22 @@ local outcome_of = {}
 for i = settled_from, #ARGV, 3 do outcome_of[ARGV[i]] = {ARGV[i + 1], ARGV[i + 2]} end
 
 local remaining, failed = {}, 0
-for _, pair in ipairs(items) do
-  local item, number = pair[1], pair[2]
-  local outcome = outcome_of[item]
+for _, part in ipairs(parts) do
+  local cell, item, number = unpack(part)
+  local outcome = outcome_of[cell]
   if outcome then
-    local cell = kept[3] .. ':' .. item
     conclude(number, cell, item, outcome[1], outcome[2], true)
     pass_on(cell, item)
-    if outcome[1] == 'f' then failed = failed + 1 end
+    if outcome[1] == FAILED then failed = failed + 1 end
   else
-    remaining[#remaining + 1] = pair
+    remaining[#remaining + 1] = part
   end
 end
 
-count('held', #remaining - #items)
+count('held', #remaining - #parts)
 if failed > 0 then redis.call('HINCRBY', record, 'failed', failed) end
 if #remaining > 0 then
-  redis.call('HSET', record, 'items', pack_items(remaining))
+  redis.call('HSET', record, 'parts', pack_parts(remaining))
   if ARGV[4] ~= ARGV[2] then redis.call('HSET', record, 'entered', text(NOW)) end
   place(batch, ARGV[4], NOW + tonumber(ARGV[5]))
 else

@@ -1,53 +1,53 @@
 -- Take the lane's lease and a batch to send: one that must be sent (again), else a new one composed now from a group's ready changes.
--- The batch is written down here, before its first byte leaves.
+-- The batch is recorded here, before its first byte is sent.
 -- KEYS  1 lane prefix
--- ARGV  1 owner of the lease  2 lease (ms)  3 bound on unfinished batches  4 longest wait of a group (ms)
---       5 idempotency UUID for a fresh send  6 fingerprint of the token  7 a slot (ms)
+-- ARGV  1 owner of the lease  2 lease (ms)  3 limit of unfinished batches  4 longest wait of a group (ms)
+--       5 idempotency UUID for a new send  6 fingerprint of the token  7 a slot (ms)  8 where to continue, from 'again', or ''
 -- Returns {'paused', reason} | {'held', ms until the lease ends} | {'full'}
---       | {'idle', ms until a batch is due again, or -1}
---       | {'again'}: what was ready of the group was all canceled or expired, and is out of the way
---       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents are to be ended (0|1), field, value, …}
+--       | {'idle', ms until a batch is due again, or -1, canceled or expired intents must be ended (0|1)}
+--       | {'again', where to continue}: all changes that were read so far are canceled or expired
+--       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents must be ended (0|1), field, value, …}
 -- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell;
---             what was canceled, or has expired, before it is claimed is not sent.
+--             a change that was canceled or expired before the claim is not sent.
+-- USES  figures outcomes requests cells batches route ending leaving
 local LOOK_AGAIN = 250 -- ms
 local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
--- While a long list of intents is being marked as canceled. More left than was meant: the server's clock was set back.
+-- While a long list of intents is being marked as canceled. If more time is left than was set, the server's clock was set back.
 local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
-if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN)} end
+if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN), 0} end
 
-local lease = redis.call('HMGET', P .. 'lease', 'owner', 'until', 'batch')
+local lease = redis.call('HMGET', R .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
   if lease[1] ~= ARGV[1] and tonumber(lease[2]) > NOW then return {'held', tonumber(lease[2]) - NOW} end
-  -- Its owner died, or lost track, somewhere between the write-down and the answer: whether it was sent is unknown.
-  local left = redis.call('HMGET', P .. 'batch:' .. lease[3], 'state', 'items', 'col', 'kind')
+  -- Its owner died, or lost the lease, between the claim and the answer: whether the request was sent is unknown.
+  local left = redis.call('HMGET', P .. 'batch:' .. lease[3], 'state', 'parts', 'kind')
   if left[1] == 'sending' then
     place(lease[3], 'reask', NOW)
-    count_request(left[3], items_of(left[2]))
-    -- Counted as asked: a batch that kills whoever sends it must not be sent for ever.
+    count_request(parts_of(left[2]))
+    -- Counted as a repeat: a batch that kills its worker must not be sent forever.
     redis.call('HINCRBY', P .. 'batch:' .. lease[3], 'reasks', 1)
-    if left[4] ~= 'reask' then count('unk', 1) end
+    if left[3] ~= 'reask' then count('unk', 1) end
     write_figures()
   end
-  redis.call('DEL', P .. 'lease')
+  redis.call('DEL', R .. 'lease')
 end
 
 local function head(zset)
-  local entry = redis.call('ZRANGE', P .. zset, 0, 0, 'WITHSCORES')
+  local entry = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')
   return entry[1], tonumber(entry[2])
 end
 
 -- Whether changes wait behind this batch's: its poll and read-back go before others' (pick.lua).
-local function note_blocked(record, items)
-  local column = redis.call('HGET', record, 'col')
+local function note_blocked(record, parts)
   local lines = {}
-  for i, pair in ipairs(items) do lines[i] = P .. 'behind:' .. column .. ':' .. pair[1] end
+  for i, part in ipairs(parts) do lines[i] = P .. 'behind:' .. part[1] end
   local blocks = redis.call('EXISTS', unpack(lines))
   if blocks > 0 then redis.call('HSET', record, 'blocks', blocks) else redis.call('HDEL', record, 'blocks') end
 end
 
--- Count the slot, and for how long beyond its length nothing was sent although something could have been. `since`: from when
--- on the batch could have been handed out, or nil: as long as changes are ready and fewer batches unfinished than may be.
+-- Count the slot, and the time beyond its length in which nothing was sent although something could have been. `since`: the time
+-- from which the batch could have been claimed, or nil: while changes were ready and the limit of unfinished batches was not reached.
 local function count_slot(since)
   local kept = redis.call('HMGET', P .. 'metrics', 'handed', 'work', 'full', 'room', 'resumed')
   local ready_since = tonumber(kept[2]) or NOW
@@ -56,15 +56,15 @@ local function count_slot(since)
   count('idle', math.max(0, NOW - from - tonumber(ARGV[7])))
 end
 
-local function hand_out(batch, items, are_dead)
+local function hand_out(batch, parts, are_dead)
   local fence = redis.call('INCR', P .. 'fence')
-  redis.call('HSET', P .. 'lease', 'owner', ARGV[1], 'until', text(NOW + tonumber(ARGV[2])), 'batch', batch, 'fence', text(fence))
+  redis.call('HSET', R .. 'lease', 'owner', ARGV[1], 'until', text(NOW + tonumber(ARGV[2])), 'batch', batch, 'fence', text(fence))
   redis.call('ZREM', P .. 'due', batch)
   local record = P .. 'batch:' .. batch
   redis.call('HSET', record, 'state', 'sending', 'sent', text(NOW), 'fence', text(fence))
-  note_blocked(record, items)
+  note_blocked(record, parts)
   local spec = redis.call('HGET', P .. 'group:' .. redis.call('HGET', record, 'g'), 'spec')
-  local more = (redis.call('EXISTS', P .. 'full', P .. 'part') > 0) and 1 or 0
+  local more = (redis.call('EXISTS', R .. 'full', R .. 'part') > 0) and 1 or 0
   redis.call('HDEL', P .. 'metrics', 'full', 'room', 'work')
   redis.call('HSET', P .. 'metrics', 'handed', text(NOW), unpack(more == 1 and {'work', text(NOW)} or {}))
   local answer = {'batch', batch, spec, more, are_dead and 1 or 0, 'now', text(NOW)}
@@ -74,16 +74,16 @@ end
 
 local function again(batch)
   local record = P .. 'batch:' .. batch
-  local kept = redis.call('HMGET', record, 'state', 'items')
+  local kept = redis.call('HMGET', record, 'state', 'parts')
   redis.call('HSET', record, 'kind', kept[1])
   if kept[1] == 'resend' then
     redis.call('HSET', record, 'idem', ARGV[5], 'token', ARGV[6], 'first', text(NOW))
     redis.call('HINCRBY', record, 'tries', 1)
   end
-  return hand_out(batch, items_of(kept[2]))
+  return hand_out(batch, parts_of(kept[2]))
 end
 
-local due, due_at = head('due')
+local due, due_at = head(P .. 'due')
 if due and due_at <= NOW then
   count_slot(due_at)
   write_figures()
@@ -96,75 +96,73 @@ if unfinished >= tonumber(ARGV[3]) then
   return {'full'}
 end
 
--- What one request sends of a small group is soon to be sent again, where more of it comes or waits behind others. So under
--- a backlog those who waited too long get few slots, and who waits behind others has to wait much longer (bench/packing.py).
-local OVERDUE_TURN = 4 -- at most every so manieth batch
-local PATIENCE = 5 -- times the longest wait, for a group that would have to be sent again
-local OVERDUE_SEEN = 256 -- groups that are looked at; a whole one that waits behind more of the others waits as long as they
+-- After sending a small group, a further request is needed when more of it arrives or waits behind others. So with
+-- a backlog, overdue groups get few slots, and groups with changes behind others must wait much longer (bench/packing.py).
+local OVERDUE_TURN = 4 -- at most every 4th batch
+local PATIENCE = 5 -- times the longest wait, for a group that would need another request
+local OVERDUE_SEEN = 256 -- groups that are examined; a complete group behind more others waits as long as they do
 
--- The group whose turn it is, which is noted, or nil.
+-- The group whose turn it is, which is recorded, or nil.
 local function overdue_turn()
-  local last_turn = redis.call('GET', P .. 'overdue-had-turn')
+  local last_turn = redis.call('GET', R .. 'overdue-had-turn')
   local newest = redis.call('GET', P .. 'batch-sequence') or 0
   if last_turn and newest - last_turn < OVERDUE_TURN - 1 then return nil end
   local longest = tonumber(ARGV[4])
-  local waiting = redis.call('ZRANGE', P .. 'since', '-inf', text(NOW - longest), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN, 'WITHSCORES')
+  local waiting = redis.call('ZRANGE', R .. 'since', '-inf', text(NOW - longest), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN, 'WITHSCORES')
   if #waiting == 0 then return nil end
   local groups = {}
   for i = 1, #waiting, 2 do groups[#groups + 1] = waiting[i] end
   local behind = redis.call('HMGET', P .. 'behind-of', unpack(groups))
-  local full = redis.call('ZMSCORE', P .. 'full', unpack(groups))
+  local full = redis.call('ZMSCORE', R .. 'full', unpack(groups))
   for i, group in ipairs(groups) do
     if not behind[i] or full[i] or tonumber(waiting[2 * i]) <= NOW - PATIENCE * longest then
-      redis.call('SET', P .. 'overdue-had-turn', text(newest + 1))
+      redis.call('SET', R .. 'overdue-had-turn', text(newest + 1))
       return group
     end
   end
 end
 
--- Full batches first; a group that outranks them by priority, or that waited too long, goes before.
+-- Canceled and expired changes stay ready until end_stopped.lua ends them. A claim skips them and writes nothing: if thousands
+-- end at one moment, the next request does not wait for that.
+local MOST_LOOKS = 500 -- dead intents and groups that one claim may read, so that it does not block the server for long
+local are_dead, looks = some_are_dead(), 0
+-- Ranks up to which the groups of each list were read; a group that was read in part, and the rank of its last dead change.
+local full_passed, part_passed, begun_group, begun_at = string.match(ARGV[8], '^(%S+) (%S+) (%S+) (%S+)$')
+local passed = {full = full_passed or '-inf', part = part_passed or '-inf'}
+
+local function beyond(rank) return rank == '-inf' and rank or '(' .. rank end
+
+local function next_of(list)
+  return unpack(redis.call('ZRANGE', R .. list, beyond(passed[list]), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES'))
+end
+
+-- Full batches first, except for a group with higher priority. No group is returned twice.
 local function choose()
-  local full, full_rank = head('full')
-  local part, part_rank = head('part')
-  if not full and not part then return nil end
-  local overdue = overdue_turn()
-  if overdue then return overdue end
-  if full and (not part or math.floor(full_rank / STEP) <= math.floor(part_rank / STEP)) then return full end
+  local full, full_rank = next_of('full')
+  local part, part_rank = next_of('part')
+  if full and (not part or math.floor(full_rank / STEP) <= math.floor(part_rank / STEP)) then
+    passed.full = full_rank
+    return full
+  end
+  if part then passed.part = part_rank end
   return part
 end
 
-local group = choose()
-if not group then return {'idle', until_due} end
-
-local MOST_DEAD = 500 -- changes that one claim meets, so that it does not hold the server for long
-
--- Those who share a change that is about to be sent, and were canceled or have expired, take no part in it.
+-- Canceled and expired sharers of a change that is about to be sent are removed from it.
 local function drop_dead_sharers(number, cell, item)
   for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
     if fate(sharer) and leave_share(sharer, cell, number) then note(sharer, item, fate(sharer), '') end
   end
 end
 
--- A dead change is only taken out of the ready ones here: the cell stays its own until end_stopped.lua ends it. Where others
--- share it, or gave way to it, it is ended at once, so that they are not kept waiting.
-local function pass_over(number, cell, item)
-  if redis.call('HEXISTS', P .. 'shared', number .. ':' .. cell) == 1 or redis.call('EXISTS', under(number, cell)) == 1 then
-    leave_owned(number, group, cell, item)
-    note(number, item, fate(number), '')
-  elseif not is_stopped[number] then
-    mark_stopped(number, fate(number))
-    is_stopped[number] = true
-  end
-end
-
 local OVERTAKEN_PLACES = 5 -- of a batch
 
--- Where more urgent changes of the group fill its batches, those that waited too long for them get a few places: each instead of
--- one that is younger. Taken out of the ready ones; as ZPOPMIN returns them.
-local function take_overtaken()
+-- If more urgent changes of the group fill its batches, overdue ones get a few places, each instead of a younger
+-- one. They are removed from the ready ones, and returned like the result of ZPOPMIN.
+local function take_overtaken(group)
   local ready = P .. 'ready:' .. group
-  if redis.call('ZCARD', ready) <= BATCH_ITEMS then return {} end
-  local giving = redis.call('ZRANGE', ready, BATCH_ITEMS - OVERTAKEN_PLACES, BATCH_ITEMS - 1, 'WITHSCORES')
+  if redis.call('ZCARD', ready) <= ROUTE_ITEMS then return {} end
+  local giving = redis.call('ZRANGE', ready, ROUTE_ITEMS - OVERTAKEN_PLACES, ROUTE_ITEMS - 1, 'WITHSCORES')
   local worst = math.floor(redis.call('ZRANGE', ready, -1, -1, 'WITHSCORES')[2] / STEP)
   local waiting = {}
   for band = math.floor(giving[#giving] / STEP) + 1, worst do
@@ -186,49 +184,85 @@ local function take_overtaken()
   return taken
 end
 
--- The best changes of the group that live, a batch at most, as a list of {item, number}.
-local function take_living(column, are_dead)
-  local taken, dead = {}, 0
-  local popped = take_overtaken()
-  for _, one in ipairs(redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS - #popped / 2)) do popped[#popped + 1] = one end
-  repeat
-    for i = 1, #popped, 2 do
-      local item, number = popped[i], text(tonumber(popped[i + 1]) % STEP)
+local function add_living(taken, column, found)
+  for i = 1, #found, 2 do
+    taken[#taken + 1] = {column .. ':' .. found[i], found[i], text(tonumber(found[i + 1]) % STEP)}
+  end
+end
+
+-- Move the active ones of `found` from the ready changes to `taken`. Returns the rank of the last dead one. Changes of one intent
+-- with one urgency have one rank, and the same fate.
+local function sift(taken, ready, column, found, last_dead)
+  local living = {}
+  for i = 1, #found, 2 do
+    local item, rank = found[i], found[i + 1]
+    local number = text(tonumber(rank) % STEP)
+    if not fate(number) then
       local cell = column .. ':' .. item
-      if are_dead and fate(number) then
-        pass_over(number, cell, item)
-        dead = dead + 1
-      else
-        if are_dead then drop_dead_sharers(number, cell, item) end
-        taken[#taken + 1] = {item, number}
-      end
+      drop_dead_sharers(number, cell, item)
+      taken[#taken + 1] = {cell, item, number}
+      living[#living + 1] = item
+    elseif rank ~= last_dead then
+      last_dead, looks = rank, looks + 1
     end
-    if not are_dead or #popped == 0 or #taken == BATCH_ITEMS or dead >= MOST_DEAD then return taken end
-    popped = redis.call('ZPOPMIN', P .. 'ready:' .. group, BATCH_ITEMS - #taken)
-  until false
+  end
+  if #living > 0 then redis.call('ZREM', ready, unpack(living)) end
+  return last_dead
 end
 
-local column = redis.call('HGET', P .. 'group:' .. group, 'col')
-local are_dead = some_are_dead()
-local items, held = take_living(column, are_dead), {}
+-- The best active changes of the group, at most a batch, as a list of {cell, item, number}; and where to continue after too many dead ones.
+local function take_living(group, column, from)
+  local ready, taken = P .. 'ready:' .. group, {}
+  if not are_dead then
+    add_living(taken, column, take_overtaken(group))
+    add_living(taken, column, redis.call('ZPOPMIN', ready, ROUTE_ITEMS - #taken))
+    return taken
+  end
+  while #taken < ROUTE_ITEMS and looks < MOST_LOOKS do
+    local found = redis.call('ZRANGE', ready, beyond(from), '+inf', 'BYSCORE', 'LIMIT', 0, ROUTE_ITEMS - #taken, 'WITHSCORES')
+    if #found == 0 then return taken end
+    from = sift(taken, ready, column, found, from)
+  end
+  return taken, from
+end
+
+-- A group and its best changes; or nil, and where to continue if that was not all.
+local function compose()
+  local group, from = begun_group, begun_at
+  if ARGV[8] == '' then group = overdue_turn() end
+  if group == '-' then group = nil end
+  while true do
+    group = group or choose()
+    if not group then return nil end
+    local column = redis.call('HGET', P .. 'group:' .. group, 'col')
+    local parts, stopped_at = take_living(group, column, from or '-inf')
+    if #parts > 0 then return group, parts end
+    looks = looks + 1
+    if looks >= MOST_LOOKS then
+      local rest = stopped_at and group .. ' ' .. stopped_at or '- -inf'
+      return nil, passed.full .. ' ' .. passed.part .. ' ' .. rest
+    end
+    group, from = nil, nil
+  end
+end
+
+local group, parts = compose()
+if not group and parts then return {'again', parts} end
+if not group then return {'idle', until_due, are_dead and 1 or 0} end
+local held = {}
 touched[group] = true
-if #items == 0 then
-  write_collected()
-  return {'again'}
-end
-
 count_slot(nil)
 local batch = text(redis.call('INCR', P .. 'batch-sequence'))
-for _, pair in ipairs(items) do
-  held[#held + 1] = column .. ':' .. pair[1]
-  held[#held + 1] = pair[2] .. '@' .. batch
+for _, part in ipairs(parts) do
+  held[#held + 1] = part[1]
+  held[#held + 1] = part[3] .. '@' .. batch
 end
-each_wish(column, items, function(number) add_to(number, 'snt', 1) end)
-observe('fill', #items, 1)
-count('held', #items)
+each_intent_of(parts, function(number) add_to(number, 'snt', 1) end)
+observe('fill', #parts, 1)
+count('held', #parts)
 redis.call('HSET', P .. 'cells', unpack(held))
-redis.call('HSET', P .. 'batch:' .. batch, 'g', group, 'col', column, 'items', pack_items(items), 'idem', ARGV[5], 'token', ARGV[6],
-  'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#items))
-redis.call('ZREM', P .. 'since', group)
+redis.call('HSET', P .. 'batch:' .. batch, 'g', group, 'parts', pack_parts(parts), 'idem', ARGV[5], 'token', ARGV[6],
+  'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#parts))
+redis.call('ZREM', R .. 'since', group)
 write_collected()
-return hand_out(batch, items, are_dead)
+return hand_out(batch, parts, are_dead)

@@ -1,9 +1,10 @@
--- End a bounded part of what still waits of intents that are canceled or expired. What a batch holds is left to the batch.
--- Before that, what gave way to a change that has ended, where it was too much for the step that ended it.
+-- End a bounded part of the waiting changes of canceled or expired intents. Changes in a batch are not affected.
+-- Before that, end replaced changes whose replacement has ended, if they were too many for that step.
 -- KEYS  1 lane prefix
--- ARGV  1 how many changes at most, roughly  2… numbers of intents that were stopped; none: those whose turn it is
--- Returns {intents of the argument that are done with, intents ended, changes became ready (0|1), more is left (0|1)}
--- Invariant: an intent that was stopped stands in `stopping` until each of its items was looked at.
+-- ARGV  1 how many changes at most, roughly  2… numbers of stopped intents; none: the next ones
+-- Returns {finished intents of the argument, intents ended, changes became ready (0|1), more is left (0|1)}
+-- Invariant: a stopped intent is in `stopping` until each of its items was checked.
+-- USES  leaving ending
 local left = tonumber(ARGV[1])
 local TURNS = 100 -- intents that are looked up at once
 local column_of = {}
@@ -13,7 +14,7 @@ local function column(group)
   return column_of[group]
 end
 
--- Returns whether every item was looked at.
+-- Returns whether every item was checked.
 local function end_part(number)
   local record = P .. 'intent:' .. number
   local kept = redis.call('HMGET', record, 'g', 'it', 'stop', 'at', 'end')
@@ -39,16 +40,16 @@ local function end_part(number)
   return false
 end
 
--- Some that were stopped, or whose time is over, which are stopped by it.
+-- Some stopped intents, and some expired ones, which are stopped here.
 local function next_ones()
   local stopped = redis.call('ZRANGE', P .. 'stopping', 0, TURNS - 1)
   if #stopped > 0 then return stopped end
   local expired = redis.call('ZRANGE', P .. 'expiring', '-inf', text(WALL), 'BYSCORE', 'LIMIT', 0, TURNS)
-  for _, number in ipairs(expired) do mark_stopped(number, 'e') end
+  for _, number in ipairs(expired) do mark_stopped(number, EXPIRED) end
   return #expired > 0 and redis.call('ZRANGE', P .. 'stopping', 0, TURNS - 1) or {}
 end
 
--- Returns how many of these were done with.
+-- Returns how many of these are finished.
 local function end_these(numbers)
   local done = 0
   while left > 0 and done < #numbers and end_part(numbers[done + 1]) do done, left = done + 1, left - 1 end

@@ -1,7 +1,8 @@
--- Forget an ended intent: its record, its outcomes, and its group when it was the group's last.
+-- Delete ended intents: their records, their outcomes, and a group with its last intent.
 -- KEYS  1 lane prefix
--- ARGV  number, number, … (how many: lane.py bounds it by their items, too)
--- Returns how many were forgotten. Invariant: an intent with open changes is never forgotten.
+-- ARGV  number, number, … (lane.py also limits the number by their items)
+-- Returns how many were deleted. Invariant: an intent with open changes is never deleted.
+-- USES  lane
 local forgotten = 0
 for _, number in ipairs(ARGV) do
   local record = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'end')
@@ -12,7 +13,7 @@ for _, number in ipairs(ARGV) do
     if record[1] and redis.call('HINCRBY', P .. 'group:' .. record[1], 'refs', -1) <= 0 then
       redis.call('HDEL', P .. 'groups', redis.call('HGET', P .. 'group:' .. record[1], 'digest'))
       redis.call('DEL', P .. 'group:' .. record[1])
-      redis.call('HDEL', P .. 'behind-of', record[1]) -- no change of it is left, whatever an earlier version did not count
+      redis.call('HDEL', P .. 'behind-of', record[1]) -- no change of it is left, even if an earlier version did not count correctly
     end
     forgotten = forgotten + 1
   end

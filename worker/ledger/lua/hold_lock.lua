@@ -1,10 +1,10 @@
--- Take a lock that is free, or keep one's own for longer: a command that was repeated after a lost answer finds it taken, by itself.
+-- Acquire a free lock, or extend one's own: a command that was repeated after a lost answer finds its own lock.
 -- KEYS  1 lock
 -- ARGV  1 owner  2 for how long (ms)
--- Returns 1, or 0 when it is somebody else's.
+-- Returns 1, or 0 if another process has it.
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then
-  -- More is left than it was taken for: the server's clock was set back, and the lock would hold for as much longer.
+  -- More time is left than it was acquired for: the server's clock was set back, and the lock would last longer by that time.
   if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
   return 0
 end

@@ -1,12 +1,13 @@
--- Collect evidence on whose fault a refused access is: the lane's as a whole, or that of one user in one space.
+-- Collect evidence about the cause of a refused access: the whole lane, or one user in one space.
 -- KEYS  1 lane prefix
 -- ARGV  1 place: '<project_key> <user_key>'  2 'refused' | 'accepted' | 'accepted as itself' (by the lane's own user)
---       3 how many refusals are enough  4 for how long refusals count (ms)  5 for how long acceptances do (ms)
--- Returns {how often the place was refused in a row (counting begins anew once it is enough)
---       or -1: since it was refused first, the lane was accepted elsewhere; 0: this place is not refused any more,
---       whether another place is refused as well (0|1), whether the lane's own user was ever accepted here (0|1),
+--       3 sufficient number of refusals  4 how long refusals count (ms)  5 how long acceptances count (ms)
+-- Returns {how often the place was refused in a row (counting restarts at the sufficient number)
+--       or -1: since its first refusal, the lane was accepted elsewhere; 0: this place is no longer refused,
+--       whether another place is refused too (0|1), whether the lane's own user was ever accepted here (0|1),
 --       the newest place where it was accepted elsewhere, or ''}
--- Invariant: only what was accepted after the first refusal clears the lane; a permission that is withdrawn refuses all places.
+-- Invariant: only an acceptance after the first refusal clears the lane; a withdrawn permission refuses all places.
+-- USES  lane
 local suspects, worked = P .. 'suspects', P .. 'accepted'
 local KEPT = 50 -- places
 if ARGV[2] ~= 'refused' then

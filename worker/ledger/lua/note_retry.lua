@@ -1,7 +1,8 @@
--- Note in the record of an intent as which intent some of its failed items are enqueued once more.
+-- Record in an intent the id of the new intent that retries some of its failed items.
 -- KEYS  1 lane prefix
 -- ARGV  1 number  2 id of the new intent
--- Returns 1 if it was written, 0 if it stood there or the intent was forgotten. Invariant: what was forgotten stays so.
+-- Returns 1 if it was written, 0 if it was there or the record has expired. Invariant: a deleted record is not created again.
+-- USES  lane
 local key = P .. 'intent:' .. ARGV[1]
 if redis.call('EXISTS', key) == 0 then return 0 end
 local known = redis.call('HGET', key, 'ra')

@@ -1,9 +1,10 @@
--- Pick the batch whose poll or read-back is due next and keep others off it for a while.
--- Due ones first whose cells block waiting changes, then the longest overdue.
+-- Pick the batch whose poll or read-back is due next and reserve it for a while.
+-- First due batches whose cells block waiting changes, then the longest overdue.
 -- KEYS  1 lane prefix
--- ARGV  1 'jobs' or 'checks'  2 how long to keep others off (ms)  3 how far ahead to look (ms)
+-- ARGV  1 'jobs' or 'checks'  2 how long to reserve it (ms)  3 how far ahead to look (ms)
 -- Returns {'none'} | {'wait', ms until the next is due} | {'batch', batch, spec, field, value, …}
--- A lane that lost its credentials must not ask either; one that an operator paused follows its open jobs to their end.
+-- A lane with refused credentials must not poll; a lane that an operator paused tracks its open jobs to completion.
+-- USES  lane
 local pause = redis.call('GET', P .. 'pause')
 if pause and string.find(pause, '"polling":false', 1, true) then return {'none'} end
 local zset = P .. ARGV[1]

@@ -1,17 +1,18 @@
 -- Record intents, or chunks of large ones, in the lane, in their order: each change becomes the owner of its cell (ready), is
--- shared with an identical pending change, takes the place of a pending UPDATE that it overwrites, or waits behind.
+-- merged with an identical pending change, replaces a pending UPDATE that it overwrites, or waits behind.
 -- KEYS  1 lane prefix
 -- ARGV  1 JSON: {"after": number that must have been recorded before, or "", "groups": [[digest, spec, column name, mode], …],
 --                "intents": [[number, intent id, index of its group from 1, priority, enqueued at (ms), expires at (ms) or "",
 --                             keep every change (bool), note or "", total of items, all items, comma-separated ("" after the
 --                             first chunk), items recorded before this chunk, the chunk's items, comma-separated, trace or "",
---                             taken back before this (bool): it ends as canceled, and meets no other change], …]}
---         All numbers but the index are strings: a double would not hold an id.
+--                             canceled before this (bool): it ends as canceled, without affecting other changes], …]}
+--         All numbers except the index are strings: a double cannot hold an id.
 -- Returns {ready groups touched (0|1), intents ended}
--- Invariants: a cell has at most one owner; behind it the changes stand in the order of their numbers; a chunk is recorded once.
+-- Invariants: a cell has at most one owner; behind it the changes are in the order of their numbers; a chunk is recorded once.
+-- USES  figures outcomes cells intents ending
 local given = cjson.decode(ARGV[1])
 
--- Calls of a pipeline run on when one of them fails: nothing may be recorded over the gap that a failed one left.
+-- A pipeline continues when one of its calls fails: nothing may be recorded after the gap of a failed one.
 local function follows_a_gap()
   local first = given.intents[1]
   if given.after ~= '' then
@@ -24,7 +25,6 @@ local function follows_a_gap()
 end
 if follows_a_gap() then return redis.error_reply('ORDER the call before this one failed') end
 
-local MOST_SHARERS = 16 -- of one change: whoever touches it has to look at all of them
 local groups, mode_of = {}, {}
 
 local function new_group(digest, spec, column_name, mode)
@@ -39,7 +39,7 @@ local function new_group(digest, spec, column_name, mode)
   return group, column
 end
 
--- {number, column, mode} of the group at this place of the argument; made when it is not there yet.
+-- {number, column, mode} of the group at this index of the argument; created if it does not exist.
 local function group_at(index)
   if groups[index] then return groups[index] end
   local digest, spec, column_name, mode = unpack(given.groups[index])
@@ -60,7 +60,7 @@ local function droppable(group)
   return mode_of[group] == 'UPDATE'
 end
 
--- Of an intent that is recorded in part: the group that it began with. What its content is resolved to may have changed since.
+-- The first group of a partly recorded intent: its names may resolve to another group by now.
 local function group_begun(number)
   local column, mode = unpack(redis.call('HMGET', P .. 'group:' .. number, 'col', 'mode'))
   return {number = number, column = column, mode = mode}
@@ -94,7 +94,7 @@ local function new_record(intent, stop)
   redis.call('HSET', intent.record, unpack(fields))
 end
 
--- The intent of this row and the outcome letter if it was ended before this; nil if this chunk is not the one to be recorded now.
+-- The intent of this row, and the outcome letter if it had already ended; nil if this chunk must not be recorded now.
 local function begin(row)
   local known = redis.call('HMGET', P .. 'intent:' .. row[1], 'nx', 'tot', 'stop', 'g')
   if known[2] then
@@ -102,14 +102,14 @@ local function begin(row)
     return read(row, group_begun(known[4])), known[3]
   end
   if row[11] ~= '0' then return nil end
-  local is_late = row[6] ~= '' and tonumber(row[6]) <= WALL -- before it came: nothing gives way to it
-  local intent, stop = read(row, group_at(row[3])), row[14] and 'c' or is_late and 'e' or nil
+  local is_late = row[6] ~= '' and tonumber(row[6]) <= WALL -- expired before it arrived: it replaces nothing
+  local intent, stop = read(row, group_at(row[3])), row[14] and CANCELED or is_late and EXPIRED or nil
   new_record(intent, stop)
   return intent, stop
 end
 
--- What the newest pending change of an owned cell means for ours: nil, or its number, group, whether it
--- stands behind, whether it is kept, and its priority.
+-- The newest pending change of an owned cell, with which ours may be merged: nil, or its number, group, whether it
+-- waits behind, whether it is kept, and its priority.
 local function pending_tail(cell, owner)
   local tail = redis.call('LINDEX', P .. 'behind:' .. cell, -1)
   local number = tail or (not string.find(owner, '@', 1, true) and owner)
@@ -118,7 +118,7 @@ local function pending_tail(cell, owner)
   return number, older[1], tail and true or false, older[2] and true or false, tonumber(older[3] or 5)
 end
 
--- Those before us in the line, and the owner if it is in no batch, are as urgent as `priority` from now on.
+-- The earlier changes in the line, and the owner if it is not in a batch, get at least this `priority`.
 local function hurry(number, cell, item, owner, priority)
   local urgent = urgent_ones(cell)
   while urgent[1] and urgent[#urgent][2] <= priority do table.remove(urgent) end
@@ -140,7 +140,7 @@ local function share(intent, cell, item, older, is_behind)
 end
 
 local function supersede(intent, cell, item, older, older_group, is_behind, older_priority)
-  -- The older one waits to learn what becomes of ours: it takes its place back should ours end unsent.
+  -- The older change waits for the outcome of ours: if ours ends unsent, the older one becomes pending again.
   local below = under(intent.number, cell)
   if redis.call('EXISTS', under(older, cell)) == 1 then redis.call('RENAME', under(older, cell), below) end
   redis.call('ZADD', below, older, older)

@@ -1,12 +1,13 @@
 -- Reserve the next slot of an endpoint, by the ledger's clock.
 -- KEYS  1 slot (hash: next, the earliest moment of the next request, and at, the moment of that entry, in µs; id of the last
 --       reservation; strikes, failures in a row; credit, by how many µs the process `by` may be earlier)
--- ARGV  1 spacing that counts until the reservation is settled (µs)  2 how far ahead a slot may lie (µs)  3 the process
+-- ARGV  1 spacing until the reservation is settled (µs)  2 how far ahead a slot may be (µs)  3 the process
 -- Returns {reservation id, µs until it} or {0, µs until the next slot}: too far ahead, nothing reserved.
 -- Invariant: no two reservations closer than the spacing of the earlier one.
+-- USES  clock
 local now = read_clock()
 local kept = redis.call('HMGET', KEYS[1], 'next', 'by', 'credit')
--- What a process knows of its own route says nothing about another's: only who settled the slot has the credit.
+-- The network route of one process says nothing about another's: only the process that settled the slot has the credit.
 local credit = kept[2] == ARGV[3] and tonumber(kept[3] or 0) or 0
 local wait = math.max(0, tonumber(kept[1] or 0) - credit - now)
 if wait > tonumber(ARGV[2]) then return {0, wait} end

@@ -1,10 +1,11 @@
--- The request of a reservation is over: say when the next one may leave.
+-- The request of a reservation is over: set when the next one may be sent.
 -- KEYS  1 slot
 -- ARGV  1 reservation id  2 µs from now until the next slot (may be negative)  3 'reset' | 'strike' | 'keep': consecutive failures
 --       4 '1' = the next slot moves later only, never earlier  5 credit: by how many µs this process may be earlier  6 the process
---       7 what was answered, one of few words, to be counted; '' = nothing was asked
+--       7 the answer, one of a few words, for counting; '' = no request was sent
 -- Returns {failures in a row}
 -- Invariant: only the last reservation moves the next slot, so a late answer cannot pull it forward.
+-- USES  clock
 local now = read_clock()
 local kept = redis.call('HMGET', KEYS[1], 'id', 'next')
 if kept[1] == ARGV[1] then

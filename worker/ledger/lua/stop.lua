@@ -1,8 +1,9 @@
--- Mark intents as canceled or expired: from here on nothing of them is sent that no batch holds yet (claim.lua), and what is
--- still to be recorded ends at once (record.lua). What waits is ended by end_stopped.lua, a bounded part at a time.
+-- Mark intents as canceled or expired: from here on their changes that are not in a batch are not sent (claim.lua), and
+-- unrecorded ones end at once (record.lua). end_stopped.lua ends the waiting ones, a bounded part at a time.
 -- KEYS  1 lane prefix
 -- ARGV  1 outcome letter (c | e)  2… numbers
--- Returns how many were marked: the others have ended, are marked already, or are not known.
+-- Returns how many were marked: the others have ended, are already marked, or are unknown.
+-- USES  intents
 local marked = 0
 for i = 2, #ARGV do
   local kept = redis.call('HMGET', P .. 'intent:' .. ARGV[i], 'g', 'end', 'stop')

@@ -1,7 +1,8 @@
--- Take ended intents whose Celery result has to be made known; each comes back later unless it is confirmed.
+-- Take ended intents whose Celery result must be published; each is returned again later unless it is confirmed.
 -- KEYS  1 lane prefix
--- ARGV  1 how many at most  2 when an unconfirmed one comes back (ms)
+-- ARGV  1 how many at most  2 when an unconfirmed one is returned again (ms)
 -- Returns pairs number, intent id
+-- USES  lane
 local due = redis.call('ZRANGE', P .. 'outbox', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, ARGV[1])
 local answer = {}
 for _, number in ipairs(due) do

@@ -1,11 +1,11 @@
--- Take the oldest entries of the inbox, for one process at a time; give the lock back when there is none left.
+-- Take the oldest entries of the inbox, for one process at a time; release the lock if none is left.
 -- KEYS  1 intake lock  2 round  3 inbox
 -- ARGV  1 owner  2 how long the lock holds (ms)  3 entries at most; fewer are taken where they are large
---       4 '1' if the owner's last round came to its end
--- Returns {0, {}}: somebody else is at it, or nothing is left and the lock is free; or
---         {1 if a round before this one never came to its end, else 0, {{entry id, {field, value, …}}, …}}
--- Invariants: an entry that was there when somebody else was found at it is seen by that one before it gives the lock up.
---             Only who holds the lock changes it, or the round's mark.
+--       4 '1' if the owner's last round finished
+-- Returns {0, {}}: another process has the lock, or no entry is left and the lock is free; or
+--         {1 if an earlier round did not finish, else 0, {{entry id, {field, value, …}}, …}}
+-- Invariants: if another process has the lock, it sees every present entry before it releases the lock.
+--             Only the owner of the lock changes it, or the round's mark.
 local known = redis.call('MGET', KEYS[1], KEYS[2])
 local holder, mark = known[1], known[2]
 if holder and holder ~= ARGV[1] then
@@ -14,8 +14,8 @@ if holder and holder ~= ARGV[1] then
   return {0, {}}
 end
 
--- Five hundred large intents, read at once, would hold the server for fifty milliseconds, and a round takes one of them.
-local MOST_BYTES = 1048576 -- then no other page is read
+-- Reading five hundred large intents at once would block the server for fifty milliseconds, and a round uses one of them.
+local MOST_BYTES = 1048576 -- after this, no further page is read
 local PAGE = 10 -- entries
 
 local function oldest(limit)

@@ -1,4 +1,4 @@
-// The connection to the server: what it says comes as events, what it is asked goes as requests.
+// The connection to the server: it sends events, and the page sends requests.
 
 import { $, put, state } from "./parts.js";
 
@@ -21,16 +21,16 @@ async function start() {
   $("login").hidden = answer.status !== 401;
   if (answer.status === 401) return askForToken();
   if (!answer.ok) return again((await said(answer)).error);
-  const told = await answer.json();
-  csrf = told.csrf;
-  $("logout").hidden = !told.needs_token;
+  const session = await answer.json();
+  csrf = session.csrf;
+  $("logout").hidden = !session.needs_token;
   if (!source || source.readyState === EventSource.CLOSED) connect();
 }
 
 function connect() {
   source = new EventSource("/api/events");
   source.onmessage = (event) => { heardAt = Date.now(); Object.assign(state, JSON.parse(event.data)); render(); };
-  source.onopen = () => { heardAt = Date.now(); start(); }; // after a restart of the server, sessions may be others
+  source.onopen = () => { heardAt = Date.now(); start(); }; // after a restart of the server, the session may be another one
   source.onerror = () => { lost(); if (source.readyState === EventSource.CLOSED) again(); };
 }
 
@@ -41,8 +41,8 @@ function again(why) {
 }
 
 function lost(why) {
-  const since = heardAt ? ` What is shown is from ${new Date(heardAt).toLocaleTimeString()}.` : "";
-  banner(why || `Connection lost; trying again.${since}`);
+  const since = heardAt ? ` The figures are from ${new Date(heardAt).toLocaleTimeString()}.` : "";
+  banner(why || `Connection lost; reconnecting.${since}`);
   $("live").className = "live off";
   put($("live"), "connection lost");
 }
@@ -54,17 +54,17 @@ export function banner(text) {
 
 setInterval(() => { if (source && heardAt && Date.now() - heardAt > 6000) lost(); }, 1000);
 
-document.addEventListener("visibilitychange", () => { // a page that nobody sees asks for nothing
+document.addEventListener("visibilitychange", () => { // a hidden page sends no requests
   clearTimeout(sleep);
   if (document.hidden) sleep = setTimeout(() => { source?.close(); source = null; }, 5000);
   else if (!source) start();
 });
 
-addEventListener("pagehide", () => { source?.close(); source = null; }); // a browser may keep a page that was left
+addEventListener("pagehide", () => { source?.close(); source = null; }); // a browser may keep a page after the user has left it
 addEventListener("pageshow", (event) => { if (event.persisted) start(); });
 
 function askForToken() {
-  if (state.about) return location.reload(); // nothing of before stays on the page
+  if (state.about) return location.reload(); // removes all earlier content from the page
   source?.close();
   source = null;
   banner("");
@@ -76,7 +76,7 @@ function askForToken() {
 $("login-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const answer = await post("/login", { token: $("token").value });
-  put($("login-told"), answer.error || "");
+  put($("login-error"), answer.error || "");
   $("token").value = "";
   if (!answer.error) start();
 });
@@ -88,11 +88,11 @@ export async function post(path, content) {
   try {
     return await said(await fetch(path, { method: "POST", headers, body: JSON.stringify(content) }));
   } catch {
-    return { error: "No answer: the connection was lost. Look whether it was done before you try again." };
+    return { error: "No answer: the connection was lost. Check whether it was done before you retry." };
   }
 }
 
 export async function said(answer) {
-  const told = await answer.json().catch(() => ({}));
-  return answer.ok ? told : { error: told.error || `The server answered with ${answer.status}.` };
+  const content = await answer.json().catch(() => ({}));
+  return answer.ok ? content : { error: content.error || `The server answered with ${answer.status}.` };
 }

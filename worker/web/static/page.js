@@ -1,10 +1,10 @@
-// The status page. What comes from outside is only ever set as text: no markup is made from it.
+// The status page. Outside data is only ever set as text, never as markup.
 
 import { banner, keepConnected } from "./connection.js";
 import { $, list, n, put, since, some, span, state } from "./parts.js";
 import { batchRow, failureRow, intentRow, jobRow, laneCard } from "./rows.js";
 
-const FEW = 10; // intents that are shown before somebody asks for more
+const FEW = 10; // intents shown until the reader asks for more
 let isLong = false;
 $("intents-more").addEventListener("click", () => { isLong = !isLong; render(); });
 
@@ -17,7 +17,7 @@ function render() {
   $("page").hidden = $("find").hidden = false;
   document.title = title();
   const { intents, failures, jobs, recent, lanes, inbox } = state;
-  put($("inbox"), inbox.intents ? `${some(inbox.intents, "intent")} not taken in yet, the oldest for ${since(inbox.oldest_at)}` : "");
+  put($("inbox"), inbox.intents ? `${some(inbox.intents, "intent")} not recorded yet, the oldest for ${since(inbox.oldest_at)}` : "");
   list($("lanes"), lanes, (lane) => lane.name, laneCard);
   const nothing = !intents.rows.length && !inbox.intents;
   $("empty").hidden = !nothing;
@@ -25,11 +25,11 @@ function render() {
   for (const id of ["s-intents", "s-failures", "s-jobs", "s-recent"]) $(id).hidden = nothing;
   const few = isLong ? intents.rows : intents.rows.slice(0, FEW);
   list($("intents"), few, (row) => `${row.lane} ${row.id}`, intentRow, "No intent is recorded yet.");
-  put($("intents-aside"), intents.not_ended ? `${n(intents.not_ended)} not ended` : "all have ended");
+  put($("intents-aside"), intents.not_ended ? `${n(intents.not_ended)} unfinished` : "all have ended");
   const cut = intents.not_ended - inbox.intents - intents.rows.filter((row) => row.state === "open").length;
   $("intents-more").hidden = intents.rows.length <= FEW;
   put($("intents-more"), isLong ? "Show fewer" : `Show ${n(intents.rows.length - FEW)} more`);
-  put($("intents-cut"), cut > 0 ? `${n(cut)} more that wait are not listed; find one by its id.` : "");
+  put($("intents-cut"), cut > 0 ? `${n(cut)} more waiting intents are not listed; find one by its id.` : "");
   list($("failures"), failures.groups, (group) => `${group.lane} ${group.code} ${group.reason}`, failureRow, nothingFailed(failures));
   put($("failures-aside"), failures.total ? some(failures.total, "item") : "");
   put($("failures-cut"), [
@@ -42,12 +42,12 @@ function render() {
   put($("jobs-aside"), open ? n(open) : "");
   put($("jobs-cut"), open > jobs.length ? `${n(open - jobs.length)} more are not listed.` : "");
   const last = Object.entries(recent).flatMap(([lane, found]) => found.map((one) => ({ lane, ...one })));
-  list($("recent"), last.sort((a, b) => b.at - a.at).slice(0, 10), (one) => `${one.lane} ${one.batch}`, batchRow, "No batch was settled yet.");
+  list($("recent"), last.sort((a, b) => b.at - a.at).slice(0, 10), (one) => `${one.lane} ${one.batch}`, batchRow, "No batch has ended yet.");
 }
 
 function nothingFailed(failures) {
-  if (failures.is_counting) return "Some failed; they are being counted.";
-  return failures.is_cut ? "Of the newest ones, a retry has succeeded." : "Nothing failed, or a retry of it has succeeded.";
+  if (failures.is_counting) return "Counting failed items.";
+  return failures.is_cut ? "The newest failures have all succeeded on a retry." : "No failures, or all have succeeded on a retry.";
 }
 
 function title() {

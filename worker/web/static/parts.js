@@ -1,7 +1,7 @@
-// The small parts of the page. What comes from outside is only ever set as text: no markup is made from it.
+// The small parts of the page. Outside data is only ever set as text, never as markup.
 
 export const $ = (id) => document.getElementById(id);
-export const state = {}; // section → what the server said last
+export const state = {}; // section → its latest content from the server
 
 export function make(tag, className, ...inside) {
   const node = document.createElement(tag);

@@ -1,30 +1,30 @@
-// What stands in the lists: each is made once, and its `show` puts in what is new.
+// The rows of the lists: each is created once, and its `show` updates it.
 
 import { cancelIntent, pauseLane, resumeLane, retryIntent, retryReason, showIntent } from "./actions.js";
 import { ORDER, button, counts, list, make, n, put, since, some, span, state } from "./parts.js";
 
 function standing(lane) {
   if (lane.pause) return ["Paused", "bad"];
-  if (lane.stands_still_since) return ["Stands still", "bad"];
-  if (lane.troubles.length && lane.cells) return ["In trouble", "warn"];
+  if (lane.stalled_since) return ["Stalled", "bad"];
+  if (lane.troubles.length && lane.cells) return ["Failing", "warn"];
   if (lane.requests_left) return lane.open_jobs + lane.checks + lane.due >= state.about.max_open_jobs ? ["Waits for jobs", "warn"] : ["Working", "busy"];
   if (lane.cells) return ["Waits for jobs", "busy"];
-  return state.inbox.intents ? ["Taking in", "busy"] : ["Idle", "good"];
+  return state.inbox.intents ? ["Reading inbox", "busy"] : ["Idle", "good"];
 }
 
 function troubled(one, lane) {
-  const doing = { submit: "Sending", poll: "Asking for jobs" }[one.what];
-  if (!lane.cells) return `${doing} failed ${since(one.since)} ago, and nothing is left to try again: ${one.error}`;
-  return `${doing} has failed for ${since(one.since)}, it is tried again: ${one.error}`;
+  const doing = { submit: "Sending", poll: "Polling jobs" }[one.what];
+  if (!lane.cells) return `${doing} failed ${since(one.since)} ago; nothing is left to retry: ${one.error}`;
+  return `${doing} has failed for ${since(one.since)}; the worker retries it: ${one.error}`;
 }
 
 function timeLeft(lane) {
   const more = state.inbox.intents ? ", and what is in the inbox" : "";
-  const still = lane.pause ? " once it goes on" : "";
+  const still = lane.pause ? " after it is resumed" : "";
   return {
     requests: [`At least ${span(lane.requests_left * state.about.slot)}${still}`, `${some(lane.requests_left, "request")}, and ${lane.requests_left === 1 ? "its job" : "their jobs"}${more}`],
-    unknown: ["Time left not known yet", "The inbox has to be taken in first"],
-    jobs: ["Until the open jobs end", "How long they take is up to Feishu Project"],
+    unknown: ["Time left not known yet", "The inbox has not been recorded yet"],
+    jobs: ["Until the open jobs end", "Feishu Project decides how long they take"],
     nothing: ["Nothing to do", ""],
   }[lane.left];
 }
@@ -50,10 +50,10 @@ export function laneCard() {
     put(steer, lane.pause ? "Resume" : "Pause").className = `small acting${lane.pause ? " main" : ""}`;
     steer.setAttribute("aria-label", `${lane.pause ? "Resume" : "Pause"} lane ${lane.name}`);
     const trouble = lane.troubles.map((one) => troubled(one, lane));
-    if (lane.stands_still_since) trouble.unshift(`Nothing was sent for ${since(lane.stands_still_since)}, although changes are ready. Look into the submit worker's log, then restart it`);
+    if (lane.stalled_since) trouble.unshift(`Nothing was sent for ${since(lane.stalled_since)}, although changes are ready. Check the submit worker's log, then restart it`);
     why.hidden = !lane.pause && !trouble.length;
     if (!lane.pause) put(why, trouble.join(" · "));
-    else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason.replace(/\.$/, "")}${lane.pause.polling ? "" : ". Open jobs are not asked for meanwhile."}`);
+    else put(why, `Paused for ${since(lane.pause.since)}: ${lane.pause.reason.replace(/\.$/, "")}${lane.pause.polling ? "" : ". Open jobs are not polled meanwhile."}`);
     const [head, below] = timeLeft(lane);
     put(left, head);
     put(more, below);
@@ -88,12 +88,12 @@ function showFill(chart, caption, batches) {
 
 export function intentRow(first) {
   const label = button("", "link grow", () => showIntent(row.id)), when = make("span", "soft end"), what = make("span", "soft grow");
-  const bar = make("div", "bar"), told = make("span", "soft grow"), acts = make("span", "acts acting");
+  const bar = make("div", "bar"), summary = make("span", "soft grow"), acts = make("span", "acts acting");
   const cancel = button("Cancel", "small", () => cancelIntent(row)), retry = button("Retry", "small", () => retryIntent(row.id));
   let row = first;
   bar.setAttribute("role", "img");
   acts.append(retry, cancel);
-  const node = make("li", "", make("div", "line", label, when), make("div", "line", what), bar, make("div", "line", told, acts));
+  const node = make("li", "", make("div", "line", label, when), make("div", "line", what), bar, make("div", "line", summary, acts));
   node.show = (now) => {
     row = now;
     put(label, row.note || row.id);
@@ -106,7 +106,7 @@ export function intentRow(first) {
     list(bar, shown, (kind) => kind, (kind) => make("i", kind));
     shown.forEach((kind, place) => { bar.children[place].style.flexGrow = row[kind]; });
     const done = row.total - (row.pending ?? 0) - (row.in_flight ?? 0);
-    put(told, row.state === "open" && done ? `${n(done)} of ${n(row.total)} done: ${counts(row)}` : counts(row));
+    put(summary, row.state === "open" && done ? `${n(done)} of ${n(row.total)} done: ${counts(row)}` : counts(row));
     bar.setAttribute("aria-label", counts(row));
     cancel.hidden = row.state !== "open" || !row.pending;
     retry.hidden = !row.failed || row.state === "open" || row.what === "" || row.is_retried;
@@ -115,16 +115,18 @@ export function intentRow(first) {
 }
 
 export function failureRow(first) {
-  const number = make("span", "count bad"), code = make("span", "grow"), why = make("p"), items = make("p", "soft");
+  const number = make("span", "count bad"), code = make("span", "grow"), why = make("p"), advice = make("p", "soft"), items = make("p", "soft");
   let group = first;
   const retry = button("Retry …", "small acting", () => retryReason(group));
-  const node = make("li", "", make("div", "line", number, code, retry), why, items);
+  const node = make("li", "", make("div", "line", number, code, retry), why, advice, items);
   node.show = (now) => {
     group = now;
     put(number, n(group.count));
     put(code, [group.code || "no code", state.about.several_lanes ? `lane ${group.lane}` : ""].filter(Boolean).join(" · "));
     put(why, group.reason && group.reason !== group.code ? group.reason : "");
     why.hidden = !why.textContent;
+    put(advice, (group.advice || "").replaceAll("`", ""));
+    advice.hidden = !advice.textContent;
     retry.hidden = !group.can_be_retried;
     retry.setAttribute("aria-label", `Retry what failed with ${group.code} in lane ${group.lane}`);
     const key = `${group.count} ${group.items.map((one) => one.item).join()}`;
@@ -137,7 +139,7 @@ export function failureRow(first) {
   return node;
 }
 
-const STATES = { sending: ["being sent", "busy"], open: ["job runs", "busy"], resend: ["to be sent again", "warn"], reask: ["outcome unknown, asks again", "warn"], check: ["to be read back", "warn"] };
+const STATES = { sending: ["being sent", "busy"], open: ["job runs", "busy"], resend: ["will be sent again", "warn"], reask: ["result unknown, checking", "warn"], check: ["will be read back", "warn"] };
 
 export function jobRow() {
   const name = make("span", "grow"), pill = make("span", "pill"), what = make("span", "soft grow"), age = make("span", "soft end"), why = make("p", "bad");

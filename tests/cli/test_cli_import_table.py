@@ -1,0 +1,163 @@
+"""`import`, `plan` and `cancel` of a table, and the report, which is a table again."""
+
+import csv
+import json
+
+import openpyxl
+import pytest
+
+from feishu_batch.intents import parse_intent
+from tests.support.rows_factory import PROJECT
+
+PLACE = ("--space", PROJECT, "--type", "story", "--field", "Note=note", "--field", "Prio=priority")
+TEXT = "ID,Note,Prio\n1,x,P0\n2,x,P1\n3,,P0\nbad,x,P0\n4,#REF!,P0\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "plan.csv"
+    path.write_text(TEXT)
+    return path
+
+
+def intents(ledger):
+    return [parse_intent(entry.payload) for entry in ledger.in_inbox()]
+
+
+def test_a_table_is_enqueued_as_one_intent_per_value(command, ledger, table):
+    told = command("import", table, *PLACE)
+    assert told.exit_code == 1
+    assert "5 rows of" in told.stdout
+    assert "6 cells to write, 1 empty cell skipped; 3 intents: 3 enqueued, 2 rejected" in told.stdout
+    assert "Note is 'note'; Prio is 'priority'" in told.stdout
+    made = [(i.field_key, i.after_field_value, i.work_item_ids) for i in intents(ledger)]
+    assert made == [("note", "x", (1, 2)), ("priority", "P0", (1, 3, 4)), ("priority", "P1", (2,))]
+
+
+def test_rejections_name_row_column_field_value_and_reason(command, table):
+    document = json.loads(command("import", table, *PLACE, "--json").stdout)
+    cell, row = sorted(document["rejected"], key=lambda one: -one["line"])
+    assert {name: cell[name] for name in ("line", "column", "field", "value")} == {
+        "line": 6,
+        "column": "Note",
+        "field": "'note'",
+        "value": "#REF!",
+    }
+    assert row == {"line": 5, "reason": "ID: 'bad' is not a work item id"}
+    assert document["table"]["cells"] == 6
+
+
+def test_the_same_table_again_is_the_same_work_and_one_that_was_cut_off_goes_on(command, ledger, table, monkeypatch):
+    from worker.importing import enqueue_rows
+
+    monkeypatch.setattr(enqueue_rows, "ROWS_PER_STEP", 3)
+    monkeypatch.setattr(enqueue_rows.Journal, "add", _cut_off)
+    with pytest.raises(KeyError):
+        command("import", table, *PLACE, "--report", table.parent / "out.csv")
+    assert 0 < ledger.inbox.length() < 3
+    monkeypatch.undo()
+    assert "2 enqueued, 1 enqueued by an earlier run" in command("import", table, *PLACE).stdout
+    again = command("import", table, *PLACE)
+    assert "Nothing was sent: all 3 intents were imported before" in again.stdout
+    assert "0 enqueued, 3 enqueued by an earlier run" in again.stdout
+    assert ledger.inbox.length() == 3
+    command("import", table, *PLACE, "--import-id", "anew")
+    assert ledger.inbox.length() == 6
+
+
+def _cut_off(_journal, _notes):
+    raise KeyError("cut off")
+
+
+def test_plan_shows_the_same_and_needs_nobody(command, ledger, table):
+    told = command("plan", table, *PLACE)
+    assert told.exit_code == 1
+    assert "6 cells to write, 1 empty cell skipped; 3 intents: 3 to be enqueued, 2 rejected" in told.stdout
+    assert "changes    6: 6 to send" in told.stdout
+    assert ledger.inbox.length() == 0
+
+
+def test_strict_enqueues_nothing(command, ledger, table):
+    told = command("import", table, *PLACE, "--strict")
+    assert told.exit_code == 2
+    assert "ID: 'bad' is not a work item id" in told.stderr
+    assert ledger.inbox.length() == 0
+
+
+def test_a_table_is_canceled_with_its_file(command, ledger, table):
+    command("import", table, *PLACE)
+    ledger.take_in()
+    told = command("cancel", "--file", table, *PLACE, "--yes")
+    assert "6 items of 3 intents canceled" in told.stdout
+
+
+def test_names_that_nobody_can_look_up_are_refused_before_anything_is_enqueued(command, ledger, table):
+    told = command("import", table, "--space", PROJECT, "--type", "story")
+    assert told.exit_code == 2
+    assert "columns 'Note', 'Prio': whether a field is called so cannot be looked up" in told.stderr
+    assert ledger.inbox.length() == 0
+
+
+# --- the report -----------------------------------------------------------------------------------------------------
+
+
+def read(path):
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.suffix == ".csv":
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    header, *rows = openpyxl.load_workbook(path).active.iter_rows(values_only=True)
+    return [dict(zip(header, cells, strict=True)) for cells in rows]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx"])
+def test_the_report_is_the_table_with_what_needs_somebody_first(command, ledger, table, kind):
+    out = table.parent / f"out.{kind}"
+    command("import", table, *PLACE)
+    ledger.do_all({2: "WorkItemTerminated"})
+    assert command("import", table, *PLACE, "--report", out).exit_code == 1
+    rows = read(out)
+    told = [(int(row["import_line"]), row["import_state"]) for row in rows]
+    assert told == [(3, "failed"), (5, "rejected"), (6, "rejected"), (2, "succeeded"), (4, "succeeded")]
+    assert rows[0]["import_code"] == "WorkItemTerminated"
+    assert "Note: the remote said WorkItemTerminated; Prio: the remote" in rows[0]["import_reason"]
+    assert [rows[2][name] or "" for name in ("Note", "Prio")] == ["#REF!", ""]  # what is done is not sent again
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx"])
+def test_a_report_that_was_corrected_is_a_table_to_import(command, ledger, table, kind):
+    out = table.parent / f"out.{kind}"
+    command("import", table, *PLACE)
+    ledger.do_all({2: "WorkItemTerminated"})
+    command("import", table, *PLACE, "--report", out)
+    before = ledger.inbox.length()
+    correct(out)
+    told = command("import", out, *PLACE)
+    assert told.exit_code == 0, told.output
+    made = [(i.field_key, i.after_field_value, i.work_item_ids) for i in intents(ledger)[before:]]
+    assert made == [("note", "x", (2, 5)), ("priority", "P1", (2,)), ("priority", "P0", (5,)), ("note", "fixed", (4,))]
+    assert "2 rows of the report left out" in told.stdout
+
+
+def correct(path):
+    changes = {"5": ("ID", "5"), "6": ("Note", "fixed")}
+    if path.suffix == ".xlsx":
+        book = openpyxl.load_workbook(path)
+        names = [cell.value for cell in book.active[1]]
+        for cells in book.active.iter_rows(min_row=2):
+            if change := changes.get(str(cells[0].value)):
+                cells[names.index(change[0])].value = change[1]
+        book.save(path)
+        return
+    rows = read(path)
+    for row in rows:
+        if change := changes.get(str(row["import_line"])):
+            row[change[0]] = change[1]
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)

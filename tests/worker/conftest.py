@@ -1,7 +1,0 @@
-import pytest
-from intake_kit import Site
-
-
-@pytest.fixture
-def site(redis_url, redis, prefix):
-    return Site(redis_url, redis, prefix)

@@ -1,0 +1,339 @@
+"""Where a lane's half of the ledger lives in Redis: each key and each field once. docs/ledger.md describes them for people.
+
+The producers' half and the record of an intent stand in `feishu_batch.keys`. The Lua scripts get the lane's prefix and build
+the same names (a test holds both against the map in docs/ledger.md).
+"""
+
+from dataclasses import dataclass
+
+from feishu_batch.keys import IntentKeys
+from worker.ledger.routes import Route
+
+
+@dataclass(frozen=True, slots=True)
+class LaneKeys:
+    """Keys of one lane. One hash tag: a script may touch them all. Scores and times are ms unless it says otherwise."""
+
+    prefix: str
+    lane: str
+
+    @property
+    def head(self) -> str:
+        """What all of them begin with: the scripts' first key."""
+        return f"{self.prefix}:{{{self.lane}}}:"
+
+    def named(self, name: str) -> str:
+        """Any of them, by what stands behind `head`."""
+        return f"{self.head}{name}"
+
+    # --- intents
+
+    def of_intent(self, number: int | str) -> IntentKeys:
+        return IntentKeys(self.prefix, self.lane, int(number))
+
+    def intent(self, number: int | str) -> str:
+        """Hash with the fields of `RecordField`."""
+        return self.of_intent(number).record
+
+    def outcomes(self, number: int | str) -> str:
+        """Hash: item id → outcome; only of what did not succeed."""
+        return self.of_intent(number).outcomes
+
+    @property
+    def open_intents(self) -> str:
+        """Sorted set: numbers of the intents that have not ended, by when they were enqueued."""
+        return self.named("open-intents")
+
+    def ended(self, how: str) -> str:
+        """Sorted set, `how`: succeeded | failed. Numbers of ended intents by when they ended."""
+        return self.named(f"ended:{how}")
+
+    @property
+    def failures(self) -> str:
+        """Sorted set: intents with an item that failed, by when the newest of these failed."""
+        return self.named("failures")
+
+    @property
+    def outbox(self) -> str:
+        """Sorted set: ended intents whose Celery result is not stored yet, by when to try."""
+        return self.named("outbox")
+
+    # --- groups and cells
+
+    @property
+    def groups(self) -> str:
+        """Hash: digest of a group's content → its number."""
+        return self.named("groups")
+
+    def group(self, group: str) -> str:
+        """Hash with the fields of `GroupField`."""
+        return self.named(f"group:{group}")
+
+    def ready(self, group: str) -> str:
+        """Sorted set: items of the group's changes that may be sent now, by rank."""
+        return self.named(f"ready:{group}")
+
+    @property
+    def columns(self) -> str:
+        """Hash: ``<project_key> <field_key>`` → the column's number."""
+        return self.named("columns")
+
+    @property
+    def cells(self) -> str:
+        """Hash: ``<column>:<item>`` → the owner, ``<number>`` or ``<number>@<batch>``."""
+        return self.named("cells")
+
+    def behind(self, cell: str) -> str:
+        """List: numbers of the changes behind the owner of ``<column>:<item>``, oldest first."""
+        return self.named(f"behind:{cell}")
+
+    def under(self, change: str) -> str:
+        """Sorted set: numbers of the changes that gave way to ``<number>:<column>:<item>``."""
+        return self.named(f"under:{change}")
+
+    @property
+    def shared(self) -> str:
+        """Hash: ``<number>:<column>:<item>`` → numbers of the intents that share the change, with commas."""
+        return self.named("shared")
+
+    # --- routes
+
+    def route(self, route: Route) -> "RouteKeys":
+        return RouteKeys(self, route)
+
+    # --- requests and jobs
+
+    def batch(self, batch: int | str) -> str:
+        """Hash with the fields of `BatchField`, from the claim until every change has its outcome."""
+        return self.named(f"batch:{batch}")
+
+    @property
+    def due(self) -> str:
+        """Sorted set: batches that need a slot (again), by when."""
+        return self.named("due")
+
+    @property
+    def jobs(self) -> str:
+        """Sorted set: batches with an open job, by the next poll."""
+        return self.named("jobs")
+
+    @property
+    def checks(self) -> str:
+        """Sorted set: batches that are to be read back, by when."""
+        return self.named("checks")
+
+    @property
+    def recent(self) -> str:
+        """List: JSON of the last batches that were settled, newest first."""
+        return self.named("recent")
+
+    def durations(self, size_class: int) -> str:
+        """List: seconds that recent jobs of a size took, newest first."""
+        return self.named(f"durations:{size_class}")
+
+    def slot(self, endpoint: str) -> str:
+        """Hash with the fields of `SlotField`: when the next request to this endpoint may leave."""
+        return self.named(f"slot:{endpoint}")
+
+    def shared_slot(self, endpoint: str) -> str:
+        """The same for all lanes of one plugin, under the first of their names."""
+        return self.named(f"shared-slot:{endpoint}")
+
+    # --- the lane's state
+
+    @property
+    def pause(self) -> str:
+        """String: JSON of why it is paused."""
+        return self.named("pause")
+
+    @property
+    def hold(self) -> str:
+        """String, expires: no batch is composed meanwhile."""
+        return self.named("hold")
+
+    @property
+    def metrics(self) -> str:
+        """Hash with the fields of `MetricField`, and what else is counted."""
+        return self.named("metrics")
+
+    @property
+    def clock(self) -> str:
+        """Hash of the ledger's clock (lua/_clock.lua)."""
+        return self.named("clock")
+
+    @property
+    def swept_at(self) -> str:
+        """String, expires: when a sweep looked last (unix seconds)."""
+        return self.named("swept-at")
+
+    @property
+    def trouble(self) -> str:
+        """Hash: submit, poll → JSON of the last error."""
+        return self.named("trouble")
+
+    def hint(self, task: str) -> str:
+        """String, expires: a message of this kind is outstanding."""
+        return self.named(f"hint:{task}")
+
+    def refused(self, space: str) -> str:
+        """String, expires: why the remote system refuses this space and type."""
+        return self.named(f"refused:{space}")
+
+    def unlisted(self, kind: str) -> str:
+        """Hash, expires: error code that stands in no list → requests of this kind refused with it in a row."""
+        return self.named(f"unlisted:{kind}")
+
+    def token(self, credential: str) -> str:
+        """String, expires: the plugin token that all processes share."""
+        return self.named(f"token:{credential}")
+
+    def token_lock(self, credential: str) -> str:
+        """String, expires: who is renewing it."""
+        return self.named(f"token-lock:{credential}")
+
+    # --- what the remote system said of itself
+
+    def catalogue(self, type_name: str) -> str:
+        """String, expires: the fields of ``<project_key> <type>``."""
+        return self.named(f"catalogue:{type_name}")
+
+    def person(self, digest: str) -> str:
+        """String, expires: the user key to a hashed e-mail address."""
+        return self.named(f"person:{digest}")
+
+    def space(self, simple_name: str) -> str:
+        """String, expires: the project key to a simple name."""
+        return self.named(f"space:{simple_name}")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteKeys:
+    """What belongs to one route of a lane: who sends on it, which group is next, and its slot."""
+
+    of: LaneKeys
+    route: Route
+
+    def _named(self, name: str) -> str:
+        return self.of.named(f"route:{self.route.name}:{name}")
+
+    @property
+    def lease(self) -> str:
+        """Hash: which batch is being sent right now: owner, until, batch, fence."""
+        return self._named("lease")
+
+    @property
+    def full(self) -> str:
+        """Sorted set: groups with a whole request ready, by their best ready change."""
+        return self._named("full")
+
+    @property
+    def part(self) -> str:
+        """Sorted set: the other groups with ready changes."""
+        return self._named("part")
+
+    @property
+    def since(self) -> str:
+        """Sorted set: groups with ready changes, by since when none of them was sent."""
+        return self._named("since")
+
+    @property
+    def overdue_had_turn(self) -> str:
+        """String: the newest batch that was composed because its group waited too long."""
+        return self._named("overdue-had-turn")
+
+    @property
+    def slot(self) -> str:
+        """`LaneKeys.slot` of the route's endpoint."""
+        return self.of.slot(self.route.endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleKeys:
+    """Of scheduled work. They share the producers' hash tag."""
+
+    prefix: str
+
+    def record(self, name: str) -> str:
+        """String, expires: JSON of the entry's newest run and of what is due."""
+        return f"{self.prefix}:{{front}}:schedule:record:{name}"
+
+    def intents(self, name: str) -> str:
+        """List, expires: intent ids of the newest run, in their order."""
+        return f"{self.prefix}:{{front}}:schedule:intents:{name}"
+
+    def rows(self, name: str) -> str:
+        """List, expires: the rows of the newest run while they are enqueued."""
+        return f"{self.prefix}:{{front}}:schedule:rows:{name}"
+
+    def running(self, name: str) -> str:
+        """Lock, expires: who carries a run out."""
+        return f"{self.prefix}:{{front}}:schedule:running:{name}"
+
+    @property
+    def beat(self) -> str:
+        """What RedBeat's own keys begin with."""
+        return f"{self.prefix}:{{front}}:beat:"
+
+
+class GroupField:
+    """Of `LaneKeys.group`."""
+
+    SPEC = "spec"  # JSON of `GroupSpec`
+    COLUMN = "col"
+    MODE = "mode"
+
+
+class BatchField:
+    """Of `LaneKeys.batch`, as far as Python reads or writes them. Moments in ms by the ledger's clock."""
+
+    GROUP = "g"
+    STATE = "state"  # `BatchState`
+    PARTS = "parts"  # ``<column>:<item>:<number>`` of each change without an outcome, with commas
+    SIZE = "size"  # how many it was sent with
+    KIND = "kind"  # new, resend or reask
+    TRIES = "tries"
+    FENCE = "fence"  # number of the last send
+    CLAIMED_AT_MS = "at"
+    FIRST_SENT_AT_MS = "first"  # with this UUID
+    SENT_AT_MS = "sent"
+    ENTERED_AT_MS = "entered"  # its state
+    IDEM_UUID = "idem"
+    TOKEN = "token"  # noqa: S105 - the field of the token's fingerprint
+    JOB = "task"
+    LOG_ID = "log"  # of the acceptance
+    POLLS = "polls"
+    SEEN_RUNNING_AT_MS = "seen_running"
+    WHY = "why"  # the last trouble
+    # counters of its follow-up
+    REASKS = "reasks"
+    LOOKS = "looks"  # read-backs
+    STRAY = "stray"  # a first job may still come: the cells stay closed
+    VERIFYING = "verifying"  # a job's answer is proven by a read-back
+    UNPROVEN = "unproven"  # items that the job did not report as done
+    VERDICT = "verdict"  # what items get that no read-back proves
+    MISSING_SINCE_MS = "missing_since"
+    MISSING_LOOKS = "missing_looks"
+    POLL_FAILURES = "poll_failures"
+    READ_FAILURES = "read_failures"
+    TOKEN_REJECTIONS = "token_rejections"  # noqa: S105 - a counter
+    REJECTED_TOKEN = "rejected_token"  # noqa: S105 - a fingerprint
+    NOW = "now"  # not stored: the moment of the step that handed the record out
+
+
+class SlotField:
+    """Of `LaneKeys.slot`. Times in µs."""
+
+    ID = "id"  # of the last reservation
+    NEXT = "next"  # the earliest moment of the next request
+    AT = "at"  # the moment of that entry
+    ASKED = "asked"  # when the last request was answered, or given up
+    STRIKES = "strikes"  # failures in a row
+
+
+class MetricField:
+    """Of `LaneKeys.metrics`: what Python writes or reads by name."""
+
+    RESUMED = "resumed"  # the last resume (ms)
+    ROOM = "room"  # the first batch that ended since the last claim (ms)
+    FULL = "full"  # '1': a claim found too many unfinished batches
+    PAUSES = "pauses"

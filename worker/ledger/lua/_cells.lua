@@ -1,0 +1,57 @@
+-- Who owns a cell and who stands in its line, how urgent they are, and which changes are ready.
+-- USES  lane
+local stepped_back = {} -- group → increase in the number of its changes that wait behind others
+
+-- The urgency in a cell's line: '<number> <priority>' of each change that is more urgent than all later ones, in order.
+-- All changes up to that number are as urgent. Kept until the line has passed it, even if that change has left.
+local function urgent_ones(cell)
+  local list = {}
+  for number, priority in string.gmatch(redis.call('HGET', P .. 'urgent', cell) or '', '(%d+) (%d)') do
+    list[#list + 1] = {tonumber(number), tonumber(priority)}
+  end
+  return list
+end
+
+local function set_urgent_ones(cell, list)
+  if #list == 0 then return redis.call('HDEL', P .. 'urgent', cell) end
+  for i, one in ipairs(list) do list[i] = text(one[1]) .. ' ' .. one[2] end
+  redis.call('HSET', P .. 'urgent', cell, table.concat(list, ','))
+end
+
+-- The highest priority of the intents that share this change, and of the changes that wait behind it.
+local function urgency(number, cell, own)
+  local priority = tonumber(own or 5)
+  for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
+    priority = math.max(priority, tonumber(redis.call('HGET', P .. 'intent:' .. sharer, 'p') or 5))
+  end
+  for _, one in ipairs(urgent_ones(cell)) do
+    if one[1] >= tonumber(number) then priority = math.max(priority, one[2]) end
+  end
+  return priority
+end
+
+-- The owner of a cell may be sent.
+local function make_ready(number, cell, item)
+  local intent = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'p')
+  redis.call('ZADD', P .. 'ready:' .. intent[1], rank_of(number, urgency(number, cell, intent[2])), item)
+  touched[intent[1]] = true
+  return intent[1]
+end
+
+local function step_back(group, by) stepped_back[group] = (stepped_back[group] or 0) + by end
+
+-- The cell's owner has ended: the next in line becomes the owner, or the cell is deleted.
+local function pass_on(cell, item)
+  local next_number = redis.call('LPOP', P .. 'behind:' .. cell)
+  if not next_number then
+    redis.call('HDEL', P .. 'urgent', cell)
+    return redis.call('HDEL', P .. 'cells', cell)
+  end
+  redis.call('HSET', P .. 'cells', cell, next_number)
+  local urgent = urgent_ones(cell)
+  if urgent[1] and urgent[1][1] < tonumber(next_number) then
+    while urgent[1] and urgent[1][1] < tonumber(next_number) do table.remove(urgent, 1) end
+    set_urgent_ones(cell, urgent)
+  end
+  step_back(make_ready(next_number, cell, item), -1)
+end

@@ -1,0 +1,85 @@
+"""What can be read of a lane. Each method is one or two round trips and changes nothing."""
+
+import json
+from typing import Any, cast
+
+from redis import Redis
+
+from feishu_batch.keys import RecordField
+from worker.ledger.clock import CLOCK_FIELDS, read_clock, to_ms
+from worker.ledger.keys import LaneKeys
+from worker.ledger.reads.canceled import CanceledItems
+from worker.ledger.records import Batch, LaneCounts
+from worker.ledger.routes import BATCH
+
+
+class LaneReads:
+    def __init__(self, redis: Redis, prefix: str, name: str) -> None:
+        self._redis: Any = redis
+        self.name = name
+        self.keys = LaneKeys(prefix, name)
+
+    @property
+    def prefix(self) -> str:
+        """The scripts' first key."""
+        return self.keys.head
+
+    def holds(self, number: int) -> bool:
+        """Whether the intent is recorded here, perhaps only in part."""
+        return bool(self._redis.exists(self.keys.intent(number)))
+
+    def durations(self, size_class: int) -> list[float]:
+        """Seconds that recent jobs of this size took, newest first."""
+        return [float(value) for value in self._redis.lrange(self.keys.durations(size_class), 0, -1)]
+
+    def has_unpublished(self) -> bool:
+        return bool(self._redis.zcount(self.keys.outbox, "-inf", to_ms(self.now())))
+
+    def forgettable(self, list_name: str, older_than: float, limit: int) -> list[tuple[int, str | None]]:
+        """(number, intent id) of ended intents in `list_name` (succeeded | failed) older than so many seconds."""
+        until = self.wall() - older_than
+        numbers = self._redis.zrange(
+            self.keys.ended(list_name), "-inf", to_ms(until), byscore=True, offset=0, num=limit
+        )
+        pipe = self._redis.pipeline(transaction=False)
+        for number in numbers:
+            pipe.hget(self.keys.intent(number), RecordField.INTENT_ID)
+        return [(int(number), intent_id) for number, intent_id in zip(numbers, pipe.execute(), strict=True)]
+
+    def canceled_items(self, batch: Batch) -> tuple[int, ...]:
+        """Items of the batch that were canceled since it was composed."""
+        return CanceledItems(self._redis, self.keys).items(batch)
+
+    def paused(self) -> dict[str, Any] | None:
+        text = self._redis.get(self.keys.pause)
+        return cast("dict[str, Any]", json.loads(text)) if text else None
+
+    def counts(self) -> LaneCounts:
+        pipe = self._redis.pipeline(transaction=False)
+        keys, route = self.keys, self.keys.route(BATCH)
+        for zset in (route.full, route.part, keys.jobs, keys.due, keys.checks, keys.outbox):
+            pipe.zcard(zset)
+        pipe.hlen(self.keys.cells)
+        pipe.exists(route.lease)
+        full, part, jobs, due, checks, outbox, cells, lease = pipe.execute()
+        return LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
+
+    def has_ready(self) -> bool:
+        return bool(self._redis.exists(self.keys.route(BATCH).full, self.keys.route(BATCH).part))
+
+    def has_due(self) -> bool:
+        """Whether a batch waits to be sent again soon."""
+        return bool(self._redis.zcount(self.keys.due, "-inf", to_ms(self.now() + 1.0)))
+
+    def now(self) -> float:
+        """The ledger's clock, unix seconds: for what is due, lasts or has waited (lua/_clock.lua)."""
+        return self._clocks()[0]
+
+    def wall(self) -> float:
+        """The Redis clock, unix seconds: for moments that came from outside, or that people look at."""
+        return self._clocks()[1]
+
+    def _clocks(self) -> tuple[float, float]:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.time().hmget(self.keys.clock, CLOCK_FIELDS)
+        return read_clock(*pipe.execute())

@@ -1,0 +1,1 @@
+"""Retrying failed items: reading, deciding and enqueueing them, and their results."""

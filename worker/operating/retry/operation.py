@@ -1,0 +1,131 @@
+"""Retry failed items, for the command and the status page."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.ledger.reads.intent_log import IntentLog
+from worker.operating.errors import WrongUseError
+from worker.operating.meanings import Meaning, Meanings, as_written
+from worker.operating.retry.decision import Failure, RetryDecision, SkipReason, chosen, decide, new_intent
+from worker.operating.retry.enqueue import RetryEnqueuer
+from worker.operating.retry.reader import RetryReader
+from worker.operating.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which failed items to retry: the given parts are combined with "and"."""
+
+    intents: tuple[str, ...] = ()
+    reason: str | None = None  # the code of the failure
+    field: str | None = None
+    since_at: float | None = None  # unix seconds
+    lane: str | None = None
+    even_if_overtaken: bool = False
+
+
+def retry_decisions(session: Session, what: Selection) -> list[RetryDecision]:
+    """The items that may be retried, and why the others may not. Reads only."""
+    names = [one.name for one in session.chosen_lanes(what.lane)]
+    reader = _reader(session)
+    numbers = _selected(session, what.intents, names, what.since_at)
+    found = [reader.failure(name, number, what.reason) for name, number in numbers]
+    failures = list(chosen([failure for failure in found if failure], what.field))
+    past = reader.past(failures)
+    return [decide(one, past, time.time(), even_if_overtaken=what.even_if_overtaken) for one in failures]
+
+
+def enqueue_again(
+    session: Session, agreed: Sequence[RetryDecision], *, even_if_overtaken: bool = False
+) -> list[RetryDecision]:
+    """Enqueue the confirmed items, except those that may no longer be retried; these are in `left` of the returned decisions."""
+
+    def note(failure: Failure, new_id: str) -> None:
+        session.lane(failure.lane).note_retry(failure.number, new_id)
+
+    with session.conditional_inbox() as inbox:
+        return RetryEnqueuer(_reader(session), inbox, note, even_if_overtaken=even_if_overtaken).enqueue(agreed)
+
+
+def _reader(session: Session) -> RetryReader:
+    return RetryReader(session.reads, history_of(session), meaning_of(session))
+
+
+def history_of(session: Session) -> IntentLog:
+    return IntentLog(session.redis, session.settings.key_prefix, tuple(session.lanes))
+
+
+def meaning_of(session: Session) -> Meaning:
+    if session.settings.catalogue == "off":
+        return as_written
+    return Meanings(session.redis, {name: lane.keys for name, lane in session.lanes.items()}).meaning
+
+
+def skipped_items(decisions: Sequence[RetryDecision]) -> dict[SkipReason, list[int]]:
+    left: dict[SkipReason, list[int]] = {}
+    for decision in decisions:
+        for why, items in decision.left.items():
+            left.setdefault(why, []).extend(items)
+    return left
+
+
+def retried_items(decisions: Sequence[RetryDecision]) -> int:
+    return sum(len(one.items) for one in decisions)
+
+
+def new_intents(decisions: Sequence[RetryDecision]) -> list[tuple[str, int]]:
+    """(id, number of items) of the enqueued intents."""
+    return [(new_intent(one.failure, one.items).intent_id, len(one.items)) for one in decisions if one.items]
+
+
+def document(decisions: Sequence[RetryDecision], *, dry_run: bool) -> dict[str, Any]:
+    """The documented shape of `feishu-batch retry --json`."""
+    return {
+        "dry_run": dry_run,
+        "items": retried_items(decisions),
+        "skipped": {why.name.lower(): len(items) for why, items in skipped_items(decisions).items()},
+        "intents": [_decision_json(one) for one in decisions],
+    }
+
+
+def _decision_json(decision: RetryDecision) -> Mapping[str, Any]:
+    made = new_intent(decision.failure, decision.items) if decision.items else None
+    return {
+        "retry_of": decision.failure.intent_id,
+        "lane": decision.failure.lane,
+        "intent_id": made.intent_id if made else None,
+        "items": list(decision.items),
+        "skipped": {why.name.lower(): list(items) for why, items in decision.left.items()},
+    }
+
+
+def _selected(
+    session: Session, intents: Sequence[str], names: Sequence[str], since_at: float | None
+) -> list[tuple[str, int]]:
+    """Lane and number. Without a time, named intents need not have ended."""
+    if not intents:
+        return _with_failures(session, names, since_at or 0.0)
+    named = _of_intents(session, intents, names)
+    if since_at is None:
+        return named
+    recent = set(_with_failures(session, names, since_at))
+    return [place for place in named if place in recent]
+
+
+def _of_intents(session: Session, intents: Sequence[str], names: Sequence[str]) -> list[tuple[str, int]]:
+    places: list[tuple[str, int]] = []
+    for intent_id, entry in zip(intents, session.reads.entries(intents), strict=True):
+        if entry is None:
+            raise WrongUseError(
+                f"no intent {intent_id}: it was never enqueued here, or it ended so long ago that its record has expired"
+            )
+        if entry.lane is not None and entry.lane in names:
+            places.append((entry.lane, entry.number))
+    return list(dict.fromkeys(places))
+
+
+def _with_failures(session: Session, names: Sequence[str], since_at: float) -> list[tuple[str, int]]:
+    pages = ((name, page) for name in names for page in session.reads.failed(name, since_at))
+    return [(name, number) for name, page in pages for number, _ in page]

@@ -1,0 +1,6 @@
+"""Limits of the remote system that modules other than its client need. It imports nothing of ours, so every module may import it."""
+
+from typing import Final
+
+MAX_ITEMS_PER_BATCH: Final = 50  # official page
+MAX_ITEMS_PER_QUERY: Final = 50  # several restatements
