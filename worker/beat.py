@@ -80,7 +80,7 @@ class BeatEntry(RedBeatSchedulerEntry):  # type: ignore[misc]  # as above
 
 
 class Beat(RedBeatScheduler):  # type: ignore[misc]  # as above
-    BeatEntry = BeatEntry
+    Entry = BeatEntry  # the name by which RedBeat uses it
 
     def __init__(self, app: Any, **options: Any) -> None:
         settings = load_settings()

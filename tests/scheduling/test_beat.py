@@ -1,6 +1,7 @@
 """Which of several beats ticks, and how soon another one does. The server is real; the beats are of this process."""
 
 import time
+from datetime import timedelta
 
 import pytest
 from celery import Celery
@@ -52,3 +53,18 @@ def test_after_an_orderly_end_the_next_one_ticks_at_once(new_beat):
     first.close()
     second.tick()
     assert second.lock.owned()
+
+
+def test_an_entry_that_ran_in_the_future_is_due_now(new_beat):
+    """That is what a last run looks like after the clock was set back; RedBeat alone would wait until then."""
+    beat = new_beat()
+    beat.tick()
+    now = beat.app.now()
+    names = list(beat.app.conf.beat_schedule)
+    assert names
+    for name in names:
+        entry = beat.Entry(name, task="t", schedule=beat.app.conf.beat_schedule[name]["schedule"], app=beat.app)
+        entry.last_run_at = now + timedelta(hours=1)
+        entry.save()
+    read = [beat.Entry.from_key(beat.Entry.generate_key(beat.app, name), app=beat.app) for name in names]
+    assert [one.last_run_at for one in read] == [None] * len(names)
