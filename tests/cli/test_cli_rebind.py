@@ -102,3 +102,18 @@ def test_rebind_says_where_the_open_work_goes(belonging, command, ledger):
     assert done.exit_code == 0
     assert "lane default: its work goes to there.example (1 open intent)" in done.stdout
     admit(belonging, lanes(THERE), SWEEP, no_wait)
+
+
+def test_workers_that_start_together_with_another_plugin_do_not_refuse_each_other(belonging, redis, prefix):
+    """The first of them has recorded the lane anew and swept it, while the second still waits for the dead to sweep."""
+    admit(belonging, lanes(), SWEEP, no_wait)
+    replacement = lanes(plugin="other")
+
+    def the_first_is_admitted(_seconds):
+        seconds, micros = redis.time()
+        admit(belonging, replacement, SWEEP, no_wait)
+        redis.set(f"{prefix}:{{default}}:swept-at", f"{seconds + micros / 1e6:.3f}")
+
+    redis.set(f"{prefix}:{{default}}:swept-at", f"{redis.time()[0]:.3f}")
+    admit(belonging, replacement, SWEEP, the_first_is_admitted)
+    assert belonging.look([]).lanes["default"].remote == remote_of(replacement.lanes[0])

@@ -9,7 +9,7 @@ import pytest
 import sandbox
 from tests.e2e.stand_in import StandIn
 from tests.support.model import OTHER_PROJECT, PROJECT, Model, intent, random_intents
-from tests.support.stack import Stack
+from tests.support.stack import WORKERS, Stack
 from tests.support.waiting import PATIENCE, wait_until
 from worker.ledger.reads.lane_health import read_lane_health
 
@@ -160,9 +160,9 @@ def test_a_lane_that_is_stopped_keeps_its_intents_says_what_to_do_and_continues_
         assert {handle.state for handle in handles} == {"open"}
         assert stack.batches() == []
 
-        stack.kill("submit", "poll")
+        stack.kill(*WORKERS)  # a lane's workers have one plugin
         stack.change(plugin_id="granted")
-        stack.start("submit", "poll")
+        stack.start()
         stack.lane.resume()
         assert all(result.ok for result in stack.wait_all(handles))
         stack.assert_rules_kept()

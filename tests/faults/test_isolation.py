@@ -2,6 +2,7 @@
 
 from tests.support.fault_stack import CLOSED, STRANGER, USER
 from tests.support.model import OTHER_PROJECT, intent
+from tests.support.stack import WORKERS
 from tests.support.waiting import PATIENCE, wait_until
 
 NEIGHBOURS = range(1201, 1211)
@@ -135,14 +136,14 @@ WRONG = [
 
 
 def test_a_lane_without_rights_pauses_keeps_everything_and_continues_when_they_are_given(stack):
-    stack.kill("submit")
+    stack.kill(*WORKERS)  # all, because a lane's workers have one plugin
     handles = enqueue(stack, intent(NEIGHBOURS), intent([9001], project_key=OTHER_PROJECT))
     for wrong, words in WRONG:
         stack.change(**{**RIGHT, **wrong})
-        stack.start("submit")
+        stack.start()
         assert words in paused_with_work(stack, handles[0])
-        stack.kill("submit")
+        stack.kill(*WORKERS)
         stack.lane.resume()
     stack.change(**RIGHT)
-    stack.start("submit")
+    stack.start()
     assert all(result.ok for result in stack.wait_all(handles))

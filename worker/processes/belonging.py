@@ -92,10 +92,14 @@ def admit(
     while True:
         signs = belonging.look(ours)
         for one in objections(ours, signs, refused):
-            if one.served is None or is_served(belonging, one.served, signs, sweep_every, wait):
-                raise ConfigError(f"Refused: {one.what}.")
-        if belonging.note(ours, signs):
-            return
+            if one.served and not is_served(belonging, one.served, signs, sweep_every, wait):
+                continue
+            if one.served and belonging.look([one.served]).lanes[one.served].noted != signs.lanes[one.served].noted:
+                break  # meanwhile it was recorded anew, perhaps by workers that started together with this one
+            raise ConfigError(f"Refused: {one.what}.")
+        else:
+            if belonging.note(ours, signs):
+                return
 
 
 def refuse_other_ledgers(settings: Settings, belonging: Belonging) -> None:
