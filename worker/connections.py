@@ -27,9 +27,10 @@ class OtherFormatError(LedgerFormatError, RedisError):
     """To what waits for Redis and asks again it is a Redis that cannot be used; to a command it is wrong use."""
 
 
-def connect(settings: Settings, *, founds: bool = False) -> Redis:
+def connect(settings: Settings, *, founds: bool = False, any_format: bool = False) -> Redis:
     """A thread-safe client with bounded waits. Nothing is sent until its first use. Raises `OtherFormatError` then, if the
-    ledger there is of another version. `founds`: for a worker, which may begin a ledger.
+    ledger there is of another version. `founds`: for a worker, which may begin a ledger. `any_format`: for a look at the
+    server, which does not read the ledger.
     """
     pool = pool_of(
         settings.effective_redis_url,
@@ -38,7 +39,7 @@ def connect(settings: Settings, *, founds: bool = False) -> Redis:
         socket_timeout=settings.redis_timeout_seconds,
         socket_connect_timeout=settings.redis_connect_timeout_seconds,
         health_check_interval=3,
-        redis_connect_func=_check_on_connect(settings.key_prefix, founds=founds),
+        redis_connect_func=None if any_format else _check_on_connect(settings.key_prefix, founds=founds),
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), RETRIES),
     )
     return Redis.from_pool(pool)  # the client closes the pool with itself

@@ -73,7 +73,10 @@ class QoS(kombus.QoS):
             with self.channel.conn_or_acquire() as client:
                 now = time.time()
                 index = self.unacked_index_key
-                if ahead := client.zrangebyscore(index, now + CLOCK_SET, "+inf", start=num and 0, num=num):
+                ahead = client.zrange(
+                    index, now + CLOCK_SET, "+inf", byscore=True, offset=num and 0, num=num
+                )  # as kombu asks
+                if ahead:
                     client.zadd(index, dict.fromkeys(ahead, now), xx=True)
         super().restore_visible(start, num, interval)
 

@@ -270,7 +270,7 @@ def test_a_retry_after_an_outage_of_the_look_ups_puts_nothing_over_what_came_lat
     sandbox.clear_faults()
     lane = runtime.lanes["default"].lane
     for number in range(50):  # until some intake looks the fields up
-        if redis.exists(lane.keys(f"catalogue:{SPACE} story")):
+        if redis.exists(lane.keys.catalogue(f"{SPACE} story")):
             break
         time.sleep(0.2)
         client.enqueue_many([wish("Release note", str(number), work_item_ids=[1, 2])])

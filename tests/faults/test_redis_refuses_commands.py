@@ -40,7 +40,7 @@ def server(tmp_path_factory):
 
 def findings(url):
     settings = Settings(redis_url=url, plugin_id="p", plugin_secret="s", user_key="u")
-    with contextlib.closing(connect(settings)) as redis:
+    with contextlib.closing(connect(settings, any_format=True)) as redis:
         return refusals_here(settings, redis)
 
 

@@ -2,12 +2,14 @@
 
 import json
 import re
+from importlib import resources
 from pathlib import Path
 
 import pytest
 import yaml
 
 from worker.catalogue.models import Code
+from worker.ledger.histograms import BOUNDS
 from worker.ledger.scripts import script_text
 from worker.metrics import definitions
 
@@ -116,11 +118,11 @@ def test_a_share_of_nothing_is_shown_as_idle_and_not_as_an_alarm():
         assert (mapping["type"], mapping["options"]["match"]) == ("special", "null+nan"), panel["title"]
 
 
-def test_the_scripts_and_the_metrics_have_the_same_bounds():
-    text = script_text("advance")
-    for histogram in (one for one in definitions.METRICS if isinstance(one, definitions.Histogram)):
-        [bounds] = re.findall(rf"^  {histogram.field} = {{(.*)}},", text, re.MULTILINE)
-        assert tuple(map(int, bounds.split(", "))) == histogram.bounds
+def test_the_metrics_know_each_histogram_that_a_script_observes():
+    scripts = (resources.files("worker.ledger") / "lua").iterdir()
+    observed = {name for script in scripts for name in re.findall(r"observe\('(\w+)'", script.read_text())}
+    known = {one.field: one.bounds for one in definitions.METRICS if isinstance(one, definitions.Histogram)}
+    assert {name: BOUNDS[name] for name in observed} == known
 
 
 def test_what_the_catalogue_refuses_is_a_class_of_its_own():

@@ -39,8 +39,7 @@ from worker.operating.health import (
     fail,
     ok,
 )
-from worker.operating.redis_checks import inspect
-from worker.operating.redis_commands import refusals_here
+from worker.operating.redis_commands import examine
 from worker.operating.session import Session, session_of, with_running_redis
 from worker.operating.views import inbox_view, lane_view
 from worker.processes.belonging import objections, perhaps_served, refuse_other_ledgers, remote_of
@@ -97,7 +96,7 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
 def _here(session: Session, lane: str | None) -> Iterator[Check]:
     settings = session.settings
     lanes = session.chosen_lanes(lane)
-    yield from check_redis([*inspect(session.redis), *refusals_here(settings, session.redis)])
+    yield from check_redis(examine(settings))
     yield check_clock(time.time(), lanes[0].wall())
     yield _belonging(session)
     yield from _workers(settings)

@@ -9,10 +9,9 @@ from redis.exceptions import RedisError
 
 from config.lanes import load_lanes
 from config.settings import Settings, load_settings
-from worker.connections import OtherFormatError, connect
+from worker.connections import OtherFormatError
 from worker.operating.embedded_files import make_private
-from worker.operating.redis_checks import inspect
-from worker.operating.redis_commands import refusals_here
+from worker.operating.redis_commands import examine
 from worker.operating.session import refuse_unusable, with_running_redis
 from worker.processes.child import PRIVATE
 from worker.processes.probe import ROLES
@@ -49,12 +48,9 @@ def run(role: str, name: str) -> NoReturn:
 
 
 def _refuse_what_cannot_work(settings: Settings) -> None:
-    redis = connect(settings)
     try:
-        refuse_unusable(settings, [*inspect(redis), *refusals_here(settings, redis)])
+        refuse_unusable(settings, examine(settings))
     except OtherFormatError:
         raise
     except RedisError:
         return  # does not answer yet: the process waits for it
-    finally:
-        redis.close()

@@ -22,8 +22,7 @@ from worker.cli.start_paused import pause_before_start
 from worker.connections import OtherFormatError, connect
 from worker.operating.embedded_files import url_file
 from worker.operating.errors import UnreachableError, WrongUseError
-from worker.operating.redis_checks import inspect
-from worker.operating.redis_commands import refusals_here
+from worker.operating.redis_commands import examine
 from worker.operating.session import check_redis, refuse_unusable
 from worker.processes.admission import ask_for_admission
 from worker.processes.child import REFUSED, Child
@@ -92,12 +91,12 @@ def up(*, paused: bool) -> int:
 
 def _check_redis(settings: Settings, say: Say) -> None:
     """Raises for a Redis that cannot work, and warns of settings that may lose data."""
-    redis = connect(settings)
     try:
-        check_redis(settings, redis)
+        with contextlib.closing(connect(settings, any_format=True)) as redis:
+            check_redis(settings, redis)
     except UnreachableError as error:
         raise UnreachableError(f"{error}{_perhaps_our_own(settings)}") from None
-    found = [*inspect(redis), *refusals_here(settings, redis)]
+    found = examine(settings)
     refuse_unusable(settings, found)
     for finding in found:
         say("up.redis_unfit", f"{finding.severity}: {finding.sentence}", is_trouble=True)

@@ -19,7 +19,7 @@ from feishu_batch.redis_urls import REDIS_SCHEMES
 from worker.connections import connect
 from worker.ledger.clock import witness
 from worker.ledger.scripts import script_text
-from worker.operating.redis_checks import RedisFinding, Severity
+from worker.operating.redis_checks import RedisFinding, Severity, inspect, refusal
 
 # Temporary states, or states that another check reports: no command is refused permanently.
 _STATES: Final = (
@@ -166,6 +166,23 @@ BROKER: Final = (
     Trial("PSUBSCRIBE", "no control command and no `revoke` reaches a worker", _listening),
 )
 RESULTS: Final = (Trial("PUBLISH and SUBSCRIBE", "results are not announced", _heard),)
+
+
+def examine(settings: Settings) -> list[RedisFinding]:
+    """What does not fit of the server, and which commands it refuses. Raises RedisError if it does not answer, and
+    OtherFormatError, before it has written anything, for a ledger of another version.
+    """
+    with contextlib.closing(connect(settings, any_format=True)) as redis:
+        found = inspect(redis)
+        if refusal(found):
+            return found
+        _check_format(settings)
+        return found + refusals_here(settings, redis)
+
+
+def _check_format(settings: Settings) -> None:
+    with contextlib.closing(connect(settings)) as redis, contextlib.suppress(refusals.ResponseError, ElsewhereError):
+        redis.ping()  # where the commands of the check are refused, the trial of all commands names them
 
 
 def refusals_here(settings: Settings, ledger: Redis) -> list[RedisFinding]:
