@@ -13,6 +13,7 @@ from tests.support.model import PROJECT
 from tests.support.waiting import PATIENCE
 from tests.web.browser import DESKTOP, PHONE, complaints, look_like, whole_page
 from tests.web.serving import page_of, serving
+from worker.ledger.routes import BATCH
 
 CHINESE = "第三季度重点项目优先级调整（支付与结算、账号与登录、移动端首页改版三个方向的全部需求）" * 3
 TOKEN = "a-token-for-the-tests-of-the-page"
@@ -120,15 +121,16 @@ def test_a_lane_that_could_send_and_does_not_is_shown_until_it_does(opened, stac
     stack.kill("submit")
     handle = put(stack, [1001], value="nobody sends it")
     see(opened, "#lanes", "in 1 group")
-    assert "Stands still" not in shown(opened, "#lanes")
+    assert "Stalled" not in shown(opened, "#lanes")
     long_ago = stack.lane.wall() - 60
-    for group in stack.redis.zrange(stack.lane.keys.named("since"), 0, -1):
-        stack.redis.zadd(stack.lane.keys.named("since"), {group: long_ago * 1000})
-    stack.redis.hset(stack.lane.keys.named("slot:submit"), "asked", round(long_ago * 1e6))
-    see(opened, "#lanes", "Stands still")
-    see(opened, "#lanes", "although changes are ready. Look into the submit worker's log, then restart it")
+    route = stack.lane.keys.route(BATCH)
+    for group in stack.redis.zrange(route.since, 0, -1):
+        stack.redis.zadd(route.since, {group: long_ago * 1000})
+    stack.redis.hset(route.slot, "asked", round(long_ago * 1e6))
+    see(opened, "#lanes", "Stalled")
+    see(opened, "#lanes", "although changes are ready. Check the submit worker's log, then restart it")
     stack.start("submit")
-    until(lambda: "Stands still" not in shown(opened, "#lanes"), "the lane moves again")
+    until(lambda: "Stalled" not in shown(opened, "#lanes"), "the lane moves again")
     assert handle.wait(30).ok
 
 
@@ -226,7 +228,7 @@ def test_a_thousand_intents_with_long_names_fit_on_a_phone(opened, stack):
     stack.client.enqueue_many([{**wish, "after_field_value": str(wish["after_field_value"])} for wish in wishes])
     look_like(opened, PHONE)
     see(opened, "#intents-cut", "more waiting intents are not listed")
-    see(opened, "#intents-aside", "not ended")
+    see(opened, "#intents-aside", "unfinished")
     assert not is_too_wide(opened)
     press(opened, "Show 30 more")
     until(lambda: len(opened.find_elements(By.CSS_SELECTOR, "#intents > li")) == 40, "40 intents")

@@ -127,7 +127,7 @@ def test_failures_are_grouped_and_read_once(stack, snapshots):
     assert {item["item"] for group in seen["groups"] for item in group["items"]} >= {"1013", "1042"}
     text = json.dumps(snapshots.look())
     assert "to be refused" not in text  # no field values
-    assert "Reopen the item in Feishu Project" in text  # what to do
+    assert "try the change by hand as the same user" in text  # what to do; the remote names two causes
 
 
 def test_what_can_never_be_retried_has_no_button(stack, snapshots):

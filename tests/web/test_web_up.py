@@ -59,7 +59,7 @@ def test_a_busy_port_does_not_stop_up_and_the_address_outlives_the_page(tmp_path
     with log.open("wb") as output:
         up = subprocess.Popen(UP, env=env, cwd=tmp_path, stdout=output, stderr=output)
     try:
-        found = until(lambda: re.search(r"status page: (http://\S+) \(port (\d+) is taken\)", log.read_text()))
+        found = until(lambda: re.search(r"status page: (http://\S+) \(port (\d+) is in use\)", log.read_text()))
         url = found[1]
         assert int(found[2]) == busy_port
         until(lambda: is_served(url))
