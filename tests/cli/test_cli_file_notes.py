@@ -101,13 +101,24 @@ def hidden(made):
     made.active.row_dimensions[3].hidden = True
 
 
-def test_hidden_rows_refuse_the_file_at_every_command_that_takes_one(command, ledger, path):
+def test_hidden_rows_refuse_the_file_at_every_command_that_enqueues_or_plans(command, ledger, path):
     file = path("a.xlsx", workbook(cells(1, "x"), cells(2, "y"), change=hidden))
-    for words in (["plan", file], ["import", file], ["import", file, "--strict"], ["cancel", "--file", file, "--yes"]):
+    for words in (["plan", file], ["import", file], ["import", file, "--strict"]):
         told = command(*words)
         assert told.exit_code == 2
         assert "1 row is hidden (line 3)" in told.stderr
     assert ledger.inbox.length() == 0
+
+
+@pytest.mark.parametrize(("choice", "count"), [("include", 2), ("skip", 1), ("reject", 1)])
+def test_cancel_needs_no_word_about_hidden_rows(command, ledger, path, choice, count):
+    """What was enqueued is known by the rows' ids, whichever rows were."""
+    file = path("a.xlsx", workbook(cells(1, "x"), cells(2, "y"), change=hidden))
+    told = command("cancel", "--file", file, "--yes")
+    assert (told.exit_code, "no row of this file was enqueued here" in told.stderr) == (2, True)
+    command("import", file, "--hidden", choice)
+    ledger.take_in()
+    assert command.json("cancel", "--file", file, "--yes")["intents"] == count
 
 
 @pytest.mark.parametrize(("choice", "count"), [("include", 2), ("skip", 1), ("reject", 1)])
