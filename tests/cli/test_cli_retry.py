@@ -185,7 +185,8 @@ def test_selections_narrow_each_other_down(command, ledger, failed):
     assert chosen("--intent", failed, "--intent", owner, "--field", "priority") == {failed: [2, 3]}
     assert chosen("--since", "1h", "--lane", "default") == {failed: [2, 3], owner: [5, 6]}
     assert chosen("--intent", failed, "--since", "1h") == {failed: [2, 3]}
-    assert chosen("--reason", "nothing") == {}
+    for nothing in (("--reason", "nothing"), ("--field", "nothing"), ("--intent", failed, "--field", "owner")):
+        assert retried(command, *nothing, "--dry-run", code=1)["intents"] == []  # a misspelt code or field is noticed
 
 
 def test_what_has_expired_and_what_was_refused_is_left(command, ledger, redis):
