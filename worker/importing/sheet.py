@@ -63,7 +63,7 @@ def _first(raw: Iterator[RawRow | Rejected], header_row: int | None) -> RawRow:
     """The row of the header. Raises `ImportFileError`."""
     for row in raw:
         if isinstance(row, Rejected):
-            raise ImportFileError(row.reason)
+            raise ImportFileError(f"row {row.line}: {row.reason}")
         if row.number == header_row or (header_row is None and not _is_blank(row)):
             return row
     if header_row is not None:
