@@ -83,7 +83,7 @@ REFUSED = [
     ('["0125"]', "begins with 0"),
     ("[0]", "not a work item id"),
     ("[true]", "not a work item id"),
-    ("[1001", "none"),
+    ("[1001", "begins like a list but is not one"),
     ("1235|1236", "not a work item id"),
     ("1237/1238", "not a work item id"),
     ("m-1250", "not a work item id"),

@@ -134,7 +134,7 @@ def _listed(text: str) -> Iterator[int]:
     try:
         members = json.loads(text)
     except (ValueError, RecursionError):
-        raise IdError(f"{_shown(text)} begins like a list but is not one, like [1001, 1002]") from None
+        raise IdError(f"{_shown(text)} begins like a list but is not one; a list looks like [1001, 1002]") from None
     for member in members:
         if isinstance(member, str):
             yield _single(plain(member).strip())
