@@ -56,7 +56,10 @@ def test_json_may_come_from_standard_input(command, ledger):
         ((*BASE, "--item", "0", "--after", "x"), "--item"),
         ((*BASE, "--items", "1,x", "--after", "x"), "--items: "),
         ((*BASE, "--items", "1,120", "--after", "x"), "1120"),
-        ((*BASE, "--items", "https://x.example/demo/issue/detail/1", "--after", "x"), "about issue, and work_item"),
+        (
+            (*BASE, "--items", "https://x.example/demo/issue/detail/1", "--after", "x"),
+            "the link is to issue, but work_item_type_key is story",
+        ),
         ((*BASE, "--item", "1", "--after", "#REF!"), "--after: '#REF!' is an error of a spreadsheet"),
         ((*BASE, "--item", "1", "--after", "None"), "--after: 'None' is a word that programs write for no value"),
         ((*BASE, "--item", "1", "--after", "x", "--mode", "OVERWRITE"), "--mode: "),
@@ -76,7 +79,7 @@ def test_the_same_id_with_another_content_is_2(command):
     command.enqueue(1, intent_id="mine")
     result = command(*BASE, "--item", 2, "--after", "x", "--intent-id", "mine")
     assert result.exit_code == 2
-    assert "already taken" in result.stderr
+    assert "intent id mine is already used by an intent with other content" in result.stderr
 
 
 @pytest.mark.parametrize(("failed", "code"), [({}, 0), ({2: "NoPermissionToModify"}, 1)])

@@ -97,7 +97,7 @@ def test_strict_refuses_an_id_that_the_ledger_has_for_another_content(command, l
     path.write_text(csv_text([*row("1"), "b"], [*row("2"), "a"], header=NAMED))
     result = command("import", "--strict", path)
     assert result.exit_code == 2
-    assert "line 3: intent_id: a is taken by another content, enqueued before" in result.stderr
+    assert "line 3: intent_id: a is already used for other content, enqueued before" in result.stderr
     assert ledger.inbox.length() == 1
 
 
@@ -173,7 +173,7 @@ def test_an_end_of_redis_half_way_tells_how_far_it_came(command, ledger, file, m
         told = command("import", path)
     assert told.exit_code == 3
     assert "connection refused. 500 rows are enqueued, and safe there: run the same import again" in told.stderr
-    assert "199 enqueued, 500 known" in command("import", path).stdout
+    assert "199 enqueued, 500 enqueued by an earlier run and not again" in command("import", path).stdout
 
 
 def test_what_had_ended_before_is_reported_without_contradiction(command, ledger, file):
@@ -209,7 +209,7 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("plan.csv", "a,b\n1,2\n", "misses project_key, work_item_type_key, work_item_ids"),
+        ("plan.csv", "a,b\n1,2\n", "lacks project_key, work_item_type_key, work_item_ids"),
         ("plan.csv", "", "the file is empty"),
         ("plan.txt", "x", "plan.txt: its extension is not that of a known format: give --format csv, jsonl or xlsx"),
         ("plan.csv", "\ufeff" + csv_text(), "it contains no rows"),

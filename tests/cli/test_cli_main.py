@@ -134,7 +134,7 @@ def test_up_guesses_that_the_url_is_that_of_its_own_server(tmp_path):
     env = {f"FEISHU_BATCH_{name}": "x" for name in ("PLUGIN_ID", "PLUGIN_SECRET", "USER_KEY")}
     told = run("up", FEISHU_BATCH_REDIS_URL=url, **env)
     assert told.exit_code == 3
-    assert "It is the embedded server of an earlier `up`: unset FEISHU_BATCH_REDIS_URL" in told.stderr
+    assert "That is the embedded server of an earlier `up`: unset FEISHU_BATCH_REDIS_URL" in told.stderr
     assert "s3cr3t" not in told.stderr
     assert "Or unset it" in run("up", FEISHU_BATCH_REDIS_URL="redis://localhost:1/0", **env).stderr
 

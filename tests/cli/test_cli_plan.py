@@ -198,8 +198,8 @@ def test_a_plan_says_what_is_wrong_and_ends_with_1(command, file):
 def test_a_plan_reads_as_sentences(command, file):
     rows = [row("1-120"), row("1 2", after="x"), row("1", after="x"), row("7", mode="APPEND")]
     text = command("plan", file(*rows)).stdout
-    assert "changes    124: 122 to be sent, 1 superseded" not in text
-    assert "changes    124: 121 to be sent, 2 superseded by later rows, 1 shared with an identical change" in text
+    assert "changes    124: 122 to send, 1 superseded" not in text
+    assert "changes    124: 121 to send, 2 superseded by later rows, 1 shared with an identical change" in text
     assert "requests   5; 2 can be full" in text
     assert "up to 2 changes of one cell" in text
 
@@ -226,7 +226,7 @@ def test_the_same_row_twice_counts_once(command, file):
     result = command("plan", path, "--json")
     assert result.exit_code == 1
     assert '"repeated": 1' in result.stdout
-    assert "is taken by another content" in result.stdout
+    assert "intent_id: one is already used for other content, in line 2" in result.stdout
 
 
 def test_rows_of_an_unknown_lane_are_reported(command, file):

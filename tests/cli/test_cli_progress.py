@@ -177,6 +177,6 @@ def test_an_absence_of_redis_is_borne_for_a_while(monkeypatch):
     monkeypatch.setattr(intent_follower, "TICK", 0.01)
     monkeypatch.setattr(intent_follower, "PATIENCE", 0.1)
     follower = intent_follower.IntentFollower(session=None, watch=Absent(), pace=Throughput(1.0, {}))
-    with pytest.raises(UnreachableError, match="the work is safe"):
+    with pytest.raises(UnreachableError, match="the recorded work is safe in it"):
         follower.run(ProgressLines(Console(file=out, width=200)), threading.Event())
     assert out.getvalue().count("Redis does not answer") == 1

@@ -145,7 +145,7 @@ def test_completion_is_a_script_of_that_shell(command, shell):
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("re", ["plain,retry", "plain,resume"]),
+        ("re", ["plain,retry", "plain,resume", "plain,rebind"]),
         ("import spr", ["file,spr"]),  # bash takes it from there
         ("plan --enc", ["plain,--encoding"]),
         ("show --items fa", ["plain,failed"]),

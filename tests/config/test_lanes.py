@@ -74,7 +74,7 @@ def test_a_secret_may_come_from_a_file(tmp_path):
         ("", "has no lane"),
         ("[lanes", "is not valid TOML"),
         ("[lanes.Web]\n" + TWO.split("[lanes.web]")[1], r"\[lanes.Web\].*name"),
-        (TWO.replace("[lanes.web]", "[lanes.inbox]"), r"\[lanes.inbox\].*reserved"),
+        (TWO.replace("[lanes.web]", "[lanes.front]"), r"\[lanes.front\].*reserved"),
         (TWO + 'project_keys = ["5f0c1a2b3c4d5e6f70818283"]', "listed in the lanes mobile and web"),
     ],
 )

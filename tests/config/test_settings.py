@@ -89,7 +89,7 @@ def test_every_wrong_variable_has_its_line_with_what_to_do():
     lines = refusal(slot_seconds="900", lane="front", verify="some", max_attempts="x").splitlines()
     assert len(lines) == 5
     text = "\n".join(lines)
-    assert "FEISHU_BATCH_SLOT_SECONDS=900: must be 60 at most" in text
+    assert "FEISHU_BATCH_SLOT_SECONDS=900: must be at most 60" in text
     assert "FEISHU_BATCH_LANE=front: is reserved" in text
     assert "FEISHU_BATCH_SLOT_SECONDS=fast: must be a number of seconds. (" in refusal(slot_seconds="fast")
     assert "FEISHU_BATCH_LANE=Main: must be 1 to 64 lower-case letters" in refusal(lane="Main")

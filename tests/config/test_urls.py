@@ -169,7 +169,7 @@ REFUSED = [
     ("redis_url", "redis://s3cr3t@h/0", "a user without a password"),
     ("redis_url", "redis://:s3cr3t@h/0?socket_timout=1", "parameters"),
     ("redis_url", "redis://:s3cr3t@h/0?ssl_ca_certs=/c", "rediss://"),
-    ("redis_url", "redis://:s3cr3t@h/0?password_file=/f", "only one"),
+    ("redis_url", "redis://:s3cr3t@h/0?password_file=/f", "has a password and a password file: remove one of them"),
     ("redis_url", "redis://h/0?password_file=", "without a path"),
     ("redis_url", "rediss://:s3cr3t@h/0?ssl_cert_reqs=s3cr3t", "ssl_cert_reqs"),
     ("redis_url", "rediss://:s3cr3t@h/0?ssl_check_hostname=s3cr3t", "is not true or false"),

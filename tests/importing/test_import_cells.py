@@ -100,8 +100,8 @@ def test_wrong_cells_name_their_column(column, cell):
         ("demo", "story", None),
         ("5f0c1a2b3c4d5e6f70818283", "story", None),  # whether that is demo is not known here
         ("demo", "6a1d2b3c4d5e6f7081928374", None),
-        ("other", "story", "about demo, and project_key is other"),
-        ("demo", "issue", "about story, and work_item_type_key is issue"),
+        ("other", "story", "the link is to demo, but project_key is other"),
+        ("demo", "issue", "the link is to story, but work_item_type_key is issue"),
     ],
 )
 def test_a_link_does_not_contradict_its_row(space, type_key, reason):

@@ -36,11 +36,11 @@ def test_a_name_is_known_however_it_is_spelt(written):
 @pytest.mark.parametrize(
     ("header", "complaints"),
     [
-        (HEADER[:-1], ["the header misses after_field_value. A long file has one row per field change"]),
+        (HEADER[:-1], ["the header lacks after_field_value. A long file has one row per field change"]),
         ((*HEADER, "prioritty"), ["has the unknown column 'prioritty' (perhaps priority)"]),
         ((*HEADER, "Prioritty "), ["has the unknown column 'Prioritty ' (perhaps priority)"]),
         ((*HEADER, "Zeit", "Notes"), ["has the unknown columns 'Zeit', 'Notes' (perhaps note)"]),
-        ((*HEADER[:-1], "值"), ["misses after_field_value; it has", "'值' (perhaps after_field_value)"]),
+        ((*HEADER[:-1], "值"), ["lacks after_field_value; it has", "'值' (perhaps after_field_value)"]),
         ((*HEADER[:2], "工作项ID", *HEADER[3:]), ["'工作项ID' (perhaps work_item_ids)"]),
         ((*HEADER, "x\u00a0y"), [r"'x\xa0y'"]),
         ((*HEADER, "", "note"), ["the unknown column without a name"]),
@@ -52,7 +52,7 @@ def test_a_name_is_known_however_it_is_spelt(written):
             ["'优先级'", "'负责人'", "call the column with the ids work_item_id"],
         ),
         ((*HEADER, *(f"c{n}" for n in range(300))), ["'c0'", "'c99', and 200 more"]),
-        ((",".join(HEADER).replace(",", "，"),), ["misses project_key"]),
+        ((",".join(HEADER).replace(",", "，"),), ["lacks project_key"]),
     ],
     ids=range(14),
 )

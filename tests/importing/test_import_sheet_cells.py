@@ -126,12 +126,12 @@ def test_a_cell_is_what_its_file_says(xml, found):
         (1.5, "[h]:mm", Written(Kind.TIME, "36:00:00")),
         (-0.5, "[h]:mm", "the cell contains a negative time"),
         (datetime(2026, 1, 31, 18), "h:mm", "the cell shows a time of day, 18:00, but also contains a day"),
-        (0, "yyyy-mm-dd", "the cell has the format of a date, but its number 0 is none"),
-        (60, "yyyy-mm-dd", "the cell has the format of a date, but its number 60 is none"),
+        (0, "yyyy-mm-dd", "the cell has the format of a date, but its number 0 is not a date"),
+        (60, "yyyy-mm-dd", "the cell has the format of a date, but its number 60 is not a date"),
         (59, "yyyy-mm-dd", Written(Kind.DATE, "1900-02-28")),
         (61, "yyyy-mm-dd", Written(Kind.DATE, "1900-03-01")),
-        (3_000_000, "yyyy-mm-dd", "the cell has the format of a date, but its number 3000000 is none"),
-        (-1, "yyyy-mm-dd", "the cell has the format of a date, but its number -1 is none"),
+        (3_000_000, "yyyy-mm-dd", "the cell has the format of a date, but its number 3000000 is not a date"),
+        (-1, "yyyy-mm-dd", "the cell has the format of a date, but its number -1 is not a date"),
     ],
 )  # fmt: skip
 def test_a_number_keeps_what_is_stored_and_what_is_shown(value, code, found):

@@ -199,7 +199,7 @@ def test_an_unknown_path_is_answered_in_the_envelope(api):
 
 
 def test_the_front_page_says_what_this_is(sandbox):
-    assert "stand-in" in sandbox.about()["about"]
+    assert "simulator" in sandbox.about()["about"]
 
 
 def test_latency_is_added_before_the_limit_and_after_it():

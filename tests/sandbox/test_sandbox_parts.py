@@ -104,5 +104,5 @@ def test_the_options_of_the_command_reach_the_settings():
 def test_a_refusal_without_its_code_says_what_is_missing():
     with pytest.raises(FaultError, match="refuse needs the code"):
         parse_rule("batch_update:refuse=1x")
-    with pytest.raises(FaultError, match="not to drop_after"):
+    with pytest.raises(FaultError, match="refuse, error_before, error_after, error_late take a code, not drop_after"):
         parse_rule("drop_after=1x,code=20050")

@@ -46,7 +46,7 @@ def test_all_that_an_entry_may_say(load, tmp_path):
 
 WRONG = {
     "unknown key": (GOOD + 'evry = "1m"\n', "evry: is not known; did you mean every."),
-    "strange key": (GOOD + 'colour = "red"\n', "colour: is not known; there are name, cron, every, timezone, intent"),
+    "strange key": (GOOD + 'colour = "red"\n', "colour: is not known; allowed are name, cron, every, timezone, intent"),
     "unknown table": ("[shedule]\n", "'shedule' is not known there; an entry begins with a line [[schedule]]"),
     "one bracket": ('[schedule]\nname = "x"\n', "with two brackets"),
     "no time": ('[[schedule]]\nname = "good"\nfile = "x.csv"\n', "needs exactly one of cron = "),
@@ -63,10 +63,10 @@ WRONG = {
     "bad name": (GOOD.replace('"good"', '"Good day"'), 'name: must look like "nightly-file"'),
     "shell": (
         GOOD.replace('file = "wishes.csv"', 'command = "echo"'),
-        "command: is a list: the program and its arguments",
+        "command: must be a list: the program and its arguments",
     ),
-    "empty command": (GOOD.replace('file = "wishes.csv"', "command = []"), "command: is a list"),
-    "number as argument": (GOOD.replace('file = "wishes.csv"', 'command = ["x", 1]'), "command: is a list"),
+    "empty command": (GOOD.replace('file = "wishes.csv"', "command = []"), "command: must be a list"),
+    "number as argument": (GOOD.replace('file = "wishes.csv"', 'command = ["x", 1]'), "command: must be a list"),
     "sheet without a file": (
         GOOD.replace('file = "wishes.csv"', 'command = ["x"]\nsheet = "Plan"'),
         "sheet is only for a file",
