@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.importing.test_import_sheet import cells, workbook
 from tests.support.rows_factory import csv_text, row
-from worker.ledger.import_log import MOST, ImportLog
+from worker.ledger.import_log import MOST, SAMPLE, ImportLog
 from worker.pipeline.sweep import LaneSweep
 
 DAY = 86_400
@@ -117,6 +118,43 @@ def test_other_rows_under_a_name_of_ones_own_are_another_import(command, ledger,
     assert ledger.inbox.length() == 6
 
 
+def test_a_file_of_every_night_under_one_name_goes_on_after_a_week(command, ledger, file, older):
+    """The rows that changed are in it no more: they are not forgotten, they are gone."""
+    command("import", file(*FIVE), "--import-id", "nightly")
+    command("import", file(row("6"), *FIVE[1:]), "--import-id", "nightly")
+    older(8)
+    late = command("import", file(row("7"), *FIVE[1:]), "--import-id", "nightly")
+    assert late.exit_code == 0, late.output
+    assert "1 enqueued, 4 enqueued by an earlier run" in late.stdout
+
+
+def test_rows_of_a_name_of_ones_own_that_are_forgotten_are_not_written_again(command, ledger, file, forget, older):
+    command("import", file(*FIVE), "--import-id", "nightly")
+    ledger.do_all()
+    forget()
+    command("import", file(row("6")), "--import-id", "nightly")
+    older(8)
+    again = command("import", file(row("6"), row("7"), *FIVE[1:]), "--import-id", "nightly")
+    assert again.exit_code == 2
+    assert "rows of it were imported with this --import-id since 2" in again.stderr
+    assert "importing it again would write 5 rows, at least 4 of them again, over what came later" in again.stderr
+    assert "give it a new --import-id. Nothing was enqueued." in again.stderr
+    assert ledger.inbox.length() == 1
+
+
+@pytest.mark.parametrize("days", [0, 8])
+def test_another_sheet_of_a_workbook_is_another_import(command, ledger, tmp_path, forget, older, days):
+    path = tmp_path / "plan.xlsx"
+    path.write_bytes(workbook(cells(1, "x"), others=[("Second", [cells(2, "x")])]).getvalue())
+    command("import", path)
+    ledger.do_all()
+    forget()
+    older(days)
+    assert command("import", path, "--sheet", "Second").exit_code == 0
+    again = command("import", path, "--sheet", "Plan")
+    assert (again.exit_code, "1 intent of it is forgotten" in again.stderr) == (2, True)
+
+
 def test_plan_says_it_before(command, ledger, file, forget, older):
     path = file(*FIVE)
     command("import", path)
@@ -130,16 +168,30 @@ def test_plan_says_it_before(command, ledger, file, forget, older):
 
 def test_imports_are_remembered_for_a_bounded_time_and_number(redis, prefix, monkeypatch):
     log = ImportLog(redis, prefix, keep=100)
-    log.add("a", 3)
-    log.add("a", 2)
+    log.add("a", ["1", "2", "3"])
+    log.add("a", ["4", "5"])
     assert log.find("a").rows == 5
     assert log.find("b") is None
     short = ImportLog(redis, prefix, keep=-10)  # all others are over
-    short.add("b", 1)
+    short.add("b", ["1"])
     assert (short.find("a"), short.find("b").rows) == (None, 1)
     monkeypatch.setattr("worker.ledger.import_log.MOST", 2)
     for name in "cdef":
-        log.add(name, 1)
+        log.add(name, ["1"])
     assert sum(log.find(name) is not None for name in "bcdef") <= 3
     assert log.find("f").rows == 1
     assert MOST == 10_000
+    assert len(redis.hkeys(log._facts)) <= 9  # three facts of each
+
+
+def test_a_sample_of_the_rows_is_remembered_whatever_their_order_and_run(redis, prefix):
+    ids = [f"import-{number}" for number in range(1000)]
+    log = ImportLog(redis, prefix, keep=100)
+    log.add("at once", ids)
+    for start in range(900, -100, -100):
+        log.add("by and by", ids[start : start + 100])
+    found = log.find("at once")
+    assert len(found.sample) == SAMPLE
+    assert log.find("by and by").sample == found.sample
+    assert sum(found.certainly_wrote(one) for one in ids) == SAMPLE
+    assert not any(found.certainly_wrote(f"other-{number}") for number in range(1000))

@@ -65,7 +65,7 @@ def run_import(
             for put in _counted(puts, report, source, asked.aside):
                 back.add(known_rows(put))
                 if put.enqueued:
-                    log.add(source.import_id, len(put.enqueued))
+                    log.add(source.import_id, (row.intent.intent_id for row in put.enqueued))
                 if asked.needs_journal:
                     journal.add(put.notes())
             report.before = back.report() if report.known else None
