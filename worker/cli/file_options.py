@@ -38,11 +38,8 @@ _OPTIONS: Final = (
         metavar="ZONE",
         help="Time zone of the dates in an XLSX workbook: an offset, or a name like Europe/Berlin. Default: FEISHU_BATCH_TIME_ZONE.",
     ),
-    click.option(
-        "--hidden",
-        type=click.Choice([one.value for one in Hidden]),
-        help="How to treat hidden (filtered) rows of an XLSX workbook. Default: a file that has some is refused.",
-    ),
+)
+_MORE_OPTIONS: Final = (
     click.option(
         "--empty",
         type=click.Choice([one.value for one in Empty]),
@@ -144,10 +141,19 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str,
         return command(file=_opener(file, kind, import_id, table, otherwise), **others)
 
     decorated: Any = with_file
-    for option in reversed((file_parameter, *_OPTIONS)):
+    for option in reversed((file_parameter, *_OPTIONS, _hidden_option(usual), *_MORE_OPTIONS)):
         decorated = option(decorated)
     result: F = decorated
     return result
+
+
+def _hidden_option(usual: Hidden | None) -> Callable[[Any], Any]:
+    without = usual or "a file that has some is refused"
+    return click.option(
+        "--hidden",
+        type=click.Choice([one.value for one in Hidden]),
+        help=f"How to treat hidden (filtered) rows of an XLSX workbook. Default: {without}.",
+    )
 
 
 def _refuse_without_file(*given: object) -> None:
