@@ -95,7 +95,7 @@ def admit(
             if one.served and not is_served(belonging, one.served, signs, sweep_every, wait):
                 continue
             if one.served and belonging.look([one.served]).lanes[one.served].noted != signs.lanes[one.served].noted:
-                break  # meanwhile it was recorded anew, perhaps by workers that started together with this one
+                break  # meanwhile it was recorded again, perhaps by workers that started together with this one
             raise ConfigError(f"Refused: {one.what}.")
         else:
             if belonging.note(ours, signs):
