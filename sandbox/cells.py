@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 
-class Cell(NamedTuple):
+class CellKey(NamedTuple):
     project_key: str
     item_id: int
     field_key: str
@@ -22,10 +22,10 @@ class CellWrite:
 
 class Cells:
     def __init__(self) -> None:
-        self.values: dict[Cell, Any] = {}
-        self.history: dict[Cell, list[CellWrite]] = {}
+        self.values: dict[CellKey, Any] = {}
+        self.history: dict[CellKey, list[CellWrite]] = {}
 
-    def record(self, cell: Cell, touch: CellWrite) -> None:
+    def record(self, cell: CellKey, touch: CellWrite) -> None:
         self.history.setdefault(cell, []).append(touch)
         if touch.applied:
             self.values[cell] = touch.value

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from sandbox import errors, values
-from sandbox.cells import Cell, Cells, CellWrite
+from sandbox.cells import CellKey, Cells, CellWrite
 from sandbox.errors import ApiError
 from sandbox.faults import FaultRule, Faults
 from sandbox.jobs import Job, JobBook
@@ -115,7 +115,7 @@ class Sandbox:
         self.faults.fired.clear()
 
     def present(self, project: SandboxProject, item: Item, field_key: str) -> Any:
-        cell = Cell(project.key, item.id, field_key)
+        cell = CellKey(project.key, item.id, field_key)
         return self.cells.values.get(cell, item.values.get(field_key))
 
     def _rng(self, purpose: str) -> random.Random:
@@ -123,7 +123,7 @@ class Sandbox:
 
     def _land(self, job: Job, item_id: int, at: float) -> str | None:
         update = job.update
-        cell = Cell(update.project_key, item_id, update.field_key)
+        cell = CellKey(update.project_key, item_id, update.field_key)
         written = self._written(job, item_id)
         scene = written if isinstance(written, str) else None
         if isinstance(written, str):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sandbox.cells import Cell
+from sandbox.cells import CellKey
 from sandbox.core import Sandbox
 from sandbox.jobs import Job
 
@@ -57,14 +57,14 @@ def violations(sandbox: Sandbox) -> dict[str, Any]:
     }
 
 
-def overlapping(jobs: Iterable[Job]) -> Iterator[tuple[Job, Job, Cell]]:
+def overlapping(jobs: Iterable[Job]) -> Iterator[tuple[Job, Job, CellKey]]:
     """Pairs of jobs, earlier first, of which the later arrived while the earlier could still change one of its cells."""
-    open_on: dict[Cell, list[tuple[float, Job]]] = {}  # with the end of the job
+    open_on: dict[CellKey, list[tuple[float, Job]]] = {}  # with the end of the job
     found: set[tuple[int, int]] = set()
     for job in sorted(jobs, key=lambda job: job.arrived_at):
         ends_at = job.last_landing_at
         for _, item in job.landings:
-            cell = Cell(job.update.project_key, item, job.update.field_key)
+            cell = CellKey(job.update.project_key, item, job.update.field_key)
             still_open = [(end, earlier) for end, earlier in open_on.get(cell, ()) if end > job.arrived_at]
             for _, earlier in still_open:
                 if (earlier.order, job.order) not in found:
@@ -73,7 +73,7 @@ def overlapping(jobs: Iterable[Job]) -> Iterator[tuple[Job, Job, Cell]]:
             open_on[cell] = [*still_open, (ends_at, job)]
 
 
-def _pair_json(earlier: Job, later: Job, cell: Cell) -> dict[str, Any]:
+def _pair_json(earlier: Job, later: Job, cell: CellKey) -> dict[str, Any]:
     return {
         "first": earlier.task_id,
         "second": later.task_id,

@@ -1,5 +1,7 @@
 """The source files speak plain English: texts for users, comments, docstrings and names."""
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,11 @@ def test_a_source_file_has_no_translated_idiom(path):
 
 def test_names_are_read_as_words():
     assert [one.words for one in idioms_of_code("what_is_left_alone = wishes")] == ["left_alone", "wishes"]
+
+
+def test_no_two_classes_share_a_name():
+    """A name in a traceback, a log or a review says which class it is."""
+    folders = (ROOT / folder for folder in ("client", "config", "worker", "tasks", "sandbox"))
+    sources = [path for folder in folders for path in folder.rglob("*.py")]
+    names = [name for path in sources for name in re.findall(r"^class (\w+)", path.read_text(), re.MULTILINE)]
+    assert [name for name, count in Counter(names).items() if count > 1] == []

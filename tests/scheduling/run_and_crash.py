@@ -17,10 +17,10 @@ from config.schedules import ScheduleEntry
 from feishu_batch import FeishuBatch
 from worker.scheduling.runner import Runner
 from worker.scheduling.scheduler import Scheduler
-from worker.scheduling.spool import Spool
+from worker.scheduling.spool import RowSpool
 from worker.scheduling.store import Schedules
 
-OWNERS = {owner.__name__: owner for owner in (FeishuBatch, Runner, Schedules, Spool)}
+OWNERS = {owner.__name__: owner for owner in (FeishuBatch, Runner, Schedules, RowSpool)}
 
 
 def arm(crash: str) -> None:

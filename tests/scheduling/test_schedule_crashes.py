@@ -32,9 +32,9 @@ for item in range(1, int(sys.argv[2]) + 1):
 # A step, and how many outputs there are by the time the run has ended.
 STEPS = {
     "Runner.carry_out:before:1": 1,
-    "Spool._append:after:2": 2,
-    "Spool.keep:before:1": 2,
-    "Spool.keep:after:1": 1,
+    "RowSpool._append:after:2": 2,
+    "RowSpool.keep:before:1": 2,
+    "RowSpool.keep:after:1": 1,
     "FeishuBatch.enqueue_many:after:1": 1,
     "Schedules.add:after:2": 1,
     "Runner._record:before:1": 1,

@@ -41,10 +41,10 @@ class Trial:
 
     name: str
     purpose: str
-    run: Callable[["Scratch"], object]
+    run: Callable[["TrialKeys"], object]
 
 
-class Scratch:
+class TrialKeys:
     """A connection pool, and keys that nothing else uses. Those of the ledger share a hash tag, as a lane's do."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
@@ -97,66 +97,66 @@ _KINDS: Final[dict[str, tuple[tuple[object, ...], ...]]] = {
 
 
 def _simple(kind: str, command: str, *arguments: object) -> Trial:
-    return Trial(command, _KEPT, lambda scratch: scratch.do(command, scratch.own(kind), *arguments))
+    return Trial(command, _KEPT, lambda keys: keys.do(command, keys.own(kind), *arguments))
 
 
-def _lane_script(scratch: Scratch) -> object:
+def _lane_script(keys: TrialKeys) -> object:
     """One of our scripts: it builds the names of its keys from the given one, as all scripts of a lane do."""
-    return scratch.redis.eval(script_text("extend_lease"), 1, scratch.prefix, 0, 1000, witness())
+    return keys.redis.eval(script_text("extend_lease"), 1, keys.prefix, 0, 1000, witness())
 
 
-def _transaction(scratch: Scratch) -> None:
-    held, index = scratch.held
-    with scratch.redis.client() as connection:  # all commands use the same connection
+def _transaction(keys: TrialKeys) -> None:
+    held, index = keys.held
+    with keys.redis.client() as connection:  # all commands use the same connection
         connection.execute_command("MULTI")
         connection.execute_command("HSETNX", held, "a", 1)
         connection.execute_command("ZADD", index, 1, "a")
         connection.execute_command("EXEC")
 
 
-def _blocking(scratch: Scratch) -> None:
+def _blocking(keys: TrialKeys) -> None:
     """A wait for messages in several queues at once, as in a worker."""
-    scratch.do("LPUSH", scratch.queues[0], "x")
-    scratch.do("BRPOP", *scratch.queues, 1)
+    keys.do("LPUSH", keys.queues[0], "x")
+    keys.do("BRPOP", *keys.queues, 1)
 
 
-def _heard(scratch: Scratch) -> None:
-    with scratch.redis.pubsub() as listener:
-        listener.subscribe(scratch.result)
+def _heard(keys: TrialKeys) -> None:
+    with keys.redis.pubsub() as listener:
+        listener.subscribe(keys.result)
         if listener.get_message(timeout=ANSWER) is None:
             raise refusals.ResponseError("it is not answered")
-        scratch.do("PUBLISH", scratch.result, "x")
+        keys.do("PUBLISH", keys.result, "x")
         if listener.get_message(timeout=ANSWER) is None:
             raise refusals.ResponseError("what is published does not arrive")
-        listener.unsubscribe(scratch.result)
+        listener.unsubscribe(keys.result)
 
 
-def _listening(scratch: Scratch) -> None:
-    with scratch.redis.pubsub() as listener:
-        listener.psubscribe(scratch.broadcasts)
+def _listening(keys: TrialKeys) -> None:
+    with keys.redis.pubsub() as listener:
+        listener.psubscribe(keys.broadcasts)
         if listener.get_message(timeout=ANSWER) is None:
             raise refusals.ResponseError("it is not answered")
 
 
 LEDGER: Final = (
-    Trial("TIME", "no slot can be counted", lambda scratch: scratch.do("TIME")),
+    Trial("TIME", "no slot can be counted", lambda keys: keys.do("TIME")),
     *(_simple(kind, str(command), *arguments) for kind, all_ in _KINDS.items() for command, *arguments in all_),
-    Trial("DEL", _KEPT, lambda scratch: scratch.do("DEL", scratch.own("string"))),
-    Trial("EVAL", _STEPS, lambda scratch: scratch.do("EVAL", "return 1", 1, scratch.own("string"))),
+    Trial("DEL", _KEPT, lambda keys: keys.do("DEL", keys.own("string"))),
+    Trial("EVAL", _STEPS, lambda keys: keys.do("EVAL", "return 1", 1, keys.own("string"))),
     Trial(
         "SCRIPT LOAD",
         _STEPS,
-        lambda scratch: scratch.do("SCRIPT", "LOAD", "return 1"),
+        lambda keys: keys.do("SCRIPT", "LOAD", "return 1"),
     ),
     Trial(
         "SCRIPT EXISTS",
         _STEPS,
-        lambda scratch: scratch.do("SCRIPT", "EXISTS", "0" * 40),
+        lambda keys: keys.do("SCRIPT", "EXISTS", "0" * 40),
     ),
     Trial(
         "EVALSHA",
         _STEPS,
-        lambda scratch: scratch.redis.register_script("return 1")(keys=[scratch.own("string")]),
+        lambda keys: keys.redis.register_script("return 1")(keys=[keys.own("string")]),
     ),
     Trial("a script of the ledger", _STEPS, _lane_script),
     Trial("MULTI and EXEC", "delivered messages cannot be recorded", _transaction),
@@ -212,24 +212,24 @@ def _client(settings: Settings, url: str) -> contextlib.closing[Redis]:
 
 def refused_commands(redis: Redis, settings: Settings, trials: tuple[Trial, ...]) -> Iterator[RedisFinding]:
     """Tries each command. Raises RedisError if Redis does not answer, or is in a temporary state."""
-    scratch = Scratch(redis, settings)
+    keys = TrialKeys(redis, settings)
     try:
         for trial in trials:
-            if finding := _try(trial, scratch):
+            if finding := _try(trial, keys):
                 yield finding
     finally:
-        scratch.clear()
+        keys.clear()
 
 
-def _try(trial: Trial, scratch: Scratch) -> RedisFinding | None:
+def _try(trial: Trial, keys: TrialKeys) -> RedisFinding | None:
     try:
-        trial.run(scratch)
+        trial.run(keys)
     except _STATES:
         raise
     except refusals.ResponseError as error:
         return _finding(trial, first_line(error), _advice(error))
     except refusals.ConnectionError:
-        scratch.redis.ping()  # raises, if it is not this command that ends the connection
+        keys.redis.ping()  # raises, if it is not this command that ends the connection
         return _finding(trial, "the connection is closed", _BEHIND_A_PROXY)
     return None
 

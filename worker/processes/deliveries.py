@@ -52,7 +52,7 @@ class StallClock:
         return 0.0 if self.stalled_since is None else now - self.stalled_since
 
 
-class Progress:
+class SeenProgress:
     """Counts, for each queue, the messages that this process received, started and ended."""
 
     def __init__(self) -> None:
@@ -119,7 +119,9 @@ class DeliveryWatch:
     def __post_init__(self) -> None:
         self._clocks = {queue: StallClock(self.patience) for queue in self.queues}
 
-    def stalled(self, now: float, waiting: dict[str, Waiting] | None, *, busy: bool, progress: Progress) -> list[str]:
+    def stalled(
+        self, now: float, waiting: dict[str, Waiting] | None, *, busy: bool, progress: SeenProgress
+    ) -> list[str]:
         """The stalled queues, each with its state. If the broker does not answer, no worker can consume."""
         found = []
         for queue, clock in self._clocks.items():

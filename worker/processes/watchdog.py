@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from config.routing import roles_by_queue
 from config.settings import load_settings
 from worker.processes.beacon import Beacon, beacon_file, light
-from worker.processes.deliveries import DeliveryWatch, Progress, QueueLook
+from worker.processes.deliveries import DeliveryWatch, QueueLook, SeenProgress
 from worker.processes.self_check import SelfCheck
 
 log = structlog.get_logger("feishu_batch.watchdog")
@@ -80,7 +80,7 @@ class Watchdog(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._ended = threading.Event()
-        self._progress = Progress()
+        self._progress = SeenProgress()
         self._steps = LedgerSteps()
 
     def start(self, parent: Any) -> None:

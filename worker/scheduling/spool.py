@@ -29,7 +29,7 @@ class SpoolError(Exception):
     """The rows of the run cannot be stored, so none is enqueued. The message says why."""
 
 
-class Spool:
+class RowSpool:
     """For one run. In Redis: a list of the run's name and then chunks, each JSON lines, compressed, in base64."""
 
     def __init__(self, redis: Redis, key: str, run: str) -> None:

@@ -10,7 +10,7 @@ from feishu_batch.results import IntentState, view_of_record
 from worker.ledger.keys import ScheduleKeys
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.scripts import Scripts
-from worker.scheduling.spool import Spool
+from worker.scheduling.spool import RowSpool
 
 DAY: Final = 86_400
 KEPT: Final = 400 * DAY  # seconds: longer than the interval of a yearly entry
@@ -50,9 +50,9 @@ class Schedules:
             self._redis.pexpire(key, round(HOLD * 1000))
         return left > 0
 
-    def spool(self, name: str, due: float) -> Spool:
+    def spool(self, name: str, due: float) -> RowSpool:
         """Of the run that stands for this moment."""
-        return Spool(self._redis, self._keys.rows(name), f"{due:.3f}")
+        return RowSpool(self._redis, self._keys.rows(name), f"{due:.3f}")
 
     # --- the intents of the newest run ----------------------------------------------------------------------------
 
