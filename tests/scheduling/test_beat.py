@@ -64,7 +64,6 @@ def test_an_entry_that_ran_in_the_future_is_due_now(new_beat):
     assert names
     for name in names:
         entry = beat.Entry(name, task="t", schedule=beat.app.conf.beat_schedule[name]["schedule"], app=beat.app)
-        entry.last_run_at = now + timedelta(hours=1)
-        entry.save()
+        entry.reschedule(now + timedelta(hours=1))
     read = [beat.Entry.from_key(beat.Entry.generate_key(beat.app, name), app=beat.app) for name in names]
     assert [one.last_run_at for one in read] == [None] * len(names)
