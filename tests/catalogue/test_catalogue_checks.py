@@ -9,6 +9,7 @@ from feishu_batch.values import canonical_value
 from sandbox import values as remote_values
 from sandbox.world import load_world
 from tests.catalogue.wish import KEY_OF, checks, demo_catalogue, verdict, wish
+from tests.support.strategies import recursive
 from worker.catalogue.models import Catalogue, Code
 from worker.catalogue.options import FieldOptions
 from worker.catalogue.types import modes_of
@@ -179,7 +180,7 @@ def test_a_field_that_shows_no_options_takes_ids_but_no_labels():
 
 # --- properties -------------------------------------------------------------------------------------------------------
 
-JSON = st.recursive(
+JSON = recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)

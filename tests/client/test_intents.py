@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from feishu_batch import IntentError, UpdateIntent, UpdateMode, group_spec, parse_intent
 from tests.client.intent_factory import PROJECT_KEY, content
+from tests.support.strategies import recursive
 
 plain_text = st.text(st.characters(exclude_categories=["Cs"]))
-json_values = st.recursive(
+json_values = recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
@@ -21,7 +22,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(plain_text, inner, max_size=4),
     max_leaves=20,
 )
-junk = st.recursive(
+junk = recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=5) | st.dates()
     | st.text(st.characters(), max_size=8) | st.sampled_from(["\ud800", 1j, object()]),
     lambda inner: st.lists(inner, max_size=4)

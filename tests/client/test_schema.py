@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from feishu_batch import IntentError, parse_intent
 from feishu_batch.intents import MAX_ITEMS
+from tests.support.strategies import recursive
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/intent.schema.json").read_text())
 GOOD = {
@@ -57,7 +58,7 @@ NEAR_TEXTS = st.one_of(
     st.text("0123456789abcdefABCDEF", min_size=23, max_size=25),
     st.sampled_from(["APPEND", "UPDATE", "REPLACE", "update", "", " ", "\u00a0x", "a" * 129, "名字", "order-4711"]),
 )
-JSON = st.recursive(
+JSON = recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(-1e9, 1e9), NEAR_TEXTS),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NEAR_TEXTS, inner, max_size=3),
     max_leaves=6,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from feishu_batch import IntentError, parse_intent, signature
 from feishu_batch.testing import FakeFeishuBatch
 from feishu_batch.written import Kind, Written, holds_written, untagged
+from tests.support.strategies import recursive
 
 CONTENT = {
     "project_key": "demo",
@@ -99,6 +100,6 @@ def test_words_travel_as_they_are(text):
     assert Written(Kind.TEXT, text).to_json() == text
 
 
-@given(st.recursive(st.none() | st.booleans() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)))
+@given(recursive(st.none() | st.booleans() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)))
 def test_plain_json_is_not_taken_for_something_else(value):
     assert untagged(value) == value or holds_written(value)

@@ -67,7 +67,10 @@ def test_what_is_refused_of_an_intent_fails_that_intent_only_with_the_words_of_t
 
 def test_a_user_that_an_intent_names_and_that_has_left_is_reported_and_does_not_stop_the_lane(stack):
     others = [intent([item], f"as {item}", user_key=STRANGER) for item in range(1401, 1405)]
+    stack.lane.pause("until all of them are recorded", polling=True)
     bad = enqueue(stack, *others)
+    wait_until(lambda: stack.inbox.length() == 0, PATIENCE, "the intents are recorded")
+    stack.lane.resume()
     [reason] = {why["reason"] for handle in bad for why in failed(handle).values()}
     assert STRANGER in reason
     assert "Give an active user" in reason

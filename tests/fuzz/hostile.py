@@ -2,6 +2,8 @@
 
 from hypothesis import strategies as st
 
+from tests.support.strategies import recursive
+
 SECRET = "sup3r-s3cret-value"
 SURROGATE, NUL, BOM = "\ud800", "\x00", "\ufeff"
 NASTY_TEXTS = [
@@ -43,7 +45,7 @@ scalars = st.one_of(
 )
 anything = st.one_of(
     scalars,
-    st.recursive(
+    recursive(
         scalars,
         lambda inner: st.one_of(
             st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(NASTY_TEXTS), inner, max_size=3)

@@ -16,6 +16,7 @@ from config.lanes import load_lanes
 from config.settings import Settings, load_settings
 from feishu_batch import UpdateIntent
 from tests.fuzz.hostile import SECRET, anything, is_clear, nested
+from tests.support.strategies import recursive
 from worker.importing.columns import ImportFileError
 from worker.importing.row import Rejected, Row
 from worker.importing.rows import Format, read_rows
@@ -70,7 +71,7 @@ words = st.sampled_from(
         "field_value",
     ]
 )
-envelopes = st.recursive(
+envelopes = recursive(
     anything,
     lambda inner: st.one_of(st.dictionaries(words, inner, max_size=5), st.lists(inner, max_size=3)),
     max_leaves=10,

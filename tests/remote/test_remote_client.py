@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from tests.support.strategies import recursive
 from worker.remote.client import DEFAULT_TOKEN_LIFETIME, MAX_CALLS_PER_QUERY, RemoteClient
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, OutcomeUnknown, RemoteError, SpaceRefused
 from worker.remote.models import BatchUpdate, Exchange, JobStatus, Option, Project, Token
@@ -310,7 +311,7 @@ def test_junk_in_place_of_data_is_an_error_or_nothing_at_all(junk):
             assert call() == []
 
 
-JSON = st.recursive(
+JSON = recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)

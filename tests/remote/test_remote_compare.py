@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.strategies import recursive
 from worker.remote.compare import ABSENT, KIND_BY_TYPE, shows
 
 A, B, C = ({"value": letter, "label": letter.upper()} for letter in "abc")
 TREE = {"value": "a", "children": {"value": "b", "children": None}}
 STORED_TREE = {"label": "A", "value": "a", "children": {"label": "B", "value": "b", "children": {}}}
-JSON = st.recursive(
+JSON = recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["value", "children", "id", "start_time"]), inner)

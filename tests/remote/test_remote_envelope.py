@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.strategies import recursive
 from worker.remote.envelope import Envelope, parse, to_int
 from worker.remote.secrets import MASK, Secrets
 
-JSON = st.recursive(
+JSON = recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (
         st.lists(inner) | st.dictionaries(st.sampled_from(["err", "error", "code", "msg", "data", "x"]), inner)
