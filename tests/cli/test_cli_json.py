@@ -81,6 +81,7 @@ def worked(command, ledger, tmp_path):
     command("retry", "--intent", failed, "--yes")
     return {
         "show": [failed],
+        "history": ["--item", 5],
         "retry": ["--all", "--dry-run"],
         "import": [path, "--wait"],
         "plan": [path],
@@ -89,7 +90,9 @@ def worked(command, ledger, tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["status", "watch", "show", "failures", "retry", "cancel", "import", "plan"])
+@pytest.mark.parametrize(
+    "name", ["status", "watch", "show", "history", "failures", "retry", "cancel", "import", "plan"]
+)
 def test_what_reads_the_ledger_prints_what_the_page_says(name, command, worked):
     printed = command(name, *worked.get(name, []), "--json").stdout
     assert conforms(json.loads(printed), SHAPES[name], name) <= {"import.failed", "import.clears", *NOTHING_SPECIAL}

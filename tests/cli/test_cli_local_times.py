@@ -33,7 +33,14 @@ def some_work(far_away, ledger, tmp_path):
 
 @pytest.mark.parametrize(
     "args",
-    [("status",), ("watch", "--once"), ("show", "mine"), ("import", "FILE"), ("plan", "FILE", "--against-backlog")],
+    [
+        ("status",),
+        ("watch", "--once"),
+        ("show", "mine"),
+        ("history", "--item", "1"),
+        ("import", "FILE"),
+        ("plan", "FILE", "--against-backlog"),
+    ],
 )
 def test_a_person_reads_the_time_of_the_configured_zone(far_away, some_work, args):
     told = far_away(*(some_work if one == "FILE" else one for one in args)).stdout

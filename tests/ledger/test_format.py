@@ -46,6 +46,7 @@ COMMANDS = {
     "status": [("status",), ("status", "--json"), ("status", "--intents")],
     "watch": [("watch", "--once"), ("watch", "--json")],
     "show": [("show", "INTENT")],
+    "history": [("history", "--item", 1)],
     "failures": [("failures",)],
     "retry": [("retry", "--intent", "INTENT"), ("retry", "--all", "--yes")],
     "cancel": [("cancel", "INTENT"), ("cancel", "--file", "FILE", "--yes")],

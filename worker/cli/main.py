@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "dashboard": "worker.cli.dashboard:dashboard",
     "metrics": "worker.cli.metrics:metrics",
     "show": "worker.cli.show:show",
+    "history": "worker.cli.history:history",
     "failures": "worker.cli.failures:failures",
     "retry": "worker.cli.retry:retry",
     "cancel": "worker.cli.cancel:cancel",

@@ -110,14 +110,14 @@ def _recorded(reads: LedgerReads, intent_id: str, place: IntentKeys) -> IntentDe
         record = reads.record(place)
         if not record:
             return None
-        group = reads.group(place.lane, record[RecordField.GROUP]) if RecordField.GROUP in record else {}
+        group = group_of(reads, place, record)
         items, outcomes = _items(reads, place, record, group)
         # Changes move between the reads; a view without missing items is good enough.
         if sum(item.state.is_open for item in items) >= int(record.get(RecordField.OPEN) or 0):
             break
     return IntentDetail(
         view=view_of_record(intent_id, place, record, outcomes),
-        group=GroupSpec.from_json(group[GroupField.SPEC]) if group else _as_written(record),
+        group=spec_of(record, group),
         priority=int(record.get(RecordField.PRIORITY) or 5),
         note=record.get(RecordField.NOTE),
         requests=int(record.get(RecordField.REQUESTS) or 0),
@@ -134,7 +134,15 @@ def _retries(reads: LedgerReads, record: Mapping[str, str]) -> tuple[tuple[str, 
     return tuple(RetryResults(reads, ids).states(ids)) if ids else ()
 
 
-def _as_written(record: Mapping[str, str]) -> GroupSpec | None:
+def group_of(reads: LedgerReads, place: IntentKeys, record: Mapping[str, str]) -> dict[str, str]:
+    """Empty for an intent that intake refused."""
+    return reads.group(place.lane, record[RecordField.GROUP]) if RecordField.GROUP in record else {}
+
+
+def spec_of(record: Mapping[str, str], group: Mapping[str, str]) -> GroupSpec | None:
+    """Of an intent that intake refused: as written. None: not readable."""
+    if group:
+        return GroupSpec.from_json(group[GroupField.SPEC])
     written = record.get(RecordField.AS_WRITTEN)
     return RefusedIntent.from_json(written).spec if written else None
 
@@ -143,19 +151,38 @@ def _items(
     reads: LedgerReads, place: IntentKeys, record: Mapping[str, str], group: Mapping[str, str]
 ) -> tuple[tuple[ItemView, ...], dict[str, str]]:
     """Reads cells before outcomes: a change that settles in between then shows its outcome, and never wrongly a success."""
-    ids = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
+    ids = _ids(record)
     if refused := record.get(RecordField.REFUSED):
         return tuple(ended_item(item, OutcomeKind.FAILED + refused) for item in ids), {}
-    places: dict[str, ItemView] = {}
-    if int(record.get(RecordField.OPEN) or 0):
-        places = _open_items(reads, place, ids, group[GroupField.COLUMN])
-        places |= {item: ItemView(int(item), ItemState.QUEUED) for item in ids[_recorded_count(record, ids) :]}
+    places = _places(reads, place, record, group, ids)
     [outcomes] = reads.outcomes([place])
     return tuple(_view(item, places.get(item), outcomes.get(item)) for item in ids), outcomes
 
 
-def _recorded_count(record: Mapping[str, str], ids: Sequence[str]) -> int:
-    return int(record.get(RecordField.RECORDED) or len(ids))
+def item_view(
+    reads: LedgerReads, place: IntentKeys, record: Mapping[str, str], group: Mapping[str, str], item: str
+) -> ItemView:
+    """One item of a large intent, without the others. In the same order as above."""
+    if refused := record.get(RecordField.REFUSED):
+        return ended_item(item, OutcomeKind.FAILED + refused)
+    places = _places(reads, place, record, group, [item])
+    return _view(item, places.get(item), reads.outcome(place, item))
+
+
+def _ids(record: Mapping[str, str]) -> list[str]:
+    return [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
+
+
+def _places(
+    reads: LedgerReads, place: IntentKeys, record: Mapping[str, str], group: Mapping[str, str], items: Sequence[str]
+) -> dict[str, ItemView]:
+    """Where these items of the intent are, as far as they have not ended."""
+    if not int(record.get(RecordField.OPEN) or 0):
+        return {}
+    ids = _ids(record)
+    unrecorded = set(ids[int(record.get(RecordField.RECORDED) or len(ids)) :])
+    places = _open_items(reads, place, items, group[GroupField.COLUMN])
+    return places | {item: ItemView(int(item), ItemState.QUEUED) for item in items if item in unrecorded}
 
 
 def _view(item: str, place: ItemView | None, outcome: str | None) -> ItemView:

@@ -55,7 +55,7 @@ class Meanings:
         self._spaces: dict[str, str | None] = {}
 
     def meaning(self, words: Words) -> tuple[str, str] | None:
-        project_key = self._project_key(words.project_key)
+        project_key = self.project_key(words.project_key)
         if project_key is None:
             return None
         field = self._field(project_key, words.work_item_type_key, words.field_key)
@@ -67,13 +67,18 @@ class Meanings:
         """The name of the field of an intent's JSON shape, or of a row's cells; None if it was not looked up."""
         words = [content.get(name) for name in ("project_key", "work_item_type_key", "field_key")]
         space, type_key, word = (one if isinstance(one, str) else "" for one in words)
-        project_key = self._project_key(space) if space else None
+        project_key = self.project_key(space) if space else None
         field = self._field(project_key, type_key, word) if project_key else None
         return field.name if field else None
 
+    def field_key(self, project_key: str, type_key: str, word: str) -> str | None:
+        """None: the type was not looked up, or the word is unknown or ambiguous there."""
+        field = self._field(project_key, type_key, word)
+        return field.key if field else None
+
     def catalogue(self, space: str, type_key: str) -> Catalogue | None:
         """None: no worker has looked it up."""
-        project_key = self._project_key(space)
+        project_key = self.project_key(space)
         return self._catalogue(f"{project_key} {type_key}") if project_key else None
 
     def _field(self, project_key: str, type_key: str, word: str) -> Field | None:
@@ -86,7 +91,8 @@ class Meanings:
         except RefusedError:
             return None
 
-    def _project_key(self, word: str) -> str | None:
+    def project_key(self, word: str) -> str | None:
+        """None: a name that no worker has looked up."""
         if is_real_project_key(word):
             return word
         if word not in self._spaces:

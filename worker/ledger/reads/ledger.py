@@ -106,6 +106,11 @@ class LedgerReads:
             found += pipe.execute()
         return found
 
+    def outcome(self, place: IntentKeys, item: str) -> str | None:
+        """None: not ended, or succeeded."""
+        found: str | None = self._redis.hget(place.outcomes, item)
+        return found
+
     def items(self, place: IntentKeys) -> list[str]:
         """The item ids of an intent in the producer's order."""
         text = self._redis.hget(place.record, RecordField.ITEMS)

@@ -1,0 +1,108 @@
+"""What was done to one work item, as the command tells it."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from feishu_batch.keys import RecordField
+from tests.support.command import PROJECT
+from worker.ledger.reads.item_log import LOOK_AT, ItemLog
+from worker.ledger.records import GroupSpec, Outcome
+
+OTHER = "6f0c1a2b3c4d5e6f70818284"
+
+
+def changes(command, *options):
+    return command.json("history", "--item", 1001, *options)["changes"]
+
+
+def test_changes_are_shown_newest_first_with_their_results(command, ledger):
+    first = command.enqueue(1001, 1002, after='"old"', field="field_a1b2c3", note="first")
+    ledger.do_all()
+    second = command.enqueue(1001, field="priority")
+    ledger.do_all(failed={1001: "20050"})
+    third = command.enqueue(1001, 1003, after='"new"', field="field_a1b2c3")
+    ledger.take_in()
+    fourth = command.enqueue(1001, after='"newest"', field="field_a1b2c3")
+    command.enqueue(11001, 100, field="field_a1b2c3")  # ids that contain the id
+    found = changes(command)
+    assert [one["intent_id"] for one in found] == [fourth, third, second, first]
+    assert [one["state"] for one in found] == ["queued", "pending", "failed", "succeeded"]
+    assert [one["value"] for one in found] == ["newest", "new", {"value": "option_1"}, "old"]
+    assert [one["note"] for one in found] == [None, None, None, "first"]
+    assert (found[2]["code"], found[2]["reason"]) == ("20050", "the remote said 20050")
+    assert found[0]["lane"] is None
+    assert found[3]["enqueued_at"] < found[3]["intent_ended_at"]
+
+
+def test_the_table_holds_the_same(command, ledger):
+    intent = command.enqueue(1001, note="sprint 31")
+    ledger.do_all(failed={1001: "20050"})
+    [head, row] = command("history", "--item", "#1001").stdout.splitlines()
+    assert head.split() == ["enqueued", "field", "value", "outcome", "intent", "note"]
+    assert all(
+        part in row
+        for part in ("priority", '{"value": "option_1"}', "failed: the remote said 20050", intent, "sprint 31")
+    )
+
+
+def test_an_intent_that_was_refused_is_shown_as_it_was_written(command, ledger):
+    spec = GroupSpec(PROJECT, "story", None, "Priorty", "UPDATE", None, "P0")
+    written = {RecordField.AS_WRITTEN: json.dumps({"spec": asdict(spec), "lane": None})}
+    ledger.lane.refuse(1, "refused", 1, [1001], Outcome.failed("unknown_field", "no field"), written)
+    [one] = changes(command)
+    assert (one["state"], one["code"], one["field_key"], one["value"]) == ("failed", "unknown_field", "Priorty", "P0")
+
+
+@pytest.mark.parametrize(
+    ("options", "fits"),
+    [
+        (("--space", PROJECT), {"a", "b"}),
+        (("--space", OTHER), {"c"}),
+        (("--field", "priority"), {"a"}),
+        (("--field", "priority", "--space", OTHER), set()),
+        (("--type", "story"), {"a", "b", "c"}),
+        (("--type", "issue"), set()),
+        (("--limit", "1"), {"c"}),
+    ],
+)
+def test_options_narrow_it_down(command, ledger, options, fits):
+    command.enqueue(1001, note="a")
+    command.enqueue(1001, field="field_a1b2c3", after='"x"', note="b")
+    command.enqueue(1001, field="field_a1b2c3", after='"x"', project_key=OTHER, note="c")
+    ledger.do_all()
+    assert {one["note"] for one in changes(command, *options)} == fits
+
+
+def test_more_than_the_limit_is_said(command, ledger):
+    for value in range(3):
+        command.enqueue(1001, field="field_a1b2c3", after=f'"{value}"')
+    ledger.do_all()
+    shown = command("history", "--item", 1001, "--limit", 2).stdout
+    assert "… and older ones: give a larger --limit than 2" in shown
+    assert json.loads(command("history", "--item", 1001, "--limit", 2, "--json").stdout)["is_cut"]
+
+
+@pytest.mark.parametrize(("options", "words"), [((), ""), (("--field", "priority"), " that fits")])
+def test_nothing_is_said_as_such(command, options, words):
+    result = command("history", "--item", 77, *options)
+    assert f"No change of item 77{words} is kept." in result.stdout
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("wrong", ["abc", "1,2", "0", ""])
+def test_an_item_that_is_none_is_2(command, wrong):
+    result = command("history", "--item", wrong)
+    assert result.exit_code == 2
+    assert "--item" in result.stderr
+
+
+def test_every_page_of_the_ledger_is_looked_at(redis, ledger):
+    """Also where more intents ended in one millisecond than a page holds."""
+    pipe = redis.pipeline(transaction=False)
+    for number in range(1, 3 * LOOK_AT):
+        pipe.hset(ledger.lane.keys.intent(number), "it", "1001,7" if number % 100 == 1 else "7")
+        pipe.zadd(ledger.lane.keys.ended("succeeded"), {number: 5 if number > LOOK_AT else number})
+    pipe.execute()
+    assert ItemLog(redis).numbers(ledger.lane.keys, 1001) == list(range(3 * LOOK_AT - 99, 0, -100))
