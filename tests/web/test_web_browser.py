@@ -219,6 +219,24 @@ def test_an_intent_is_found_by_its_id_and_shows_its_value_only_when_asked(opened
     opened.get_log("browser")  # a 404 is noted there, as it should be
 
 
+def test_a_work_item_shows_what_was_done_to_it(opened, stack):
+    put(stack, [1777, 1778], value="a secret value", note="the first").wait(PATIENCE)
+    put(stack, [1778], value="another", note="the second").wait(PATIENCE)
+    find = opened.find_element(By.ID, "find-id")
+    find.send_keys("https://project.feishu.cn/demo/story/detail/1778", Keys.ENTER)
+    see(opened, "#dialog-title", "Changes of item 1778")
+    rows = shown(opened, "#dialog-body").splitlines()
+    assert [row.split(" · ")[1] for row in rows if "the " in row] == ["the second", "the first"]
+    assert "a secret value" not in opened.page_source
+    press(opened, "Show values", "#dialog")
+    see(opened, "#dialog", '"a secret value"')
+    press(opened, "Close", "#dialog")
+    find.clear()
+    find.send_keys("77", Keys.ENTER)
+    see(opened, "#toast", "No change of item 77 is kept, and no intent has this id.")
+    opened.get_log("browser")  # a 404 is noted there, as it should be
+
+
 def test_a_thousand_intents_with_long_names_fit_on_a_phone(opened, stack):
     stack.lane.pause("for the test " + "很长的理由" * 30, polling=True)
     story = {"project_key": PROJECT, "work_item_type_key": "story", "update_mode": "UPDATE", "note": CHINESE}

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
 import click
 from rich.console import Console
@@ -12,11 +11,10 @@ from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
 from worker.ledger.records import GroupSpec
 from worker.operating.errors import WrongUseError
-from worker.operating.history import ItemChange, Wanted, item_history
+from worker.operating.history import ItemChange, Wanted, change_json, field_of, item_history
 from worker.operating.meanings import Meanings
 from worker.operating.session import Session, open_session
 from worker.wording import as_json as short_json
-from worker.wording import iso
 from worker.writing.ids import IdError, one_id
 
 LONGEST_VALUE = 80  # characters
@@ -45,12 +43,12 @@ def history(item: str, space: str | None, type_key: str | None, field: str | Non
     """
     number = _item(item)
     session = open_session()
-    names = Meanings(session.redis, {name: lane.keys for name, lane in session.lanes.items()})
+    names = Meanings(session.redis, session.lane_keys())
     found = list(islice(item_history(session, number, _wanted(names, space, type_key, field)), limit + 1))
     shown, is_cut = found[:limit], len(found) > limit
     out = console()
     if as_json:
-        print_json(out, {"item": number, "is_cut": is_cut, "changes": [_json(one, names) for one in shown]})
+        print_json(out, {"item": number, "is_cut": is_cut, "changes": [change_json(one, names) for one in shown]})
     elif shown:
         _print(out, session, names, shown)
         if is_cut:
@@ -94,7 +92,7 @@ def _print(out: Console, session: Session, names: Meanings, changes: Sequence[It
         outcome = ": ".join(filter(None, (one.view.state.value, one.view.reason or one.view.code)))
         return (
             when,
-            _field(one, names),
+            field_of(one, names) or one.spec.field_key,
             f"{mode}{short_json(one.value, LONGEST_VALUE)}",
             outcome,
             one.intent_id,
@@ -102,35 +100,3 @@ def _print(out: Console, session: Session, names: Meanings, changes: Sequence[It
         )
 
     out.print(table(("enqueued", "field", "value", "outcome", "intent", "note"), map(row, changes)))
-
-
-def _field(one: ItemChange, names: Meanings) -> str:
-    return _name(one, names) or one.spec.field_key
-
-
-def _name(one: ItemChange, names: Meanings) -> str | None:
-    spec = one.spec
-    return names.field_name({name: getattr(spec, name) for name in ("project_key", "work_item_type_key", "field_key")})
-
-
-def _json(one: ItemChange, names: Meanings) -> dict[str, Any]:
-    spec = one.spec
-    return {
-        "intent_id": one.intent_id,
-        "number": one.number,
-        "lane": one.lane,
-        "enqueued_at": iso(one.enqueued_at) if one.enqueued_at else None,
-        "intent_ended_at": iso(one.ended_at) if one.ended_at else None,
-        "project_key": spec.project_key,
-        "work_item_type_key": spec.work_item_type_key,
-        "field_key": spec.field_key,
-        "field_name": _name(one, names),
-        "update_mode": spec.update_mode,
-        "value": one.value,
-        "note": one.note,
-        "state": one.view.state.value,
-        "code": one.view.code,
-        "reason": one.view.reason,
-        "batch": one.view.batch,
-        "job": one.view.job,
-    }

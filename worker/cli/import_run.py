@@ -128,7 +128,7 @@ def _write(path: Path, journal: Journal, session: Session, table: TableNotes | N
         rows = report_rows(table, journal, reads, user_key)
         write_report(path, rows, shape_of_table(columns_of_report(table), STATE))
         return
-    known = Meanings(session.redis, {name: lane.keys for name, lane in session.lanes.items()})
+    known = Meanings(session.redis, session.lane_keys())
     found = row_results(journal, reads, user_key) if reads else not_enqueued(journal)
     write_report(path, as_rows(found, known.field_name))
 

@@ -29,7 +29,7 @@ def table_fields() -> Fields:
 
 
 def _looked_up_before(session: Session, reason: str) -> Callable[[Place], Catalogue]:
-    known = Meanings(session.redis, {name: lane.keys for name, lane in session.lanes.items()})
+    known = Meanings(session.redis, session.lane_keys())
 
     def catalogue_of(place: Place) -> Catalogue:
         found = known.catalogue(place.space, place.type_key)

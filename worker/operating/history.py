@@ -14,7 +14,9 @@ from worker.ledger.reads.intent_log import IntentLog
 from worker.ledger.reads.item_log import ItemLog
 from worker.ledger.records import GroupSpec
 from worker.operating.details import ItemState, ItemView, group_of, item_view, spec_of
+from worker.operating.meanings import Meanings
 from worker.operating.session import Session
+from worker.wording import iso
 
 Wanted = Callable[[GroupSpec], bool]
 
@@ -86,3 +88,33 @@ def _recorded(session: Session, keys: LaneKeys, number: int, item: int) -> ItemC
 
 def _seconds(milliseconds: str | None) -> float | None:
     return int(milliseconds) / 1000 if milliseconds else None
+
+
+def field_of(change: ItemChange, names: Meanings) -> str | None:
+    """The field's name; None if no worker has looked it up."""
+    spec = change.spec
+    return names.field_name({name: getattr(spec, name) for name in ("project_key", "work_item_type_key", "field_key")})
+
+
+def change_json(change: ItemChange, names: Meanings) -> dict[str, Any]:
+    """The documented shape of one of `feishu-batch history --json`."""
+    spec = change.spec
+    return {
+        "intent_id": change.intent_id,
+        "number": change.number,
+        "lane": change.lane,
+        "enqueued_at": iso(change.enqueued_at) if change.enqueued_at else None,
+        "intent_ended_at": iso(change.ended_at) if change.ended_at else None,
+        "project_key": spec.project_key,
+        "work_item_type_key": spec.work_item_type_key,
+        "field_key": spec.field_key,
+        "field_name": field_of(change, names),
+        "update_mode": spec.update_mode,
+        "value": change.value,
+        "note": change.note,
+        "state": change.view.state.value,
+        "code": change.view.code,
+        "reason": change.view.reason,
+        "batch": change.view.batch,
+        "job": change.view.job,
+    }

@@ -18,6 +18,7 @@ from feishu_batch.redis_trouble import explain, first_line, reason_of
 from worker.connections import OtherFormatError, connect, producer
 from worker.ledger.conditional_inbox import ConditionalInbox
 from worker.ledger.inbox import Inbox
+from worker.ledger.keys import LaneKeys
 from worker.ledger.lane import Lane
 from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.embedded_files import find_embedded_url
@@ -44,6 +45,10 @@ class Session:
     def lane(self, name: str) -> Lane:
         """The lane of that name, even if the settings no longer name it."""
         return self.lanes.get(name) or Lane(self.redis, self.settings.key_prefix, name)
+
+    def lane_keys(self) -> dict[str, LaneKeys]:
+        """Of the lanes that the settings name."""
+        return {name: lane.keys for name, lane in self.lanes.items()}
 
     def client(self) -> FeishuBatch:
         return producer(self.settings)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Annotated, Any, Final, TypeVar
 
 import anyio
@@ -18,6 +19,8 @@ from feishu_batch.errors import FeishuBatchError
 from worker.operating.canceling import cancel_intent
 from worker.operating.details import IntentDetail, ItemView, document, intent_detail
 from worker.operating.errors import OperatingError, UnreachableError, WrongUseError
+from worker.operating.history import change_json, item_history
+from worker.operating.meanings import Meanings
 from worker.operating.retry.decision import RetryDecision
 from worker.operating.retry.operation import (
     Selection,
@@ -29,12 +32,14 @@ from worker.operating.retry.operation import (
 from worker.operating.session import Session
 from worker.web.guard import refused
 from worker.wording import some
+from worker.writing.ids import IdError, one_id
 
 log = structlog.get_logger("feishu_batch.web")
 
 LARGEST_BODY: Final = 16_384  # bytes
 LISTED: Final = 20  # items of one state, and intents of a retry
 STATES: Final = 50
+CHANGES: Final = 50  # of one work item
 VALUES: Final = ("before_field_value", "after_field_value")
 Model = TypeVar("Model", bound="Order")
 Id = Annotated[str, Field(min_length=1, max_length=64)]
@@ -129,6 +134,21 @@ def look_up(session: Session, intent_id: str, *, values: bool) -> dict[str, Any]
     return {**shown, "items": states[:STATES], "more_states": max(0, len(states) - STATES)}
 
 
+def changes_of(session: Session, text: str, *, values: bool) -> dict[str, Any]:
+    """What was done to a work item, newest first. Includes field values only if `values`."""
+    try:
+        item = one_id(text)
+    except IdError as error:
+        raise WrongUseError(str(error)) from None
+    names = Meanings(session.redis, session.lane_keys())
+    found = list(islice(item_history(session, item, lambda _spec: True), CHANGES + 1))
+    hidden = () if values else ("value",)
+    shown = [
+        {name: part for name, part in change_json(one, names).items() if name not in hidden} for one in found[:CHANGES]
+    ]
+    return {"item": item, "is_cut": len(found) > CHANGES, "changes": shown}
+
+
 def _states(detail: IntentDetail) -> list[dict[str, Any]]:
     together: dict[tuple[Any, ...], list[ItemView]] = {}
     for item in detail.items:
@@ -159,7 +179,7 @@ class Actions:
             Route(f"/api/{name}", self._endpoint(name, model, work, few), methods=["POST"])
             for name, (model, work) in ORDERS.items()
         ]
-        return [*acting, Route("/api/intents/{intent}", self._intent(few))]
+        return [*acting, Route("/api/intents/{intent}", self._intent(few)), Route("/api/history", self._history(few))]
 
     def _endpoint(
         self, name: str, model: type[Order], work: Work, few: anyio.CapacityLimiter
@@ -183,6 +203,13 @@ class Actions:
         async def show(request: Request) -> Response:
             intent_id, values = request.path_params["intent"], "values" in request.query_params
             return await _answered(lambda: look_up(self.session, intent_id, values=values), few)
+
+        return show
+
+    def _history(self, few: anyio.CapacityLimiter) -> Callable[[Request], Awaitable[Response]]:
+        async def show(request: Request) -> Response:
+            item, values = request.query_params.get("item", ""), "values" in request.query_params
+            return await _answered(lambda: changes_of(self.session, item, values=values), few)
 
         return show
 

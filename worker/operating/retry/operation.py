@@ -60,7 +60,7 @@ def history_of(session: Session) -> IntentLog:
 def meaning_of(session: Session) -> Meaning:
     if session.settings.catalogue == "off":
         return as_written
-    return Meanings(session.redis, {name: lane.keys for name, lane in session.lanes.items()}).meaning
+    return Meanings(session.redis, session.lane_keys()).meaning
 
 
 def skipped_items(decisions: Sequence[RetryDecision]) -> dict[SkipReason, list[int]]:

@@ -80,15 +80,44 @@ async function confirmed(what, plan) {
   return choice ? post("/api/retry", { ...what, confirmed: plan.digest }) : { message: " " };
 }
 
-$("find").addEventListener("submit", (event) => { event.preventDefault(); showIntent($("find-id").value.trim()); });
+$("find").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("find-id").value.trim();
+  return /^#?\d+$|^https?:/.test(text) ? showItem(text) : showIntent(text);
+});
+
+async function read(path) {
+  try {
+    return await said(await fetch(path));
+  } catch {
+    return { error: "No answer: the connection was lost." };
+  }
+}
+
+/** What was done to a work item. A number may also be the id that a producer gave an intent. */
+async function showItem(text, values = "") {
+  const found = await read(`/api/history?item=${encodeURIComponent(text)}${values}`);
+  if (found.error) return toast(found);
+  if (!found.changes.length) {
+    const intent = await read(`/api/intents/${encodeURIComponent(text)}`);
+    return intent.error ? toast({ error: `No change of item ${found.item} is kept, and no intent has this id.` }) : showIntent(text);
+  }
+  const body = [make("ul", "plain", ...found.changes.map(changeRow))];
+  if (found.is_cut) body.push(make("p", "soft", `and older changes; see: feishu-batch history --item ${found.item} --limit 1000`));
+  const choice = await ask(`Changes of item ${found.item}`, body, ...(values ? [] : [["values", "Show values", ""]]), ["", "Close", "main"]);
+  if (choice === "values") showItem(text, "&values");
+}
+
+function changeRow(change) {
+  const when = change.enqueued_at ? new Date(change.enqueued_at).toLocaleString() : "in the inbox";
+  const value = "value" in change ? ` ${change.update_mode} ${JSON.stringify(change.value)}` : "";
+  const why = change.reason ?? change.code;
+  return make("li", "", make("strong", "", `${change.field_name ?? change.field_key}${value}`), ` · ${WORDS[change.state] ?? change.state}${why ? `: ${why}` : ""}`,
+    make("div", "soft", `${when} · ${change.note ? `${change.note} · ` : ""}`, make("span", "id", change.intent_id)));
+}
 
 export async function showIntent(id, values = "") {
-  let intent;
-  try {
-    intent = await said(await fetch(`/api/intents/${encodeURIComponent(id)}${values}`));
-  } catch {
-    intent = { error: "No answer: the connection was lost." };
-  }
+  const intent = await read(`/api/intents/${encodeURIComponent(id)}${values}`);
   if (intent.error) return toast(intent);
   const failed = intent.counts.failed && intent.group, open = intent.pending && intent.lane;
   const acts = state.about?.read_only ? [] : [...(open ? [["cancel", "Cancel …", ""]] : []), ...(failed && !intent.pending ? [["retry", "Retry …", ""]] : [])];
