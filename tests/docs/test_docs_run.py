@@ -85,7 +85,7 @@ def test_the_script_runs(stack, capsys):
 
 def test_enqueuing_again_until_it_succeeds(stack):
     page = execute(block_with(PRODUCERS, "python", "enqueue_surely"))
-    assert page.enqueue_surely(parse_intent(INTENT)).wait(20).ok
+    assert page.enqueue_surely(parse_intent(INTENT)).wait(PATIENCE).ok
 
 
 def test_the_celery_example_runs_its_chain(stack):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.model import intent
 from tests.support.stack import SLOT, Stack
-from tests.support.waiting import Slowness, wait_until
+from tests.support.waiting import PATIENCE, Slowness, wait_until
 
 LANES = 12  # Celery was seen to go wrong from ten on
 EACH = 5  # requests
@@ -71,12 +71,12 @@ def test_a_faulty_lane_keeps_its_intents_until_it_is_corrected_and_the_others_go
             intent([1004], "P0", "Priority", lane="faulty"),
         ]
     )
-    assert good.wait(30).ok
-    assert "cannot_resolve" in str(named.wait(30).failed["1004"]), "a name is not sent unchecked"
+    assert good.wait(PATIENCE).ok
+    assert "cannot_resolve" in str(named.wait(PATIENCE).failed["1004"]), "a name is not sent unchecked"
     assert "variable FEISHU_BATCH_MISSING is not set" in stack.log_of("submit")
     wait_until(lambda: kept.view().lane and canceled.view().lane, 20, "its intents are recorded")
     canceled.async_result.revoke()
-    assert str(canceled.wait(30).state) == "canceled"
+    assert str(canceled.wait(PATIENCE).state) == "canceled"
     assert str(kept.state) == "open"
 
     monkeypatch.setenv("FEISHU_BATCH_MISSING", "secret")

@@ -87,7 +87,7 @@ def troubles(stack):
 
 
 def test_without_a_token_nothing_spins(stack):
-    stack.client.enqueue_many([intent([1123])])[0].wait(10)  # there is a token now
+    stack.client.enqueue_many([intent([1123])])[0].wait(PATIENCE)  # there is a token now
     stack.sandbox.set_faults("token_loss=1x", "plugin_token:error_before=1.0")
     [handle] = stack.client.enqueue_many([intent([1124])])
     time.sleep(2)

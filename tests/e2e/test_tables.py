@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from worker.cli.main import cli
 
 REFUSED = {1013, 1777, 1042, 2042, 5013, 5042}
@@ -105,7 +105,7 @@ def test_a_save_during_a_sync_of_many_distinct_values_leaves_within_five_slots(s
         update_mode="UPDATE",
         after_field_value="P1",
     )
-    save.wait(30)
+    save.wait(PATIENCE)
     order = [2100 in batch["item_ids"] for batch in stack.batches()]
     assert order.index(True) - sent <= 5
     command("cancel", "--file", path, "--space", "demo", "--type", "story", "--import-id", "distinct", "--yes")

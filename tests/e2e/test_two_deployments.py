@@ -1,19 +1,19 @@
 """Two deployments on one server, each with a remote system of its own: neither takes what is meant for the other."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import pytest
 from celery import Celery, chain, chord
 
 from config.settings import as_environment
-from feishu_batch import signature
+from feishu_batch import UnknownIntent, signature
 from tests.support.model import TEXT, intent
 from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from worker.processes.child import REFUSED
 from worker.processes.roles import worker_children
 
@@ -57,7 +57,7 @@ def content(item, value):
     return intent([item], value).model_dump(mode="json", exclude_defaults=True, exclude={"intent_id"})
 
 
-@contextmanager
+@contextlib.contextmanager
 def backend(stack):
     url = stack.server.url
     with Celery("backend", broker=url, backend=url, set_as_current=False) as app:
@@ -141,12 +141,21 @@ def test_every_entry_point_reaches_its_own_remote_system_only(both, entry):
     begun = [(stack, entry(stack, ITEMS[stack.settings.key_prefix])) for stack in both for _ in range(2)]
     for stack, ids in begun:
         for intent_id in ids:
-            assert stack.client.handle(intent_id).wait(30).ok
+            handle = stack.client.handle(intent_id)
+            wait_until(lambda one=handle: is_known(one), PATIENCE, f"a worker has recorded {intent_id}")
+            assert handle.wait(PATIENCE).ok
     for stack in both:
         own = ITEMS[stack.settings.key_prefix]
         items = [item for batch in stack.batches() for item in batch["item_ids"]]
         assert items
         assert all(own <= item < own + 10 for item in items), items
+
+
+def is_known(handle):
+    """What comes as a Celery message is known once a worker has taken the message."""
+    with contextlib.suppress(UnknownIntent):
+        return bool(handle.view())
+    return False
 
 
 def test_a_producer_that_revokes_is_heard_by_its_own_workers_only(both):
@@ -163,7 +172,7 @@ def test_a_producer_that_revokes_is_heard_by_its_own_workers_only(both):
     finally:
         for stack in both:
             stack.lane.resume()
-    assert handles[0].wait(30).ok
+    assert handles[0].wait(PATIENCE).ok
 
 
 def test_each_is_told_of_its_own_workers_only(both):
@@ -218,4 +227,4 @@ def refused(stack, name="submit", **settings):
 def test_a_worker_for_another_remote_system_is_refused_while_workers_run(first, name, settings, why):
     code, said = refused(first, name, **settings)
     assert (code, why in said) == (REFUSED, True), said
-    assert first.client.enqueue(**content(1001, f"after {name}")).wait(30).ok
+    assert first.client.enqueue(**content(1001, f"after {name}")).wait(PATIENCE).ok

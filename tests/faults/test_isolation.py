@@ -76,7 +76,7 @@ def test_a_user_that_an_intent_names_and_that_has_left_is_reported_and_does_not_
     assert "Give an active user" in reason
     assert "resume" not in reason
     assert refusals(stack, 10302) == 1  # the others fail without a request of their own
-    assert enqueue(stack, intent([1401]))[0].wait(10).ok
+    assert enqueue(stack, intent([1401]))[0].wait(PATIENCE).ok
 
 
 # --- one space -----------------------------------------------------------------------------------------------------
@@ -95,13 +95,13 @@ def test_a_space_without_access_fails_its_intents_once_the_lane_was_accepted_els
 
 
 def test_a_lane_with_nothing_else_to_do_fails_such_a_space_by_itself_and_continues(stack):
-    assert enqueue(stack, intent([1001]))[0].wait(15).ok
+    assert enqueue(stack, intent([1001]))[0].wait(PATIENCE).ok
     [closed] = enqueue(stack, intent([1001], project_key=CLOSED))
     [why] = failed(closed).values()
     assert (why["code"], CLOSED in why["reason"]) == ("10404", True)
     assert refusals(stack, 10404) == 5
     assert stack.lane.paused() is None
-    assert enqueue(stack, intent(NEIGHBOURS))[0].wait(15).ok
+    assert enqueue(stack, intent(NEIGHBOURS))[0].wait(PATIENCE).ok
 
 
 def test_a_lane_that_was_never_accepted_fails_a_space_that_it_does_not_see(stack):

@@ -11,7 +11,7 @@ from redis import Redis
 from feishu_batch import EnqueueError
 from tests.support.fault_stack import FaultStack
 from tests.support.model import intent
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from worker.operating.redis_checks import Severity, findings, inspect
 
 ROOT = Path(__file__).parents[2]
@@ -114,5 +114,5 @@ def test_a_redis_that_runs_full_loses_nothing_and_continues_when_it_has_room(tmp
         handles = [*before, *taken]
         stack.supervise_until(lambda: all(handle.result() for handle in handles), 40, "all have ended")
         assert {str(handle.result().state) for handle in handles} == {"succeeded"}
-        assert stack.client.enqueue_many([intent([1001], "after")])[0].wait(10).ok
+        assert stack.client.enqueue_many([intent([1001], "after")])[0].wait(PATIENCE).ok
         stack.assert_rules_kept()

@@ -131,7 +131,7 @@ def test_a_lane_that_could_send_and_does_not_is_shown_until_it_does(opened, stac
     see(opened, "#lanes", "although changes are ready. Check the submit worker's log, then restart it")
     stack.start("submit")
     until(lambda: "Stalled" not in shown(opened, "#lanes"), "the lane moves again")
-    assert handle.wait(30).ok
+    assert handle.wait(PATIENCE).ok
 
 
 def test_a_lane_is_paused_an_intent_canceled_and_the_lane_resumed(opened, stack):
