@@ -61,14 +61,14 @@ def shows(field_type_key: str | None, mode: str, before: Any, after: Any, stored
         wanted, gone, there = (_atoms(kind, value) for value in (after, before, present))
     except (IncomparableError, RecursionError):
         return None
-    if _applied(mode, gone, wanted, there):
+    if is_applied(mode, gone, wanted, there):
         return None if stored is ABSENT else True
     if mode == "REPLACE" and not gone & there:
         return None  # the value to replace is not there, so the change has no effect, applied or not
     return False if _may_deny(kind, wanted, there) else None
 
 
-def _applied(mode: str, gone: Atoms, wanted: Atoms, there: Atoms) -> bool:
+def is_applied(mode: str, gone: Atoms, wanted: Atoms, there: Atoms) -> bool:
     if mode == "UPDATE":
         return wanted == there
     if mode == "APPEND":
