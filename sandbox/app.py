@@ -44,6 +44,7 @@ ENDPOINTS = (
     Endpoint("all_types", "GET", "/{project_key}/work_item/all-types", reads.all_types),
     Endpoint("field_all", "POST", "/{project_key}/field/all", reads.all_fields),
     Endpoint("work_item_query", "POST", "/{project_key}/work_item/{type_key}/query", reads.query_items),
+    Endpoint("fix_view", "GET", "/{project_key}/fix_view/{view_id}", reads.fix_view),
     Endpoint("meta", "GET", "/{project_key}/work_item/{type_key}/meta", reads.meta),
 )
 

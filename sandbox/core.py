@@ -34,6 +34,7 @@ class SandboxSettings:
     faults: Sequence[FaultRule] = ()
     missing_items_fail_query: bool = False
     leaves_out_empty_fields: bool = False
+    shows_unset_fields: bool = False  # as null, instead of leaving them out
     penalty: float = 0.0  # how long a rejection by the rate limit lasts; each rejection restarts it
     retry_after: str = "no"  # the form of the header in a rejection: no | seconds | date
 

@@ -36,6 +36,8 @@ FIELD_NOT_FOUND = Reason(30009, 400, "Field Not Found")
 FIELD_NOT_WRITABLE = Reason(20083, 400, "Field Cannot Be Updated In This Mode")
 ITEM_NOT_FOUND = Reason(30005, 404, "Work Item Not Found")
 
+VIEW_NOT_FOUND = Reason(20006, 400, "Invalid Param: no such view")
+VIEW_TOO_LARGE = Reason(50006, 400, "ErrOAPIViewOverLimit")
 TOO_MANY_ITEMS = Reason(50006, 400, "ErrOAPIBatchUpdateOverLimit")
 TRY_LATER = Reason(50006, 400, "please try again later")
 

@@ -33,13 +33,20 @@ JOB = {
     "endless_job": "the job of a batch_update does half of its items and runs forever",
     "omit_item": "one item of a batch_update's job is in neither list, and every other time not changed either",
 }
+# Of what a work_item_query shows.
+READ = {
+    "stale_read": "a work_item_query shows the values of 2 s ago, or ,seconds=5",
+    "hide_field": "a work_item_query leaves out its fields as if the user may not see them; ,field=priority only this one",
+}
 
-NAMES = {**BEFORE, **AFTER, **POLL, **JOB}
+NAMES = {**BEFORE, **AFTER, **POLL, **JOB, **READ}
 EVERYWHERE = "*"
 WITH_A_CODE = ("refuse", "error_before", "error_after", "error_late")
 GATEWAY_ERRORS = (502, 503, 504)
 DEFAULT_HANG = 30.0  # seconds
 DEFAULT_LATENESS = 10.0  # seconds
+DEFAULT_STALENESS = 2.0  # seconds
+_READERS = {"seconds": float, "field": str}  # of a rule's options; the others are whole numbers
 
 
 class FaultError(ValueError):
@@ -55,7 +62,8 @@ class FaultRule:
     skip: int = 0  # requests that pass before the count begins
     code: int | None = None  # of refuse: the error code of the answer
     status: int | None = None  # of refuse and try_later, default 400; of error_*, default one of 502, 503, 504
-    seconds: float | None = None  # of hang_* and error_late
+    seconds: float | None = None  # of hang_*, error_late and stale_read
+    field: str | None = None  # of hide_field
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -66,6 +74,8 @@ class FaultRule:
             raise FaultError("The fault refuse needs the code of its answer: batch_update:refuse=3x,code=20050.")
         if self.code is not None and self.name not in WITH_A_CODE:
             raise FaultError(f"Only the faults {', '.join(WITH_A_CODE)} take a code, not {self.name}.")
+        if self.field is not None and self.name != "hide_field":
+            raise FaultError(f"Only the fault hide_field takes a field, not {self.name}.")
 
     def fires(self, rng: random.Random) -> bool:
         if self.probability is not None:
@@ -91,7 +101,7 @@ def parse_rule(text: str) -> FaultRule:
         else:
             options["probability"] = float(amount)
         for key, _, value in (extra.partition("=") for extra in extras):
-            options[key] = float(value) if key == "seconds" else int(value)
+            options[key] = _READERS.get(key, int)(value)
     except ValueError as error:
         raise FaultError(
             f"{text!r} is not a fault; write for example drop_after=0.05 or task_result:not_exist=3x."

@@ -1,15 +1,20 @@
 """The endpoints that only read: items, fields, forms, types, people, projects."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox import errors, values
-from sandbox.core import LoggedCall, Sandbox
+from sandbox.cells import Cell
+from sandbox.core import LoggedCall, Sandbox, SandboxSettings
 from sandbox.errors import ApiError
+from sandbox.faults import DEFAULT_STALENESS, READ, FaultRule
 from sandbox.world import FieldDefinition, Item, SandboxProject
 
 MAX_QUERIED_ITEMS = 50
 MAX_QUERIED_USERS = 100
+MAX_VIEW_PAGE = 200
+MAX_VIEW_ITEMS = 200_000  # of all pages together
 ENABLED = 2  # the API says 1 for yes and 2 for no in several places
 
 
@@ -25,7 +30,34 @@ def query_items(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
     found = [item for i in ids if (item := project.item(i)) is not None and item.type_key == type_key]
     if sandbox.settings.missing_items_fail_query and len(found) < len(ids):
         raise ApiError(errors.ITEM_NOT_FOUND)
-    return [_item_json(sandbox, project, item, wanted) for item in found]
+    return [_item_json(item, _shown_fields(sandbox, project, item, wanted, call.at)) for item in found]
+
+
+def fix_view(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
+    """One page of a view's items; the pages are counted from 1."""
+    project = _project(sandbox, call)
+    view = project.views.get(call.path["view_id"])
+    if view is None:
+        raise ApiError(errors.VIEW_NOT_FOUND, call.path["view_id"])
+    size, number = _whole(call, "page_size", MAX_VIEW_PAGE), _whole(call, "page_num", 1)
+    if not 1 <= size <= MAX_VIEW_PAGE or number < 1:
+        raise ApiError(errors.INVALID_PARAM, f"page_size is 1 to {MAX_VIEW_PAGE}, page_num is 1 or more")
+    start = (number - 1) * size
+    if start >= MAX_VIEW_ITEMS:
+        raise ApiError(errors.VIEW_TOO_LARGE)
+    return {
+        "view_id": view.id,
+        "name": view.name,
+        "work_item_id_list": list(view.items[start : start + size]),
+        "pagination": {"page_num": number, "page_size": size, "total": len(view.items)},
+    }
+
+
+def _whole(call: LoggedCall, name: str, default: int) -> int:
+    given = call.query.get(name, str(default))
+    if not given.isdigit():
+        raise ApiError(errors.INVALID_PARAM, f"{name} is a whole number")
+    return int(given)
 
 
 def all_fields(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
@@ -114,17 +146,35 @@ def _strings(body: Mapping[str, Any], key: str) -> list[str]:
     return texts
 
 
-def _item_json(sandbox: Sandbox, project: SandboxProject, item: Item, wanted: list[str]) -> dict[str, Any]:
-    """A field that never had a value is omitted; a cleared one is null, or omitted as well."""
+def _shown_fields(
+    sandbox: Sandbox, project: SandboxProject, item: Item, wanted: list[str], at: float
+) -> list[dict[str, Any]]:
+    """A field that never had a value is omitted, or null; a cleared one is null, or omitted."""
+    stale, hides = (sandbox.faults.draw("work_item_query", [name]) for name in READ)
+    seen_at = _seen_at(stale, at)
     fields = []
     for field in project.fields_of(item.type_key):
-        value = sandbox.present(project, item, field.key)
-        is_known = value is not None or (
-            not sandbox.settings.leaves_out_empty_fields and (project.key, item.id, field.key) in sandbox.cells.values
-        )
-        if is_known and (not wanted or field.key in wanted):
+        if (wanted and field.key not in wanted) or (hides and hides.field in (None, field.key)):
+            continue
+        written = sandbox.cells.last_write(Cell(project.key, item.id, field.key), seen_at)
+        value = written.value if written else item.values.get(field.key)
+        if value is not None or _is_shown_empty(sandbox.settings, was_set=written is not None):
             shown = values.dressed(field, value)
             fields.append({"field_key": field.key, "field_type_key": field.type_as_given, "field_value": shown})
+    return fields
+
+
+def _seen_at(stale: FaultRule | None, now: float) -> float:
+    if stale is None:
+        return math.inf
+    return now - (DEFAULT_STALENESS if stale.seconds is None else stale.seconds)
+
+
+def _is_shown_empty(settings: SandboxSettings, *, was_set: bool) -> bool:
+    return not settings.leaves_out_empty_fields if was_set else settings.shows_unset_fields
+
+
+def _item_json(item: Item, fields: list[dict[str, Any]]) -> dict[str, Any]:
     return {"id": item.id, "name": item.name, "work_item_type_key": item.type_key, "fields": fields}
 
 

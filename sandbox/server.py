@@ -130,6 +130,7 @@ def parse_options(argv: Sequence[str] | None = None) -> ServerOptions:
         faults=[_rule(text) for text in asked.fault],
         missing_items_fail_query=asked.missing == "fail",
         leaves_out_empty_fields=asked.cleared == "absent",
+        shows_unset_fields=asked.unset == "null",
         penalty=asked.penalty,
         retry_after=asked.retry_after,
     )
@@ -156,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--job-sigma", type=float, default=0.5, help="spread of the durations (sigma of the log-normal distribution)")
     add("--missing", choices=("absent", "fail"), default="absent", help="how a query treats missing items")
     add("--cleared", choices=("null", "absent"), default="null", help="how a query shows a field that was cleared")
+    add(
+        "--unset", choices=("absent", "null"), default="absent", help="how a query shows a field that never had a value"
+    )
     add(
         "--fault",
         action="append",
@@ -193,7 +197,7 @@ def _about_faults() -> str:
             "",
             f"endpoints: {endpoints}",
             "examples:  --fault drop_after=0.05   --fault task_result:not_exist=3x",
-            "           --fault batch_update:refuse=3x,code=20050",
+            "           --fault batch_update:refuse=3x,code=20050   --fault hide_field=1.0,field=priority",
         ]
     )
 

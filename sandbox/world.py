@@ -1,7 +1,7 @@
 """The content of the sandbox: projects, types, fields, options, people and work items, read from one JSON file."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,13 @@ class ItemRange:
 
 
 @dataclass(frozen=True)
+class FixedView:
+    id: str
+    name: str
+    items: Sequence[int]
+
+
+@dataclass(frozen=True)
 class SandboxProject:
     key: str
     simple_name: str
@@ -69,6 +76,7 @@ class SandboxProject:
     items: Mapping[int, Item]
     ranges: tuple[ItemRange, ...]
     closed: int | None = None  # the code with which every request for this project is refused
+    views: Mapping[str, FixedView] = field(default_factory=dict)
 
     def item(self, item_id: int) -> Item | None:
         if item_id in self.items:
@@ -138,7 +146,14 @@ def _project(source: Mapping[str, Any]) -> SandboxProject:
         items,
         ranges,
         source.get("closed"),
+        {view["view_id"]: _view(view) for view in source.get("views", ())},
     )
+
+
+def _view(source: Mapping[str, Any]) -> FixedView:
+    """With its items one by one, or from the first to the last."""
+    items = source.get("work_item_ids") or range(source["from"], source["to"] + 1)
+    return FixedView(source["view_id"], source["name"], items)
 
 
 def _field(source: Mapping[str, Any]) -> FieldDefinition:

@@ -7,7 +7,7 @@ import pytest
 from sandbox import errors, reads, report, writes
 from sandbox.core import LoggedCall, Sandbox, SandboxSettings
 from sandbox.errors import ApiError
-from sandbox.faults import FaultRule
+from sandbox.faults import FaultError, FaultRule, parse_rule
 from sandbox.limits import Limiter
 from sandbox.world import Plugin, World, load_world
 
@@ -302,3 +302,60 @@ def test_forgetting_keeps_the_world_and_clears_everything_else():
     assert present(sandbox, 1001, "field_3f6a90") is None
     assert isinstance(sandbox.limiter, Limiter)
     submit(sandbox, update([1001]), idem="u")
+
+
+# --- what a query shows ---------------------------------------------------------------------------------------------
+
+
+def shown(sandbox, item=1001, at=LATER, fields=("field_3f6a90", "priority")):
+    asked = call(
+        {"work_item_ids": [item], "fields": list(fields)}, at, path={"project_key": "demo", "type_key": "story"}
+    )
+    [found] = reads.query_items(sandbox, asked)
+    return {cell["field_key"]: cell["field_value"] for cell in found["fields"]}
+
+
+P2 = {"value": "option_2", "label": "P2"}
+
+
+def test_a_field_that_never_had_a_value_is_left_out_or_null():
+    assert shown(a_sandbox()) == {"priority": P2}
+    assert shown(a_sandbox(shows_unset_fields=True)) == {"priority": P2, "field_3f6a90": None}
+
+
+def test_a_read_may_lag_behind_the_writes():
+    sandbox = a_sandbox(FaultRule("stale_read", probability=1.0, seconds=5))
+    submit(sandbox, update([1001]))
+    sandbox.jobs.advance(LATER)
+    [done] = [touch.at for touches in sandbox.cells.history.values() for touch in touches]
+    assert "field_3f6a90" not in shown(sandbox, at=done + 4.9)
+    assert shown(sandbox, at=done + 5.1)["field_3f6a90"] == 5
+
+
+def test_a_field_may_be_hidden_from_the_user():
+    assert shown(a_sandbox(FaultRule("hide_field", probability=1.0, field="priority"), shows_unset_fields=True)) == {
+        "field_3f6a90": None
+    }
+    assert shown(a_sandbox(FaultRule("hide_field", count=1))) == {}
+
+
+def test_only_what_hides_a_field_names_one():
+    with pytest.raises(FaultError, match="hide_field"):
+        parse_rule("stale_read=1.0,field=priority")
+    assert parse_rule("hide_field=1.0,field=priority").field == "priority"
+
+
+def page_of(sandbox, view="kPxLwq7Hg", **query):
+    return reads.fix_view(sandbox, call(path={"project_key": "demo", "view_id": view}, query=query))
+
+
+def test_a_view_is_read_page_by_page():
+    sandbox = a_sandbox()
+    first, second = page_of(sandbox), page_of(sandbox, page_num="2")
+    assert [len(page["work_item_id_list"]) for page in (first, second)] == [200, 50]
+    assert second["pagination"] == {"page_num": 2, "page_size": 200, "total": 250}
+    assert page_of(sandbox, page_num="3")["work_item_id_list"] == []
+    assert page_of(sandbox, "tR4sWn2Zd")["name"] == "Open issues"
+    for view, query in (("nosuch", {}), ("kPxLwq7Hg", {"page_size": "201"}), ("kPxLwq7Hg", {"page_num": "0"})):
+        with pytest.raises(ApiError):
+            page_of(sandbox, view, **query)
