@@ -1,0 +1,128 @@
+"""Values of fields as people write them: the reverse of `worker.catalogue.values`. Pure.
+
+Labels of options, addresses of people, dates in a time zone. Where the reverse is not certain, for example of two options with one
+label, the caller has to check with `taken` that the words mean the value again.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Final
+
+from worker.catalogue.options import FieldOptions
+from worker.remote.equality import is_empty_value
+from worker.remote.models import Field
+from worker.writing.moments import moment_in_words
+
+BETWEEN: Final = ", "
+_SPAN: Final = ("start_time", "end_time")
+Emails = Mapping[str, str]  # user key → address
+
+
+def people_of(field: Field | None, value: Any) -> Iterable[str]:
+    """The user keys in a value."""
+    if field is None or field.type_key not in ("user", "multi_user"):
+        return ()
+    return [_key(one) for one in _members(value) if isinstance(_key(one), str)]
+
+
+@dataclass(frozen=True)
+class FieldWords:
+    """For the values of one field."""
+
+    field: Field
+    zone: tzinfo
+
+    @cached_property
+    def options(self) -> FieldOptions:
+        return FieldOptions(self.field)
+
+    def text(self, value: Any, emails: Emails) -> str:
+        """Empty for an empty value."""
+        return BETWEEN.join(self.parts(value, emails))
+
+    def parts(self, value: Any, emails: Emails) -> list[str]:
+        """Of a field with several values each of them; else one, or none for an empty value."""
+        read = _WORDS.get(self.field.type_key, _plain)
+        return [read(self, one, emails) for one in _members(value)]
+
+    def by_id(self, value: Any) -> list[str]:
+        """Of options, the ids in place of the labels."""
+        return [_path_of(one)[-1] if _path_of(one) else as_text(one) for one in _members(value)]
+
+
+def as_text(value: Any) -> str:
+    """Without the field's type."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return _digits(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _members(value: Any) -> list[Any]:
+    if is_empty_value(value):
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _plain(_words: FieldWords, one: Any, _emails: Emails) -> str:
+    return as_text(one)
+
+
+def _digits(number: float) -> str:
+    plain = format(Decimal(repr(number)), "f") if number == number and abs(number) != float("inf") else str(number)  # noqa: PLR0124
+    return plain.removesuffix(".0")
+
+
+def _option(words: FieldWords, one: Any, _emails: Emails) -> str:
+    path = _path_of(one)
+    node = words.options.by_value.get(path[-1]) if path else None
+    if node is not None and [option.value for option in node.path] == path[-len(node.path) :]:
+        return node.label
+    labels = _path_of(one, "label") if path else []
+    return " / ".join(labels) if labels and len(labels) == len(path) else "/".join(path) or as_text(one)
+
+
+def _path_of(one: Any, key: str = "value") -> list[str]:
+    path = []
+    while isinstance(one, Mapping) and isinstance(one.get("value"), str) and one["value"]:
+        if isinstance(one.get(key), str) and one[key]:
+            path.append(one[key])
+        one = one.get("children")
+    return path
+
+
+def _moment(words: FieldWords, one: Any, _emails: Emails) -> str:
+    if isinstance(one, Mapping):
+        edges = [one.get(edge) for edge in _SPAN]
+        return "/".join(_edge(words, edge) for edge in edges) if any(edges) else as_text(one)
+    return _edge(words, one)
+
+
+def _edge(words: FieldWords, one: Any) -> str:
+    if one is None:
+        return ""
+    is_milliseconds = isinstance(one, int) and not isinstance(one, bool)
+    return moment_in_words(one, words.zone) if is_milliseconds else as_text(one)
+
+
+def _person(_words: FieldWords, one: Any, emails: Emails) -> str:
+    key = _key(one)
+    return emails.get(key) or key if isinstance(key, str) else as_text(one)
+
+
+def _key(one: Any) -> Any:
+    return one.get("user_key") if isinstance(one, Mapping) else one
+
+
+_WORDS: Final[Mapping[str, Callable[[FieldWords, Any, Emails], str]]] = {
+    **dict.fromkeys(("select", "radio", "multi_select", "tree_select", "tree_multi_select"), _option),
+    **dict.fromkeys(("date", "precise_date", "schedule"), _moment),
+    **dict.fromkeys(("user", "multi_user"), _person),
+}
