@@ -16,7 +16,7 @@ _EDGES: Final = ("start_time", "end_time")
 _NO_STEP: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
-class _UnreadableError(Exception):
+class UnreadableError(Exception):
     """The value does not have the documented form of its type."""
 
 
@@ -32,7 +32,7 @@ def holds(field_type_key: str | None, mode: str, before: Any, after: Any, stored
         return _denied(field_type_key, mode, before, after, stored)
     try:
         gone, wanted, there = read(before), read(after), read(stored)
-    except _UnreadableError:
+    except UnreadableError:
         return _denied(field_type_key, mode, before, after, stored)
     if is_applied(mode, gone, wanted, there):
         return True
@@ -62,7 +62,7 @@ def _several(read: Callable[[Any], Atom]) -> Callable[[Any], Atoms]:
         if is_empty_value(value):
             return frozenset()
         if not isinstance(value, list):
-            raise _UnreadableError
+            raise UnreadableError
         return frozenset(map(read, value))
 
     return atoms
@@ -70,32 +70,32 @@ def _several(read: Callable[[Any], Atom]) -> Callable[[Any], Atoms]:
 
 def _text(value: Any) -> Atom:
     if not isinstance(value, str):
-        raise _UnreadableError
+        raise UnreadableError
     return value
 
 
 def _number(value: Any) -> Atom:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _UnreadableError
+        raise UnreadableError
     return value
 
 
 def _bool(value: Any) -> Atom:
     if not isinstance(value, bool):
-        raise _UnreadableError
+        raise UnreadableError
     return value
 
 
 def _milliseconds(value: Any) -> Atom:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _UnreadableError
+        raise UnreadableError
     return value
 
 
 def _span(value: Any) -> Atom:
     """Only the two edges: what else a schedule may have is not described."""
     if not isinstance(value, Mapping) or any(value[key] not in _NO_STEP for key in value if key not in _EDGES):
-        raise _UnreadableError
+        raise UnreadableError
     return tuple(_milliseconds(value.get(edge)) for edge in _EDGES)
 
 
@@ -106,7 +106,7 @@ def _moment_or_span(value: Any) -> Atom:
 def _option(value: Any) -> Atom:
     path = _path(value)
     if len(path) != 1:
-        raise _UnreadableError
+        raise UnreadableError
     return path
 
 
@@ -115,7 +115,7 @@ def _path(value: Any) -> tuple[Hashable, ...]:
     path: list[Hashable] = []
     while value not in _NO_STEP:
         if not isinstance(value, Mapping) or not isinstance(value.get("value"), str) or not value["value"]:
-            raise _UnreadableError
+            raise UnreadableError
         path.append(value["value"])
         value = value.get("children")
     return tuple(path)
@@ -124,13 +124,13 @@ def _path(value: Any) -> tuple[Hashable, ...]:
 def _person(value: Any) -> Atom:
     key = value.get("user_key") if isinstance(value, Mapping) else value
     if not isinstance(key, str) or not key:
-        raise _UnreadableError
+        raise UnreadableError
     return key
 
 
 def _item(value: Any) -> Atom:
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise _UnreadableError
+        raise UnreadableError
     return value
 
 
