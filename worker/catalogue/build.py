@@ -39,7 +39,7 @@ def lane_catalogue(
     wait = longest_wait or min(settings.catalogue_wait_seconds, settings.lease_seconds / WAITS_PER_LEASE)
     return LaneCatalogue(
         remote=remote,
-        sender=QuerySender(tokens, slots, lambda: _why_paused(lane), patience=wait, on_stopped=on_stopped),
+        sender=QuerySender(tokens, slots, lambda: why_paused(lane), patience=wait, on_stopped=on_stopped),
         queries=BackgroundQueries(wait, settings.catalogue_retry_seconds, lane=lane.name, is_logged=is_logged),
         settings=settings,
         redis=redis,
@@ -61,7 +61,7 @@ def gate(
     return CatalogueGate(lanes, route, refused=refused, texts_pass=texts_pass).check
 
 
-def _why_paused(lane: Lane) -> str | None:
+def why_paused(lane: Lane) -> str | None:
     """Why a lane was paused by a refusal. A pause by an operator stops changes, but not look-ups.
 
     Only the first sentence; `status` shows the others, with advice.

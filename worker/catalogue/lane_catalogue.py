@@ -130,6 +130,15 @@ class LaneCatalogue:
             raise RefusedError(Code.UNKNOWN_PERSON, _no_person(missing), is_name=True)
         return {word: found[word].value for word in words}
 
+    def emails_of(self, user_keys: Sequence[str]) -> Mapping[str, str]:
+        """The addresses of those that exist and have one. Raises `UnavailableError` or a `RemoteError`."""
+        people = [
+            person
+            for part in _parts(user_keys)
+            for person in self._sender.ask(partial(self._remote.people_of_keys, part), may_stop=False)
+        ]
+        return {person.user_key: person.email for person in people if person.email}
+
     # --- requests to the remote system----------------------------------------------------------------------------
 
     def _fetch_fields(self, names: Sequence[str]) -> Mapping[str, Fields]:

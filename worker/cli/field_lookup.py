@@ -4,14 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from config.lanes import Lanes, load_lanes
+from config.settings import Settings
 from feishu_batch.intents import is_real_project_key
-from worker.catalogue.build import lane_catalogue
+from worker.catalogue.build import lane_catalogue, why_paused
 from worker.catalogue.lane_catalogue import LaneCatalogue
 from worker.catalogue.models import UnavailableError, shown
+from worker.catalogue.queries import QuerySender
+from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
 from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.session import Session
 from worker.pacing.shared import Pacer
+from worker.pacing.slots import Slots
+from worker.reading.item_reads import ItemReads
+from worker.remote.client import RemoteClient
 from worker.remote.tokens import TokenSource
 from worker.runtime import remote_from
 
@@ -20,6 +26,7 @@ from worker.runtime import remote_from
 class FieldLookup:
     lanes: Mapping[str, LaneCatalogue]
     configured: Lanes
+    reads: Mapping[str, ItemReads]
 
     def project_key(self, space: str) -> str:
         """The key for a key or a simple name. Raises `WrongUseError` if no credential can see the space."""
@@ -51,7 +58,7 @@ def open_field_lookup(session: Session) -> FieldLookup:
     """Raises `ConfigError` without credentials. Sends no request yet."""
     settings = session.settings
     configured = load_lanes(settings)
-    lanes = {}
+    lanes, reads = {}, {}
     for config in configured.lanes:
         lane = session.lanes[config.name]
         remote = remote_from(config, settings)
@@ -62,4 +69,17 @@ def open_field_lookup(session: Session) -> FieldLookup:
         lanes[config.name] = lane_catalogue(
             lane, remote, tokens, settings, session.redis, pacer, longest_wait=wait, is_logged=False
         )
-    return FieldLookup(lanes, configured)
+        reads[config.name] = _item_reads(lane, remote, tokens, pacer, settings)
+    return FieldLookup(lanes, configured, reads)
+
+
+def _item_reads(lane: Lane, remote: RemoteClient, tokens: TokenSource, pacer: Pacer, settings: Settings) -> ItemReads:
+    """In the slots of the workers' read-backs: the remote system counts both together."""
+
+    def slots() -> Slots:
+        return pacer.slots("read", 1 / settings.read_slots_per_second)
+
+    def sender_of(own: Slots, patience: float) -> QuerySender:
+        return QuerySender(tokens, own, lambda: why_paused(lane), patience, on_stopped=lambda _error: None)
+
+    return ItemReads(lane, remote, slots, sender_of, settings.missing_item_codes)

@@ -35,6 +35,7 @@ class NameCheck:
     """The same checks as intake, row by row."""
 
     catalogues: FieldLookup
+    shows_meanings: bool = True
     meanings: dict[Meaning, int] = field(default_factory=dict)  # number of rows with it
     unchecked: list[str] = field(default_factory=list)  # why rows could not be checked
     unchecked_lines: list[int] = field(default_factory=list)  # the first of them
@@ -82,6 +83,8 @@ class NameCheck:
 
     def print_to(self, out: Console) -> None:
         self.print_unchecked(out)
+        if not self.shows_meanings:
+            return
         if self.meanings:
             rows = ((m.part, m.given, m.sent, m.field_key, count) for m, count in self._listed(SHOWN))
             out.print()

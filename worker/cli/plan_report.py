@@ -13,6 +13,7 @@ from feishu_batch.written import untagged
 from worker.cli import file_notes
 from worker.cli.import_report import ImportReport, file_json, others, print_known, print_rejected, what_it_is
 from worker.cli.output import table
+from worker.cli.plan_diff import PlanDiff
 from worker.cli.plan_names import NameCheck
 from worker.importing.row import Row
 from worker.ledger.records import GroupSpec
@@ -33,6 +34,7 @@ class FilePlan:
     waiting: dict[str, int] = field(default_factory=dict)  # lane → requests that its backlog still needs
     inbox: int = 0  # intents not yet recorded in a lane, whose cost is unknown
     names: NameCheck | None = None  # with --check
+    diff: PlanDiff | None = None  # with --diff
     forgotten: str | None = None  # why `import` would refuse the file
     ranged_rows: int = 0
     ranged_items: int = 0
@@ -77,11 +79,17 @@ def print_plan(out: Console, found: FilePlan, session: Session | None, *, agains
     if found.ranged_rows:
         out.print(f"ranges     {some(found.ranged_rows, 'row')}, {some(found.ranged_items, 'item')}")
     _print_doubtful(out, found)
-    if found.names:
-        found.names.print_to(out)
+    _print_looked_up(out, found)
     if report.rejected_count:
         out.print()
     print_rejected(out, report)
+
+
+def _print_looked_up(out: Console, found: FilePlan) -> None:
+    if found.names:
+        found.names.print_to(out)
+    if found.diff:
+        found.diff.print_to(out)
 
 
 def _what_it_is(report: ImportReport) -> str:
@@ -172,6 +180,7 @@ def document(found: FilePlan) -> dict[str, Any]:
         "doubtful_count": found.doubtful_count,
         "doubtful": [{"line": row.line, "value": untagged(row.intent.after_field_value)} for row in found.doubtful],
         **(found.names.document() if found.names else {}),
+        **({"diff": found.diff.document()} if found.diff else {}),
         "inbox": found.inbox,
         "lanes": [_lane_json(found, plan_) for plan_ in found.lanes],
     }

@@ -144,6 +144,18 @@ def reading_bar(console: Console, size: int | None) -> Iterator[Callable[[int, i
         yield lambda rows, position: bars.update(task, completed=position, rows=rows)
 
 
+@contextmanager
+def items_bar(console: Console, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Shows how many work items have been read, on a terminal. `total`: None if unknown."""
+    if not console.is_terminal:
+        yield lambda _count: None
+        return
+    columns = TextColumn("reading  "), BarColumn(40), MofNCompleteColumn(), TextColumn("items")
+    with RichProgress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("", total=total)
+        yield lambda count: bars.update(task, completed=count)
+
+
 def usual_display(*, as_json: bool) -> Callable[[int], Bars | Quiet]:
     """Bars on a terminal; elsewhere only problems; with --json nothing."""
     shown, aside = console(stderr=as_json), console(stderr=True)

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from feishu_batch.written import Kind, Written
 from worker.catalogue.models import Code
 from worker.importing.columns import ImportFileError
 from worker.importing.report_columns import COLUMNS, LEFT_OUT, ONLY_JSON, STATE, guarded
-from worker.importing.report_sheet import write_workbook
+from worker.importing.report_sheet import Colours, write_workbook
 
 ReportRow = Mapping[str, Any]  # by column, and `ONLY_JSON`
 REFUSED_CELL = "#VALUE!"  # an import refuses it, in every format
@@ -36,11 +36,16 @@ def check_report(path: Path, source: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`columns` of the report; `state` is its column with the result of a row; `cells` gives a row's values in their order."""
+    """`columns` of the report; `state` is its column with the result of a row; `cells` gives a row's values in their order.
+
+    Rows with a state in `last` come after the others. `colours` are for a workbook.
+    """
 
     columns: Sequence[str]
     state: str
     cells: Callable[[ReportRow], list[Any]]
+    last: Collection[str] = LEFT_OUT
+    colours: Colours | None = None
 
 
 def shape_of_table(columns: Sequence[str], state: str) -> Shape:
@@ -53,7 +58,7 @@ def write_report(path: Path, rows: Iterable[ReportRow], shape: Shape | None = No
         whole = Path(file.name)
     try:
         shape = shape or Shape(COLUMNS, STATE, _in_columns)
-        _WRITERS[path.suffix.lower()](whole, _failed_first(rows, shape.state), shape)
+        _WRITERS[path.suffix.lower()](whole, _failed_first(rows, shape), shape)
         with whole.open("rb") as written:
             os.fsync(written.fileno())
         whole.chmod(_usual_mode())
@@ -63,11 +68,11 @@ def write_report(path: Path, rows: Iterable[ReportRow], shape: Shape | None = No
         raise
 
 
-def _failed_first(rows: Iterable[ReportRow], state: str) -> Iterator[ReportRow]:
+def _failed_first(rows: Iterable[ReportRow], shape: Shape) -> Iterator[ReportRow]:
     """Each part in the order of the file; the second part is buffered on disk."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as others:
         for row in rows:
-            if row[state] in LEFT_OUT:
+            if row[shape.state] in shape.last:
                 others.write(json.dumps(row) + "\n")
             else:
                 yield row
@@ -92,7 +97,7 @@ def _json_lines(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:
 
 
 def _workbook(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:
-    write_workbook(path, shape.columns, ([_cell(value) for value in shape.cells(row)] for row in rows))
+    write_workbook(path, shape.columns, ([_cell(value) for value in shape.cells(row)] for row in rows), shape.colours)
 
 
 def _in_columns(row: ReportRow) -> list[Any]:

@@ -1,13 +1,23 @@
 """A report as a workbook. Texts stay texts: they never become formulas or numbers."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 MOST_ROWS: Final = 1_048_576  # of a sheet, including the header
 LONGEST_TEXT: Final = 32_767  # characters of a cell
-WIDTHS: Final = {"reason": 60, "field_name": 20, "project_key": 26, "after_field_value": 30, "before_field_value": 20}
+WIDTHS: Final = {
+    "old": 30,
+    "new": 30,
+    "name": 30,
+    "field": 20,
+    "reason": 60,
+    "field_name": 20,
+    "project_key": 26,
+    "after_field_value": 30,
+    "before_field_value": 20,
+}
 _TITLE: Final = "report"
 # Characters that XML cannot contain, and texts that look like their escapes.
 _ESCAPED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
@@ -15,7 +25,13 @@ _ESCAPED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]
 Cell = str | int | float | bool | None
 
 
-def write_workbook(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+# The colours (RRGGBB) of a row's cells, by their places.
+Colours = Callable[[Sequence[Cell]], Mapping[int, str]]
+
+
+def write_workbook(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]], colours: Colours | None = None
+) -> None:
     import openpyxl  # type: ignore[import-untyped]  # noqa: PLC0415 - uses 13 MB that few commands need
 
     book = openpyxl.Workbook(write_only=True)
@@ -23,7 +39,10 @@ def write_workbook(path: Path, columns: Sequence[str], rows: Iterable[Sequence[C
     for row in rows:
         if left == 0:
             sheet, left = _sheet(book, columns), MOST_ROWS - 1
-        sheet.append([_typed(sheet, cell) for cell in row])
+        cells = [_typed(sheet, cell) for cell in row]
+        for at, colour in colours(row).items() if colours else ():
+            cells[at] = _coloured(sheet, cells[at], colour)
+        sheet.append(cells)
         left -= 1
     book.save(path)
 
@@ -44,8 +63,17 @@ def _sheet(book: Any, columns: Sequence[str]) -> Any:
     return sheet
 
 
-def _typed(sheet: Any, value: Cell) -> Any:
+def _coloured(sheet: Any, cell: Any, colour: str) -> Any:
     from openpyxl.cell import WriteOnlyCell  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+    from openpyxl.styles import PatternFill  # noqa: PLC0415 - as above
+
+    own = cell if hasattr(cell, "fill") else WriteOnlyCell(sheet, cell)
+    own.fill = PatternFill("solid", fgColor=colour)
+    return own
+
+
+def _typed(sheet: Any, value: Cell) -> Any:
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415 - as above
 
     if not isinstance(value, str):
         return value

@@ -35,6 +35,9 @@ class LaneReads:
     def has_unpublished(self) -> bool:
         return bool(self._redis.zcount(self.keys.outbox, "-inf", to_ms(self.now())))
 
+    def has_due_read_backs(self) -> bool:
+        return bool(self._redis.zcount(self.keys.checks, "-inf", to_ms(self.now())))
+
     def forgettable(self, list_name: str, older_than: float, limit: int) -> list[tuple[int, str | None]]:
         """(number, intent id) of ended intents in `list_name` (succeeded | failed) older than so many seconds."""
         until = self.wall() - older_than
