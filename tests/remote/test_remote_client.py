@@ -290,6 +290,22 @@ def test_the_form_tells_required_fields_and_relations():
     assert (calls[0]["method"], calls[0]["path"]) == ("GET", "/open_api/p/work_item/story/meta")
 
 
+def test_a_view_is_read_by_pages_of_two_hundred():
+    told = {
+        "view_id": "v/1",
+        "name": "Sprint",
+        "work_item_id_list": [1, "2"],
+        "pagination": {"page_num": 3, "total": "402"},
+    }
+    remote, calls = client(ok(told))
+    page = remote.view_page("demo", "v/1", 3, token=TOKEN)
+    assert (page.name, page.ids, page.total) == ("Sprint", (1, 2), 402)
+    assert calls[0]["path"] == "/open_api/demo/fix_view/v%2F1"
+    assert calls[0]["params"] == {"page_size": "200", "page_num": "3"}
+    bare, _ = client(ok({"work_item_id_list": []}))
+    assert bare.view_page("demo", "v", 1, token=TOKEN).total is None
+
+
 def test_spaces_and_types_are_listed():
     remote, calls = client(ok({"k": {"simple_name": "s", "name": "N"}}))
     assert remote.projects_detail(simple_names=["s"], token=TOKEN) == [Project("k", "s", "N")]
@@ -304,6 +320,7 @@ def test_junk_in_place_of_data_is_an_error_or_nothing_at_all(junk):
     calls = [
         lambda: remote.fields("p", "t", token=TOKEN),
         lambda: query(remote, [1]),
+        lambda: remote.view_page("p", "v", 1, token=TOKEN),
         lambda: remote.all_types("p", token=TOKEN),
     ]
     for call in calls:
@@ -334,6 +351,7 @@ def test_whatever_is_answered_every_call_ends_in_a_result_or_a_remote_error(body
         lambda: query(remote, [1]),
         lambda: remote.fields("p", "t", token=TOKEN),
         lambda: remote.projects_detail(token=TOKEN),
+        lambda: remote.view_page("p", "v", 1, token=TOKEN),
         lambda: remote.all_types("p", token=TOKEN),
     ):
         with suppress(RemoteError):

@@ -4,7 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worker.remote.envelope import clean, to_int
-from worker.remote.models import Exchange, Field, ItemType, JobReport, JobStatus, Option, Person, Project, WorkItem
+from worker.remote.models import (
+    Exchange,
+    Field,
+    ItemType,
+    JobReport,
+    JobStatus,
+    Option,
+    Person,
+    Project,
+    ViewPage,
+    WorkItem,
+)
 
 DEEPEST_TREE = 32  # levels of options
 YES = (True, 1, "1", "true")  # official page: 1 is yes and 2 is no; booleans occur too
@@ -52,6 +63,14 @@ def work_items(data: object) -> list[WorkItem] | None:
     if not isinstance(data, Sequence) or isinstance(data, str):
         return [] if data is None else None
     return [item for item in map(_work_item, data) if item is not None]
+
+
+def view_page(data: object) -> ViewPage | None:
+    ids = _ids(_mapping(data).get("work_item_id_list"))
+    if ids is None:
+        return None
+    total = to_int(_mapping(_mapping(data).get("pagination")).get("total"))
+    return ViewPage(clean(_text(_mapping(data).get("name"))), ids, total)
 
 
 def fields(data: object) -> list[Field] | None:

@@ -18,7 +18,7 @@ from worker.remote.errors import (
     SpaceRefused,
     TokenRejected,
 )
-from worker.remote.limits import MAX_ITEMS_PER_BATCH, MAX_ITEMS_PER_QUERY
+from worker.remote.limits import MAX_ITEMS_PER_BATCH, MAX_ITEMS_PER_QUERY, MAX_ITEMS_PER_VIEW_PAGE
 from worker.remote.models import (
     Accepted,
     BatchUpdate,
@@ -28,6 +28,7 @@ from worker.remote.models import (
     Person,
     Project,
     Token,
+    ViewPage,
     WorkItem,
 )
 from worker.remote.secrets import Secrets
@@ -151,6 +152,13 @@ class RemoteClient:
             else:
                 found += usable(answers.work_items(reply.data), reply)
         return found
+
+    def view_page(self, project_key: str, view_id: str, number: int, *, token: Token) -> ViewPage:
+        """One page of a fixed or condition view, as it was saved; pages are counted from 1."""
+        path = f"/open_api/{_segment(project_key)}/fix_view/{_segment(view_id)}"
+        params = {"page_size": str(MAX_ITEMS_PER_VIEW_PAGE), "page_num": str(number)}
+        reply = self._calls.send(ApiCall("GET", path, params=params), token=token)
+        return usable(answers.view_page(reply.data), reply)
 
     def fields(self, project_key: str, type_key: str, *, token: Token) -> list[Field]:
         """All fields of the type: types, options, and whether values are calculated."""

@@ -4,3 +4,5 @@ from typing import Final
 
 MAX_ITEMS_PER_BATCH: Final = 50  # official page
 MAX_ITEMS_PER_QUERY: Final = 50  # several restatements
+MAX_ITEMS_PER_VIEW_PAGE: Final = 200  # official page
+MAX_ITEMS_OF_VIEW: Final = 200_000  # official page: of all pages together

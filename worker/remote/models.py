@@ -130,6 +130,15 @@ class WorkItem:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewPage:
+    """Some ids of a view. `total`: of all pages; None if the answer does not state it."""
+
+    name: str
+    ids: tuple[int, ...]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
     """One choice of a select or tree field. `value` is what is written; `label` is what people see."""
 
