@@ -104,8 +104,12 @@ def sandbox():
         yield running
 
 
-@pytest.mark.parametrize(("name", "args"), [("doctor", []), ("fields", ["--space", "demo", "--type", "story"])])
-def test_what_asks_the_remote_system_prints_what_the_page_says(name, args, command, sandbox, tmp_path):
+PLACE = ["--space", "demo", "--type", "story"]
+EXPORT = [*PLACE, "--ids", "ids.txt", "--fields", "Priority", "--output", "out.csv"]
+
+
+@pytest.fixture
+def with_credentials(command, sandbox, tmp_path):
     command.env |= {
         "FEISHU_BATCH_BASE_URL": sandbox.base_url,
         "FEISHU_BATCH_PLUGIN_ID": "p",
@@ -113,8 +117,21 @@ def test_what_asks_the_remote_system_prints_what_the_page_says(name, args, comma
         "FEISHU_BATCH_USER_KEY": "7300000000000000001",
         "FEISHU_BATCH_DATA_DIR": str(tmp_path),
     }
+
+
+@pytest.mark.parametrize(("name", "args"), [("doctor", []), ("fields", PLACE), ("export", EXPORT)])
+def test_what_asks_the_remote_system_prints_what_the_page_says(name, args, command, with_credentials, tmp_path):
+    (tmp_path / "ids.txt").write_text("1001\n77\n")
     printed = json.loads(command(name, *args, "--json").stdout)
-    assert conforms(printed, SHAPES[name], name) <= {"fields.fields.options"}
+    assert conforms(printed, SHAPES[name], name) <= {"fields.fields.options", "export.not_read"}
+
+
+def test_a_plan_with_a_diff_prints_what_the_page_says(command, with_credentials, tmp_path):
+    shape = shape_of(re.search(r"`diff`:\n(.*?)\. `listed` are", PAGE, re.DOTALL)[1].replace("`", ""))
+    shape["listed"] = shape_of(re.search(r"be cleared:\s+`(\[.*?\])`", PAGE, re.DOTALL)[1])
+    (tmp_path / "table.csv").write_text("ID,Priority\n1001,P0\n77,P0\n")
+    printed = json.loads(command("plan", "table.csv", *PLACE, "--diff", "--json").stdout)
+    assert conforms(printed["diff"], shape, "diff") == set()
 
 
 def test_the_list_of_schedules_is_what_the_page_says(command, ledger, tmp_path):

@@ -28,7 +28,7 @@ COMMAND = [sys.executable, "-m", "worker.cli.main"]
 def start(env_of, tmp_path):
     started = []
 
-    def begin(*args, **settings):
+    def begin(*args, stdin=None, **settings):
         own = {name: value for name, value in os.environ.items() if not name.startswith("FEISHU_BATCH_")}
         env = {**own, **env_of(**settings), "PYTHONPATH": str(REPOSITORY)}
         process = subprocess.Popen(
@@ -36,6 +36,7 @@ def start(env_of, tmp_path):
             env=env,
             cwd=tmp_path,
             text=True,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -114,3 +115,15 @@ def test_a_read_waits_for_a_read_back_that_is_due(reads, due):
 def test_a_read_back_that_no_worker_does_delays_only_one_read(reads, due):
     assert read(reads) >= 1.0
     assert read(reads) < 0.5
+
+
+# --- export ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_export_as_a_process_takes_ids_from_a_pipe(start, tmp_path):
+    args = ("export", *PLACE, "--ids", "-", "--fields", "Priority", "--output", "out.csv")
+    process = start(*args, stdin=subprocess.PIPE)
+    out, err = process.communicate("1001\n1002\n", timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "items      2 of 2" in out
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8-sig") == "work_item_id,Priority\n1001,P2\n1002,P2\n"

@@ -5,6 +5,7 @@ label, the caller has to check with `taken` that the words mean the value again.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -18,6 +19,7 @@ from worker.remote.models import Field
 from worker.writing.moments import moment_in_words
 
 BETWEEN: Final = ", "
+_OF_OPTIONS: Final = frozenset({"select", "radio", "multi_select", "tree_select", "tree_multi_select"})
 _SPAN: Final = ("start_time", "end_time")
 Emails = Mapping[str, str]  # user key → address
 
@@ -51,7 +53,13 @@ class FieldWords:
 
     def by_id(self, value: Any) -> list[str]:
         """Of options, the ids in place of the labels."""
-        return [_path_of(one)[-1] if _path_of(one) else as_text(one) for one in _members(value)]
+        return [path[-1] if (path := _path_of(one)) else as_text(one) for one in _members(value)]
+
+    def without_labels(self, value: Any) -> Any:
+        """In the API's form, as it is written: labels may be outdated."""
+        if self.field.type_key not in _OF_OPTIONS:
+            return value
+        return [_bare(one) for one in value] if isinstance(value, list) else _bare(value)
 
 
 def as_text(value: Any) -> str:
@@ -62,7 +70,7 @@ def as_text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return _digits(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def _members(value: Any) -> list[Any]:
@@ -76,8 +84,9 @@ def _plain(_words: FieldWords, one: Any, _emails: Emails) -> str:
 
 
 def _digits(number: float) -> str:
-    plain = format(Decimal(repr(number)), "f") if number == number and abs(number) != float("inf") else str(number)  # noqa: PLR0124
-    return plain.removesuffix(".0")
+    if not math.isfinite(number):
+        return str(number)
+    return str(int(number)) if number.is_integer() else format(Decimal(repr(number)), "f")
 
 
 def _option(words: FieldWords, one: Any, _emails: Emails) -> str:
@@ -87,6 +96,13 @@ def _option(words: FieldWords, one: Any, _emails: Emails) -> str:
         return node.label
     labels = _path_of(one, "label") if path else []
     return " / ".join(labels) if labels and len(labels) == len(path) else "/".join(path) or as_text(one)
+
+
+def _bare(one: Any) -> Any:
+    if not isinstance(one, Mapping):
+        return one
+    below = {"children": _bare(one["children"])} if "children" in one else {}
+    return {"value": one.get("value"), **below}
 
 
 def _path_of(one: Any, key: str = "value") -> list[str]:
@@ -122,7 +138,7 @@ def _key(one: Any) -> Any:
 
 
 _WORDS: Final[Mapping[str, Callable[[FieldWords, Any, Emails], str]]] = {
-    **dict.fromkeys(("select", "radio", "multi_select", "tree_select", "tree_multi_select"), _option),
+    **dict.fromkeys(_OF_OPTIONS, _option),
     **dict.fromkeys(("date", "precise_date", "schedule"), _moment),
     **dict.fromkeys(("user", "multi_user"), _person),
 }

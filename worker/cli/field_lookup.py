@@ -1,10 +1,9 @@
 """The field catalogue for commands: uses the workers' credentials, and waits longer than intake does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from config.lanes import Lanes, load_lanes
-from config.settings import Settings
 from feishu_batch.intents import is_real_project_key
 from worker.catalogue.build import lane_catalogue, why_paused
 from worker.catalogue.lane_catalogue import LaneCatalogue
@@ -16,8 +15,7 @@ from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.session import Session
 from worker.pacing.shared import Pacer
 from worker.pacing.slots import Slots
-from worker.reading.item_reads import ItemReads
-from worker.remote.client import RemoteClient
+from worker.reading.item_reads import PATIENCE, ItemReads, ViewReads
 from worker.remote.tokens import TokenSource
 from worker.runtime import remote_from
 
@@ -27,6 +25,7 @@ class FieldLookup:
     lanes: Mapping[str, LaneCatalogue]
     configured: Lanes
     reads: Mapping[str, ItemReads]
+    views: Mapping[str, ViewReads]
 
     def project_key(self, space: str) -> str:
         """The key for a key or a simple name. Raises `WrongUseError` if no credential can see the space."""
@@ -44,6 +43,10 @@ class FieldLookup:
         )
 
     def lane_of(self, project_key: str, lane: str | None = None) -> LaneCatalogue:
+        return self.lanes[self.lane_name(project_key, lane)]
+
+    def lane_name(self, project_key: str, lane: str | None = None) -> str:
+        """Of the lane that serves the space. Raises `WrongUseError`."""
         try:
             name = self.configured.route(lane, project_key)
         except ValueError as error:
@@ -51,14 +54,14 @@ class FieldLookup:
         if name not in self.lanes:
             [why] = [one.why for one in self.configured.refused if one.name == name]
             raise WrongUseError(why)
-        return self.lanes[name]
+        return name
 
 
 def open_field_lookup(session: Session) -> FieldLookup:
     """Raises `ConfigError` without credentials. Sends no request yet."""
     settings = session.settings
     configured = load_lanes(settings)
-    lanes, reads = {}, {}
+    lanes, reads, views = {}, {}, {}
     for config in configured.lanes:
         lane = session.lanes[config.name]
         remote = remote_from(config, settings)
@@ -69,17 +72,26 @@ def open_field_lookup(session: Session) -> FieldLookup:
         lanes[config.name] = lane_catalogue(
             lane, remote, tokens, settings, session.redis, pacer, longest_wait=wait, is_logged=False
         )
-        reads[config.name] = _item_reads(lane, remote, tokens, pacer, settings)
-    return FieldLookup(lanes, configured, reads)
+        reading = _Reading(lane, tokens, pacer, 1 / settings.read_slots_per_second)
+        # In the slots of the workers' read-backs: the remote system counts both together.
+        reads[config.name] = ItemReads(
+            lane, remote, reading.slots("read"), reading.sender_of, settings.missing_item_codes
+        )
+        views[config.name] = ViewReads(remote, reading.sender_of(reading.slots("view")(), PATIENCE))
+    return FieldLookup(lanes, configured, reads, views)
 
 
-def _item_reads(lane: Lane, remote: RemoteClient, tokens: TokenSource, pacer: Pacer, settings: Settings) -> ItemReads:
-    """In the slots of the workers' read-backs: the remote system counts both together."""
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the reads of a lane share. `slot`: seconds."""
 
-    def slots() -> Slots:
-        return pacer.slots("read", 1 / settings.read_slots_per_second)
+    lane: Lane
+    tokens: TokenSource
+    pacer: Pacer
+    slot: float
 
-    def sender_of(own: Slots, patience: float) -> QuerySender:
-        return QuerySender(tokens, own, lambda: why_paused(lane), patience, on_stopped=lambda _error: None)
+    def slots(self, endpoint: str) -> Callable[[], Slots]:
+        return lambda: self.pacer.slots(endpoint, self.slot)
 
-    return ItemReads(lane, remote, slots, sender_of, settings.missing_item_codes)
+    def sender_of(self, slots: Slots, patience: float) -> QuerySender:
+        return QuerySender(self.tokens, slots, lambda: why_paused(self.lane), patience, on_stopped=lambda _error: None)

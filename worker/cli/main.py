@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "enqueue": "worker.cli.enqueue:enqueue",
     "import": "worker.cli.import_file:import_file",
     "plan": "worker.cli.plan:plan",
+    "export": "worker.cli.export:export",
     "status": "worker.cli.status:status",
     "watch": "worker.cli.watch:watch",
     "dashboard": "worker.cli.dashboard:dashboard",

@@ -20,25 +20,25 @@ ReportRow = Mapping[str, Any]  # by column, and `ONLY_JSON`
 REFUSED_CELL = "#VALUE!"  # an import refuses it, in every format
 
 
-def check_report(path: Path, source: str) -> None:
+def check_report(path: Path, source: str, option: str = "--report") -> None:
     """Checks the path before any row is enqueued. Raises `ImportFileError`."""
     if path.suffix.lower() not in _WRITERS:
         *most, last = _WRITERS
-        raise ImportFileError(f"--report {path}: the file name must end with {', '.join(most)} or {last}")
+        raise ImportFileError(f"{option} {path}: the file name must end with {', '.join(most)} or {last}")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ImportFileError(f"--report {path}: its directory does not exist or cannot be written to")
+        raise ImportFileError(f"{option} {path}: its directory does not exist or cannot be written to")
     if path.is_dir():
-        raise ImportFileError(f"--report {path}: this is a directory")
+        raise ImportFileError(f"{option} {path}: this is a directory")
     with suppress(OSError):
         if path.samefile(source):
-            raise ImportFileError(f"--report {path}: this is the imported file itself")
+            raise ImportFileError(f"{option} {path}: this is the imported file itself")
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """`columns` of the report; `state` is its column with the result of a row; `cells` gives a row's values in their order.
 
-    Rows with a state in `last` come after the others. `colours` are for a workbook.
+    Rows with a state in `last` come after the others. `guard` makes a text safe in CSV; `colours` are for a workbook.
     """
 
     columns: Sequence[str]
@@ -46,6 +46,7 @@ class Shape:
     cells: Callable[[ReportRow], list[Any]]
     last: Collection[str] = LEFT_OUT
     colours: Colours | None = None
+    guard: Callable[[str], str] = guarded
 
 
 def shape_of_table(columns: Sequence[str], state: str) -> Shape:
@@ -86,7 +87,7 @@ def _csv(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:
     ) as file:  # with a byte order mark, by which spreadsheet programs recognise UTF-8
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(shape.columns)
-        writer.writerows([guarded(text_of(value)) for value in shape.cells(row)] for row in rows)
+        writer.writerows([shape.guard(text_of(value)) for value in shape.cells(row)] for row in rows)
 
 
 def _json_lines(path: Path, rows: Iterable[ReportRow], shape: Shape) -> None:

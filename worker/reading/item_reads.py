@@ -16,12 +16,12 @@ from worker.pacing.slots import Slots
 from worker.reading.wanted_cells import ReadPlace
 from worker.remote.client import RemoteClient
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RateLimited, RemoteError, SpaceRefused
-from worker.remote.models import WorkItem
+from worker.remote.models import ViewPage, WorkItem
 
 SENDERS: Final = 4  # requests at the same time: with one, the way to the remote system and back would set the pace
 _MOST_TRIES: Final = 4
 _FIRST_PAUSE: Final = 0.3  # seconds after a transient error; it doubles
-_PATIENCE: Final = 30.0  # seconds until a slot opens
+PATIENCE: Final = 30.0  # seconds until a slot opens
 _YIELD_STEP, _LONGEST_YIELD = 0.05, 1.0  # seconds: how long a read waits for a read-back that is due
 _MOST_FAILURES: Final = 3  # in a row, then nothing more is read
 
@@ -91,7 +91,7 @@ class ItemReads:
     def _asked(self, place: ReadPlace, ids: Sequence[int], fields: Sequence[str]) -> list[WorkItem]:
         if not hasattr(self._own, "slots"):
             self._own.slots = self._make_slots()
-            self._own.sender = self._sender_of(self._own.slots, _PATIENCE)
+            self._own.sender = self._sender_of(self._own.slots, PATIENCE)
         self._let_read_backs_go_first()
         query = partial(
             self._remote.query_items,
@@ -100,7 +100,7 @@ class ItemReads:
             ids,
             fields,
             user_key=place.user_key or None,
-            before_next_call=partial(self._own.slots.take, ahead=_PATIENCE),
+            before_next_call=partial(self._own.slots.take, ahead=PATIENCE),
         )
         found: list[WorkItem] = self._own.sender.ask(query, may_stop=False)
         return found
@@ -112,6 +112,25 @@ class ItemReads:
             time.sleep(_YIELD_STEP)
             waited += _YIELD_STEP
         self._never_due += waited >= _LONGEST_YIELD
+
+
+class ViewReads:
+    """Reads the pages of a view, one after the other."""
+
+    def __init__(self, remote: RemoteClient, sender: QuerySender) -> None:
+        self._remote = remote
+        self._sender = sender
+
+    def page(self, project_key: str, view_id: str, number: int) -> ViewPage:
+        """Raises `UnavailableError` or a `RemoteError`."""
+        for attempt in range(_MOST_TRIES):
+            try:
+                return self._sender.ask(partial(self._remote.view_page, project_key, view_id, number), may_stop=False)
+            except (RateLimited, NotExecuted) as error:
+                if attempt == _MOST_TRIES - 1:
+                    raise
+                time.sleep(max(error.retry_after, _FIRST_PAUSE * 2**attempt))
+        raise AssertionError
 
 
 class ReadingRun:

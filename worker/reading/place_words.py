@@ -20,9 +20,10 @@ class PlaceWords:
 
     def __init__(self, lanes: Mapping[str, LaneCatalogue], zone: tzinfo) -> None:
         self._lanes = lanes
-        self._zone = zone
+        self.zone = zone
         self._fields: dict[tuple[str, str, str], Mapping[str, FieldWords]] = {}
         self.emails: dict[str, str] = {}
+        self._key_of: dict[str, str | None] = {}  # address → key; None: of several people
 
     def words_of(self, place: ReadPlace, field_key: str) -> FieldWords | None:
         """None: the field could not be looked up."""
@@ -50,10 +51,20 @@ class PlaceWords:
         if missing := [key for key in found if key not in self.emails]:
             if len(self.emails) > MOST_PEOPLE:
                 self.emails.clear()
+                self._key_of.clear()
                 missing = list(found)
             self.emails |= dict.fromkeys(missing, "")  # not asked again
             with suppress(UnavailableError, RemoteError):
-                self.emails |= self._lanes[place.lane].emails_of(missing)
+                self._learn(self._lanes[place.lane].emails_of(missing))
+
+    def _learn(self, emails: Mapping[str, str]) -> None:
+        self.emails |= emails
+        for key, email in emails.items():
+            self._key_of[email] = key if self._key_of.get(email, key) == key else None
+
+    def key_of(self, email: str) -> str | None:
+        """Of one person that was read; None if that is not certain."""
+        return self._key_of.get(email)
 
     def text(self, place: ReadPlace, field_key: str, value: Any) -> str:
         """Of a value that is there; empty for an empty one."""
@@ -65,5 +76,5 @@ class PlaceWords:
     def _looked_up(self, place: ReadPlace) -> Mapping[str, FieldWords]:
         with suppress(UnavailableError, RefusedError):
             catalogue, _ = self._lanes[place.lane].fields(place.project_key, place.type_key)
-            return {field.key: FieldWords(field, self._zone) for field in catalogue.fields}
+            return {field.key: FieldWords(field, self.zone) for field in catalogue.fields}
         return {}

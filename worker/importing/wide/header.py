@@ -59,6 +59,12 @@ def is_wide(header: Sequence[str], options: TableOptions) -> bool:
     return options.id_column is not None or bool(_items_among(header))
 
 
+def may_name_a_field(name: str) -> bool:
+    """Whether a column of this name is taken for a field, whichever other columns there are."""
+    has_other_role = any(_bare(name) in names for names in (*_ITEM, _SPACE, _TYPE)) or folded(name) in ABOUT
+    return bool(name.strip()) and one_line(name) == name and not has_other_role and not _is_of_long_file(name)
+
+
 def refuse_options(options: TableOptions) -> None:
     """Of a file that is no table. Raises `ImportFileError`."""
     if given := options.given():
