@@ -109,3 +109,31 @@ def test_a_save_during_a_sync_of_many_distinct_values_leaves_within_five_slots(s
     order = [2100 in batch["item_ids"] for batch in stack.batches()]
     assert order.index(True) - sent <= 5
     command("cancel", "--file", path, "--space", "demo", "--type", "story", "--import-id", "distinct", "--yes")
+
+
+@pytest.mark.timeout(200)
+def test_after_an_import_the_same_table_and_its_export_change_nothing(stack, command, tmp_path):
+    """Diff, import, diff again; then the export of what is there, as each kind of file."""
+    items = [item for item in range(1001, 1101) if item not in REFUSED]
+    path = tmp_path / "sync.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("ID", *COLUMNS), *((item, *cells(item)[0]) for item in items)])
+    place = ("--space", "demo", "--type", "story")
+    first = diff_of(command, path, *place)
+    assert (first["unchanged"], first["read"]["requests"]) == (0, 2)
+    assert command("import", path, *place, "--wait", "--timeout", 150).exit_code == 0
+    again = diff_of(command, path, *place, "--import-id", "again")
+    assert again["unchanged"] == again["cells"] == first["cells"] > 400
+    assert [one["requests_without_unchanged"] for one in again["write"]] == [0]
+    (tmp_path / "ids.txt").write_text("\n".join(map(str, items)))
+    for kind in ("csv", "jsonl", "xlsx"):
+        out = tmp_path / f"out.{kind}"
+        args = ("--ids", tmp_path / "ids.txt", "--fields", ",".join(COLUMNS), "--output", out)
+        assert command("export", *place, *args).exit_code == 0
+        exported = diff_of(command, out, *place)
+        assert exported["unchanged"] == exported["cells"] == first["cells"]
+    stack.assert_rules_kept()
+
+
+def diff_of(command, *args):
+    return json.loads(command("plan", *args, "--diff", "--json").stdout)["diff"]

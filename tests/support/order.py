@@ -49,6 +49,8 @@ REAL_PROCESSES = (
     "metrics",
     "pacing",
     "pipeline/test_publish.py",
+    "reading/test_plan_diff.py",
+    "reading/test_reading_for_real.py",
     "sandbox/test_sandbox_http.py",
     "scheduling/test_schedule_runs.py",
     "scheduling/test_schedules_for_real.py",

@@ -67,8 +67,8 @@ class CellWriter:
 
     def shown(self, words: FieldWords, value: Any, emails: Emails) -> Exported:
         """Of a field that cannot be written: for reading only."""
-        text = words.text(value, emails)
-        return Exported(_NOT_IN_A_CELL.sub(" ", text)[:LONGEST_TEXT] or None)
+        text = _NOT_IN_A_CELL.sub(" ", words.text(value, emails))[: LONGEST_TEXT - 1]
+        return Exported((guarded(text) if self.kind is Format.CSV else text) or None)
 
     def _written(self, words: FieldWords, value: Any, emails: Emails) -> Exported:
         for cell in _WAYS[self.kind](words, value, emails):

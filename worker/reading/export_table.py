@@ -12,6 +12,7 @@ from worker.catalogue.checks import Checks
 from worker.catalogue.models import Catalogue, Code, RefusedError
 from worker.catalogue.naming import field_called
 from worker.catalogue.types import modes_of
+from worker.importing.report_columns import guarded
 from worker.importing.report_file import Shape, write_report
 from worker.importing.rows import Format
 from worker.importing.wide.header import may_name_a_field
@@ -75,8 +76,8 @@ def _title(catalogue: Catalogue, found: Field) -> str:
         is_certain = field_called(catalogue, found.name).key == found.key
     except RefusedError:
         is_certain = False
-    has_separator = any(one in found.name for one in _SEPARATORS)
-    return found.name if is_certain and not has_separator and may_name_a_field(found.name) else found.key
+    is_plain = guarded(found.name) == found.name and not any(one in found.name for one in _SEPARATORS)
+    return found.name if is_certain and is_plain and may_name_a_field(found.name) else found.key
 
 
 def _why_not(found: Field) -> str:
