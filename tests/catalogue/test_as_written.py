@@ -68,9 +68,14 @@ def test_every_type_that_can_be_written_is_shown():
     assert {field.type_key for field in FIELDS.values() if field.is_writable and not field.is_obsolete} <= shown
 
 
+def _inner(values):
+    keys = st.sampled_from(["value", "label", "children", "user_key", "start_time", "end_time"])
+    return st.lists(values, max_size=3) | st.dictionaries(keys, values, max_size=3)
+
+
 @given(
     st.sampled_from(sorted(FIELDS)),
-    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists),
+    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), _inner),
 )
 def test_no_value_makes_it_fail(key, value):
     assert isinstance(FieldWords(FIELDS[key], CHINA).text(value, {}), str)

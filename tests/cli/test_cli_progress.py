@@ -10,7 +10,7 @@ from rich.console import Console
 
 from worker.cli import intent_follower
 from worker.cli.intent_follower import Throughput
-from worker.cli.progress import Bars, Figures, ProgressLines, display_for
+from worker.cli.progress import Bars, Figures, ProgressLines, display_for, items_bar
 from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.errors import UnreachableError
 from worker.operating.tracking import IntentTracker, Listed, Totals
@@ -33,6 +33,15 @@ def test_a_line_tells_counts_requests_slot_use_and_time_left():
 
     line = text_of(show)
     assert line == "accepted 10/10 · sent 7 · settled 5 · 3 requests · 90% of the slots used · at least 7 s left\n"
+
+
+def test_items_that_are_read_are_counted_on_a_terminal_only():
+    def show(console):
+        with items_bar(console, 120) as count:
+            count(50)
+
+    assert "50/120" in text_of(show, terminal=True)
+    assert text_of(show) == ""
 
 
 def test_lines_come_every_few_seconds_and_unchanged_ones_rarely():

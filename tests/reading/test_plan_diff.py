@@ -144,6 +144,20 @@ def test_a_read_that_fails_is_tried_again_and_else_not_known(diff, table, sandbo
     assert (found["read"]["requests"], found["read"]["failed"]) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    "fault", ["spurious_429=2x", "token_loss=1x", "try_later=2x", "garbage_before=1x", "drop_before=1x"]
+)
+def test_trouble_that_passes_changes_no_answer(diff, table, sandbox, fault):
+    sandbox.set_faults(f"work_item_query:{fault}")
+    assert counts(diff(table("ID,Priority\n1001,P2\n1002,P0\n"), *PLACE)) == {"changed": 1, "unchanged": 1}
+
+
+def test_a_read_that_lags_shows_what_was_there(diff, run, table, sandbox):
+    """What it proves, it proves about then; nothing is left out for it."""
+    sandbox.set_faults("work_item_query:stale_read=1.0,seconds=3600")
+    assert counts(diff(table("ID,Priority\n1001,P2\n"), *PLACE)) == {"unchanged": 1}
+
+
 def test_after_trouble_that_would_repeat_nothing_more_is_asked(diff, table, sandbox, asked):
     sandbox.set_faults("work_item_query:refuse=1.0,code=30014")
     rows = "".join(f"{item},P2\n" for item in range(1001, 2001))

@@ -102,6 +102,11 @@ def test_a_replacement_is_not_needed_where_its_result_is_there(before, after, st
     assert holds("multi_select", "REPLACE", before, after, stored) is expected
 
 
+def test_only_a_replacement_has_a_value_before_it():
+    assert holds("select", "UPDATE", "ignored", A, A) is True
+    assert holds("multi_select", "APPEND", 5, [A], [A, B]) is True
+
+
 def test_an_addition_is_not_needed_where_all_of_it_is_there():
     assert holds("multi_select", "APPEND", None, [A, B], [C, B, A]) is True
     assert holds("multi_select", "APPEND", None, [A, B], [A]) is False

@@ -31,7 +31,7 @@ def holds(field_type_key: str | None, mode: str, before: Any, after: Any, stored
     if read is None:
         return _denied(field_type_key, mode, before, after, stored)
     try:
-        gone, wanted, there = read(before), read(after), read(stored)
+        gone, wanted, there = read(before if mode == "REPLACE" else None), read(after), read(stored)
     except UnreadableError:
         return _denied(field_type_key, mode, before, after, stored)
     if is_applied(mode, gone, wanted, there):
