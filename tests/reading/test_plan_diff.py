@@ -167,6 +167,40 @@ def test_after_trouble_that_would_repeat_nothing_more_is_asked(diff, table, sand
     assert asked("work_item_query") - before <= 4  # those that were on their way
 
 
+def test_each_user_reads_what_that_user_would_write(diff, table, sandbox):
+    """A user who may not read does not stop the others."""
+    rows = [row("1001", "priority", "UPDATE", "P2", user) for user in ("", "7300000000000000002")]
+    rows += [row("1002", "priority", "UPDATE", "P2", "7300000000000000009")]
+    header = (*csv_text().strip().split(","), "user_key")
+    found = diff(table(csv_text(*rows, header=header)), exit_code=1)
+    assert counts(found) == {"unchanged": 2, "not_known": 1}
+    assert found["reasons"][0]["reason"] == "could not be read: Check User Error (code 10302)"
+    assert found["read"]["requests"] == 3
+
+
+LANES = """
+[lanes.first]
+plugin_id = "p1"
+plugin_secret = { env = "FEISHU_BATCH_PLUGIN_SECRET" }
+
+[lanes.second]
+plugin_id = "p2"
+plugin_secret = { env = "FEISHU_BATCH_PLUGIN_SECRET" }
+project_keys = ["6a1d2b3c4d5e6f7081928374"]
+"""
+
+
+def test_each_lane_reads_its_own_spaces(run, env_of, table, tmp_path, sandbox, monkeypatch):
+    (tmp_path / "lanes.toml").write_text(LANES)
+    monkeypatch.setenv("FEISHU_BATCH_LANES_FILE", str(tmp_path / "lanes.toml"))
+    rows = "1001,demo,P0\n9001,6a1d2b3c4d5e6f7081928374,P0\n9002,6a1d2b3c4d5e6f7081928374,P0\n"
+    done = run("plan", table(f"ID,space,Priority\n{rows}"), "--type", "story", "--diff")
+    assert done.exit_code == 0, done.output
+    assert (
+        "write      lane first: 1 request, at least 1 s\nwrite      lane second: 1 request, at least 1 s" in done.stdout
+    )
+
+
 def test_rows_that_were_imported_before_are_not_read(run, diff, table):
     path = table("ID,Priority\n1001,P0\n1002,P2\n")
     assert run("import", path, *PLACE).exit_code == 0
@@ -236,9 +270,11 @@ def test_a_large_table_shows_the_first_changes_and_counts_the_rest(run, table, a
     assert len(shown.splitlines()) < 50
 
 
-def test_the_pace_is_never_faster_than_the_limit(run, table):
+@pytest.mark.parametrize("latency", [None, (0.0, 0.3)])
+def test_the_pace_is_never_faster_than_the_limit(run, table, latency):
+    """Also where requests arrive together that were sent apart."""
     rows = "".join(f"{item},P{item % 3}\n" for item in range(1001, 2501))
-    with SandboxProcess() as sandbox:  # fifteen in any second
+    with SandboxProcess(latency=latency, seed=3) as sandbox:  # fifteen in any second
         began = time.monotonic()
         done = run(
             "plan", table("ID,Priority\n" + rows), *PLACE, "--diff", base_url=sandbox.base_url, read_slots_per_second=15

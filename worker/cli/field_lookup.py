@@ -15,7 +15,7 @@ from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.session import Session
 from worker.pacing.shared import Pacer
 from worker.pacing.slots import Slots
-from worker.reading.item_reads import PATIENCE, ItemReads, ViewReads
+from worker.reading.item_reads import PATIENCE, ItemReads, ViewReads, read_slot
 from worker.remote.tokens import TokenSource
 from worker.runtime import remote_from
 
@@ -72,7 +72,7 @@ def open_field_lookup(session: Session) -> FieldLookup:
         lanes[config.name] = lane_catalogue(
             lane, remote, tokens, settings, session.redis, pacer, longest_wait=wait, is_logged=False
         )
-        reading = _Reading(lane, tokens, pacer, 1 / settings.read_slots_per_second)
+        reading = _Reading(lane, tokens, pacer, read_slot(settings.read_slots_per_second))
         # In the slots of the workers' read-backs: the remote system counts both together.
         reads[config.name] = ItemReads(
             lane, remote, reading.slots("read"), reading.sender_of, settings.missing_item_codes

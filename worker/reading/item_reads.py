@@ -18,7 +18,7 @@ from worker.remote.client import RemoteClient
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RateLimited, RemoteError, SpaceRefused
 from worker.remote.models import ViewPage, WorkItem
 
-SENDERS: Final = 4  # requests at the same time: with one, the way to the remote system and back would set the pace
+SENDERS: Final = 2  # requests at the same time: with one, the way to the remote system and back would set the pace
 _MOST_TRIES: Final = 4
 _FIRST_PAUSE: Final = 0.3  # seconds after a transient error; it doubles
 PATIENCE: Final = 30.0  # seconds until a slot opens
@@ -26,6 +26,11 @@ _YIELD_STEP, _LONGEST_YIELD = 0.05, 1.0  # seconds: how long a read waits for a 
 _MOST_FAILURES: Final = 3  # in a row, then nothing more is read
 
 T = TypeVar("T", bound="ToRead")
+
+
+def read_slot(per_second: float) -> float:
+    """Seconds between two departures. Requests that are late may arrive together with those of the next second: there is room for them."""
+    return 1 / max(per_second - SENDERS, per_second / 2)
 
 
 class ToRead(Protocol):
@@ -179,12 +184,14 @@ class ReadingRun:
 
     def _noted(self, place: ReadPlace, error: UnavailableError | RemoteError) -> str:
         why = f"could not be read: {_in_short(error)}"
+        is_of_place = isinstance(error, SpaceRefused) or bool(place.user_key)  # another user may read the same
         with self._lock:
             self.failed += 1
-            self._failures[place.lane] = self._failures.get(place.lane, 0) + 1
-            if isinstance(error, SpaceRefused):
+            if is_of_place and isinstance(error, SpaceRefused | LaneStopped):
                 self._given_up[place] = why
-            elif isinstance(error, LaneStopped) or self._failures[place.lane] >= _MOST_FAILURES:
+                return why
+            self._failures[place.lane] = self._failures.get(place.lane, 0) + 1
+            if isinstance(error, LaneStopped) or self._failures[place.lane] >= _MOST_FAILURES:
                 self._given_up[place.lane] = why
         return why
 
