@@ -1,7 +1,7 @@
 """`feishu-batch plan --diff`: what each cell holds now, and what it would hold."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -79,7 +79,7 @@ class PlanDiff:
     def run(self, aside: Console) -> None:
         """Reads every cell, and writes the report."""
         try:
-            with items_bar(aside, self.wanted.count_items()) as show:
+            with self.wanted, items_bar(aside, self.wanted.count_items()) as show:
                 lines = self._noted(self.diff.lines(), show)
                 if self.report:
                     write_diff(self.report, lines)
@@ -91,7 +91,7 @@ class PlanDiff:
         except OSError as error:
             raise WrongUseError(f"--report {self.report}: cannot be written: {error.strerror or error}") from None
 
-    def _noted(self, lines: Iterator[DiffLine], show: Any) -> Iterator[DiffLine]:
+    def _noted(self, lines: Iterator[DiffLine], show: Callable[[int], None]) -> Iterator[DiffLine]:
         for line in lines:
             if line.effect in _WORTH_SHOWING and len(self.first) < LISTED:
                 self.first.append(line)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -120,7 +120,7 @@ class TableExport:
         self._cells = CellWriter(kind, Checks(catalogue, self._keys_of, zone), template)
         self.figures = ExportFigures()
 
-    def write(self, path: Path, chosen: ChosenIds, show: Any) -> None:
+    def write(self, path: Path, chosen: ChosenIds, show: Callable[[int], None]) -> None:
         """The file at `path` is replaced at the end, atomically. Raises OSError, and `NothingReadError`."""
         names = [ID_COLUMN, *(column.name for column in self._columns)]
         shape = Shape(names, ID_COLUMN, lambda row: [row.get(name) for name in names], (), guard=_as_it_is)
@@ -132,7 +132,7 @@ class TableExport:
             self.figures.written += len(part)
             yield from ({ID_COLUMN: item} for item in part)
 
-    def _rows(self, chosen: ChosenIds, show: Any) -> Iterator[dict[str, Any]]:
+    def _rows(self, chosen: ChosenIds, show: Callable[[int], None]) -> Iterator[dict[str, Any]]:
         figures, began = self.figures, time.monotonic()
         keys = [column.field.key for column in self._columns]
         run = ReadingRun(self._reads)
