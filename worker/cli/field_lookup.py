@@ -83,7 +83,7 @@ def open_field_lookup(session: Session) -> FieldLookup:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What the reads of a lane share. `slot`: seconds."""
+    """What the reads of a lane share. `slot`: seconds, as `read_slot` has them."""
 
     lane: Lane
     tokens: TokenSource
@@ -91,7 +91,7 @@ class _Reading:
     slot: float
 
     def slots(self, endpoint: str) -> Callable[[], Slots]:
-        return lambda: self.pacer.slots(endpoint, self.slot)
+        return lambda: self.pacer.slots(endpoint, self.slot, hold=0.0)
 
     def sender_of(self, slots: Slots, patience: float) -> QuerySender:
         return QuerySender(self.tokens, slots, lambda: why_paused(self.lane), patience, on_stopped=lambda _error: None)

@@ -18,7 +18,7 @@ from worker.remote.client import RemoteClient
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RateLimited, RemoteError, SpaceRefused
 from worker.remote.models import ViewPage, WorkItem
 
-SENDERS: Final = 2  # requests at the same time: with one, the way to the remote system and back would set the pace
+SENDERS: Final = 3  # requests at the same time: with one, the way to the remote system and back would set the pace
 _MOST_TRIES: Final = 4
 _FIRST_PAUSE: Final = 0.3  # seconds after a transient error; it doubles
 PATIENCE: Final = 30.0  # seconds until a slot opens
@@ -29,7 +29,9 @@ T = TypeVar("T", bound="ToRead")
 
 
 def read_slot(per_second: float) -> float:
-    """Seconds between two departures. Requests that are late may arrive together with those of the next second: there is room for them."""
+    """Seconds between two departures, answered or not. Each of the senders may have a request that is late and arrives together with those of
+    the next second: there is room for them.
+    """
     return 1 / max(per_second - SENDERS, per_second / 2)
 
 
