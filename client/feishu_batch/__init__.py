@@ -1,5 +1,6 @@
 """Change fields of Feishu Project work items in bulk, with a result for each item."""
 
+from feishu_batch.change_set import ChangeSet, ChangeSetResult, FailedChange
 from feishu_batch.client import FeishuBatch
 from feishu_batch.errors import (
     ConfigurationError,
@@ -10,6 +11,7 @@ from feishu_batch.errors import (
     ItemsFailed,
     LedgerFormatError,
     ReadError,
+    UnknownChangeSet,
     UnknownIntent,
     WaitTimeout,
 )
@@ -22,8 +24,11 @@ from feishu_batch.signatures import signature
 __version__ = "0.1.0"
 
 __all__ = [
+    "ChangeSet",
+    "ChangeSetResult",
     "ConfigurationError",
     "EnqueueError",
+    "FailedChange",
     "FeishuBatch",
     "FeishuBatchError",
     "Handle",
@@ -37,6 +42,7 @@ __all__ = [
     "Progress",
     "ReadError",
     "Result",
+    "UnknownChangeSet",
     "UnknownIntent",
     "UpdateIntent",
     "UpdateMode",

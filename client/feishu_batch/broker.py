@@ -1,7 +1,7 @@
 """This library's own Celery app: it sends hints and reads results, and is independent of the app that uses the library."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -20,6 +20,8 @@ from feishu_batch.redis_urls import SENTINEL
 
 # kombu's default is to reconnect a hundred times.
 _ONE_MORE_TRY: dict[str, Any] = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+
+_REVOKED_AT_ONCE = 500
 
 logger = logging.getLogger("feishu_batch")
 
@@ -59,6 +61,11 @@ class Broker:
         with self._lock:
             self._drop_connection()
         self._app.close()
+
+    def revoke(self, intent_ids: Sequence[str]) -> None:
+        """Ask every worker to take these back."""
+        for start in range(0, len(intent_ids), _REVOKED_AT_ONCE):
+            self._app.control.revoke(list(intent_ids[start : start + _REVOKED_AT_ONCE]))
 
     def _publish(self) -> None:
         if self._producer is None:

@@ -10,6 +10,7 @@ from typing import Self
 from celery.result import AsyncResult
 
 from feishu_batch.broker import Broker
+from feishu_batch.change_set import FailedChange, SetReads
 from feishu_batch.errors import ConfigurationError, EnqueueError, IntentConflict
 from feishu_batch.inbox import InboxWriter
 from feishu_batch.keys import DEFAULT_PREFIX, check_key_prefix
@@ -113,6 +114,21 @@ class FeishuBatch(Producer):
 
     def _view(self, intent_id: str) -> IntentView | None:
         return self._linked().inbox.view(intent_id)
+
+    def _set_reads(self) -> SetReads:
+        return SetReads(self._ids_of_set, self._views_of, self._failures_of, self._revoke)
+
+    def _ids_of_set(self, change_set: str) -> list[str]:
+        return self._linked().inbox.ids_of_set(change_set)
+
+    def _views_of(self, intent_ids: Sequence[str]) -> list[IntentView | None]:
+        return self._linked().inbox.views(intent_ids)
+
+    def _failures_of(self, intent_ids: Sequence[str]) -> list[FailedChange]:
+        return self._linked().inbox.failures(intent_ids)
+
+    def _revoke(self, intent_ids: Sequence[str]) -> None:
+        self._linked().broker.revoke(intent_ids)
 
     def _async_result(self, intent_id: str) -> AsyncResult:
         return self._linked().broker.async_result(intent_id)

@@ -8,6 +8,7 @@ FeishuBatchError
 ├── ReadError             Redis did not answer the question about an intent
 ├── LedgerFormatError     the ledger in Redis has the format of an older or a newer version; nothing was written
 ├── UnknownIntent         no intent has this id, or its record has expired
+├── UnknownChangeSet      no change set has this id, or all its intents have expired
 ├── WaitTimeout           the intent has not ended yet (also a `TimeoutError`)
 └── ItemsFailed           some work items were not changed; the error of the Celery task
 
@@ -66,6 +67,10 @@ class LedgerFormatError(FeishuBatchError):
 
 class UnknownIntent(FeishuBatchError, LookupError):  # noqa: N818 - part of the public contract
     """The message names the id."""
+
+
+class UnknownChangeSet(FeishuBatchError, LookupError):  # noqa: N818 - part of the public contract
+    """Its message names the id."""
 
 
 class WaitTimeout(FeishuBatchError, TimeoutError):  # noqa: N818 - part of the public contract

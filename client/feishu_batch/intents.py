@@ -27,6 +27,7 @@ from feishu_batch.wording import plainly
 MAX_ITEMS = 10_000
 DEFAULT_PRIORITY = 5
 BULK_PRIORITY = 3  # of what comes from tables, files and schedules: a single intent does not wait for it
+CHANGE_SET = r"^[A-Za-z0-9_.:-]{1,64}$"
 _DIGEST_BYTES = 8
 _ID_OPENING = b'{"intent_id":""'
 _SHOWN = ("intent_id", "project_key", "work_item_type_key", "field_key", "update_mode")
@@ -118,6 +119,7 @@ class UpdateIntent(BaseModel):
     expires_at: Annotated[datetime, BeforeValidator(_utc)] | None = None
     keep_every_change: Annotated[bool, Field(strict=True)] = False
     note: Annotated[str, Field(max_length=500)] | None = None
+    change_set: Annotated[str, Field(pattern=CHANGE_SET)] | None = None
 
     @field_validator("before_field_value")
     @classmethod

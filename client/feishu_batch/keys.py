@@ -66,6 +66,15 @@ class InboxKeys:
         return self._key("revoked")
 
     @property
+    def sets(self) -> str:
+        """Sorted set: ids of change sets, scored by when an intent of them was enqueued last (unix ms)."""
+        return self._key("sets")
+
+    def set(self, change_set: str) -> str:
+        """Sorted set: ids of the intents of a change set, scored by their numbers."""
+        return self._key(f"set:{change_set}")
+
+    @property
     def hint(self) -> str:
         """Flag, set while a message that says "look into the inbox" is outstanding."""
         return self._key("hint")
@@ -123,6 +132,11 @@ class IntentKeys:
     def outcomes(self) -> str:
         """Hash: work item id → ``<letter>`` of `OutcomeKind` or ``<letter>{"code":…,"reason":…}``; only items that did not succeed."""
         return f"{self.prefix}:{{{self.lane}}}:outcomes:{self.number}"
+
+
+def group_key(prefix: str, lane: str, group: str) -> str:
+    """Hash; its `spec` is JSON of what the changes of the group write, and where."""
+    return f"{prefix}:{{{lane}}}:group:{group}"
 
 
 class RecordField:

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Required, Self, TypedDict, Unpack
+from uuid import uuid4
 
-from feishu_batch.errors import IntentConflict, IntentError
+from feishu_batch.change_set import ChangeSet, SetReads
+from feishu_batch.errors import EnqueueError, IntentConflict, IntentError
 from feishu_batch.handle import Handle
 from feishu_batch.intents import UpdateIntent, UpdateMode, parse_intent
 from feishu_batch.packing import PackedIntent
 from feishu_batch.results import IntentView
+from feishu_batch.tables import TableRows, intents_of_table
 
 
 class IntentContent(TypedDict, total=False):
@@ -24,6 +27,18 @@ class IntentContent(TypedDict, total=False):
     after_field_value: Required[Any]
     intent_id: str
     before_field_value: Any
+    user_key: str | None
+    lane: str | None
+    priority: int
+    expires_at: datetime | str | None
+    keep_every_change: bool
+    note: str | None
+    change_set: str | None
+
+
+class TableOptions(TypedDict, total=False):
+    """What `enqueue_table` takes besides the table: it counts for all of its intents."""
+
     user_key: str | None
     lane: str | None
     priority: int
@@ -56,6 +71,35 @@ class Producer(ABC):
             for intent, one in zip(packed, known, strict=True)
         ]
 
+    def enqueue_table(
+        self,
+        rows: TableRows,
+        *,
+        project_key: str,
+        work_item_type_key: str,
+        update_mode: UpdateMode | str = UpdateMode.UPDATE,
+        change_set: str | None = None,
+        **options: Unpack[TableOptions],
+    ) -> ChangeSet:
+        """``{item: {field: value}}``: what the items should look like. Durable when it returns.
+
+        Cells that agree in field and value become one intent, of priority 3 unless `options` say otherwise. The same table under
+        the same `change_set` again is the same work. Raises IntentError that names the cell, IntentConflict, EnqueueError.
+        """
+        name = change_set or f"table-{uuid4().hex}"
+        place = {"project_key": project_key, "work_item_type_key": work_item_type_key, "update_mode": update_mode}
+        packed = [PackedIntent.of(intent) for intent in intents_of_table(rows, name, **place, **options)]
+        try:
+            self._put(packed)
+        except EnqueueError as error:
+            message = f"{error} (enqueue the same table again with change_set={name!r})"
+            raise EnqueueError(message, error.outcome_unknown, error.written, error.intent_ids) from None
+        return self.change_set(name)
+
+    def change_set(self, change_set: str) -> ChangeSet:
+        """Of intents that were enqueued under this id, anywhere. Asks nothing yet."""
+        return ChangeSet(change_set, self._set_reads())
+
     def handle(self, intent_id: str) -> Handle:
         """The handle of an intent that was enqueued earlier, by any process. Reads nothing yet."""
         return Handle(intent_id, self._view, self._async_result)
@@ -75,6 +119,9 @@ class Producer(ABC):
     @abstractmethod
     def _put(self, intents: Sequence[PackedIntent]) -> list[bool | None]:
         """Of each, as `Handle.was_known`."""
+
+    @abstractmethod
+    def _set_reads(self) -> SetReads: ...
 
     @abstractmethod
     def _view(self, intent_id: str) -> IntentView | None: ...

@@ -18,6 +18,21 @@ from feishu_batch.outcomes import LABELS, SUCCESSES, OutcomeKind
 _LOOKS = 3
 
 
+# What a view without its failed items is made of.
+COUNTED = (
+    RecordField.TOTAL,
+    RecordField.OPEN,
+    RecordField.IN_FLIGHT,
+    RecordField.RECORDED,
+    RecordField.SUCCEEDED,
+    RecordField.FAILED,
+    RecordField.SUPERSEDED,
+    RecordField.CANCELED,
+    RecordField.EXPIRED,
+    RecordField.REFUSED,
+)
+
+
 class IntentState(StrEnum):
     """The state of an intent."""
 
@@ -110,7 +125,7 @@ def read_intent(redis: Redis, prefix: str, intent_id: str) -> IntentView | None:
         entry = _entry(redis, inbox, intent_id)
         if entry is None:
             return None
-        number, lane = _number_and_lane(entry)
+        number, lane = entry_of(entry)
         if lane is not None:
             return read_recorded(redis, IntentKeys(prefix, lane, number), intent_id)
         if queued := _read_queued(redis, inbox.inbox, intent_id, number):
@@ -205,7 +220,8 @@ def _iso(milliseconds: str | None) -> str | None:
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def _number_and_lane(entry: str) -> tuple[int, str | None]:
+def entry_of(entry: str) -> tuple[int, str | None]:
+    """(number, lane or None while it is in the inbox), from the hash of intent ids."""
     number, _digest, *lane = entry.split(":", 2)
     return int(number), lane[0] if lane else None
 

@@ -18,6 +18,7 @@ from typing import Any
 from celery import Celery
 from celery.result import EagerResult
 
+from feishu_batch.change_set import FailedChange, SetReads
 from feishu_batch.errors import ItemsFailed, UnknownIntent
 from feishu_batch.fake_fields import Fields, refusal, values_of
 from feishu_batch.intents import UpdateIntent
@@ -142,6 +143,25 @@ class FakeFeishuBatch(Producer):
 
     def _view(self, intent_id: str) -> IntentView | None:
         return self._views.get(intent_id)
+
+    def _set_reads(self) -> SetReads:
+        return SetReads(
+            ids=lambda name: [one.intent_id for one in self.intents if one.change_set == name],
+            views=lambda ids: [self._views[one] for one in ids],
+            failures=lambda ids: [failed for one in ids for failed in self._failures(one)],
+            revoke=self._cancel,
+        )
+
+    def _failures(self, intent_id: str) -> list[FailedChange]:
+        result = self._views[intent_id].result
+        field = self._intent(intent_id).field_key
+        failed = result.failed.items() if result else ()
+        return [FailedChange(int(item), field, why["code"], why["reason"], intent_id) for item, why in failed]
+
+    def _cancel(self, intent_ids: Sequence[str]) -> None:
+        for intent_id in intent_ids:
+            if not self._views[intent_id].state.is_final:
+                self.complete(intent_id, canceled=self._intent(intent_id).work_item_ids)
 
     def _async_result(self, intent_id: str) -> EagerResult:
         view = self._views.get(intent_id)

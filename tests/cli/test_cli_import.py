@@ -44,7 +44,7 @@ def test_the_same_file_twice_is_enqueued_once(command, ledger, file):
 def test_another_import_id_does_it_all_again(command, ledger, file):
     path = file(*GOOD)
     command("import", path)
-    command("import", path, "--import-id", "once more")
+    command("import", path, "--import-id", "once-more")
     assert ledger.inbox.length() == 10
 
 

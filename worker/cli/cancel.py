@@ -13,6 +13,7 @@ from worker.cli.output import console, print_json
 from worker.importing.row import Row
 from worker.importing.source import Source
 from worker.operating.canceling import Tally, Wanted, cancel_intent, cancel_intents, look_at, unknown
+from worker.operating.change_sets import ids_of
 from worker.operating.errors import WrongUseError
 from worker.operating.session import Session, open_session
 from worker.wording import some
@@ -23,10 +24,15 @@ NO_ROW = "no row of this file was enqueued here with its present content, option
 @click.command("cancel", short_help="Cancel the pending items of intents.")
 @click.argument("intents", nargs=-1, metavar="[INTENT]...")
 @imported_file_options
+@click.option("--set", "change_set", metavar="ID", help="All intents of a change set.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before canceling several intents.")
 @json_option
 def cancel(
-    intents: tuple[str, ...], file: Callable[[], AbstractContextManager[Source]] | None, yes: bool, as_json: bool
+    intents: tuple[str, ...],
+    file: Callable[[], AbstractContextManager[Source]] | None,
+    change_set: str | None,
+    yes: bool,
+    as_json: bool,
 ) -> int:
     """Cancel the pending items of each INTENT (its id). Items that are already in a request are not affected.
 
@@ -36,19 +42,22 @@ def cancel(
     To cancel a whole import, give its file; the ids of its rows are derived from it:
       feishu-batch cancel --file sprint.csv
 
-    Prints how many items were canceled, and how many are still in a request. With --file, or several ids, it asks for confirmation,
+    Prints how many items were canceled, and how many are still in a request. With --file, --set or several ids, it asks for confirmation,
     unless --yes is given.
 
     Exit codes: 0 done, also if nothing was left to cancel; 2 no such intent, or not confirmed; 3 Redis cannot be reached, or no
     worker reads the inbox (the intents before that are canceled; run it again).
     """
-    if bool(intents) == bool(file):
-        raise WrongUseError("nothing to cancel: give intent ids, or --file with the file of an import")
+    if [bool(intents), bool(file), bool(change_set)].count(True) != 1:
+        raise WrongUseError("give intent ids, or --set with a change set, or --file with the file of an import")
     session = open_session()
     if len(intents) == 1 and not as_json:
         click.echo(_one(session, intents[0]))
         return DONE
-    if file is None:
+    if change_set:
+        ids = ids_of(session, change_set)
+        tally = _many(session, lambda: map(Wanted, ids), [], yes=yes, as_json=as_json)
+    elif file is None:
         tally = _many(session, lambda: map(Wanted, dict.fromkeys(intents)), list(intents), yes=yes, as_json=as_json)
     else:
         with file() as source:

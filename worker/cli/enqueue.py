@@ -63,6 +63,9 @@ SHOWN = 20
     help="Send the change even if a later change of the same field is already waiting.",
 )
 @click.option("--note", help="A remark, shown by status, show and the status page.")
+@click.option(
+    "--change-set", metavar="ID", help="Groups intents that belong together: `feishu-batch sets` shows them as one."
+)
 @click.option("--intent-id", help="Default: a new id. Enqueueing the same id again sends nothing.")
 @click.option(
     "--json",

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json, table
+from worker.cli.sets import show_failures
 from worker.operating.errors import WrongUseError
 from worker.operating.explaining import advice_on
 from worker.operating.failures import FailureGroup, FailureReport, failure_report
@@ -29,9 +30,10 @@ _SINCE = re.compile(r"(\d{1,6})([smhd])")
     type=click.IntRange(1),
     help="Only the newest N intents with failed items. Default: all.",
 )
+@click.option("--set", "change_set", metavar="ID", help="What failed of one change set, change by change.")
 @lane_option
 @json_option
-def failures(since: str | None, limit: int | None, lane: str | None, as_json: bool) -> int:
+def failures(since: str | None, limit: int | None, change_set: str | None, lane: str | None, as_json: bool) -> int:
     """Show the items that failed, grouped by reason, the most frequent reason first.
 
     Example:
@@ -42,7 +44,11 @@ def failures(since: str | None, limit: int | None, lane: str | None, as_json: bo
 
     Exit codes: 0 shown, whether items failed or not; 2 wrong use; 3 Redis cannot be reached.
     """
+    if change_set and (since or limit or lane):
+        raise WrongUseError("--set stands alone: it is about all of the change set")
     session = open_session()
+    if change_set:
+        return show_failures(session, change_set, as_json=as_json)
     since_at = time.time() - seconds_of(since) if since else 0.0
     reports = {one.name: failure_report(session.reads, one.name, since_at, limit) for one in session.chosen_lanes(lane)}
     out = console()

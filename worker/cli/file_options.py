@@ -1,5 +1,6 @@
 """The options of `import` and `plan`: which file, and how to read it."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
@@ -10,6 +11,7 @@ import click
 
 from config.lookups import time_zone
 from config.settings import load_settings
+from feishu_batch.intents import CHANGE_SET
 from worker.cli.table_fields import table_fields
 from worker.importing.columns import ImportFileError
 from worker.importing.encoding import text_encoding
@@ -21,6 +23,7 @@ from worker.operating.errors import WrongUseError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_CHANGE_SET: Final = re.compile(CHANGE_SET)
 _FILE: Final = click.argument("file", type=click.Path(allow_dash=True))
 _OPTIONS: Final = (
     click.option(
@@ -80,7 +83,8 @@ _MORE_OPTIONS: Final = (
     click.option(
         "--import-id",
         metavar="NAME",
-        help="Key for the rows' ids. Default: a hash of the file. Use a new one to import the same file again.",
+        help="Key for the rows' ids, and the change set's id: letters, digits, _ - . :, 64 at most. Default: a hash of the file."
+        " Use a new one to import the same file again.",
     ),
 )
 
@@ -123,6 +127,8 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str,
         import_id: str | None,
         **others: Any,
     ) -> Any:
+        if import_id is not None and not _CHANGE_SET.fullmatch(import_id):
+            raise WrongUseError(f"--import-id {import_id!r}: use 1 to 64 letters, digits, _ - . :")
         of_table = TableOptions(space, type_key, id_column, named_fields, ignore, append)
         if file is None:
             _refuse_without_file(kind, sheet, encoding, zone, hidden, empty, header_row, import_id, *of_table.given())

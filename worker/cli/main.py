@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "metrics": "worker.cli.metrics:metrics",
     "show": "worker.cli.show:show",
     "history": "worker.cli.history:history",
+    "sets": "worker.cli.sets:sets",
     "failures": "worker.cli.failures:failures",
     "retry": "worker.cli.retry:retry",
     "cancel": "worker.cli.cancel:cancel",

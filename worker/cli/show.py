@@ -13,6 +13,7 @@ from feishu_batch.written import untagged
 from worker.cli.local_times import moment_of
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
+from worker.cli.sets import show_set
 from worker.operating.canceling import unknown
 from worker.operating.details import IntentDetail, ItemState, ItemView, document, intent_detail
 from worker.operating.errors import WrongUseError
@@ -23,7 +24,8 @@ LISTED = 12  # items on one line
 
 
 @click.command("show", short_help="Show one intent, item by item.")
-@click.argument("intent")
+@click.argument("intent", required=False)
+@click.option("--set", "change_set", metavar="ID", help="Show a change set, in place of one intent.")
 @click.option(
     "--items",
     "which",
@@ -31,11 +33,13 @@ LISTED = 12  # items on one line
     help="List these items one by one. Default: failed and open ones, grouped.",
 )
 @json_option
-def show(intent: str, which: str | None, as_json: bool) -> int:
+def show(intent: str | None, change_set: str | None, which: str | None, as_json: bool) -> int:
     """Show the state of INTENT (its id), item by item.
 
     Example:
       feishu-batch show 0b6f1f6e-7e3f-4c36-9c0a-1f9f0d6a3a11 --items failed
+
+    With --set it shows a change set instead: its intents, and the results of their changes together.
 
     Prints its state, its group (space, type, field, mode, value) and its items. An item is queued (in the inbox), pending,
     behind (waiting for an older change of the same field), in flight (with batch and job), succeeded, failed (with the reason),
@@ -43,7 +47,13 @@ def show(intent: str, which: str | None, as_json: bool) -> int:
 
     Exit codes: 0 shown, whatever its state; 2 no such intent; 3 Redis cannot be reached.
     """
+    if (intent is None) == (change_set is None) or (change_set and which):
+        raise WrongUseError("give INTENT, or --set with a change set and without --items")
     session = open_session()
+    if change_set is not None:
+        return show_set(session, change_set, as_json=as_json)
+    if intent is None:
+        raise WrongUseError("give INTENT")
     detail = intent_detail(session.reads, intent, session.settings.user_key)
     if detail is None:
         raise WrongUseError(unknown(intent))

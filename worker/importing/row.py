@@ -1,18 +1,20 @@
 """A row of a file: an intent, or the reason for its rejection."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
 from feishu_batch import IntentError, UpdateIntent, parse_intent
-from feishu_batch.intents import BULK_PRIORITY
+from feishu_batch.intents import BULK_PRIORITY, CHANGE_SET
 from feishu_batch.written import untagged
 from worker.importing.cells import Content
 from worker.importing.report_columns import STATE, own_part
 
 _ID_BYTES: Final = 16
+_CHANGE_SET: Final = re.compile(CHANGE_SET)
 _SHOWN: Final = 60  # characters of a value in a message
 
 
@@ -45,6 +47,12 @@ def hashed(name: str) -> str:
     return "import-" + blake2b(name.encode(), digest_size=_ID_BYTES).hexdigest()
 
 
+def change_set_of(import_id: str) -> str | None:
+    """An import is a change set of its own. Of a workbook the id also names the sheet. None: it is no name for one."""
+    name = import_id.partition("\0")[0]
+    return name if _CHANGE_SET.fullmatch(name) else None
+
+
 def row_of(line: int, given: Content | Mapping[str, Any], import_id: str) -> Row | Rejected:
     """From an intent's JSON shape. The same import and content give the same intent, in any line."""
     content, ranged = (given.intent, given.ranged) if isinstance(given, Content) else (given, 0)
@@ -52,7 +60,7 @@ def row_of(line: int, given: Content | Mapping[str, Any], import_id: str) -> Row
     if own is None:
         return Rejected(line, f"{STATE} {content[STATE]}", is_left_out=True)
     try:
-        intent = parse_intent({"priority": BULK_PRIORITY, **own})
+        intent = parse_intent({"priority": BULK_PRIORITY, "change_set": change_set_of(import_id), **own})
     except IntentError as error:
         return Rejected(line, "; ".join(problems_of(error, own)), dict(own))
     if "intent_id" in own:

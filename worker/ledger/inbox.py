@@ -18,6 +18,7 @@ from worker.ledger.records import InboxEntry
 from worker.ledger.scripts import Scripts
 
 LONGEST_TIME = 13  # digits of unix milliseconds
+SETS_PER_SWEEP = 4
 REVOKED_KNOWN_FOR = 10_800  # seconds, as in Celery's workers
 HINT_MS = 3000  # after this time a lost hint no longer prevents further hints
 
@@ -185,6 +186,25 @@ class Inbox:
             pipe.hdel(self.keys.parked, str(number))
             pipe.srem(self.keys.released, number)
         pipe.execute()
+
+    def forget_sets(self, limit: int) -> int:
+        """Of the change sets that grew last longest ago: take out intents that were forgotten, and sets of which none is left.
+
+        Looks at some sets and at most `limit` intents of each. Returns how many intents were taken out.
+        """
+        taken_out = 0
+        for change_set in self._redis.zrange(self.keys.sets, 0, SETS_PER_SWEEP - 1):
+            members = self._redis.zrange(self.keys.set(change_set), 0, limit - 1)
+            known = self._redis.hmget(self.keys.ids, members) if members else []
+            gone = [member for member, entry in zip(members, known, strict=True) if entry is None]
+            pipe = self._redis.pipeline(transaction=False)
+            if gone:
+                pipe.zrem(self.keys.set(change_set), *gone)
+            pipe.zcard(self.keys.set(change_set))
+            if not pipe.execute()[-1]:
+                self._redis.zrem(self.keys.sets, change_set)
+            taken_out += len(gone)
+        return taken_out
 
     def clear_hint(self) -> None:
         self._redis.delete(self.keys.hint)

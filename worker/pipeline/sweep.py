@@ -26,6 +26,7 @@ class Sweep:
         if waiting:
             self._hints.send()
         seen = Counter({"inbox": waiting})
+        self._inbox.forget_sets(FORGET_PER_SWEEP)
         for lane in self._lanes:
             seen.update(lane.run())
         return dict(seen)

@@ -149,7 +149,8 @@ def _while_held(rows: Rows, held: Heartbeat, name: str) -> Rows:
 
 
 def _run_id(entry: ScheduleEntry, due: float) -> str:
-    return f"schedule {entry.name} {due:.3f}"
+    """Also the change set of the run."""
+    return f"schedule:{entry.name}:{due:.3f}"
 
 
 @contextmanager
@@ -194,7 +195,8 @@ def _only_row(entry: ScheduleEntry, run_id: str) -> Row:
     if entry.intent is None:
         raise ValueError(f"{entry.name} has no intent")
     own = "scheduled-" + blake2b(run_id.encode(), digest_size=16).hexdigest()
-    return Row(1, entry.intent.model_copy(update={"intent_id": own}))
+    change_set = entry.intent.change_set or run_id
+    return Row(1, entry.intent.model_copy(update={"intent_id": own, "change_set": change_set}))
 
 
 def first_record(entry: ScheduleEntry, now: float) -> Record:

@@ -7,6 +7,7 @@
 --      or {-1, intent id}: that id is already taken by another content; nothing was written;
 --      or {NOT_OURS, format}: the ledger has another format than FORMAT; nothing was written.
 -- The loader puts FORMAT, FORMAT_BEFORE and NOT_OURS in front (ledger_format.py).
+-- An intent that names a change set is noted in that set, in two more keys beside `ids`.
 -- Invariant: an id has one number and one content for as long as it is remembered; the stream id of an
 -- entry is its number, so the stream's order is the order of enqueueing.
 local LARGEST = 140737488355328 -- 2^47; ranks (record.lua) have room for 2^48
@@ -54,6 +55,18 @@ local function append(intent)
 end
 
 if not format then redis.call('SET', KEYS[6], FORMAT) end
+
+-- The ids of a change set's intents. Its keys stand beside that of the ids: they share the hash tag.
+local SETS = string.sub(ids, 1, -4)
+
+local function into_its_set(id, number, intent)
+  if not string.find(intent, '"change_set":', 1, true) then return end
+  local set = cjson.decode(intent).change_set -- the words may also stand in a value
+  if type(set) ~= 'string' then return end
+  redis.call('ZADD', SETS .. 'set:' .. set, string.format('%.0f', number), id)
+  redis.call('ZADD', SETS .. 'sets', string.format('%.0f', now_ms), set)
+end
+
 local answer = {0}
 local fresh = false
 for i = 3, #ARGV - 2, 3 do
@@ -64,6 +77,7 @@ for i = 3, #ARGV - 2, 3 do
     number, status, fresh = append(ARGV[i + 2]), 'new', true
     known[id] = string.format('%.0f:%s', number, digest)
     redis.call('HSET', ids, id, known[id])
+    into_its_set(id, number, ARGV[i + 2])
   end
   answer[#answer + 1] = number
   answer[#answer + 1] = status

@@ -14,7 +14,7 @@ from worker.catalogue.models import Refusal
 from worker.importing.cells import CellError, refuse_other_place
 from worker.importing.columns import ImportFileError, folded
 from worker.importing.report_columns import LEFT_OUT
-from worker.importing.row import Rejected, Row, hashed
+from worker.importing.row import Rejected, Row, change_set_of, hashed
 from worker.importing.table import Empty, Noticed, Table
 from worker.importing.wide.fields import Fields, FoundField, NotAFieldError, Place, PlaceError
 from worker.importing.wide.header import STATE, Column, Header, Role
@@ -332,6 +332,7 @@ class Gatherer:
             "update_mode": column.mode,
             "after_field_value": None,
             "priority": BULK_PRIORITY,
+            "change_set": change_set_of(self._import_id),
         }
         try:
             return parse_intent(content)

@@ -72,6 +72,16 @@ class LedgerReads:
             found += [_entry(text) for text in self._redis.hmget(self._inbox.ids, part)]
         return found
 
+    def sets(self, limit: int) -> list[tuple[str, float]]:
+        """Change sets and when they grew last (unix seconds), newest first."""
+        found = self._redis.zrange(self._inbox.sets, 0, limit - 1, desc=True, withscores=True)
+        return [(change_set, moment / 1000) for change_set, moment in found]
+
+    def ids_of_set(self, change_set: str) -> list[str]:
+        """The intents of a change set, in the order of enqueueing; empty if it is unknown."""
+        found: list[str] = self._redis.zrange(self._inbox.set(change_set), 0, -1)
+        return found
+
     def inbox_payload(self, number: int) -> str | None:
         """The intent as JSON, or None when it has left the inbox."""
         position = f"{number}-0"
