@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from numbers import Real
 
 from feishu_batch.errors import ReadError, UnknownChangeSet, WaitTimeout
-from feishu_batch.results import IntentState, IntentView, Progress
+from feishu_batch.results import IntentState, Progress
 
-CHUNK = 500  # intents per round trip
+SET_PAGE = 500  # intents per round trip
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 
@@ -38,11 +38,33 @@ class ChangeSetResult:
 
 
 @dataclass(frozen=True, slots=True)
-class SetReads:
-    """How a client reads. `views` gives the intents without what failed, None for one that was forgotten."""
+class SetCounts:
+    """A change set at one moment. `progress`: of its changes. Times are unix seconds."""
 
-    ids: Callable[[str], Sequence[str]]
-    views: Callable[[Sequence[str]], Sequence[IntentView | None]]
+    change_set: str
+    intents: int  # that were enqueued
+    ended: int  # of these
+    forgotten: int  # of these: their records have expired, and they still count
+    progress: Progress
+    note: str | None  # of its first intent that has one
+    since: float
+    grew_at: float
+
+    @property
+    def is_over(self) -> bool:
+        return self.ended == self.intents
+
+    @property
+    def state(self) -> IntentState:
+        return self.progress.state() if self.is_over else IntentState.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class SetReads:
+    """How a client reads. `ids`: of some of its intents, in the order of enqueueing, from a place on."""
+
+    counts: Callable[[str], SetCounts | None]
+    ids: Callable[[str, int], Sequence[str]]
     failures: Callable[[Sequence[str]], Sequence[FailedChange]]
     revoke: Callable[[Sequence[str]], None]
 
@@ -50,17 +72,16 @@ class SetReads:
 class ChangeSet:
     """Names a change set; each access reads Redis. Can be made again from the id: `FeishuBatch.change_set`."""
 
-    __slots__ = ("_ended", "_reads", "id")
+    __slots__ = ("_reads", "id")
 
     def __init__(self, change_set: str, reads: SetReads) -> None:
         self.id = change_set
         self._reads = reads
-        self._ended: dict[str, Progress] = {}  # of intents: it does not change any more
 
     @property
     def progress(self) -> Progress:
         """The changes of all its intents together. Raises UnknownChangeSet, ReadError."""
-        return self._looked_at()[0]
+        return self._counts().progress
 
     def wait(self, timeout: float) -> ChangeSetResult:
         """Until every intent that was enqueued so far has ended; WaitTimeout after `timeout` seconds."""
@@ -70,11 +91,11 @@ class ChangeSet:
         while True:
             trouble: ReadError | None = None
             try:
-                progress, is_over = self._looked_at()
+                counts = self._counts()
+                if counts.is_over:
+                    return ChangeSetResult(self.id, counts.state, counts.progress.counts())
             except ReadError as error:
-                trouble, is_over = error, False
-            if is_over:
-                return ChangeSetResult(self.id, progress.state(), progress.counts())
+                trouble = error
             left = deadline - time.monotonic()
             if left <= 0:
                 why = f"; the last look failed: {trouble}" if trouble else ""
@@ -84,44 +105,26 @@ class ChangeSet:
 
     def failures(self) -> Iterator[FailedChange]:
         """What failed so far, in the order of enqueueing."""
-        for some in _parts(self._ids()):
+        for some in self._ids():
             yield from self._reads.failures(some)
 
     def cancel(self) -> None:
         """Ask the workers to end what is in no request yet, as `AsyncResult.revoke()` does for one intent."""
-        self._reads.revoke(self._ids())
+        for some in self._ids():
+            self._reads.revoke(some)
 
     def __repr__(self) -> str:
         return f"ChangeSet({self.id!r})"
 
-    def _ids(self) -> Sequence[str]:
-        found = self._reads.ids(self.id)
-        if not found:
+    def _counts(self) -> SetCounts:
+        if (found := self._reads.counts(self.id)) is None:
             raise UnknownChangeSet(f"no change set {self.id}: nothing was enqueued under it, or it was forgotten")
         return found
 
-    def _looked_at(self) -> tuple[Progress, bool]:
-        """The sum, and whether all have ended."""
-        ids = self._ids()
-        found: list[Progress] = []
-        is_over = True
-        for some in _parts([one for one in ids if one not in self._ended]):
-            for intent_id, view in zip(some, self._reads.views(some), strict=True):
-                if view is None:
-                    continue
-                if view.state.is_final:
-                    self._ended[intent_id] = view.progress
-                else:
-                    found.append(view.progress)
-                    is_over = False
-        return _sum([*self._ended.values(), *found]), is_over
-
-
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), CHUNK):
-        yield ids[start : start + CHUNK]
-
-
-def _sum(progresses: Sequence[Progress]) -> Progress:
-    names = [field.name for field in fields(Progress)]
-    return Progress(**{name: sum(getattr(one, name) for one in progresses) for name in names})
+    def _ids(self) -> Iterator[Sequence[str]]:
+        """Some hundred at a time. Raises UnknownChangeSet."""
+        self._counts()
+        start = 0
+        while some := self._reads.ids(self.id, start):
+            yield some
+            start += len(some)

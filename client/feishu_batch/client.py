@@ -10,7 +10,7 @@ from typing import Self
 from celery.result import AsyncResult
 
 from feishu_batch.broker import Broker
-from feishu_batch.change_set import FailedChange, SetReads
+from feishu_batch.change_set import FailedChange, SetCounts, SetReads
 from feishu_batch.errors import ConfigurationError, EnqueueError, IntentConflict
 from feishu_batch.inbox import InboxWriter
 from feishu_batch.keys import DEFAULT_PREFIX, check_key_prefix
@@ -116,13 +116,13 @@ class FeishuBatch(Producer):
         return self._linked().inbox.view(intent_id)
 
     def _set_reads(self) -> SetReads:
-        return SetReads(self._ids_of_set, self._views_of, self._failures_of, self._revoke)
+        return SetReads(self._counts_of_set, self._ids_of_set, self._failures_of, self._revoke)
 
-    def _ids_of_set(self, change_set: str) -> list[str]:
-        return self._linked().inbox.ids_of_set(change_set)
+    def _counts_of_set(self, change_set: str) -> SetCounts | None:
+        return self._linked().inbox.set_counts(change_set)
 
-    def _views_of(self, intent_ids: Sequence[str]) -> list[IntentView | None]:
-        return self._linked().inbox.views(intent_ids)
+    def _ids_of_set(self, change_set: str, start: int) -> list[str]:
+        return self._linked().inbox.ids_of_set(change_set, start)
 
     def _failures_of(self, intent_ids: Sequence[str]) -> list[FailedChange]:
         return self._linked().inbox.failures(intent_ids)

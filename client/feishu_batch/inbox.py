@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from feishu_batch.change_set import FailedChange
+from feishu_batch.change_set import SET_PAGE, FailedChange, SetCounts
 from feishu_batch.errors import ConfigurationError, EnqueueError, LedgerFormatError, ReadError
 from feishu_batch.keys import InboxKeys
 from feishu_batch.ledger_format import NOT_OURS, placed_in_front, refuse_other, sentence
@@ -26,7 +26,7 @@ from feishu_batch.redis_pools import producer_pool
 from feishu_batch.redis_trouble import explain, first_line, reason_of
 from feishu_batch.redis_urls import host_and_port
 from feishu_batch.results import IntentView, read_intent
-from feishu_batch.set_reads import read_failures, read_progress
+from feishu_batch.set_reads import read_failures, read_sets
 from feishu_batch.tracing import current_traceparent
 
 # After this time, the next enqueue replaces a lost hint (or the worker's sweep does).
@@ -133,13 +133,13 @@ class InboxWriter:
     def view(self, intent_id: str) -> IntentView | None:
         return self._looked(lambda: read_intent(self._redis, self._keys.prefix, intent_id))
 
-    def ids_of_set(self, change_set: str) -> list[str]:
-        """The intents of a change set, in the order of enqueueing."""
-        return self._looked(lambda: [str(one) for one in self._redis.zrange(self._keys.set(change_set), 0, -1)])
+    def set_counts(self, change_set: str) -> SetCounts | None:
+        return self._looked(lambda: read_sets(self._redis, self._keys.prefix, [change_set])[0])
 
-    def views(self, intent_ids: Sequence[str]) -> list[IntentView | None]:
-        """Without what failed. None: no such intent, or forgotten."""
-        return self._looked(lambda: read_progress(self._redis, self._keys.prefix, intent_ids))
+    def ids_of_set(self, change_set: str, start: int) -> list[str]:
+        """Some of the intents of a change set, in the order of enqueueing."""
+        key, end = self._keys.set(change_set), start + SET_PAGE - 1
+        return self._looked(lambda: [str(one) for one in self._redis.zrange(key, start, end)])
 
     def failures(self, intent_ids: Sequence[str]) -> list[FailedChange]:
         return self._looked(lambda: read_failures(self._redis, self._keys.prefix, intent_ids))

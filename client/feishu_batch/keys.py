@@ -74,6 +74,15 @@ class InboxKeys:
         """Sorted set: ids of the intents of a change set, scored by their numbers."""
         return self._key(f"set:{change_set}")
 
+    def set_facts(self, change_set: str) -> str:
+        """Hash with the fields of `SetField`, and ``lane:<name>`` of each lane that counts intents of the change set."""
+        return self._key(f"set-facts:{change_set}")
+
+    @property
+    def dropped_sets(self) -> str:
+        """Set: ``<set number> <lane>`` of forgotten change sets, until the lane's counts are deleted."""
+        return self._key("dropped_sets")
+
     @property
     def hint(self) -> str:
         """Flag, set while a message that says "look into the inbox" is outstanding."""
@@ -139,6 +148,26 @@ def group_key(prefix: str, lane: str, group: str) -> str:
     return f"{prefix}:{{{lane}}}:group:{group}"
 
 
+def set_counts_key(prefix: str, lane: str, set_number: int | str) -> str:
+    """Hash: the change set's id, and sums over the counts of its intents in this lane."""
+    return f"{prefix}:{{{lane}}}:set:{set_number}"
+
+
+SET_LANE = "lane:"  # what the fields of a set's facts begin with that name lanes
+
+
+class SetField:
+    """Of `InboxKeys.set_facts`; the last two are of `set_counts_key`, which also has counters of `RecordField`."""
+
+    NUMBER = "n"  # of its first intent: a set that is forgotten and begins again has another
+    INTENTS = "intents"  # how many were enqueued
+    CHANGES = "changes"  # of all these intents
+    SINCE_MS = "since"  # when the first was enqueued
+    NOTE = "note"  # of the first intent that has one
+    NAME = "name"
+    ENDED = "ended"  # intents
+
+
 class RecordField:
     """Field names of an intent's record: short, because a million records are kept."""
 
@@ -167,4 +196,5 @@ class RecordField:
     COMPLETED_AT_MS = "end"
     RETRIED_AS = "ra"  # comma-separated ids of the intents that retry failed items of it
     STOPPED = "stop"  # `OutcomeKind` of all that is in no batch yet: it was canceled or has expired
+    CHANGE_SET = "cs"  # the set's number; absent: none
     TRACE = "tc"  # W3C traceparent of the producer; absent: it was in no trace

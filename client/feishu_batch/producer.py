@@ -13,7 +13,7 @@ from feishu_batch.handle import Handle
 from feishu_batch.intents import UpdateIntent, UpdateMode, parse_intent
 from feishu_batch.packing import PackedIntent
 from feishu_batch.results import IntentView
-from feishu_batch.tables import TableRows, intents_of_table
+from feishu_batch.tables import TableRows, packed_table
 
 
 class IntentContent(TypedDict, total=False):
@@ -79,16 +79,22 @@ class Producer(ABC):
         work_item_type_key: str,
         update_mode: UpdateMode | str = UpdateMode.UPDATE,
         change_set: str | None = None,
+        skip_unchanged: bool = True,  # noqa: ARG002 - a permission, not a promise
+        keep_before: bool = False,
         **options: Unpack[TableOptions],
     ) -> ChangeSet:
         """``{item: {field: value}}``: what the items should look like. Durable when it returns.
 
         Cells that agree in field and value become one intent, of priority 3 unless `options` say otherwise. The same table under
-        the same `change_set` again is the same work. Raises IntentError that names the cell, IntentConflict, EnqueueError.
+        the same `change_set` again is the same work, also with another `priority`, `expires_at` or `note`.
+        `skip_unchanged` permits to leave out cells that hold their value already; this version writes every cell.
+        Raises IntentError that names the cell, EnqueueError.
         """
-        name = change_set or f"table-{uuid4().hex}"
+        if keep_before:
+            raise IntentError("keep_before: this version cannot keep the values from before; nothing was written")
+        name = f"table-{uuid4().hex}" if change_set is None else change_set
         place = {"project_key": project_key, "work_item_type_key": work_item_type_key, "update_mode": update_mode}
-        packed = [PackedIntent.of(intent) for intent in intents_of_table(rows, name, **place, **options)]
+        packed = list(packed_table(rows, name, **place, **options))
         try:
             self._put(packed)
         except EnqueueError as error:

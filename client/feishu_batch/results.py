@@ -1,11 +1,12 @@
 """The state and result of an intent, read from the ledger."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from redis import Redis
 
@@ -16,21 +17,6 @@ from feishu_batch.outcomes import LABELS, SUCCESSES, OutcomeKind
 
 # An intent may leave the inbox between the look at its id and the look into the inbox; once recorded it stays put.
 _LOOKS = 3
-
-
-# What a view without its failed items is made of.
-COUNTED = (
-    RecordField.TOTAL,
-    RecordField.OPEN,
-    RecordField.IN_FLIGHT,
-    RecordField.RECORDED,
-    RecordField.SUCCEEDED,
-    RecordField.FAILED,
-    RecordField.SUPERSEDED,
-    RecordField.CANCELED,
-    RecordField.EXPIRED,
-    RecordField.REFUSED,
-)
 
 
 class IntentState(StrEnum):
@@ -61,6 +47,13 @@ class Progress:
     superseded: int = 0
     canceled: int = 0
     expired: int = 0
+
+    @classmethod
+    def sum(cls, several: Iterable[Self]) -> Self:
+        added = Counter[str]()
+        for one in several:
+            added.update(asdict(one))
+        return cls(**{"total": 0, **added})
 
     @property
     def settled(self) -> int:

@@ -1,4 +1,4 @@
-"""The results of the intents of a change set, read from the ledger: a few round trips for hundreds of them."""
+"""What the ledger has of change sets: what is counted of them, and what failed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,36 +6,75 @@ from typing import Any
 
 from redis import Redis
 
-from feishu_batch.change_set import FailedChange
-from feishu_batch.keys import InboxKeys, IntentKeys, RecordField, group_key
-from feishu_batch.results import (
-    COUNTED,
-    IntentView,
-    entry_of,
-    failed_items,
-    queued_view,
-    read_intent,
-    view_of_record,
-)
+from feishu_batch.change_set import FailedChange, SetCounts
+from feishu_batch.keys import SET_LANE, InboxKeys, IntentKeys, RecordField, SetField, group_key, set_counts_key
+from feishu_batch.ledger_format import ask as ask_format
+from feishu_batch.ledger_format import refuse_other
+from feishu_batch.outcomes import OutcomeKind
+from feishu_batch.results import Progress, entry_of, failed_items
 
 
-def read_progress(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> list[IntentView | None]:
-    """Their counts, not which items failed."""
-    places, queued = _places(redis, prefix, intent_ids)
+def read_sets(redis: Redis, prefix: str, names: Sequence[str]) -> list[SetCounts | None]:
+    """Two round trips, whatever the number of intents. None: no such set, or forgotten. Raises `LedgerFormatError`."""
+    inbox = InboxKeys(prefix)
     pipe: Any = redis.pipeline(transaction=False)
-    for place in places.values():
-        pipe.hmget(place.record, COUNTED)
-    views: dict[str, IntentView | None] = {}
-    for (intent_id, place), values in zip(places.items(), pipe.execute() if places else [], strict=True):
-        record = {name: value for name, value in zip(COUNTED, values, strict=True) if value is not None}
-        views[intent_id] = view_of_record(intent_id, place, record, {}) if record else None
-    views |= _queued(redis, prefix, queued)
-    return [views.get(intent_id) for intent_id in intent_ids]
+    ask_format(pipe, inbox)
+    for name in names:
+        pipe.hgetall(inbox.set_facts(name))
+        pipe.zcard(inbox.set(name))
+        pipe.zscore(inbox.sets, name)
+    *format_reply, found = _split(pipe.execute(), 2)
+    refuse_other(inbox.prefix, format_reply)
+    facts = [(_texts(about), kept, grew) for about, kept, grew in zip(*[iter(found)] * 3, strict=True)]
+    # Afterwards: an intent that ends between the two reads is then counted, and never missed.
+    counts = _lane_counts(redis, prefix, [about for about, _, _ in facts])
+    return [
+        _set_counts(name, about, int(kept), grew, of_lanes) if about else None
+        for name, (about, kept, grew), of_lanes in zip(names, facts, counts, strict=True)
+    ]
+
+
+def _split(answers: list[Any], first: int) -> list[Any]:
+    return [*answers[:first], answers[first:]]
+
+
+def _lane_counts(redis: Redis, prefix: str, facts: Sequence[Mapping[str, str]]) -> list[list[dict[str, str]]]:
+    pipe: Any = redis.pipeline(transaction=False)
+    sizes = []
+    for about in facts:
+        lanes = [name.removeprefix(SET_LANE) for name in about if name.startswith(SET_LANE)]
+        sizes.append(len(lanes))
+        for lane in lanes:
+            pipe.hgetall(set_counts_key(prefix, lane, about[SetField.NUMBER]))
+    answers = iter(pipe.execute() if sum(sizes) else [])
+    return [[_texts(next(answers)) for _ in range(size)] for size in sizes]
+
+
+def _set_counts(
+    name: str, facts: Mapping[str, str], kept: int, grew_at_ms: Any, of_lanes: Sequence[Mapping[str, str]]
+) -> SetCounts:
+    def total(field: str) -> int:
+        return sum(int(counts.get(field) or 0) for counts in of_lanes)
+
+    intents, settled = int(facts[SetField.INTENTS]), {kind.label: total(kind.field) for kind in OutcomeKind}
+    in_flight = max(0, total(RecordField.IN_FLIGHT))
+    changes = max(int(facts[SetField.CHANGES]), in_flight + sum(settled.values()))  # it may have grown meanwhile
+    pending = changes - in_flight - sum(settled.values())
+    return SetCounts(
+        change_set=name,
+        intents=intents,
+        ended=min(intents, total(SetField.ENDED)),
+        forgotten=max(0, intents - kept),
+        progress=Progress(changes, pending=pending, in_flight=in_flight, **settled),
+        note=facts.get(SetField.NOTE),
+        since=int(facts[SetField.SINCE_MS]) / 1000,
+        grew_at=float(grew_at_ms or 0) / 1000,
+    )
 
 
 def read_failures(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> list[FailedChange]:
     """Those of recorded intents, in their order."""
-    places, _ = _places(redis, prefix, intent_ids)
+    places = _places(redis, prefix, intent_ids)
     pipe: Any = redis.pipeline(transaction=False)
     for place in places.values():
         pipe.hmget(place.record, RecordField.FAILED)
@@ -55,34 +94,11 @@ def read_failures(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> list[
     return found
 
 
-def _queued(redis: Redis, prefix: str, numbers: Mapping[str, int]) -> dict[str, IntentView | None]:
-    pipe: Any = redis.pipeline(transaction=False)
-    for number in numbers.values():
-        pipe.xrange(InboxKeys(prefix).inbox, f"{number}-0", f"{number}-0")
-    found: dict[str, IntentView | None] = {}
-    for (intent_id, number), entries in zip(numbers.items(), pipe.execute() if numbers else [], strict=True):
-        if entries:
-            items = json.loads(entries[0][1]["i"])["work_item_ids"]
-            found[intent_id] = queued_view(intent_id, number, len(items))
-        else:  # it was recorded meanwhile
-            found[intent_id] = read_intent(redis, prefix, intent_id)
-    return found
-
-
-def _places(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> tuple[dict[str, IntentKeys], dict[str, int]]:
-    """Where the recorded ones are, and the numbers of those that are in the inbox."""
+def _places(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> dict[str, IntentKeys]:
+    """Where the recorded ones are."""
     entries: Any = redis.hmget(InboxKeys(prefix).ids, list(intent_ids)) if intent_ids else []
-    places: dict[str, IntentKeys] = {}
-    queued: dict[str, int] = {}
-    for intent_id, entry in zip(intent_ids, entries, strict=True):
-        if entry is None:
-            continue
-        number, lane = entry_of(entry)
-        if lane is None:
-            queued[intent_id] = number
-        else:
-            places[intent_id] = IntentKeys(prefix, lane, number)
-    return places, queued
+    located = {one: entry_of(entry) for one, entry in zip(intent_ids, entries, strict=True) if entry is not None}
+    return {one: IntentKeys(prefix, lane, number) for one, (number, lane) in located.items() if lane is not None}
 
 
 def _field(redis: Redis, prefix: str, place: IntentKeys, record: Mapping[str, str]) -> str:
@@ -91,3 +107,7 @@ def _field(redis: Redis, prefix: str, place: IntentKeys, record: Mapping[str, st
     else:
         spec = json.dumps(json.loads(record.get(RecordField.AS_WRITTEN) or "{}").get("spec"))
     return str((json.loads(spec or "null") or {}).get("field_key") or "")
+
+
+def _texts(answer: Mapping[Any, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in answer.items()}

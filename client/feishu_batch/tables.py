@@ -7,7 +7,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from feishu_batch.errors import IntentError
-from feishu_batch.intents import BULK_PRIORITY, MAX_ITEMS, UpdateIntent, parse_intent
+from feishu_batch.intents import BULK_PRIORITY, DEFAULT_PRIORITY, MAX_ITEMS, UpdateIntent, parse_intent
+from feishu_batch.packing import PackedIntent
 from feishu_batch.values import canonical_value
 
 _ID_BYTES = 16
@@ -27,6 +28,12 @@ def intents_of_table(rows: TableRows, change_set: str, **common: Any) -> Iterato
         for start in range(0, len(items), MAX_ITEMS):
             part = items[start : start + MAX_ITEMS]
             yield _intent(field, value, part, change_set, common)
+
+
+def packed_table(rows: TableRows, change_set: str, **common: Any) -> Iterator[PackedIntent]:
+    """The same, written. The same work with another expiry or note is no conflict: what was enqueued first counts."""
+    for intent in intents_of_table(rows, change_set, **common):
+        yield PackedIntent(intent.intent_id, _work(intent).digest(), intent.to_json())
 
 
 def _gathered(rows: TableRows) -> dict[tuple[str, "_Value"], list[int]]:
@@ -78,8 +85,13 @@ def _intent(field: str, value: _Value, items: list[int], change_set: str, common
     except IntentError as error:
         lines = str(error).splitlines()
         raise IntentError("\n".join(_named(line, field, items[0]) for line in lines)) from None
-    name = f"{change_set}\0{intent.digest()}"
+    name = f"{change_set}\0{_work(intent).digest()}"
     return intent.model_copy(update={"intent_id": f"table-{blake2b(name.encode(), digest_size=_ID_BYTES).hexdigest()}"})
+
+
+def _work(intent: UpdateIntent) -> UpdateIntent:
+    """Without what only says when it is sent, or what people are told of it."""
+    return intent.model_copy(update={"priority": DEFAULT_PRIORITY, "expires_at": None, "note": None})
 
 
 def _named(problem: str, field: str, item: int) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from celery import Celery
 from celery.result import EagerResult
 
-from feishu_batch.change_set import FailedChange, SetReads
+from feishu_batch.change_set import FailedChange, SetCounts, SetReads
 from feishu_batch.errors import ItemsFailed, UnknownIntent
 from feishu_batch.fake_fields import Fields, refusal, values_of
 from feishu_batch.intents import UpdateIntent
@@ -27,7 +27,7 @@ from feishu_batch.names import TASK_UPDATE_WORK_ITEMS
 from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import Producer, conflict
-from feishu_batch.results import IntentView, queued_view, view_of_record
+from feishu_batch.results import IntentView, Progress, queued_view, view_of_record
 
 
 class FakeFeishuBatch(Producer):
@@ -146,10 +146,30 @@ class FakeFeishuBatch(Producer):
 
     def _set_reads(self) -> SetReads:
         return SetReads(
-            ids=lambda name: [one.intent_id for one in self.intents if one.change_set == name],
-            views=lambda ids: [self._views[one] for one in ids],
+            counts=self._set_counts,
+            ids=lambda name, start: [one.intent_id for one in self._of_set(name)][start:],
             failures=lambda ids: [failed for one in ids for failed in self._failures(one)],
             revoke=self._cancel,
+        )
+
+    def _of_set(self, change_set: str) -> list[UpdateIntent]:
+        return [one for one in self.intents if one.change_set == change_set]
+
+    def _set_counts(self, change_set: str) -> SetCounts | None:
+        intents = self._of_set(change_set)
+        if not intents:
+            return None
+        views = [self._views[one.intent_id] for one in intents]
+        enqueued = [self._enqueued_at[one.intent_id] for one in intents]
+        return SetCounts(
+            change_set=change_set,
+            intents=len(intents),
+            ended=sum(view.state.is_final for view in views),
+            forgotten=0,
+            progress=Progress.sum(view.progress for view in views),
+            note=next((one.note for one in intents if one.note is not None), None),
+            since=enqueued[0],
+            grew_at=enqueued[-1],
         )
 
     def _failures(self, intent_id: str) -> list[FailedChange]:

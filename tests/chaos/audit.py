@@ -84,6 +84,7 @@ def audit(snapshot: Snapshot, *, is_over: bool) -> list[str]:
         *_ready(snapshot),
         *_intents(snapshot),
         *_groups(snapshot),
+        *_sets(snapshot),
     ]
     return found + (_leftovers(snapshot) if is_over else [])
 
@@ -236,6 +237,29 @@ def _groups(now: Snapshot) -> list[str]:
     named = {digest: group for group, content in groups.items() for digest in [content["digest"]]}
     if now["groups"] != named:
         found.append(f"groups names {now['groups']}, but there are {named}")
+    return found
+
+
+def _sets(now: Snapshot) -> list[str]:
+    """What is counted of a change set is the sum over its intents. Nothing is forgotten here."""
+    found = []
+    right: dict[str, Counter[str]] = {}
+    for record in now.family("intent").values():
+        if "cs" in record:
+            counts = right.setdefault(record["cs"], Counter())
+            counts["ended"] += "end" in record
+            counts.update({name: int(record.get(name) or 0) for name in ("snt", *COUNTERS.values())})
+    for number, told in now.family("set").items():
+        counts = {name: int(count) for name, count in told.items() if name != "name"}
+        if +Counter(counts) != +right.get(number, Counter()):
+            found.append(f"set {number} counts {counts}, its intents {dict(right.get(number, Counter()))}")
+        facts = now.front.get(f"set-facts:{told['name']}", {})
+        if facts.get("n") != number or "lane:default" not in facts:
+            found.append(f"set {number} is {told['name']}, of which the front knows {facts}")
+    for name in now.front.get("sets", {}):
+        members, facts = now.front.get(f"set:{name}", {}), now.front.get(f"set-facts:{name}", {})
+        if int(facts.get("intents", 0)) != len(members):
+            found.append(f"set {name} has {len(members)} intents, and {facts}")
     return found
 
 

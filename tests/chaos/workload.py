@@ -64,6 +64,8 @@ def _intent(rng: random.Random, number: int, at: float) -> UpdateIntent:
         more["priority"] = rng.randrange(10)
     if rng.random() < 0.12:
         more["expires_at"] = datetime.now(UTC) + timedelta(seconds=at + rng.uniform(0.2, 3))
+    if rng.random() < 0.4:
+        more["change_set"] = rng.choice(["storm", "calm:1", "one.more"])
     items = [rng.choice(ITEMS)] if rng.random() < 0.4 else rng.sample(ITEMS, rng.randint(2, len(ITEMS)))
     return intent(items, value, field_key, mode, **more)
 

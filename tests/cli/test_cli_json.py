@@ -73,7 +73,7 @@ def worked(command, ledger, tmp_path):
     """A ledger with something of everything."""
     path = tmp_path / "plan.csv"
     path.write_text(csv_text(row("1"), row("2", after="{broken"), row("3", after=""), row("abc")))
-    failed = command.enqueue(5, 6)
+    failed = command.enqueue(5, 6, change_set="release-1")
     ledger.do_all({5: "Terminated"})
     command("import", path)
     ledger.do_all({1: "NoPermission"})
@@ -91,7 +91,7 @@ def worked(command, ledger, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["status", "watch", "show", "history", "failures", "retry", "cancel", "import", "plan"]
+    "name", ["status", "watch", "show", "history", "sets", "failures", "retry", "cancel", "import", "plan"]
 )
 def test_what_reads_the_ledger_prints_what_the_page_says(name, command, worked):
     printed = command(name, *worked.get(name, []), "--json").stdout

@@ -6,6 +6,7 @@ import pytest
 
 from feishu_batch.intents import parse_intent
 from tests.support.rows_factory import PROJECT, csv_text, row
+from worker.pipeline.sweep import forget
 
 PLACE = ("--space", PROJECT, "--type", "story", "--field", "note=note")
 
@@ -70,7 +71,48 @@ def test_an_intent_may_name_its_change_set(command, ledger):
 def test_a_set_that_nobody_knows_is_2(command, args):
     told = command(*args)
     assert told.exit_code == 2
-    assert "no change set is called 'nosuch'" in told.stderr
+    assert "no change set is called 'nosuch'; `feishu-batch sets` lists" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "args", [("show",), ("failures",), ("cancel", "--yes"), ("retry", "--yes")], ids=lambda a: a[0]
+)
+def test_the_error_names_the_nearest_set(command, args):
+    command.enqueue(1, change_set="sprint-17")
+    told = command(*args, "--set", "sprint-7")
+    assert told.exit_code == 2
+    assert "no change set is called 'sprint-7'; did you mean sprint-17?" in told.stderr
+
+
+def test_without_any_set_the_command_says_how_to_make_one(command):
+    told = command("sets")
+    assert (told.exit_code, told.stdout.startswith("No change sets. Import a file, or name a change_set")) == (0, True)
+    assert command.json("sets") == {"sets": []}
+
+
+def test_failures_of_a_set_are_retried_within_it(command, ledger, table):
+    command("import", table, *PLACE, "--import-id", "sprint-7")
+    other = command.enqueue(9)
+    ledger.do_all({2: "WorkItemTerminated", 9: "WorkItemTerminated"})
+    told = command.json("retry", "--set", "sprint-7", "--yes")
+    assert [one["items"] for one in told["intents"]] == [[2], [2]]
+    assert other not in {one["retry_of"] for one in told["intents"]}
+    found = command.json("show", "--set", "sprint-7")
+    assert (found["state"], found["intents"], found["pending"]) == ("open", 6, 2)
+    ledger.do_all()
+    found = command.json("show", "--set", "sprint-7")
+    assert (found["state"], found["counts"]) == ("partial", {"succeeded": 6, "failed": 2})
+    wrong = command("retry", "--set", "sprint-7", "--intent", other, "--yes")
+    assert (wrong.exit_code, "not both" in wrong.stderr) == (2, True)
+
+
+def test_an_intent_names_its_set_and_a_set_its_note(command, ledger):
+    queued = command.enqueue(1, change_set="release-1", note="ship it")
+    assert command.json("show", queued)["change_set"] == "release-1"
+    ledger.take_in()
+    assert command.json("show", queued)["change_set"] == "release-1"
+    assert command.json("show", "--set", "release-1")["note"] == "ship it"
+    assert "ship it" in command("sets").stdout
 
 
 @pytest.mark.parametrize(
@@ -96,7 +138,5 @@ def test_a_set_is_forgotten_with_its_intents(command, ledger, table):
         for name in ("succeeded", "failed")
         for number, intent_id in ledger.lane.forgettable(name, -1, 4)
     ]
-    ledger.inbox.forget(old)
-    ledger.lane.forget([number for number, _ in old])
-    assert ledger.inbox.forget_sets(100) == 4
+    forget(ledger.inbox, ledger.lane, old)
     assert [one["change_set"] for one in command.json("sets")["sets"]] == ["young"]

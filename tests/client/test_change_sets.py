@@ -47,6 +47,18 @@ def test_the_same_table_under_the_same_change_set_is_the_same_work(client, redis
 
 
 @pytest.mark.parametrize("kind", ["real", "fake"])
+@pytest.mark.parametrize(
+    "options",
+    [{"note": "again"}, {"priority": 9}, {"expires_at": "2040-01-31T18:00:00+08:00"}, {"skip_unchanged": False}],
+    ids=lambda options: next(iter(options)),
+)
+def test_the_same_table_with_another_note_or_expiry_is_no_other_work(client, kind, options):
+    producer = client if kind == "real" else FakeFeishuBatch()
+    producer.enqueue_table(ROWS, **PLACE, change_set="sync", note="first")
+    assert producer.enqueue_table(ROWS, **PLACE, change_set="sync", **options).progress.total == 5
+
+
+@pytest.mark.parametrize("kind", ["real", "fake"])
 def test_a_change_set_may_be_named_by_any_intent_and_looked_at_from_elsewhere(client, kind):
     producer = client if kind == "real" else FakeFeishuBatch()
     producer.enqueue_many(
@@ -80,8 +92,8 @@ def test_the_words_of_a_change_set_in_a_value_are_no_change_set(client):
         ({1: {"a": {1, 2}}}, {}, "table.1.a: holds a set, which is not JSON"),
         ({1: {" a": 1}}, {}, "table.1. a: must be a field's key, alias or name"),
         ({0: {"a": 1}}, {}, "work_item_ids.0: must be more than 0"),
-        ({1: {"a": 1}}, {"skip_unchanged": True}, "skip_unchanged: is not a key of an intent"),
-        ({1: {"a": 1}}, {"keep_before": True}, "keep_before: is not a key of an intent"),
+        ({1: {"a": 1}}, {"keep_before": True}, "keep_before: this version cannot keep the values from before"),
+        ({1: {"a": 1}}, {"change_set": ""}, "change_set: must be 1 to 64 letters, digits, _ . : or -"),
         ({1: {"a": 1}}, {"change_set": "no blanks"}, "change_set: must be 1 to 64 letters, digits, _ . : or -"),
         ({1: {"a": 1}}, {"update_mode": "REPLACE"}, "before_field_value"),
     ],

@@ -63,6 +63,8 @@ def _normal(name, content):
         return [entry.partition(" ")[0] for entry in content]
     if name in {"groups", "columns"}:
         return {member: int(number) for member, number in content.items()}
+    if kind == "set":
+        return {field: text if field == "name" else int(text) for field, text in content.items() if text != "0"}
     if kind == "behind":
         return [int(number) for number in content]
     return {"intent": _intent, "outcomes": _outcomes, "batch": _batch, "group": _group, "lease": _lease}.get(

@@ -31,6 +31,7 @@ class Model:
         )  # number → the step that stopped it: those of one step stand by their digits
         self.overwritten = []  # (number, where, letter, changes): what gave way to a change that has ended
         self.unpublished = set()
+        self.forgotten = []  # intents that still count in their change sets
         self.sends = {}  # cell → numbers in the order in which they were sent
 
     # --- recording
@@ -419,6 +420,7 @@ class Model:
             intent = self.intents.get(number)
             if intent and intent.has_ended:
                 del self.intents[number]
+                self.forgotten.append(intent)
                 self.unpublished.discard(number)
                 if intent.group not in {other.group for other in self.intents.values()}:
                     self.groups = {digest: group for digest, group in self.groups.items() if group != intent.group}
@@ -459,9 +461,21 @@ class Model:
             self._dump_intent(intent, keys)
         for batch in self.batches.values():
             self._dump_batch(batch, keys)
+        self._dump_sets(keys)
         if self.lease:
             keys["lease"] = {"owner": self.lease[0], "batch": self.lease[1]}
+        for name in [name for name in keys if name.startswith("set:")]:
+            keys[name] = {field: count for field, count in keys[name].items() if count}
         return {name: value for name, value in keys.items() if value}
+
+    def _dump_sets(self, keys):
+        for intent in [*self.intents.values(), *self.forgotten]:
+            if intent.change_set:
+                counts = keys.setdefault(f"set:{intent.change_set}", Counter())
+                counts["ended"] += intent.has_ended
+                counts["snt"] += intent.in_flight
+                counts.update(FIELD_OF[letter] for letter in intent.outcomes.values())
+                counts["name"] = f"set {intent.change_set}"
 
     def _dump_cells(self, keys):
         for (column, item), cell in self.cells.items():

@@ -14,6 +14,7 @@ class Intent:
     keep: bool = False
     expires: int | None = None
     canceled: bool = False  # before it was recorded
+    change_set: int = 0  # its number
     # what became of it
     group: int = 0
     recorded: int = 0

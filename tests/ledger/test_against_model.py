@@ -20,7 +20,7 @@ from tests.ledger.lane_model import FIELD_OF, Model
 from tests.ledger.lane_parts import Intent
 from worker.ledger import record_calls as packing
 from worker.ledger.lane import Lane
-from worker.ledger.record_calls import NewIntent
+from worker.ledger.record_calls import NewIntent, NumberedSet
 from worker.ledger.records import Batch, BatchState, NoBatch, Outcome
 from worker.ledger.routes import BATCH
 
@@ -46,6 +46,10 @@ def outcome(letter):
     return Outcome(kind, "c", "why") if kind is OutcomeKind.FAILED else Outcome(kind)
 
 
+def numbered_set(wish):
+    return NumberedSet(str(wish.change_set), f"set {wish.change_set}") if wish.change_set else None
+
+
 class LedgerMachine(RuleBasedStateMachine):
     def __init__(self, redis, groups, most_items, items):
         super().__init__()
@@ -62,12 +66,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # --- helpers
 
-    def wish(self, group, items, priority, keep, expires, canceled=False):
+    def wish(self, group, items, priority, keep, expires, canceled=False, change_set=0):
         field, mode, value = group
         digest = f"{field}{mode}{value}"
         number = len(self.wishes) + 1
         expires = self.model.now + SOON + number if expires == SOON else expires and expires + number
-        wish = Intent(number, digest, mode, f"p {field}", items, priority, keep, expires, canceled)
+        wish = Intent(number, digest, mode, f"p {field}", items, priority, keep, expires, canceled, change_set)
         self.wishes.append(wish)
         return wish
 
@@ -84,6 +88,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return NewIntent(
             wish.number, f"id{wish.number}", wish.digest, spec, wish.column, wish.mode, wish.priority,
             1, wish.expires, wish.keep, None, wish.items, canceled=wish.canceled,
+            change_set=numbered_set(wish),
         )  # fmt: skip
 
     def since(self):
@@ -102,11 +107,12 @@ class LedgerMachine(RuleBasedStateMachine):
         expires=st.sampled_from([None, None, None, PAST, SOON, SOON, FAR]),
         half=st.sampled_from([False, False, False, True]),
         canceled=st.sampled_from([False, False, False, False, True]),
+        change_set=st.sampled_from([0, 0, 1, 2]),
     )
-    def record(self, data, priority, keep, expires, half, canceled):
+    def record(self, data, priority, keep, expires, half, canceled, change_set):
         group = data.draw(st.sampled_from(self.groups))
         chosen = data.draw(st.lists(st.sampled_from(self.items), min_size=1, max_size=self.most_items, unique=True))
-        wish = self.wish(group, tuple(chosen), priority, keep, expires, canceled)
+        wish = self.wish(group, tuple(chosen), priority, keep, expires, canceled, change_set)
         waiting = self.since()
         if half and len(chosen) > self.model.chunk:
             self.lane._run("record", next(iter(packing.record_calls([self.new_intent(wish)]))))
@@ -143,11 +149,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.lane.record([self.new_intent(wish) for wish in again if wish.group])
 
     @precondition(lambda self: self.half_recorded is None)
-    @rule(items=st.sets(st.integers(1, 9), min_size=1, max_size=3))
-    def refuse(self, items):
-        wish = self.wish(("f1", "UPDATE", "a"), tuple(items), 5, False, None)
+    @rule(items=st.sets(st.integers(1, 9), min_size=1, max_size=3), change_set=st.sampled_from([0, 2]))
+    def refuse(self, items, change_set):
+        wish = self.wish(("f1", "UPDATE", "a"), tuple(items), 5, False, None, change_set=change_set)
         for _ in range(2):
-            self.lane.refuse(wish.number, "id", 1, wish.items, Outcome.failed("c", "why"))
+            why = Outcome.failed("c", "why")
+            self.lane.refuse(wish.number, "id", 1, wish.items, why, change_set=numbered_set(wish))
             self.model.refuse(wish)
 
     @precondition(lambda self: self.model.intents)
@@ -383,7 +390,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.lane.forget([wish.number for wish in self.wishes])
         left = dump(self.redis, self.lane.prefix)
         self.redis.delete(*(self.redis.keys(f"{self.lane.prefix}*") or ["none"]))
-        assert set(left) <= {"columns"}
+        assert {name for name in left if not name.startswith("set:")} <= {"columns"}
 
 
 def run(machine):

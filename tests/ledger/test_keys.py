@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
+from feishu_batch.keys import InboxKeys, IntentKeys, RecordField, SetField
 from worker.ledger.keys import BatchField, GroupField, LaneKeys, MetricField, RouteKeys, ScheduleKeys, SlotField
 from worker.ledger.routes import BATCH
 
@@ -78,7 +78,7 @@ def test_no_fifty_outside_the_route_and_the_remotes_limits():
 
 def test_fields_of_batches_are_in_the_map():
     explained = set(re.findall(r"`(\w+)`", LEDGER_MAP))
-    for cls in (RecordField, BatchField, GroupField, MetricField, SlotField):
+    for cls in (RecordField, SetField, BatchField, GroupField, MetricField, SlotField):
         values = {value for name, value in vars(cls).items() if name.isupper()}
         assert values - explained - {BatchField.NOW, SlotField.AT, SlotField.ASKED} == set(), cls
 

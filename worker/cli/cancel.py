@@ -39,8 +39,11 @@ def cancel(
     Example:
       feishu-batch cancel 0b6f1f6e-7e3f-4c36-9c0a-1f9f0d6a3a11
 
-    To cancel a whole import, give its file; the ids of its rows are derived from it:
+    To cancel a whole import, give its file; the ids of its rows are derived from it. To cancel a change set, give its id:
       feishu-batch cancel --file sprint.csv
+      feishu-batch cancel --set sprint-7
+
+    Of several intents, first the sending of all is stopped, then their items are ended.
 
     Prints how many items were canceled, and how many are still in a request. With --file, --set or several ids, it asks for confirmation,
     unless --yes is given.
@@ -49,14 +52,15 @@ def cancel(
     worker reads the inbox (the intents before that are canceled; run it again).
     """
     if [bool(intents), bool(file), bool(change_set)].count(True) != 1:
-        raise WrongUseError("give intent ids, or --set with a change set, or --file with the file of an import")
+        raise WrongUseError(
+            "nothing to cancel: give intent ids, or --set with a change set, or --file with the file of an import"
+        )
     session = open_session()
     if len(intents) == 1 and not as_json:
         click.echo(_one(session, intents[0]))
         return DONE
     if change_set:
-        ids = ids_of(session, change_set)
-        tally = _many(session, lambda: map(Wanted, ids), [], yes=yes, as_json=as_json)
+        tally = _many(session, lambda: map(Wanted, ids_of(session, change_set)), [], yes=yes, as_json=as_json)
     elif file is None:
         tally = _many(session, lambda: map(Wanted, dict.fromkeys(intents)), list(intents), yes=yes, as_json=as_json)
     else:

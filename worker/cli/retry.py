@@ -33,6 +33,7 @@ SHOWN = 20
 
 @click.command("retry", short_help="Enqueue failed items again.")
 @click.option("--intent", "intents", metavar="ID", multiple=True, help="Only failed items of this intent; repeatable.")
+@click.option("--set", "change_set", metavar="ID", help="Only failed items of this change set.")
 @click.option(
     "--reason", metavar="CODE", help="Only items that failed with this code, as `feishu-batch failures` shows it."
 )
@@ -49,6 +50,7 @@ SHOWN = 20
 @json_option
 def retry(
     intents: tuple[str, ...],
+    change_set: str | None,
     reason: str | None,
     field: str | None,
     since: str | None,
@@ -65,28 +67,33 @@ def retry(
 
     Example:
       feishu-batch retry --reason WorkItemTerminated --since 2h --dry-run
+      feishu-batch retry --set sprint-7 --wait
 
     The selections are combined with "and". An item is skipped if a later intent set the same field to another value and is waiting, in
     progress or applied: the old value must not overwrite the new one. An item is also skipped if the records of later intents have
     expired (retention), because their changes are unknown. Items that an earlier retry already covers are not enqueued again and do not
     count as skipped; items of a retry that failed are retried like any other. The command asks for confirmation, unless --yes is given,
     then checks again: it does not overwrite changes that were enqueued meanwhile, and prints the items that it leaves out. It prints the
-    ids of the new intents; with --wait also the results of their items.
+    ids of the new intents, which belong to the change set of the old ones; with --wait also the results of their items.
 
     Exit codes: 0 done, also if nothing has failed; 1 selected items were skipped (it prints why), no failed item matches --reason or
     --field, or with --wait: items failed again, or did not end in time; 2 wrong use, no such intent, or not confirmed; 3 Redis cannot
     be reached.
     """
     asks = not (yes or dry_run)
-    if not (intents or reason or field or since or everything):
-        raise WrongUseError("nothing selected: give --intent, --reason, --field, --since, or --all")
+    if not (intents or change_set or reason or field or since or everything):
+        raise WrongUseError("nothing selected: give --intent, --set, --reason, --field, --since, or --all")
+    if intents and change_set:
+        raise WrongUseError("give --intent or --set, not both")
     if as_json and asks:
         raise WrongUseError("--json cannot ask for confirmation; add --yes or --dry-run")
     if timeout is not None and not wait:
         raise WrongUseError("--timeout needs --wait")
     session = open_session()
     since_at = time.time() - seconds_of(since) if since else None
-    decisions = retry_decisions(session, Selection(intents, reason, field, since_at, lane, even_if_overtaken))
+    decisions = retry_decisions(
+        session, Selection(intents, reason, field, since_at, lane, even_if_overtaken, change_set)
+    )
     out = None if as_json else console()
     if out:
         _print(out, decisions)

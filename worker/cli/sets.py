@@ -5,16 +5,19 @@ from typing import Any
 import click
 from rich.console import Console
 
-from config.settings import Settings
-from feishu_batch.change_set import FailedChange
+from feishu_batch.change_set import FailedChange, SetCounts
 from worker.cli.local_times import moment
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
-from worker.operating.change_sets import SetView, failures_of, newest_sets, set_view
+from worker.operating.change_sets import failures_of, newest_sets, set_counts
 from worker.operating.session import Session, open_session
 from worker.wording import iso, some
 
 LISTED = 200  # failed changes, for people
+NONE_YET = (
+    "No change sets. Import a file, or name a change_set when you enqueue: feishu-batch enqueue --change-set ID …\n"
+    "Sets are forgotten with the results of their intents."
+)
 _COUNTS = ("pending", "in_flight", "succeeded", "failed", "superseded", "canceled", "expired")
 
 
@@ -27,8 +30,8 @@ def sets(limit: int, as_json: bool) -> int:
     Example:
       feishu-batch sets --limit 5
 
-    Prints how many intents each has and the results of their changes. The set of an import is called as its --import-id.
-    `show --set`, `failures --set` and `cancel --set` are about one of them. It reads Redis only, and needs no credentials.
+    Prints the state of each, the results of its changes and its note. An import is called by its --import-id, a run of a schedule
+    schedule:NAME:TIME. `show`, `failures`, `retry` and `cancel` take --set. The command reads Redis only, and needs no credentials.
 
     Exit codes: 0 shown; 2 wrong use; 3 Redis cannot be reached.
     """
@@ -38,16 +41,15 @@ def sets(limit: int, as_json: bool) -> int:
     if as_json:
         print_json(out, {"sets": [set_json(one) for one in found]})
     elif found:
-        out.print(
-            table(("change set", "grew last", "state", "intents", "changes"), [_row(session, one) for one in found])
-        )
+        columns = ("change set", "last enqueued", "state", "done", "changes", "note")
+        out.print(table(columns, [_row(session, one) for one in found]))
     else:
-        out.print("no change set is known")
+        out.print(NONE_YET, soft_wrap=True)
     return 0
 
 
 def show_set(session: Session, change_set: str, *, as_json: bool) -> int:
-    found = set_view(session, change_set)
+    found = set_counts(session, change_set)
     out = console()
     if as_json:
         print_json(out, set_json(found))
@@ -55,9 +57,12 @@ def show_set(session: Session, change_set: str, *, as_json: bool) -> int:
     lines = (
         ("change set", found.change_set),
         ("state", found.state),
-        ("intents", f"{found.intents}, {found.ended} ended"),
         ("changes", in_words(found)),
-        ("forgotten", f"{some(found.forgotten, 'intent')} ended so long ago" if found.forgotten else ""),
+        ("intents", f"{found.intents}, {found.ended} ended"),
+        ("enqueued", _period(session, found)),
+        ("note", found.note or ""),
+        ("forgotten", f"{some(found.forgotten, 'intent')}, which still count" if found.forgotten else ""),
+        ("next", _advice(found)),
     )
     for name, value in lines:
         if value:
@@ -66,23 +71,22 @@ def show_set(session: Session, change_set: str, *, as_json: bool) -> int:
 
 
 def show_failures(session: Session, change_set: str, *, as_json: bool) -> int:
-    out = console()
+    out, found = console(), failures_of(session, change_set)
     if as_json:
-        print_json(
-            out, {"change_set": change_set, "failures": [_failed_json(one) for one in failures_of(session, change_set)]}
-        )
+        print_json(out, {"change_set": change_set, "failures": [_failed_json(one) for one in found]})
         return 0
     rows: list[tuple[object, ...]] = []
     more = 0
-    for one in failures_of(session, change_set):
+    for one in found:
         if len(rows) < LISTED:
             rows.append((one.item, one.field, one.code or "", one.reason or "", one.intent_id))
         else:
             more += 1
     if not rows:
-        out.print("nothing failed")
+        out.print("No change of this set failed.")
         return 0
     _print(out, rows, more)
+    out.print(f"To enqueue them again: feishu-batch retry --set {change_set}", soft_wrap=True)
     return 0
 
 
@@ -92,19 +96,21 @@ def _print(out: Console, rows: list[tuple[object, ...]], more: int) -> None:
         out.print(f"… and {some(more, 'more change')} (--json lists all)")
 
 
-def in_words(found: SetView) -> str:
+def in_words(found: SetCounts) -> str:
     counts = ((name, getattr(found.progress, name)) for name in _COUNTS)
     parts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count)
     return f"{found.progress.total}" + (f": {parts}" if parts else "")
 
 
-def set_json(found: SetView) -> dict[str, Any]:
+def set_json(found: SetCounts) -> dict[str, Any]:
     """The documented shape of a change set."""
     progress = found.progress
     return {
         "change_set": found.change_set,
         "state": found.state.value,
-        "grew_at": iso(found.grew_at),
+        "note": found.note,
+        "enqueued_at": iso(found.since),
+        "last_enqueued_at": iso(found.grew_at),
         "intents": found.intents,
         "ended": found.ended,
         "forgotten": found.forgotten,
@@ -115,12 +121,26 @@ def set_json(found: SetView) -> dict[str, Any]:
     }
 
 
-def _row(session: Session, one: SetView) -> tuple[object, ...]:
-    return one.change_set, _when(session.settings, one.grew_at), one.state, one.intents, in_words(one)
+def _row(session: Session, one: SetCounts) -> tuple[object, ...]:
+    at = moment(session.settings, one.grew_at)
+    return one.change_set, at, one.state, _share_done(one), in_words(one), one.note or ""
 
 
-def _when(settings: Settings, at: float | None) -> str:
-    return moment(settings, at) if at is not None else ""
+def _share_done(one: SetCounts) -> str:
+    """In whole percent; 100 only when nothing is left."""
+    progress = one.progress
+    return f"{progress.settled * 100 // progress.total} %" if progress.total else ""
+
+
+def _period(session: Session, found: SetCounts) -> str:
+    first, last = (moment(session.settings, at) for at in (found.since, found.grew_at))
+    return first if first == last else f"{first} to {last}"
+
+
+def _advice(found: SetCounts) -> str:
+    if found.progress.failed:
+        return f"feishu-batch failures --set {found.change_set}"
+    return "" if found.is_over else f"to end it early: feishu-batch cancel --set {found.change_set}"
 
 
 def _failed_json(one: FailedChange) -> dict[str, Any]:

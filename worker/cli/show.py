@@ -93,6 +93,7 @@ def _print_head(out: Console, detail: IntentDetail, settings: Settings) -> None:
         ("lane", detail.view.lane),
         ("priority", detail.priority if detail.priority != 5 else None),  # noqa: PLR2004 - the default says nothing
         ("note", detail.note),
+        ("change set", detail.change_set),
         ("enqueued", moment_of(settings, detail.enqueued_at)),
         ("expires", moment_of(settings, detail.expires_at)),
         ("completed", moment_of(settings, detail.completed_at)),

@@ -9,16 +9,16 @@ from redis import Redis
 
 from feishu_batch.errors import LedgerFormatError
 from feishu_batch.inbox import ID_IS_TAKEN, enqueue_script
-from feishu_batch.keys import InboxKeys
+from feishu_batch.keys import InboxKeys, set_counts_key
 from feishu_batch.ledger_format import NOT_OURS, sentence
 from feishu_batch.packing import PackedIntent
 from feishu_batch.producer import conflict
 from feishu_batch.tracing import TRACEPARENT, current_traceparent
+from worker.ledger.record_calls import NumberedSet
 from worker.ledger.records import InboxEntry
 from worker.ledger.scripts import Scripts
 
 LONGEST_TIME = 13  # digits of unix milliseconds
-SETS_PER_SWEEP = 4
 REVOKED_KNOWN_FOR = 10_800  # seconds, as in Celery's workers
 HINT_MS = 3000  # after this time a lost hint no longer prevents further hints
 
@@ -187,24 +187,25 @@ class Inbox:
             pipe.srem(self.keys.released, number)
         pipe.execute()
 
-    def forget_sets(self, limit: int) -> int:
-        """Of the change sets that grew last longest ago: take out intents that were forgotten, and sets of which none is left.
+    def join_set(self, change_set: str, lane: str) -> NumberedSet | None:
+        """The set, as the lane is to count it; None if no intent of it is known."""
+        number = self._scripts.get("join_set")(keys=[self.keys.set_facts(change_set)], args=[lane])
+        return None if number is None else NumberedSet(str(number), change_set)
 
-        Looks at some sets and at most `limit` intents of each. Returns how many intents were taken out.
-        """
-        taken_out = 0
-        for change_set in self._redis.zrange(self.keys.sets, 0, SETS_PER_SWEEP - 1):
-            members = self._redis.zrange(self.keys.set(change_set), 0, limit - 1)
-            known = self._redis.hmget(self.keys.ids, members) if members else []
-            gone = [member for member, entry in zip(members, known, strict=True) if entry is None]
-            pipe = self._redis.pipeline(transaction=False)
-            if gone:
-                pipe.zrem(self.keys.set(change_set), *gone)
-            pipe.zcard(self.keys.set(change_set))
-            if not pipe.execute()[-1]:
-                self._redis.zrem(self.keys.sets, change_set)
-            taken_out += len(gone)
-        return taken_out
+    def leave_sets(self, intents: Mapping[str, Sequence[tuple[int, str]]]) -> None:
+        """Change set → (number, intent id) of intents that the lane forgets next. A set ends with its last intent."""
+        keys = self.keys
+        for name, some in intents.items():
+            of_set = [keys.set(name), keys.set_facts(name), keys.sets, keys.dropped_sets]
+            pairs = [part for number, intent_id in some for part in (intent_id, number)]
+            self._scripts.get("leave_set")(keys=of_set, args=[name, *pairs])
+
+    def delete_dropped_sets(self, limit: int) -> None:
+        """The lanes' counts of sets that were forgotten."""
+        for entry in self._redis.srandmember(self.keys.dropped_sets, limit):
+            number, _, lane = entry.partition(" ")
+            self._redis.delete(set_counts_key(self.keys.prefix, lane, number))
+            self._redis.srem(self.keys.dropped_sets, entry)
 
     def clear_hint(self) -> None:
         self._redis.delete(self.keys.hint)

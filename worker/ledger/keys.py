@@ -6,7 +6,7 @@ the same names (a test holds both against the map in docs/ledger.md).
 
 from dataclasses import dataclass
 
-from feishu_batch.keys import IntentKeys
+from feishu_batch.keys import IntentKeys, group_key, set_counts_key
 from worker.ledger.routes import Route
 
 
@@ -67,7 +67,11 @@ class LaneKeys:
 
     def group(self, group: str) -> str:
         """Hash with the fields of `GroupField`."""
-        return self.named(f"group:{group}")
+        return group_key(self.prefix, self.lane, group)
+
+    def set(self, set_number: int | str) -> str:
+        """Hash: a change set's id, and sums over the counts of its intents in this lane."""
+        return set_counts_key(self.prefix, self.lane, set_number)
 
     def ready(self, group: str) -> str:
         """Sorted set: items of the group's changes that may be sent now, by rank."""

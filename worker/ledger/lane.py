@@ -14,7 +14,7 @@ from worker.ledger.inbox import HINT_MS
 from worker.ledger.keys import MetricField
 from worker.ledger.last_errors import LastErrors
 from worker.ledger.reads.lane import LaneReads
-from worker.ledger.record_calls import RECORD_CHUNK, NewIntent, record_calls
+from worker.ledger.record_calls import RECORD_CHUNK, NewIntent, NumberedSet, record_calls
 from worker.ledger.records import (
     Advanced,
     Batch,
@@ -68,13 +68,16 @@ class Lane(LaneReads):
         items: Sequence[int],
         outcome: Outcome,
         as_written: Mapping[str, str] = NO_FIELDS,
+        change_set: NumberedSet | None = None,
     ) -> bool:
         """Record an intent that ends at once: every item failed. False: it was recorded before, perhaps only in part.
 
         `as_written`: further fields of the record, with which it can be enqueued again.
         """
         packed, more = ",".join(map(str, items)), [part for pair in as_written.items() for part in pair]
-        return bool(self._run("refuse", number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail(), *more))
+        of_set = (change_set.number, change_set.name) if change_set else ("", "")
+        args = (number, intent_id, enqueued_at_ms, len(items), packed, outcome.detail(), *of_set, *more)
+        return bool(self._run("refuse", *args))
 
     def refuse_rest(self, number: int, outcome: Outcome) -> None:
         """Fail the items that are not recorded yet, of an intent that is recorded in part."""

@@ -12,6 +12,14 @@ CALL_BYTES = 256 * 1024  # of values and notes per call; a single intent may hav
 
 
 @dataclass(frozen=True, slots=True)
+class NumberedSet:
+    """A change set, as a lane counts it. `number`: as long as one of its intents is known, it stays the same."""
+
+    number: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewIntent:
     """An intent as the lane records it. Times in unix milliseconds."""
 
@@ -29,6 +37,7 @@ class NewIntent:
     items: tuple[int, ...]
     trace: str = ""  # the producer's traceparent
     canceled: bool = False  # canceled before it was recorded
+    change_set: NumberedSet | None = None
 
 
 def record_calls(intents: Iterable[NewIntent]) -> Iterator[str]:
@@ -73,6 +82,8 @@ class _Call:
                 ",".join(map(str, chunk)),
                 intent.trace,
                 intent.canceled,
+                intent.change_set.number if intent.change_set else "",
+                intent.change_set.name if intent.change_set else "",
             ]
         )
         self._items += len(chunk)

@@ -65,6 +65,7 @@ class IntentDetail:
     group: GroupSpec | None  # of an intent that intake refused: as written; None: not readable
     priority: int
     note: str | None
+    change_set: str | None
     requests: int
     enqueued_at: str | None
     completed_at: str | None
@@ -96,6 +97,7 @@ def _queued(reads: LedgerReads, entry: Entry, default_user_key: str | None) -> I
         group=GroupSpec.from_json(group_spec(intent, default_user_key)),
         priority=intent.priority,
         note=intent.note,
+        change_set=intent.change_set,
         requests=0,
         enqueued_at=None,
         completed_at=None,
@@ -120,6 +122,7 @@ def _recorded(reads: LedgerReads, intent_id: str, place: IntentKeys) -> IntentDe
         group=spec_of(record, group),
         priority=int(record.get(RecordField.PRIORITY) or 5),
         note=record.get(RecordField.NOTE),
+        change_set=reads.set_name(place.lane, record.get(RecordField.CHANGE_SET)),
         requests=int(record.get(RecordField.REQUESTS) or 0),
         enqueued_at=_iso(record.get(RecordField.ENQUEUED_AT_MS)),
         completed_at=_iso(record.get(RecordField.COMPLETED_AT_MS)),
@@ -255,6 +258,7 @@ def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:
         "group": _group_json(detail.group),
         "priority": detail.priority,
         "note": detail.note,
+        "change_set": detail.change_set,
         "requests": detail.requests,
         "enqueued_at": detail.enqueued_at,
         "completed_at": detail.completed_at,

@@ -1,26 +1,40 @@
 """The content of an entry of the inbox."""
 
 from hashlib import blake2b
+from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
 
 from feishu_batch.intents import DEFAULT_PRIORITY, UpdateIntent, group_spec
 from feishu_batch.keys import RecordField
-from worker.ledger.record_calls import NewIntent
+from worker.ledger.record_calls import NewIntent, NumberedSet
 from worker.ledger.records import InboxEntry
 
 
-def id_and_items(payload: str) -> tuple[str | None, list[int]]:
-    """The readable parts of an invalid intent. Without readable items, an id that no work item has."""
+class ReadableParts(NamedTuple):
+    """Of an invalid intent."""
+
+    intent_id: str | None
+    items: list[int]
+    change_set: str | None
+
+
+def readable_parts(payload: str) -> ReadableParts:
+    """Without readable items, an id that no work item has."""
     try:
         content = from_json(payload)
     except ValueError:
         content = None
     if not isinstance(content, dict) or not isinstance(content.get("intent_id"), str):
-        return None, []
+        return ReadableParts(None, [], None)
     listed = content.get("work_item_ids")
     items = [item for item in listed if isinstance(item, int)] if isinstance(listed, list) else []
-    return content["intent_id"], items or [0]
+    named = content.get("change_set")
+    return ReadableParts(content["intent_id"], items or [0], named if isinstance(named, str) else None)
+
+
+def parts_of(intent: UpdateIntent) -> ReadableParts:
+    return ReadableParts(intent.intent_id, list(intent.work_item_ids), intent.change_set)
 
 
 def as_written(intent: UpdateIntent) -> dict[str, str]:
@@ -39,7 +53,7 @@ def _expires_at_ms(intent: UpdateIntent) -> int | None:
     return round(intent.expires_at.timestamp() * 1000) if intent.expires_at else None
 
 
-def new_intent(entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
+def new_intent(entry: InboxEntry, intent: UpdateIntent, change_set: NumberedSet | None = None) -> NewIntent:
     # Without the lane's own user: if that user is replaced, recorded intents must continue as the new user.
     spec = group_spec(intent)
     return NewIntent(
@@ -56,4 +70,5 @@ def new_intent(entry: InboxEntry, intent: UpdateIntent) -> NewIntent:
         note=intent.note,
         items=intent.work_item_ids,
         trace=entry.trace,
+        change_set=change_set,
     )

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from threading import get_ident
 from uuid import uuid4
 
@@ -19,9 +20,9 @@ from feishu_batch.outcomes import OutcomeKind
 from worker.catalogue.gate import Check, without_catalogue
 from worker.catalogue.models import Refusal
 from worker.ledger.inbox import Inbox, IntakeRound
-from worker.ledger.record_calls import NewIntent
+from worker.ledger.record_calls import NewIntent, NumberedSet
 from worker.ledger.records import InboxEntry, Outcome
-from worker.pipeline.entries import id_and_items, new_intent
+from worker.pipeline.entries import new_intent, parts_of, readable_parts
 from worker.pipeline.hints import IntakeHints
 from worker.pipeline.intake_refusals import IntakeLane, IntakeRefusals
 
@@ -35,6 +36,8 @@ MAX_ATTEMPTS = 3  # attempts to record an entry, before it fails
 LONGEST_RUN = 0.5  # seconds: then the worker handles its other messages
 LONGEST_CHECKS = 0.5  # seconds: a round with slow checks ends early, while its lock is valid
 
+
+JoinSet = Callable[[str, str], NumberedSet | None]  # change set, lane
 
 _STATES_OF_REDIS = ("OOM", "READONLY", "MISCONF", "LOADING", "NOPERM")
 
@@ -136,13 +139,13 @@ class Intake:
 
     def _give_up(self, entry: InboxEntry, reason: str) -> int:
         log.error("inbox.entry_given_up", number=entry.number, reason=reason)
-        intent_id, items = id_and_items(entry.payload)
-        if intent_id is None:
+        parts = readable_parts(entry.payload)
+        if parts.intent_id is None:
             self._inbox.discard(entry)
             return 0
         try:
-            lane = self._refusals.unrecorded(entry, intent_id, items, Outcome.failed(FailureCode.CRASHED, reason))
-            self._leave({intent_id: (entry, lane)})
+            lane = self._refusals.unrecorded(entry, parts, Outcome.failed(FailureCode.CRASHED, reason))
+            self._leave({parts.intent_id: (entry, lane)})
         except Exception as error:
             if _is_redis_trouble(error):
                 raise
@@ -156,6 +159,7 @@ class Intake:
         """Record entries up to a limit of items. Removing them from the inbox is the last step: recording them again changes nothing."""
         done: dict[str, tuple[InboxEntry, str]] = {}
         accepted: dict[str, list[NewIntent]] = defaultdict(list)
+        sets = cache(self._inbox.join_set)  # for this round only: a set may be forgotten, and begin again
         items = 0
         enough = time.monotonic() + LONGEST_CHECKS
         for entry in entries:
@@ -164,7 +168,7 @@ class Intake:
             except IntentError as error:
                 done |= self._refusals.unreadable(entry, error)
                 continue
-            done[intent.intent_id] = (entry, self._take(entry, intent, accepted))
+            done[intent.intent_id] = (entry, self._take(entry, intent, accepted, sets))
             items += len(intent.work_item_ids)
             if items >= ITEMS_PER_ROUND or time.monotonic() > enough:
                 break
@@ -190,10 +194,12 @@ class Intake:
             serving = self._lanes[name]
             serving.hints.publish_if(serving.lane.has_unpublished())
 
-    def _take(self, entry: InboxEntry, intent: UpdateIntent, accepted: dict[str, list[NewIntent]]) -> str:
+    def _take(
+        self, entry: InboxEntry, intent: UpdateIntent, accepted: dict[str, list[NewIntent]], sets: JoinSet
+    ) -> str:
         """The lane that records the intent. A refused one touches no cell, so it need not wait for earlier ones."""
         if (holder := self._holder(entry, intent)) is not None:
-            accepted[holder].append(new_intent(entry, intent))
+            accepted[holder].append(_with_set(entry, intent, holder, sets))
             return holder
         checked = self._check(intent)
         resolved = intent if isinstance(checked, Refusal) else checked
@@ -201,10 +207,10 @@ class Intake:
             name = self._route(resolved.lane, resolved.project_key)
         except ValueError as error:
             refusal = Outcome.failed(FailureCode.NO_LANE, str(error))
-            return self._refusals.unrecorded(entry, intent.intent_id, intent.work_item_ids, refusal)
+            return self._refusals.unrecorded(entry, parts_of(intent), refusal)
         # In the lane that would have recorded it: if an earlier round recorded it and died, that record is completed.
         if not isinstance(checked, Refusal) or not self._refusals.checked(entry, intent, checked, name):
-            accepted[name].append(new_intent(entry, resolved))
+            accepted[name].append(_with_set(entry, resolved, name, sets))
         return name
 
     def _holder(self, entry: InboxEntry, intent: UpdateIntent) -> str | None:
@@ -214,6 +220,10 @@ class Intake:
         if len(self._lanes) == 1 or is_real_project_key(intent.project_key):
             return None
         return next((name for name, serving in self._lanes.items() if serving.lane.holds(entry.number)), None)
+
+
+def _with_set(entry: InboxEntry, intent: UpdateIntent, lane: str, sets: JoinSet) -> NewIntent:
+    return new_intent(entry, intent, sets(intent.change_set, lane) if intent.change_set else None)
 
 
 def _marked(intents: list[NewIntent], revoked: Collection[str]) -> list[NewIntent]:

@@ -26,7 +26,7 @@ class Sweep:
         if waiting:
             self._hints.send()
         seen = Counter({"inbox": waiting})
-        self._inbox.forget_sets(FORGET_PER_SWEEP)
+        self._inbox.delete_dropped_sets(FORGET_PER_SWEEP)
         for lane in self._lanes:
             seen.update(lane.run())
         return dict(seen)
@@ -61,9 +61,18 @@ class LaneSweep:
         }
 
     def _forget(self, list_name: str, older_than: float) -> int:
-        """The entry in the intent ids is deleted first: if this stops half-way, the next sweep finds the record again."""
         old = self._lane.forgettable(list_name, older_than, FORGET_PER_SWEEP)
         if old:
-            self._inbox.forget(old)
-            self._lane.forget([number for number, _ in old])
+            forget(self._inbox, self._lane, old)
         return len(old)
+
+
+def forget(inbox: Inbox, lane: Lane, old: Sequence[tuple[int, str | None]]) -> None:
+    """(number, intent id) of intents that have ended. The records come last: what stops half-way can be repeated."""
+    ids = {number: intent_id for number, intent_id in old if intent_id}
+    members: dict[str, list[tuple[int, str]]] = {}
+    for number, name in lane.sets_of(list(ids)).items():
+        members.setdefault(name, []).append((number, ids[number]))
+    inbox.forget(old)
+    inbox.leave_sets(members)
+    lane.forget([number for number, _ in old])

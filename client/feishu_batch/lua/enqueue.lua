@@ -7,7 +7,7 @@
 --      or {-1, intent id}: that id is already taken by another content; nothing was written;
 --      or {NOT_OURS, format}: the ledger has another format than FORMAT; nothing was written.
 -- The loader puts FORMAT, FORMAT_BEFORE and NOT_OURS in front (ledger_format.py).
--- An intent that names a change set is noted in that set, in two more keys beside `ids`.
+-- An intent that names a change set is noted in that set, in three more keys beside `ids`.
 -- Invariant: an id has one number and one content for as long as it is remembered; the stream id of an
 -- entry is its number, so the stream's order is the order of enqueueing.
 local LARGEST = 140737488355328 -- 2^47; ranks (record.lua) have room for 2^48
@@ -56,15 +56,23 @@ end
 
 if not format then redis.call('SET', KEYS[6], FORMAT) end
 
--- The ids of a change set's intents. Its keys stand beside that of the ids: they share the hash tag.
+-- The keys of a change set stand beside that of the ids: they share the hash tag.
 local SETS = string.sub(ids, 1, -4)
 
 local function into_its_set(id, number, intent)
   if not string.find(intent, '"change_set":', 1, true) then return end
-  local set = cjson.decode(intent).change_set -- the words may also stand in a value
+  local is_json, content = pcall(cjson.decode, intent)
+  local set = is_json and content.change_set -- the words may also stand in a value
   if type(set) ~= 'string' then return end
-  redis.call('ZADD', SETS .. 'set:' .. set, string.format('%.0f', number), id)
-  redis.call('ZADD', SETS .. 'sets', string.format('%.0f', now_ms), set)
+  local place, now = string.format('%.0f', number), string.format('%.0f', now_ms)
+  local facts = SETS .. 'set-facts:' .. set
+  redis.call('ZADD', SETS .. 'set:' .. set, place, id)
+  redis.call('ZADD', SETS .. 'sets', now, set)
+  redis.call('HSETNX', facts, 'n', place)
+  redis.call('HSETNX', facts, 'since', now)
+  if type(content.note) == 'string' then redis.call('HSETNX', facts, 'note', content.note) end
+  redis.call('HINCRBY', facts, 'intents', 1)
+  redis.call('HINCRBY', facts, 'changes', #content.work_item_ids)
 end
 
 local answer = {0}

@@ -1,5 +1,5 @@
 -- An intent ends, or is stopped.
--- USES  lane
+-- USES  lane sets
 local function end_intent(number)
   local record = P .. 'intent:' .. number
   redis.call('HSET', record, 'end', text(WALL))
@@ -7,12 +7,13 @@ local function end_intent(number)
   for _, counted in ipairs(redis.call('HMGET', record, unpack(FIELDS_OF_TROUBLE))) do
     if counted then list = 'ended:failed' end
   end
-  local kept = redis.call('HMGET', record, 'x', 'stop')
+  local kept = redis.call('HMGET', record, 'x', 'stop', 'cs')
   redis.call('ZADD', P .. list, text(WALL), number)
   redis.call('ZADD', P .. 'outbox', text(NOW), number)
   redis.call('ZREM', P .. 'open-intents', number)
   if kept[1] then redis.call('ZREM', P .. 'expiring', number) end
   if kept[2] then redis.call('ZREM', P .. 'stopping', number) end
+  if kept[3] then count_in_set(kept[3], 'ended', 1) end
 end
 
 -- From here on, only changes of this intent that a batch holds are sent.

@@ -1,11 +1,12 @@
 """What can be read of a lane. Each method is one or two round trips and changes nothing."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, cast
 
 from redis import Redis
 
-from feishu_batch.keys import RecordField
+from feishu_batch.keys import RecordField, SetField
 from worker.ledger.clock import CLOCK_FIELDS, read_clock, to_ms
 from worker.ledger.keys import LaneKeys
 from worker.ledger.reads.canceled import CanceledItems
@@ -48,6 +49,15 @@ class LaneReads:
         for number in numbers:
             pipe.hget(self.keys.intent(number), RecordField.INTENT_ID)
         return [(int(number), intent_id) for number, intent_id in zip(numbers, pipe.execute(), strict=True)]
+
+    def sets_of(self, numbers: Sequence[int]) -> dict[int, str]:
+        """The change sets' ids of these intents, of those that have one."""
+        pipe = self._redis.pipeline(transaction=False)
+        for number in numbers:
+            pipe.hget(self.keys.intent(number), RecordField.CHANGE_SET)
+        found = {number: own for number, own in zip(numbers, pipe.execute(), strict=True) if own is not None}
+        names = {own: self._redis.hget(self.keys.set(own), SetField.NAME) for own in set(found.values())}
+        return {number: names[own] for number, own in found.items() if names[own] is not None}
 
     def canceled_items(self, batch: Batch) -> tuple[int, ...]:
         """Items of the batch that were canceled since it was composed."""

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from redis import Redis
 
-from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
+from feishu_batch.keys import InboxKeys, IntentKeys, RecordField, SetField
 from feishu_batch.outcomes import FIELDS
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
 from worker.ledger.keys import BatchField, LaneKeys, SlotField
@@ -72,15 +72,24 @@ class LedgerReads:
             found += [_entry(text) for text in self._redis.hmget(self._inbox.ids, part)]
         return found
 
-    def sets(self, limit: int) -> list[tuple[str, float]]:
-        """Change sets and when they grew last (unix seconds), newest first."""
-        found = self._redis.zrange(self._inbox.sets, 0, limit - 1, desc=True, withscores=True)
-        return [(change_set, moment / 1000) for change_set, moment in found]
-
-    def ids_of_set(self, change_set: str) -> list[str]:
-        """The intents of a change set, in the order of enqueueing; empty if it is unknown."""
-        found: list[str] = self._redis.zrange(self._inbox.set(change_set), 0, -1)
+    def sets(self, limit: int) -> list[str]:
+        """Ids of change sets, those that grew last first."""
+        found: list[str] = self._redis.zrange(self._inbox.sets, 0, limit - 1, desc=True)
         return found
+
+    def ids_of_set(self, change_set: str) -> Iterator[list[str]]:
+        """The intents of a change set, in the order of enqueueing, some at a time; none if it is unknown."""
+        start = 0
+        while some := self._redis.zrange(self._inbox.set(change_set), start, start + CHUNK - 1):
+            yield some
+            start += len(some)
+
+    def set_name(self, lane: str, set_number: str | None) -> str | None:
+        """The id of the change set that an intent's record names."""
+        if set_number is None:
+            return None
+        name: str | None = self._redis.hget(self._lane(lane).set(set_number), SetField.NAME)
+        return name
 
     def inbox_payload(self, number: int) -> str | None:
         """The intent as JSON, or None when it has left the inbox."""

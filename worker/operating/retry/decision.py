@@ -57,6 +57,7 @@ class Failure:
     requested_lane: str | None = None  # of a refused one
     meant: GroupSpec | None = None
     codes: frozenset[str] = frozenset()  # the codes of its items
+    change_set: str | None = None
 
     @property
     def column(self) -> str:
@@ -164,6 +165,7 @@ def new_intent(failure: Failure, items: Sequence[int]) -> UpdateIntent:
         "priority": failure.priority,
         "keep_every_change": failure.keeps,
         "note": failure.note,
+        "change_set": failure.change_set,
     }
     if failure.expires_at is not None:
         content["expires_at"] = iso(failure.expires_at)

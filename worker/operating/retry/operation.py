@@ -1,11 +1,13 @@
 """Retry failed items, for the command and the status page."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from feishu_batch.keys import RecordField
 from worker.ledger.reads.intent_log import IntentLog
+from worker.operating.change_sets import set_counts
 from worker.operating.errors import WrongUseError
 from worker.operating.meanings import Meaning, Meanings, as_written
 from worker.operating.retry.decision import Failure, RetryDecision, SkipReason, chosen, decide, new_intent
@@ -24,13 +26,14 @@ class Selection:
     since_at: float | None = None  # unix seconds
     lane: str | None = None
     even_if_overtaken: bool = False
+    change_set: str | None = None
 
 
 def retry_decisions(session: Session, what: Selection) -> list[RetryDecision]:
     """The items that may be retried, and why the others may not. Reads only."""
     names = [one.name for one in session.chosen_lanes(what.lane)]
     reader = _reader(session)
-    numbers = _selected(session, what.intents, names, what.since_at)
+    numbers = _selected(session, what, names)
     found = [reader.failure(name, number, what.reason) for name, number in numbers]
     failures = list(chosen([failure for failure in found if failure], what.field))
     past = reader.past(failures)
@@ -101,16 +104,17 @@ def _decision_json(decision: RetryDecision) -> Mapping[str, Any]:
     }
 
 
-def _selected(
-    session: Session, intents: Sequence[str], names: Sequence[str], since_at: float | None
-) -> list[tuple[str, int]]:
+def _selected(session: Session, what: Selection, names: Sequence[str]) -> list[tuple[str, int]]:
     """Lane and number. Without a time, named intents need not have ended."""
-    if not intents:
-        return _with_failures(session, names, since_at or 0.0)
-    named = _of_intents(session, intents, names)
-    if since_at is None:
+    if what.change_set is not None:
+        named = list(_of_set(session, what.change_set, names))
+    elif what.intents:
+        named = _of_intents(session, what.intents, names)
+    else:
+        return _with_failures(session, names, what.since_at or 0.0)
+    if what.since_at is None:
         return named
-    recent = set(_with_failures(session, names, since_at))
+    recent = set(_with_failures(session, names, what.since_at))
     return [place for place in named if place in recent]
 
 
@@ -124,6 +128,17 @@ def _of_intents(session: Session, intents: Sequence[str], names: Sequence[str]) 
         if entry.lane is not None and entry.lane in names:
             places.append((entry.lane, entry.number))
     return list(dict.fromkeys(places))
+
+
+def _of_set(session: Session, change_set: str, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """The intents of the set of which an item failed. Raises `WrongUseError` for an unknown set."""
+    set_counts(session, change_set)
+    for some in session.reads.ids_of_set(change_set):
+        known = [entry for entry in session.reads.entries(some) if entry and entry.lane in names]
+        places = [place for entry in known if (place := session.reads.place(entry))]
+        for place, counts in zip(places, session.reads.fields(places, [RecordField.FAILED]), strict=True):
+            if int(counts.get(RecordField.FAILED) or 0):
+                yield place.lane, place.number
 
 
 def _with_failures(session: Session, names: Sequence[str], since_at: float) -> list[tuple[str, int]]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 
 from feishu_batch.errors import IntentError
@@ -39,6 +40,7 @@ class RetryReader:
         self._history = history
         self._meaning = meaning
         self._groups: dict[tuple[str, str], _Group | None] = {}
+        self._set_name = cache(reads.set_name)
 
     def failure(self, lane: str, number: int, code: str | None = None) -> Failure | None:
         """The failed items of a recorded intent, with that code if one is given; None if there are none."""
@@ -65,6 +67,7 @@ class RetryReader:
             priority=int(record.get(RecordField.PRIORITY) or 5),
             keeps=RecordField.KEEP_EVERY_CHANGE in record,
             expires_at=int(expires) / 1000 if expires else None,
+            change_set=self._set_name(lane, record.get(RecordField.CHANGE_SET)),
         )
 
     def past(self, failures: Sequence[Failure]) -> LaterWrites:

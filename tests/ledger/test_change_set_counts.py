@@ -1,0 +1,115 @@
+"""What is counted of a change set: with each step, for every intent of it, until the last one is forgotten."""
+
+import pytest
+
+from feishu_batch.intents import parse_intent
+from feishu_batch.keys import InboxKeys
+from feishu_batch.packing import PackedIntent
+from feishu_batch.set_reads import read_sets
+from tests.support.command import Ledger
+from worker.pipeline.sweep import forget
+
+PLACE = {"project_key": "5f0c1a2b3c4d5e6f70818283", "work_item_type_key": "story", "update_mode": "UPDATE"}
+
+
+@pytest.fixture
+def ledger(redis, prefix):
+    return Ledger(redis, prefix)
+
+
+@pytest.fixture
+def enqueue(ledger):
+    def put(*items, change_set="s", value="v", **more):
+        content = {**PLACE, "work_item_ids": items, "field_key": "f", "after_field_value": value, **more}
+        ledger.inbox.enqueue(PackedIntent.of(parse_intent({**content, "change_set": change_set})))
+
+    return put
+
+
+@pytest.fixture
+def counts(redis, prefix):
+    return lambda name="s": read_sets(redis, prefix, [name])[0]
+
+
+def told(counts):
+    progress = counts.progress
+    return counts.state, counts.intents, counts.ended, progress.pending, progress.in_flight, progress.settled
+
+
+def test_each_step_of_the_work_is_seen(ledger, enqueue, counts):
+    enqueue(1, 2, 3)
+    enqueue(4, value="w")
+    assert told(counts()) == ("open", 2, 0, 4, 0, 0)
+    ledger.take_in()
+    assert told(counts()) == ("open", 2, 0, 4, 0, 0)
+    batch = ledger.claim()
+    assert told(counts()) == ("open", 2, 0, 1, 3, 0)
+    ledger.settle(batch, {2: "Terminated"})
+    assert told(counts()) == ("open", 2, 1, 1, 0, 3)
+    ledger.do_all()
+    assert told(counts()) == ("partial", 2, 2, 0, 0, 4)
+    assert counts().progress.counts() == {"succeeded": 3, "failed": 1}
+
+
+def test_an_intent_that_no_worker_can_read_counts_as_failed(redis, ledger, enqueue, counts):
+    enqueue(1, 2)
+    [entry] = ledger.in_inbox()
+    redis.xdel(ledger.inbox.keys.inbox, entry.position)
+    redis.xadd(ledger.inbox.keys.inbox, {"t": "1", "i": entry.payload.replace("UPDATE", "LATER")}, "1-1")
+    ledger.take_in()
+    assert told(counts()) == ("failed", 1, 1, 0, 0, 2)
+
+
+def test_the_same_intent_again_counts_once(ledger, enqueue, counts):
+    for _ in range(2):
+        enqueue(1, 2, intent_id="same")
+    assert told(counts()) == ("open", 1, 0, 2, 0, 0)
+
+
+def test_a_read_costs_two_round_trips_whatever_the_number_of_intents(redis, prefix, ledger, enqueue, counts):
+    for item in range(1, 40):
+        enqueue(item, value=str(item))
+    ledger.take_in()
+    before = redis.info("commandstats")
+    assert counts().intents == 39
+    after = redis.info("commandstats")
+    used = {name: stats["calls"] - before.get(name, {"calls": 0})["calls"] for name, stats in after.items()}
+    assert used["cmdstat_hgetall"] == 2
+    assert used.get("cmdstat_hmget", 0) == used.get("cmdstat_zrange", 0) == 0
+
+
+def test_a_set_is_known_until_its_last_intent_is_forgotten_and_begins_anew(redis, prefix, ledger, enqueue, counts):
+    enqueue(1)
+    enqueue(2, value="w")
+    ledger.do_all({2: "Terminated"})
+    old = counts()
+    forget(ledger.inbox, ledger.lane, ledger.lane.forgettable("succeeded", -1, 9))
+    assert (counts().state, counts().forgotten, counts().progress) == ("partial", 1, old.progress)
+    forget(ledger.inbox, ledger.lane, ledger.lane.forgettable("failed", -1, 9))
+    assert counts() is None
+    keys = InboxKeys(prefix)
+    assert redis.exists(keys.set("s"), keys.set_facts("s"), keys.sets) == 0
+    enqueue(3)  # before a sweep deletes what the lane counted
+    ledger.take_in()
+    assert told(counts()) == ("open", 1, 0, 1, 0, 0)
+    ledger.inbox.delete_dropped_sets(9)
+    assert (len(redis.keys(f"{prefix}:{{default}}:set:*")), redis.exists(keys.dropped_sets)) == (1, 0)
+
+
+def test_what_stops_half_way_is_forgotten_by_the_next_sweep(ledger, enqueue, counts):
+    enqueue(1)
+    ledger.do_all()
+    old = ledger.lane.forgettable("succeeded", -1, 9)
+    ledger.inbox.forget(old)  # and the process dies
+    forget(ledger.inbox, ledger.lane, ledger.lane.forgettable("succeeded", -1, 9))
+    assert counts() is None
+
+
+def test_a_member_that_is_in_use_again_stays(ledger, enqueue, counts):
+    enqueue(1, intent_id="same")
+    ledger.do_all()
+    old = ledger.lane.forgettable("succeeded", -1, 9)
+    ledger.inbox.forget(old)
+    enqueue(2, intent_id="same")
+    forget(ledger.inbox, ledger.lane, old)
+    assert counts().progress.pending == 1
