@@ -33,6 +33,7 @@ from worker.pipeline.progress import ProgressReports, announce
 from worker.pipeline.publish import Publisher
 from worker.pipeline.read_back import ReadBack
 from worker.pipeline.send import Sender
+from worker.pipeline.set_ends import SetEnds
 from worker.pipeline.submit import Submitter
 from worker.pipeline.sweep import LaneSweep, Sweep
 from worker.remote.client import RemoteClient
@@ -148,7 +149,7 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             {name: ParkingLane(lane.lane, lane.hints, lane.progress) for name, lane in lanes.items()},
             partial(announce, app, redis, settings.key_prefix),
         ),
-        sweep=Sweep(inbox, hints, [lane.sweep for lane in lanes.values()]),
+        sweep=Sweep(inbox, hints, [lane.sweep for lane in lanes.values()], SetEnds(app, redis, inbox)),
         lanes=lanes,
         route=configured.route,
     )

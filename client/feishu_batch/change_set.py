@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Real
+from typing import Any
+
+from celery import Signature
 
 from feishu_batch.errors import ReadError, UnknownChangeSet, WaitTimeout
 from feishu_batch.results import IntentState, Progress
@@ -36,6 +39,10 @@ class ChangeSetResult:
     def ok(self) -> bool:
         return self.state is IntentState.SUCCEEDED
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON, as `on_end` passes it on."""
+        return {**asdict(self), "state": self.state.value}
+
 
 @dataclass(frozen=True, slots=True)
 class SetCounts:
@@ -58,6 +65,9 @@ class SetCounts:
     def state(self) -> IntentState:
         return self.progress.state() if self.is_over else IntentState.OPEN
 
+    def result(self) -> ChangeSetResult:
+        return ChangeSetResult(self.change_set, self.state, self.progress.counts())
+
 
 @dataclass(frozen=True, slots=True)
 class SetReads:
@@ -67,6 +77,7 @@ class SetReads:
     ids: Callable[[str, int], Sequence[str]]
     failures: Callable[[Sequence[str]], Sequence[FailedChange]]
     revoke: Callable[[Sequence[str]], None]
+    await_end: Callable[[str, Signature], bool]
 
 
 class ChangeSet:
@@ -93,7 +104,7 @@ class ChangeSet:
             try:
                 counts = self._counts()
                 if counts.is_over:
-                    return ChangeSetResult(self.id, counts.state, counts.progress.counts())
+                    return counts.result()
             except ReadError as error:
                 trouble = error
             left = deadline - time.monotonic()
@@ -102,6 +113,14 @@ class ChangeSet:
                 raise WaitTimeout(f"change set {self.id} has not ended within {timeout:g} s{why}") from trouble
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def on_end(self, signature: Signature) -> None:
+        """Have the workers send this Celery task once all intents so far have ended, with the result as its first argument.
+
+        Name its queue, as of any task behind an intent. A later call replaces it. A worker that dies may send it twice.
+        """
+        if not self._reads.await_end(self.id, signature):
+            raise self._unknown()
 
     def failures(self) -> Iterator[FailedChange]:
         """What failed so far, in the order of enqueueing."""
@@ -118,8 +137,11 @@ class ChangeSet:
 
     def _counts(self) -> SetCounts:
         if (found := self._reads.counts(self.id)) is None:
-            raise UnknownChangeSet(f"no change set {self.id}: nothing was enqueued under it, or it was forgotten")
+            raise self._unknown()
         return found
+
+    def _unknown(self) -> UnknownChangeSet:
+        return UnknownChangeSet(f"no change set {self.id}: nothing was enqueued under it, or it was forgotten")
 
     def _ids(self) -> Iterator[Sequence[str]]:
         """Some hundred at a time. Raises UnknownChangeSet."""

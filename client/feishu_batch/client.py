@@ -1,5 +1,6 @@
 """The producer's client: records intents in Redis."""
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from celery import Signature
 from celery.result import AsyncResult
 
 from feishu_batch.broker import Broker
@@ -116,7 +118,7 @@ class FeishuBatch(Producer):
         return self._linked().inbox.view(intent_id)
 
     def _set_reads(self) -> SetReads:
-        return SetReads(self._counts_of_set, self._ids_of_set, self._failures_of, self._revoke)
+        return SetReads(self._counts_of_set, self._ids_of_set, self._failures_of, self._revoke, self._await_end)
 
     def _counts_of_set(self, change_set: str) -> SetCounts | None:
         return self._linked().inbox.set_counts(change_set)
@@ -126,6 +128,9 @@ class FeishuBatch(Producer):
 
     def _failures_of(self, intent_ids: Sequence[str]) -> list[FailedChange]:
         return self._linked().inbox.failures(intent_ids)
+
+    def _await_end(self, change_set: str, signature: Signature) -> bool:
+        return self._linked().inbox.await_end(change_set, json.dumps(signature))
 
     def _revoke(self, intent_ids: Sequence[str]) -> None:
         self._linked().broker.revoke(intent_ids)

@@ -143,6 +143,10 @@ ERRORS: Final[Mapping[type[errors.FeishuBatchError], Explanation]] = MappingProx
             "No intent has this id, or it ended so long ago that it was forgotten.",
             "Check the id, FEISHU_BATCH_REDIS_URL and FEISHU_BATCH_KEY_PREFIX. After the retention time the id is free again.",
         ),
+        errors.UnknownChangeSet: Explanation(
+            "No intent names this change set, or all that did are forgotten.",
+            "Check the id: `feishu-batch sets` lists those that are known. Check FEISHU_BATCH_REDIS_URL and FEISHU_BATCH_KEY_PREFIX, too.",
+        ),
         errors.WaitTimeout: Explanation(
             "The intent has not ended within the timeout. It continues.", "Wait again, or look at `handle.progress`."
         ),

@@ -47,7 +47,12 @@ _Answer = TypeVar("_Answer")
 @cache
 def enqueue_script() -> str:
     """The Lua source; its first lines document keys, arguments and answer."""
-    return placed_in_front((files("feishu_batch") / "lua" / "enqueue.lua").read_text(encoding="utf-8"))
+    return placed_in_front(_lua("enqueue"))
+
+
+@cache
+def _lua(name: str) -> str:
+    return (files("feishu_batch") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 @cache
@@ -143,6 +148,11 @@ class InboxWriter:
 
     def failures(self, intent_ids: Sequence[str]) -> list[FailedChange]:
         return self._looked(lambda: read_failures(self._redis, self._keys.prefix, intent_ids))
+
+    def await_end(self, change_set: str, signature: str) -> bool:
+        """False: no intent of such a set is known."""
+        keys = (self._keys.set_facts(change_set), self._keys.awaited_sets)
+        return bool(self._looked(lambda: self._redis.eval(_lua("await_end"), 2, *keys, change_set, signature)))
 
     def _looked(self, look: Callable[[], _Answer]) -> _Answer:
         try:

@@ -79,6 +79,11 @@ class InboxKeys:
         return self._key(f"set-facts:{change_set}")
 
     @property
+    def awaited_sets(self) -> str:
+        """Hash: change set → JSON of the Celery signature to send when the set has ended."""
+        return self._key("awaited_sets")
+
+    @property
     def dropped_sets(self) -> str:
         """Set: ``<set number> <lane>`` of forgotten change sets, until the lane's counts are deleted."""
         return self._key("dropped_sets")

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from celery import Celery
+from celery import Celery, Signature
 from celery.result import EagerResult
 
 from feishu_batch.change_set import FailedChange, SetCounts, SetReads
@@ -44,6 +44,7 @@ class FakeFeishuBatch(Producer):
         self._digests: dict[str, str] = {}
         self._views: dict[str, IntentView] = {}
         self._enqueued_at: dict[str, float] = {}
+        self._awaited: dict[str, Signature] = {}
 
     def complete(
         self,
@@ -66,6 +67,8 @@ class FakeFeishuBatch(Producer):
         record = _record(len(intent.work_item_ids), outcomes, self._enqueued_at[intent_id])
         self._views[intent_id] = view_of_record(intent_id, keys, record, outcomes)
         self._outcomes[intent_id] = outcomes
+        if intent.change_set:
+            self._tell_end(intent.change_set)
 
     def value(self, item: int, field: str) -> Any:
         """The item's value after all enqueued intents, except for items that failed or were canceled or superseded.
@@ -150,6 +153,7 @@ class FakeFeishuBatch(Producer):
             ids=lambda name, start: [one.intent_id for one in self._of_set(name)][start:],
             failures=lambda ids: [failed for one in ids for failed in self._failures(one)],
             revoke=self._cancel,
+            await_end=self._await_end,
         )
 
     def _of_set(self, change_set: str) -> list[UpdateIntent]:
@@ -171,6 +175,19 @@ class FakeFeishuBatch(Producer):
             since=enqueued[0],
             grew_at=enqueued[-1],
         )
+
+    def _await_end(self, change_set: str, signature: Signature) -> bool:
+        """The task runs here, as soon as the set has ended."""
+        if not self._of_set(change_set):
+            return False
+        self._awaited[change_set] = signature
+        self._tell_end(change_set)
+        return True
+
+    def _tell_end(self, change_set: str) -> None:
+        counts = self._set_counts(change_set)
+        if counts and counts.is_over and (signature := self._awaited.pop(change_set, None)):
+            signature.apply(args=(counts.result().to_dict(),), throw=True)
 
     def _failures(self, intent_id: str) -> list[FailedChange]:
         result = self._views[intent_id].result

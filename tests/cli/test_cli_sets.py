@@ -94,6 +94,7 @@ def test_failures_of_a_set_are_retried_within_it(command, ledger, table):
     command("import", table, *PLACE, "--import-id", "sprint-7")
     other = command.enqueue(9)
     ledger.do_all({2: "WorkItemTerminated", 9: "WorkItemTerminated"})
+    assert len(command.json("failures", "--set", "sprint-7")["failures"]) == 2
     told = command.json("retry", "--set", "sprint-7", "--yes")
     assert [one["items"] for one in told["intents"]] == [[2], [2]]
     assert other not in {one["retry_of"] for one in told["intents"]}
@@ -102,6 +103,8 @@ def test_failures_of_a_set_are_retried_within_it(command, ledger, table):
     ledger.do_all()
     found = command.json("show", "--set", "sprint-7")
     assert (found["state"], found["counts"]) == ("partial", {"succeeded": 6, "failed": 2})
+    assert command.json("failures", "--set", "sprint-7")["failures"] == []
+    assert "No failed changes." in command("failures", "--set", "sprint-7").stdout
     wrong = command("retry", "--set", "sprint-7", "--intent", other, "--yes")
     assert (wrong.exit_code, "not both" in wrong.stderr) == (2, True)
 

@@ -112,9 +112,12 @@ def test_a_table_is_canceled_as_one(stack, command, name):
 
 
 @pytest.mark.timeout(200)
-def test_a_producer_cancels_what_it_enqueued(stack, name):
+def test_a_producer_cancels_what_it_enqueued_and_is_told_of_the_end(stack, name, app, seen):
     nightly = enqueue(stack, name)
+    nightly.on_end(app.signature("backend.note", kwargs={"tag": name}, queue="backend"))
     nightly.cancel()
     result = nightly.wait(timeout=100)
+    [told] = seen(name)
+    assert told["result"] == result.to_dict()
     assert result.counts["canceled"] > 3000
     assert sum(result.counts.values()) == 6000

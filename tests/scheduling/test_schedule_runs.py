@@ -1,5 +1,7 @@
 """Carrying a run out against a real server: files, commands, and what may go wrong with either."""
 
+import json
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +14,8 @@ from structlog.testing import capture_logs
 
 from config.schedules import ScheduleEntry
 from feishu_batch import FeishuBatch
+from feishu_batch.keys import InboxKeys
+from feishu_batch.set_reads import read_sets
 from tests.support.waiting import PATIENCE
 from worker.ledger.lane import Lane
 from worker.scheduling.command import CommandError, output_of
@@ -130,6 +134,13 @@ def await_lines(lines, event):
     while not (found := [one for one in lines if one["event"] == event]) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
+
+
+def test_an_intents_run_is_a_change_set(desk, redis, prefix):
+    desk(intent=json.loads(WISH % 1001)).tick()
+    [name] = redis.zrange(InboxKeys(prefix).sets, 0, -1)
+    assert re.fullmatch(r"schedule:x:\d{10}\.000", name)
+    assert read_sets(redis, prefix, [name])[0].progress.pending == 1
 
 
 def test_a_run_that_was_cut_off_is_repeated_and_doubles_nothing(desk, redis, prefix):

@@ -37,6 +37,23 @@ def test_a_file_may_be_a_table(tmp_path):
     assert told == ([("field_a1b2c3", "x", (1,), 3), ("field_a1b2c3", None, (2,), 3)], 0)
 
 
+@pytest.mark.parametrize("named", [None, "theirs"])
+def test_a_run_is_a_change_set_unless_a_line_of_its_command_names_one(named):
+    line = {
+        "project_key": PROJECT,
+        "work_item_type_key": "story",
+        "work_item_ids": [1],
+        "field_key": "priority",
+        "update_mode": "UPDATE",
+        "after_field_value": 1,
+        **({"change_set": named} if named else {}),
+    }
+    entry = ScheduleEntry(name="s" * 40, every="1h", command=[sys.executable, "-c", f"print({json.dumps(line)!r})"])
+    with rows_of(entry, 1_795_489_200.0) as rows:
+        [row] = rows
+    assert row.intent.change_set == (named or f"schedule:{'s' * 40}:1795489200.000")
+
+
 def test_an_intent_has_no_columns_and_the_priority_of_a_schedule():
     intent = {
         "project_key": PROJECT,

@@ -83,7 +83,7 @@ def show_failures(session: Session, change_set: str, *, as_json: bool) -> int:
         else:
             more += 1
     if not rows:
-        out.print("No change of this set failed.")
+        out.print("No failed changes.")
         return 0
     _print(out, rows, more)
     out.print(f"To enqueue them again: feishu-batch retry --set {change_set}", soft_wrap=True)

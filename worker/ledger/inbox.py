@@ -200,6 +200,15 @@ class Inbox:
             pairs = [part for number, intent_id in some for part in (intent_id, number)]
             self._scripts.get("leave_set")(keys=of_set, args=[name, *pairs])
 
+    def awaited_sets(self, limit: int) -> dict[str, str]:
+        """Change set → the Celery signature that waits for its end, as JSON. If there are more: some, at random."""
+        found = self._redis.hrandfield(self.keys.awaited_sets, limit, withvalues=True) or []
+        return dict(zip(found[::2], found[1::2], strict=True))
+
+    def end_await(self, change_set: str, signature: str) -> None:
+        """That signature was sent."""
+        self._scripts.get("end_await")(keys=[self.keys.awaited_sets], args=[change_set, signature])
+
     def delete_dropped_sets(self, limit: int) -> None:
         """The lanes' counts of sets that were forgotten."""
         for entry in self._redis.srandmember(self.keys.dropped_sets, limit):

@@ -8,6 +8,7 @@ import structlog
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.pipeline.hints import IntakeHints, LaneHints
+from worker.pipeline.set_ends import SetEnds
 
 log = structlog.get_logger("feishu_batch.sweep")
 
@@ -15,8 +16,9 @@ FORGET_PER_SWEEP = 500
 
 
 class Sweep:
-    def __init__(self, inbox: Inbox, hints: IntakeHints, lanes: Sequence["LaneSweep"]) -> None:
+    def __init__(self, inbox: Inbox, hints: IntakeHints, lanes: Sequence["LaneSweep"], set_ends: SetEnds) -> None:
         self._inbox = inbox
+        self._set_ends = set_ends
         self._hints = hints
         self._lanes = lanes
 
@@ -29,6 +31,7 @@ class Sweep:
         self._inbox.delete_dropped_sets(FORGET_PER_SWEEP)
         for lane in self._lanes:
             seen.update(lane.run())
+        self._set_ends.run()
         return dict(seen)
 
 
