@@ -104,9 +104,9 @@ def forget_only_succeeded(ledger):
 def test_an_import_that_was_cut_off_goes_on_however_late(command, ledger, file, older, redis):
     """Three of its five rows were enqueued, and all three are still known."""
     path = file(*FIVE)
-    command("import", file(*FIVE[:3]), "--import-id", "the same")
+    command("import", file(*FIVE[:3]), "--import-id", "the-same")
     older(8)
-    late = command("import", file(*FIVE), "--import-id", "the same")
+    late = command("import", file(*FIVE), "--import-id", "the-same")
     assert late.exit_code == 0, late.output
     assert "2 enqueued, 3 enqueued by an earlier run" in late.stdout
     assert path.exists()

@@ -11,7 +11,7 @@ from worker.cli.duplicates import print_duplicates, when
 from worker.cli.output import table
 from worker.importing.clears import Clears
 from worker.importing.enqueue_rows import SortedRows
-from worker.importing.row import Rejected
+from worker.importing.row import Rejected, change_set_of
 from worker.importing.table import Noticed
 from worker.operating.duplicates import DuplicateReport
 from worker.operating.failures import FailureGroup
@@ -169,6 +169,8 @@ def print_known(out: Console, session: Session, report: ImportReport, *, is_plan
 def print_enqueued(out: Console, report: ImportReport) -> None:
     out.print(f"{what_it_is(report)}: {report.enqueued} enqueued{others(report)}", soft_wrap=True)
     file_notes.print_rows(out, report.noticed, report.clears, will=False)
+    if report.enqueued and (change_set := change_set_of(report.import_id)):
+        out.print(f"As one change set: feishu-batch show --set {change_set}", soft_wrap=True)
 
 
 def what_it_is(report: ImportReport) -> str:

@@ -80,15 +80,15 @@ _KINDS: Final[dict[str, tuple[tuple[object, ...], ...]]] = {
     ),
     "hash": (
         ("HSET", "a", 1), ("HSETNX", "a", 1), ("HGET", "a"), ("HMGET", "a", "b"), ("HGETALL",), ("HKEYS",), ("HLEN",),
-        ("HEXISTS", "a"), ("HINCRBY", "a", 1), ("HDEL", "a"),
+        ("HEXISTS", "a"), ("HINCRBY", "a", 1), ("HRANDFIELD", 1, "WITHVALUES"), ("HDEL", "a"),
     ),
     "list": (
         ("LPUSH", "a"), ("RPUSH", "b"), ("LLEN",), ("LINDEX", 0), ("LSET", 0, "c"), ("LRANGE", 0, -1), ("LREM", 1, "b"),
         ("LTRIM", 0, 9), ("LPOP",),
     ),
-    "set": (("SADD", "a"), ("SISMEMBER", "a"), ("SMEMBERS",), ("SREM", "a")),
+    "set": (("SADD", "a"), ("SISMEMBER", "a"), ("SMEMBERS",), ("SRANDMEMBER", 1), ("SREM", "a")),
     "sorted": (
-        ("ZADD", 1, "a", 2, "b", 3, "c"), ("ZCARD",), ("ZCOUNT", 0, 9), ("ZMSCORE", "a"), ("ZRANGE", 0, -1), ("ZREVRANGE", 0, -1),
+        ("ZADD", 1, "a", 2, "b", 3, "c"), ("ZCARD",), ("ZCOUNT", 0, 9), ("ZSCORE", "a"), ("ZMSCORE", "a"), ("ZRANGE", 0, -1), ("ZREVRANGE", 0, -1),
         ("ZRANGEBYSCORE", 0, 9), ("ZREVRANGEBYSCORE", 9, 0), ("ZPOPMIN",), ("ZPOPMAX",), ("ZREM", "b"),
         ("ZREMRANGEBYSCORE", 0, 9), ("ZREMRANGEBYRANK", 0, 9),
     ),
