@@ -12,7 +12,7 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware
 
 from config.routing import TaskName
 from feishu_batch.errors import IntentConflict, IntentError
-from feishu_batch.intents import UpdateIntent, in_short, parse_intent
+from feishu_batch.intents import LONGEST_PRODUCER, UpdateIntent, in_short, parse_intent
 from feishu_batch.packing import PackedIntent
 from feishu_batch.tracing import traceparent_in
 from tasks.messages import STRATEGY
@@ -49,6 +49,12 @@ def _packed(intent: UpdateIntent, expires: datetime | str | None) -> PackedInten
     return replace(packed, json=intent.model_copy(update={"expires_at": expires_at}).to_json())
 
 
+def _sender(origin: str | None) -> str:
+    """Celery names process and host: ``gen4242@web-1``."""
+    host = (origin or "").partition("@")[2]
+    return f"celery@{host}"[:LONGEST_PRODUCER] if host.isprintable() and host else ""
+
+
 @app.task(base=ParkingTask, bind=True, name=str(TaskName.UPDATE_WORK_ITEMS), throws=(IntentError, IntentConflict))
 def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
     """Change one field of up to 10,000 work items. The result has an entry for each item that was not changed.
@@ -60,7 +66,8 @@ def update_work_items(self: Any, *_results_before: Any, **intent: Any) -> Any:
         raise IntentError(f"intent_id: {intent['intent_id']!r} is not the task's own id {self.request.id!r}")
     here = runtime()
     parsed = parse_intent(intent)
-    here.inbox.enqueue(_packed(parsed, self.request.expires), traceparent_in(self.request.get("traceparent")))
+    trace, sender = traceparent_in(self.request.get("traceparent")), _sender(self.request.origin)
+    here.inbox.enqueue(_packed(parsed, self.request.expires), trace, sender)
     here.hints.arrived()  # writing set the mark of an outstanding hint; the next line acts as that hint
     here.intake.drain()
     # Under the same id, so that Flower shows the end instead of the start, with the same name and parent.

@@ -1,6 +1,7 @@
 """The runs of the schedule file. These tasks are hints too: the ledger and the clock decide which run is due."""
 
 from functools import cache
+from socket import gethostname
 
 import structlog
 
@@ -24,7 +25,9 @@ def _scheduling() -> Scheduler:
     here = runtime()
     store = Schedules(here.redis, here.settings.key_prefix)
     zone = time_zone(here.settings.time_zone)
-    runner = Runner(store, lambda: producer(here.settings), zone=zone, fields=_table_fields)
+    runner = Runner(
+        store, lambda: producer(here.settings, f"schedules@{gethostname()}"), zone=zone, fields=_table_fields
+    )
     return Scheduler(load_schedules(here.settings), store, runner)
 
 

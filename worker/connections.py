@@ -59,14 +59,15 @@ def control_app(settings: Settings) -> Celery:
     return app
 
 
-def producer(settings: Settings) -> FeishuBatch:
-    """The client of backend apps, with our settings."""
+def producer(settings: Settings, name: str | None = None) -> FeishuBatch:
+    """The client of backend apps, with our settings. `name`: of the producer."""
     return FeishuBatch(
         settings.effective_redis_url,
         broker_url=settings.effective_broker_url,
         result_backend=settings.effective_result_backend,
         key_prefix=settings.key_prefix,
         timeout=settings.redis_timeout_seconds,
+        producer=name,
     )
 
 

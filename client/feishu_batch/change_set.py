@@ -54,6 +54,7 @@ class SetCounts:
     forgotten: int  # of these: their records have expired, and they still count
     progress: Progress
     note: str | None  # of its first intent that has one
+    producer: str | None  # of its first intent
     since: float
     grew_at: float
 

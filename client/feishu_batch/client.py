@@ -15,7 +15,9 @@ from feishu_batch.broker import Broker
 from feishu_batch.change_set import FailedChange, SetCounts, SetReads
 from feishu_batch.errors import ConfigurationError, EnqueueError, IntentConflict
 from feishu_batch.inbox import InboxWriter
+from feishu_batch.intents import LONGEST_PRODUCER
 from feishu_batch.keys import DEFAULT_PREFIX, check_key_prefix
+from feishu_batch.origin import default_producer
 from feishu_batch.packing import PackedIntent, chunks
 from feishu_batch.producer import Producer, conflict
 from feishu_batch.redis_connections import call_within
@@ -42,6 +44,7 @@ class FeishuBatch(Producer):
 
     `timeout` (seconds) limits every single wait for Redis or the broker. A whole call takes at most twice as long, including
     connecting, TLS, log-in, a second try and the hint to the worker. (`enqueue_many`: for each 500 intents or 1 MiB.)
+    `producer`: which app or person enqueues, for people who look at the queue; default: program and host.
     `redis_password_file` holds the password instead of `redis_url`; it is read at each new connection.
     """
 
@@ -54,6 +57,7 @@ class FeishuBatch(Producer):
         key_prefix: str = DEFAULT_PREFIX,
         timeout: float = DEFAULT_TIMEOUT,
         redis_password_file: str | os.PathLike[str] | None = None,
+        producer: str | None = None,
     ) -> None:
         check_key_prefix(key_prefix)
         if not timeout > 0:
@@ -71,10 +75,17 @@ class FeishuBatch(Producer):
         self._result_backend = result_backend or redis_url
         self._key_prefix = key_prefix
         self._timeout = timeout
+        self._producer = _checked_producer(producer)
         self._links = self._new_links()
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        producer: str | None = None,
+    ) -> Self:
         """From FEISHU_BATCH_REDIS_URL and, if set, …_REDIS_PASSWORD_FILE, …_BROKER_URL, …_RESULT_BACKEND, …_KEY_PREFIX."""
         given = os.environ if environ is None else environ
         # Values from files or secret stores may end with a line break, which is not part of them.
@@ -94,6 +105,7 @@ class FeishuBatch(Producer):
                 key_prefix=environ.get("FEISHU_BATCH_KEY_PREFIX") or DEFAULT_PREFIX,
                 timeout=timeout,
                 redis_password_file=environ.get("FEISHU_BATCH_REDIS_PASSWORD_FILE") or None,
+                producer=producer,
             )
         except ConfigurationError as error:
             raise ConfigurationError(_ARGUMENT.sub(_variable, str(error))) from None
@@ -146,9 +158,19 @@ class FeishuBatch(Producer):
     def _new_links(self) -> _Links:
         return _Links(
             os.getpid(),
-            InboxWriter(self._redis_url, self._key_prefix, self._timeout),
+            InboxWriter(self._redis_url, self._key_prefix, self._timeout, self._producer),
             Broker(self._broker_url, self._result_backend, self._key_prefix, self._timeout),
         )
+
+
+def _checked_producer(producer: str | None) -> str:
+    if producer is None:
+        return default_producer()
+    if not 0 < len(producer) <= LONGEST_PRODUCER or not producer.isprintable():
+        raise ConfigurationError(
+            f"producer must be 1 to {LONGEST_PRODUCER} characters, without line breaks and control characters"
+        )
+    return producer
 
 
 def _check(name: str, url: str | None, schemes: frozenset[str], *, has_file: bool) -> None:

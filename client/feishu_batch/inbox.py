@@ -55,6 +55,13 @@ def _lua(name: str) -> str:
     return (files("feishu_batch") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
 
 
+def about_all(traceparent: str | None, producer: str) -> list[str]:
+    """The last arguments of the script."""
+    if producer:
+        return [traceparent or "", producer]
+    return [traceparent] if traceparent else []
+
+
 @cache
 def _sha(script: str) -> str:
     return sha1(script.encode(), usedforsecurity=False).hexdigest()
@@ -74,7 +81,8 @@ class InboxWriter:
     `timeout` (seconds) limits every wait. Each method takes at most twice as long, including log-in, TLS and a second try.
     """
 
-    def __init__(self, redis_url: str, prefix: str, timeout: float) -> None:
+    def __init__(self, redis_url: str, prefix: str, timeout: float, producer: str = "") -> None:
+        self._producer = producer
         self._keys = InboxKeys(prefix)
         self._timeout = timeout
         self._pool = _pool(redis_url, timeout)
@@ -109,8 +117,8 @@ class InboxWriter:
             self._keys.format,
         )
         arguments = [part for intent in intents for part in (intent.intent_id, intent.digest, intent.json)]
-        trace = filter(None, [current_traceparent()])
-        command = (len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *trace, *more)
+        about = about_all(current_traceparent(), self._producer)
+        command = (len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *about, *more)
         with call_within(self.longest_call):
             answer, is_second_try = self._carefully(script, command, may_repeat)
         if answer[0] == NOT_OURS:

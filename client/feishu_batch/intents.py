@@ -28,6 +28,7 @@ MAX_ITEMS = 10_000
 DEFAULT_PRIORITY = 5
 BULK_PRIORITY = 3  # of what comes from tables, files and schedules: a single intent does not wait for it
 CHANGE_SET = r"^[A-Za-z0-9_.:-]{1,64}$"
+LONGEST_PRODUCER = 100  # characters
 _DIGEST_BYTES = 8
 _ID_OPENING = b'{"intent_id":""'
 _SHOWN = ("intent_id", "project_key", "work_item_type_key", "field_key", "update_mode")
@@ -65,6 +66,12 @@ def _space(value: str) -> str:
 def _key_or_name(value: str) -> str:
     if not value.isprintable() or value != value.strip():
         raise ValueError("must be a field's key, alias or name, without line breaks and without spaces around it")
+    return value
+
+
+def _printable_text(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be text without line breaks and control characters")
     return value
 
 
@@ -120,6 +127,10 @@ class UpdateIntent(BaseModel):
     keep_every_change: Annotated[bool, Field(strict=True)] = False
     note: Annotated[str, Field(max_length=500)] | None = None
     change_set: Annotated[str, Field(pattern=CHANGE_SET)] | None = None
+    # Which app or person enqueues it; not part of the content. Default: what the client says of itself.
+    producer: (
+        Annotated[str, Field(min_length=1, max_length=LONGEST_PRODUCER), AfterValidator(_printable_text)] | None
+    ) = None
 
     @field_validator("before_field_value")
     @classmethod
@@ -143,7 +154,8 @@ class UpdateIntent(BaseModel):
         # Field order is fixed and values are sorted, so this is canonical. Defaults are left out: it is short, and a
         # new optional key of a later version does not change the digest of an old intent.
         packed = self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
-        content = packed[len(_ID_OPENING) + len(self.intent_id) :]
+        work = packed if self.producer is None else self.model_copy(update={"producer": None}).to_json().encode()
+        content = work[len(_ID_OPENING) + len(self.intent_id) :]
         return packed.decode(), blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 
     def to_json(self) -> str:
@@ -151,7 +163,7 @@ class UpdateIntent(BaseModel):
         return self.packed()[0]
 
     def digest(self) -> str:
-        """16 hex digits that name the content, whatever the intent id."""
+        """16 hex digits that name the content, whatever the intent id and the producer."""
         return self.packed()[1]
 
 

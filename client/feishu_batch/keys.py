@@ -169,6 +169,7 @@ class SetField:
     CHANGES = "changes"  # of all these intents
     SINCE_MS = "since"  # when the first was enqueued
     NOTE = "note"  # of the first intent that has one
+    PRODUCER = "producer"  # of the first intent
     NAME = "name"
     ENDED = "ended"  # intents
 
@@ -201,5 +202,6 @@ class RecordField:
     COMPLETED_AT_MS = "end"
     RETRIED_AS = "ra"  # comma-separated ids of the intents that retry failed items of it
     STOPPED = "stop"  # `OutcomeKind` of all that is in no batch yet: it was canceled or has expired
+    PRODUCER = "by"
     CHANGE_SET = "cs"  # the set's number; absent: none
     TRACE = "tc"  # W3C traceparent of the producer; absent: it was in no trace

@@ -34,6 +34,7 @@ class IntentContent(TypedDict, total=False):
     keep_every_change: bool
     note: str | None
     change_set: str | None
+    producer: str | None
 
 
 class TableOptions(TypedDict, total=False):
@@ -45,6 +46,7 @@ class TableOptions(TypedDict, total=False):
     expires_at: datetime | str | None
     keep_every_change: bool
     note: str | None
+    producer: str | None
 
 
 class Producer(ABC):

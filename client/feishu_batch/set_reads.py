@@ -67,6 +67,7 @@ def _set_counts(
         forgotten=max(0, intents - kept),
         progress=Progress(changes, pending=pending, in_flight=in_flight, **settled),
         note=facts.get(SetField.NOTE),
+        producer=facts.get(SetField.PRODUCER),
         since=int(facts[SetField.SINCE_MS]) / 1000,
         grew_at=float(grew_at_ms or 0) / 1000,
     )

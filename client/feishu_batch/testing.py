@@ -171,6 +171,7 @@ class FakeFeishuBatch(Producer):
             ended=sum(view.state.is_final for view in views),
             forgotten=0,
             progress=Progress.sum(view.progress for view in views),
+            producer=intents[0].producer,
             note=next((one.note for one in intents if one.note is not None), None),
             since=enqueued[0],
             grew_at=enqueued[-1],

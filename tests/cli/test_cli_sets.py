@@ -1,6 +1,7 @@
 """Change sets as one thing: `sets`, `show --set`, `failures --set`, `cancel --set`; imports, intents and programs make them."""
 
 import json
+import socket
 
 import pytest
 
@@ -143,3 +144,13 @@ def test_a_set_is_forgotten_with_its_intents(command, ledger, table):
     ]
     forget(ledger.inbox, ledger.lane, old)
     assert [one["change_set"] for one in command.json("sets")["sets"]] == ["young"]
+
+
+def test_show_and_sets_say_who_enqueued(command, ledger):
+    own = command.enqueue(1, change_set="release-1")
+    ledger.take_in()
+    name = command.json("show", own)["producer"]
+    assert name.endswith(f"@{socket.gethostname()}, feishu-batch")
+    assert command.json("sets")["sets"][0]["producer"] == name
+    assert name in command("show", own).stdout
+    assert name in command("show", "--set", "release-1").stdout

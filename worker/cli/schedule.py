@@ -16,7 +16,6 @@ from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
 from worker.cli.table_fields import table_fields
-from worker.connections import producer
 from worker.importing.enqueue_rows import SortedRows
 from worker.operating.errors import WrongUseError
 from worker.operating.session import Session, open_session
@@ -123,7 +122,7 @@ def _run_now(session: Session, store: Schedules, entry: ScheduleEntry, *, even_i
         hold.release()
         raise
     zone = time_zone(session.settings.time_zone)
-    runner = Runner(store, lambda: producer(session.settings), zone=zone, fields=table_fields)
+    runner = Runner(store, session.client, zone=zone, fields=table_fields)
     said_at = [time.monotonic()]
     try:
         return runner.carry_out(entry, started, hold, lambda put: _say_progress(put, said_at))

@@ -41,7 +41,7 @@ def sets(limit: int, as_json: bool) -> int:
     if as_json:
         print_json(out, {"sets": [set_json(one) for one in found]})
     elif found:
-        columns = ("change set", "last enqueued", "state", "done", "changes", "note")
+        columns = ("change set", "last enqueued", "state", "done", "changes", "note", "producer")
         out.print(table(columns, [_row(session, one) for one in found]))
     else:
         out.print(NONE_YET, soft_wrap=True)
@@ -61,6 +61,7 @@ def show_set(session: Session, change_set: str, *, as_json: bool) -> int:
         ("intents", f"{found.intents}, {found.ended} ended"),
         ("enqueued", _period(session, found)),
         ("note", found.note or ""),
+        ("producer", found.producer or ""),
         ("forgotten", f"{some(found.forgotten, 'intent')}, which still count" if found.forgotten else ""),
         ("next", _advice(found)),
     )
@@ -109,6 +110,7 @@ def set_json(found: SetCounts) -> dict[str, Any]:
         "change_set": found.change_set,
         "state": found.state.value,
         "note": found.note,
+        "producer": found.producer,
         "enqueued_at": iso(found.since),
         "last_enqueued_at": iso(found.grew_at),
         "intents": found.intents,
@@ -123,7 +125,7 @@ def set_json(found: SetCounts) -> dict[str, Any]:
 
 def _row(session: Session, one: SetCounts) -> tuple[object, ...]:
     at = moment(session.settings, one.grew_at)
-    return one.change_set, at, one.state, _share_done(one), in_words(one), one.note or ""
+    return one.change_set, at, one.state, _share_done(one), in_words(one), one.note or "", one.producer or ""
 
 
 def _share_done(one: SetCounts) -> str:

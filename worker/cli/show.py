@@ -94,6 +94,7 @@ def _print_head(out: Console, detail: IntentDetail, settings: Settings) -> None:
         ("priority", detail.priority if detail.priority != 5 else None),  # noqa: PLR2004 - the default says nothing
         ("note", detail.note),
         ("change set", detail.change_set),
+        ("producer", detail.producer),
         ("enqueued", moment_of(settings, detail.enqueued_at)),
         ("expires", moment_of(settings, detail.expires_at)),
         ("completed", moment_of(settings, detail.completed_at)),

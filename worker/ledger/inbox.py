@@ -8,7 +8,7 @@ from typing import Any, cast
 from redis import Redis
 
 from feishu_batch.errors import LedgerFormatError
-from feishu_batch.inbox import ID_IS_TAKEN, enqueue_script
+from feishu_batch.inbox import ID_IS_TAKEN, about_all, enqueue_script
 from feishu_batch.keys import InboxKeys, set_counts_key
 from feishu_batch.ledger_format import NOT_OURS, sentence
 from feishu_batch.packing import PackedIntent
@@ -54,16 +54,17 @@ class Inbox:
         self._scripts = Scripts(redis)
         self.keys = InboxKeys(prefix)
 
-    def enqueue(self, intent: PackedIntent, traceparent: str = "") -> None:
+    def enqueue(self, intent: PackedIntent, traceparent: str = "", producer: str = "") -> None:
         """Writes intents that came through Celery, as the producers' library does. Raises `IntentConflict`, `LedgerFormatError`.
 
         `traceparent`: the producer's, if the message has one; otherwise that of the task, if Celery is traced here.
+        `producer`: who sent the message, for an intent that names none.
         """
         keys = self.keys
-        trace = filter(None, [traceparent or current_traceparent()])
+        about = about_all(traceparent or current_traceparent(), producer)
         answer = self._redis.register_script(enqueue_script())(
             keys=[keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint, keys.format],
-            args=[HINT_MS, "", intent.intent_id, intent.digest, intent.json, *trace],
+            args=[HINT_MS, "", intent.intent_id, intent.digest, intent.json, *about],
         )
         if answer[0] == NOT_OURS:
             raise LedgerFormatError(sentence(keys.prefix, str(answer[1])))
@@ -231,7 +232,9 @@ def _entry(position: str, flat: Sequence[str]) -> InboxEntry:
     enqueued_at_ms = int(at) if at.isascii() and at.isdigit() and len(at) <= LONGEST_TIME else 0
     trace = fields.get("c", "")
     trace = trace if TRACEPARENT.fullmatch(trace) else ""
-    return InboxEntry(int(position.partition("-")[0]), enqueued_at_ms, fields.get("i", ""), position, trace)
+    return InboxEntry(
+        int(position.partition("-")[0]), enqueued_at_ms, fields.get("i", ""), position, trace, fields.get("p", "")
+    )
 
 
 def _place(entry: str) -> tuple[int, str | None]:

@@ -38,6 +38,7 @@ class NewIntent:
     trace: str = ""  # the producer's traceparent
     canceled: bool = False  # canceled before it was recorded
     change_set: NumberedSet | None = None
+    producer: str = ""
 
 
 def record_calls(intents: Iterable[NewIntent]) -> Iterator[str]:
@@ -84,6 +85,7 @@ class _Call:
                 intent.canceled,
                 intent.change_set.number if intent.change_set else "",
                 intent.change_set.name if intent.change_set else "",
+                intent.producer,
             ]
         )
         self._items += len(chunk)

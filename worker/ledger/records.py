@@ -222,6 +222,7 @@ class InboxEntry:
     payload: str
     position: str  # in the stream: `<number>-0` if our script wrote it
     trace: str = ""  # the producer's traceparent
+    producer: str = ""  # unless the intent itself names one
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class IntentDetail:
     priority: int
     note: str | None
     change_set: str | None
+    producer: str | None
     requests: int
     enqueued_at: str | None
     completed_at: str | None
@@ -98,6 +99,7 @@ def _queued(reads: LedgerReads, entry: Entry, default_user_key: str | None) -> I
         priority=intent.priority,
         note=intent.note,
         change_set=intent.change_set,
+        producer=intent.producer,
         requests=0,
         enqueued_at=None,
         completed_at=None,
@@ -123,6 +125,7 @@ def _recorded(reads: LedgerReads, intent_id: str, place: IntentKeys) -> IntentDe
         priority=int(record.get(RecordField.PRIORITY) or 5),
         note=record.get(RecordField.NOTE),
         change_set=reads.set_name(place.lane, record.get(RecordField.CHANGE_SET)),
+        producer=record.get(RecordField.PRODUCER),
         requests=int(record.get(RecordField.REQUESTS) or 0),
         enqueued_at=_iso(record.get(RecordField.ENQUEUED_AT_MS)),
         completed_at=_iso(record.get(RecordField.COMPLETED_AT_MS)),
@@ -259,6 +262,7 @@ def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:
         "priority": detail.priority,
         "note": detail.note,
         "change_set": detail.change_set,
+        "producer": detail.producer,
         "requests": detail.requests,
         "enqueued_at": detail.enqueued_at,
         "completed_at": detail.completed_at,

@@ -1,5 +1,8 @@
 """What the commands work with: settings, Redis, and access to the ledger."""
 
+import getpass
+import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from config.urls import masked_url
 from feishu_batch import FeishuBatch
 from feishu_batch.broker import Broker
 from feishu_batch.inbox import InboxWriter
+from feishu_batch.intents import LONGEST_PRODUCER
 from feishu_batch.redis_trouble import explain, first_line, reason_of
 from worker.connections import OtherFormatError, connect, producer
 from worker.ledger.conditional_inbox import ConditionalInbox
@@ -51,19 +55,28 @@ class Session:
         return {name: lane.keys for name, lane in self.lanes.items()}
 
     def client(self) -> FeishuBatch:
-        return producer(self.settings)
+        return producer(self.settings, person())
 
     @contextmanager
     def conditional_inbox(self) -> Iterator[ConditionalInbox]:
         settings = self.settings
         timeout = settings.redis_timeout_seconds
         broker = Broker(settings.effective_broker_url, settings.effective_result_backend, settings.key_prefix, timeout)
-        writer = InboxWriter(settings.effective_redis_url, settings.key_prefix, timeout)
+        writer = InboxWriter(settings.effective_redis_url, settings.key_prefix, timeout, person())
         try:
             yield ConditionalInbox(writer, broker.send_hint)
         finally:
             writer.close()
             broker.close()
+
+
+def person() -> str:
+    """Who runs the command."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        user = f"user {os.getuid()}"
+    return f"{user}@{socket.gethostname()}, feishu-batch"[:LONGEST_PRODUCER]
 
 
 def open_session() -> Session:

@@ -17,6 +17,7 @@ class ReadableParts(NamedTuple):
     intent_id: str | None
     items: list[int]
     change_set: str | None
+    producer: str = ""
 
 
 def readable_parts(payload: str) -> ReadableParts:
@@ -29,12 +30,12 @@ def readable_parts(payload: str) -> ReadableParts:
         return ReadableParts(None, [], None)
     listed = content.get("work_item_ids")
     items = [item for item in listed if isinstance(item, int)] if isinstance(listed, list) else []
-    named = content.get("change_set")
-    return ReadableParts(content["intent_id"], items or [0], named if isinstance(named, str) else None)
+    named, by = (one if isinstance(one := content.get(key), str) else None for key in ("change_set", "producer"))
+    return ReadableParts(content["intent_id"], items or [0], named, by or "")
 
 
 def parts_of(intent: UpdateIntent) -> ReadableParts:
-    return ReadableParts(intent.intent_id, list(intent.work_item_ids), intent.change_set)
+    return ReadableParts(intent.intent_id, list(intent.work_item_ids), intent.change_set, intent.producer or "")
 
 
 def as_written(intent: UpdateIntent) -> dict[str, str]:
@@ -71,4 +72,5 @@ def new_intent(entry: InboxEntry, intent: UpdateIntent, change_set: NumberedSet 
         items=intent.work_item_ids,
         trace=entry.trace,
         change_set=change_set,
+        producer=intent.producer or entry.producer,
     )

@@ -8,6 +8,7 @@ import structlog
 from feishu_batch.errors import IntentError
 from feishu_batch.explained import FailureCode
 from feishu_batch.intents import UpdateIntent
+from feishu_batch.keys import RecordField
 from worker.catalogue.models import QUOTING, Refusal
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import NO_FIELDS, Lane
@@ -72,8 +73,10 @@ class IntakeRefusals:
         intent_id = parts.intent_id or ""
         of_set = self._inbox.join_set(parts.change_set, lane) if parts.change_set else None
         here = self._lanes[lane].lane
+        about = {**written, RecordField.PRODUCER: parts.producer or entry.producer}
+        fields = {name: value for name, value in about.items() if value}
         refused = here.refuse(
-            entry.number, intent_id, entry.enqueued_at_ms, parts.items, refusal, written, change_set=of_set
+            entry.number, intent_id, entry.enqueued_at_ms, parts.items, refusal, fields, change_set=of_set
         )
         if refused:
             reason = "reason_with_values" if refusal.code in QUOTING else "reason"

@@ -2,7 +2,8 @@
 -- KEYS  1 inbox (stream)  2 ids (hash)  3 sequence (counter)  4 parked (hash)  5 hint (flag)  6 format (number)
 -- ARGV  1 how long a hint counts as outstanding, in ms
 --       2 parked signature as JSON, or '' (then any number of intents); a signature belongs to exactly one intent
---       3… triples: intent id, content digest, intent as JSON; then, or not, one trace context for all of them
+--       3… triples: intent id, content digest, intent as JSON; then, or not, for all of them: a trace context, or '';
+--         then, or not: the producer of those that name none
 -- Returns {hint wanted (0|1), n1, status1, n2, status2, …}; status: 'new' | 'same'
 --      or {-1, intent id}: that id is already taken by another content; nothing was written;
 --      or {NOT_OURS, format}: the ledger has another format than FORMAT; nothing was written.
@@ -28,10 +29,14 @@ end
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local trace = #ARGV % 3 == 0 and {'c', ARGV[#ARGV]} or {}
+local more = (#ARGV - 2) % 3
+local trace, producer = more > 0 and ARGV[#ARGV - more + 1] or '', more == 2 and ARGV[#ARGV] or ''
+local about = {}
+if trace ~= '' then about[1], about[2] = 'c', trace end
+if producer ~= '' then about[#about + 1], about[#about + 2] = 'p', producer end
 
 local function add(number, intent, call)
-  return call('XADD', inbox, string.format('%.0f-0', number), 't', string.format('%.0f', now_ms), 'i', intent, unpack(trace))
+  return call('XADD', inbox, string.format('%.0f-0', number), 't', string.format('%.0f', now_ms), 'i', intent, unpack(about))
 end
 
 local function append(intent)
@@ -71,6 +76,8 @@ local function into_its_set(id, number, intent)
   redis.call('HSETNX', facts, 'n', place)
   redis.call('HSETNX', facts, 'since', now)
   if type(content.note) == 'string' then redis.call('HSETNX', facts, 'note', content.note) end
+  local by = type(content.producer) == 'string' and content.producer or producer
+  if by ~= '' then redis.call('HSETNX', facts, 'producer', by) end
   redis.call('HINCRBY', facts, 'intents', 1)
   redis.call('HINCRBY', facts, 'changes', #content.work_item_ids)
 end

@@ -6,7 +6,7 @@
 --                             keep every change (bool), note or "", total of items, all items, comma-separated ("" after the
 --                             first chunk), items recorded before this chunk, the chunk's items, comma-separated, trace or "",
 --                             canceled before this (bool): it ends as canceled, without affecting other changes,
---                             number of its change set or "", the set's id or ""], …]}
+--                             number of its change set or "", the set's id or "", producer or ""], …]}
 --         All numbers except the index are strings: a double cannot hold an id.
 -- Returns {ready groups touched (0|1), intents ended}
 -- Invariants: a cell has at most one owner; behind it the changes are in the order of their numbers; a chunk is recorded once.
@@ -71,7 +71,7 @@ local function read(row, group)
   return {
     number = row[1], id = row[2], group = group.number, column = group.column, mode = group.mode, priority = row[4],
     enqueued_at = row[5], expires_at = row[6], keep = row[7], note = row[8], total = row[9], all_items = row[10],
-    offset = row[11], items = row[12], trace = row[13], set = row[15], set_name = row[16], rank = rank_of(row[1], row[4]), record = P .. 'intent:' .. row[1],
+    offset = row[11], items = row[12], trace = row[13], set = row[15], set_name = row[16], producer = row[17], rank = rank_of(row[1], row[4]), record = P .. 'intent:' .. row[1],
   }
 end
 
@@ -87,6 +87,7 @@ local function new_record(intent, stop)
   if intent.keep then set('k', '1') end
   if intent.note ~= '' then set('nt', intent.note) end
   if intent.trace ~= '' then set('tc', intent.trace) end
+  if intent.producer ~= '' then set('by', intent.producer) end
   if intent.set ~= '' then
     set('cs', intent.set)
     name_set(intent.set, intent.set_name)
