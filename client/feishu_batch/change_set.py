@@ -53,7 +53,7 @@ class SetCounts:
     ended: int  # of these
     forgotten: int  # of these: their records have expired, and they still count
     progress: Progress
-    note: str | None  # of its first intent that has one
+    note: str | None  # of its first intent
     producer: str | None  # of its first intent
     since: float
     grew_at: float

@@ -116,7 +116,7 @@ class InboxWriter:
             self._keys.hint,
             self._keys.format,
         )
-        arguments = [part for intent in intents for part in (intent.intent_id, intent.digest, intent.json)]
+        arguments = [part for intent in intents for part in intent.arguments()]
         about = about_all(current_traceparent(), self._producer)
         command = (len(keys), *keys, HINT_OUTSTANDING_MS, "", *arguments, *about, *more)
         with call_within(self.longest_call):

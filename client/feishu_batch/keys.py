@@ -168,7 +168,7 @@ class SetField:
     INTENTS = "intents"  # how many were enqueued
     CHANGES = "changes"  # of all these intents
     SINCE_MS = "since"  # when the first was enqueued
-    NOTE = "note"  # of the first intent that has one
+    NOTE = "note"  # of the first intent
     PRODUCER = "producer"  # of the first intent
     NAME = "name"
     ENDED = "ended"  # intents

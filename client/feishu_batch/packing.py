@@ -18,11 +18,19 @@ class PackedIntent:
     intent_id: str
     digest: str
     json: str
+    items: int = 0
+    change_set: str | None = None
 
     @classmethod
-    def of(cls, intent: UpdateIntent) -> Self:
-        text, digest = intent.packed()
-        return cls(intent.intent_id, digest, text)
+    def of(cls, intent: UpdateIntent, digest: str | None = None) -> Self:
+        """`digest`: of what counts as its content, if that is not all of it."""
+        text, own = intent.packed()
+        return cls(intent.intent_id, digest or own, text, len(intent.work_item_ids), intent.change_set)
+
+    def arguments(self) -> tuple[str, str, str]:
+        """Of enqueue.lua."""
+        digest = f"{self.digest} {self.items} {self.change_set}" if self.change_set else self.digest
+        return self.intent_id, digest, self.json
 
 
 def chunks(intents: Sequence[PackedIntent]) -> Iterator[list[PackedIntent]]:

@@ -33,7 +33,7 @@ def intents_of_table(rows: TableRows, change_set: str, **common: Any) -> Iterato
 def packed_table(rows: TableRows, change_set: str, **common: Any) -> Iterator[PackedIntent]:
     """The same, written. The same work with another expiry or note is no conflict: what was enqueued first counts."""
     for intent in intents_of_table(rows, change_set, **common):
-        yield PackedIntent(intent.intent_id, _work(intent).digest(), intent.to_json())
+        yield PackedIntent.of(intent, _work(intent).digest())
 
 
 def _gathered(rows: TableRows) -> dict[tuple[str, "_Value"], list[int]]:

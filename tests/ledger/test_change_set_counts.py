@@ -2,6 +2,7 @@
 
 import pytest
 
+from feishu_batch import FeishuBatch
 from feishu_batch.intents import parse_intent
 from feishu_batch.keys import InboxKeys
 from feishu_batch.packing import PackedIntent
@@ -113,3 +114,20 @@ def test_a_member_that_is_in_use_again_stays(ledger, enqueue, counts):
     enqueue(2, intent_id="same")
     forget(ledger.inbox, ledger.lane, old)
     assert counts().progress.pending == 1
+
+
+def test_one_call_may_add_to_several_sets(redis_url, redis, prefix, counts):
+    def intent(item, **more):
+        return {**PLACE, "work_item_ids": [item, item + 100], "field_key": "f", "after_field_value": item, **more}
+
+    a, b = ({"change_set": name, "note": f"note of {name}"} for name in "ab")
+    with FeishuBatch(redis_url, key_prefix=prefix, timeout=5, producer="me") as client:
+        client.enqueue_many([intent(1, **a), intent(2, **b), intent(3), intent(4, change_set="a"), intent(5, **b)])
+        client.enqueue(**intent(6, **b))
+    assert told(counts("a")) == ("open", 2, 0, 4, 0, 0)
+    assert told(counts("b")) == ("open", 3, 0, 6, 0, 0)
+    assert [(one.note, one.producer) for one in read_sets(redis, prefix, ["a", "b"])] == [
+        ("note of a", "me"),
+        ("note of b", "me"),
+    ]
+    assert redis.zcard(InboxKeys(prefix).set("b")) == 3

@@ -64,7 +64,7 @@ class Inbox:
         about = about_all(traceparent or current_traceparent(), producer)
         answer = self._redis.register_script(enqueue_script())(
             keys=[keys.inbox, keys.ids, keys.sequence, keys.parked, keys.hint, keys.format],
-            args=[HINT_MS, "", intent.intent_id, intent.digest, intent.json, *about],
+            args=[HINT_MS, "", *intent.arguments(), *about],
         )
         if answer[0] == NOT_OURS:
             raise LedgerFormatError(sentence(keys.prefix, str(answer[1])))

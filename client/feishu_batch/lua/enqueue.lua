@@ -2,7 +2,8 @@
 -- KEYS  1 inbox (stream)  2 ids (hash)  3 sequence (counter)  4 parked (hash)  5 hint (flag)  6 format (number)
 -- ARGV  1 how long a hint counts as outstanding, in ms
 --       2 parked signature as JSON, or '' (then any number of intents); a signature belongs to exactly one intent
---       3… triples: intent id, content digest, intent as JSON; then, or not, for all of them: a trace context, or '';
+--       3… triples: intent id, content digest (in a change set: `digest`, number of items, set, with spaces between them),
+--         intent as JSON; then, or not, for all of them: a trace context, or '';
 --         then, or not: the producer of those that name none
 -- Returns {hint wanted (0|1), n1, status1, n2, status2, …}; status: 'new' | 'same'
 --      or {-1, intent id}: that id is already taken by another content; nothing was written;
@@ -20,7 +21,7 @@ if format and format ~= FORMAT then return {NOT_OURS, format} end
 
 local known = {}  -- intent id → '<number>:<digest>…', or ':<digest>' while it has no number
 for i = 3, #ARGV - 2, 3 do
-  local id, digest = ARGV[i], ARGV[i + 1]
+  local id, digest = ARGV[i], string.match(ARGV[i + 1], '^%w+')
   local entry = known[id] or redis.call('HGET', ids, id) or (':' .. digest)
   if string.match(entry, '^%d*:(%w+)') ~= digest then return {-1, id} end
   known[id] = entry
@@ -64,39 +65,55 @@ if not format then redis.call('SET', KEYS[6], FORMAT) end
 -- The keys of a change set stand beside that of the ids: they share the hash tag.
 local SETS = string.sub(ids, 1, -4)
 
-local function into_its_set(id, number, intent)
-  if not string.find(intent, '"change_set":', 1, true) then return end
-  local is_json, content = pcall(cjson.decode, intent)
-  local set = is_json and content.change_set -- the words may also stand in a value
-  if type(set) ~= 'string' then return end
-  local place, now = string.format('%.0f', number), string.format('%.0f', now_ms)
-  local facts = SETS .. 'set-facts:' .. set
-  redis.call('ZADD', SETS .. 'set:' .. set, place, id)
-  redis.call('ZADD', SETS .. 'sets', now, set)
-  redis.call('HSETNX', facts, 'n', place)
-  redis.call('HSETNX', facts, 'since', now)
+-- What this call adds to change sets, written once per set: set → {members, changes, first intent as JSON}.
+local grown = {}
+
+local function into_its_set(set, items, id, number, intent)
+  if not grown[set] then grown[set] = {members = {}, changes = 0, first = intent} end
+  local members = grown[set].members
+  members[#members + 1] = string.format('%.0f', number)
+  members[#members + 1] = id
+  grown[set].changes = grown[set].changes + items
+end
+
+local function describe(facts, first)
+  local is_json, content = pcall(cjson.decode, first)
+  if not is_json then return end
   if type(content.note) == 'string' then redis.call('HSETNX', facts, 'note', content.note) end
   local by = type(content.producer) == 'string' and content.producer or producer
   if by ~= '' then redis.call('HSETNX', facts, 'producer', by) end
-  redis.call('HINCRBY', facts, 'intents', 1)
-  redis.call('HINCRBY', facts, 'changes', #content.work_item_ids)
+end
+
+local function write_sets()
+  local now = string.format('%.0f', now_ms)
+  for set, its in pairs(grown) do
+    local facts = SETS .. 'set-facts:' .. set
+    redis.call('ZADD', SETS .. 'set:' .. set, unpack(its.members))
+    redis.call('ZADD', SETS .. 'sets', now, set)
+    redis.call('HSETNX', facts, 'n', its.members[1])
+    redis.call('HSETNX', facts, 'since', now)
+    redis.call('HINCRBY', facts, 'intents', #its.members / 2)
+    redis.call('HINCRBY', facts, 'changes', its.changes)
+    if redis.call('HEXISTS', facts, 'note') == 0 then describe(facts, its.first) end
+  end
 end
 
 local answer = {0}
 local fresh = false
 for i = 3, #ARGV - 2, 3 do
-  local id, digest = ARGV[i], ARGV[i + 1]
+  local id, digest, items, set = ARGV[i], string.match(ARGV[i + 1], '^(%w+) ?(%d*) ?(.*)$')
   local number, status = tonumber(string.match(known[id], '^(%d+):')), 'same'
   if not number then
     -- The stream first: a script that fails here must not leave an id that is taken by an intent that is nowhere.
     number, status, fresh = append(ARGV[i + 2]), 'new', true
     known[id] = string.format('%.0f:%s', number, digest)
     redis.call('HSET', ids, id, known[id])
-    into_its_set(id, number, ARGV[i + 2])
+    if set ~= '' then into_its_set(set, tonumber(items), id, number, ARGV[i + 2]) end
   end
   answer[#answer + 1] = number
   answer[#answer + 1] = status
 end
+write_sets()
 if ARGV[2] ~= '' then redis.call('HSET', parked, string.format('%.0f', answer[2]), ARGV[2]) end
 if fresh and redis.call('SET', hint, '1', 'NX', 'PX', ARGV[1]) then answer[1] = 1 end
 return answer
