@@ -60,6 +60,7 @@ INTAKE = [
     *_around("intake", "Intake.drain"),
     *_around("intake", "Inbox.take_round"),
     *_around("intake", "Inbox.take_round", call=2),
+    *_around("intake", "Inbox.join_set"),
     *_around("intake", "Lane.record"),
     *_around("intake", "Inbox.hand_over"),
     *_around("intake", "Inbox.enqueue", BY_CELERY),
@@ -141,7 +142,7 @@ CHOSEN_CASES = _cases(
 
 def intents_for(scene: Scene) -> list[UpdateIntent]:
     """A few that meet at cells, so that an order that was lost shows."""
-    found = [intent([1001, 1002, 1003], f"{number}", keep_every_change=True) for number in range(3)]
+    found = [intent([1001, 1002, 1003], f"{number}", keep_every_change=True, change_set="crash") for number in range(3)]
     found.append(intent([1002, 1013], [{"value": "q4w7e9r3y"}], "tags", "APPEND"))
     if scene.expiring:
         soon = datetime.now(UTC) + timedelta(seconds=0.5)
