@@ -30,7 +30,7 @@ class Cells:
         if touch.applied:
             self.values[cell] = touch.value
 
-    def last_write(self, cell: Cell, at: float) -> CellWrite | None:
+    def last_write(self, cell: CellKey, at: float) -> CellWrite | None:
         """The change by which the cell held what it held then; None: it was not changed yet."""
         return next((one for one in reversed(self.history.get(cell, ())) if one.applied and one.at <= at), None)
 

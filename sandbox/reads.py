@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox import errors, values
-from sandbox.cells import Cell
+from sandbox.cells import CellKey
 from sandbox.core import LoggedCall, Sandbox, SandboxSettings
 from sandbox.errors import ApiError
 from sandbox.faults import DEFAULT_STALENESS, READ, FaultRule
@@ -156,7 +156,7 @@ def _shown_fields(
     for field in project.fields_of(item.type_key):
         if (wanted and field.key not in wanted) or (hides and hides.field in (None, field.key)):
             continue
-        written = sandbox.cells.last_write(Cell(project.key, item.id, field.key), seen_at)
+        written = sandbox.cells.last_write(CellKey(project.key, item.id, field.key), seen_at)
         value = written.value if written else item.values.get(field.key)
         if value is not None or _is_shown_empty(sandbox.settings, was_set=written is not None):
             shown = values.dressed(field, value)

@@ -37,7 +37,7 @@ class IntentContent(TypedDict, total=False):
     producer: str | None
 
 
-class TableOptions(TypedDict, total=False):
+class EnqueueTableOptions(TypedDict, total=False):
     """What `enqueue_table` takes besides the table: it counts for all of its intents."""
 
     user_key: str | None
@@ -83,7 +83,7 @@ class Producer(ABC):
         change_set: str | None = None,
         skip_unchanged: bool = True,  # noqa: ARG002 - a permission, not a promise
         keep_before: bool = False,
-        **options: Unpack[TableOptions],
+        **options: Unpack[EnqueueTableOptions],
     ) -> ChangeSet:
         """``{item: {field: value}}``: what the items should look like. Durable when it returns.
 

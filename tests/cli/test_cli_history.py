@@ -40,7 +40,7 @@ def test_the_table_holds_the_same(command, ledger):
     intent = command.enqueue(1001, note="sprint 31")
     ledger.do_all(failed={1001: "20050"})
     [head, row] = command("history", "--item", "#1001").stdout.splitlines()
-    assert head.split() == ["enqueued", "field", "value", "outcome", "intent", "note"]
+    assert head.split() == ["enqueued", "field", "value", "outcome", "intent", "change", "set", "producer", "note"]
     assert all(
         part in row
         for part in ("priority", '{"value": "option_1"}', "failed: the remote said 20050", intent, "sprint 31")

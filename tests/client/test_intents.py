@@ -232,10 +232,10 @@ def test_a_value_that_contains_itself_is_refused_at_once():
     doubling: Any = 1
     for _ in range(30):
         doubling = [doubling, doubling]
-    began = time.perf_counter()
+    began = time.process_time()  # neighbours of this process take none of it
     problems(after_field_value=loop)
     assert "larger" in problems(after_field_value=doubling)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_many_problems_are_counted_instead_of_listed():

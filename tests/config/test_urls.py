@@ -204,7 +204,9 @@ def test_urls_that_cannot_work_are_refused_without_being_repeated(name, url, why
     encodes=st.booleans(),
 )
 def test_any_password_is_used_as_it_is_or_refused_without_being_repeated(password, url, encodes):
-    assume(not re.fullmatch(r"[a-zA-Z_ ]+", password))  # hypothesis tries words of our sources, which our texts have, too
+    assume(
+        not re.fullmatch(r"[a-zA-Z_ ]+", password)
+    )  # hypothesis tries words of our sources, which our texts have, too
     written = url.format(quote(password, safe="") if encodes else password)
     try:
         settings = load_settings({"FEISHU_BATCH_REDIS_URL": "redis://h", "FEISHU_BATCH_BROKER_URL": written})

@@ -47,6 +47,7 @@ COMMANDS = {
     "watch": [("watch", "--once"), ("watch", "--json")],
     "show": [("show", "INTENT")],
     "history": [("history", "--item", 1)],
+    "export": [("export", "--space", PROJECT, "--type", "story", "--ids", "FILE", "--output", "items.csv")],
     "failures": [("failures",)],
     "sets": [("sets",), ("show", "--set", "S"), ("failures", "--set", "S"), ("cancel", "--set", "S", "--yes")],
     "retry": [("retry", "--intent", "INTENT"), ("retry", "--set", "S", "--yes"), ("retry", "--all", "--yes")],

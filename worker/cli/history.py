@@ -96,7 +96,10 @@ def _print(out: Console, session: Session, names: Meanings, changes: Sequence[It
             f"{mode}{short_json(one.value, LONGEST_VALUE)}",
             outcome,
             one.intent_id,
+            one.change_set or "",
+            one.producer or "",
             one.note or "",
         )
 
-    out.print(table(("enqueued", "field", "value", "outcome", "intent", "note"), map(row, changes)))
+    headings = ("enqueued", "field", "value", "outcome", "intent", "change set", "producer", "note")
+    out.print(table(headings, map(row, changes)))

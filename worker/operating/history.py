@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from feishu_batch.errors import IntentError
-from feishu_batch.intents import group_spec, parse_intent
+from feishu_batch.intents import UpdateIntent, group_spec, parse_intent
 from feishu_batch.keys import RecordField
 from feishu_batch.written import untagged
 from worker.ledger.keys import LaneKeys
@@ -30,6 +30,8 @@ class ItemChange:
     lane: str | None
     spec: GroupSpec
     note: str | None
+    change_set: str | None
+    producer: str | None
     enqueued_at: float | None
     ended_at: float | None  # of the whole intent
     view: ItemView
@@ -63,8 +65,13 @@ def _in_inbox(session: Session, item: int) -> list[ItemChange]:
             if item in intent.work_item_ids:
                 spec = GroupSpec.from_json(group_spec(intent, settings.user_key))
                 view = ItemView(item, ItemState.QUEUED)
-                found.append(ItemChange(intent.intent_id, number, None, spec, intent.note, None, None, view))
+                found.append(_waiting(intent, number, spec, view))
     return found[::-1]
+
+
+def _waiting(intent: UpdateIntent, number: int, spec: GroupSpec, view: ItemView) -> ItemChange:
+    about = intent.note, intent.change_set, intent.producer
+    return ItemChange(intent.intent_id, number, None, spec, *about, None, None, view)
 
 
 def _recorded(session: Session, keys: LaneKeys, number: int, item: int) -> ItemChange | None:
@@ -80,6 +87,8 @@ def _recorded(session: Session, keys: LaneKeys, number: int, item: int) -> ItemC
         keys.lane,
         spec,
         record.get(RecordField.NOTE),
+        session.reads.set_name(keys.lane, record.get(RecordField.CHANGE_SET)),
+        record.get(RecordField.PRODUCER),
         _seconds(record.get(RecordField.ENQUEUED_AT_MS)),
         _seconds(record.get(RecordField.COMPLETED_AT_MS)),
         item_view(session.reads, place, record, group, str(item)),
@@ -112,6 +121,8 @@ def change_json(change: ItemChange, names: Meanings) -> dict[str, Any]:
         "update_mode": spec.update_mode,
         "value": change.value,
         "note": change.note,
+        "change_set": change.change_set,
+        "producer": change.producer,
         "state": change.view.state.value,
         "code": change.view.code,
         "reason": change.view.reason,

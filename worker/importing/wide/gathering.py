@@ -21,7 +21,7 @@ from worker.importing.wide.header import STATE, Column, Header, Role
 from worker.importing.wide.notes import TableNotes
 from worker.importing.wide.options import TableOptions
 from worker.importing.wide.raw import RawTable, WideRow
-from worker.importing.wide.spool import Spool, WantedCell
+from worker.importing.wide.spool import GatheredCell, Spool
 from worker.writing.characters import one_line
 
 MOST_PLACES: Final = 1000  # spaces and item types of one table
@@ -201,7 +201,7 @@ class Gatherer:
     def _take_cells(
         self, row: WideRow, columns: dict[int, _InPlace | NotAFieldError], items: list[int], *, is_new: bool
     ) -> None:
-        cells: list[WantedCell] = []
+        cells: list[GatheredCell] = []
         for at, cell in row.cells.items():
             own = columns.get(at)
             if own is None:
@@ -209,7 +209,7 @@ class Gatherer:
             value = self._value(row.line, at, own, cell)
             if isinstance(own, _InPlace) and value is not None:
                 slot = value if own.column.mode is UpdateMode.APPEND else 0
-                cells += [WantedCell(own.number, item, slot, value, row.line) for item in items]
+                cells += [GatheredCell(own.number, item, slot, value, row.line) for item in items]
         self.spool.add(cells if is_new else [one for one in cells if self._is_agreed(one)])
 
     def _value(self, line: int, at: int, own: _InPlace | NotAFieldError, cell: Any) -> int | None:
@@ -259,7 +259,7 @@ class Gatherer:
         digest = blake2b(to_json([own.number, meant.after_field_value]), digest_size=16).digest()
         return self.spool.value(digest, own.number, line, to_json(value).decode())
 
-    def _is_agreed(self, cell: WantedCell) -> bool:
+    def _is_agreed(self, cell: GatheredCell) -> bool:
         """A row above names the same item. Where both give the cell a value, these have to agree."""
         held = self.spool.held(cell.column, cell.item, cell.slot)
         if held is None or held[0] == cell.value:

@@ -26,7 +26,7 @@ CONTESTED: Final = 0  # in place of a value: rows contradict each other about th
 
 
 @dataclass(frozen=True, slots=True)
-class WantedCell:
+class GatheredCell:
     """`slot`: 0, or the value's number where a column adds values. `value`: its number."""
 
     column: int
@@ -79,7 +79,7 @@ class Spool(Scratch):
         [number] = self._db.execute("SELECT number FROM values_ WHERE digest = ?", (digest,)).fetchone()
         return int(number)
 
-    def add(self, cells: Iterable[WantedCell]) -> None:
+    def add(self, cells: Iterable[GatheredCell]) -> None:
         rows = ((one.column, one.item, one.slot, one.value, one.line) for one in cells)
         self._db.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?, ?)", rows)
 
