@@ -137,8 +137,8 @@ def test_a_trace_is_no_part_of_the_content(pipeline, app_tracer, redis):
             pipeline.client.enqueue(**wish.model_dump(exclude_unset=True))  # no conflict
     pipeline.client.enqueue_many([intent([1602], VALUE)])
     (_, first), (_, second) = redis.xrange(pipeline.runtime.inbox.keys.inbox)
-    assert set(first) == {"t", "i", "c"}
-    assert set(second) == {"t", "i"}
+    assert set(first) == {"t", "i", "c", "p"}
+    assert set(second) == {"t", "i", "p"}
     assert "trace" not in first["i"]
 
 

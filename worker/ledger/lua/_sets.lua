@@ -8,7 +8,11 @@ local function count_in_set(set, field, by)
   counts[field] = (counts[field] or 0) + by
 end
 
-local function name_set(set, name) redis.call('HSETNX', P .. 'set:' .. set, 'name', name) end
+local named = {} -- in this step
+local function name_set(set, name)
+  if not named[set] then redis.call('HSETNX', P .. 'set:' .. set, 'name', name) end
+  named[set] = true
+end
 
 local function write_set_figures()
   for set, counts in pairs(set_figures) do
