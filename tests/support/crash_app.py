@@ -17,12 +17,12 @@ DEATH = 9
 polled = {}
 
 
-def new_intent(entry, intent):
+def new_intent(entry, intent, change_set=None):
     if intent.note == "crash intake":
         raise ZeroDivisionError("asked for")
     if intent.note == "kill intake":
         os._exit(DEATH)
-    return _new_intent(entry, intent)
+    return _new_intent(entry, intent, change_set)
 
 
 def batch_update(self, update, **options):
