@@ -219,6 +219,27 @@ def test_an_intent_is_found_by_its_id_and_shows_its_value_only_when_asked(opened
     opened.get_log("browser")  # a 404 is noted there, as it should be
 
 
+def test_a_change_set_is_followed_retried_and_canceled_as_one(opened, stack):
+    place = {"project_key": PROJECT, "work_item_type_key": "story"}
+    table = {item: {"field_a1b2c3": f"value {item}"} for item in (1041, 1042, 1043)}
+    stack.client.enqueue_table(table, change_set="sprint-7", note="Sprint 7", **place).wait(PATIENCE)
+    see(opened, "#sets li", "3 of 3 intents ended · sprint-7")
+    see(opened, "#sets li", "2 succeeded, 1 failed")  # nobody may change item 1042
+    opened.find_element(By.CSS_SELECTOR, '[aria-label="Retry what failed of change set Sprint 7"]').click()
+    see(opened, "#dialog", "1 item of 1 intent can be enqueued again")
+    press(opened, "Back", "#dialog")
+    stack.lane.pause("until the set is canceled", polling=True)
+    items = {item: {"field_a1b2c3": f"value {item}"} for item in range(1100, 1140)}
+    handle = stack.client.enqueue_table(items, change_set="sprint-8", **place)
+    see(opened, "#sets li", "40 waiting")
+    opened.find_element(By.CSS_SELECTOR, '[aria-label="Cancel change set sprint-8"]').click()
+    press(opened, "Cancel the change set", "#dialog")
+    see(opened, "#toast", "40 items of 40 intents canceled; 0 already in a request and not affected.")
+    assert handle.wait(PATIENCE).state == "canceled"
+    stack.lane.resume()
+    see(opened, "#sets li", "40 canceled")
+
+
 def test_a_work_item_shows_what_was_done_to_it(opened, stack):
     put(stack, [1777, 1778], value="a secret value", note="the first").wait(PATIENCE)
     put(stack, [1778], value="another", note="the second").wait(PATIENCE)

@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from feishu_batch.errors import FeishuBatchError
-from worker.operating.canceling import cancel_intent
+from worker.operating.canceling import Wanted, cancel_intent, cancel_intents
+from worker.operating.change_sets import ids_of
 from worker.operating.details import IntentDetail, ItemView, document, intent_detail
 from worker.operating.errors import OperatingError, UnreachableError, WrongUseError
 from worker.operating.history import change_json, item_history
@@ -60,13 +61,17 @@ class ResumeOrder(Order):
 
 
 class CancelOrder(Order):
-    intent: Id
+    """One intent, or all of a change set."""
+
+    intent: Id | None = None
+    change_set: Id | None = None
 
 
 class RetryOrder(Order):
     """`confirmed`: the digest of the plan that the user saw; without it, nothing is enqueued."""
 
     intent: Id | None = None
+    change_set: Id | None = None
     code: Annotated[str, Field(max_length=200)] | None = None
     lane: Id | None = None
     since_at: float | None = None
@@ -85,6 +90,14 @@ def resume(session: Session, order: ResumeOrder) -> dict[str, Any]:
 
 
 def cancel(session: Session, order: CancelOrder) -> dict[str, Any]:
+    if order.change_set:
+        tally = cancel_intents(session, map(Wanted, ids_of(session, order.change_set)))
+        of = some(tally.intents, "intent")
+        return {
+            "message": f"{some(tally.items, 'item')} of {of} canceled; {tally.in_flight} already in a request and not affected."
+        }
+    if not order.intent:
+        raise WrongUseError("Give an intent, or a change set.")
     done = cancel_intent(session, order.intent)
     if done.ended:
         return {"message": f"The intent had already ended: {done.ended}."}
@@ -94,9 +107,10 @@ def cancel(session: Session, order: CancelOrder) -> dict[str, Any]:
 def retry(session: Session, order: RetryOrder) -> dict[str, Any]:
     """Shows the plan of a dry run; enqueues exactly that plan once the user has confirmed it."""
     intents = (order.intent,) if order.intent else ()
-    if not (intents or order.code):
-        raise WrongUseError("Give an intent, or a reason.")
-    decisions = retry_decisions(session, Selection(intents, order.code, None, order.since_at, order.lane))
+    if not (intents or order.change_set or order.code):
+        raise WrongUseError("Give an intent, a change set, or a reason.")
+    wanted = Selection(intents, order.code, None, order.since_at, order.lane, change_set=order.change_set)
+    decisions = retry_decisions(session, wanted)
     shown = _plan(decisions)
     if order.confirmed is None:
         return shown

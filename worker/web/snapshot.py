@@ -5,12 +5,14 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any, Final
 
+from feishu_batch.change_set import SetCounts
 from feishu_batch.results import IntentState
 from worker.ledger.lane import Lane
 from worker.ledger.reads.activity import Activity, IntentRow, OpenBatch, Subject
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.routes import BATCH
 from worker.ledger.stall import stalled_after
+from worker.operating.change_sets import newest_sets
 from worker.operating.explaining import advice_on
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
@@ -21,6 +23,7 @@ from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_vi
 Section = Any  # JSON
 
 # The lists are limited, so that the page of a busy lane stays small. The counts beside them are complete.
+SETS: Final = 8
 JOBS: Final = 12  # of each kind and lane
 BATCHES: Final = 40  # the last settled ones of each lane
 INTENTS: Final = 40
@@ -69,6 +72,7 @@ class Snapshots:
                 self._lane(view, inbox, read_lane_health(self._session.redis, one.keys))
                 for view, one in zip(views, self._lanes, strict=True)
             ],
+            "sets": [_set(one) for one in newest_sets(self._session, SETS)],
             "jobs": [_job(name, one, subjects) for name, found in batches.items() for one in found],
             "recent": {view.lane: [_settled(view.lane, b, subjects) for b in view.recent[:BATCHES]] for view in views},
             "intents": {"rows": [_intent(row, subjects) for row in intents], "not_ended": not_ended},
@@ -153,6 +157,21 @@ def _intent(row: IntentRow, subjects: dict[tuple[str, str], Subject]) -> Section
         "ended_at": _rounded(row.ended_at),
         "is_retried": row.is_retried,
         **progress,
+    }
+
+
+def _set(found: SetCounts) -> dict[str, Any]:
+    """Counts of nothing are left out: a row is sent whenever one of them changes."""
+    counts = {name: count for name, count in asdict(found.progress).items() if count}
+    return {
+        "id": found.change_set,
+        "state": found.state.value,
+        "note": _cut(found.note),
+        "producer": found.producer,
+        "intents": found.intents,
+        "ended": found.ended,
+        "grew_at": round(found.grew_at),
+        **counts,
     }
 
 

@@ -58,7 +58,14 @@ export async function cancelIntent(row) {
   if (choice) toast(await post("/api/cancel", { intent: row.id }));
 }
 
+export async function cancelSet(row) {
+  const text = `Items that are not in a request yet are canceled: ${some(row.pending ?? 0, "item")} at this moment. Items already in a request are not affected.`;
+  const choice = await ask("Cancel this change set?", [make("p", "", text), make("p", "id", row.id)], BACK, ["go", "Cancel the change set", "danger"]);
+  if (choice) toast(await post("/api/cancel", { change_set: row.id }));
+}
+
 export const retryIntent = (id) => retry({ intent: id });
+export const retrySet = (id) => retry({ change_set: id });
 export const retryReason = (group) => retry({ code: group.code, lane: group.lane, since_at: state.failures.since });
 
 async function retry(what) {

@@ -2,7 +2,7 @@
 
 import { banner, keepConnected } from "./connection.js";
 import { $, list, n, put, since, some, span, state } from "./parts.js";
-import { batchRow, failureRow, intentRow, jobRow, laneCard } from "./rows.js";
+import { batchRow, failureRow, intentRow, jobRow, laneCard, setRow } from "./rows.js";
 
 const FEW = 10; // intents shown until the reader asks for more
 let isLong = false;
@@ -23,6 +23,8 @@ function render() {
   $("empty").hidden = !nothing;
   $("page").classList.toggle("alone", nothing);
   for (const id of ["s-intents", "s-failures", "s-jobs", "s-recent"]) $(id).hidden = nothing;
+  $("s-sets").hidden = !state.sets.length;
+  list($("sets"), state.sets, (row) => row.id, setRow);
   const few = isLong ? intents.rows : intents.rows.slice(0, FEW);
   list($("intents"), few, (row) => `${row.lane} ${row.id}`, intentRow, "No intent is recorded yet.");
   put($("intents-aside"), intents.not_ended ? `${n(intents.not_ended)} unfinished` : "all have ended");

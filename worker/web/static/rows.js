@@ -1,6 +1,6 @@
 // The rows of the lists: each is created once, and its `show` updates it.
 
-import { cancelIntent, pauseLane, resumeLane, retryIntent, retryReason, showIntent } from "./actions.js";
+import { cancelIntent, cancelSet, pauseLane, resumeLane, retryIntent, retryReason, retrySet, showIntent } from "./actions.js";
 import { ORDER, button, counts, list, make, n, put, since, some, span, state } from "./parts.js";
 
 function standing(lane) {
@@ -86,12 +86,48 @@ function showFill(chart, caption, batches) {
   chart.setAttribute("aria-label", caption.textContent);
 }
 
+/** Coloured by the shares of the results. */
+function showShares(bar, row) {
+  const shown = ORDER.filter((kind) => row[kind]);
+  list(bar, shown, (kind) => kind, (kind) => make("i", kind));
+  shown.forEach((kind, place) => { bar.children[place].style.flexGrow = row[kind]; });
+  bar.setAttribute("role", "img");
+  bar.setAttribute("aria-label", counts(row));
+}
+
+function inCounts(row) {
+  const done = row.total - (row.pending ?? 0) - (row.in_flight ?? 0);
+  return row.state === "open" && done ? `${n(done)} of ${n(row.total)} done: ${counts(row)}` : counts(row);
+}
+
+export function setRow(first) {
+  const label = make("span", "grow"), when = make("span", "soft end"), what = make("span", "soft grow");
+  const bar = make("div", "bar"), summary = make("span", "soft grow"), acts = make("span", "acts acting");
+  const cancel = button("Cancel", "small", () => cancelSet(row)), retry = button("Retry", "small", () => retrySet(row.id));
+  let row = first;
+  acts.append(retry, cancel);
+  const node = make("li", "", make("div", "line", label, when), make("div", "line", what), bar, make("div", "line", summary, acts));
+  node.show = (now) => {
+    row = now;
+    put(label, row.note || row.id);
+    label.title = row.id;
+    cancel.setAttribute("aria-label", `Cancel change set ${label.textContent}`);
+    retry.setAttribute("aria-label", `Retry what failed of change set ${label.textContent}`);
+    put(when, row.state === "open" ? `for ${since(row.grew_at)}` : `${row.state}, enqueued ${since(row.grew_at)} ago`);
+    put(what, [`${n(row.ended)} of ${some(row.intents, "intent")} ended`, row.note ? row.id : "", row.producer ? `by ${row.producer}` : ""].filter(Boolean).join(" · "));
+    showShares(bar, row);
+    put(summary, inCounts(row));
+    cancel.hidden = !row.pending;
+    retry.hidden = !row.failed || row.state === "open";
+  };
+  return node;
+}
+
 export function intentRow(first) {
   const label = button("", "link grow", () => showIntent(row.id)), when = make("span", "soft end"), what = make("span", "soft grow");
   const bar = make("div", "bar"), summary = make("span", "soft grow"), acts = make("span", "acts acting");
   const cancel = button("Cancel", "small", () => cancelIntent(row)), retry = button("Retry", "small", () => retryIntent(row.id));
   let row = first;
-  bar.setAttribute("role", "img");
   acts.append(retry, cancel);
   const node = make("li", "", make("div", "line", label, when), make("div", "line", what), bar, make("div", "line", summary, acts));
   node.show = (now) => {
@@ -102,12 +138,8 @@ export function intentRow(first) {
     retry.setAttribute("aria-label", `Retry what failed of intent ${label.textContent}`);
     put(when, row.ended_at ? `${row.state} ${since(row.ended_at)} ago` : `for ${since(row.enqueued_at)}`);
     put(what, [row.what, state.about.several_lanes ? `lane ${row.lane}` : "", row.note ? row.id : ""].filter(Boolean).join(" · "));
-    const shown = ORDER.filter((kind) => row[kind]);
-    list(bar, shown, (kind) => kind, (kind) => make("i", kind));
-    shown.forEach((kind, place) => { bar.children[place].style.flexGrow = row[kind]; });
-    const done = row.total - (row.pending ?? 0) - (row.in_flight ?? 0);
-    put(summary, row.state === "open" && done ? `${n(done)} of ${n(row.total)} done: ${counts(row)}` : counts(row));
-    bar.setAttribute("aria-label", counts(row));
+    showShares(bar, row);
+    put(summary, inCounts(row));
     cancel.hidden = row.state !== "open" || !row.pending;
     retry.hidden = !row.failed || row.state === "open" || row.what === "" || row.is_retried;
   };
