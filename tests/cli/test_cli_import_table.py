@@ -2,11 +2,13 @@
 
 import csv
 import json
+from datetime import date
 
 import openpyxl
 import pytest
 
 from feishu_batch.intents import parse_intent
+from feishu_batch.written import Written
 from tests.support.rows_factory import PROJECT
 
 PLACE = ("--space", PROJECT, "--type", "story", "--field", "Note=note", "--field", "Prio=priority")
@@ -161,3 +163,55 @@ def correct(path):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+# --- the report of a workbook ---------------------------------------------------------------------------------------
+
+TYPED = ("ID", "Points", "Due", "Done", "Note")
+
+
+@pytest.fixture
+def workbook(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (TYPED, (1, 2.5, date(2030, 1, 31), True, "x"), (2, 3, date(2030, 2, 1), False, "y")):
+        book.active.append(row)
+    path = tmp_path / "plan.xlsx"
+    book.save(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx"])
+def test_a_failed_cell_of_a_workbook_is_sent_again_as_it_was(command, ledger, workbook, kind):
+    """A number, a date, a truth value: a permission was missing, or nothing could be looked up; the value is good."""
+    out, fields = workbook.parent / f"out.{kind}", [f"--field={name}={name.lower()}" for name in TYPED[1:]]
+    place = ("--space", PROJECT, "--type", "story", *fields)
+    worker = ledger.do_all_when_it_comes({1: "NoPermission"})
+    told = command("import", workbook, *place, "--wait", "--report", out)
+    worker.join()
+    assert told.exit_code == 1
+    failed, other = read(out)
+    assert (failed["import_state"], other["import_code"]) == ("failed", "cannot_resolve")  # of the second row its date
+    assert "#VALUE!" not in map(str, [*failed.values(), *other.values()])
+    again = command("import", out, *place)
+    assert "5 cells to write, 3 empty cells skipped; 5 intents: 5 enqueued\n" in again.stdout
+    meant = {(i.field_key, plain(i.after_field_value)) for i in intents(ledger)}
+    assert meant == {("points", "2.5"), ("due", "2030-01-31"), ("due", "2030-02-01"), ("done", "TRUE"), ("note", "x")}
+
+
+def plain(value):
+    written = Written.of(value)
+    return written.text if written else str(value).upper() if isinstance(value, bool) else str(value)
+
+
+def test_every_cell_that_did_not_succeed_has_its_reason(command, ledger, table):
+    table.write_text("ID,Note,Prio\n1,#REF!,P0\n")
+    out = table.parent / "out.csv"
+    worker = ledger.do_all_when_it_comes({1: "NoPermission"})
+    command("import", table, *PLACE, "--wait", "--report", out)
+    worker.join()
+    [row] = read(out)
+    assert row["import_state"] == "rejected"
+    note, prio = row["import_reason"].split("; ")
+    assert note.startswith("Note: ")
+    assert "#REF!" in note
+    assert prio == "Prio: failed: the remote said NoPermission"

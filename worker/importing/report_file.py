@@ -105,11 +105,11 @@ def _in_columns(row: ReportRow) -> list[Any]:
     """An empty cell would clear the field: a row without a value gets one that an import rejects again."""
     shown = row if "after_field_value" in row else {**row, "after_field_value": REFUSED_CELL}
     if row.get("code") == Code.BAD_VALUE:
-        shown = {name: REFUSED_CELL if _has_lost_its_type(value) else value for name, value in shown.items()}
+        shown = {name: REFUSED_CELL if has_lost_its_type(value) else value for name, value in shown.items()}
     return [_one_item(shown.get(name)) if name == "work_item_ids" else shown.get(name) for name in COLUMNS]
 
 
-def _has_lost_its_type(value: Any) -> bool:
+def has_lost_its_type(value: Any) -> bool:
     """For example a date that the field refused: as a text it would be another value, which the field might accept."""
     written = Written.of(value)
     return written is not None and written.kind is not Kind.TEXT

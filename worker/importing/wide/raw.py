@@ -100,7 +100,9 @@ class JsonCells:
         members = cell if isinstance(cell, list) else [cell]
         found = Ids()
         for member in members:
-            if isinstance(member, str):
+            if (written := Written.of(member)) is not None:
+                found.ids += _renamed(name, ids_of_cell, written).ids
+            elif isinstance(member, str):
                 more = _renamed(name, item_ids, member)
                 found.ids += more.ids
                 found.places += more.places
@@ -113,6 +115,8 @@ class JsonCells:
         return found
 
     def text(self, name: str, cell: Any) -> str:
+        if (written := Written.of(cell)) is not None:
+            return text_of_cell(_TEXT, written).strip()
         if not isinstance(cell, str):
             raise CellError(f"{name}: must be a text, in quotes")
         return cell.strip()

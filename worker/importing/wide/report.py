@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from feishu_batch.written import Kind, Written
+from worker.catalogue.models import Code
 from worker.importing.journal import Journal, Verdict
 from worker.importing.report_columns import LEFT_OUT
+from worker.importing.report_file import REFUSED_CELL, has_lost_its_type
 from worker.importing.row_results import NOT_ENQUEUED, REJECTED, States, states_of
 from worker.importing.wide.header import ABOUT, CODE, LINE, REASON, STATE, Role
 from worker.importing.wide.notes import TableNotes
 from worker.importing.wide.spool import KeptRow, State
 from worker.ledger.reads.ledger import LedgerReads
 
-REFUSED_CELL: Final = "#VALUE!"  # an import refuses it, in every format
 SKIPPED: Final = "skipped"  # nothing of the row was to be written
 # States that need a correction come first.
 _WORST: Final = (
@@ -66,13 +66,16 @@ def _report_row(table: TableNotes, row: KeptRow) -> dict[str, Any]:
     every = [*of_row, *(state for state in cells.values() if state)]
     state, code, _ = min(every, key=_rank, default=(SKIPPED, None, None))
     reasons = [reason for _, _, reason in of_row if reason]
-    reasons += [_with_column(name, one[2]) for name, one in cells.items() if one and one[2] and one[0] == state]
+    reasons += [_reason(name, one, state) for name, one in cells.items() if one and one[2] and one[0] not in LEFT_OUT]
     about = {LINE: row.line, STATE: state, CODE: code, REASON: "; ".join(reasons) or None}
     return {**about, **{name: _cell(table, row.cells.get(at), cells.get(name), state) for name, at in _named(table)}}
 
 
-def _with_column(name: str, reason: str) -> str:
-    return reason if reason.startswith(f"{name}: ") else f"{name}: {reason}"
+def _reason(name: str, cell: State, of_row: str) -> str:
+    """With the column, and the cell's own state where the row's is a worse one."""
+    state, _, reason = cell
+    words = (reason or "").removeprefix(f"{name}: ")
+    return f"{name}: {words}" if state == of_row else f"{name}: {state}: {words}"
 
 
 def _worst_of(table: TableNotes, row: KeptRow, at: int) -> State | None:
@@ -90,10 +93,5 @@ def _cell(table: TableNotes, written: Any, outcome: State | None, state: str) ->
         return written
     if outcome[0] in LEFT_OUT:
         return None if table.skips_empty and state not in LEFT_OUT else written
-    own = Written.of(written)
-    # A date, say, that the field did not take: as a text it would be another value, which the field might take.
-    return (
-        REFUSED_CELL
-        if own is not None and own.kind is not Kind.TEXT and outcome[0] in (REJECTED, "failed")
-        else written
-    )
+    was_refused = outcome[0] == REJECTED or outcome[1] == Code.BAD_VALUE
+    return REFUSED_CELL if was_refused and has_lost_its_type(written) else written
