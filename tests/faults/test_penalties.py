@@ -8,7 +8,7 @@ import pytest
 from sandbox.process import SandboxProcess
 from tests.support.model import intent
 from tests.support.pipeline import Pipeline
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, Slowness
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery's result backend
 SLOT = 0.1
@@ -19,6 +19,7 @@ PENALTY = 8 * SLOT
     ("retry_after", "most_refused", "longest"), [("no", 4, 3.2), ("seconds", 0, 1.6), ("date", 0, 2.8)]
 )
 def test_a_penalty_that_each_refused_request_prolongs_is_left(redis_url, prefix, retry_after, most_refused, longest):
+    slowness = Slowness()
     with SandboxProcess(window=SLOT, job_median=0.05, penalty=PENALTY, retry_after=retry_after) as sandbox:
         pace = {"slot_seconds": SLOT, "poll_slot_seconds": SLOT, "backoff_max_seconds": 60}
         pipeline = Pipeline(redis_url.replace("/0", "/3"), prefix, sandbox.base_url, catalogue="off", **pace)
@@ -33,5 +34,5 @@ def test_a_penalty_that_each_refused_request_prolongs_is_left(redis_url, prefix,
         visits = next(one for one in sandbox.report()["endpoints"] if one["endpoint"] == "batch_update")
     accepted = visits["accepted"]
     assert len(visits["rejected"]) <= most_refused  # the first, which was refused for no reason, is not among them
-    assert max(later - earlier for earlier, later in pairwise(accepted[1:])) <= longest
-    assert accepted[-1] - accepted[-16] <= 15 * 1.5 * SLOT  # at the old pace again
+    assert max(later - earlier for earlier, later in pairwise(accepted[1:])) <= longest * slowness()
+    assert accepted[-1] - accepted[-16] <= 15 * 1.5 * SLOT * slowness()  # at the old pace again

@@ -213,8 +213,8 @@ def test_a_command_gets_its_arguments_as_they_are_and_nothing_of_ours(tmp_path, 
 def test_a_command_that_takes_too_long_is_ended_with_all_it_started(tmp_path):
     child = "import subprocess, time; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); time.sleep(60)"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], stdout=open('pid', 'w'))"
-    with pytest.raises(CommandError, match=r"did not end within 0\.8 s"):
-        read(python(code), tmp_path, timeout=0.8)
+    with pytest.raises(CommandError, match=r"did not end within 3 s"):
+        read(python(code), tmp_path, timeout=3)  # two interpreters start within it, on a busy machine too
     pid = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + PATIENCE
     while subprocess.run(
