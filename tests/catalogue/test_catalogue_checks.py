@@ -49,6 +49,8 @@ TAKEN = [
     ("owner", "lilei@example.com", "owner", "7300000000000000002"),
     ("owner", 7300000000000000003, "owner", "7300000000000000003"),
     ("watchers", "lilei@example.com, 7300000000000000003", "watchers", [*KEY_OF.values()]),
+    ("watchers", "lilei@example.com,7300000000000000003", "watchers", [*KEY_OF.values()]),
+    ("watchers", "lilei@example.com；7300000000000000003", "watchers", [*KEY_OF.values()]),
     ("main_issue", "5001", "field_7f8e9d", 5001),
     ("related_stories", ["1002", "1003"], "field_6c5b4a", [1002, 1003]),
     ("related_stories", 1002, "field_6c5b4a", [1002]),

@@ -44,6 +44,7 @@ VALUES = [
     (["lilei@example.com"], True, False, False, False),
     ("Li Lei <lilei@example.com>", True, False, False, False),
     ("lilei@example.com; meimei@example.com", True, False, False, False),
+    ('"Li, Lei" <lilei@example.com>', True, False, False, False),
     ("7300000000000000001，lilei@example.com", True, False, False, False),
     (["7300000000000000001", "lilei@example.com"], True, False, False, False),
     ("Li Lei", True, False, False, False),

@@ -12,7 +12,7 @@ from worker.writing.characters import odd_character, one_line
 from worker.writing.dates import PLAUSIBLE, DateError, milliseconds_in
 from worker.writing.failures import failure_in
 from worker.writing.numbers import NumberError, is_same_number, number_in
-from worker.writing.people import PersonError, person_in
+from worker.writing.people import PersonError, people_in, person_in
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -178,6 +178,35 @@ PEOPLE = [
 @pytest.mark.parametrize(("text", "word"), PEOPLE)
 def test_an_address_or_a_key_is_found(text, word):
     assert person_in(text) == word
+
+
+WORDS = {
+    "7300000000000000001": "7300000000000000001",
+    "lilei@example.com": "lilei@example.com",
+    "mailto:meimei@example.com": "meimei@example.com",
+    "Li Lei <lilei@example.com>": "lilei@example.com",
+    '"Li, Lei" <lilei@example.com>': "lilei@example.com",
+    '"Li; Lei"<mailto:lilei@example.com>': "lilei@example.com",
+}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "，", "；", "、", "\n", ", ", " ; ", "；\n"], ids=ascii)
+@pytest.mark.parametrize("second", WORDS)
+@pytest.mark.parametrize("first", WORDS)
+def test_a_separator_stands_between_two_people_with_and_without_a_space(first, second, separator):
+    assert [person_in(part) for part in people_in(f"{first}{separator}{second}")] == [WORDS[first], WORDS[second]]
+
+
+@pytest.mark.parametrize("text", ["Li, Lei <lilei@example.com>", "李雷，研发部<lilei@example.com>"])
+def test_the_name_before_one_address_may_contain_a_comma(text):
+    assert people_in(text) == ["lilei@example.com"]
+
+
+@pytest.mark.parametrize("text", ["7300000000000000001,lilei@example.com", "Han Meimei; Li Lei <lilei@example.com>"])
+def test_two_people_are_never_read_as_one(text):
+    with pytest.raises(PersonError):
+        person_in(text)
+    assert len(people_in(text)) == 2
 
 
 NOBODY = [

@@ -48,11 +48,7 @@ def _words(context: FieldContext, wanted: str, value: Any, *, is_one: bool = Fal
 
 
 def _split(text: str) -> list[str]:
-    """The name in a single `Name <address>` may contain a comma."""
-    try:
-        return [person_in(text)]
-    except PersonError:
-        return people_in(text) if text.strip()[:1] not in ("[", "(") else [text]
+    return [text] if text.strip()[:1] in ("[", "(") else people_in(text)
 
 
 def _keys(context: FieldContext, wanted: str, words: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from feishu_batch.intents import UpdateIntent, UpdateMode
 from feishu_batch.written import Written
 from worker.catalogue.types import TEXT_TYPES, USER_TYPES
 from worker.catalogue.untyped import is_structured
-from worker.writing.people import may_be_rounded
+from worker.writing.people import may_be_rounded, people_in
 
 # The keys that every item type has, with their types. Other fields have keys like field_a1b2c3; any other word may be a name.
 SYSTEM_FIELDS: Mapping[str, str] = {
@@ -25,7 +25,6 @@ SYSTEM_FIELDS: Mapping[str, str] = {
 }
 _FIELD_KEY = re.compile(r"field_[0-9a-z]{6}")
 _USER_KEY = re.compile(r"[0-9]{10,20}")
-_SEPARATOR = re.compile(r"[,;，；、\n]")  # between several persons in one text
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _NAME_AND_ADDRESS = re.compile(r"[^@<>]*<[^\s@<>]+@[^\s@<>]+>")
 
@@ -62,7 +61,7 @@ def perhaps_name(intent: UpdateIntent, *, texts_pass: bool = False) -> str | Non
 
 def _is_address(text: str) -> bool:
     """One or several e-mail addresses and nothing else: an address among other words is a text."""
-    parts = [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
+    parts = people_in(text)
     addresses = [part for part in parts if _ADDRESS.fullmatch(part) or _NAME_AND_ADDRESS.fullmatch(part)]
     return bool(addresses) and all(part in addresses or _USER_KEY.fullmatch(part) for part in parts)
 

@@ -6,9 +6,13 @@ from typing import Final
 from worker.writing.characters import visible
 from worker.writing.failures import failure_in
 
-_SEPARATOR: Final = re.compile(r"[,;，；、\n]")
-_IN_BRACKETS: Final = re.compile(r"[^<>@]*<\s*(?:mailto:)?([^<>\s]+@[^<>\s]+)\s*>")
-_ADDRESS: Final = re.compile(r"(?:mailto:)?([^\s@<>]+@[^\s@<>]+)", re.IGNORECASE)
+_SEPARATORS: Final = ",;，；、\n"
+# Quotes around a name before its address hold a separator together.
+_PART: Final = re.compile(rf'(?:"[^"]*"(?=\s*<)|[^{_SEPARATORS}])+')
+_ONE_ADDRESS: Final = rf"(?:mailto:)?([^\s@<>{_SEPARATORS}]+@[^\s@<>{_SEPARATORS}]+)"
+# The name may contain a comma, other separators only in quotes.
+_IN_BRACKETS: Final = re.compile(rf'(?:"[^"<>@]*"\s*|[^<>@;；、]*)<\s*{_ONE_ADDRESS}\s*>', re.IGNORECASE)
+_ADDRESS: Final = re.compile(_ONE_ADDRESS, re.IGNORECASE)
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _OPEN_ID: Final = re.compile(r"(?:ou|on|oc)_[0-9A-Za-z]+")
 _ROUNDED: Final = re.compile(r"[0-9]+\.?[0-9]*[eE]\+?[0-9]+|[0-9]+\.[0-9]+")
@@ -56,18 +60,32 @@ class PersonError(ValueError):
 
 
 def people_in(text: str) -> list[str]:
-    """The parts between commas, semicolons and line breaks; the name in `Name <address>` may contain a comma."""
-    return [part.strip() for part in _SEPARATOR.split(text) if part.strip()]
+    """The parts between commas, semicolons and line breaks. The name in a single `Name <address>` may contain one."""
+    try:
+        return [person_in(text)]
+    except PersonError:
+        return _parts(text)
 
 
 def person_in(text: str) -> str:
     """The address or the key. Raises `PersonError`."""
     word = visible(text).strip()
-    if found := _IN_BRACKETS.fullmatch(word) or _ADDRESS.fullmatch(word):
+    if (found := _IN_BRACKETS.fullmatch(word)) and not _begins_with_key(word):
+        return found[1]
+    if found := _ADDRESS.fullmatch(word):
         return found[1]
     if reason := _why_no_person(word):
         raise PersonError(word, reason)
     return word
+
+
+def _begins_with_key(word: str) -> bool:
+    """Of a `Name <address>`: whether another person's key and a separator stand before the name."""
+    return any(part.isdigit() for part in _parts(word)[:-1])
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in _PART.findall(text) if part.strip()]
 
 
 def may_be_rounded(key: str) -> bool:
