@@ -210,10 +210,10 @@ def test_an_id_that_is_taken_costs_one_row_only(command, ledger, tmp_path):
     ("name", "content", "complaint"),
     [
         ("plan.csv", "a,b\n1,2\n", "lacks project_key, work_item_type_key, work_item_ids"),
-        ("plan.csv", "", "the file is empty"),
+        ("plan.csv", "", "it is empty"),
         ("plan.txt", "x", "plan.txt: its extension is not that of a known format: give --format csv, jsonl or xlsx"),
         ("plan.csv", "\ufeff" + csv_text(), "it contains no rows"),
-        ("plan.jsonl", "", "it contains no rows"),
+        ("plan.jsonl", "\n \n", "it is empty"),
         ("plan.jsonl", "[{}]", "this is a JSON array, but JSON Lines has one JSON object per line"),
         ("plan.jsonl", "{\n}", "this JSON object spans several lines, but JSON Lines has one JSON object per line"),
         ("plan.xlsx", "x", "this is a text file, not a workbook: give --format csv or jsonl"),

@@ -49,6 +49,14 @@ def test_rejections_name_row_column_field_value_and_reason(command, table):
     assert document["table"]["cells"] == 6
 
 
+@pytest.mark.parametrize("name", ["plan.csv", "plan.jsonl", "plan.xlsx"])
+@pytest.mark.parametrize("verb", ["import", "plan"])
+def test_an_empty_file_is_called_empty(command, tmp_path, verb, name):
+    (tmp_path / name).touch()
+    told = command(verb, tmp_path / name, *PLACE)
+    assert (told.exit_code, f"{name}: it is empty" in told.stderr) == (2, True)
+
+
 def test_the_same_table_again_is_the_same_work_and_one_that_was_cut_off_goes_on(command, ledger, table, monkeypatch):
     from worker.importing import enqueue_rows
 

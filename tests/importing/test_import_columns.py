@@ -46,7 +46,7 @@ def test_a_name_is_known_however_it_is_spelt(written):
         ((*HEADER, "", "note"), ["the unknown column without a name"]),
         ((*HEADER, "work_item_id", "WORK ITEM ID"), ["names work_item_ids twice ('work_item_ids' and 'work_item_id'"]),
         ((*HEADER, "x" * 500), ["'" + "x" * 40 + "…'"]),
-        (("", ""), ["the file is empty"]),
+        (("", ""), ["it is empty; its first line must name the columns: project_key"]),
         (
             ("work_item_id", "优先级", "负责人"),
             ["'优先级'", "'负责人'", "call the column with the ids work_item_id"],

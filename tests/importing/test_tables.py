@@ -132,6 +132,28 @@ def test_options_of_a_table_are_refused_for_a_file_of_field_changes():
         read(text)
 
 
+BLANK = {
+    "nothing": b"",
+    "a mark": b"\xef\xbb\xbf",
+    "blank lines": b"\n \r\n;;\n",
+    "a separator": b"sep=;\n",
+    "a book": None,
+}
+
+
+@pytest.mark.parametrize("content", BLANK.values(), ids=BLANK)
+@pytest.mark.parametrize("options", [{}, {"id_column": "ID"}], ids=str)
+def test_of_an_empty_file_it_is_said_that_it_is_empty(content, options):
+    kind = Format.XLSX if content is None else Format.CSV
+    stream = saved(book(header=())) if content is None else io.BytesIO(content)
+    with pytest.raises(ImportFileError, match="it is empty; its first line must name the columns: one with the ids"):
+        read(stream, kind, **options)
+
+
+def test_a_command_may_print_no_row_of_a_table():
+    assert read("\n", Format.JSONL) == ([], [])
+
+
 # --- cells ----------------------------------------------------------------------------------------------------------
 
 

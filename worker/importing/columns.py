@@ -55,7 +55,7 @@ def columns_of(header: Sequence[str]) -> list[str]:
     while names and not names[-1]:  # spreadsheets leave empty columns at the end
         names.pop()
     if not names:
-        raise ImportFileError(f"the file is empty; its first line must name the columns: {', '.join(REQUIRED)}")
+        raise ImportFileError(f"it is empty; its first line must name the columns: {', '.join(REQUIRED)}")
     columns = [ALIASES.get(name, name) for name in names]
     if problems := [*_missing(columns), *_unknown(header, columns), *_twice(header, columns)]:
         parts = [f"the header {'; it '.join(problems)}", f"{_LONG}, with the columns {', '.join(REQUIRED)}"]

@@ -27,7 +27,7 @@ from worker.importing.row import Rejected, Row, row_of
 from worker.importing.sheet import sheet_rows
 from worker.importing.table import AS_USUAL, Noticed, Table, is_skipped, looks_empty
 from worker.importing.wide.gathering import table_rows
-from worker.importing.wide.header import is_wide, refuse_options
+from worker.importing.wide.header import is_wide, refuse_no_table, refuse_options
 from worker.importing.wide.raw import RawTable, TextCells
 from worker.importing.wide.readers import MOST_LOOKED_AT, csv_table_rows, first_names, json_table
 from worker.writing.characters import one_line
@@ -86,7 +86,7 @@ def _csv_rows(reading: _RowReading) -> Iterator[Row | Rejected]:
     if is_wide(header, reading.table.as_table):
         raw = RawTable(header, csv_table_rows(table, number - 1, header, reading.table.empty), TextCells())
         return table_rows(raw, reading.table, reading.import_id, reading.noticed)
-    refuse_options(reading.table.as_table)
+    refuse_no_table(header, reading.table.as_table)
     return _csv_body(table, number - 1, columns_of(header), reading)
 
 
@@ -134,8 +134,9 @@ def _json_rows(reading: _RowReading) -> Iterator[Row | Rejected]:
         raise ImportFileError("JSON Lines has no header: leave --header-row out")
     numbered = ((number, text) for number, text in enumerate(reading.lines, start=1) if text.strip())
     first = list(islice(numbered, MOST_LOOKED_AT))
-    if first:
-        _refuse_other_json(first[0][1])
+    if not first:
+        return iter(())  # a command of a schedule may have nothing to say
+    _refuse_other_json(first[0][1])
     if (names := first_names([text for _, text in first])) and is_wide(names, reading.table.as_table):
         raw = json_table(names, chain(first, numbered))
         return table_rows(raw, reading.table, reading.import_id, reading.noticed)

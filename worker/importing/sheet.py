@@ -16,7 +16,7 @@ from worker.importing.sheet_xml import RawRow, SheetReader, letter_of
 from worker.importing.table import Hidden, Noticed, Table, is_skipped
 from worker.importing.typed_cells import typed_intent_of
 from worker.importing.wide.gathering import table_rows
-from worker.importing.wide.header import is_wide, refuse_options
+from worker.importing.wide.header import is_wide, refuse_no_table
 from worker.importing.wide.options import is_ignored
 from worker.importing.wide.raw import RawTable, TypedCells, WideRow
 from worker.importing.workbook import Sheet, Workbook, open_workbook
@@ -47,7 +47,7 @@ def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed
     header, own_id = _header(first, book, table), f"{import_id}\0{sheet.title}"
     wide = is_wide(header, table.as_table)
     if not wide:
-        refuse_options(table.as_table)
+        refuse_no_table(header, table.as_table)
     columns = _without_end(header) if wide else columns_of(header)
     read = [None if wide and (not name or is_ignored(name, table.as_table)) else name for name in columns]
     accept(layout, read, table.hidden, noticed)

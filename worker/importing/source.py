@@ -22,6 +22,7 @@ from worker.importing.table import AS_USUAL, Noticed, Table
 
 _FORMATS = f"--format {', '.join(list(Format)[:-1])} or {list(Format)[-1]}"
 _DIRECTORY = "this is a directory, not a file"
+_EMPTY = "it is empty"
 _ID_LENGTH = 16
 _OLD_NAME = (
     "its extension is that of another kind of workbook: give --format xlsx if it is an XLSX file, or save it as .xlsx"
@@ -43,6 +44,8 @@ class Source:
     def rows(self) -> Iterator[Row | Rejected]:
         """Starts at the first row at each call. Raises `ImportFileError` before the first row, or never."""
         self.noticed.restart()
+        if self.format is Format.XLSX and not self.size:
+            raise ImportFileError(_EMPTY)
         if instead := kind_instead(self.stream, is_workbook=self.format is Format.XLSX):
             raise ImportFileError(instead)
         rows = read_rows(self.stream, self.format, self.import_id, self.table, self.noticed)
@@ -50,7 +53,7 @@ class Source:
         if first is None:
             if self.noticed.left_out or self.noticed.table:
                 return iter(())
-            raise ImportFileError("it contains no rows")
+            raise ImportFileError(_EMPTY if self.format is Format.JSONL else "it contains no rows")
         return each_with_its_id(chain([first], rows))
 
     def position(self) -> int | None:

@@ -54,7 +54,7 @@ class Column:
 
 def is_wide(header: Sequence[str], options: TableOptions) -> bool:
     """Whether the header is that of a table: it names the work item, and no column says which field a row is about."""
-    if any(map(_is_of_long_file, header)):
+    if _is_blank(header) or any(map(_is_of_long_file, header)):
         return False
     return options.id_column is not None or bool(_items_among(header))
 
@@ -65,6 +65,15 @@ def may_name_a_field(name: str) -> bool:
     return bool(name.strip()) and one_line(name) == name and not has_other_role and not _is_of_long_file(name)
 
 
+def refuse_no_table(header: Sequence[str], options: TableOptions) -> None:
+    """For a header that is not that of a table: the options of one do not fit. Raises `ImportFileError`."""
+    if options.given() and _is_blank(header):
+        raise ImportFileError(
+            "it is empty; its first line must name the columns: one with the ids of the work items, and one per field"
+        )
+    refuse_options(options)
+
+
 def refuse_options(options: TableOptions) -> None:
     """Of a file that is no table. Raises `ImportFileError`."""
     if given := options.given():
@@ -73,6 +82,10 @@ def refuse_options(options: TableOptions) -> None:
             f"{names} {'belong' if given[1:] else 'belongs'} to a table, which has a row per work item, a column with its id, and a"
             " column per field; this file has none of them, or says in each row which field it is about (field_key)"
         )
+
+
+def _is_blank(header: Sequence[str]) -> bool:
+    return not any(map(folded, header))
 
 
 def _is_of_long_file(name: str) -> bool:
