@@ -9,6 +9,7 @@ import pytest
 
 from feishu_batch.intents import parse_intent
 from feishu_batch.written import Written
+from tests.importing.books import book, saved
 from tests.support.rows_factory import PROJECT
 
 PLACE = ("--space", PROJECT, "--type", "story", "--field", "Note=note", "--field", "Prio=priority")
@@ -55,6 +56,36 @@ def test_an_empty_file_is_called_empty(command, tmp_path, verb, name):
     (tmp_path / name).touch()
     told = command(verb, tmp_path / name, *PLACE)
     assert (told.exit_code, f"{name}: it is empty" in told.stderr) == (2, True)
+
+
+NOWHERE = {
+    "FEISHU_BATCH_BASE_URL": "http://127.0.0.1:1",
+    **{f"FEISHU_BATCH_{name}": "x" for name in ("PLUGIN_ID", "PLUGIN_SECRET", "USER_KEY")},
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+@pytest.mark.parametrize("verb", ["import", "plan"])
+def test_that_feishu_project_does_not_answer_is_said_first_and_is_3(command, ledger, tmp_path, verb, suffix):
+    command.env |= NOWHERE
+    path = tmp_path / f"plan{suffix}"
+    if suffix == ".xlsx":
+        path.write_bytes(saved(book([1, "x"], header=("id", "Note"))).getvalue())
+    else:
+        path.write_text("id,Note\n1,x\n")
+    told = command(verb, path, "--space", PROJECT, "--type", "story")
+    assert told.exit_code == 3
+    assert "Feishu Project could not be asked which field the column 'Note' is (" in told.stderr
+    assert "check FEISHU_BATCH_BASE_URL, and run `feishu-batch doctor`" in told.stderr
+    assert "credentials" not in told.stderr
+    assert ledger.inbox.length() == 0
+
+
+def test_what_the_user_names_needs_no_answer(command, ledger, tmp_path):
+    command.env |= NOWHERE
+    (tmp_path / "plan.csv").write_text("id,Note\n1,x\n")
+    told = command("import", tmp_path / "plan.csv", *PLACE[:4], "--field", "Note=note")
+    assert (told.exit_code, ledger.inbox.length()) == (0, 1), told.output
 
 
 def test_the_same_table_again_is_the_same_work_and_one_that_was_cut_off_goes_on(command, ledger, table, monkeypatch):

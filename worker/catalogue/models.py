@@ -62,11 +62,14 @@ class RefusedError(Exception):
 
 
 class UnavailableError(Exception):
-    """The look-up is not possible now. The message is the reason, without an address or a secret. `is_lane`: the lane is paused."""
+    """The look-up is not possible now. The message is the reason, without an address or a secret. `is_lane`: the lane is paused;
+    `is_unanswered`: the remote system did not answer.
+    """
 
-    def __init__(self, reason: str, *, is_lane: bool = False) -> None:
+    def __init__(self, reason: str, *, is_lane: bool = False, is_unanswered: bool = False) -> None:
         super().__init__(reason)
         self.is_lane = is_lane
+        self.is_unanswered = is_unanswered
 
     def way_out(self, key: str) -> str:
         """What to do about a name that could not be looked up; `key`: what to write instead."""

@@ -10,7 +10,16 @@ import structlog
 
 from worker.catalogue.models import RefusedError, UnavailableError
 from worker.pacing.slots import Slots
-from worker.remote.errors import BatchRefused, LaneStopped, RateLimited, RemoteError, SpaceRefused, TokenRejected
+from worker.remote.errors import (
+    BatchRefused,
+    LaneStopped,
+    NotExecuted,
+    OutcomeUnknown,
+    RateLimited,
+    RemoteError,
+    SpaceRefused,
+    TokenRejected,
+)
 from worker.remote.models import Token
 from worker.remote.tokens import TokenSource
 
@@ -121,7 +130,7 @@ class BackgroundQueries:
         """Run it and wait a while. Raises `UnavailableError` if it failed or has not finished, `RefusedError` if it raised that."""
         done = self._begin(name, query)
         if not done.wait(self._wait):
-            late = UnavailableError(f"no answer within {self._wait:g} s")
+            late = UnavailableError(f"no answer within {self._wait:g} s", is_unanswered=True)
             self._note(late)  # the next caller should not wait again
             raise late
         self._refuse_for_now(name)
@@ -168,7 +177,8 @@ class BackgroundQueries:
         except (SpaceRefused, BatchRefused) as error:  # concerns only this name
             self._note(UnavailableError(str(error)), name)
         except RemoteError as error:
-            self._note(UnavailableError(str(error)))
+            is_unanswered = isinstance(error, (NotExecuted, OutcomeUnknown))
+            self._note(UnavailableError(str(error), is_unanswered=is_unanswered))
         except UnavailableError as error:
             self._note(error)
         except Exception as error:  # Redis does not answer, or a bug of ours: the work continues unchecked
@@ -180,7 +190,8 @@ class BackgroundQueries:
         reason = str(error)[:REASON_LENGTH]
         pause = min(self._pause, PAUSED_FOR) if error.is_lane else self._pause
         with self._lock:
-            self._failed[name] = (UnavailableError(reason, is_lane=error.is_lane), self._clock() + pause)
+            noted = UnavailableError(reason, is_lane=error.is_lane, is_unanswered=error.is_unanswered)
+            self._failed[name] = (noted, self._clock() + pause)
         if not self._is_logged:
             return
         # One line for all intents that are accepted unchecked until then: a line for each would be thousands a second.
@@ -201,4 +212,4 @@ def _copied(error: UnavailableError | RefusedError) -> UnavailableError | Refuse
     """A copy for the next caller: an error that is raised repeatedly accumulates tracebacks."""
     if isinstance(error, RefusedError):
         return RefusedError(error.refusal.code, error.refusal.reason, is_name=error.is_name)
-    return UnavailableError(str(error), is_lane=error.is_lane)
+    return UnavailableError(str(error), is_lane=error.is_lane, is_unanswered=error.is_unanswered)

@@ -48,8 +48,9 @@ def cancel(
     Prints how many items were canceled, and how many are still in a request. With --file, --set or several ids, it asks for confirmation,
     unless --yes is given.
 
-    Exit codes: 0 done, also if nothing was left to cancel; 2 no such intent, or not confirmed; 3 Redis cannot be reached, or no
-    worker reads the inbox (the intents before that are canceled; run it again).
+    Exit codes: 0 done, also if nothing was left to cancel; 2 no such intent, or not confirmed; 3 Redis cannot be reached, or
+    Feishu Project, where it has to say what a table's columns are, or no worker reads the inbox (the intents before that are canceled;
+    run it again).
     """
     if [bool(intents), bool(file), bool(change_set)].count(True) != 1:
         raise WrongUseError(

@@ -13,13 +13,13 @@ from config.lookups import time_zone
 from config.settings import load_settings
 from feishu_batch.intents import CHANGE_SET
 from worker.cli.table_fields import table_fields
-from worker.importing.columns import ImportFileError
+from worker.importing.columns import ImportFileError, UnansweredFileError
 from worker.importing.encoding import text_encoding
 from worker.importing.rows import Format
 from worker.importing.source import Source, opened
 from worker.importing.table import Empty, Hidden, Table
 from worker.importing.wide.options import TableOptions
-from worker.operating.errors import WrongUseError
+from worker.operating.errors import UnreachableError, WrongUseError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -189,6 +189,7 @@ def _opener(path: str, kind: str | None, import_id: str | None, table: Table, ot
                 yield source
         except ImportFileError as error:
             name = "standard input" if path == "-" else path
-            raise WrongUseError(f"{name}: {error}. {otherwise}") from None
+            kind_of_error = UnreachableError if isinstance(error, UnansweredFileError) else WrongUseError
+            raise kind_of_error(f"{name}: {error}. {otherwise}") from None
 
     return open_it

@@ -95,7 +95,8 @@ def import_file(
 
     Exit codes: 0 all rows enqueued (with --wait: and succeeded); 1 rows rejected, items failed, the time ran out, or rows imported before
     are no longer in effect (failed, canceled, expired, changed by a later intent, or not known); 2 the file cannot be used, the
-    intents of its earlier import have been deleted, or --strict found a wrong row: nothing was enqueued; 3 Redis cannot be reached.
+    intents of its earlier import have been deleted, or --strict found a wrong row: nothing was enqueued; 3 Redis cannot be reached,
+    or Feishu Project, where it has to say what a table's columns are: nothing was enqueued.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")

@@ -87,8 +87,8 @@ def plan(
     an earlier import enqueued are not read.
 
     Exit codes: 0 every row is valid; 1 rows are wrong, would be refused, or were imported before and are no longer in effect, or with
-    --diff items do not exist or could not be read; 2 the file cannot be used; 3 Redis cannot be reached, or with --diff nothing could
-    be read.
+    --diff items do not exist or could not be read; 2 the file cannot be used; 3 Redis cannot be reached, or Feishu
+    Project, where it has to say what a table's columns are, or with --diff nothing could be read.
     """
     if diff_report and not diff:
         raise WrongUseError("--report belongs to --diff: it lists the old and the new value of each cell")

@@ -49,6 +49,10 @@ class ImportFileError(Exception):
     """The whole file cannot be used; no row was enqueued."""
 
 
+class UnansweredFileError(ImportFileError):
+    """Feishu Project would have to say what the columns are, and does not answer."""
+
+
 def columns_of(header: Sequence[str]) -> list[str]:
     """The columns' names as keys of an intent, without unnamed columns at the end. Raises `ImportFileError`."""
     names = [folded(name) for name in header]

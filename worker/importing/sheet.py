@@ -34,7 +34,7 @@ def sheet_rows(stream: BinaryIO, table: Table, import_id: str, noticed: Noticed)
         return _reading(book, sheet, table, import_id, noticed)
     except ImportFileError as error:
         others = f". Other sheets, for --sheet: {', '.join(noticed.other_sheets)}" if noticed.other_sheets else ""
-        raise ImportFileError(f"sheet {sheet.title!r}: {error}{others}") from None
+        raise type(error)(f"sheet {sheet.title!r}: {error}{others}") from None
 
 
 def _reading(book: Workbook, sheet: Sheet, table: Table, import_id: str, noticed: Noticed) -> Iterator[Row | Rejected]:

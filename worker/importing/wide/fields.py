@@ -32,11 +32,18 @@ class FoundField:
 
 
 class NotAFieldError(Exception):
-    """The column is no field that can be written; a clause. `is_doubt`: the reason is that it cannot be looked up."""
+    """The column is no field that can be written; a clause. `is_doubt`: it cannot be looked up; `is_unanswered`: since Feishu
+    Project does not answer, and the text is why.
+    """
 
-    def __init__(self, reason: str, *, is_doubt: bool = False) -> None:
+    def __init__(self, reason: str, *, is_doubt: bool = False, is_unanswered: bool = False) -> None:
         super().__init__(reason)
         self.is_doubt = is_doubt
+        self.is_unanswered = is_unanswered
+
+
+class UnansweredError(LookupError):
+    """Feishu Project does not answer; the text is why."""
 
 
 class PlaceError(Exception):
@@ -61,6 +68,10 @@ class KnownFields:
     def field(self, place: Place, word: str, mode: UpdateMode, *, is_named: bool) -> FoundField:
         try:
             catalogue = self._catalogue_of(place)
+        except UnansweredError as error:
+            if is_named or is_surely_key(word):
+                return _as_key(word)
+            raise NotAFieldError(str(error), is_doubt=True, is_unanswered=True) from None
         except LookupError as error:
             return UnknownFields(str(error)).field(place, word, mode, is_named=is_named)
         try:
@@ -91,12 +102,16 @@ class UnknownFields:
 
     def field(self, place: Place, word: str, mode: UpdateMode, *, is_named: bool) -> FoundField:  # noqa: ARG002 - as the protocol has it
         if is_named or self._is_key(word):
-            return FoundField(word, f"'{word}'")
+            return _as_key(word)
         reason = f"whether a field is called so cannot be looked up ({self._reason})"
         raise NotAFieldError(reason, is_doubt=True)
 
     def meant(self, intent: UpdateIntent) -> UpdateIntent | Refusal:
         return intent
+
+
+def _as_key(word: str) -> FoundField:
+    return FoundField(word, f"'{word}'")
 
 
 def no_lookup() -> Fields:

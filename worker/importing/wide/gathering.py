@@ -12,7 +12,7 @@ from feishu_batch.intents import BULK_PRIORITY, UpdateMode
 from feishu_batch.written import untagged
 from worker.catalogue.models import Refusal
 from worker.importing.cells import CellError, refuse_other_place
-from worker.importing.columns import ImportFileError, folded
+from worker.importing.columns import ImportFileError, UnansweredFileError, folded
 from worker.importing.report_columns import LEFT_OUT
 from worker.importing.row import Rejected, Row, change_set_of, hashed
 from worker.importing.table import Empty, Noticed, Table
@@ -354,7 +354,10 @@ class Gatherer:
         wrong = {at: errors[0] for at, errors in strange.items() if errors and len(errors) == len(known)}
         if not wrong:
             return
-        raise ImportFileError(_not_fields({self.header.names[at]: error for at, error in wrong.items()}))
+        named = {self.header.names[at]: error for at, error in wrong.items()}
+        if reason := next((str(error) for error in named.values() if error.is_unanswered), ""):
+            raise UnansweredFileError(_unanswered(list(named), reason))
+        raise ImportFileError(_not_fields(named))
 
     def _count(self) -> None:
         notes = self.notes
@@ -376,6 +379,18 @@ def _not_fields(wrong: dict[str, NotAFieldError]) -> str:
     if doubtful:
         why = wrong[doubtful[0]]
         problems.append(f"column{'s' if doubtful[1:] else ''} {', '.join(map(repr, doubtful))}: {why}")
-    ignored = " ".join(f'--ignore "{name}"' for name in list(wrong)[:_MOST_NAMED])
     credentials = ", or the workers' credentials in the environment" if doubtful else ""
-    return f'{"; ".join(problems)}. Give --field "{next(iter(wrong))}=FIELD", or {ignored}{credentials}'
+    return f"{'; '.join(problems)}. Give {_options_for(list(wrong))}{credentials}"
+
+
+def _unanswered(names: list[str], reason: str) -> str:
+    return (
+        f"Feishu Project could not be asked which {'fields the columns' if names[1:] else 'field the column'}"
+        f" {', '.join(map(repr, names))} {'are' if names[1:] else 'is'} ({reason}): check FEISHU_BATCH_BASE_URL, and run"
+        f" `feishu-batch doctor`. To import without its answer, give {_options_for(names)}"
+    )
+
+
+def _options_for(names: list[str]) -> str:
+    ignored = " ".join(f'--ignore "{name}"' for name in names[:_MOST_NAMED])
+    return f'--field "{names[0]}=FIELD", or {ignored}'

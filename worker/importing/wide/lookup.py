@@ -6,7 +6,7 @@ from feishu_batch.intents import is_real_project_key
 from worker.catalogue.gate import FIELD_KEY, CatalogueGate
 from worker.catalogue.lane_catalogue import LaneCatalogue
 from worker.catalogue.models import Catalogue, RefusedError, UnavailableError, shown
-from worker.importing.wide.fields import Fields, KnownFields, Place, PlaceError, UnknownFields
+from worker.importing.wide.fields import Fields, KnownFields, Place, PlaceError, UnansweredError, UnknownFields
 
 
 def fields_of_lanes(lanes: Mapping[str, LaneCatalogue], route: Callable[[str | None, str], str]) -> Fields:
@@ -22,7 +22,7 @@ def fields_of_lanes(lanes: Mapping[str, LaneCatalogue], route: Callable[[str | N
         except RefusedError as error:
             raise PlaceError(error.refusal.reason) from None
         except UnavailableError as error:
-            raise LookupError(str(error)) from None
+            raise (UnansweredError if error.is_unanswered else LookupError)(str(error)) from None
         except ValueError as error:
             raise PlaceError(str(error)) from None
         return found
