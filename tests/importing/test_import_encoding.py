@@ -93,7 +93,12 @@ def test_no_chinese_text_in_gbk_is_ever_taken_for_another(texts):
 @pytest.mark.parametrize(
     ("made", "named", "complaint"),
     [
-        (data("x").replace(b"x", b"\xff\xfe"), None, "line 2 is neither UTF-8 nor GB18030"),
+        (
+            data("x").replace(b"x", b"\xff\xfe"),
+            None,
+            "line 2 is neither UTF-8 nor GB18030: name its encoding with --encoding",
+        ),
+        (data("résumé", encoding="latin-1"), None, "line 2 is neither UTF-8 nor GB18030: name its encoding"),
         (data("a", "完了", "x").replace(b"x", b"\xff"), None, "mixes encodings: line 4 is not UTF-8, and line 3 is"),
         (data("完了") + data("上线", encoding="gbk"), None, "mixes encodings: line 4 is not UTF-8, and line 2 is"),
         (data("完了") + data("上线", encoding="gbk"), "gb18030", "mixes encodings: line 2 is UTF-8, but"),
@@ -106,7 +111,7 @@ def test_no_chinese_text_in_gbk_is_ever_taken_for_another(texts):
         (data("a\0b"), None, "line 2 has a NUL character"),
         (data("a", "b").replace(b"\n", b"\r"), None, "CR only"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_file_that_is_not_one_encoding_is_refused_with_the_line_before_its_first_row(made, named, complaint):
     for kind in (Format.CSV, Format.JSONL):
@@ -142,3 +147,8 @@ def test_a_line_that_is_too_long_does_not_spoil_the_verdict_of_its_file():
 def test_an_encoding_that_cannot_be_read_by_lines_is_refused(name):
     with pytest.raises(ValueError, match=name):
         text_encoding(name)
+
+
+@pytest.mark.parametrize("name", ["latin-1", "cp1252"])
+def test_another_encoding_is_read_when_it_is_named(name):
+    assert values(data("résumé", encoding=name), text_encoding(name)) == ["résumé"]

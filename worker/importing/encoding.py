@@ -144,7 +144,10 @@ def _require_utf_8(survey: _Survey, *, is_named: bool) -> None:
             f"it mixes encodings: line {number} is not UTF-8, and line {survey.first_certain} is; {_SAVE}"
         )
     if survey.not_other[0]:
-        raise ImportFileError(f"line {survey.not_other[0]} is neither UTF-8 nor GB18030, so it is damaged: {_SAVE}")
+        raise ImportFileError(
+            f"line {survey.not_other[0]} is neither UTF-8 nor GB18030: name its encoding with --encoding (Excel in Western Europe"
+            f" and America writes cp1252), or {_SAVE}"
+        )
     sample = _sample(line, GB18030)
     raise ImportFileError(
         f"it is not UTF-8 but looks like GB18030 (GBK), in which line {number} reads {sample}:"
@@ -156,7 +159,9 @@ def _require(survey: _Survey, named: str) -> None:
     if survey.is_utf_8 and survey.certain:
         raise ImportFileError(f"it is UTF-8, but --encoding says {named}: leave --encoding out")
     if survey.not_other[0]:
-        raise ImportFileError(f"line {survey.not_other[0]} is not {named}: {_SAVE}, or name its encoding")
+        raise ImportFileError(
+            f"line {survey.not_other[0]} is not {named}: name its encoding with --encoding, or {_SAVE}"
+        )
     if survey.certain * _STRAY > survey.foreign:
         raise ImportFileError(
             f"it mixes encodings: line {survey.first_certain} is UTF-8, but --encoding says {named}; {_SAVE}"
