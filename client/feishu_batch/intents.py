@@ -33,7 +33,7 @@ _DIGEST_BYTES = 8
 _ID_OPENING = b'{"intent_id":""'
 _SHOWN = ("intent_id", "project_key", "work_item_type_key", "field_key", "update_mode")
 _MAX_SHOWN = 128
-_MAX_PROBLEMS = 10
+MAX_PROBLEMS = 10  # in one message
 _UNKNOWN_KEY = "is not a key of an intent"
 _MAX_PROBLEM_LENGTH = 300
 _PROJECT_KEY = re.compile(r"[0-9a-f]{24}")
@@ -208,10 +208,10 @@ def _describe(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_input=False)
     lines = [
         _describe_problem(problem["loc"], _UNKNOWN_KEY if problem["type"] == "extra_forbidden" else plainly(problem))
-        for problem in problems[:_MAX_PROBLEMS]
+        for problem in problems[:MAX_PROBLEMS]
     ]
-    if len(problems) > _MAX_PROBLEMS:
-        lines.append(f"… and {len(problems) - _MAX_PROBLEMS} more problems")
+    if len(problems) > MAX_PROBLEMS:
+        lines.append(f"… and {len(problems) - MAX_PROBLEMS} more problems")
     return "\n".join(lines)
 
 

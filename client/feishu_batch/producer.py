@@ -10,7 +10,7 @@ from uuid import uuid4
 from feishu_batch.change_set import ChangeSet, SetReads
 from feishu_batch.errors import EnqueueError, IntentConflict, IntentError
 from feishu_batch.handle import Handle
-from feishu_batch.intents import UpdateIntent, UpdateMode, parse_intent
+from feishu_batch.intents import MAX_PROBLEMS, UpdateIntent, UpdateMode, parse_intent
 from feishu_batch.packing import PackedIntent
 from feishu_batch.results import IntentView
 from feishu_batch.tables import TableRows, packed_table
@@ -65,7 +65,7 @@ class Producer(ABC):
         """Enqueues in the given order. Nothing is written if one of them is not valid or its id is in use."""
         if isinstance(intents, Mapping | str | bytes | UpdateIntent):  # these are iterable, too
             raise IntentError(f"enqueue_many takes a list of intents, not a single {type(intents).__name__}")
-        packed = [PackedIntent.of(_parse_numbered(position, intent)) for position, intent in enumerate(intents)]
+        packed = _packed_all(intents)
         _refuse_ids_used_twice(packed)
         known = self._put(packed)
         return [
@@ -144,12 +144,24 @@ def conflict(intent_id: str) -> IntentConflict:
     )
 
 
-def _parse_numbered(position: int, intent: UpdateIntent | Mapping[str, Any]) -> UpdateIntent:
-    try:
-        return parse_intent(intent)
-    except IntentError as error:
-        lines = str(error).splitlines()
-        raise IntentError("\n".join(f"intents.{position}: {line}" for line in lines)) from None
+def _packed_all(intents: Iterable[UpdateIntent | Mapping[str, Any]]) -> list[PackedIntent]:
+    """Raises IntentError with the problems of all intents, as far as there is room for them."""
+    packed: list[PackedIntent] = []
+    lines: list[str] = []
+    unnamed = 0
+    for position, intent in enumerate(intents):
+        try:
+            packed.append(PackedIntent.of(parse_intent(intent)))
+        except IntentError as error:
+            if len(lines) < MAX_PROBLEMS:
+                lines += [f"intents.{position}: {line}" for line in str(error).splitlines()]
+            else:
+                unnamed += 1
+    if unnamed:
+        lines.append(f"… and {unnamed} more intent{'s' if unnamed > 1 else ''} with problems")
+    if lines:
+        raise IntentError("\n".join(lines))
+    return packed
 
 
 def _refuse_ids_used_twice(intents: Sequence[PackedIntent]) -> None:

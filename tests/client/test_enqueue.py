@@ -47,6 +47,19 @@ def test_a_bad_intent_is_refused_before_anything_is_written(client, redis, prefi
     assert inbox(redis, prefix) == []
 
 
+def test_every_bad_intent_of_a_list_is_named_up_to_a_bound(client, redis, prefix):
+    bad = content(field_key=" spaces ", work_item_ids=[0])
+    with pytest.raises(IntentError) as refused:
+        client.enqueue_many([bad, content(), bad])
+    places = [line.partition(":")[0] for line in str(refused.value).splitlines()]
+    assert places == ["intents.0", "intents.0", "intents.2", "intents.2"]
+    with pytest.raises(IntentError) as refused:
+        client.enqueue_many(bad for _ in range(1000))
+    lines = str(refused.value).splitlines()
+    assert (len(lines), lines[-1]) == (11, "… and 995 more intents with problems")
+    assert inbox(redis, prefix) == []
+
+
 def test_the_same_id_again_is_the_same_intent(client, redis, prefix):
     for _ in range(2):
         client.enqueue(**content(intent_id="once"))
