@@ -106,6 +106,31 @@ def test_the_same_table_again_is_the_same_work_and_one_that_was_cut_off_goes_on(
     assert ledger.inbox.length() == 6
 
 
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [
+        ((), "enqueues no intent twice\n"),
+        (("--report", "out.csv"), "The report out.csv was not written: the same command writes it later\n"),
+    ],
+    ids=["without a report", "with a report"],
+)
+def test_ctrl_c_while_waiting_counts_intents_and_says_that_there_is_no_report(
+    command, table, monkeypatch, options, end
+):
+    from worker.cli import import_run
+
+    monkeypatch.setattr(import_run, "_follow", _interrupted)
+    told = command("import", table, *PLACE, "--wait", *options)
+    assert told.exit_code == 130
+    assert "Stopped. 3 intents are enqueued, and their work continues: " in told.stderr
+    assert told.stderr.endswith(end)
+    assert not (table.parent / "out.csv").exists()
+
+
+def _interrupted(*_args):
+    raise KeyboardInterrupt
+
+
 def _cut_off(_journal, _notes):
     raise KeyError("cut off")
 

@@ -56,7 +56,7 @@ def run_import(
     report = ImportReport(source.name, source.import_id, noticed=source.noticed)
     pace, log = Throughput.begin(session), import_log(session)
     began_at = next(iter(session.lanes.values())).wall()
-    with Journal() as journal, _interruption(report):
+    with Journal() as journal, _interruption(report, asked.report):
         with session.client() as client, duplicate_check(session) as back:
             rows = source.rows()
             if out:
@@ -148,18 +148,23 @@ def _counted(puts: Iterable[SortedRows], report: ImportReport, source: Source, a
 
 
 @contextmanager
-def _interruption(report: ImportReport) -> Iterator[None]:
-    """However it ends early, the message says how many rows are enqueued."""
+def _interruption(report: ImportReport, path: Path | None) -> Iterator[None]:
+    """However it ends early, the message says how many rows or intents are enqueued. `path`: of the report that was asked for."""
+    not_written = f". The report {path} was not written: the same command writes it later" if path else ""
     try:
         yield
     except KeyboardInterrupt:
-        again = "look with `feishu-batch status`, or run the same import again, which enqueues no row twice"
-        raise InterruptedByUserError(f"Stopped. {_done(report)}, and their work continues: {again}") from None
+        again = f"look with `feishu-batch status`, or run the same import again, which enqueues no {report.noun} twice"
+        raise InterruptedByUserError(
+            f"Stopped. {_done(report)}, and their work continues: {again}{not_written}"
+        ) from None
     except (RedisError, EnqueueError) as error:
-        again = "run the same import again when Redis is back, which enqueues no row twice"
-        raise UnreachableError(f"{str(error).rstrip('.')}. {_done(report)}, and safe there: {again}") from None
+        again = f"run the same import again when Redis is back, which enqueues no {report.noun} twice"
+        raise UnreachableError(
+            f"{str(error).rstrip('.')}. {_done(report)}, and safe there: {again}{not_written}"
+        ) from None
 
 
 def _done(report: ImportReport) -> str:
     enqueued = report.enqueued + report.known
-    return f"{some(enqueued, 'row')} {'is' if enqueued == 1 else 'are'} enqueued"
+    return f"{some(enqueued, report.noun)} {'is' if enqueued == 1 else 'are'} enqueued"
