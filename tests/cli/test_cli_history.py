@@ -1,12 +1,17 @@
 """What was done to one work item, as the command tells it."""
 
 import json
+import time
 from dataclasses import asdict
 
 import pytest
+from pydantic import TypeAdapter
 
 from feishu_batch.keys import RecordField
+from tests.catalogue.wish import demo_catalogue
 from tests.support.command import PROJECT
+from worker.catalogue.lane_catalogue import Fields
+from worker.catalogue.lookup import LookedUp, Shelf
 from worker.ledger.reads.item_log import LOOK_AT, ItemLog
 from worker.ledger.records import GroupSpec, Outcome
 
@@ -89,6 +94,33 @@ def test_nothing_is_said_as_such(command, options, words):
     result = command("history", "--item", 77, *options)
     assert f"No change of item 77{words} is kept." in result.stdout
     assert result.exit_code == 0
+
+
+def look_up(redis, ledger, type_key="story"):
+    """As a worker does: the fields of the type."""
+    shelf = Shelf(redis, ledger.lane.keys.catalogue, TypeAdapter(LookedUp[Fields]))
+    shelf.put({f"{PROJECT} {type_key}": LookedUp(tuple(demo_catalogue().by_key.values()), time.time())})
+
+
+@pytest.mark.parametrize("place", [(), ("--space", PROJECT, "--type", "story")], ids=["its type", "the options"])
+def test_a_field_that_no_type_of_the_item_has_is_2_with_the_nearest(command, redis, ledger, place):
+    look_up(redis, ledger)
+    if not place:
+        command.enqueue(1001)
+    told = command("history", "--item", 1001, "--field", "Storry points", *place)
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert (
+        "--field: the item type has no field 'Storry points'; the nearest is 'Story points' (field_3f6a90)"
+        in told.stderr
+    )
+    assert command("history", "--item", 1001, "--field", "Story points", *place).exit_code == 0
+
+
+def test_a_field_of_a_type_that_was_not_looked_up_may_exist(command, redis, ledger):
+    look_up(redis, ledger, "issue")
+    command.enqueue(1001)
+    told = command("history", "--item", 1001, "--field", "Storry points")
+    assert (told.exit_code, "No change of item 1001 that fits is kept" in told.stdout) == (0, True)
 
 
 @pytest.mark.parametrize("wrong", ["abc", "1,2", "0", ""])

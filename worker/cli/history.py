@@ -6,6 +6,8 @@ from itertools import islice
 import click
 from rich.console import Console
 
+from worker.catalogue.models import Catalogue, Code, RefusedError
+from worker.catalogue.naming import field_called
 from worker.cli.local_times import moment
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
@@ -39,13 +41,16 @@ def history(item: str, space: str | None, type_key: str | None, field: str | Non
     people make in Feishu Project are not shown, and those of intents that the retention has removed are not either. The command
     reads Redis only, and needs no credentials.
 
-    Exit codes: 0 shown, whatever there is; 2 wrong use; 3 Redis cannot be reached.
+    Exit codes: 0 shown, whatever there is; 2 wrong use, or no such field in any item type that the workers have looked up;
+    3 Redis cannot be reached.
     """
     number = _item(item)
     session = open_session()
     names = Meanings(session.redis, session.lane_keys())
     found = list(islice(item_history(session, number, _wanted(names, space, type_key, field)), limit + 1))
     shown, is_cut = found[:limit], len(found) > limit
+    if field and not shown:
+        _refuse_unknown(field, _catalogues(session, names, number, space, type_key))
     out = console()
     if as_json:
         print_json(out, {"item": number, "is_cut": is_cut, "changes": [change_json(one, names) for one in shown]})
@@ -83,6 +88,30 @@ def _wanted(names: Meanings, space: str | None, type_key: str | None, field: str
 def _is_field(names: Meanings, spec: GroupSpec, word: str) -> bool:
     own = names.field_key(spec.project_key, spec.work_item_type_key, spec.field_key)
     return own is not None and own == names.field_key(spec.project_key, spec.work_item_type_key, word)
+
+
+def _catalogues(
+    session: Session, names: Meanings, item: int, space: str | None, type_key: str | None
+) -> list[Catalogue]:
+    """Of the item types that the item's changes and the options name, as far as workers have looked them up."""
+    specs = (one.spec for one in item_history(session, item, _wanted(names, space, type_key, None)))
+    places = dict.fromkeys((spec.project_key, spec.work_item_type_key) for spec in specs)
+    if space and type_key:
+        places[space, type_key] = None
+    return [found for place in places if (found := names.catalogue(*place))]
+
+
+def _refuse_unknown(field: str, catalogues: Sequence[Catalogue]) -> None:
+    """Raises `WrongUseError` if there are some, and none of them has the field."""
+    reasons = []
+    for catalogue in catalogues:
+        try:
+            field_called(catalogue, field)
+        except RefusedError as error:
+            if error.refusal.code == Code.UNKNOWN_FIELD:
+                reasons.append(error.refusal.reason)
+    if reasons and len(reasons) == len(catalogues):
+        raise WrongUseError(f"--field: {next((one for one in reasons if 'nearest' in one), reasons[0])}")
 
 
 def _print(out: Console, session: Session, names: Meanings, changes: Sequence[ItemChange]) -> None:
