@@ -86,6 +86,11 @@ def test_truth_may_be_written_as_spreadsheets_do(cell, value):
     )
 
 
+def test_a_wrong_truth_is_told_what_is_taken():
+    with pytest.raises(CellError, match="'perhaps' is none of true, yes, 1, false, no and 0"):
+        intent_of({"work_item_ids": "1", "after_field_value": "x", "keep_every_change": "perhaps"})
+
+
 @pytest.mark.parametrize(
     ("column", "cell"), [("keep_every_change", "perhaps"), ("priority", "high"), ("priority", "10")]
 )

@@ -152,7 +152,7 @@ def _bool(context: FieldContext, given: Any) -> Any:
     word = plain(str(value)).strip().lower() if isinstance(value, str | int) else ""
     if word in _TRUTH:
         return _TRUTH[word]
-    return context.refuse("true or false", given)
+    return context.refuse("true, yes, 是 or 1, and false, no, 否 or 0", given)
 
 
 # --- options and work items -------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ def _priority(cell: str) -> int:
 def _truth(cell: str) -> bool:
     word = cell.strip().lower()
     if word not in _TRUTH:
-        raise CellError(f"keep_every_change: {_shown(word)} is not true or false")
+        raise CellError(f"keep_every_change: {_shown(word)} is none of true, yes, 1, false, no and 0")
     return _TRUTH[word]
 
 
