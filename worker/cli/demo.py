@@ -5,6 +5,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -38,8 +39,8 @@ def demo() -> int:
     Example:
       feishu-batch demo
 
-    It starts an embedded server, the sandbox, the workers and beat in a temporary directory, and imports examples/sprint.csv (the plan of
-    a team's sprint; on purpose, the sandbox refuses a few items, and two rows are wrong). It shows the progress and prints the
+    It starts an embedded server, the sandbox, the workers and beat in a temporary directory, and imports sprint.csv (the plan of a team's
+    sprint; on purpose, the sandbox refuses a few items, and two rows are wrong). It shows the progress and prints the
     result of every change. It takes less than a minute, changes nothing real, and leaves no process and no file behind.
 
     Exit codes: 0 all results are as expected; 1 some are not (it says which); 3 a component cannot run here; 130 Ctrl-C.
@@ -68,7 +69,8 @@ def _story(settings: Settings, plan: Path, out: Console, stop: threading.Event) 
     if not wait_until_ready(settings, os.getpid(), stop, READY_WITHIN):
         return None
     out.print(f"All are ready. Importing {plan.name}; one request of up to 50 changes may be sent each second.\n")
-    with opened(str(plan), None, None) as source:
+    with opened(str(plan), None, None) as file:
+        source = replace(file, name=plan.name)  # its directory says nothing to the reader
         asked = Asked(wait=True, timeout=None, report=None, display=lambda total: display_for(out, total), aside=out)
         report = run_import(session_of(settings), source, out, asked, stop)
     return None if stop.is_set() else report
