@@ -130,6 +130,27 @@ def test_an_item_that_is_none_is_2(command, wrong):
     assert "--item" in result.stderr
 
 
+def test_large_intents_end_a_step_early(redis, ledger):
+    large = ",".join(map(str, range(1, 10_001)))
+    for number in range(1, 101):
+        redis.hset(ledger.lane.keys.intent(number), "it", large)
+        redis.zadd(ledger.lane.keys.ended("failed"), {number: number // 3})
+    assert ItemLog(redis).numbers(ledger.lane.keys, 1001) == list(range(100, 0, -1))
+    assert ItemLog(redis).numbers(ledger.lane.keys, 10_001) == []
+
+
+def test_what_leaves_the_inbox_meanwhile_is_shown_once(command, ledger, monkeypatch):
+    intent = command.enqueue(1001)
+    numbers = ItemLog.numbers
+
+    def recorded_meanwhile(log, keys, item):
+        ledger.take_in()
+        return numbers(log, keys, item)
+
+    monkeypatch.setattr(ItemLog, "numbers", recorded_meanwhile)
+    assert [(one["intent_id"], one["state"]) for one in changes(command)] == [(intent, "pending")]
+
+
 def test_every_page_of_the_ledger_is_looked_at(redis, ledger):
     """Also where more intents ended in one millisecond than a page holds."""
     pipe = redis.pipeline(transaction=False)

@@ -2,15 +2,17 @@
 
 import csv
 import json
-from datetime import date
+from datetime import date, timedelta, timezone
 
 import openpyxl
 import pytest
 
 from feishu_batch.intents import parse_intent
-from feishu_batch.written import Written
+from feishu_batch.written import Kind, Written
 from tests.importing.books import book, saved
 from tests.support.rows_factory import PROJECT
+from worker.importing.report_file import text_of
+from worker.importing.wide.raw import TypedCells
 
 PLACE = ("--space", PROJECT, "--type", "story", "--field", "Note=note", "--field", "Prio=priority")
 TEXT = "ID,Note,Prio\n1,x,P0\n2,x,P1\n3,,P0\nbad,x,P0\n4,#REF!,P0\n"
@@ -259,7 +261,12 @@ def test_a_failed_cell_of_a_workbook_is_sent_again_as_it_was(command, ledger, wo
     again = command("import", out, *place)
     assert "5 cells to write, 3 empty cells skipped; 5 intents: 5 enqueued\n" in again.stdout
     meant = {(i.field_key, plain(i.after_field_value)) for i in intents(ledger)}
-    assert meant == {("points", "2.5"), ("due", "2030-01-31"), ("due", "2030-02-01"), ("done", "TRUE"), ("note", "x")}
+    assert meant == {
+        ("points", "2.5"),
+        *(("due", f"2030-{day}T00:00:00+08:00") for day in ("01-31", "02-01")),
+        ("done", "TRUE"),
+        ("note", "x"),
+    }
 
 
 def plain(value):
@@ -279,3 +286,25 @@ def test_every_cell_that_did_not_succeed_has_its_reason(command, ledger, table):
     assert note.startswith("Note: ")
     assert "#REF!" in note
     assert prio == "Prio: failed: the remote said NoPermission"
+
+
+def test_what_begins_like_a_formula_comes_back_from_a_report_as_it_was(command, ledger, table):
+    table.write_text("ID,Note,State,Reason\n1,=1+1,'=a,x\n2,'=lit,b,'=y\n")
+    out, names = table.parent / "out.csv", ("--field", "State=state", "--field", "Reason=reason")
+    place = ("--space", PROJECT, "--type", "story", "--field", "Note=note", *names)
+    worker = ledger.do_all_when_it_comes({1: "NoPermission", 2: "NoPermission"})
+    command("import", table, *place, "--wait", "--report", out)
+    worker.join()
+    command("import", out, *place)
+    assert {i.after_field_value for i in intents(ledger)} == {"=1+1", "'=lit", "'=a", "b", "x", "'=y"}
+
+
+def test_a_number_that_is_shown_as_another_text_comes_back_as_that_text():
+    assert text_of({"$number": "1.1", "shown": "1.10"}) == "1.10"
+    assert text_of({"$number": "123", "shown": "00123"}) == "00123"
+    assert text_of({"$number": "2.5"}) == "2.5"
+
+
+def test_a_date_of_a_workbook_keeps_its_zone_in_the_report():
+    cell = Written(Kind.DATE, "2026-01-31T18:00:00")
+    assert TypedCells(timezone(timedelta(hours=-5))).written(cell)["$date"] == "2026-01-31T18:00:00-05:00"

@@ -120,11 +120,13 @@ def _one_item(ids: Any) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """A value as the text of a cell: a text unchanged, a written value as it was written, otherwise JSON."""
+    """A value as the text of a cell: a text unchanged, a written value as it was written, otherwise JSON. A number as its workbook
+    shows it: that is what an option or a text is called.
+    """
     if value is None:
         return ""
     if written := Written.of(value):
-        return written.text
+        return written.as_seen if written.kind is Kind.NUMBER else written.text
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -37,10 +37,11 @@ def checked_cell(name: str, cell: Written | None, zone: tzinfo) -> Written | Non
         raise CellError(f"{name}: the cell shows the error {cell.text}")
     if cell.kind is Kind.NUMBER and abs(Decimal(cell.text)) >= _EXACT:
         raise CellError(f"{name}: {_ROUNDED}")
-    return _in_zone(cell, zone) if cell.kind is Kind.DATE else cell
+    return in_zone(cell, zone) if cell.kind is Kind.DATE else cell
 
 
-def _in_zone(cell: Written, zone: tzinfo) -> Written:
+def in_zone(cell: Written, zone: tzinfo) -> Written:
+    """A date, with the offset that it has there unless it has one."""
     moment = datetime.fromisoformat(cell.text)
     if moment.utcoffset() is not None:
         return cell

@@ -44,8 +44,10 @@ class ItemChange:
 def item_history(session: Session, item: int, wanted: Wanted) -> Iterator[ItemChange]:
     """Newest first. An intent that cannot be read (an id of another version, a damaged record) is left out."""
     log = ItemLog(session.redis)
+    waiting = _in_inbox(session, item)  # first: what leaves the inbox meanwhile is found in its lane
     recorded = [(number, lane.keys) for lane in session.lanes.values() for number in log.numbers(lane.keys, item)]
-    yield from (one for one in _in_inbox(session, item) if wanted(one.spec))
+    known = {number for number, _ in recorded}
+    yield from (one for one in waiting if one.number not in known and wanted(one.spec))
     for number, keys in sorted(recorded, key=lambda one: one[0], reverse=True):
         change = _recorded(session, keys, number, item)
         if change and wanted(change.spec):

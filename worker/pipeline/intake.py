@@ -22,7 +22,7 @@ from worker.catalogue.models import Refusal
 from worker.ledger.inbox import Inbox, IntakeRound
 from worker.ledger.record_calls import NewIntent, NumberedSet
 from worker.ledger.records import InboxEntry, Outcome
-from worker.pipeline.entries import new_intent, parts_of, readable_parts
+from worker.pipeline.entries import as_written, new_intent, parts_of, readable_parts
 from worker.pipeline.hints import IntakeHints
 from worker.pipeline.intake_refusals import IntakeLane, IntakeRefusals
 
@@ -207,7 +207,7 @@ class Intake:
             name = self._route(resolved.lane, resolved.project_key)
         except ValueError as error:
             refusal = Outcome.failed(FailureCode.NO_LANE, str(error))
-            return self._refusals.unrecorded(entry, parts_of(intent), refusal)
+            return self._refusals.unrecorded(entry, parts_of(intent), refusal, as_written(intent))
         # In the lane that would have recorded it: if an earlier round recorded it and died, that record is completed.
         if not isinstance(checked, Refusal) or not self._refusals.checked(entry, intent, checked, name):
             accepted[name].append(_with_set(entry, resolved, name, sets))

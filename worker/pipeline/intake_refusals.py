@@ -45,11 +45,16 @@ class IntakeRefusals:
         refusal = Outcome.failed(FailureCode.NOT_UNDERSTOOD, reason)
         return {parts.intent_id: (entry, self.unrecorded(entry, parts, refusal))}
 
-    def unrecorded(self, entry: InboxEntry, parts: ReadableParts, refusal: Outcome) -> str:
-        """Refuse all of it, or the items that an earlier, unfinished round did not record. Returns the lane with the refusal."""
+    def unrecorded(
+        self, entry: InboxEntry, parts: ReadableParts, refusal: Outcome, written: Mapping[str, str] = NO_FIELDS
+    ) -> str:
+        """Refuse all of it, or the items that an earlier, unfinished round did not record. Returns the lane with the refusal.
+
+        `written`: the intent as its producer wrote it, where it is readable.
+        """
         name = next((name for name, serving in self._lanes.items() if serving.lane.holds(entry.number)), None)
         if name is None:
-            self._refuse(entry, parts, refusal, self._default_lane)
+            self._refuse(entry, parts, refusal, self._default_lane, written)
             return self._default_lane
         self._lanes[name].lane.refuse_rest(entry.number, refusal)
         log.warning(

@@ -29,9 +29,9 @@ class Sweep:
             self._hints.send()
         seen = Counter({"inbox": waiting})
         self._inbox.delete_dropped_sets(FORGET_PER_SWEEP)
+        self._set_ends.run()  # before a lane forgets the last intent of a set
         for lane in self._lanes:
             seen.update(lane.run())
-        self._set_ends.run()
         return dict(seen)
 
 

@@ -172,6 +172,8 @@ class ReadingRun:
 
     def _answer(self, one: ToRead) -> ItemsRead:
         lane = one.place.lane
+        if lane not in self._lanes:
+            return ItemsRead(trouble=f"its lane {lane} is not served: its settings are faulty")
         with self._lock:
             if why := self._given_up.get(lane) or self._given_up.get(one.place):
                 return ItemsRead(trouble=why)

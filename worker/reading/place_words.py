@@ -55,7 +55,8 @@ class PlaceWords:
                 missing = list(found)
             self.emails |= dict.fromkeys(missing, "")  # not asked again
             with suppress(UnavailableError, RemoteError):
-                self._learn(self._lanes[place.lane].emails_of(missing))
+                if lane := self._lanes.get(place.lane):
+                    self._learn(lane.emails_of(missing))
 
     def _learn(self, emails: Mapping[str, str]) -> None:
         self.emails |= emails
@@ -74,7 +75,10 @@ class PlaceWords:
         return words.text(value, self.emails)
 
     def _looked_up(self, place: ReadPlace) -> Mapping[str, FieldWords]:
+        lane = self._lanes.get(place.lane)  # None: its settings are faulty
+        if lane is None:
+            return {}
         with suppress(UnavailableError, RefusedError):
-            catalogue, _ = self._lanes[place.lane].fields(place.project_key, place.type_key)
+            catalogue, _ = lane.fields(place.project_key, place.type_key)
             return {field.key: FieldWords(field, self.zone) for field in catalogue.fields}
         return {}

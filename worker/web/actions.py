@@ -40,6 +40,7 @@ log = structlog.get_logger("feishu_batch.web")
 LARGEST_BODY: Final = 16_384  # bytes
 LISTED: Final = 20  # items of one state, and intents of a retry
 STATES: Final = 50
+LONGEST_LINK: Final = 500  # characters
 CHANGES: Final = 50  # of one work item
 VALUES: Final = ("before_field_value", "after_field_value")
 Model = TypeVar("Model", bound="Order")
@@ -90,6 +91,8 @@ def resume(session: Session, order: ResumeOrder) -> dict[str, Any]:
 
 
 def cancel(session: Session, order: CancelOrder) -> dict[str, Any]:
+    if order.change_set and order.intent:
+        raise WrongUseError("Give an intent or a change set, not both.")
     if order.change_set:
         tally = cancel_intents(session, map(Wanted, ids_of(session, order.change_set)))
         of = some(tally.intents, "intent")
@@ -107,6 +110,8 @@ def cancel(session: Session, order: CancelOrder) -> dict[str, Any]:
 def retry(session: Session, order: RetryOrder) -> dict[str, Any]:
     """Shows the plan of a dry run; enqueues exactly that plan once the user has confirmed it."""
     intents = (order.intent,) if order.intent else ()
+    if intents and order.change_set:
+        raise WrongUseError("Give an intent or a change set, not both.")
     if not (intents or order.change_set or order.code):
         raise WrongUseError("Give an intent, a change set, or a reason.")
     wanted = Selection(intents, order.code, None, order.since_at, order.lane, change_set=order.change_set)
@@ -150,6 +155,8 @@ def look_up(session: Session, intent_id: str, *, values: bool) -> dict[str, Any]
 
 def changes_of(session: Session, text: str, *, values: bool) -> dict[str, Any]:
     """What was done to a work item, newest first. Includes field values only if `values`."""
+    if len(text) > LONGEST_LINK:
+        raise WrongUseError("This is no work item's id or link: it is too long.")
     try:
         item = one_id(text)
     except IdError as error:

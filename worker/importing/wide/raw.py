@@ -6,11 +6,11 @@ from datetime import tzinfo
 from typing import Any, Protocol
 
 from feishu_batch.values import canonical_value
-from feishu_batch.written import Written
+from feishu_batch.written import Kind, Written
 from worker.importing.cells import CellError, field_value, item_ids, refuse_failure
 from worker.importing.row import Rejected
 from worker.importing.table import looks_empty
-from worker.importing.typed_cells import checked_cell, ids_of_cell, text_of_cell
+from worker.importing.typed_cells import checked_cell, ids_of_cell, in_zone, text_of_cell
 from worker.writing.ids import Ids
 
 _TEXT = "note"  # any column that is a text without rules of its own
@@ -87,7 +87,9 @@ class TypedCells:
         return field_value(name, checked_cell(name, cell, self.zone))
 
     def written(self, cell: Written | None) -> Any:
-        return None if cell is None else cell.to_json()
+        if cell is None:
+            return None
+        return (in_zone(cell, self.zone) if cell.kind is Kind.DATE else cell).to_json()
 
 
 class JsonCells:

@@ -9,9 +9,9 @@ from worker.importing.cells import CellError, refuse_lost_digits
 from worker.importing.columns import folded
 from worker.importing.csv_reading import csv_lines, misplaced_cells, plain_cell, reported
 from worker.importing.lines import damage_of
-from worker.importing.report_columns import is_report
 from worker.importing.row import Rejected
 from worker.importing.table import Empty, looks_empty
+from worker.importing.wide.header import ABOUT
 from worker.importing.wide.raw import JsonCells, RawTable, WideRow
 
 MOST_LOOKED_AT: Final = 20  # lines, for one that shows which kind of file this is
@@ -20,7 +20,7 @@ MOST_LOOKED_AT: Final = 20  # lines, for one that shows which kind of file this 
 def csv_table_rows(table: Any, before: int, header: Sequence[str], empty: Empty | None) -> Iterator[WideRow | Rejected]:
     """`before`: how many lines stand above the header."""
     width = max((at for at, name in enumerate(header, start=1) if not looks_empty(name)), default=0)
-    plain = reported if is_report([folded(name) for name in header]) else plain_cell
+    plain = reported if set(ABOUT) <= {folded(name) for name in header} else plain_cell
     for line, cells in csv_lines(table, before):
         if isinstance(cells, Rejected):
             yield cells

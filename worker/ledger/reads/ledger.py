@@ -79,10 +79,12 @@ class LedgerReads:
 
     def ids_of_set(self, change_set: str) -> Iterator[list[str]]:
         """The intents of a change set, in the order of enqueueing, some at a time; none if it is unknown."""
-        start = 0
-        while some := self._redis.zrange(self._inbox.set(change_set), start, start + CHUNK - 1):
-            yield some
-            start += len(some)
+        last = "-inf"
+        while page := self._redis.zrange(
+            self._inbox.set(change_set), last, "+inf", byscore=True, offset=0, num=CHUNK, withscores=True
+        ):  # by their numbers: the oldest may be forgotten meanwhile
+            yield [intent_id for intent_id, _ in page]
+            last = f"({page[-1][1]:.0f}"
 
     def set_name(self, lane: str, set_number: str | None) -> str | None:
         """The id of the change set that an intent's record names."""
