@@ -8,9 +8,10 @@ from celery import Celery
 
 from feishu_batch import FeishuBatch, UnknownChangeSet
 from feishu_batch.testing import FakeFeishuBatch
-from tests.support.command import Ledger
+from tests.support.command import Ledger, NoHints
 from worker.ledger.inbox import Inbox
 from worker.pipeline.set_ends import SetEnds
+from worker.pipeline.sweep import LaneSweep, Sweep
 
 PLACE = {"project_key": "5f0c1a2b3c4d5e6f70818283", "work_item_type_key": "story"}
 ROWS = {1: {"a": "x"}, 2: {"a": "y"}}
@@ -55,6 +56,20 @@ def test_it_gets_the_result_once(client, app, ends, redis, prefix, queue, sent):
     result = {"change_set": "sync", "state": "partial", "counts": {"succeeded": 1, "failed": 1}}
     assert args == repr((result, "mine"))
     assert table.wait(1).to_dict() == result
+
+
+def test_a_sweep_tells_the_end_before_the_set_is_forgotten(client, app, ends, redis, prefix, queue, sent):
+    """Also where nothing swept between the end and the retention."""
+    client.enqueue_table(ROWS, **PLACE, change_set="sync").on_end(app.signature("backend.told", queue=queue))
+    ledger = Ledger(redis, prefix)
+    ledger.do_all()
+    numbers = [number for number, _ in ledger.lane.take_outbox(10, 1)]
+    ledger.lane.confirm_published(numbers)
+    lanes = [LaneSweep(inbox=ledger.inbox, lane=ledger.lane, hints=NoHints(), retain_succeeded=0, retain_failed=0)]
+    Sweep(inbox=ledger.inbox, hints=NoHints(), lanes=lanes, set_ends=ends).run()
+    assert len(sent()) == 1
+    with pytest.raises(UnknownChangeSet):
+        client.change_set("sync").wait(1)
 
 
 def test_the_last_one_counts_and_a_newer_one_is_not_lost(client, app, ends, redis, prefix, queue, sent):

@@ -115,7 +115,10 @@ def test_an_order_without_the_pages_own_word_changes_nothing(page, stack):
 def test_orders_that_make_no_sense_are_answered_with_a_sentence(page):
     assert page.post("/api/pause", {"lane": "nowhere"}).json()["error"].startswith("no lane is named 'nowhere'")
     assert page.post("/api/cancel", {"intent": "no-such-intent"}).status_code == 400
-    assert page.post("/api/retry", {}).json()["error"] == "Give an intent, or a reason."
+    assert page.post("/api/retry", {}).json()["error"] == "Give an intent, a change set, or a reason."
+    both = {"intent": "one", "change_set": "two"}
+    for order in ("cancel", "retry"):
+        assert page.post(f"/api/{order}", both).json()["error"] == "Give an intent or a change set, not both."
     for content in (
         {},
         {"lane": "default", "more": 1},
@@ -125,6 +128,7 @@ def test_orders_that_make_no_sense_are_answered_with_a_sentence(page):
         assert page.post("/api/pause", content).status_code == 400
     with page.client() as client:
         assert client.get("/api/intents/no-such-intent").status_code == 404
+        assert client.get("/api/history", params={"item": "1-9000 " * 500}).status_code == 400
         assert client.get("/static/../app.py").status_code == 404
         assert client.get("/static/%2e%2e/app.py").status_code == 404
 

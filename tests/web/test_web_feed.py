@@ -44,7 +44,7 @@ def test_only_what_changed_is_sent_and_a_late_joiner_gets_all(page, stack):
     time.sleep(1.5)
     [joined] = messages(page, 1)
     first.join()
-    everything = {"now", "about", "inbox", "lanes", "jobs", "recent", "intents", "failures", "trouble", "look"}
+    everything = {"now", "about", "inbox", "lanes", "sets", "jobs", "recent", "intents", "failures", "trouble", "look"}
     assert set(found[0]) == set(joined) == everything
     assert {"now", "look"} <= set(found[-1]) <= {"now", "look", "lanes"}
     looks = [message["look"] for message in found]
