@@ -10,6 +10,7 @@ import pytest
 from feishu_batch.intents import parse_intent
 from feishu_batch.written import Kind, Written
 from tests.importing.books import book, saved
+from tests.support.report_rows import report_rows
 from tests.support.rows_factory import PROJECT
 from worker.importing.report_file import text_of
 from worker.importing.wide.raw import TypedCells
@@ -169,23 +170,13 @@ def test_names_that_nobody_can_look_up_are_refused_before_anything_is_enqueued(c
 # --- the report -----------------------------------------------------------------------------------------------------
 
 
-def read(path):
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text().splitlines()]
-    if path.suffix == ".csv":
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
-    header, *rows = openpyxl.load_workbook(path).active.iter_rows(values_only=True)
-    return [dict(zip(header, cells, strict=True)) for cells in rows]
-
-
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx"])
 def test_the_report_is_the_table_with_what_needs_somebody_first(command, ledger, table, kind):
     out = table.parent / f"out.{kind}"
     command("import", table, *PLACE)
     ledger.do_all({2: "WorkItemTerminated"})
     assert command("import", table, *PLACE, "--report", out).exit_code == 1
-    rows = read(out)
+    rows = report_rows(out)
     told = [(int(row["import_line"]), row["import_state"]) for row in rows]
     assert told == [(3, "failed"), (5, "rejected"), (6, "rejected"), (2, "succeeded"), (4, "succeeded")]
     assert rows[0]["import_code"] == "WorkItemTerminated"
@@ -218,7 +209,7 @@ def correct(path):
                 cells[names.index(change[0])].value = change[1]
         book.save(path)
         return
-    rows = read(path)
+    rows = report_rows(path)
     for row in rows:
         if change := changes.get(str(row["import_line"])):
             row[change[0]] = change[1]
@@ -255,7 +246,7 @@ def test_a_failed_cell_of_a_workbook_is_sent_again_as_it_was(command, ledger, wo
     told = command("import", workbook, *place, "--wait", "--report", out)
     worker.join()
     assert told.exit_code == 1
-    failed, other = read(out)
+    failed, other = report_rows(out)
     assert (failed["import_state"], other["import_code"]) == ("failed", "cannot_resolve")  # of the second row its date
     assert "#VALUE!" not in map(str, [*failed.values(), *other.values()])
     again = command("import", out, *place)
@@ -280,7 +271,7 @@ def test_every_cell_that_did_not_succeed_has_its_reason(command, ledger, table):
     worker = ledger.do_all_when_it_comes({1: "NoPermission"})
     command("import", table, *PLACE, "--wait", "--report", out)
     worker.join()
-    [row] = read(out)
+    [row] = report_rows(out)
     assert row["import_state"] == "rejected"
     note, prio = row["import_reason"].split("; ")
     assert note.startswith("Note: ")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feishu_batch.written import untagged
+from tests.support.report_rows import report_rows
 from tests.support.rows_factory import HEADER, PROJECT, csv_text, row
 from worker.importing.report_columns import COLUMNS, guarded, unguarded
 from worker.importing.report_file import write_report
@@ -47,16 +48,6 @@ def failed(command, ledger, tmp_path):
     return run
 
 
-def read(path):
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text().splitlines()]
-    if path.suffix == ".csv":
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
-    header, *rows = openpyxl.load_workbook(path).active.iter_rows(values_only=True)
-    return [dict(zip(header, cells, strict=True)) for cells in rows]
-
-
 def correct(path, **columns):
     """Give the rejected row an item, and whatever else."""
     if path.suffix == ".xlsx":
@@ -67,7 +58,7 @@ def correct(path, **columns):
                     cells[COLUMNS.index(name)].value = value
         book.save(path)
         return
-    rows = read(path)
+    rows = report_rows(path)
     for one in rows:
         if one["state"] == "rejected":
             one.update(columns)
@@ -85,7 +76,7 @@ def correct(path, **columns):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_failed_stands_first_with_all_that_a_person_needs(failed, kind):
-    rows = read(failed(kind))
+    rows = report_rows(failed(kind))
     assert [one["state"] for one in rows] == ["failed", "rejected", "succeeded", "succeeded", "succeeded"]
     assert [one["line"] for one in rows] == ([2, 5, 2, 3, 4] if kind != "csv" else ["2", "5", "2", "3", "4"])
     first = rows[0]
@@ -129,7 +120,7 @@ def test_values_read_back_to_the_same_value(command, ledger, failed, kind, value
 
 def payloads_of(command, ledger, out):
     """What stood in the ledger for the item that failed, and what the report makes of it."""
-    [shown] = [command.json("show", one["intent_id"]) for one in read(out) if one["state"] == "failed"]
+    [shown] = [command.json("show", one["intent_id"]) for one in report_rows(out) if one["state"] == "failed"]
     command("import", out)
     return [json.dumps(shown["group"]), *(entry.payload for entry in ledger.in_inbox())]
 
@@ -188,14 +179,14 @@ def test_the_field_stands_there_by_its_name_where_it_was_looked_up(tmp_path):
         out,
         [{"line": 2, "state": "failed", "field_name": "优先级", "field_key": "priority", "after_field_value": "P0"}],
     )
-    [one] = read(out)
+    [one] = report_rows(out)
     assert (one["field_name"], one["field_key"]) == ("优先级", "priority")
 
 
 @pytest.mark.parametrize("missing", ["state", "reason", "line"])
 def test_columns_of_a_report_may_be_deleted(command, failed, missing):
     out = failed("csv")
-    rows = read(out)
+    rows = report_rows(out)
     names = [name for name in COLUMNS if name not in (missing, "intent_id")]
     with out.open("w", newline="") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore")
@@ -214,7 +205,7 @@ def test_a_rejected_row_of_a_workbook_is_in_the_report_as_it_is(command, tmp_pat
     book.active.append([PROJECT, "story", "bad", "field_a1b2c3", "UPDATE", "0012"])
     book.save(path)
     command("import", path, "--report", out)
-    [one] = read(out)
+    [one] = report_rows(out)
     assert (one["state"], one["work_item_ids"]) == ("rejected", "bad")
     correct(out, work_item_ids="9")
     told = json.loads(command("import", out, "--json").stdout)

@@ -1,6 +1,5 @@
 """`export` over a real sandbox: a table that `import` takes again without a change."""
 
-import csv
 import json
 from collections import Counter
 
@@ -9,6 +8,7 @@ import pytest
 
 from sandbox.process import SandboxProcess
 from sandbox.world import DEMO_WORLD
+from tests.support.report_rows import report_rows
 from worker.catalogue.types import MODES
 
 PLACE = ("--space", "demo", "--type", "story")
@@ -125,16 +125,6 @@ def export(run, everything, tmp_path):
     return to
 
 
-def rows_of(path):
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text().splitlines()]
-    if path.suffix == ".csv":
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
-    header, *rows = openpyxl.load_workbook(path).active.iter_rows(values_only=True)
-    return [dict(zip(header, cells, strict=True)) for cells in rows]
-
-
 def test_there_is_a_value_of_every_type_that_can_be_written():
     held = {key for values in HELD.values() for key in values}
     assert held >= set(FIELDS)
@@ -148,7 +138,7 @@ def test_an_exported_table_is_imported_without_a_change(export, run, everything,
     done = run(
         "plan", f"out.{kind}", *PLACE, "--diff", "--report", "diff.jsonl", "--json", base_url=everything.base_url
     )
-    found = rows_of(tmp_path / "diff.jsonl")
+    found = report_rows(tmp_path / "diff.jsonl")
     assert json.loads(done.stdout)["rejected"] == []
     effects = Counter((one["effect"], FIELDS.get(one["field_key"]) in NOT_PROVABLE) for one in found)
     assert set(effects) == {("unchanged", False), ("not known", True)}
@@ -172,15 +162,15 @@ def test_a_value_that_no_cell_can_hold_is_left_empty_and_said(export, tmp_path, 
     """An error of a spreadsheet as a text, a return without a line feed, only spaces, an option that is disabled."""
     told = export(f"out.{kind}", "--fields", "Release note,Tags,Remarks")
     assert {one["column"]: one["not_exact"] for one in told["columns"] if one["not_exact"]} == not_exact
-    assert not rows_of(tmp_path / f"out.{kind}")[3].get("Tags")
+    assert not report_rows(tmp_path / f"out.{kind}")[3].get("Tags")
 
 
 def test_a_formula_is_no_formula(export, tmp_path):
     export("out.csv", "--fields", "field_000007,Release note")
-    rows = rows_of(tmp_path / "out.csv")
+    rows = report_rows(tmp_path / "out.csv")
     assert (rows[0]["field_000007"], rows[2]["Release note"]) == ('="=1+1"', '="@cmd"')
     export("out.csv", "--fields", "Sum,field_00000b")  # one that cannot be imported, and one with a name like a formula
-    assert rows_of(tmp_path / "out.csv")[2] == {"work_item_id": "1003", "Sum": "'=2+2", "field_00000b": "x"}
+    assert report_rows(tmp_path / "out.csv")[2] == {"work_item_id": "1003", "Sum": "'=2+2", "field_00000b": "x"}
     export("out.xlsx", "--fields", "field_000007")
     sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").active
     assert {cell.data_type for row in sheet.iter_rows() for cell in row} <= {"s", "n"}
@@ -191,7 +181,7 @@ def test_columns_have_the_names_that_an_import_takes_for_the_fields(export, tmp_
     told = export("out.csv", "--fields", "Priority,due_date,field_000007,field_000008")
     names = [column["column"] for column in told["columns"]]
     assert names == ["Priority", "Due date", "field_000007", "field_000008"]  # "type" and "Same" mean something else
-    assert list(rows_of(tmp_path / "out.csv")[0]) == ["work_item_id", *names]
+    assert list(report_rows(tmp_path / "out.csv")[0]) == ["work_item_id", *names]
 
 
 def test_columns_that_cannot_be_imported_are_said_with_the_way(export, run, everything):
@@ -209,7 +199,7 @@ def test_columns_that_cannot_be_imported_are_said_with_the_way(export, run, ever
 def test_without_fields_there_are_only_ids_and_nothing_is_read(export, tmp_path, everything):
     before = everything.report()["answers"].get("work_item_query:0", 0)
     told = export("out.csv", ids="ID\n1003\n#1001, 1001\nhttps://project.feishu.cn/demo/story/detail/1002\n")
-    assert rows_of(tmp_path / "out.csv") == [{"work_item_id": one} for one in ("1003", "1001", "1002")]
+    assert report_rows(tmp_path / "out.csv") == [{"work_item_id": one} for one in ("1003", "1001", "1002")]
     assert (told["items"], told["requests"], told["import"]) == (3, 0, None)
     assert everything.report()["answers"].get("work_item_query:0", 0) == before
 
@@ -220,7 +210,7 @@ def test_items_that_do_not_exist_and_fields_that_are_hidden_are_said(export, eve
     everything.clear_faults()
     assert (told["missing_count"], told["missing"], told["written"]) == (1, [77], 2)
     assert [column["left_out"] for column in told["columns"]] == [2, 0]
-    assert [row["Priority"] for row in rows_of(tmp_path / "out.csv")] == ["", ""]
+    assert [row["Priority"] for row in report_rows(tmp_path / "out.csv")] == ["", ""]
 
 
 def test_where_nothing_can_be_read_nothing_is_written(export, everything, tmp_path):
@@ -268,7 +258,7 @@ def test_all_items_of_a_view_are_exported(run, everything, tmp_path, view):
     assert "items      250 of 250 of the view Sprint 12" in done.stdout
     assert "read       5 requests" in done.stdout
     assert "import     feishu-batch import out.xlsx --space demo --type story" in done.stdout
-    assert [row["work_item_id"] for row in rows_of(tmp_path / "out.xlsx")] == list(range(1001, 1251))
+    assert [row["work_item_id"] for row in report_rows(tmp_path / "out.xlsx")] == list(range(1001, 1251))
 
 
 def test_items_of_another_type_in_a_view_are_said(run, everything):

@@ -1,6 +1,5 @@
 """`plan --diff` over a real sandbox: old → new for each cell, and nothing written."""
 
-import csv
 import json
 import time
 
@@ -8,6 +7,7 @@ import openpyxl
 import pytest
 
 from sandbox.process import SandboxProcess
+from tests.support.report_rows import report_rows
 from tests.support.rows_factory import csv_text, row
 
 PLACE = ("--space", "demo", "--type", "story")
@@ -219,21 +219,11 @@ def test_without_credentials_and_for_a_report_without_diff_there_is_one_clear_li
 # --- the report -----------------------------------------------------------------------------------------------------
 
 
-def rows_of(path):
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text().splitlines()]
-    if path.suffix == ".csv":
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
-    header, *rows = openpyxl.load_workbook(path).active.iter_rows(values_only=True)
-    return [dict(zip(header, cells, strict=True)) for cells in rows]
-
-
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx"])
 def test_the_report_has_every_cell_with_unchanged_ones_last(run, table, tmp_path, kind):
     out = tmp_path / f"out.{kind}"
     assert run("plan", table(), *PLACE, "--diff", "--report", out).exit_code == 1
-    rows = rows_of(out)
+    rows = report_rows(out)
     assert [one["effect"] for one in rows] == [
         "refused",
         "no such item",
