@@ -100,10 +100,11 @@ function inCounts(row) {
   return row.state === "open" && done ? `${n(done)} of ${n(row.total)} done: ${counts(row)}` : counts(row);
 }
 
-export function setRow(first) {
-  const label = make("span", "grow"), when = make("span", "soft end"), what = make("span", "soft grow");
+/** Progress and results of an intent or a set, with its two actions. `parts` gives what differs; `kind` is its word. */
+function progressRow(first, kind, label, cancelIt, retryIt, parts) {
+  const when = make("span", "soft end"), what = make("span", "soft grow");
   const bar = make("div", "bar"), summary = make("span", "soft grow"), acts = make("span", "acts acting");
-  const cancel = button("Cancel", "small", () => cancelSet(row)), retry = button("Retry", "small", () => retrySet(row.id));
+  const cancel = button("Cancel", "small", () => cancelIt(row)), retry = button("Retry", "small", () => retryIt(row.id));
   let row = first;
   acts.append(retry, cancel);
   const node = make("li", "", make("div", "line", label, when), make("div", "line", what), bar, make("div", "line", summary, acts));
@@ -111,39 +112,36 @@ export function setRow(first) {
     row = now;
     put(label, row.note || row.id);
     label.title = row.id;
-    cancel.setAttribute("aria-label", `Cancel change set ${label.textContent}`);
-    retry.setAttribute("aria-label", `Retry what failed of change set ${label.textContent}`);
-    put(when, row.state === "open" ? `for ${since(row.grew_at)}` : `${row.state}, enqueued ${since(row.grew_at)} ago`);
-    put(what, [`${n(row.ended)} of ${some(row.intents, "intent")} ended`, row.note ? row.id : "", row.producer ? `by ${row.producer}` : ""].filter(Boolean).join(" · "));
+    cancel.setAttribute("aria-label", `Cancel ${kind} ${label.textContent}`);
+    retry.setAttribute("aria-label", `Retry what failed of ${kind} ${label.textContent}`);
+    const shown = parts(row);
+    put(when, shown.when);
+    put(what, shown.what.filter(Boolean).join(" · "));
     showShares(bar, row);
     put(summary, inCounts(row));
-    cancel.hidden = !row.pending;
-    retry.hidden = !row.failed || row.state === "open";
+    cancel.hidden = !shown.canCancel;
+    retry.hidden = !shown.canRetry;
   };
   return node;
 }
 
+export function setRow(first) {
+  return progressRow(first, "change set", make("span", "grow"), cancelSet, retrySet, (row) => ({
+    when: row.state === "open" ? `for ${since(row.grew_at)}` : `${row.state}, enqueued ${since(row.grew_at)} ago`,
+    what: [`${n(row.ended)} of ${some(row.intents, "intent")} ended`, row.note ? row.id : "", row.producer ? `by ${row.producer}` : ""],
+    canCancel: row.pending,
+    canRetry: row.failed && row.state !== "open",
+  }));
+}
+
 export function intentRow(first) {
-  const label = button("", "link grow", () => showIntent(row.id)), when = make("span", "soft end"), what = make("span", "soft grow");
-  const bar = make("div", "bar"), summary = make("span", "soft grow"), acts = make("span", "acts acting");
-  const cancel = button("Cancel", "small", () => cancelIntent(row)), retry = button("Retry", "small", () => retryIntent(row.id));
-  let row = first;
-  acts.append(retry, cancel);
-  const node = make("li", "", make("div", "line", label, when), make("div", "line", what), bar, make("div", "line", summary, acts));
-  node.show = (now) => {
-    row = now;
-    put(label, row.note || row.id);
-    label.title = row.id;
-    cancel.setAttribute("aria-label", `Cancel intent ${label.textContent}`);
-    retry.setAttribute("aria-label", `Retry what failed of intent ${label.textContent}`);
-    put(when, row.ended_at ? `${row.state} ${since(row.ended_at)} ago` : `for ${since(row.enqueued_at)}`);
-    put(what, [row.what, state.about.several_lanes ? `lane ${row.lane}` : "", row.note ? row.id : ""].filter(Boolean).join(" · "));
-    showShares(bar, row);
-    put(summary, inCounts(row));
-    cancel.hidden = row.state !== "open" || !row.pending;
-    retry.hidden = !row.failed || row.state === "open" || row.what === "" || row.is_retried;
-  };
-  return node;
+  const label = button("", "link grow", () => showIntent(label.title)); // the id
+  return progressRow(first, "intent", label, cancelIntent, retryIntent, (row) => ({
+    when: row.ended_at ? `${row.state} ${since(row.ended_at)} ago` : `for ${since(row.enqueued_at)}`,
+    what: [row.what, state.about.several_lanes ? `lane ${row.lane}` : "", row.note ? row.id : ""],
+    canCancel: row.state === "open" && row.pending,
+    canRetry: row.failed && row.state !== "open" && row.what !== "" && !row.is_retried,
+  }));
 }
 
 export function failureRow(first) {
