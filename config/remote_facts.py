@@ -68,4 +68,10 @@ class RemoteFacts(BaseModel):
     read_slots_per_second: float = number(
         15, 0.1, 1000, "Other calls (token, fields, read-back) per second and endpoint."
     )
+    reads_behind_seconds: float = seconds(
+        10,
+        0,
+        600,
+        "For so long after our own write to a cell, a read of it proves nothing: it may show what was there before.",
+    )
     token_renew_early_seconds: float = seconds(300, 0, 3600, "How long before it expires a plugin token is renewed.")

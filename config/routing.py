@@ -13,6 +13,7 @@ class TaskName(StrEnum):
     SUBMIT_BATCH = names.TASK_SUBMIT_BATCH
     POLL_JOB = names.TASK_POLL_JOB
     READ_BACK = names.TASK_READ_BACK
+    LOOK = names.TASK_LOOK
     FINISH = names.TASK_FINISH
     PUBLISH = names.TASK_PUBLISH
     SWEEP = names.TASK_SWEEP
@@ -33,6 +34,7 @@ QUEUE_OF: Final = {
     TaskName.SUBMIT_BATCH: QueueName.SUBMIT,
     TaskName.POLL_JOB: QueueName.POLL,
     TaskName.READ_BACK: QueueName.POLL,
+    TaskName.LOOK: QueueName.POLL,
     TaskName.FINISH: QueueName.DEFAULT,
     TaskName.PUBLISH: QueueName.DEFAULT,
     TaskName.SWEEP: QueueName.DEFAULT,

@@ -2,12 +2,13 @@
 
 from tasks.control import revoke  # importing it replaces Celery's own
 from tasks.intents import update_work_items
-from tasks.pipeline import finish, intake, poll_job, publish, read_back, submit_batch, sweep
+from tasks.pipeline import finish, intake, look, poll_job, publish, read_back, submit_batch, sweep
 from tasks.scheduled import look_at_schedules, run_schedule
 
 __all__ = [
     "finish",
     "intake",
+    "look",
     "look_at_schedules",
     "poll_job",
     "publish",

@@ -76,6 +76,13 @@ def read_back(lane: str, batch: int = 0) -> dict[str, object]:  # noqa: ARG001 -
     return remote.read_back.run() if remote else NOT_SERVED
 
 
+@app.task(base=StepTask, name=str(TaskName.LOOK))
+def look(lane: str) -> dict[str, object]:
+    """Look at cells before their changes are sent, and skip what is not needed."""
+    remote = _look_into(lane, TaskName.LOOK).remote
+    return remote.look_ahead.run() if remote else NOT_SERVED
+
+
 @app.task(base=StepTask, name=str(TaskName.PUBLISH))
 def publish(lane: str) -> dict[str, int]:
     """Publish the results of ended intents."""

@@ -13,6 +13,7 @@ from config.proxy import ignored_variable
 from config.settings import Settings
 from worker.catalogue.build import gate, lane_catalogue
 from worker.catalogue.lane_catalogue import LaneCatalogue
+from worker.catalogue.lane_reading import LaneReading, read_slot
 from worker.connections import connect
 from worker.decisions import Policy
 from worker.ledger.inbox import Inbox
@@ -27,11 +28,13 @@ from worker.pipeline.follow import HOLD, DueBatches
 from worker.pipeline.hints import IntakeHints, LaneHints
 from worker.pipeline.intake import Intake
 from worker.pipeline.intake_refusals import IntakeLane
+from worker.pipeline.look_ahead import PATIENCE, LookAhead
 from worker.pipeline.parking import Parking, ParkingLane
 from worker.pipeline.poll import JobPoller
 from worker.pipeline.progress import ProgressReports, announce
 from worker.pipeline.publish import Publisher
 from worker.pipeline.read_back import ReadBack
+from worker.pipeline.request_look import RequestLook
 from worker.pipeline.send import Sender
 from worker.pipeline.set_ends import SetEnds
 from worker.pipeline.submit import Submitter
@@ -53,6 +56,7 @@ class RemoteRuntime:
     submitter: Submitter
     poller: JobPoller
     read_back: ReadBack
+    look_ahead: LookAhead
     catalogue: LaneCatalogue
 
 
@@ -89,6 +93,7 @@ def policy_from(settings: Settings) -> Policy:
         grace=settings.grace_seconds,
         read_back=settings.read_back_seconds,
         not_exist=settings.not_exist_seconds,
+        reads_behind=settings.reads_behind_seconds,
         job_timeout=settings.job_timeout_seconds,
         final_words=frozenset(settings.final_job_statuses),
         not_exist_words=frozenset(settings.not_exist_statuses),
@@ -206,11 +211,12 @@ def _remote_runtime(
     )
     read_slots = pacer.slots("read", 1 / settings.read_slots_per_second)
     blame = Blame(lane, config.user_key, AccessProbe(remote, tokens, read_slots))
+    reading = LaneReading(lane, tokens, pacer, read_slot(settings.read_slots_per_second))
     policy, hold = policy_from(settings), min(HOLD, settings.lease_seconds)
     following = LaneSteps(lane, tokens, policy, "poll")
     due = DueBatches(lane, following, hints, progress, hold=hold)
     return RemoteRuntime(
-        submitter=_submitter(lane, hints, remote, tokens, settings, pacer, blame, traces),
+        submitter=_submitter(lane, hints, remote, tokens, settings, pacer, blame, reading, traces),
         poller=JobPoller(
             lane=lane,
             slots=pacer.slots("poll", settings.effective_poll_slot_seconds, hold=hold),
@@ -233,8 +239,21 @@ def _remote_runtime(
             policy=policy,
             traces=traces,
         ),
+        look_ahead=LookAhead(
+            lane=lane,
+            remote=remote,
+            reading=reading,
+            hints=hints,
+            progress=progress,
+            hold=settings.http_timeout_seconds + 2 * PATIENCE,
+        ),
         catalogue=lane_catalogue(lane, remote, tokens, settings, redis, pacer, on_stopped=blame.look_up_refused),
     )
+
+
+def _request_look(lane: Lane, remote: RemoteClient, reading: LaneReading, policy: Policy) -> RequestLook:
+    slots = reading.slots("read")()
+    return RequestLook(lane, remote, reading.sender_of(slots, PATIENCE), slots, policy)
 
 
 def _submitter(
@@ -245,6 +264,7 @@ def _submitter(
     settings: Settings,
     pacer: Pacer,
     blame: Blame,
+    reading: LaneReading,
     traces: Traces,
 ) -> Submitter:
     slots, policy = pacer.slots(BATCH.endpoint, settings.slot_seconds), policy_from(settings)
@@ -257,6 +277,7 @@ def _submitter(
         steps=steps,
         hints=hints,
         blame=blame,
+        look=_request_look(lane, remote, reading, policy),
         policy=policy,
         lease=lease,
         max_open=settings.max_open_jobs,

@@ -26,6 +26,8 @@ class FailureCode(StrEnum):
     NO_LANE = "no_lane"
     REMOTE_REFUSED = "remote_refused"
     NOT_STORED = "not_stored"
+    CHANGED_MEANWHILE = "changed_meanwhile"
+    CONDITION_UNKNOWN = "condition_unknown"
     REPLACEMENT_FAILED = "replacement_failed"  # set by a step of the ledger
     OUTCOME_UNKNOWN = "outcome_unknown"
     NOT_UNDERSTOOD = "not_understood"
@@ -46,6 +48,14 @@ FAILURES: Final[Mapping[FailureCode, Explanation]] = MappingProxyType(
         FailureCode.NOT_STORED: Explanation(
             "The job reported success, but a read-back does not show the value. Only with FEISHU_BATCH_VERIFY=all or sample.",
             "Check that the value has the form that the field's type needs, and that the lane's user can see the field.",
+        ),
+        FailureCode.CHANGED_MEANWHILE: Explanation(
+            "The cell did not hold `expected_field_value` just before the request, so it was not written.",
+            "Look at the item in Feishu Project. Enqueue the change again with what the cell holds now, if you still want it.",
+        ),
+        FailureCode.CONDITION_UNKNOWN: Explanation(
+            "`expected_field_value` could not be checked, so the cell was not written. The reason says why.",
+            "If the reason is passing trouble, `feishu-batch retry`. Fields whose values cannot be compared take no condition.",
         ),
         FailureCode.REPLACEMENT_FAILED: Explanation(
             "A later change of the same field replaced this one before it was sent, and the later one failed.",
@@ -103,6 +113,9 @@ ITEMS: Final[Mapping[str, Explanation]] = MappingProxyType(
         ),
         "in_flight": Explanation("A request or a job has it, or the workers read it back.", "Wait."),
         "succeeded": Explanation("Feishu Project reported success, or a read-back shows the value.", "Nothing."),
+        "unchanged": Explanation(
+            "The cell was read, and held the value already: no request was needed (`skip_unchanged`).", "Nothing."
+        ),
         "failed": Explanation("The item was not changed, or nothing proves that it was.", "Look at its code."),
         "superseded": Explanation(
             "A later change of the same field was written in its place.",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from hashlib import blake2b
 from typing import Annotated, Any, Self
 from uuid import uuid4
@@ -46,6 +46,12 @@ class UpdateMode(StrEnum):
     APPEND = "APPEND"
     UPDATE = "UPDATE"  # overwrite it
     REPLACE = "REPLACE"  # exchange one value for another
+
+
+class Condition(Enum):
+    """`ANY`: the change is written whatever the cell holds."""
+
+    ANY = "any"
 
 
 def is_real_project_key(value: str) -> bool:
@@ -125,6 +131,10 @@ class UpdateIntent(BaseModel):
     priority: Annotated[int, Field(strict=True, ge=0, le=9)] = DEFAULT_PRIORITY
     expires_at: Annotated[datetime, BeforeValidator(_utc)] | None = None
     keep_every_change: Annotated[bool, Field(strict=True)] = False
+    skip_unchanged: Annotated[bool, Field(strict=True)] = False
+    keep_before: Annotated[bool, Field(strict=True)] = False
+    # None: only if the cell is empty.
+    expected_field_value: Annotated[Any, BeforeValidator(canonical_value)] = Condition.ANY
     note: Annotated[str, Field(max_length=500)] | None = None
     change_set: Annotated[str, Field(pattern=CHANGE_SET)] | None = None
     # Which app or person enqueues it; not part of the content. Default: what the client says of itself.
@@ -140,6 +150,10 @@ class UpdateIntent(BaseModel):
         if mode is UpdateMode.REPLACE and value is None:
             raise ValueError("REPLACE needs the value to replace")
         return value if mode is UpdateMode.REPLACE else None
+
+    @property
+    def is_conditional(self) -> bool:
+        return self.expected_field_value is not Condition.ANY
 
     @classmethod
     def parse(cls, data: Mapping[str, Any] | str | bytes) -> Self:
@@ -201,6 +215,10 @@ def group_spec(intent: UpdateIntent, default_user_key: str | None = None) -> str
         "before_field_value": intent.before_field_value,
         "after_field_value": intent.after_field_value,
     }
+    if intent.keep_before:
+        spec["keep_before"] = True
+    if intent.is_conditional:
+        spec["expected"] = [intent.expected_field_value]
     return to_json(spec).decode()
 
 

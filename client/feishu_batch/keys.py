@@ -147,6 +147,11 @@ class IntentKeys:
         """Hash: work item id → ``<letter>`` of `OutcomeKind` or ``<letter>{"code":…,"reason":…}``; only items that did not succeed."""
         return f"{self.prefix}:{{{self.lane}}}:outcomes:{self.number}"
 
+    @property
+    def before(self) -> str:
+        """Hash: work item id → JSON of the value before the change; only for intents with `keep_before`."""
+        return f"{self.prefix}:{{{self.lane}}}:before:{self.number}"
+
 
 def group_key(prefix: str, lane: str, group: str) -> str:
     """Hash; its `spec` is JSON of what the changes of the group write, and where."""
@@ -183,6 +188,7 @@ class RecordField:
     ENQUEUED_AT_MS = "t"
     EXPIRES_AT_MS = "x"
     KEEP_EVERY_CHANGE = "k"  # absent: no
+    LOOK = "lk"  # absent: no look. S: skip_unchanged; T: its request needs a read that proves something
     NOTE = "nt"
     ITEMS = "it"  # comma-separated work item ids, in the producer's order
     RECORDED = "nx"  # how many of the items are in the ledger; absent: all
@@ -191,6 +197,7 @@ class RecordField:
     IN_FLIGHT = "snt"  # items in a batch that is being sent or followed
     REQUESTS = "rq"
     SUCCEEDED = "ok"
+    UNCHANGED = "un"
     FAILED = "fl"
     SUPERSEDED = "sp"
     CANCELED = "cn"

@@ -24,6 +24,7 @@ class OutcomeKind(StrEnum):
         return member
 
     SUCCEEDED = "o", "succeeded", RecordField.SUCCEEDED, True
+    UNCHANGED = "u", "unchanged", RecordField.UNCHANGED, True  # the cell was seen to hold the value already
     FAILED = "f", "failed", RecordField.FAILED, False
     SUPERSEDED = "s", "superseded", RecordField.SUPERSEDED, True
     CANCELED = "c", "canceled", RecordField.CANCELED, False

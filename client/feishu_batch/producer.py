@@ -32,6 +32,9 @@ class IntentContent(TypedDict, total=False):
     priority: int
     expires_at: datetime | str | None
     keep_every_change: bool
+    skip_unchanged: bool
+    keep_before: bool
+    expected_field_value: Any
     note: str | None
     change_set: str | None
     producer: str | None
@@ -81,7 +84,7 @@ class Producer(ABC):
         work_item_type_key: str,
         update_mode: UpdateMode | str = UpdateMode.UPDATE,
         change_set: str | None = None,
-        skip_unchanged: bool = True,  # noqa: ARG002 - a permission, not a promise
+        skip_unchanged: bool = True,
         keep_before: bool = False,
         **options: Unpack[EnqueueTableOptions],
     ) -> ChangeSet:
@@ -89,14 +92,14 @@ class Producer(ABC):
 
         Cells that agree in field and value become one intent, of priority 3 unless `options` say otherwise. The same table under
         the same `change_set` again is the same work, also with another `priority`, `expires_at` or `note`.
-        `skip_unchanged` permits to leave out cells that hold their value already; this version writes every cell.
+        `skip_unchanged`: cells are read before they are sent; one that certainly holds its value ends as `unchanged`.
+        `keep_before`: the values from before are kept, so that `feishu-batch undo` can put them back.
         Raises IntentError that names the cell, EnqueueError.
         """
-        if keep_before:
-            raise IntentError("keep_before: this version cannot keep the values from before; nothing was written")
         name = f"table-{uuid4().hex}" if change_set is None else change_set
         place = {"project_key": project_key, "work_item_type_key": work_item_type_key, "update_mode": update_mode}
-        packed = list(packed_table(rows, name, **place, **options))
+        looks = {"skip_unchanged": skip_unchanged, "keep_before": keep_before}
+        packed = list(packed_table(rows, name, **place, **looks, **options))
         try:
             self._put(packed)
         except EnqueueError as error:

@@ -24,7 +24,7 @@ class IntentState(StrEnum):
 
     QUEUED = "queued"  # in the inbox
     OPEN = "open"  # recorded, not ended
-    SUCCEEDED = "succeeded"  # every item applied, or superseded by a later change that was applied
+    SUCCEEDED = "succeeded"  # every item applied, unchanged, or superseded by a later change that was applied
     FAILED = "failed"  # no item applied, some failed
     PARTIAL = "partial"  # some items applied, some not
     CANCELED = "canceled"
@@ -43,6 +43,7 @@ class Progress:
     pending: int = 0  # waiting for a request
     in_flight: int = 0  # in a request that is being sent or followed
     succeeded: int = 0
+    unchanged: int = 0  # not sent: the cell held the value already
     failed: int = 0
     superseded: int = 0
     canceled: int = 0

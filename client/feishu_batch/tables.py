@@ -91,7 +91,14 @@ def _intent(field: str, value: _Value, items: list[int], change_set: str, common
 
 def _work(intent: UpdateIntent) -> UpdateIntent:
     """Without what only says when it is sent, or what people read about it."""
-    return intent.model_copy(update={"priority": DEFAULT_PRIORITY, "expires_at": None, "note": None, "producer": None})
+    only_how = {
+        "priority": DEFAULT_PRIORITY,
+        "skip_unchanged": False,
+        "expires_at": None,
+        "note": None,
+        "producer": None,
+    }
+    return intent.model_copy(update=only_how)
 
 
 def _named(problem: str, field: str, item: int) -> str:

@@ -1,5 +1,7 @@
 """All that a lane has in Redis, in the words of the model: without moments in time, which no model can foresee."""
 
+from feishu_batch.outcomes import OutcomeKind
+
 COUNTERS = {
     "fence",
     "batch-sequence",
@@ -10,8 +12,13 @@ COUNTERS = {
     "clock",
     "ticks",
     "urgent",
+    "places",
     "metrics",
+    "looks",
+    "look-claims",
+    "look-sequence",
 }
+OF_LOOKS = ("look:", "look-share:", "look-claim:")
 SETS = {
     "since",
     "expiring",
@@ -36,7 +43,11 @@ READ = {
 
 def dump(redis, prefix):
     """Key without the prefix → content. `prefix` is a literal without wildcards."""
-    keys = [key for key in redis.keys(f"{prefix}*") if _name(key, prefix) not in COUNTERS]
+    keys = [
+        key
+        for key in redis.keys(f"{prefix}*")
+        if _name(key, prefix) not in COUNTERS and not _name(key, prefix).startswith(OF_LOOKS)
+    ]
     pipe = redis.pipeline(transaction=False)
     for key in keys:
         pipe.type(key)
@@ -61,6 +72,8 @@ def _normal(name, content):
         return [int(member) for member, _ in content]
     if name == "overwritten":
         return [entry.partition(" ")[0] for entry in content]
+    if kind == "look-columns":
+        return {item: set(filter(None, columns.split(","))) for item, columns in content.items()}
     if name in {"groups", "columns"}:
         return {member: int(number) for member, number in content.items()}
     if kind == "set":
@@ -76,7 +89,7 @@ def _intent(fields):
     def number(name):
         return int(fields[name]) if fields.get(name, "0") != "0" else None
 
-    names = ("ok", "fl", "sp", "cn", "ex", "snt", "rq")
+    names = (*(kind.field for kind in OutcomeKind), "snt", "rq")
     counts = {name: number(name) for name in names}
     return {
         "tot": int(fields["tot"]),

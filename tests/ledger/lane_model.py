@@ -6,7 +6,7 @@ from tests.ledger.lane_parts import Batch, Cell, Change
 
 PRIORITY_STEP = 2**48
 LATER = 2**47
-FIELD_OF = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
+FIELD_OF = {"o": "ok", "u": "un", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
 ZSET_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 MOST_SHARERS = 16  # of one change
 MOST_OVERWRITTEN = 2  # changes that end at once with what took their place (100 in the product)
@@ -71,14 +71,14 @@ class Model:
         if intent.stop:
             return self._settle(intent.number, item, intent.stop)
         if where not in self.cells:
-            self.cells[where] = Cell([Change(intent.number)])
+            self.cells[where] = Cell([Change(intent.number)], awaits_look=intent.skips)
             return None
         return self._meet_others(intent, self.cells[where])
 
     def _meet_others(self, intent, cell):
         newest, is_behind = cell.line[-1], len(cell.line) > 1
         older = self.intents[newest.number]
-        is_pending = cell.batch is None or is_behind
+        is_pending = (cell.batch is None and not cell.is_looked_at) or is_behind
         may_give_way = is_pending and not intent.keep and not older.keep
         if may_give_way and older.group != intent.group and intent.mode == older.mode == "UPDATE":
             return self._supersede(intent, cell, newest, is_behind)
@@ -97,6 +97,8 @@ class Model:
         least = min(intent.priority, self.intents[newest.number].priority) if is_behind else intent.priority
         if priority > least:
             self._hurry(cell, intent.number, priority)
+        if not is_behind:
+            cell.awaits_look = intent.skips
         cell.line[-1] = Change(intent.number, under=[*newest.under, Change(newest.number, newest.sharers)])
 
     def _hurry(self, cell, number, priority):
@@ -131,7 +133,7 @@ class Model:
         groups = {}
         for (_, item), cell in self.cells.items():
             owner = cell.line[0]
-            if cell.batch is None:
+            if cell.batch is None and not cell.awaits_look and not cell.is_looked_at:
                 priority = self._urgency(cell, owner)
                 rank = (9 - priority) * PRIORITY_STEP + owner.number
                 groups.setdefault(self.intents[owner.number].group, []).append((rank, str(item), owner.number))
@@ -281,20 +283,57 @@ class Model:
     def _let_go(self, batch, item, letter, at_once):
         """Returns how many changes ended that had given way to this one."""
         cell = self.cells[batch.column, item]
-        change = cell.line.pop(0)
+        change = cell.line[0]
         cell.batch = None
         batch.changes.remove((item, change.number))
         for number in change.everyone:
             self.intents[number].in_flight -= 1
+        return self._conclude((batch.column, item), letter, at_once)
+
+    def _conclude(self, where, letter, at_once):
+        item, cell = where[1], self.cells[where]
+        change = cell.line.pop(0)
+        for number in change.everyone:
             self._settle(number, item, letter)
-        if not cell.line:
-            del self.cells[batch.column, item]
+        self._has_new_owner(where)
         letter = "f" if letter == "f" else "s"
         if len(change.under) > at_once:
-            self.overwritten.append((change.number, (batch.column, item), letter, change.under))
+            self.overwritten.append((change.number, where, letter, change.under))
             return 0
         self._overwrite(change.under, item, letter)
         return len(change.under)
+
+    def _has_new_owner(self, where):
+        cell = self.cells[where]
+        if cell.line:
+            cell.awaits_look = self.intents[cell.line[0].number].skips
+        else:
+            del self.cells[where]
+
+    # --- looking
+
+    def claim_look(self):
+        """All that waits for it. Returns {(column, item): number}."""
+        if self.paused:
+            return {}
+        waiting = {where: cell for where, cell in self.cells.items() if cell.awaits_look}
+        for cell in waiting.values():
+            change = cell.line[0]
+            cell.awaits_look = False
+            may_skip = all(self.intents[number].skips for number in change.everyone)
+            cell.is_looked_at = may_skip and not self._fate(change.number)
+        return {where: cell.line[0].number for where, cell in waiting.items() if cell.is_looked_at}
+
+    def end_look(self, parts, unchanged):
+        at_once = MOST_OVERWRITTEN
+        for where in parts:
+            cell = self.cells[where]
+            cell.is_looked_at = False
+            number = cell.line[0].number
+            if where in unchanged:
+                at_once -= self._conclude(where, "u", at_once)
+            elif fate := self._fate(number):
+                self._end_at(where, number, fate)
 
     def _overwrite(self, changes, item, letter):
         for change in changes:
@@ -380,14 +419,16 @@ class Model:
 
     def _end_at(self, where, number, letter):
         cell = self.cells.get(where)
+        owner = cell and cell.line[0]
+        was = owner and owner.number
         if cell and self._leave(cell, number):
-            if not cell.line:
-                del self.cells[where]
+            if not cell.line or cell.line[0] is not owner or owner.number != was:
+                self._has_new_owner(where)
             self._settle(number, where[1], letter)
 
     def _leave(self, cell, number):
         """Whether there was a pending change of ours. If others share it, it is theirs now; or it was another's before."""
-        for change in cell.line[1 if cell.batch else 0 :]:
+        for change in cell.line[1 if cell.batch or cell.is_looked_at else 0 :]:
             if number in change.sharers:
                 change.sharers.remove(number)
                 return True
@@ -481,7 +522,9 @@ class Model:
         for (column, item), cell in self.cells.items():
             where = f"{column}:{item}"
             owner = cell.line[0].number
-            keys["cells"][where] = f"{owner}@{cell.batch}" if cell.batch else str(owner)
+            keys["cells"][where] = f"{owner}@{cell.batch or 0}" if cell.batch or cell.is_looked_at else str(owner)
+            if cell.awaits_look:
+                keys.setdefault("look-columns:1", {}).setdefault(str(item), set()).add(str(column))
             if cell.line[1:]:
                 keys[f"behind:{where}"] = [change.number for change in cell.line[1:]]
             for change in cell.line:
@@ -505,7 +548,7 @@ class Model:
             "tot": len(intent.items),
             "opn": len(intent.items) - len(intent.outcomes),
             "nx": intent.recorded if intent.recorded < len(intent.items) else None,
-            **{name: numbers.get(name) or None for name in ("ok", "fl", "sp", "cn", "ex", "snt", "rq")},
+            **{name: numbers.get(name) or None for name in (*FIELD_OF.values(), "snt", "rq")},
             "end": intent.has_ended,
         }
         told = {str(item): letter for item, letter in intent.outcomes.items() if letter != "o"}

@@ -15,6 +15,7 @@ class Intent:
     expires: int | None = None
     canceled: bool = False  # before it was recorded
     change_set: int = 0  # its number
+    skips: bool = False  # its cells are looked at first
     # what became of it
     group: int = 0
     recorded: int = 0
@@ -47,6 +48,8 @@ class Change:
 class Cell:
     line: list[Change]  # the first one owns the cell
     batch: int | None = None  # it holds the first one
+    awaits_look: bool = False
+    is_looked_at: bool = False
     urgent: list[tuple[int, int]] = field(
         default_factory=list
     )  # (number, priority): whoever stands before is as urgent

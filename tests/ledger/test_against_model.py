@@ -21,7 +21,7 @@ from tests.ledger.lane_parts import Intent
 from worker.ledger import record_calls as packing
 from worker.ledger.lane import Lane
 from worker.ledger.record_calls import NewIntent, NumberedSet
-from worker.ledger.records import Batch, BatchState, NoBatch, Outcome
+from worker.ledger.records import Batch, BatchState, Look, NoBatch, Outcome
 from worker.ledger.routes import BATCH
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "0"))
@@ -63,15 +63,16 @@ class LedgerMachine(RuleBasedStateMachine):
         self.half_recorded = None
         self.seen = []  # batches as somebody once saw them, with the state
         self.claimed = None
+        self.looking = None
 
     # --- helpers
 
-    def wish(self, group, items, priority, keep, expires, canceled=False, change_set=0):
+    def wish(self, group, items, priority, keep, expires, canceled=False, change_set=0, skips=False):
         field, mode, value = group
         digest = f"{field}{mode}{value}"
         number = len(self.wishes) + 1
         expires = self.model.now + SOON + number if expires == SOON else expires and expires + number
-        wish = Intent(number, digest, mode, f"p {field}", items, priority, keep, expires, canceled, change_set)
+        wish = Intent(number, digest, mode, f"p {field}", items, priority, keep, expires, canceled, change_set, skips)
         self.wishes.append(wish)
         return wish
 
@@ -88,7 +89,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return NewIntent(
             wish.number, f"id{wish.number}", wish.digest, spec, wish.column, wish.mode, wish.priority,
             1, wish.expires, wish.keep, None, wish.items, canceled=wish.canceled,
-            change_set=numbered_set(wish),
+            change_set=numbered_set(wish), place="x x x", look="S" if wish.skips else "",
         )  # fmt: skip
 
     def since(self):
@@ -96,6 +97,42 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def any_of(self, things, index):
         return things[index % len(things)]
+
+    # --- looks
+
+    @rule(data=st.data())
+    def look(self, data):
+        """Claimed here, and perhaps ended later."""
+        if self.looking:
+            return
+        look = self.lane.claim_look(hold=LONG, most_items=1000, most_claims=3)
+        expected = self.model.claim_look()
+        parts = {tuple(part.cell): part.intent for part in look.parts} if isinstance(look, Look) else {}
+        assert parts == expected
+        self.looking = look if parts else None
+        if self.looking and data.draw(st.booleans()):
+            self.end_look(data.draw(st.lists(st.sampled_from(sorted(parts)), unique=True)))
+
+    @precondition(lambda self: self.looking)
+    @rule(data=st.data())
+    def end_the_look(self, data):
+        cells = sorted(tuple(part.cell) for part in self.looking.parts)
+        self.end_look(data.draw(st.lists(st.sampled_from(cells), unique=True)))
+
+    def end_look(self, unchanged):
+        look, self.looking = self.looking, None
+        ended = self.lane.end_look(look, [part.cell for part in look.parts if tuple(part.cell) in unchanged])
+        self.model.end_look([tuple(part.cell) for part in look.parts], unchanged)
+        assert self.lane.end_look(look, []).stale
+        assert not ended.stale
+
+    def look_at_nothing(self):
+        if not self.looking:
+            look = self.lane.claim_look(hold=LONG, most_items=1000, most_claims=3)
+            self.model.claim_look()
+            self.looking = look if isinstance(look, Look) else None
+        if self.looking:
+            self.end_look([])
 
     # --- producers
 
@@ -108,11 +145,12 @@ class LedgerMachine(RuleBasedStateMachine):
         half=st.sampled_from([False, False, False, True]),
         canceled=st.sampled_from([False, False, False, False, True]),
         change_set=st.sampled_from([0, 0, 1, 2]),
+        skips=st.sampled_from([False, False, True]),
     )
-    def record(self, data, priority, keep, expires, half, canceled, change_set):
+    def record(self, data, priority, keep, expires, half, canceled, change_set, skips):
         group = data.draw(st.sampled_from(self.groups))
         chosen = data.draw(st.lists(st.sampled_from(self.items), min_size=1, max_size=self.most_items, unique=True))
-        wish = self.wish(group, tuple(chosen), priority, keep, expires, canceled, change_set)
+        wish = self.wish(group, tuple(chosen), priority, keep, expires, canceled, change_set, skips)
         waiting = self.since()
         if half and len(chosen) > self.model.chunk:
             self.lane._run("record", next(iter(packing.record_calls([self.new_intent(wish)]))))
@@ -175,7 +213,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(most=st.sampled_from([1, 2, 3, 100]))
     def end_stopped(self, most):
         before = {intent.number for intent in self.model.intents.values() if intent.has_ended}
-        _, ended, _, more = self.lane._run("end_stopped", most)
+        _, ended, _, more, _ = self.lane._run("end_stopped", most)
         assert bool(more) == self.model.end_stopped(most)
         after = {intent.number for intent in self.model.intents.values() if intent.has_ended}
         assert ended == len(after - before)
@@ -351,7 +389,8 @@ class LedgerMachine(RuleBasedStateMachine):
         }
         assert sum(int(by) for name, by in told.items() if name.startswith("fl:")) == ended["f"]
         ready = sum(len(changes) for changes in self.model.ready().values())
-        assert len(self.model.cells) - len(held) == ready
+        looks = sum(cell.awaits_look or cell.is_looked_at for cell in self.model.cells.values())
+        assert len(self.model.cells) - len(held) == ready + looks
 
     @invariant()
     def no_cell_is_in_two_batches_and_each_sees_its_changes_in_order(self):
@@ -380,6 +419,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if self.model.lease:
                 self.heartbeat(True)
             self.end_stopped(100)
+            self.look_at_nothing()
             self.claim(str(owner), LONG, 10_000, LONG)
             if self.model.lease:
                 self.answer("o" * 200, BatchState.RESEND, True, left=True)

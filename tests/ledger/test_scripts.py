@@ -72,6 +72,7 @@ def test_an_intent_that_was_settled_leaves_nothing_but_counters_and_columns(redi
     left = {key.removeprefix(lane.prefix) for key in redis.keys(f"{lane.prefix}*")}
     assert left <= {
         "columns",
+        "places",
         "fence",
         "batch-sequence",
         "group-sequence",

@@ -19,6 +19,9 @@ class NoHints:
     def publish(self):
         """Nobody has to be woken."""
 
+    def after(self, _made):
+        """The same."""
+
 
 @pytest.fixture
 def lane(redis, prefix):

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.waiting import wait_until
 from worker.cli.main import cli
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
-from worker.ledger.records import SUCCEEDED, Batch, BatchState, InboxEntry, Outcome
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, InboxEntry, Look, Outcome
 from worker.pipeline.intake import Intake
 from worker.pipeline.intake_refusals import IntakeLane
 
@@ -75,8 +76,14 @@ class Ledger:
             batch, state=BatchState.SENDING, settled=batch.by_cell(settled), then=BatchState.RESEND, left=True
         )
 
+    def look_at_all(self, unchanged: Collection[int] = ()) -> None:
+        """`unchanged`: items whose cells hold their value."""
+        while isinstance(look := self.lane.claim_look(hold=60, most_items=50, most_claims=3), Look):
+            self.lane.end_look(look, [part.cell for part in look.parts if part.cell.item in unchanged])
+
     def do_all(self, failed=None) -> None:
         self.take_in()
+        self.look_at_all()
         while self.lane.counts().ready_groups:
             batch = self.claim()
             self.settle(batch, {item: code for item, code in (failed or {}).items() if item in batch.items})

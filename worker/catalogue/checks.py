@@ -12,6 +12,8 @@ from worker.catalogue.naming import field_called, named
 from worker.catalogue.options import FieldOptions
 from worker.catalogue.types import is_calculated, is_never_writable, modes_of
 from worker.catalogue.values import taken
+from worker.remote.answers import normalised_type
+from worker.remote.equality import PROVABLE
 from worker.remote.models import Field
 
 MOST_REMEMBERED = 1000  # names of fields
@@ -43,7 +45,19 @@ class Checks:
             before = taken(self._replaced(context), intent.before_field_value)
             if before is not intent.before_field_value:
                 changes["before_field_value"] = canonical_value(before)
+        if intent.is_conditional:
+            expected = self._expected(context, intent.expected_field_value)
+            if expected is not intent.expected_field_value:
+                changes["expected_field_value"] = canonical_value(expected)
         return intent.model_copy(update=changes) if changes else intent
+
+    def _expected(self, context: FieldContext, written: Any) -> Any:
+        if normalised_type(context.field.type_key) not in PROVABLE:
+            raise RefusedError(
+                Code.BAD_VALUE,
+                f"{named(context.field)} is of type {context.field.type_key}, whose values cannot be compared: expected_field_value cannot be used",
+            )
+        return taken(self._replaced(context), written)
 
     def _found(self, word: str) -> tuple[FieldContext, frozenset[UpdateMode]]:
         field = field_called(self.catalogue, word)
@@ -60,7 +74,7 @@ class Checks:
 
 def changed_parts(before: UpdateIntent, after: UpdateIntent) -> Mapping[str, tuple[Any, Any]]:
     """The resolved names: {part of the intent: (as given, as sent)}."""
-    names = ("project_key", "field_key", "before_field_value", "after_field_value")
+    names = ("project_key", "field_key", "before_field_value", "after_field_value", "expected_field_value")
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 

@@ -55,6 +55,8 @@ def perhaps_name(intent: UpdateIntent, *, texts_pass: bool = False) -> str | Non
     values = [intent.after_field_value]
     if intent.update_mode is UpdateMode.REPLACE:
         values.append(intent.before_field_value)
+    if intent.is_conditional:
+        values.append(intent.expected_field_value)
     judge = _JUDGE.get(field_type or "", _ADDRESSES if texts_pass else _UNKNOWN)
     return next((word for value in values for word in _words(value, judge)), None)
 

@@ -20,7 +20,7 @@ class UnclearError(ValueError):
 
 def intent_read_alone(intent: UpdateIntent, field_type: str | None = None) -> UpdateIntent:
     """With plain JSON for its values. Raises `UnclearError`."""
-    names = ("before_field_value", "after_field_value")
+    names = ("before_field_value", "after_field_value", "expected_field_value")
     read = {name: read_alone(value, field_type) for name in names if holds_written(value := getattr(intent, name))}
     return intent.model_copy(update=read) if read else intent
 

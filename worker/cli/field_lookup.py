@@ -1,21 +1,19 @@
 """The field catalogue for commands: uses the workers' credentials, and waits longer than intake does."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from config.lanes import Lanes, load_lanes
 from feishu_batch.intents import is_real_project_key
-from worker.catalogue.build import lane_catalogue, why_paused
+from worker.catalogue.build import lane_catalogue
 from worker.catalogue.lane_catalogue import LaneCatalogue
+from worker.catalogue.lane_reading import LaneReading, read_slot
 from worker.catalogue.models import UnavailableError, shown
-from worker.catalogue.queries import QuerySender
-from worker.ledger.lane import Lane
 from worker.ledger.token_store import RedisTokenStore
 from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.session import Session
 from worker.pacing.shared import Pacer
-from worker.pacing.slots import Slots
-from worker.reading.item_reads import PATIENCE, ItemReads, ViewReads, read_slot
+from worker.reading.item_reads import PATIENCE, ItemReads, ViewReads
 from worker.remote.tokens import TokenSource
 from worker.runtime import remote_from
 
@@ -72,26 +70,10 @@ def open_field_lookup(session: Session) -> FieldLookup:
         lanes[config.name] = lane_catalogue(
             lane, remote, tokens, settings, session.redis, pacer, longest_wait=wait, is_logged=False
         )
-        reading = _Reading(lane, tokens, pacer, read_slot(settings.read_slots_per_second))
+        reading = LaneReading(lane, tokens, pacer, read_slot(settings.read_slots_per_second))
         # In the slots of the workers' read-backs: the remote system counts both together.
         reads[config.name] = ItemReads(
             lane, remote, reading.slots("read"), reading.sender_of, settings.missing_item_codes
         )
         views[config.name] = ViewReads(remote, reading.sender_of(reading.slots("view")(), PATIENCE))
     return FieldLookup(lanes, configured, reads, views)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What the reads of a lane share. `slot`: seconds, as `read_slot` has them."""
-
-    lane: Lane
-    tokens: TokenSource
-    pacer: Pacer
-    slot: float
-
-    def slots(self, endpoint: str) -> Callable[[], Slots]:
-        return lambda: self.pacer.slots(endpoint, self.slot, hold=0.0)
-
-    def sender_of(self, slots: Slots, patience: float) -> QuerySender:
-        return QuerySender(self.tokens, slots, lambda: why_paused(self.lane), patience, on_stopped=lambda _error: None)

@@ -51,6 +51,7 @@ class Policy:
     job_timeout: float
     final_words: frozenset[str]
     not_exist_words: frozenset[str]
+    reads_behind: float = 10.0
 
     def is_final(self, word: str) -> bool:
         return _plain(word) in map(_plain, self.final_words)

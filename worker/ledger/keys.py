@@ -100,6 +100,49 @@ class LaneKeys:
         """Hash: ``<number>:<column>:<item>`` → numbers of the intents that share the change, with commas."""
         return self.named("shared")
 
+    # --- looks
+
+    @property
+    def places(self) -> str:
+        """Hash: ``<project_key> <type> <user_key>`` → the place's number: what one read can cover."""
+        return self.named("places")
+
+    @property
+    def looks(self) -> str:
+        """Sorted set: places with changes that wait for a look, by the best rank."""
+        return self.named("looks")
+
+    def look(self, place: int | str) -> str:
+        """Sorted set: items of the place with such changes, by the best rank."""
+        return self.named(f"look:{place}")
+
+    def look_columns(self, place: int | str) -> str:
+        """Hash: item → columns of its changes that wait for a look, as ``,<column>,<column>,``."""
+        return self.named(f"look-columns:{place}")
+
+    def look_share(self, place: int | str) -> str:
+        """Hash: how many of the cells that were looked at held their value; `off`: until when the place is not looked at."""
+        return self.named(f"look-share:{place}")
+
+    @property
+    def look_claims(self) -> str:
+        """Sorted set: looks that are made, by when another process may make them."""
+        return self.named("look-claims")
+
+    def look_claim(self, claim: int | str) -> str:
+        """Hash: the changes of a look, and how often it was handed out."""
+        return self.named(f"look-claim:{claim}")
+
+    @property
+    def later(self) -> str:
+        """Sorted set: cells whose change needs a read before its request, by when a read proves something."""
+        return self.named("later")
+
+    @property
+    def written(self) -> str:
+        """Sorted set: cells that a request changed a moment ago, by until when a read of them proves nothing."""
+        return self.named("written")
+
     # --- routes
 
     def route(self, route: Route) -> "RouteKeys":
@@ -319,6 +362,8 @@ class BatchField:
     MISSING_LOOKS = "missing_looks"
     POLL_FAILURES = "poll_failures"
     READ_FAILURES = "read_failures"
+    LOOKED = "looked"  # its cells were read before the request, which may have been sent since
+    LOOK_FAILURES = "look_failures"  # reads before the request that failed, in a row
     TOKEN_REJECTIONS = "token_rejections"  # noqa: S105 - a counter
     REJECTED_TOKEN = "rejected_token"  # noqa: S105 - a fingerprint
     NOW = "now"  # not stored: the moment of the step that handed the record out

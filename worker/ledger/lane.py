@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from redis import Redis
@@ -21,10 +21,15 @@ from worker.ledger.records import (
     BatchState,
     Cell,
     EndedPart,
+    GroupSpec,
     LaneCounts,
+    Look,
     NoBatch,
     NoBatchReason,
+    NoLook,
     Outcome,
+    Part,
+    Recorded,
     SweepFindings,
 )
 from worker.ledger.refusals import Refusals
@@ -53,12 +58,13 @@ class Lane(LaneReads):
 
     # --- intake ---------------------------------------------------------------------------------------------------
 
-    def record(self, intents: Sequence[NewIntent]) -> bool:
-        """Record intents in order, in a pipeline of calls; a repetition changes nothing. Returns whether work became ready."""
+    def record(self, intents: Sequence[NewIntent]) -> Recorded:
+        """Record intents in order, in a pipeline of calls; a repetition changes nothing."""
         pipe = self._redis.pipeline(transaction=False)
         for call in record_calls(intents):
             self._run("record", call, client=pipe)
-        return any(ready for ready, _ in pipe.execute())
+        answers = pipe.execute()
+        return Recorded(any(ready for ready, _, _ in answers), any(looks for _, _, looks in answers))
 
     def refuse(
         self,
@@ -127,14 +133,15 @@ class Lane(LaneReads):
         delay: float = 0.0,
         fields: Mapping[str, str | int] | None = None,
         left: bool = False,
+        reads_behind: float = 0.0,
     ) -> Advanced:
         """Settle some of the batch's changes and move the rest to its next state, due in `delay` seconds.
 
-        `left`: the request was, or may have been, sent, and is counted.
+        `left`: the request was, or may have been, sent, and is counted. `reads_behind`: seconds for which a read of a settled cell proves nothing.
         """
         pairs = [part for pair in (fields or {}).items() for part in pair]
         triples = [part for cell, o in settled.items() for part in (str(cell), o.kind.value, o.detail())]
-        remaining, ended, ready = self._run(
+        remaining, ended, ready, looks = self._run(
             "advance",
             batch.number,
             state,
@@ -142,11 +149,12 @@ class Lane(LaneReads):
             then,
             to_ms(delay),
             int(left),
+            to_ms(reads_behind),
             len(pairs) // 2,
             *pairs,
             *triples,
         )
-        return Advanced(remaining < 0, max(0, remaining), ended, bool(ready))
+        return Advanced(remaining < 0, max(0, remaining), ended, bool(ready), bool(looks))
 
     def split(self, batch: Batch, why: str) -> Advanced:
         first, _ = self._run("split", batch.number, batch.fence, why)
@@ -166,6 +174,48 @@ class Lane(LaneReads):
     def note_duration(self, size_class: int, seconds: float) -> None:
         key = self.keys.durations(size_class)
         self._redis.pipeline(transaction=False).lpush(key, f"{seconds:.3f}").ltrim(key, 0, 63).execute()
+
+    # --- looks ----------------------------------------------------------------------------------------------------
+
+    def claim_look(self, *, hold: float, most_items: int, most_claims: int) -> Look | NoLook:
+        """Cells to read, with the changes that wait for it. `hold`: seconds until another process may read them.
+
+        After `most_claims` of the same cells, their changes are sent without a look.
+        """
+        answer = self._run("claim_look", to_ms(hold), most_items, most_claims)
+        if answer[0] != "look":
+            return NoLook(more=answer[0] == "again", became_ready=bool(answer[1]))
+        _, claim, times, parts, groups, specs, ready = answer
+        known = {group: GroupSpec.from_json(spec) for group, spec in json.loads(specs).items()}
+        by_intent = {int(number): known[group] for number, group in json.loads(groups).items()}
+        return Look(int(claim), int(times), tuple(map(Part.from_text, parts.split(","))), by_intent, bool(ready))
+
+    def end_look(self, look: Look, unchanged: Collection[Cell], *, unreadable: float = 0.0) -> Advanced:
+        """`unchanged`: cells that hold their value; the other changes may be sent.
+
+        `unreadable`: seconds for which nothing of this place is looked at, because it cannot be read.
+        """
+        args = (look.claim, look.times, to_ms(unreadable), *map(str, unchanged))
+        ended, ready, looks = self._run("end_look", *args)
+        return Advanced(stale=ended < 0, intents_ended=max(0, ended), became_ready=bool(ready), awaits_look=bool(looks))
+
+    def put_off_look(self, look: Look, seconds: float) -> None:
+        """It is handed out again in `seconds`."""
+        self._redis.zadd(self.keys.look_claims, {str(look.claim): to_ms(self.now() + seconds)}, xx=True)
+
+    def note_looked(self, batch: Batch) -> bool:
+        """Before its request is sent. False: another process has taken it over."""
+        return bool(self._run("note_looked", batch.number, batch.fence))
+
+    def keep_before(self, batch: Batch, values: Mapping[int, str]) -> None:
+        """Keep the values before a request: item → JSON, for each intent that the change belongs to."""
+        parts = [part for part in batch.parts if part.cell.item in values]
+        shared = self._redis.hmget(self.keys.shared, [f"{part.intent}:{part.cell}" for part in parts]) if parts else []
+        pipe = self._redis.pipeline(transaction=False)
+        for part, others in zip(parts, shared, strict=True):
+            for number in (part.intent, *(others.split(",") if others else ())):
+                pipe.hset(self.keys.of_intent(number).before, str(part.cell.item), values[part.cell.item])
+        pipe.execute()
 
     # --- ending ---------------------------------------------------------------------------------------------------
 
@@ -188,17 +238,18 @@ class Lane(LaneReads):
 
     def end_stopped(self) -> EndedPart:
         """End a part of the waiting changes of canceled and expired intents, in one step."""
-        _, ended, ready, more = self._run("end_stopped", END_CHUNK)
-        return EndedPart(ended, bool(ready), bool(more))
+        _, ended, ready, more, looks = self._run("end_stopped", END_CHUNK)
+        return EndedPart(ended, bool(ready), bool(more), bool(looks))
 
     def end_all(self, numbers: Sequence[int]) -> Advanced:
         """End all waiting changes of stopped intents, in as many steps as necessary."""
         done = ended = 0
-        became_ready = False
+        became_ready = awaits_look = False
         while done < len(numbers):
-            step, intents, ready, _ = self._run("end_stopped", END_CHUNK, *numbers[done : done + END_CHUNK])
+            step, intents, ready, _, looks = self._run("end_stopped", END_CHUNK, *numbers[done : done + END_CHUNK])
             done, ended, became_ready = done + step, ended + intents, became_ready or bool(ready)
-        return Advanced(stale=False, intents_ended=ended, became_ready=became_ready)
+            awaits_look = awaits_look or bool(looks)
+        return Advanced(stale=False, intents_ended=ended, became_ready=became_ready, awaits_look=awaits_look)
 
     def end_pending(self, number: int, outcome: Outcome) -> Advanced:
         """End all pending changes of an intent; changes in a batch are not affected."""

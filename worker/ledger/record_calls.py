@@ -39,6 +39,8 @@ class NewIntent:
     canceled: bool = False  # canceled before it was recorded
     change_set: NumberedSet | None = None
     producer: str = ""
+    place: str = ""  # space, type and user: what one read can cover
+    look: str = ""  # letters: `RecordField.LOOK`
 
 
 def record_calls(intents: Iterable[NewIntent]) -> Iterator[str]:
@@ -86,6 +88,7 @@ class _Call:
                 intent.change_set.number if intent.change_set else "",
                 intent.change_set.name if intent.change_set else "",
                 intent.producer,
+                intent.look,
             ]
         )
         self._items += len(chunk)
@@ -94,7 +97,10 @@ class _Call:
     def _group(self, intent: NewIntent) -> int:
         if intent.digest not in self._groups:
             place = len(self._groups) + 1
-            self._groups[intent.digest] = (place, [intent.digest, intent.spec, intent.column, intent.mode])
+            self._groups[intent.digest] = (
+                place,
+                [intent.digest, intent.spec, intent.column, intent.mode, intent.place],
+            )
             self._bytes += len(intent.spec)
         return self._groups[intent.digest][0]
 

@@ -58,6 +58,13 @@ class GroupSpec:
     update_mode: str
     before_field_value: Any
     after_field_value: Any
+    keep_before: bool = False
+    expected: Sequence[Any] | None = None  # one value: written only where the cell holds it
+
+    @property
+    def needs_look(self) -> bool:
+        """Its cells are read just before each request."""
+        return self.keep_before or self.expected is not None
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -166,6 +173,14 @@ class Batch:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording intents made possible."""
+
+    became_ready: bool
+    awaits_look: bool
+
+
 class NoBatchReason(StrEnum):
     """Why there is no batch to send now."""
 
@@ -189,6 +204,7 @@ class EndedPart:
     intents_ended: int
     became_ready: bool
     more: bool  # further changes are left
+    awaits_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +229,39 @@ class Advanced:
     remaining: int = 0
     intents_ended: int = 0
     became_ready: bool = False
+    awaits_look: bool = False  # a change began to wait for a look
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Cells that one read of one place can prove to hold their value. Closed until the look has ended."""
+
+    claim: int
+    times: int  # how often it was handed out
+    parts: tuple[Part, ...]
+    specs: Mapping[int, GroupSpec]  # intent number → what it writes
+    became_ready: bool = False  # other changes, without a look
+
+    @property
+    def items(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(part.cell.item for part in self.parts))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.specs[part.intent].field_key for part in self.parts))
+
+    @property
+    def place(self) -> GroupSpec:
+        """Any of them: they agree in space, type and user."""
+        return self.specs[self.parts[0].intent]
+
+
+@dataclass(frozen=True, slots=True)
+class NoLook:
+    """Nothing to read. `more`: changes became ready without a look, and there are more."""
+
+    more: bool
+    became_ready: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,3 +296,4 @@ class SweepFindings:
     unpublished: bool  # results that are due to be published
     forget_succeeded: bool  # ended intents whose retention time is over
     forget_failed: bool
+    awaits_look: bool

@@ -17,6 +17,7 @@ REASONS = (
     "request_refused",  # the whole request, with an error code
     "outcome_unknown",
     "not_stored",
+    "condition",  # `expected_field_value` did not hold, or could not be checked
     "replacement_failed",  # a later change replaced it and failed
     "no_lane",
     "not_understood",

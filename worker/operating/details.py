@@ -18,6 +18,7 @@ from worker.operating.retry.results import RetryResults, retries_of
 from worker.wording import iso
 
 _LOOKS = 3
+A_LOOK = "0"  # instead of a batch: the cell is read before its change is sent
 
 
 class ItemState(StrEnum):
@@ -27,6 +28,7 @@ class ItemState(StrEnum):
     GIVING_WAY = "giving way"  # replaced by a later change: superseded once that one is written
     IN_FLIGHT = "in flight"  # in a request that is being sent or followed
     SUCCEEDED = "succeeded"
+    UNCHANGED = "unchanged"  # not sent: the cell held the value already
     FAILED = "failed"
     SUPERSEDED = "superseded"
     CANCELED = "canceled"
@@ -232,7 +234,7 @@ def _standing(
         if number == holder or number in sharers.get(f"{holder}:{column}:{item}", ()):
             if place:
                 return ItemState.BEHIND, None
-            batch = (line.owner or "").partition("@")[2]
+            batch = (line.owner or "").partition("@")[2].removeprefix(A_LOOK)
             return (ItemState.IN_FLIGHT, batch) if batch else (ItemState.PENDING, None)
     return None
 
@@ -274,7 +276,10 @@ def document(detail: IntentDetail, items: Iterable[ItemView]) -> dict[str, Any]:
 
 def _group_json(group: GroupSpec | None) -> dict[str, Any] | None:
     """For a refused intent, with the values as its producer wrote them."""
-    return {name: untagged(getattr(group, name)) for name in GroupSpec.__slots__} if group else None
+    if group is None:
+        return None
+    content = {name: untagged(getattr(group, name)) for name in GroupSpec.__slots__ if name != "expected"}
+    return content | ({"expected_field_value": untagged(group.expected[0])} if group.expected else {})
 
 
 def _item_json(item: ItemView) -> dict[str, Any]:

@@ -178,13 +178,15 @@ class LanePlanner:
     def _note(self, cell: Cell, tail: Tail) -> None:
         if tail.group is None:
             return self._held.add(cell)
-        change = _Change(tail.group, tail.mode == UpdateMode.UPDATE, tail.keeps, requested=0, sharers=tail.sharers)
+        change = _Change(tail.group, tail.gives_way, tail.keeps, requested=0, sharers=tail.sharers)
         change.is_first, change.is_ours = tail.is_owner, False
         self._lines[cell] = [change]
         return None
 
     def _change(self, intent: UpdateIntent, spec: Group) -> _Change:
-        return _Change(spec, intent.update_mode is UpdateMode.UPDATE, intent.keep_every_change)
+        return _Change(
+            spec, intent.update_mode is UpdateMode.UPDATE and not intent.is_conditional, intent.keep_every_change
+        )
 
     def _meet(self, cell: Cell, new: _Change) -> None:
         """Same as `meet` in record.lua."""

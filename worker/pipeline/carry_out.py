@@ -84,6 +84,7 @@ class LaneSteps:
             delay=step.delay,
             fields=step.fields,
             left=left,
+            reads_behind=self._policy.reads_behind,
         )
 
     def write_patiently(self, batch: Batch, state: BatchState, step: Step, *, left: bool) -> Advanced:

@@ -1,7 +1,7 @@
 """The content of an entry of the inbox."""
 
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -9,6 +9,8 @@ from feishu_batch.intents import DEFAULT_PRIORITY, UpdateIntent, group_spec
 from feishu_batch.keys import RecordField
 from worker.ledger.record_calls import NewIntent, NumberedSet
 from worker.ledger.records import InboxEntry
+
+CONDITIONAL: Final = "CONDITIONAL"  # instead of the mode: neither replaces an older change nor gives way to a newer one
 
 
 class ReadableParts(NamedTuple):
@@ -46,6 +48,7 @@ def as_written(intent: UpdateIntent) -> dict[str, str]:
         RecordField.EXPIRES_AT_MS: str(_expires_at_ms(intent) or ""),
         RecordField.KEEP_EVERY_CHANGE: "1" if intent.keep_every_change else "",
         RecordField.NOTE: intent.note or "",
+        RecordField.LOOK: _look_of(intent),
     }
     return {RecordField.AS_WRITTEN: written} | {name: value for name, value in optional.items() if value}
 
@@ -63,7 +66,7 @@ def new_intent(entry: InboxEntry, intent: UpdateIntent, change_set: NumberedSet 
         digest=blake2b(spec.encode(), digest_size=12).hexdigest(),
         spec=spec,
         column=f"{intent.project_key} {intent.field_key}",
-        mode=str(intent.update_mode),
+        mode=CONDITIONAL if intent.is_conditional else str(intent.update_mode),
         priority=intent.priority,
         enqueued_at_ms=entry.enqueued_at_ms,
         expires_at_ms=_expires_at_ms(intent),
@@ -73,4 +76,11 @@ def new_intent(entry: InboxEntry, intent: UpdateIntent, change_set: NumberedSet 
         trace=entry.trace,
         change_set=change_set,
         producer=intent.producer or entry.producer,
+        place=f"{intent.project_key} {intent.work_item_type_key} {intent.user_key or ''}",
+        look=_look_of(intent),
     )
+
+
+def _look_of(intent: UpdateIntent) -> str:
+    reads_before_request = intent.keep_before or intent.is_conditional
+    return ("S" if intent.skip_unchanged else "") + ("T" if reads_before_request else "")

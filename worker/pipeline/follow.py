@@ -54,6 +54,8 @@ class DueBatches:
         advanced = self._steps.write(batch, state, step)
         self._steps.after_write(step, token)
         # Not only for changes that became ready here: a lane at its limit of open jobs has waited until now.
+        if advanced.awaits_look:
+            self._hints.look()
         if advanced.became_ready or step.then is BatchState.RESEND or self._lane.has_ready():
             self._hints.submit()
         if advanced.remaining and step.then is BatchState.CHECK and state is not BatchState.CHECK:

@@ -1,7 +1,7 @@
 """Hints: Celery messages that say "read the ledger". At most one of a kind is outstanding; a lost one only delays work until the sweep."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from celery import Celery
@@ -26,6 +26,13 @@ def _send_if(wanted: Callable[[], bool], app: Celery, task: TaskName, kwargs: di
         log.warning("hint.not_sent", task=str(task), error=type(error).__name__)
 
 
+class Made(Protocol):
+    @property
+    def became_ready(self) -> bool: ...
+    @property
+    def awaits_look(self) -> bool: ...
+
+
 class IntakeHints:
     def __init__(self, app: Celery, inbox: Inbox) -> None:
         self._app = app
@@ -46,6 +53,13 @@ class LaneHints:
         self._app = app
         self._lane = lane
 
+    def after(self, made: Made) -> None:
+        """After a step that made changes ready, or let them wait for a look."""
+        if made.became_ready:
+            self.submit()
+        if made.awaits_look:
+            self.look()
+
     def submit(self) -> None:
         self._send(TaskName.SUBMIT_BATCH)
 
@@ -54,6 +68,9 @@ class LaneHints:
 
     def read_back(self, **ids: Any) -> None:
         self._send(TaskName.READ_BACK, **ids)
+
+    def look(self) -> None:
+        self._send(TaskName.LOOK)
 
     def publish(self) -> None:
         self._send(TaskName.PUBLISH)

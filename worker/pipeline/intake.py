@@ -174,10 +174,10 @@ class Intake:
                 break
         # Intents revoked from here on are canceled when they leave the inbox; Celery has not marked them as revoked yet.
         revoked = self._inbox.revoked(done)
-        ready = [name for name, new in accepted.items() if self._lanes[name].lane.record(_marked(new, revoked))]
+        recorded = {name: self._lanes[name].lane.record(_marked(new, revoked)) for name, new in accepted.items()}
         self._leave(done)
-        for name in ready:  # only now: intents revoked meanwhile are canceled by then
-            self._lanes[name].hints.submit()
+        for name, made in recorded.items():  # only now: intents revoked meanwhile are canceled by then
+            self._lanes[name].hints.after(made)
         _tell(done)
         return len(done)
 

@@ -73,8 +73,7 @@ class Publisher:
         """Whether some are left."""
         while True:
             part = self._lane.end_stopped()
-            if part.became_ready:
-                self._hints.submit()
+            self._hints.after(part)
             if not part.more or time.monotonic() > deadline:
                 return part.more
 

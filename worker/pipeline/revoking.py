@@ -60,5 +60,4 @@ class Revoking:
         log.info("intent.revoked", intent_id=intent_id)
         done, hints = lane.end_pending(number, CANCELED), LaneHints(self._app, lane)
         hints.publish_if(bool(done.intents_ended))
-        if done.became_ready:
-            hints.submit()
+        hints.after(done)

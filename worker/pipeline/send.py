@@ -35,10 +35,14 @@ class Sender:
         self._lease = lease
         self._heartbeat = heartbeat
 
+    def keeping_lease(self, batch: Batch) -> Heartbeat:
+        """The lease is renewed while the block runs."""
+        beat = partial(self._lane.extend_lease, batch.fence, self._lease)
+        return Heartbeat(beat, interval=self._heartbeat, lease=self._lease)
+
     def send(self, batch: Batch, token: Token) -> Accepted | RemoteError | None:
         """The answer, or None if nothing was sent: no slot was free in time, or the lease was lost."""
-        beat = partial(self._lane.extend_lease, batch.fence, self._lease)
-        with Heartbeat(beat, interval=self._heartbeat, lease=self._lease) as lease:
+        with self.keeping_lease(batch) as lease:
             permit = SendPermit(self._slots, lease, ahead=LONGEST_WAIT * self._slots.spacing.slot * self._slots.sharers)
             if not permit.take():
                 return None

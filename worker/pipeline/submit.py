@@ -29,6 +29,7 @@ from worker.pipeline.blame import Blame
 from worker.pipeline.carry_out import LaneSteps
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.log_fields import intents_of, said, values_of
+from worker.pipeline.request_look import RequestLook
 from worker.pipeline.send import LONGEST_WAIT, Sender
 from worker.remote.errors import (
     OutcomeUnknown,
@@ -55,6 +56,7 @@ class Submitter:
         steps: LaneSteps,
         hints: LaneHints,
         blame: Blame,
+        look: RequestLook,
         policy: Policy,
         lease: float,
         max_open: int,
@@ -68,6 +70,7 @@ class Submitter:
         self._steps = steps
         self._hints = hints
         self._blame = blame
+        self._look = look
         self._policy = policy
         self._lease = lease
         self._max_open = max_open
@@ -131,7 +134,7 @@ class Submitter:
 
     def _carry_out(self, batch: Batch, token: Token) -> dict[str, object]:
         began = time.time()
-        step = self._without_request(batch, token)
+        step = self._without_request(batch, token) or self._after_look(batch)
         answer: Accepted | RemoteError | None = None
         if step is None:
             answer = self._judged_answer(batch, token)
@@ -140,6 +143,12 @@ class Submitter:
         self._follow_up(batch, step, token, advanced)
         self._traces.sent(batch, began, answer, step.then)
         return self._report(batch, step, answer, advanced)
+
+    def _after_look(self, batch: Batch) -> Step | None:
+        if not batch.spec.needs_look:
+            return None
+        with self._sender.keeping_lease(batch):
+            return self._look.step(batch)
 
     def _judged_answer(self, batch: Batch, token: Token) -> Accepted | RemoteError | None:
         answer = self._sender.send(batch, token)
@@ -187,6 +196,8 @@ class Submitter:
             self._hints.poll(batch=batch.number, job=step.fields[BatchField.JOB])
         if step.then is BatchState.CHECK:
             self._hints.read_back(batch=batch.number)
+        if advanced.awaits_look:
+            self._hints.look()
         self._hints.publish_if(advanced.intents_ended > 0 or batch.are_dead)
         if not step.pause and (batch.more_ready or advanced.became_ready or self._lane.has_due()):
             self._hints.submit()

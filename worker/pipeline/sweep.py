@@ -54,6 +54,8 @@ class LaneSweep:
             self._hints.poll()
         if counts.checks:
             self._hints.read_back()
+        if found.awaits_look:
+            self._hints.look()
         self._hints.publish_if(found.unpublished or found.stopped)
         forgotten = self._forget("succeeded", self._keep_succeeded) if found.forget_succeeded else 0
         forgotten += self._forget("failed", self._keep_failed) if found.forget_failed else 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from worker.catalogue.lane_reading import SENDERS
 from worker.catalogue.models import UnavailableError
 from worker.catalogue.queries import QuerySender
 from worker.ledger.lane import Lane
@@ -18,7 +19,6 @@ from worker.remote.client import RemoteClient
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RateLimited, RemoteError, SpaceRefused
 from worker.remote.models import ViewPage, WorkItem
 
-SENDERS: Final = 3  # requests at the same time: with one, the way to the remote system and back would set the pace
 _MOST_TRIES: Final = 4
 _FIRST_PAUSE: Final = 0.3  # seconds after a transient error; it doubles
 PATIENCE: Final = 30.0  # seconds until a slot opens
@@ -26,13 +26,6 @@ _YIELD_STEP, _LONGEST_YIELD = 0.05, 1.0  # seconds: how long a read waits for a 
 _MOST_FAILURES: Final = 3  # in a row, then nothing more is read
 
 T = TypeVar("T", bound="ToRead")
-
-
-def read_slot(per_second: float) -> float:
-    """Seconds between two departures, answered or not. Each of the senders may have a request that is late and arrives together with those of
-    the next second: there is room for them.
-    """
-    return 1 / max(per_second - SENDERS, per_second / 2)
 
 
 class ToRead(Protocol):

@@ -1,5 +1,5 @@
 -- Who owns a cell and who stands in its line, how urgent they are, and which changes are ready.
--- USES  lane
+-- USES  lane looks
 local stepped_back = {} -- group → increase in the number of its changes that wait behind others
 
 -- The urgency in a cell's line: '<number> <priority>' of each change that is more urgent than all later ones, in order.
@@ -32,10 +32,23 @@ end
 
 -- The owner of a cell may be sent.
 local function make_ready(number, cell, item)
-  local intent = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'p')
-  redis.call('ZADD', P .. 'ready:' .. intent[1], rank_of(number, urgency(number, cell, intent[2])), item)
-  touched[intent[1]] = true
+  local intent = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'p', 'lk')
+  admit(intent[1], intent[3], cell, item, rank_of(number, urgency(number, cell, intent[2])))
   return intent[1]
+end
+
+-- The same, but it was looked at, or need not be: then only its request may have to wait.
+local function make_ready_unlooked(number, cell, item)
+  local intent = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'p', 'lk')
+  local needs_trust = intent[3] and string.find(intent[3], 'T', 1, true) and 'T' or nil
+  admit(intent[1], needs_trust, cell, item, rank_of(number, urgency(number, cell, intent[2])))
+end
+
+-- The urgency of the owner of a cell has changed.
+local function rank_again(number, cell, item)
+  local intent = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'p')
+  redis.call('ZADD', P .. 'ready:' .. intent[1], 'XX', rank_of(number, urgency(number, cell, intent[2])), item)
+  touched[intent[1]] = true
 end
 
 local function step_back(group, by) stepped_back[group] = (stepped_back[group] or 0) + by end

@@ -62,6 +62,7 @@ end
 local function leave_owned(number, group, cell, item)
   local other = heir(number, cell) or take_back(number, cell)
   redis.call('ZREM', P .. 'ready:' .. group, item)
+  await_nothing(number, group, cell, item)
   touched[group] = true
   if not other then return pass_on(cell, item) end
   redis.call('HSET', P .. 'cells', cell, other)
@@ -115,7 +116,7 @@ local function leave_behind(number, group, cell, item, owner, is_held)
   if at and leave_stack(number, cell, at) then return true, cost end
   if place > 0 then return leave_share(number, cell, redis.call('LINDEX', behind, place - 1)), cost end
   if is_held or not leave_share(number, cell, owner) then return false, cost end
-  make_ready(owner, cell, item) -- without this change it may be less urgent
+  rank_again(owner, cell, item) -- without this change it may be less urgent
   return true, cost
 end
 

@@ -1,7 +1,7 @@
 -- USES  lane
 -- A few words for the many codes with which a change may fail. Other codes come from the remote system: a number
 -- if it refused the request, a word if a job refused the item.
-local REASON_OF = {outcome_unknown = 'outcome_unknown', not_stored = 'not_stored', crashed = 'crashed', no_lane = 'no_lane',
+local REASON_OF = {outcome_unknown = 'outcome_unknown', changed_meanwhile = 'condition', condition_unknown = 'condition', not_stored = 'not_stored', crashed = 'crashed', no_lane = 'no_lane',
   not_understood = 'not_understood', refused = 'request_refused', remote_refused = 'item_refused',
   unknown_space = 'refused_at_intake', unknown_type = 'refused_at_intake',
   unknown_field = 'refused_at_intake', obsolete_field = 'refused_at_intake',

@@ -4,22 +4,23 @@
 -- ARGV  1 batch  2 state in which the caller believes the batch  3 fence of the send that the caller knows of
 --       4 next state of the remaining changes: open | resend | reask | check  5 in how many ms it is due
 --       6 '1' = the request of this send was, or may have been, sent: it is counted
---       7 n, number of record fields to set; then n pairs field, value; then triples cell (<column>:<item>),
+--       7 for how long a read of the settled cells proves nothing (ms)
+--       8 n, number of record fields to set; then n pairs field, value; then triples cell (<column>:<item>),
 --         outcome letter, detail
--- Returns {items that remain, intents ended, changes became ready (0|1)}
---      or {-1, 0, 0}: the batch is no longer in that state, or was sent again; the caller's data is about an earlier job.
+-- Returns {items that remain, intents ended, changes became ready (0|1), changes wait for a look (0|1)}
+--      or {-1, 0, 0, 0}: the batch is no longer in that state, or was sent again; the caller's data is about an earlier job.
 -- Invariants: a change gets one outcome; a cell is passed on in the same step; a stale owner changes nothing.
 -- USES  outcomes requests cells batches route ending
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'state', 'parts', 'fence', 'at', 'size', 'tries', 'g', 'kind')
-if kept[1] ~= ARGV[2] or kept[3] ~= ARGV[3] then return {-1, 0, 0} end
+if kept[1] ~= ARGV[2] or kept[3] ~= ARGV[3] then return {-1, 0, 0, 0} end
 if kept[1] == 'sending' then redis.call('DEL', R .. 'lease') end
 local parts = parts_of(kept[2])
 if ARGV[6] == '1' then count_request(parts) end
 
-local field_count = tonumber(ARGV[7])
-local settled_from = 8 + 2 * field_count
-if field_count > 0 then redis.call('HSET', record, unpack(ARGV, 8, settled_from - 1)) end
+local field_count = tonumber(ARGV[8])
+local settled_from = 9 + 2 * field_count
+if field_count > 0 then redis.call('HSET', record, unpack(ARGV, 9, settled_from - 1)) end
 
 -- Only for a first send with an unknown outcome, or an ended job: a repeat gives no new information.
 local function count_end_of_state()
@@ -39,6 +40,20 @@ count_end_of_state()
 
 local outcome_of = {}
 for i = settled_from, #ARGV, 3 do outcome_of[ARGV[i]] = {ARGV[i + 1], ARGV[i + 2]} end
+
+-- A request may have changed these cells: for a while, a read of them may show what was there before.
+local function note_written()
+  redis.call('ZREMRANGEBYSCORE', P .. 'written', '-inf', text(NOW))
+  local at, written = text(NOW + tonumber(ARGV[7])), {}
+  for _, part in ipairs(parts) do
+    if outcome_of[part[1]] then
+      written[#written + 1] = at
+      written[#written + 1] = part[1]
+    end
+  end
+  if #written > 0 and tonumber(ARGV[7]) > 0 then redis.call('ZADD', P .. 'written', unpack(written)) end
+end
+note_written()
 
 local remaining, failed = {}, 0
 for _, part in ipairs(parts) do
@@ -71,4 +86,4 @@ else
   redis.call('DEL', record)
 end
 local ready = next(touched) and 1 or 0
-return {#remaining, write_collected(), ready}
+return {#remaining, write_collected(), ready, began_to_await and 1 or 0}

@@ -9,7 +9,7 @@
 --       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents must be ended (0|1), field, value, …}
 -- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell;
 --             a change that was canceled or expired before the claim is not sent.
--- USES  figures outcomes requests cells batches route ending leaving
+-- USES  figures outcomes requests cells batches route groups ending leaving
 local LOOK_AGAIN = 250 -- ms
 local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
@@ -32,6 +32,17 @@ if lease[1] then
   end
   redis.call('DEL', R .. 'lease')
 end
+
+-- Changes whose request needs a read that proves something, and whose cell was written a moment ago.
+local function wake_later()
+  for _, cell in ipairs(redis.call('ZRANGE', P .. 'later', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, 100)) do
+    redis.call('ZREM', P .. 'later', cell)
+    local owner = redis.call('HGET', P .. 'cells', cell)
+    if owner and not string.find(owner, '@', 1, true) then make_ready(owner, cell, string.match(cell, '%d+$')) end
+  end
+  for group in pairs(touched) do rank_group(group) end
+end
+wake_later()
 
 local function head(zset)
   local entry = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')
@@ -79,6 +90,7 @@ local function again(batch)
   if kept[1] == 'resend' then
     redis.call('HSET', record, 'idem', ARGV[5], 'token', ARGV[6], 'first', text(NOW))
     redis.call('HINCRBY', record, 'tries', 1)
+    redis.call('HDEL', record, 'looked')
   end
   return hand_out(batch, parts_of(kept[2]))
 end
@@ -89,7 +101,9 @@ if due and due_at <= NOW then
   write_figures()
   return again(due)
 end
-local until_due = due and (due_at - NOW) or -1
+local _, later_at = head(P .. 'later')
+local next_at = math.min(due_at or math.huge, later_at or math.huge)
+local until_due = next_at < math.huge and math.max(0, next_at - NOW) or -1
 local unfinished = redis.call('ZCARD', P .. 'jobs') + redis.call('ZCARD', P .. 'checks') + redis.call('ZCARD', P .. 'due')
 if unfinished >= tonumber(ARGV[3]) then
   redis.call('HSET', P .. 'metrics', 'full', '1')

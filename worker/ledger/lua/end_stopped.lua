@@ -2,7 +2,7 @@
 -- Before that, end replaced changes whose replacement has ended, if they were too many for that step.
 -- KEYS  1 lane prefix
 -- ARGV  1 how many changes at most, roughly  2… numbers of stopped intents; none: the next ones
--- Returns {finished intents of the argument, intents ended, changes became ready (0|1), more is left (0|1)}
+-- Returns {finished intents of the argument, intents ended, changes became ready (0|1), more is left (0|1), changes wait for a look (0|1)}
 -- Invariant: a stopped intent is in `stopping` until each of its items was checked.
 -- USES  leaving ending
 local left = tonumber(ARGV[1])
@@ -80,4 +80,4 @@ else
   end
 end
 local ended = write_collected()
-return {done, ended, next(touched) and 1 or 0, some_are_dead() and 1 or 0}
+return {done, ended, next(touched) and 1 or 0, some_are_dead() and 1 or 0, began_to_await and 1 or 0}

@@ -7,7 +7,7 @@ local forgotten = 0
 for _, number in ipairs(ARGV) do
   local record = redis.call('HMGET', P .. 'intent:' .. number, 'g', 'end')
   if record[2] then
-    redis.call('UNLINK', P .. 'intent:' .. number, P .. 'outcomes:' .. number)
+    redis.call('UNLINK', P .. 'intent:' .. number, P .. 'outcomes:' .. number, P .. 'before:' .. number)
     redis.call('ZREM', P .. 'outbox', number)
     redis.call('ZREM', P .. 'failures', number)
     if record[1] and redis.call('HINCRBY', P .. 'group:' .. record[1], 'refs', -1) <= 0 then

@@ -1,14 +1,14 @@
 -- Record intents, or chunks of large ones, in the lane, in their order: each change becomes the owner of its cell (ready), is
 -- merged with an identical pending change, replaces a pending UPDATE that it overwrites, or waits behind.
 -- KEYS  1 lane prefix
--- ARGV  1 JSON: {"after": number that must have been recorded before, or "", "groups": [[digest, spec, column name, mode], …],
+-- ARGV  1 JSON: {"after": number that must have been recorded before, or "", "groups": [[digest, spec, column name, mode, place name], …],
 --                "intents": [[number, intent id, index of its group from 1, priority, enqueued at (ms), expires at (ms) or "",
 --                             keep every change (bool), note or "", total of items, all items, comma-separated ("" after the
 --                             first chunk), items recorded before this chunk, the chunk's items, comma-separated, trace or "",
 --                             canceled before this (bool): it ends as canceled, without affecting other changes,
---                             number of its change set or "", the set's id or "", producer or ""], …]}
+--                             number of its change set or "", the set's id or "", producer or "", look or ""], …]}
 --         All numbers except the index are strings: a double cannot hold an id.
--- Returns {ready groups touched (0|1), intents ended}
+-- Returns {ready groups touched (0|1), intents ended, changes wait for a look (0|1)}
 -- Invariants: a cell has at most one owner; behind it the changes are in the order of their numbers; a chunk is recorded once.
 -- USES  figures outcomes cells intents sets ending
 local given = cjson.decode(ARGV[1])
@@ -28,7 +28,7 @@ if follows_a_gap() then return redis.error_reply('ORDER the call before this one
 
 local groups, mode_of = {}, {}
 
-local function new_group(digest, spec, column_name, mode)
+local function new_group(digest, spec, column_name, mode, place_name)
   local column = redis.call('HGET', P .. 'columns', column_name)
   if not column then
     column = text(redis.call('HLEN', P .. 'columns') + 1)
@@ -36,20 +36,25 @@ local function new_group(digest, spec, column_name, mode)
   end
   local group = text(redis.call('INCR', P .. 'group-sequence'))
   redis.call('HSET', P .. 'groups', digest, group)
-  redis.call('HSET', P .. 'group:' .. group, 'spec', spec, 'col', column, 'mode', mode, 'digest', digest)
+  local place = redis.call('HGET', P .. 'places', place_name)
+  if not place then
+    place = text(redis.call('HLEN', P .. 'places') + 1)
+    redis.call('HSET', P .. 'places', place_name, place)
+  end
+  redis.call('HSET', P .. 'group:' .. group, 'spec', spec, 'col', column, 'mode', mode, 'digest', digest, 'pl', place)
   return group, column
 end
 
 -- {number, column, mode} of the group at this index of the argument; created if it does not exist.
 local function group_at(index)
   if groups[index] then return groups[index] end
-  local digest, spec, column_name, mode = unpack(given.groups[index])
+  local digest, spec, column_name, mode, place_name = unpack(given.groups[index])
   local number = redis.call('HGET', P .. 'groups', digest)
   local column
   if number then
     column = redis.call('HGET', P .. 'group:' .. number, 'col')
   else
-    number, column = new_group(digest, spec, column_name, mode)
+    number, column = new_group(digest, spec, column_name, mode, place_name)
   end
   groups[index] = {number = number, column = column, mode = mode}
   mode_of[number] = mode
@@ -71,7 +76,8 @@ local function read(row, group)
   return {
     number = row[1], id = row[2], group = group.number, column = group.column, mode = group.mode, priority = row[4],
     enqueued_at = row[5], expires_at = row[6], keep = row[7], note = row[8], total = row[9], all_items = row[10],
-    offset = row[11], items = row[12], trace = row[13], set = row[15], set_name = row[16], producer = row[17], rank = rank_of(row[1], row[4]), record = P .. 'intent:' .. row[1],
+    offset = row[11], items = row[12], trace = row[13], set = row[15], set_name = row[16], producer = row[17],
+    look = row[18] ~= '' and row[18] or nil, rank = rank_of(row[1], row[4]), record = P .. 'intent:' .. row[1],
   }
 end
 
@@ -88,6 +94,7 @@ local function new_record(intent, stop)
   if intent.note ~= '' then set('nt', intent.note) end
   if intent.trace ~= '' then set('tc', intent.trace) end
   if intent.producer ~= '' then set('by', intent.producer) end
+  if intent.look then set('lk', intent.look) end
   if intent.set ~= '' then
     set('cs', intent.set)
     name_set(intent.set, intent.set_name)
@@ -160,17 +167,17 @@ local function supersede(intent, cell, item, older, older_group, is_behind, olde
   end
   redis.call('ZREM', P .. 'ready:' .. older_group, item)
   touched[older_group] = true
+  await_nothing(older, older_group, cell, item)
   redis.call('HSET', P .. 'cells', cell, intent.number)
-  redis.call('ZADD', P .. 'ready:' .. intent.group, rank_of(intent.number, priority), item)
+  admit(intent.group, intent.look, cell, item, rank_of(intent.number, priority))
   if priority > tonumber(intent.priority) then hurry(intent.number, cell, item, intent.number, priority) end
-  touched[intent.group] = true
 end
 
 local function wait_behind(intent, cell, owner)
   redis.call('RPUSH', P .. 'behind:' .. cell, intent.number)
   step_back(intent.group, 1)
   local batch = string.match(owner, '@(%d+)')
-  if batch then redis.call('HINCRBY', P .. 'batch:' .. batch, 'blocks', 1) end
+  if batch and batch ~= '0' then redis.call('HINCRBY', P .. 'batch:' .. batch, 'blocks', 1) end
 end
 
 local function has_room(older, cell)
@@ -210,12 +217,17 @@ local function take_cells(intent, items)
     else
       owned[#owned + 1] = cell
       owned[#owned + 1] = intent.number
-      ready[#ready + 1] = intent.rank
-      ready[#ready + 1] = items[i]
+      if intent.look then
+        admit(intent.group, intent.look, cell, items[i], intent.rank)
+      else
+        ready[#ready + 1] = intent.rank
+        ready[#ready + 1] = items[i]
+      end
     end
   end
   if #owned == 0 then return end
   redis.call('HSET', P .. 'cells', unpack(owned))
+  if #ready == 0 then return end
   redis.call('ZADD', P .. 'ready:' .. intent.group, unpack(ready))
   touched[intent.group] = true
 end
@@ -240,4 +252,4 @@ end
 
 for _, row in ipairs(given.intents) do record(row) end
 local any = next(touched) and 1 or 0
-return {any, write_collected()}
+return {any, write_collected(), began_to_await and 1 or 0}

@@ -1,6 +1,5 @@
 """What waits in a lane, as a plan of coming intents needs to know it. Reads only."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -8,9 +7,11 @@ from typing import Any
 
 from redis import Redis
 
+from feishu_batch.intents import UpdateMode
 from feishu_batch.keys import RecordField
 from worker.ledger.keys import GroupField, LaneKeys
 from worker.ledger.reads.ledger import LedgerReads
+from worker.ledger.records import GroupSpec
 
 CHUNK = 500  # commands per round trip
 
@@ -25,8 +26,10 @@ class Tail:
     sharers: int = 0
 
     @property
-    def mode(self) -> str:
-        return str(json.loads(self.group)["update_mode"]) if self.group else ""
+    def gives_way(self) -> bool:
+        """To a later UPDATE of the cell."""
+        spec = GroupSpec.from_json(self.group) if self.group else None
+        return spec is not None and spec.update_mode == UpdateMode.UPDATE and spec.expected is None
 
 
 class LaneBacklog:

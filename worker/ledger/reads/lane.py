@@ -39,6 +39,9 @@ class LaneReads:
     def has_due_read_backs(self) -> bool:
         return bool(self._redis.zcount(self.keys.checks, "-inf", to_ms(self.now())))
 
+    def has_looks(self) -> bool:
+        return bool(self._redis.exists(self.keys.looks, self.keys.look_claims))
+
     def forgettable(self, list_name: str, older_than: float, limit: int) -> list[tuple[int, str | None]]:
         """(number, intent id) of ended intents in `list_name` (succeeded | failed) older than so many seconds."""
         until = self.wall() - older_than

@@ -52,6 +52,7 @@ class Failure:
     items: tuple[int, ...]
     priority: int = 5
     keeps: bool = False
+    may_skip: bool = False
     expires_at: float | None = None
     is_refused: bool = False
     requested_lane: str | None = None  # of a refused one
@@ -157,8 +158,11 @@ def new_intent(failure: Failure, items: Sequence[int]) -> UpdateIntent:
     if spec is None:
         raise ValueError("an intent that was not readable has no value to send again")
     source = f"{failure.intent_id}\0{','.join(map(str, items))}"
-    content: dict[str, Any] = {name: getattr(spec, name) for name in GroupSpec.__slots__}
+    content: dict[str, Any] = {name: getattr(spec, name) for name in GroupSpec.__slots__ if name != "expected"}
+    if spec.expected is not None:
+        content["expected_field_value"] = spec.expected[0]
     content |= {
+        "skip_unchanged": failure.may_skip,
         "intent_id": "retry-" + blake2b(source.encode(), digest_size=16).hexdigest(),
         "work_item_ids": list(items),
         "lane": failure.requested_lane if failure.is_refused else failure.lane,

@@ -66,6 +66,7 @@ class RetryReader:
             items=tuple(failed),
             priority=int(record.get(RecordField.PRIORITY) or 5),
             keeps=RecordField.KEEP_EVERY_CHANGE in record,
+            may_skip="S" in record.get(RecordField.LOOK, ""),
             expires_at=int(expires) / 1000 if expires else None,
             change_set=self._set_name(lane, record.get(RecordField.CHANGE_SET)),
         )

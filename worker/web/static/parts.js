@@ -54,7 +54,7 @@ export function span(seconds) {
 
 export const since = (moment) => span(state.now - moment);
 
-export const ORDER = ["succeeded", "failed", "superseded", "canceled", "expired", "in_flight", "pending"];
+export const ORDER = ["succeeded", "unchanged", "failed", "superseded", "canceled", "expired", "in_flight", "pending"];
 export const WORDS = { in_flight: "in a request", "in flight": "in a request", pending: "waiting" };
 
 export function counts(row) {

@@ -1,0 +1,77 @@
+"""What follows from reading the cells of a request just before it is sent: for a condition, and to keep the values from before. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from feishu_batch.explained import FailureCode
+from worker.decisions.step import Policy, Step
+from worker.ledger.keys import BatchField
+from worker.ledger.records import Batch, BatchState, GroupSpec, Outcome
+from worker.remote.compare import ABSENT
+from worker.remote.equality import holds
+from worker.remote.errors import NotExecuted, OutcomeUnknown, RateLimited, RemoteError
+from worker.remote.models import WorkItem
+
+MOST_FAILURES = 5  # reads in a row; then a condition counts as not checkable, and values from before are not kept
+CHANGED = Outcome.failed(FailureCode.CHANGED_MEANWHILE, "not written: the cell does not hold the expected value")
+_MAY_PASS = (RateLimited, NotExecuted, OutcomeUnknown)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCells:
+    """`failed`: items that are not to be written. `before`: item → JSON of the value to keep."""
+
+    failed: Mapping[int, Outcome] = field(default_factory=dict)
+    before: Mapping[int, str] = field(default_factory=dict)
+
+
+def seen(batch: Batch, found: Mapping[int, WorkItem]) -> SeenCells:
+    """An item that was not found is sent: the remote system says what is wrong with it."""
+    spec = batch.spec
+    items = [found[item] for item in batch.items if item in found]
+    failed = {item.id: outcome for item in items if (outcome := _refused(spec, item)) is not None}
+    kept = [item for item in items if spec.keep_before and item.id not in failed and spec.field_key in item.fields]
+    return SeenCells(failed, {item.id: _json(item.fields[spec.field_key]) for item in kept})
+
+
+def not_seen(batch: Batch, why: str) -> SeenCells:
+    """A condition that cannot be checked is never taken as true."""
+    if batch.spec.expected is None:
+        return SeenCells()
+    return SeenCells(dict.fromkeys(batch.items, _unknown(why)))
+
+
+def after_failed_look(batch: Batch, error: RemoteError, policy: Policy) -> Step | None:
+    """None: reading again is useless."""
+    failures = batch.number_field(BatchField.LOOK_FAILURES) + 1
+    if not isinstance(error, _MAY_PASS) or failures >= MOST_FAILURES:
+        return None
+    delay = max(error.retry_after or 0.0, min(policy.backoff_max, policy.backoff * 2 ** (failures - 1)))
+    return not_sent(batch, {}, delay, failures)
+
+
+def not_sent(batch: Batch, settled: Mapping[int, Outcome], delay: float = 0.0, failures: int = 0) -> Step:
+    """No request left: the claim's attempt does not count."""
+    tries = batch.tries - (batch.kind != BatchState.REASK)
+    fields = {BatchField.TRIES: tries, BatchField.LOOK_FAILURES: failures}
+    return Step(BatchState.RESEND, settled=settled, delay=delay, fields=fields)
+
+
+def _refused(spec: GroupSpec, item: WorkItem) -> Outcome | None:
+    if spec.expected is None:
+        return None
+    stored = item.fields.get(spec.field_key, ABSENT)
+    held = holds(item.types.get(spec.field_key), "UPDATE", None, spec.expected[0], stored)
+    if held is None:
+        left_out = "the answer leaves the field out: it may be empty, or hidden from the user"
+        return _unknown(left_out if stored is ABSENT else "values of this type, or in this form, cannot be compared")
+    return None if held else CHANGED
+
+
+def _unknown(why: str) -> Outcome:
+    return Outcome.failed(FailureCode.CONDITION_UNKNOWN, f"not written: the expected value could not be checked: {why}")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,53 @@
+-- Changes whose cell is read before they may be sent, so that one that is not needed is not sent (docs/ledger.md, Looks).
+-- USES  lane
+local began_to_await = false -- in this step, a change began to wait for a look
+local place_of_group = {}
+
+local function place_of(group)
+  if not place_of_group[group] then place_of_group[group] = redis.call('HGET', P .. 'group:' .. group, 'pl') end
+  return place_of_group[group]
+end
+
+local any_written
+-- Until when a read of the cell proves nothing, because a request of ours may have changed it a moment ago; or nil.
+local function untrusted_until(cell)
+  if any_written == nil then any_written = redis.call('EXISTS', P .. 'written') == 1 end
+  local at = any_written and tonumber(redis.call('ZSCORE', P .. 'written', cell) or 0)
+  return at and at > NOW and at or nil
+end
+
+-- An item waits with all its columns that wait, so that one read has them all.
+local function await_look(group, cell, item, rank)
+  local place, column = place_of(group), string.match(cell, '^%d+')
+  local waiting = redis.call('HGET', P .. 'look-columns:' .. place, item) or ','
+  if not string.find(waiting, ',' .. column .. ',', 1, true) then
+    redis.call('HSET', P .. 'look-columns:' .. place, item, waiting .. column .. ',')
+  end
+  redis.call('ZADD', P .. 'look:' .. place, 'LT', rank, item)
+  redis.call('ZADD', P .. 'looks', 'LT', rank, place)
+  began_to_await = true
+end
+
+-- The change leaves its cell before it was looked at.
+local function await_nothing(number, group, cell, item)
+  local look = redis.call('HGET', P .. 'intent:' .. number, 'lk')
+  if not look then return end
+  redis.call('ZREM', P .. 'later', cell)
+  local place, column = place_of(group), string.match(cell, '^%d+')
+  local waiting = redis.call('HGET', P .. 'look-columns:' .. place, item)
+  if not waiting then return end
+  local rest = string.gsub(waiting, ',' .. column .. ',', ',')
+  if rest ~= ',' then return redis.call('HSET', P .. 'look-columns:' .. place, item, rest) end
+  redis.call('HDEL', P .. 'look-columns:' .. place, item)
+  redis.call('ZREM', P .. 'look:' .. place, item)
+end
+
+-- The owner of a cell may be sent, now or after a look. `look`: 'S' the change is skipped if it is not needed, 'T' its request needs a read
+-- that proves something; nil: neither.
+local function admit(group, look, cell, item, rank)
+  local untrusted = look and untrusted_until(cell)
+  if untrusted and string.find(look, 'T', 1, true) then return redis.call('ZADD', P .. 'later', text(untrusted), cell) end
+  if look and not untrusted and string.find(look, 'S', 1, true) then return await_look(group, cell, item, rank) end
+  redis.call('ZADD', P .. 'ready:' .. group, rank, item)
+  touched[group] = true
+end

@@ -1,0 +1,125 @@
+-- Take cells that wait for a look: items of one place, each with all its columns that wait. They are closed until end_look.lua.
+-- KEYS  1 lane prefix
+-- ARGV  1 how long the claim is held (ms)  2 items at most  3 claims of these cells at most, then they are sent without a look
+-- Returns {'none'} | {'again'}: many changes became ready without a look, and more wait
+--       | {'look', claim, how often it was handed out, parts, JSON of {number: group}, JSON of {group: spec}}, and in each case behind
+--         it whether changes became ready (0|1)
+-- Invariants: a cell in a claim has no other claim and is in no batch; nothing joins or replaces its change meanwhile.
+-- USES  figures cells batches looks route groups leaving
+local MOST_ROUNDS = 10
+-- Where nearly nothing is unchanged, only a sample is looked at.
+local SAMPLE_AFTER, SAMPLE_SHARE, SAMPLE_EVERY = 500, 0.01, 10
+
+local function answer(...)
+  rank_groups()
+  local given = {...}
+  given[#given + 1] = next(touched) and 1 or 0
+  return given
+end
+
+local pause = redis.call('GET', P .. 'pause')
+if pause then return answer('none') end
+
+-- Whether every intent that shares the change permits to skip it.
+local function may_skip(number, cell)
+  local function permits(one)
+    local look = redis.call('HGET', P .. 'intent:' .. one, 'lk')
+    return look and string.find(look, 'S', 1, true)
+  end
+  if not permits(number) then return false end
+  for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
+    if not permits(sharer) then return false end
+  end
+  return true
+end
+
+local function is_worth_it(place)
+  local kept = redis.call('HMGET', P .. 'look-share:' .. place, 'seen', 'same', 'off')
+  if tonumber(kept[3] or 0) > NOW then return false end
+  local seen = tonumber(kept[1] or 0)
+  if seen < SAMPLE_AFTER or tonumber(kept[2] or 0) >= seen * SAMPLE_SHARE then return true end
+  return redis.call('HINCRBY', P .. 'look-share:' .. place, 'turn', 1) % SAMPLE_EVERY == 0
+end
+
+-- The items of the most urgent place, and their columns.
+local function take_items(place)
+  local popped = redis.call('ZPOPMIN', P .. 'look:' .. place, ARGV[2])
+  local items, best = {}, redis.call('ZRANGE', P .. 'look:' .. place, 0, 0, 'WITHSCORES')
+  for i = 1, #popped, 2 do items[#items + 1] = popped[i] end
+  if best[2] then redis.call('ZADD', P .. 'looks', best[2], place) else redis.call('ZREM', P .. 'looks', place) end
+  if #items == 0 then return items, {} end
+  local columns = redis.call('HMGET', P .. 'look-columns:' .. place, unpack(items))
+  redis.call('HDEL', P .. 'look-columns:' .. place, unpack(items))
+  return items, columns
+end
+
+local function take(place)
+  local items, columns = take_items(place)
+  local is_looked_at, parts = is_worth_it(place), {}
+  for i, item in ipairs(items) do
+    for column in string.gmatch(columns[i] or '', '%d+') do
+      local cell = column .. ':' .. item
+      local owner = redis.call('HGET', P .. 'cells', cell)
+      if owner and not string.find(owner, '@', 1, true) then
+        if is_looked_at and not fate(owner) and may_skip(owner, cell) and not untrusted_until(cell) then
+          parts[#parts + 1] = {cell, item, owner}
+        else
+          make_ready_unlooked(owner, cell, item)
+        end
+      end
+    end
+  end
+  return parts
+end
+
+local function hand_out(claim, parts, times)
+  redis.call('HSET', P .. 'look-claim:' .. claim, 'times', times)
+  redis.call('ZADD', P .. 'look-claims', text(NOW + tonumber(ARGV[1])), claim)
+  local group_of, spec_of = {}, {}
+  for _, part in ipairs(parts) do
+    if not group_of[part[3]] then
+      local group = redis.call('HGET', P .. 'intent:' .. part[3], 'g')
+      group_of[part[3]] = group
+      spec_of[group] = spec_of[group] or redis.call('HGET', P .. 'group:' .. group, 'spec')
+    end
+  end
+  return answer('look', claim, times, pack_parts(parts), cjson.encode(group_of), cjson.encode(spec_of))
+end
+
+-- A claim whose worker has ended, or that was put off. Returns its parts, or nil if it was taken too often.
+local function taken_again(claim)
+  local record = P .. 'look-claim:' .. claim
+  local kept = redis.call('HMGET', record, 'parts', 'times')
+  local parts, times = parts_of(kept[1]), tonumber(kept[2]) + 1
+  if times <= tonumber(ARGV[3]) then return parts, times end
+  for _, part in ipairs(parts) do
+    redis.call('HSET', P .. 'cells', part[1], part[3])
+    make_ready_unlooked(part[3], part[1], part[2])
+  end
+  redis.call('DEL', record)
+  redis.call('ZREM', P .. 'look-claims', claim)
+end
+
+local over = redis.call('ZRANGE', P .. 'look-claims', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, 1)[1]
+if over then
+  local parts, times = taken_again(over)
+  if parts then return hand_out(over, parts, times) end
+end
+
+for _ = 1, MOST_ROUNDS do
+  local place = redis.call('ZRANGE', P .. 'looks', 0, 0)[1]
+  if not place then return answer('none') end
+  local parts = take(place)
+  if #parts > 0 then
+    local claim, held = text(redis.call('INCR', P .. 'look-sequence')), {}
+    for _, part in ipairs(parts) do
+      held[#held + 1] = part[1]
+      held[#held + 1] = part[3] .. '@0'
+      if #held >= 1000 then redis.call('HSET', P .. 'cells', unpack(held)); held = {} end
+    end
+    if #held > 0 then redis.call('HSET', P .. 'cells', unpack(held)) end
+    redis.call('HSET', P .. 'look-claim:' .. claim, 'parts', pack_parts(parts), 'pl', place)
+    return hand_out(claim, parts, 1)
+  end
+end
+return answer('again')

@@ -1,0 +1,71 @@
+"""The look at the cells of a request just before it is sent, where its changes have a condition or keep the value from before."""
+
+from functools import partial
+
+import structlog
+
+from worker.catalogue.models import UnavailableError
+from worker.catalogue.queries import QuerySender
+from worker.decisions import Policy, Step
+from worker.decisions.after_look import after_failed_look, not_seen, not_sent, seen
+from worker.ledger.keys import BatchField
+from worker.ledger.lane import Lane
+from worker.ledger.records import Batch, BatchState
+from worker.pacing.slots import Slots
+from worker.remote.client import RemoteClient
+from worker.remote.errors import NotExecuted, RemoteError, word_of
+from worker.remote.models import WorkItem
+
+log = structlog.get_logger("feishu_batch.submit")
+
+PATIENCE = 1.0  # seconds until a slot for the read opens; the request's own slot waits meanwhile
+
+
+class RequestLook:
+    """`sender`: of reads, with `slots`."""
+
+    def __init__(self, lane: Lane, remote: RemoteClient, sender: QuerySender, slots: Slots, policy: Policy) -> None:
+        self._lane = lane
+        self._remote = remote
+        self._sender = sender
+        self._slots = slots
+        self._policy = policy
+
+    def step(self, batch: Batch) -> Step | None:
+        """None: the request may be sent as it is."""
+        if not _is_wanted(batch):
+            return None
+        try:
+            cells = seen(batch, self._read(batch))
+        except RemoteError as error:
+            log.warning("look.failed", answer=word_of(error), error=str(error))
+            if (step := after_failed_look(batch, error, self._policy)) is not None:
+                return step
+            cells = not_seen(batch, str(error))
+        self._lane.keep_before(batch, cells.before)
+        if cells.failed:
+            return not_sent(batch, cells.failed)
+        return None if self._lane.note_looked(batch) else not_sent(batch, {})
+
+    def _read(self, batch: Batch) -> dict[int, WorkItem]:
+        spec = batch.spec
+        query = partial(
+            self._remote.query_items,
+            spec.project_key,
+            spec.work_item_type_key,
+            batch.items,
+            [spec.field_key],
+            user_key=spec.user_key,
+            before_next_call=partial(self._slots.take, ahead=PATIENCE),
+        )
+        try:
+            return {item.id: item for item in self._sender.ask(query, may_stop=False)}
+        except UnavailableError as error:
+            raise NotExecuted(str(error)) from None
+
+
+def _is_wanted(batch: Batch) -> bool:
+    """Not for a request that may have been executed: the cell may hold its value by now."""
+    if not batch.spec.needs_look:
+        return False
+    return batch.kind != BatchState.REASK or not batch.fields.get(BatchField.LOOKED)
