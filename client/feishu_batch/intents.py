@@ -30,6 +30,7 @@ BULK_PRIORITY = 3  # of what comes from tables, files and schedules: a single in
 CHANGE_SET = r"^[A-Za-z0-9_.:-]{1,64}$"
 LONGEST_PRODUCER = 100  # characters
 _DIGEST_BYTES = 8
+_ONLY_HOW = {"producer": None, "skip_unchanged": False}
 _ID_OPENING = b'{"intent_id":""'
 _SHOWN = ("intent_id", "project_key", "work_item_type_key", "field_key", "update_mode")
 _MAX_SHOWN = 128
@@ -168,7 +169,8 @@ class UpdateIntent(BaseModel):
         # Field order is fixed and values are sorted, so this is canonical. Defaults are left out: it is short, and a
         # new optional key of a later version does not change the digest of an old intent.
         packed = self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
-        work = packed if self.producer is None else self.model_copy(update={"producer": None}).to_json().encode()
+        is_work = self.producer is None and not self.skip_unchanged
+        work = packed if is_work else self.model_copy(update=_ONLY_HOW).to_json().encode()
         content = work[len(_ID_OPENING) + len(self.intent_id) :]
         return packed.decode(), blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 
@@ -177,7 +179,7 @@ class UpdateIntent(BaseModel):
         return self.packed()[0]
 
     def digest(self) -> str:
-        """16 hex digits that name the content, whatever the intent id and the producer."""
+        """16 hex digits that name the content: without the intent id, the producer, and `skip_unchanged`, which only permits."""
         return self.packed()[1]
 
 

@@ -149,7 +149,7 @@ class IntentKeys:
 
     @property
     def before(self) -> str:
-        """Hash: work item id → JSON of the value before the change; only for intents with `keep_before`."""
+        """Hash: work item id → JSON of [field type, value] before the change; only for intents with `keep_before`."""
         return f"{self.prefix}:{{{self.lane}}}:before:{self.number}"
 
 

@@ -93,7 +93,6 @@ def _work(intent: UpdateIntent) -> UpdateIntent:
     """Without what only says when it is sent, or what people read about it."""
     only_how = {
         "priority": DEFAULT_PRIORITY,
-        "skip_unchanged": False,
         "expires_at": None,
         "note": None,
         "producer": None,

@@ -19,7 +19,17 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _TIMEOUT: Final = re.compile(r"([1-9][0-9]{0,3})([smh])")
 _TIMEOUT_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
 _OF_FILE: Final = ("format", "sheet", "encoding", "hidden", "header_row")
-_OF_TABLE: Final = ("empty", "space", "type", "id_column", "fields", "ignore", "append")
+_OF_TABLE: Final = (
+    "empty",
+    "space",
+    "type",
+    "id_column",
+    "fields",
+    "ignore",
+    "append",
+    "skip_unchanged",
+    "keep_before",
+)
 _WORKS: Final = ("intent", "file", "command")
 
 
@@ -61,6 +71,8 @@ class ScheduleEntry(BaseModel):
     fields: dict[str, str] = {}
     ignore: tuple[str, ...] = ()
     append: tuple[str, ...] = ()
+    skip_unchanged: bool | None = None
+    keep_before: bool = False
     command: tuple[str, ...] | None = None
     directory: Path | None = None  # where the command runs; default: the directory of the schedule file
     timeout: str = DEFAULT_TIMEOUT  # of the command

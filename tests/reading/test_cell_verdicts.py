@@ -11,13 +11,12 @@ from worker.reading.cell_verdicts import (
     LEFT_OUT,
     NO_SUCH_ITEM,
     NOTHING_TO_REPLACE,
-    CellChange,
     Effect,
-    after,
     in_effect,
     judge,
 )
 from worker.remote.compare import ABSENT, KIND_BY_TYPE
+from worker.remote.effect import CellChange, after
 from worker.remote.models import WorkItem
 
 A, B, C = ({"value": letter, "label": letter.upper()} for letter in "abc")

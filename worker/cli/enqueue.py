@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -61,6 +61,15 @@ SHOWN = 20
     "--keep-every-change",
     is_flag=True,
     help="Send the change even if a later change of the same field is already waiting.",
+)
+@click.option(
+    "--skip-unchanged", is_flag=True, help="Read each cell first, and leave out those that hold the value already."
+)
+@click.option("--keep-before", is_flag=True, help="Keep what each cell held before, so that `undo` can put it back.")
+@click.option(
+    "--expected",
+    metavar="VALUE",
+    help="Write only where the cell holds exactly this value just before the request; null: only where it is empty.",
 )
 @click.option("--note", help="A remark, shown by status, show and the status page.")
 @click.option(
@@ -162,6 +171,9 @@ def _from_text(text: str, options: dict[str, Any]) -> UpdateIntent:
         raise WrongUseError(f"--json: {'; '.join(problems_of(error, content))}") from None
 
 
+_VALUES: Final = {"after": "after_field_value", "before": "before_field_value", "expected": "expected_field_value"}
+
+
 def _from_options(options: dict[str, Any]) -> UpdateIntent:
     content = {name: value for name, value in options.items() if value not in (None, ())}
     listed = content.pop("items", None)
@@ -172,7 +184,7 @@ def _from_options(options: dict[str, Any]) -> UpdateIntent:
         content["work_item_ids"] = ids + found.ids
         refuse_other_place(found, content)
         content["field_key"] = one_line(content["field_key"])
-        for option, name in (("after", "after_field_value"), ("before", "before_field_value")):
+        for option, name in _VALUES.items():
             if option in content:
                 content[name] = _value(f"--{option}", content.pop(option))
         return parse_intent(content)

@@ -81,6 +81,17 @@ _MORE_OPTIONS: Final = (
         help="Of a table: add this column's values to what the field holds, in place of overwriting it. Repeatable.",
     ),
     click.option(
+        "--skip-unchanged/--write-all",
+        "skip_unchanged",
+        default=None,
+        help="Of a table: read each cell before it is sent, and leave out those that hold their value already (the default); or write all.",
+    ),
+    click.option(
+        "--keep-before",
+        is_flag=True,
+        help="Of a table: keep what each cell held before, so that `undo` can put it back.",
+    ),
+    click.option(
         "--import-id",
         metavar="NAME",
         help="Key for the rows' ids, and the change set's id: letters, digits, _ - . :, 64 at most. Default: a hash of the file."
@@ -124,12 +135,14 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str,
         named_fields: tuple[str, ...],
         ignore: tuple[str, ...],
         append: tuple[str, ...],
+        skip_unchanged: bool | None,
+        keep_before: bool,
         import_id: str | None,
         **others: Any,
     ) -> Any:
         if import_id is not None and not _CHANGE_SET.fullmatch(import_id):
             raise WrongUseError(f"--import-id {import_id!r}: use 1 to 64 letters, digits, _ - . :")
-        of_table = TableOptions(space, type_key, id_column, named_fields, ignore, append)
+        of_table = TableOptions(space, type_key, id_column, named_fields, ignore, append, skip_unchanged, keep_before)
         if file is None:
             _refuse_without_file(kind, sheet, encoding, zone, hidden, empty, header_row, import_id, *of_table.given())
             return command(file=None, **others)

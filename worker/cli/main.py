@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "sets": "worker.cli.sets:sets",
     "failures": "worker.cli.failures:failures",
     "retry": "worker.cli.retry:retry",
+    "undo": "worker.cli.undo:undo",
     "cancel": "worker.cli.cancel:cancel",
     "pause": "worker.cli.pause_resume:pause",
     "resume": "worker.cli.pause_resume:resume",

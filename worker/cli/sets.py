@@ -18,7 +18,7 @@ NONE_YET = (
     "No change sets. Import a file, or name a change_set when you enqueue: feishu-batch enqueue --change-set ID …\n"
     "Sets are forgotten with the results of their intents."
 )
-_COUNTS = ("pending", "in_flight", "succeeded", "failed", "superseded", "canceled", "expired")
+_COUNTS = ("pending", "in_flight", "succeeded", "unchanged", "failed", "superseded", "canceled", "expired")
 
 
 @click.command("sets", short_help="Show change sets, newest first.")

@@ -20,7 +20,7 @@ _MAY_PASS = (RateLimited, NotExecuted, OutcomeUnknown)
 
 @dataclass(frozen=True, slots=True)
 class SeenCells:
-    """`failed`: items that are not to be written. `before`: item → JSON of the value to keep."""
+    """`failed`: items that are not to be written. `before`: item → JSON of [type, value] to keep."""
 
     failed: Mapping[int, Outcome] = field(default_factory=dict)
     before: Mapping[int, str] = field(default_factory=dict)
@@ -32,7 +32,7 @@ def seen(batch: Batch, found: Mapping[int, WorkItem]) -> SeenCells:
     items = [found[item] for item in batch.items if item in found]
     failed = {item.id: outcome for item in items if (outcome := _refused(spec, item)) is not None}
     kept = [item for item in items if spec.keep_before and item.id not in failed and spec.field_key in item.fields]
-    return SeenCells(failed, {item.id: _json(item.fields[spec.field_key]) for item in kept})
+    return SeenCells(failed, {item.id: _json(item, spec.field_key) for item in kept})
 
 
 def not_seen(batch: Batch, why: str) -> SeenCells:
@@ -73,5 +73,6 @@ def _unknown(why: str) -> Outcome:
     return Outcome.failed(FailureCode.CONDITION_UNKNOWN, f"not written: the expected value could not be checked: {why}")
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _json(item: WorkItem, field_key: str) -> str:
+    content = [item.types.get(field_key), item.fields[field_key]]
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))

@@ -30,6 +30,8 @@ OPTIONAL: Final = (
     "priority",
     "expires_at",
     "keep_every_change",
+    "skip_unchanged",
+    "keep_before",
     "note",
     "intent_id",
 )
@@ -144,17 +146,20 @@ def _priority(cell: str) -> int:
     return int(word)
 
 
-def _truth(cell: str) -> bool:
-    word = cell.strip().lower()
-    if word not in _TRUTH:
-        raise CellError(f"keep_every_change: {_shown(word)} is none of true, yes, 1, false, no and 0")
-    return _TRUTH[word]
+def _truth_of(name: str) -> Callable[[str], bool]:
+    def truth(cell: str) -> bool:
+        word = cell.strip().lower()
+        if word not in _TRUTH:
+            raise CellError(f"{name}: {_shown(word)} is none of true, yes, 1, false, no and 0")
+        return _TRUTH[word]
+
+    return truth
 
 
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "update_mode": _mode,
     "priority": _priority,
-    "keep_every_change": _truth,
+    **{name: _truth_of(name) for name in ("keep_every_change", "skip_unchanged", "keep_before")},
     "project_key": one_line,
     "work_item_type_key": one_line,
     "field_key": one_line,

@@ -208,7 +208,7 @@ class Lane(LaneReads):
         return bool(self._run("note_looked", batch.number, batch.fence))
 
     def keep_before(self, batch: Batch, values: Mapping[int, str]) -> None:
-        """Keep the values before a request: item → JSON, for each intent that the change belongs to."""
+        """Keep the values before a request: item → JSON of [type, value], for each intent that the change belongs to."""
         parts = [part for part in batch.parts if part.cell.item in values]
         shared = self._redis.hmget(self.keys.shared, [f"{part.intent}:{part.cell}" for part in parts]) if parts else []
         pipe = self._redis.pipeline(transaction=False)

@@ -25,6 +25,7 @@ class Totals:
     accepted: int  # recorded in a lane
     in_flight: int
     succeeded: int
+    unchanged: int
     failed: int
     superseded: int
     canceled: int

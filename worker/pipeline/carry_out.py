@@ -76,6 +76,7 @@ class LaneSteps:
         """`state`: the batch must be in it, otherwise nothing changes. `left`: whether a request was, or may have been, sent."""
         if step.split:
             return self._lane.split(batch, str(step.fields.get(BatchField.WHY, "")))
+        was_sent = left or state is not BatchState.SENDING
         return self._lane.advance(
             batch,
             state=state,
@@ -84,7 +85,7 @@ class LaneSteps:
             delay=step.delay,
             fields=step.fields,
             left=left,
-            reads_behind=self._policy.reads_behind,
+            reads_behind=self._policy.reads_behind if was_sent else 0.0,
         )
 
     def write_patiently(self, batch: Batch, state: BatchState, step: Step, *, left: bool) -> Advanced:

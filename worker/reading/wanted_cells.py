@@ -12,7 +12,8 @@ from pydantic_core import from_json, to_json
 from feishu_batch.intents import UpdateIntent, group_spec
 from worker.importing.row import Rejected
 from worker.ledger.routes import BATCH
-from worker.reading.cell_verdicts import CellChange, in_effect
+from worker.reading.cell_verdicts import in_effect
+from worker.remote.effect import CellChange
 from worker.remote.limits import MAX_ITEMS_PER_QUERY
 from worker.scratch import Scratch
 

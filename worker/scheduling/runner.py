@@ -187,6 +187,8 @@ def _table_of(entry: ScheduleEntry, table: Table) -> Table:
             tuple(f"{column}={word}" for column, word in entry.fields.items()),
             entry.ignore,
             entry.append,
+            entry.skip_unchanged,
+            entry.keep_before,
         ),
     )
 

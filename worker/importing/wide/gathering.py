@@ -333,6 +333,8 @@ class Gatherer:
             "after_field_value": None,
             "priority": BULK_PRIORITY,
             "change_set": change_set_of(self._import_id),
+            "skip_unchanged": self._options.may_skip,
+            "keep_before": self._options.keep_before,
         }
         try:
             return parse_intent(content)

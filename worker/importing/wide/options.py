@@ -20,6 +20,12 @@ class TableOptions:
     fields: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     append: tuple[str, ...] = ()
+    skip_unchanged: bool | None = None  # None: yes
+    keep_before: bool = False
+
+    @property
+    def may_skip(self) -> bool:
+        return self.skip_unchanged is not False
 
     def given(self) -> list[str]:
         """The options that were used, as the user writes them."""
@@ -30,6 +36,9 @@ class TableOptions:
             "--field": self.fields,
             "--ignore": self.ignore,
             "--append": self.append,
+            "--skip-unchanged": self.skip_unchanged,
+            "--write-all": self.skip_unchanged is False,
+            "--keep-before": self.keep_before,
         }
         return [name for name, value in used.items() if value]
 

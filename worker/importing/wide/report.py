@@ -27,6 +27,7 @@ _WORST: Final = (
     "queued",
     "forgotten",
     "superseded",
+    "unchanged",
     "succeeded",
 )
 

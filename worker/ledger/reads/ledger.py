@@ -127,6 +127,11 @@ class LedgerReads:
             found += pipe.execute()
         return found
 
+    def before(self, place: IntentKeys) -> dict[str, str]:
+        """Item id → JSON of [type, value] before the change; of an intent with keep_before."""
+        found: dict[str, str] = self._redis.hgetall(place.before)
+        return found
+
     def outcome(self, place: IntentKeys, item: str) -> str | None:
         """None: not ended, or succeeded."""
         found: str | None = self._redis.hget(place.outcomes, item)

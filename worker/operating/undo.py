@@ -1,0 +1,198 @@
+"""Putting back what a change set changed, as far as the cells still hold what it wrote."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+from feishu_batch.intents import BULK_PRIORITY, MAX_ITEMS, UpdateIntent, parse_intent
+from feishu_batch.keys import IntentKeys, RecordField
+from feishu_batch.outcomes import OutcomeKind
+from worker.ledger.reads.ledger import LedgerReads
+from worker.ledger.records import GroupSpec
+from worker.operating.change_sets import set_counts
+from worker.operating.details import group_of, spec_of
+from worker.operating.errors import WrongUseError
+from worker.operating.session import Session
+from worker.remote.effect import CellChange, after
+from worker.remote.equality import UnreadableError
+from worker.remote.write_form import write_form
+
+UNDO_OF: Final = "undo of "  # prefix of the note
+LONGEST_ID: Final = 64  # characters of a change set's id
+NOT_ASKED: Final = "the values from before were not kept: the change set was enqueued without keep_before"
+NOT_READ: Final = "the value from before could not be read"
+UNCERTAIN: Final = "outcome_unknown"  # the code of a failure that may have been applied: the condition tells
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """One value for some items of one field. Values in the API's form."""
+
+    lane: str
+    spec: GroupSpec  # of the newest change that wrote it
+    before: Any
+    expected: Any
+    items: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotUndone:
+    item: int
+    field_key: str
+    reason: str
+
+
+@dataclass(slots=True)
+class UndoPlan:
+    """`untouched`: changes that wrote nothing. `written`: cells that the set wrote, together."""
+
+    change_set: str
+    undo_set: str
+    put_back: list[PutBack] = field(default_factory=list)
+    not_undone: list[NotUndone] = field(default_factory=list)
+    untouched: int = 0
+
+    @property
+    def cells(self) -> int:
+        return sum(len(one.items) for one in self.put_back)
+
+
+@dataclass(slots=True)
+class _Written:
+    """What a set made of one cell, in the order of its changes. `before`: [type, value] as JSON; None: not kept."""
+
+    lane: str
+    spec: GroupSpec
+    before: str | None
+    was_kept: bool
+    changes: list[CellChange]
+
+
+_Place = tuple[str, str, str, int]  # lane, space, field, item
+
+
+def undo_plan(session: Session, change_set: str) -> UndoPlan:
+    """Reads only. Raises `WrongUseError` for an unknown set, and for one that has not ended."""
+    counts = set_counts(session, change_set)
+    if not counts.is_over:
+        raise WrongUseError(
+            f"{change_set} has not ended, so what it writes is not known yet:"
+            f" wait for it, or end it with feishu-batch cancel --set {change_set}"
+        )
+    plan = UndoPlan(change_set, undo_id(change_set))
+    written: dict[_Place, _Written] = {}
+    for lane, spec, items, before in _changes(session, change_set, plan):
+        for item in items:
+            _note(written, (lane, spec.project_key, spec.field_key, item), spec, before.get(str(item)))
+    _decide(plan, written)
+    return plan
+
+
+def undo_id(change_set: str) -> str:
+    """Of the change set that puts back. Undoing twice is the same work."""
+    name = f"undo-{change_set}"
+    return name if len(name) <= LONGEST_ID else f"undo-{blake2b(change_set.encode(), digest_size=16).hexdigest()}"
+
+
+def intents_of(plan: UndoPlan) -> Iterator[UpdateIntent]:
+    """Each writes only where the cell holds what the set wrote, and keeps that value, so that it can be undone, too."""
+    for one in plan.put_back:
+        for start in range(0, len(one.items), MAX_ITEMS):
+            yield _intent(plan, one, one.items[start : start + MAX_ITEMS])
+
+
+def _intent(plan: UndoPlan, one: PutBack, items: Sequence[int]) -> UpdateIntent:
+    content = {
+        "project_key": one.spec.project_key,
+        "work_item_type_key": one.spec.work_item_type_key,
+        "user_key": one.spec.user_key,
+        "lane": one.lane,
+        "work_item_ids": list(items),
+        "field_key": one.spec.field_key,
+        "update_mode": "UPDATE",
+        "after_field_value": one.before,
+        "expected_field_value": one.expected,
+        "keep_before": True,
+        "priority": BULK_PRIORITY,
+        "change_set": plan.undo_set,
+        "note": f"{UNDO_OF}{plan.change_set}",
+    }
+    intent = parse_intent(content)
+    name = f"{plan.undo_set}\0{intent.digest()}"
+    return intent.model_copy(update={"intent_id": f"undo-{blake2b(name.encode(), digest_size=16).hexdigest()}"})
+
+
+def _changes(
+    session: Session, change_set: str, plan: UndoPlan
+) -> Iterator[tuple[str, GroupSpec, list[int], Mapping[str, str]]]:
+    """Of each intent, oldest first: what it wrote to which items, and the values from before."""
+    reads = session.reads
+    for some in reads.ids_of_set(change_set):
+        places = [place for entry in reads.entries(some) if entry and (place := reads.place(entry))]
+        for place in places:
+            record = reads.record(place)
+            spec = spec_of(record, group_of(reads, place, record)) if RecordField.REFUSED not in record else None
+            items = [item for item in record.get(RecordField.ITEMS, "").split(",") if item]
+            done = _written_items(reads, place, items) if spec else []
+            plan.untouched += len(items) - len(done)
+            if spec and done:
+                yield place.lane, spec, done, reads.before(place) if spec.keep_before else {}
+
+
+def _written_items(reads: LedgerReads, place: IntentKeys, items: Sequence[str]) -> list[int]:
+    """Those that succeeded, and those that may have been written."""
+    [outcomes] = reads.outcomes([place])
+    return [int(item) for item in items if item not in outcomes or _may_be_written(outcomes[item])]
+
+
+def _may_be_written(outcome: str) -> bool:
+    return outcome[0] == OutcomeKind.FAILED and json.loads(outcome[1:] or "{}").get("code") == UNCERTAIN
+
+
+def _note(written: dict[_Place, _Written], cell: _Place, spec: GroupSpec, before: str | None) -> None:
+    change = CellChange(spec.update_mode, spec.before_field_value, spec.after_field_value)
+    if (known := written.get(cell)) is None:
+        written[cell] = _Written(cell[0], spec, before, spec.keep_before, [change])
+    else:
+        known.spec = spec
+        known.changes.append(change)
+
+
+def _decide(plan: UndoPlan, written: Mapping[_Place, _Written]) -> None:
+    found: dict[str, tuple[PutBack, list[int]]] = {}
+    for (_, _, field_key, item), one in written.items():
+        try:
+            before, expected = _values(one)
+        except UnreadableError as error:
+            plan.not_undone.append(NotUndone(item, field_key, str(error)))
+            continue
+        same = PutBack(one.lane, one.spec, before, expected, ())
+        _, items = found.setdefault(_key(same), (same, []))
+        items.append(item)
+    plan.put_back = [
+        PutBack(same.lane, same.spec, same.before, same.expected, tuple(sorted(items)))
+        for same, items in found.values()
+    ]
+
+
+def _values(one: _Written) -> tuple[Any, Any]:
+    """What to put back, and what the cell should hold now. Raises `UnreadableError` with a reason for people."""
+    if one.before is None:
+        raise UnreadableError(NOT_READ if one.was_kept else NOT_ASKED)
+    field_type, stored = json.loads(one.before)
+    try:
+        back = write_form(field_type, stored)
+        now = stored
+        for change in one.changes:
+            now = after(field_type, change, now)
+        return back, write_form(field_type, now)
+    except UnreadableError as error:
+        raise UnreadableError(str(error) or "the value from before is in a form that cannot be put back") from None
+
+
+def _key(one: PutBack) -> str:
+    spec = one.spec
+    place = [one.lane, spec.project_key, spec.work_item_type_key, spec.user_key, spec.field_key]
+    return json.dumps([*place, one.before, one.expected], sort_keys=True)
