@@ -92,7 +92,6 @@ def test_the_words_of_a_change_set_in_a_value_are_no_change_set(client):
         ({1: {"a": {1, 2}}}, {}, "table.1.a: holds a set, which is not JSON"),
         ({1: {" a": 1}}, {}, "table.1. a: must be a field's key, alias or name"),
         ({0: {"a": 1}}, {}, "work_item_ids.0: must be more than 0"),
-        ({1: {"a": 1}}, {"keep_before": True}, "keep_before: this version cannot keep the values from before"),
         ({1: {"a": 1}}, {"change_set": ""}, "change_set: must be 1 to 64 letters, digits, _ . : or -"),
         ({1: {"a": 1}}, {"change_set": "no blanks"}, "change_set: must be 1 to 64 letters, digits, _ . : or -"),
         ({1: {"a": 1}}, {"update_mode": "REPLACE"}, "before_field_value"),

@@ -50,6 +50,7 @@ COMMANDS = {
     "export": [("export", "--space", PROJECT, "--type", "story", "--ids", "FILE", "--output", "items.csv")],
     "failures": [("failures",)],
     "sets": [("sets",), ("show", "--set", "S"), ("failures", "--set", "S"), ("cancel", "--set", "S", "--yes")],
+    "undo": [("undo", "S", "--dry-run")],
     "retry": [("retry", "--intent", "INTENT"), ("retry", "--set", "S", "--yes"), ("retry", "--all", "--yes")],
     "cancel": [("cancel", "INTENT"), ("cancel", "--file", "FILE", "--yes")],
     "pause": [("pause",)],

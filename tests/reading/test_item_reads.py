@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.reading.item_reads import SENDERS, ItemsRead, ReadingRun, read_slot
+from worker.catalogue.lane_reading import SENDERS, read_slot
+from worker.reading.item_reads import ItemsRead, ReadingRun
 from worker.reading.wanted_cells import ReadPlace
 from worker.remote.errors import LaneStopped, NotExecuted, SpaceRefused
 from worker.remote.models import WorkItem
