@@ -135,7 +135,9 @@ class UpdateIntent(BaseModel):
     skip_unchanged: Annotated[bool, Field(strict=True)] = False
     keep_before: Annotated[bool, Field(strict=True)] = False
     # None: only if the cell is empty.
-    expected_field_value: Annotated[Any, BeforeValidator(canonical_value)] = Condition.ANY
+    expected_field_value: Annotated[
+        Any, BeforeValidator(canonical_value), Field(json_schema_extra=lambda schema: schema.pop("default"))
+    ] = Condition.ANY
     note: Annotated[str, Field(max_length=500)] | None = None
     change_set: Annotated[str, Field(pattern=CHANGE_SET)] | None = None
     # Which app or person enqueues it; not part of the content. Default: what the client says of itself.
