@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from redis import Redis
 from structlog.contextvars import clear_contextvars
 
+from tests.support import reruns
 from tests.support.order import has_real_processes, rank
 from tests.support.programs import INSTALL, missing
 from tests.support.servers import running_server
@@ -56,8 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not terminalreporter.config.option.collectonly:
-        again = terminalreporter.stats.get("rerun", [])
-        terminalreporter.write_line(f"Tests of real processes that were run again: {len(again)}")
+        for line in reruns.told(terminalreporter.stats.get("rerun", [])):
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reruns.renew_stacks(item)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,6 +71,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[pytest.TestReport]:
     """With the ends of the logs of what a failing test had started."""
     report = yield
     if report.failed:
+        reruns.note_stacks(item)
         started = [one for one in getattr(item, "funcargs", {}).values() if callable(getattr(one, "logs", None))]
         for one in dict.fromkeys(started):
             report.sections += [(f"end of {name}", text) for name, text in one.logs()]
