@@ -1,7 +1,10 @@
 """A real server for the tests that need one, and an own corner of it for each test."""
 
+import gc
 import logging
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +19,10 @@ from tests.support import reruns
 from tests.support.order import has_real_processes, rank
 from tests.support.programs import INSTALL, missing
 from tests.support.servers import running_server
+
+# Hundreds of processes are started, and six of them collect the tests: each would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell starts what runs in its background with Ctrl-C ignored, and every child inherits that: tests of Ctrl-C would
 # test nothing.
@@ -43,6 +50,17 @@ def pytest_report_header() -> list[str]:
     """Said before the tests run, not only among those that were skipped."""
     absent = missing()
     return [f"LEFT OUT: the tests that want {', '.join(absent)}. To have them run: {INSTALL}"] if absent else []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[object]:
+    """What is collected lives as long as the run: to look for garbage in it takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
