@@ -1,7 +1,10 @@
 """A real server for the tests that need one, and an own corner of it for each test."""
 
+import gc
 import logging
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -12,9 +15,14 @@ from hypothesis import HealthCheck, settings
 from redis import Redis
 from structlog.contextvars import clear_contextvars
 
+from tests.support import reruns
 from tests.support.order import has_real_processes, rank
 from tests.support.programs import INSTALL, missing
 from tests.support.servers import running_server
+
+# Hundreds of processes are started, and six of them collect the tests: each would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell starts what runs in its background with Ctrl-C ignored, and every child inherits that: tests of Ctrl-C would
 # test nothing.
@@ -44,6 +52,17 @@ def pytest_report_header() -> list[str]:
     return [f"LEFT OUT: the tests that want {', '.join(absent)}. To have them run: {INSTALL}"] if absent else []
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[object]:
+    """What is collected lives as long as the run: to look for garbage in it takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Another program on the same cores can starve real processes past a limit: such a test is run again, and counted."""
@@ -56,8 +75,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not terminalreporter.config.option.collectonly:
-        again = terminalreporter.stats.get("rerun", [])
-        terminalreporter.write_line(f"Tests of real processes that were run again: {len(again)}")
+        for line in reruns.told(terminalreporter.stats.get("rerun", [])):
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reruns.renew_stacks(item)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,6 +89,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[pytest.TestReport]:
     """With the ends of the logs of what a failing test had started."""
     report = yield
     if report.failed:
+        reruns.note_stacks(item)
         started = [one for one in getattr(item, "funcargs", {}).values() if callable(getattr(one, "logs", None))]
         for one in dict.fromkeys(started):
             report.sections += [(f"end of {name}", text) for name, text in one.logs()]

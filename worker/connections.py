@@ -1,7 +1,6 @@
 """The connections to the Redis of the ledger, and from commands to the workers."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from celery import Celery
@@ -18,6 +17,7 @@ from feishu_batch.broker import PrivateApp
 from feishu_batch.errors import LedgerFormatError
 from feishu_batch.keys import InboxKeys
 from feishu_batch.ledger_format import FORMAT, refuse_other, signs_of_data
+from feishu_batch.redis_connections import ElsewhereError
 from feishu_batch.redis_pools import pool_of
 
 RETRIES = 2  # every step of the ledger may be repeated; more retries would only hide an outage from the caller
@@ -85,12 +85,20 @@ def _check_on_connect(prefix: str, *, founds: bool) -> Callable[[Any], None]:
             has_data = _answer(connection, "EXISTS", *signs_of_data(keys))
             _refuse_other(prefix, None, has_data)
             if founds:
-                with suppress(ResponseError):  # a full or read-only server says so at the first step, too
-                    _answer(connection, "SET", keys.format, FORMAT, "NX")
+                _found(connection, keys)
                 found = _answer(connection, "GET", keys.format)  # perhaps another version's, which came first
         _refuse_other(prefix, found, has_data=False)
 
     return check
+
+
+def _found(connection: Any, keys: InboxKeys) -> None:
+    try:
+        _answer(connection, "SET", keys.format, FORMAT, "NX")
+    except ElsewhereError:
+        raise  # the connection is closed: the next command on it would connect again, and come here again
+    except ResponseError:
+        pass  # a full server says so at the first step, too
 
 
 def _refuse_other(prefix: str, found: Any, has_data: Any) -> None:

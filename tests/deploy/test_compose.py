@@ -301,7 +301,7 @@ def test_the_sandbox_profile_needs_no_account(rehearsal):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -27,7 +27,7 @@ def kustomization():
 
 
 def objects():
-    return [one for file in kustomization()["resources"] for one in yaml.safe_load_all((FOLDER / file).read_text())]
+    return [one for file in kustomization()["resources"] for one in yaml.load_all((FOLDER / file).read_text(), yaml.CSafeLoader)]
 
 
 def workloads():

@@ -63,8 +63,8 @@ def test_every_item_holds_what_its_cells_say(stack, command, tmp_path):
         csv.writer(file).writerows([("ID", "type", *COLUMNS), *rows])
     before = len(stack.batches())
     done = command("import", path, "--space", "demo", "--wait", "--timeout", 300, "--json")
+    assert done.exit_code == 0, all_of(done)
     document = json.loads(done.stdout)
-    assert done.exit_code == 0, document
     assert document["table"]["rows"] == 2000
     assert document["counts"]["succeeded"] == document["table"]["cells"]
     values = stack.sandbox.values()
@@ -91,7 +91,7 @@ def test_a_save_during_a_sync_of_many_distinct_values_leaves_within_five_slots(s
     path.write_text(f"ID,Release note,Story points\n{rows}")
     stack.lane.pause("the table is recorded first", polling=True)
     done = command("import", path, "--space", "demo", "--type", "story", "--import-id", "distinct")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, all_of(done)
     wait_until(lambda: not stack.inbox.length(), 30, "the table is recorded")
     before = len(stack.batches())
     stack.lane.resume()
@@ -120,20 +120,29 @@ def test_after_an_import_the_same_table_and_its_export_change_nothing(stack, com
         csv.writer(file).writerows([("ID", *COLUMNS), *((item, *cells(item)[0]) for item in items)])
     place = ("--space", "demo", "--type", "story")
     first = diff_of(command, path, *place)
-    assert (first["unchanged"], first["read"]["requests"]) == (0, 2)
-    assert command("import", path, *place, "--wait", "--timeout", 150).exit_code == 0
+    assert (first["unchanged"], first["read"]["requests"]) == (0, 2), first
+    done = command("import", path, *place, "--wait", "--timeout", 150)
+    assert done.exit_code == 0, all_of(done)
     again = diff_of(command, path, *place, "--import-id", "again")
-    assert again["unchanged"] == again["cells"] == first["cells"] > 400
-    assert [one["requests_without_unchanged"] for one in again["write"]] == [0]
+    assert again["unchanged"] == again["cells"] == first["cells"] > 400, again
+    assert [one["requests_without_unchanged"] for one in again["write"]] == [0], again
     (tmp_path / "ids.txt").write_text("\n".join(map(str, items)))
     for kind in ("csv", "jsonl", "xlsx"):
         out = tmp_path / f"out.{kind}"
         args = ("--ids", tmp_path / "ids.txt", "--fields", ",".join(COLUMNS), "--output", out)
-        assert command("export", *place, *args).exit_code == 0
+        done = command("export", *place, *args)
+        assert done.exit_code == 0, all_of(done)
         exported = diff_of(command, out, *place)
-        assert exported["unchanged"] == exported["cells"] == first["cells"]
+        assert exported["unchanged"] == exported["cells"] == first["cells"], exported
     stack.assert_rules_kept()
 
 
 def diff_of(command, *args):
-    return json.loads(command("plan", *args, "--diff", "--json").stdout)["diff"]
+    done = command("plan", *args, "--diff", "--json")
+    assert done.exit_code == 0, all_of(done)
+    return json.loads(done.stdout)["diff"]
+
+
+def all_of(done):
+    """What is shown where it failed."""
+    return f"exit code {done.exit_code}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}"

@@ -16,7 +16,7 @@ def refusals(stack, code):
     return stack.answers().get(f"batch_update:{code}", 0)
 
 
-def failed(handle, timeout=15):
+def failed(handle, timeout=PATIENCE):
     """{item: reason} of an intent that ends with failures."""
     return {int(item): why for item, why in handle.wait(timeout).failed.items()}
 
@@ -66,6 +66,8 @@ def test_what_is_refused_of_an_intent_fails_that_intent_only_with_the_words_of_t
 
 
 def test_a_user_that_an_intent_names_and_that_has_left_is_reported_and_does_not_stop_the_lane(stack):
+    stack.change(backoff_max_seconds=30)  # for as long a refusal is remembered, however late the next batch is composed
+    stack.restart("submit")
     others = [intent([item], f"as {item}", user_key=STRANGER) for item in range(1401, 1405)]
     stack.lane.pause("until all of them are recorded", polling=True)
     bad = enqueue(stack, *others)

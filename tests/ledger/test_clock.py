@@ -76,11 +76,11 @@ def test_an_end_is_published_at_once_and_again_when_it_was_to_be(lane, redis, se
 
 
 def test_a_second_step_is_found_as_the_first(working, redis):
-    claim(working, "A", lease=5)
+    claim(working, "A", lease=100)
     for seconds in (3600, -7200, 3600, -120, 120):
         step(redis, working, seconds)
         assert claim(working, "B").why is NoBatchReason.HELD
-    assert 4.5 < claim(working, "B").retry_after <= 5
+    assert 90 < claim(working, "B").retry_after <= 100  # not by a step, and with time for a busy machine
 
 
 def test_what_people_see_of_a_lane_goes_by_the_same_clock(working, redis):

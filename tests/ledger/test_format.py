@@ -14,6 +14,7 @@ from feishu_batch.intents import parse_intent
 from feishu_batch.keys import InboxKeys
 from feishu_batch.ledger_format import FORMAT
 from feishu_batch.packing import PackedIntent
+from feishu_batch.redis_connections import ElsewhereError
 from tests.support.command import command, ledger, nothing_set
 from tests.support.waiting import PATIENCE
 from worker.cli.main import _COMMANDS
@@ -162,6 +163,26 @@ def test_a_worker_writes_the_number_into_an_empty_ledger_and_a_look_does_not(red
     assert redis.get(InboxKeys(prefix).format) is None
     connect(settings, founds=True).ping()
     assert redis.get(InboxKeys(prefix).format) == str(FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("change", "begins"),
+    [
+        (("REPLICAOF", "127.0.0.1", "1"), "You can't write"),
+        (("CONFIG", "SET", "min-replicas-to-write", "1"), "NOREPLICAS"),
+    ],
+)
+def test_a_worker_that_cannot_begin_a_ledger_is_told_why_by_the_server(own_redis_url, change, begins):
+    with Redis.from_url(own_redis_url) as there:
+        there.execute_command(*change)
+    with pytest.raises(ElsewhereError, match=begins):
+        connect(load_settings().with_redis_url(own_redis_url), founds=True).ping()
+
+
+def test_a_full_server_is_reported_by_the_first_step_and_not_by_the_connection(own_redis_url):
+    with Redis.from_url(own_redis_url) as there:
+        there.config_set("maxmemory", 1)
+    assert connect(load_settings().with_redis_url(own_redis_url), founds=True).ping()
 
 
 def test_enqueue_takes_one_round_trip_as_ever(redis_url, redis, prefix):

@@ -95,7 +95,8 @@ def test_an_error_that_is_not_of_the_connections_is_no_refusal():
 def test_a_worker_whose_ledger_stays_read_only_ends_itself(tmp_path, redis_url, own_redis_url):
     """Messages come by another server; the ledger's became a replica, and its address leads nowhere else."""
     broker_url = redis_url.replace("/0", "/7")
-    with Redis.from_url(own_redis_url) as ledger:
+    with Redis.from_url(own_redis_url) as ledger, Redis.from_url(broker_url) as broker:
+        broker.flushdb()  # of what a first run left
         environ = os.environ | {
             "FEISHU_BATCH_REDIS_URL": own_redis_url,
             "FEISHU_BATCH_BROKER_URL": broker_url,
@@ -118,8 +119,8 @@ def test_a_worker_whose_ledger_stays_read_only_ends_itself(tmp_path, redis_url, 
                 ledger.replicaof("127.0.0.1", "1")
                 wait_until(
                     lambda: app.send_task("feishu_batch.sweep", queue="feishu.default") and ended(worker),
-                    60,
-                    "it ended",
+                    PATIENCE,
+                    lambda: f"it ended; its log: {(tmp_path / 'log').read_text()[-3000:]}",
                 )
         finally:
             worker.kill()

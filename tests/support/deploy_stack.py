@@ -40,6 +40,9 @@ class DeployStack(Stack):
                 return f"no ping: {error!r}"
         return "" if len(answers) >= LISTENING else f"{len(answers)} of {LISTENING} answer a ping: {answers}"
 
+    def _renew_server(self) -> None:
+        """It is the test's, which has others at its side."""
+
     def wait_supervised(self, handles: Sequence[Handle], patience: float = PATIENCE) -> set[str]:
         """The states in which they ended. kombu ends a worker whose connection breaks; what supervises it starts another."""
         deadline = time.monotonic() + patience

@@ -1,5 +1,6 @@
 """Which tests start real processes, and in which order files run: what takes longest first, so that it does not end last."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -58,16 +59,16 @@ REAL_PROCESSES = (
 )
 
 
-def place(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).as_posix()
-
-
 def has_real_processes(item: pytest.Item) -> bool:
-    return place(item).startswith(REAL_PROCESSES)
+    return _of_file(item.path)[0]
 
 
 def rank(item: pytest.Item) -> int:
-    at = place(item)
-    if at in LONGEST:
-        return LONGEST.index(at)
-    return len(LONGEST) + (not has_real_processes(item))
+    return _of_file(item.path)[1]
+
+
+@functools.cache  # there are forty tests to a file
+def _of_file(path: Path) -> tuple[bool, int]:
+    place = path.relative_to(TESTS).as_posix()
+    is_real = place.startswith(REAL_PROCESSES)
+    return is_real, LONGEST.index(place) if place in LONGEST else len(LONGEST) + (not is_real)

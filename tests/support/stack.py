@@ -79,6 +79,7 @@ class Stack:
         self._settings = settings
         self._processes: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self._exit = contextlib.ExitStack()
+        self.is_open = False
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -97,12 +98,14 @@ class Stack:
         except BaseException:
             self._exit.close()
             raise
+        self.is_open = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._exit.close()
 
     def _stop(self) -> None:
+        self.is_open = False
         for process in self._processes.values():
             process.kill()  # the ledger bears it, and it takes no time
         for process in self._processes.values():
@@ -198,7 +201,11 @@ class Stack:
     @contextlib.contextmanager
     def lent(self) -> Iterator[Self]:
         """To one test. What it leaves has to end; if it does not, the next test finds nothing of it."""
+        settings = self.settings
         yield self
+        if self.settings is not settings:
+            self.settings = settings
+            self.kill(*self._processes)  # `tidy` starts them with these settings
         try:
             self.tidy()
         except BaseException:
@@ -216,13 +223,16 @@ class Stack:
     def start_over(self) -> None:
         """The same places, and nothing of what was there."""
         self.kill(*self._processes)
-        self.server.kill()
-        self.server.start()
+        self._renew_server()
         self.redis.flushall()
         self.sandbox.clear_faults()
         self.sandbox.reset()
         self.start()
         self._wait_until_ready()
+
+    def _renew_server(self) -> None:
+        self.server.kill()
+        self.server.start()
 
     def supervise(self, seconds: float) -> None:
         """As the supervisor of `up` does. kombu ends a worker whose connection breaks while it holds messages."""
