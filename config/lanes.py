@@ -216,6 +216,15 @@ def lane_names(settings: Settings) -> tuple[str, ...]:
     return tuple(_tables(settings.lanes_file))
 
 
+def lane_addresses(settings: Settings) -> dict[str, str]:
+    """The base URL of each lane, for links to work items."""
+    if settings.lanes_file is None:
+        return {settings.lane: settings.base_url}
+    return {
+        name: str(table.get("base_url") or settings.base_url) for name, table in _tables(settings.lanes_file).items()
+    }
+
+
 def routing(settings: Settings) -> Routing:
     """The routing of the workers, for processes without secrets."""
     if settings.lanes_file is None:

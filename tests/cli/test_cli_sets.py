@@ -1,5 +1,6 @@
 """Change sets as one thing: `sets`, `show --set`, `failures --set`, `cancel --set`; imports, intents and programs make them."""
 
+import csv
 import json
 import socket
 
@@ -45,6 +46,42 @@ def test_it_is_shown_with_what_became_of_its_changes(command, ledger, table):
         (2, "priority", "WorkItemTerminated"),
     ]
     assert "the remote said WorkItemTerminated" in command("failures", "--set", "sprint-7").stdout
+
+
+def test_its_failures_are_a_report_that_is_imported_again(command, ledger, table, tmp_path):
+    command("import", table, *PLACE, "--import-id", "sprint-7")
+    ledger.do_all({2: "WorkItemTerminated"})
+    report = tmp_path / "failed.csv"
+    command("failures", "--set", "sprint-7", "--report", report)
+    [note, priority] = list(csv.DictReader(report.read_text("utf-8-sig").splitlines()))
+    assert (note["work_item_ids"], note["field_key"], note["after_field_value"], note["state"]) == (
+        "2",
+        "note",
+        "x",
+        "failed",
+    )
+    assert (priority["field_key"], priority["after_field_value"]) == ("priority", "P1")
+    told = command.json("import", report, "--import-id", "corrected")
+    assert (told["enqueued"], told["rejected_count"]) == (2, 0)
+    again = [parse_intent(one.payload) for one in ledger.in_inbox()]
+    assert [(one.work_item_ids, one.after_field_value) for one in again] == [((2,), "x"), ((2,), "P1")]
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (("--report", "f.csv"), "give --set"),
+        (("--set", "sprint-7", "--report", "f.txt"), "must end with"),
+        (("--set", "sprint-7", "--report", "nowhere/f.csv"), "does not exist"),
+        (("--set", "nothing-of-that-name", "--report", "f.csv"), "no change set is called"),
+    ],
+)
+def test_a_report_that_cannot_be_is_refused(command, ledger, args, why, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = command("failures", *args)
+    assert done.exit_code == 2
+    assert why in done.stderr
+    assert list(tmp_path.glob("f.*")) == []
 
 
 def test_it_is_canceled_as_one(command, ledger, table):

@@ -100,7 +100,7 @@ def test_every_count_of_items_is_there():
 
 def test_every_status_of_the_page_is_there():
     source = "".join(path.read_text() for path in (ROOT / "worker/web").glob("*.py"))
-    used = {int(status) for status in re.findall(r"(?:refused\(|, )([45]\d\d)\b", source)}
+    used = {int(status) for status in re.findall(r"(?:refused\(|OrderRefusedError\(|, )([45]\d\d)\b", source)}
     assert {401, 403, 404, 421, 503} <= used <= STATUSES.keys()
 
 

@@ -51,6 +51,13 @@ def look_like(driver: webdriver.Chrome, size: tuple[int, int], *, dark: bool = F
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
 
 
+def speak(driver: webdriver.Chrome, language: str) -> None:
+    """As a browser whose user prefers that language, such as ``zh-CN,zh;q=0.9``. Forgets what the page's switch remembered."""
+    agent = driver.execute_script("return navigator.userAgent")
+    driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": agent, "acceptLanguage": language})
+    driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+
+
 def whole_page(driver: webdriver.Chrome, path: Path, *, most: int = 2200) -> None:
     """A picture of the page down to so many CSS pixels."""
     import base64

@@ -129,6 +129,10 @@ def test_orders_that_make_no_sense_are_answered_with_a_sentence(page):
     with page.client() as client:
         assert client.get("/api/intents/no-such-intent").status_code == 404
         assert client.get("/api/history", params={"item": "1-9000 " * 500}).status_code == 400
+        assert client.get("/api/sets", params={"id": "nothing-of-that-name"}).status_code == 404
+        assert client.get("/api/find", params={"since": "yesterday"}).status_code == 400
+        for report in ({"id": "nothing-of-that-name", "kind": "csv"}, {"id": "x", "kind": "../csv"}, {}):
+            assert client.get("/api/report", params=report).status_code == 400
         assert client.get("/static/../app.py").status_code == 404
         assert client.get("/static/%2e%2e/app.py").status_code == 404
 
@@ -143,15 +147,16 @@ def test_a_retry_that_two_confirm_at_once_is_enqueued_once_and_both_are_reported
     order = {"intent": handle.intent_id, "confirmed": plan["digest"]}
     with ThreadPoolExecutor(4) as pool:
         told = [answer.json() for answer in pool.map(lambda _: page.post("/api/retry", order), range(4))]
-    done = [one["message"] for one in told if "message" in one]
-    assert done.count("1 item of 1 intent was enqueued again.") == 1
-    assert set(done) <= {"1 item of 1 intent was enqueued again.", "Nothing was enqueued: already retried."}
-    assert all(one["changed"] for one in told if "message" not in one)
+    done = [one for one in told if "done" in one]
+    retried = {"done": "done.retried", "items": 1, "intents": 1}
+    assert done.count(retried) == 1
+    assert all(one in (retried, {"done": "done.nothing_retried", "skipped": ["retried"]}) for one in done)
+    assert all(one["changed"] for one in told if "done" not in one)
 
 
 def test_strict_headers_stand_on_every_answer(page):
     with page.client() as client:
-        for path in ("/", "/static/page.js", "/static/page.css", "/api/session", "/nowhere"):
+        for path in ("/", "/static/page.js", "/static/words.js", "/static/page.css", "/api/session", "/nowhere"):
             headers = client.get(path).headers
             assert headers["content-security-policy"].startswith(
                 "default-src 'none'; script-src 'self'; style-src 'self';"
@@ -161,6 +166,7 @@ def test_strict_headers_stand_on_every_answer(page):
             assert headers["x-content-type-options"] == "nosniff"
             assert "server" not in headers
         assert client.get("/api/session").headers["cache-control"] == "no-store"
+        assert client.get("/").headers["vary"] == "Accept-Language, Cookie"
         page = client.get("/").text
         assert "<style" not in page
         assert " style=" not in page
@@ -175,7 +181,9 @@ def test_strict_headers_stand_on_every_answer(page):
 
 def test_without_the_token_there_is_nothing_to_see(closed_page):
     with closed_page.client() as client:
-        for path in ("/api/session", "/api/events", "/api/intents/x", "/metrics", "/docs"):
+        for path in ("/api/session", "/api/events", "/api/intents/x", "/api/sets?id=x", "/api/find?text=x", "/metrics"):
+            assert client.get(path).status_code == 401
+        for path in ("/api/history?item=1", "/api/report?id=x&kind=csv", "/docs"):
             assert client.get(path).status_code == 401
         assert client.post("/api/pause", json={"lane": "default"}).status_code == 401
         assert client.get("/").status_code == 200  # the form, and no data

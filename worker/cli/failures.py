@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +11,8 @@ from rich.console import Console
 
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json, table
-from worker.cli.sets import show_failures
+from worker.cli.plan_diff import checked_report
+from worker.cli.sets import show_failures, write_failures
 from worker.operating.errors import WrongUseError
 from worker.operating.explaining import advice_on
 from worker.operating.failures import FailureGroup, FailureReport, failure_report
@@ -31,9 +33,23 @@ _SINCE = re.compile(r"(\d{1,6})([smhd])")
     help="Only the newest N intents with failed items. Default: all.",
 )
 @click.option("--set", "change_set", metavar="ID", help="What failed of one change set, change by change.")
+@click.option(
+    "--report",
+    "report_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --set: also write the failures to FILE (.csv, .jsonl, .xlsx), with their values.",
+)
 @lane_option
 @json_option
-def failures(since: str | None, limit: int | None, change_set: str | None, lane: str | None, as_json: bool) -> int:
+def failures(
+    since: str | None,
+    limit: int | None,
+    change_set: str | None,
+    report_path: Path | None,
+    lane: str | None,
+    as_json: bool,
+) -> int:
     """Show the items that failed, grouped by reason, the most frequent reason first.
 
     Example:
@@ -41,13 +57,19 @@ def failures(since: str | None, limit: int | None, change_set: str | None, lane:
 
     Items that succeeded on a retry are left out. Failed items of unfinished intents are included. Canceled and expired items are not
     failures. `feishu-batch show` lists the items of one intent. The command reads Redis only, and needs no credentials.
+    `import` takes a --report back, after it was corrected: its rows have the values as they were sent.
 
     Exit codes: 0 shown, whether items failed or not; 2 wrong use; 3 Redis cannot be reached.
     """
     if change_set and (since or limit or lane):
         raise WrongUseError("--set stands alone: it is about all of the change set")
+    if report_path and not change_set:
+        raise WrongUseError("--report is about one change set: give --set")
+    checked_report(report_path, "")
     session = open_session()
     if change_set:
+        if report_path:
+            write_failures(session, change_set, report_path)
         return show_failures(session, change_set, as_json=as_json)
     since_at = time.time() - seconds_of(since) if since else 0.0
     reports = {one.name: failure_report(session.reads, one.name, since_at, limit) for one in session.chosen_lanes(lane)}

@@ -1,5 +1,6 @@
 """`feishu-batch sets`: change sets, newest first; and one of them, for `show --set` and `failures --set`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,7 +10,11 @@ from feishu_batch.change_set import FailedChange, SetCounts
 from worker.cli.local_times import moment
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
+from worker.importing.report_file import write_report
+from worker.importing.set_report import failure_rows
 from worker.operating.change_sets import failures_of, newest_sets, set_counts
+from worker.operating.errors import WrongUseError
+from worker.operating.meanings import Meanings
 from worker.operating.session import Session, open_session
 from worker.wording import iso, some
 
@@ -89,6 +94,14 @@ def show_failures(session: Session, change_set: str, *, as_json: bool) -> int:
     _print(out, rows, more)
     out.print(f"To enqueue them again: feishu-batch retry --set {change_set}", soft_wrap=True)
     return 0
+
+
+def write_failures(session: Session, change_set: str, path: Path) -> None:
+    names = Meanings(session.redis, session.lane_keys())
+    try:
+        write_report(path, failure_rows(session, change_set, names.field_name))
+    except OSError as error:
+        raise WrongUseError(f"--report {path} cannot be written: {error.strerror or error}") from None
 
 
 def _print(out: Console, rows: list[tuple[object, ...]], more: int) -> None:

@@ -13,9 +13,14 @@ from worker.operating.session import Session
 COMPARED = 1000  # sets, to find the nearest to one that is unknown
 
 
+def known_set(session: Session, change_set: str) -> SetCounts | None:
+    [found] = read_sets(session.redis, session.settings.key_prefix, [change_set])
+    return found
+
+
 def set_counts(session: Session, change_set: str) -> SetCounts:
     """Raises `WrongUseError` for an unknown set."""
-    [found] = read_sets(session.redis, session.settings.key_prefix, [change_set])
+    found = known_set(session, change_set)
     if found is None:
         raise WrongUseError(_unknown(session, change_set))
     return found

@@ -25,6 +25,12 @@ def explanation_of(code: str | None) -> Explanation | None:
     return SCENES.get(code)
 
 
+def explained_codes() -> dict[str, Explanation]:
+    """Every code that can be explained."""
+    codes = [*FailureCode, *Code, *map(str, DEFAULT_RULES), *SCENES]
+    return {str(code): found for code in codes if (found := explanation_of(str(code)))}
+
+
 def advice_on(code: str | None) -> str | None:
     """What to do about it, in a sentence or two."""
     found = explanation_of(code)

@@ -11,6 +11,8 @@ from worker.ledger.records import LaneCounts
 from worker.ledger.routes import BATCH
 
 MOST_GROUPS = 2000  # groups counted exactly; each further ready group counts as one request
+POOR_REQUESTS = 60  # fewer are soon done
+POOR_FILL = 0.2  # of a request's places
 MINUTE = 60.0
 
 
@@ -24,14 +26,24 @@ class LaneView:
 
     @property
     def ready_changes(self) -> int:
-        return sum(self.figures.ready)
+        """At least so many: each group that was not counted has one."""
+        return sum(self.figures.ready) + self._uncounted
+
+    @property
+    def _uncounted(self) -> int:
+        return self.figures.ready_groups - len(self.figures.ready)
 
     @property
     def requests_left(self) -> int:
         """The fewest requests that the recorded changes still need, without intents in the inbox and changes behind others."""
         counted = sum(-(-changes // BATCH.items) for changes in self.figures.ready)
-        uncounted: int = self.figures.ready_groups - len(self.figures.ready)
-        return counted + uncounted + self.counts.due_batches
+        return counted + self._uncounted + self.counts.due_batches
+
+    @property
+    def is_poor(self) -> bool:
+        """Many requests are left, and hardly any of their places are used."""
+        groups = self.figures.ready_groups
+        return groups >= POOR_REQUESTS and self.ready_changes < POOR_FILL * BATCH.items * groups
 
     @property
     def longest_wait(self) -> float | None:

@@ -12,7 +12,7 @@ from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -21,16 +21,19 @@ from worker.operating.health import Check, Mark, check_beat, check_inbox, check_
 from worker.operating.session import Session
 from worker.operating.views import inbox_view, lane_view
 from worker.web import metrics_route
-from worker.web.actions import Actions, Order, parsed
+from worker.web.actions import Actions, parsed
 from worker.web.feed import Feed
 from worker.web.gate import SESSION_SECONDS, Gate
-from worker.web.guard import Guard, cookie_name, is_authorised, refused, session_of
+from worker.web.guard import Guard, cookie_name, is_authorised, session_of
+from worker.web.languages import COOKIE, language_for, page_in
+from worker.web.orders import Order
+from worker.web.refusals import refused
 from worker.web.snapshot import Snapshots
 
 STATIC: Final = Path(__file__).with_name("static")
 WRONG_TOKEN_PAUSE: Final = 1.0  # seconds; one guess at a time
 SEND_TIMEOUT: Final = 20.0  # seconds until a browser that reads nothing is disconnected
-REVALIDATE: Final = {"Cache-Control": "no-cache"}
+CHECKED_EACH_TIME: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"}
 
 
 class Login(Order):
@@ -64,12 +67,13 @@ class Page:
         names = (self._session.settings.dashboard_host, *self._session.settings.dashboard_names)
         return Starlette(routes=routes, middleware=[Middleware(Guard, gate=self._gate, names=names)])
 
-    async def _index(self, _request: Request) -> Response:
-        return FileResponse(STATIC / "index.html", headers=REVALIDATE)
+    async def _index(self, request: Request) -> Response:
+        accepted = request.headers.get("accept-language", "")
+        return HTMLResponse(page_in(language_for(request.cookies.get(COOKIE), accepted)), headers=CHECKED_EACH_TIME)
 
     async def _events(self, _request: Request) -> Response:
         if self._feed.is_full:
-            return refused(503, "Too many browsers have this page open.")
+            return refused(503, "error.full")
         # Without pings: each look sends an event.
         return EventSourceResponse(self._feed.messages(), ping=0, send_timeout=SEND_TIMEOUT)
 
@@ -79,12 +83,12 @@ class Page:
 
     async def _login(self, request: Request) -> Response:
         if self._guesses.locked():
-            return refused(429, "Another login is in progress: try again in a second.")
+            return refused(429, "error.login_busy")
         async with self._guesses:
             given = await parsed(request, Login)
             if given is None or not self._gate.is_token(given.token):
                 await asyncio.sleep(WRONG_TOKEN_PAUSE)
-                return refused(401, "The token is wrong.")
+                return refused(401, "error.wrong_token")
         response = JSONResponse({})
         response.set_cookie(
             cookie_name(request),

@@ -62,7 +62,7 @@ class Feed:
             while self.readers:
                 look = asyncio.create_task(run_sync(self._looked, limiter=self._one_at_a_time))
                 while not (await asyncio.wait({look}, timeout=SLOW))[0]:
-                    await self._tell({"trouble": "Redis is slow to answer. The figures are not current."})
+                    await self._tell({"trouble": {"key": "trouble.redis_slow"}})
                 await self._tell(look.result())
                 await asyncio.sleep(self._every)
         finally:
@@ -77,11 +77,12 @@ class Feed:
         try:
             return {**self._look(), "trouble": None}
         except (RedisError, OSError) as error:
-            why = explain(error, "FEISHU_BATCH_REDIS_URL") or f"Redis does not answer ({type(error).__name__})"
-            return {"trouble": f"{why}. No work is lost; this page updates when Redis answers."}
+            why = explain(error, "FEISHU_BATCH_REDIS_URL")
+            key = "trouble.redis_away" if why else "trouble.redis_silent"
+            return {"trouble": {"key": key, "why": why or type(error).__name__}}
         except Exception:
             log.exception("page.look_failed")
-            return {"trouble": "The ledger could not be read; see the log of the status page."}
+            return {"trouble": {"key": "trouble.unreadable"}}
 
     def _note(self, sections: dict[str, Any]) -> None:
         self._number += 1

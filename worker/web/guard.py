@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feishu_batch.explained import Explanation
 from worker.web.gate import Gate, is_known_host, is_same_origin
+from worker.web.refusals import refused
 
 # The page itself holds no data; it asks for the token. Without the token, /healthz answers only yes or no.
 OPEN: Final = ("/", "/login", "/healthz", "/static/")
@@ -50,22 +51,21 @@ class Guard:
     def _refusal(self, request: Request) -> JSONResponse | None:
         host = request.headers.get("host", "")
         if not is_known_host(host, self._names):
-            why = f"This page is not known as {host[:100]!r}; add the name to FEISHU_BATCH_DASHBOARD_NAMES."
-            return refused(421, why)
+            return refused(421, "error.unknown_host", host=repr(host[:100]))
         if not is_authorised(request, self._gate) and not _is_open(request.url.path):
-            return refused(401, "Log in with the token of the status page.")
+            return refused(401, "error.no_login")
         return None if request.method in {"GET", "HEAD"} else self._refused_change(request, host)
 
     def _refused_change(self, request: Request, host: str) -> JSONResponse | None:
         headers = request.headers
         if not is_same_origin(host, headers.get("origin"), headers.get("sec-fetch-site")):
-            return refused(403, "The request comes from another page.")
+            return refused(403, "error.other_page")
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            return refused(415, "The content must be JSON.")
+            return refused(415, "error.not_json")
         if request.url.path == "/login" or _bearer_is_right(request, self._gate):
             return None  # browsers send neither of them on their own
         if not self._gate.is_csrf(headers.get("x-csrf-token", ""), session_of(request, self._gate)):
-            return refused(403, "The page is out of date: reload it.")
+            return refused(403, "error.out_of_date")
         return None
 
 
@@ -95,11 +95,6 @@ STATUSES: Final[Mapping[int, Explanation]] = MappingProxyType(
         ),
     }
 )
-
-
-def refused(status: int, why: str) -> JSONResponse:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - HTTP's number
-    return JSONResponse({"error": why}, status, headers)
 
 
 def is_authorised(request: Request, gate: Gate) -> bool:

@@ -1,6 +1,6 @@
 """Reads of the ledger for people who look at it. Nothing here writes, and no step of the work depends on it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ from redis import Redis
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField, SetField
 from feishu_batch.outcomes import FIELDS
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.keys import BatchField, LaneKeys, SlotField
+from worker.ledger.keys import BatchField, GroupField, LaneKeys, SlotField
 from worker.ledger.routes import BATCH
 
 T = TypeVar("T")
@@ -71,6 +71,10 @@ class LedgerReads:
         for part in _chunks(intent_ids):
             found += [_entry(text) for text in self._redis.hmget(self._inbox.ids, part)]
         return found
+
+    def newest_number(self) -> int:
+        """The last number that an intent got; 0 if there was none."""
+        return int(self._redis.get(self._inbox.sequence) or 0)
 
     def sets(self, limit: int) -> list[str]:
         """Ids of change sets, those that grew last first."""
@@ -166,6 +170,21 @@ class LedgerReads:
     def group(self, lane: str, group: str) -> dict[str, str]:
         fields: dict[str, str] = self._redis.hgetall(self._lane(lane).group(group))
         return fields
+
+    def specs(self, lane: str, groups: Collection[str]) -> dict[str, str]:
+        """JSON of a `GroupSpec` by group; without those that were forgotten."""
+        found: dict[str, str | None] = {}
+        for part in _chunks(list(groups)):
+            pipe = self._redis.pipeline(transaction=False)
+            for group in part:
+                pipe.hget(self._lane(lane).group(group), GroupField.SPEC)
+            found |= zip(part, pipe.execute(), strict=True)
+        return _present(found.items())
+
+    def waiting_groups(self, lane: str, limit: int) -> list[str]:
+        """Groups with ready changes, those that wait longest first."""
+        found: list[str] = self._redis.zrange(self._lane(lane).route(BATCH).since, 0, limit - 1)
+        return found
 
     def lines(self, lane: str, column: str, items: Sequence[str]) -> dict[str, CellLine]:
         """Who stands at each item's cell. Owner and line of one cell are of the same moment."""

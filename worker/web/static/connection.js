@@ -1,12 +1,13 @@
 // The connection to the server: it sends events, and the page sends requests.
 
-import { $, put, state } from "./parts.js";
+import { $, put, show, state } from "./parts.js";
+import { clock, knows, t } from "./words.js";
 
 let csrf = "", source = null, heardAt = 0, restart = 0, sleep = 0, render = () => {};
 
 /** Connects, and calls `show` whenever `state` has changed. */
-export function keepConnected(show) {
-  render = show;
+export function keepConnected(shown) {
+  render = shown;
   start();
 }
 
@@ -41,16 +42,13 @@ function again(why) {
 }
 
 function lost(why) {
-  const since = heardAt ? ` The figures are from ${new Date(heardAt).toLocaleTimeString()}.` : "";
-  banner(why || `Connection lost; reconnecting.${since}`);
+  const sentences = [t("lost"), heardAt ? t("lost.since", { time: clock(heardAt) }) : ""];
+  banner(why || sentences.join(" "));
   $("live").className = "live off";
-  put($("live"), "connection lost");
+  put($("live"), t("live.lost"));
 }
 
-export function banner(text) {
-  $("banner").hidden = !text;
-  put($("banner"), text || "");
-}
+export function banner(text) { show($("banner"), text); }
 
 setInterval(() => { if (source && heardAt && Date.now() - heardAt > 6000) lost(); }, 1000);
 
@@ -88,11 +86,22 @@ export async function post(path, content) {
   try {
     return await said(await fetch(path, { method: "POST", headers, body: JSON.stringify(content) }));
   } catch {
-    return { error: "No answer: the connection was lost. Check whether it was done before you retry." };
+    return { error: t("no_answer.check") };
   }
 }
 
-export async function said(answer) {
+export async function read(path, values) {
+  try {
+    return await said(await fetch(`${path}?${new URLSearchParams(values)}`));
+  } catch {
+    return { error: t("no_answer") };
+  }
+}
+
+/** The content of an answer; of a refusal, its sentence as `error` and its key. */
+async function said(answer) {
   const content = await answer.json().catch(() => ({}));
-  return answer.ok ? content : { error: content.error || `The server answered with ${answer.status}.` };
+  if (answer.ok) return content;
+  const sentence = knows(content.key) ? t(content.key, content.values) : content.error;
+  return { error: sentence || t("answered", { status: answer.status }), key: content.key };
 }

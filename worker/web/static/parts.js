@@ -1,5 +1,7 @@
 // The small parts of the page. Outside data is only ever set as text, never as markup.
 
+import { named, span, t, together } from "./words.js";
+
 export const $ = (id) => document.getElementById(id);
 export const state = {}; // section → its latest content from the server
 
@@ -11,6 +13,11 @@ export function make(tag, className, ...inside) {
 }
 
 export function put(node, text) { if (node.textContent !== text) node.textContent = text; return node; }
+
+/** As `put`; without a text, the node is not shown. */
+export function show(node, text) { put(node, text || "").hidden = !text; return node; }
+
+export function label(node, text) { node.setAttribute("aria-label", text); return node; }
 
 export function button(text, className, act) {
   const node = make("button", className, text);
@@ -42,21 +49,31 @@ export function list(parent, items, key, create, none) {
   for (const node of known.values()) node.remove();
 }
 
-const count = new Intl.NumberFormat("en");
-export const n = (number) => count.format(number);
-export const some = (number, one, many = `${one}s`) => `${n(number)} ${number === 1 ? one : many}`;
-
-export function span(seconds) {
-  if (seconds < 100) return `${Math.max(0, Math.round(seconds))} s`;
-  if (seconds < 6000) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172800 ? `${(seconds / 3600).toFixed(1)} h` : `${(seconds / 86400).toFixed(1)} days`;
+/** A link to a work item in Feishu Project; plain text where its place is not known. */
+export function itemLink(item, lane, place) {
+  const site = state.about?.sites[lane] ?? "";
+  if (!/^https?:/.test(site) || !place?.space || !place.type) return make("span", "", `${item}`);
+  const node = make("a", "item", `${item}`);
+  node.href = [site.replace(/\/+$/, ""), encodeURIComponent(place.space), encodeURIComponent(place.type), "detail", item].join("/");
+  node.target = "_blank";
+  node.rel = "noreferrer";
+  return node;
 }
 
 export const since = (moment) => span(state.now - moment);
+export const ago = (moment) => t("ago", { span: since(moment) });
+export const dots = (parts) => parts.filter(Boolean).join(" · ");
+export const inLane = (row) => (state.about.several_lanes ? t("lane.of", { lane: row.lane }) : "");
+export const field = (what) => (what ? t("row.field", what) : "");
 
 export const ORDER = ["succeeded", "unchanged", "failed", "superseded", "canceled", "expired", "in_flight", "pending"];
-export const WORDS = { in_flight: "in a request", "in flight": "in a request", pending: "waiting" };
 
 export function counts(row) {
-  return ORDER.filter((kind) => row[kind]).map((kind) => `${n(row[kind])} ${WORDS[kind] ?? kind}`).join(", ");
+  return together(ORDER.filter((kind) => row[kind]).map((kind) => t("item.count", { n: row[kind], state: named("item", kind) })));
+}
+
+/** The name of a set or an intent: its note, which `retry` writes for its own, or its id. */
+export function called(row) {
+  const again = /^retry of (\S+)$/.exec(row.note ?? "");
+  return again ? t("row.retry_of", { intent: again[1] }) : row.note || row.id;
 }

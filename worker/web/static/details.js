@@ -1,0 +1,112 @@
+// One intent, one change set and one work item, each in a dialog. Field values come only when the reader asks for them.
+
+import { cancelIntent, cancelSet, retryIntent, retrySet } from "./actions.js";
+import { read } from "./connection.js";
+import { ask, close, toast } from "./dialog.js";
+import { button, called, counts, dots, itemLink, make, state } from "./parts.js";
+import { explained, n, named, t, time, together } from "./words.js";
+
+/** Pairs of a key of the words and a value, without those that have none. */
+function facts(pairs) {
+  const given = pairs.filter(([, value]) => value);
+  return make("dl", "", ...given.flatMap(([key, value]) => [make("dt", "", t(key)), make("dd", key === "fact.id" ? "id" : "", value)]));
+}
+
+const valueIn = (text) => (typeof text === "string" ? text : JSON.stringify(text));
+
+/** The actions in a dialog: a page that only shows has none. */
+const acting = (...pairs) => (state.about?.read_only ? [] : pairs.filter(([can]) => can).map(([, ...one]) => one));
+
+export async function showIntent(id, values = false) {
+  const intent = await read(`/api/intents/${encodeURIComponent(id)}`, values ? { values } : {});
+  if (intent.error) return toast(intent);
+  const acts = acting([intent.pending && intent.lane, "cancel", t("cancel.first"), ""], [intent.counts.failed && intent.group && !intent.pending, "retry", t("row.retry_first"), ""]);
+  const more = intent.group && !values ? [["values", t("show_values"), ""]] : [];
+  const choice = await ask(intent.note ? called(intent) : t("intent"), intentBody(intent), ...more, ...acts, close());
+  if (choice === "values") showIntent(id, true);
+  if (choice === "cancel") cancelIntent({ id, pending: intent.pending });
+  if (choice === "retry") retryIntent(id);
+}
+
+function intentBody(intent) {
+  const group = intent.group ?? {};
+  const of = intent.change_set ? button(intent.change_set, "link", () => showSet(intent.change_set)) : "";
+  const about = facts([
+    ["fact.id", intent.intent_id], ["fact.state", named("state", intent.state)], ["fact.items", counts({ ...intent.counts, in_flight: intent.in_flight, pending: intent.pending })],
+    ["fact.set", of], ["fact.by", intent.producer], ["fact.lane", intent.lane ?? t("state.queued")],
+    ["fact.field", intent.group ? intent.field_name ?? group.field_key : t("fact.refused")], ["fact.mode", group.update_mode],
+    ["fact.of", intent.group ? t("fact.place", { type: group.work_item_type_key, space: group.project_key }) : ""],
+    ["fact.old", "before_field_value" in group && group.before_field_value !== null ? valueIn(group.before_field_value) : ""],
+    ["fact.new", "after_field_value" in group ? valueIn(group.after_field_value) : ""],
+    ["fact.enqueued", time(intent.enqueued_at)], ["fact.expires", time(intent.expires_at)], ["fact.ended", time(intent.completed_at)],
+    ["fact.requests", intent.requests ? n(intent.requests) : ""],
+    ["fact.retried_as", together(intent.retried_as.slice(0, 5).map((one) => t("intent.retried", { intent: one.intent_id, state: named("state", one.state) })))],
+  ]);
+  const place = intent.group && { space: group.project_key, type: group.work_item_type_key };
+  const rows = intent.items.map((one) => make("li", "",
+    make("strong", "", t("item.count", { n: one.count, state: named("item", one.state) })), outcome(one),
+    make("div", "soft items", ...one.first.map((item) => itemLink(item, intent.lane, place)), one.count > one.first.length ? t("intent.rest", { n: one.count - one.first.length }) : "")));
+  if (intent.more_states) rows.push(make("li", "soft", t("intent.more_states", { n: intent.more_states, intent: intent.intent_id })));
+  return [about, make("ul", "plain", ...rows)];
+}
+
+/** Why a change came to its state: what its code means, then the words of the worker or of the remote system. */
+function outcome(one) {
+  const reason = one.reason !== one.code ? one.reason : "";
+  const parts = [explained(one.code)?.meaning, one.code, reason, one.batch ? t("intent.batch", { batch: `${one.batch}` }) : "", one.job ? t("job.name", one) : ""];
+  return parts.filter(Boolean).map((part) => ` · ${part}`).join("");
+}
+
+export async function showSet(id, values = false) {
+  const set = await read("/api/sets", values ? { id, values } : { id });
+  if (set.error) return toast(set);
+  const acts = acting([set.pending, "cancel", t("cancel.first"), ""], [set.failed && set.state !== "open", "retry", t("row.retry_first"), ""]);
+  const more = set.failures.length && !values ? [["values", t("show_values"), ""]] : [];
+  const choice = await ask(set.note ? called(set) : t("set"), setBody(set), ...more, ...acts, close());
+  if (choice === "values") showSet(id, true);
+  if (choice === "cancel") cancelSet(set);
+  if (choice === "retry") retrySet(id);
+}
+
+function setBody(set) {
+  const about = facts([
+    ["fact.id", set.id], ["fact.state", named("state", set.state)], ["fact.changes", counts(set)],
+    ["fact.intents", t("row.intents", { ended: set.ended, intents: t("n.intents", { n: set.intents }) })], ["fact.by", set.producer],
+    ["fact.enqueued", time(set.since)], ["fact.last", set.grew_at - set.since > 60 ? time(set.grew_at) : ""],
+  ]);
+  if (!set.failures.length) return [about];
+  const rows = set.failures.map((one) => make("li", "", itemLink(one.item, one.lane, one.what), " ", make("strong", "", one.what?.field ?? ""), "value" in one ? ` ${valueIn(one.value)}` : "", outcome(one)));
+  if (set.has_more) rows.push(make("li", "soft", t("set.failures_more", { n: set.failures.length })));
+  return [about, make("h3", "", t("set.failures")), reports(set.id), make("ul", "plain", ...rows)];
+}
+
+function reports(id) {
+  const links = ["csv", "xlsx"].map((kind) => {
+    const link = make("a", "button", kind.toUpperCase());
+    link.href = `/api/report?${new URLSearchParams({ id, kind })}`;
+    link.download = "";
+    return link;
+  });
+  return make("p", "acts", make("span", "", t("set.report")), ...links, make("span", "soft", t("set.report_hint")));
+}
+
+/** What was done to a work item. A number may also be the id that a producer gave an intent. */
+export async function showItem(text, values = false) {
+  const found = await read("/api/history", values ? { item: text, values } : { item: text });
+  if (found.error) return toast(found);
+  if (!found.changes.length) {
+    const intent = await read(`/api/intents/${encodeURIComponent(text)}`, {});
+    return intent.error ? toast({ error: t("item.none", { item: `${found.item}` }) }) : showIntent(text);
+  }
+  const body = [make("ul", "plain", ...found.changes.map(changeRow))];
+  if (found.is_cut) body.push(make("p", "soft", t("item.older", { item: `${found.item}` })));
+  const choice = await ask(t("item.title", { item: `${found.item}` }), body, ...(values ? [] : [["values", t("show_values"), ""]]), close());
+  if (choice === "values") showItem(text, true);
+}
+
+function changeRow(change) {
+  const value = "value" in change ? ` ${change.update_mode} ${valueIn(change.value)}` : "";
+  const about = dots([change.enqueued_at ? time(change.enqueued_at) : t("state.queued"), change.note ? called(change) : "", ""]);
+  return make("li", "", make("strong", "", `${change.field_name ?? change.field_key}${value}`), ` · ${named("item", change.state)}`, outcome({ code: change.code, reason: change.reason }),
+    make("div", "soft", about, " · ", button(change.intent_id, "link id", () => showIntent(change.intent_id))));
+}
