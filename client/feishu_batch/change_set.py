@@ -72,10 +72,10 @@ class SetCounts:
 
 @dataclass(frozen=True, slots=True)
 class SetReads:
-    """How a client reads. `ids`: of some of its intents, in the order of enqueueing, from a place on."""
+    """How a client reads. `ids`: number and id of some of its intents, in the order of enqueueing, after a number."""
 
     counts: Callable[[str], SetCounts | None]
-    ids: Callable[[str, int], Sequence[str]]
+    ids: Callable[[str, int], Sequence[tuple[int, str]]]
     failures: Callable[[Sequence[str]], Sequence[FailedChange]]
     revoke: Callable[[Sequence[str]], None]
     await_end: Callable[[str, Signature], bool]
@@ -147,7 +147,7 @@ class ChangeSet:
     def _ids(self) -> Iterator[Sequence[str]]:
         """Some hundred at a time. Raises UnknownChangeSet."""
         self._counts()
-        start = 0
-        while some := self._reads.ids(self.id, start):
-            yield some
-            start += len(some)
+        last = 0
+        while some := self._reads.ids(self.id, last):
+            yield [intent_id for _, intent_id in some]
+            last = some[-1][0]

@@ -21,33 +21,50 @@ def read_sets(redis: Redis, prefix: str, names: Sequence[str]) -> list[SetCounts
     ask_format(pipe, inbox)
     for name in names:
         pipe.hgetall(inbox.set_facts(name))
+    answers = pipe.execute()
+    refuse_other(inbox.prefix, answers[:2])
+    return _counted(redis, prefix, names, [_texts(about) for about in answers[2:]])
+
+
+def _counted(
+    redis: Redis, prefix: str, names: Sequence[str], first: Sequence[Mapping[str, str]]
+) -> list[SetCounts | None]:
+    """`first`: the facts at a first look, which name the lanes.
+
+    How many intents there are is asked last: one that joins its set meanwhile then counts as open, never as ended, so that no set
+    seems to end before its last intent.
+    """
+    inbox = InboxKeys(prefix)
+    pipe: Any = redis.pipeline(transaction=False)
+    for name, about in zip(names, first, strict=True):
+        for lane in _lanes(about):
+            pipe.hgetall(set_counts_key(prefix, lane, about[SetField.NUMBER]))
+        pipe.hgetall(inbox.set_facts(name))
         pipe.zcard(inbox.set(name))
         pipe.zscore(inbox.sets, name)
-    *format_reply, found = _split(pipe.execute(), 2)
-    refuse_other(inbox.prefix, format_reply)
-    facts = [(_texts(about), kept, grew) for about, kept, grew in zip(*[iter(found)] * 3, strict=True)]
-    # Afterwards: an intent that ends between the two reads is then counted, and never missed.
-    counts = _lane_counts(redis, prefix, [about for about, _, _ in facts])
-    return [
-        _set_counts(name, about, int(kept), grew, of_lanes) if about else None
-        for name, (about, kept, grew), of_lanes in zip(names, facts, counts, strict=True)
-    ]
+    answers = iter(pipe.execute())
+    found: list[SetCounts | None] = []
+    for name, about in zip(names, first, strict=True):
+        of_lanes = [_texts(next(answers)) for _ in _lanes(about)]
+        facts, kept, grew = _texts(next(answers)), int(next(answers)), next(answers)
+        if facts.get(SetField.NUMBER) != about.get(SetField.NUMBER):  # forgotten and begun again
+            of_lanes = []
+        found.append(_set_counts(name, facts, kept, grew, of_lanes) if facts else None)
+    return found
 
 
-def _split(answers: list[Any], first: int) -> list[Any]:
-    return [*answers[:first], answers[first:]]
+def _lanes(facts: Mapping[str, str]) -> list[str]:
+    return [name.removeprefix(SET_LANE) for name in facts if name.startswith(SET_LANE)]
 
 
-def _lane_counts(redis: Redis, prefix: str, facts: Sequence[Mapping[str, str]]) -> list[list[dict[str, str]]]:
-    pipe: Any = redis.pipeline(transaction=False)
-    sizes = []
-    for about in facts:
-        lanes = [name.removeprefix(SET_LANE) for name in about if name.startswith(SET_LANE)]
-        sizes.append(len(lanes))
-        for lane in lanes:
-            pipe.hgetall(set_counts_key(prefix, lane, about[SetField.NUMBER]))
-    answers = iter(pipe.execute() if sum(sizes) else [])
-    return [[_texts(next(answers)) for _ in range(size)] for size in sizes]
+def page_of_set(redis: Redis, prefix: str, change_set: str, after: int, size: int) -> list[tuple[int, str]]:
+    """(number, id) of some of its intents, in the order of enqueueing, from the number `after` on: by number, since the oldest
+    may be forgotten meanwhile.
+    """
+    pages: Any = redis.zrange(
+        InboxKeys(prefix).set(change_set), f"({after}", "+inf", byscore=True, offset=0, num=size, withscores=True
+    )
+    return [(int(number), str(intent_id)) for intent_id, number in pages]
 
 
 def _set_counts(

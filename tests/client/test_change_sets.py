@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from feishu_batch import EnqueueError, FeishuBatch, IntentError, UnknownChangeSet, WaitTimeout
 from feishu_batch.fake_fields import values_of
+from feishu_batch.keys import InboxKeys
 from feishu_batch.tables import intents_of_table
 from feishu_batch.testing import FakeFeishuBatch
 
@@ -72,6 +73,16 @@ def test_a_change_set_may_be_named_by_any_intent_and_looked_at_from_elsewhere(cl
         found.wait(0)
     with pytest.raises(UnknownChangeSet, match="no change set other"):
         _ = producer.change_set("other").progress
+
+
+def test_no_intent_is_left_out_while_the_oldest_are_forgotten(client, redis, prefix, monkeypatch):
+    monkeypatch.setattr("feishu_batch.inbox.SET_PAGE", 2)
+    found = client.enqueue_table({item: {"a": item} for item in range(1, 8)}, **PLACE, change_set="sync")
+    pages = found._ids()
+    seen = list(next(pages))
+    redis.zremrangebyrank(InboxKeys(prefix).set("sync"), 0, 1)
+    seen += [one for page in pages for one in page]
+    assert len(set(seen)) == 7
 
 
 def test_the_words_of_a_change_set_in_a_value_are_no_change_set(client):
