@@ -74,13 +74,14 @@ def _set_counts(
         return sum(int(counts.get(field) or 0) for counts in of_lanes)
 
     intents, settled = int(facts[SetField.INTENTS]), {kind.label: total(kind.field) for kind in OutcomeKind}
+    settled[OutcomeKind.FAILED.label] += int(facts.get(SetField.LOST_CHANGES) or 0)
     in_flight = max(0, total(RecordField.IN_FLIGHT))
     changes = max(int(facts[SetField.CHANGES]), in_flight + sum(settled.values()))  # it may have grown meanwhile
     pending = changes - in_flight - sum(settled.values())
     return SetCounts(
         change_set=name,
         intents=intents,
-        ended=min(intents, total(SetField.ENDED)),
+        ended=min(intents, total(SetField.ENDED) + int(facts.get(SetField.LOST) or 0)),
         forgotten=max(0, intents - kept),
         progress=Progress(changes, pending=pending, in_flight=in_flight, **settled),
         note=facts.get(SetField.NOTE),
