@@ -82,12 +82,18 @@ class SetReads:
 
 
 class ChangeSet:
-    """Names a change set; each access reads Redis. Can be made again from the id: `FeishuBatch.change_set`."""
+    """Names a change set; each access reads Redis. Can be made again from the id: `FeishuBatch.change_set`.
 
-    __slots__ = ("_reads", "id")
+    `known`: how many changes of the table `enqueue_table` had taken under this id before, so that this call enqueued the others only.
+    None: that cannot be said, of one made from an id, and where this very call may have written them, as the answer of its first try
+    was lost.
+    """
 
-    def __init__(self, change_set: str, reads: SetReads) -> None:
+    __slots__ = ("_reads", "id", "known")
+
+    def __init__(self, change_set: str, reads: SetReads, known: int | None = None) -> None:
         self.id = change_set
+        self.known = known
         self._reads = reads
 
     @property
@@ -124,7 +130,7 @@ class ChangeSet:
             raise self._unknown()
 
     def failures(self) -> Iterator[FailedChange]:
-        """What failed so far, in the order of enqueueing."""
+        """What failed so far, in the order of enqueueing, without changes that `feishu-batch retry` has made since."""
         for some in self._ids():
             yield from self._reads.failures(some)
 

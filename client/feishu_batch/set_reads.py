@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from redis import Redis
@@ -11,7 +12,8 @@ from feishu_batch.keys import SET_LANE, InboxKeys, IntentKeys, RecordField, SetF
 from feishu_batch.ledger_format import ask as ask_format
 from feishu_batch.ledger_format import refuse_other
 from feishu_batch.outcomes import OutcomeKind
-from feishu_batch.results import Progress, entry_of, failed_items
+from feishu_batch.results import Progress, failed_items
+from feishu_batch.retries import RetryResults, places_of, retries_of
 
 
 def read_sets(redis: Redis, prefix: str, names: Sequence[str]) -> list[SetCounts | None]:
@@ -92,8 +94,8 @@ def _set_counts(
 
 
 def read_failures(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> list[FailedChange]:
-    """Those of recorded intents, in their order."""
-    places = _places(redis, prefix, intent_ids)
+    """Those of recorded intents, in their order, without changes that a retry has made since."""
+    places = {one: place for one, place in places_of(redis, prefix, intent_ids).items() if place}
     pipe: Any = redis.pipeline(transaction=False)
     for place in places.values():
         pipe.hmget(place.record, RecordField.FAILED)
@@ -103,21 +105,16 @@ def read_failures(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> list[
         pipe.hgetall(place.record)
         pipe.hgetall(place.outcomes)
     answers = pipe.execute() if bad else []
+    retries = RetryResults(redis, prefix, chain.from_iterable(map(retries_of, answers[::2])))
     found: list[FailedChange] = []
     for (intent_id, place), record, outcomes in zip(bad.items(), answers[::2], answers[1::2], strict=True):
-        field = _field(redis, prefix, place, record)
+        field, retried = _field(redis, prefix, place, record), retries.succeeded(retries_of(record))
         found += [
             FailedChange(int(item), field, why["code"], why["reason"], intent_id)
             for item, why in failed_items(record, outcomes).items()
+            if item not in retried
         ]
     return found
-
-
-def _places(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> dict[str, IntentKeys]:
-    """Where the recorded ones are."""
-    entries: Any = redis.hmget(InboxKeys(prefix).ids, list(intent_ids)) if intent_ids else []
-    located = {one: entry_of(entry) for one, entry in zip(intent_ids, entries, strict=True) if entry is not None}
-    return {one: IntentKeys(prefix, lane, number) for one, (number, lane) in located.items() if lane is not None}
 
 
 def _field(redis: Redis, prefix: str, place: IntentKeys, record: Mapping[str, str]) -> str:

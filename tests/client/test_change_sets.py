@@ -60,6 +60,22 @@ def test_the_same_table_with_another_note_or_expiry_is_no_other_work(client, kin
 
 
 @pytest.mark.parametrize("kind", ["real", "fake"])
+def test_a_table_again_says_how_much_of_it_was_known(client, kind):
+    """A, B, A: the third call may be the late repetition of the first, which must not undo B."""
+    producer = client if kind == "real" else FakeFeishuBatch()
+    a, b = {1: {"P": "a", "N": "n"}, 2: {"P": "a"}}, {1: {"P": "b", "N": "n"}, 2: {"P": "a"}}
+    calls = [producer.enqueue_table(table, **PLACE, change_set="sync") for table in (a, b, a)]
+    assert [one.known for one in calls] == [0, 1, 3]  # in B, the cells with P=a are other cells than in A
+    assert producer.enqueue_table(a, **PLACE, change_set="sync-2").known == 0
+    assert producer.change_set("sync").known is None
+
+
+def test_after_a_lost_answer_it_is_not_said_what_was_known(client, monkeypatch):
+    monkeypatch.setattr(client, "_put", lambda intents: [None] * len(intents))
+    assert client.enqueue_table(ROWS, **PLACE).known is None
+
+
+@pytest.mark.parametrize("kind", ["real", "fake"])
 def test_a_change_set_may_be_named_by_any_intent_and_looked_at_from_elsewhere(client, kind):
     producer = client if kind == "real" else FakeFeishuBatch()
     producer.enqueue_many(

@@ -11,7 +11,7 @@ from worker.cli.output import table
 from worker.importing.enqueue_rows import SortedRows
 from worker.operating.duplicates import DuplicateCheck, DuplicateReport, KnownIntent, LaterIntent
 from worker.operating.known_cells import KnownCells
-from worker.operating.retry.operation import history_of, meaning_of
+from worker.operating.retry.sources import history_of, meaning_of
 from worker.operating.session import Session
 from worker.wording import as_json, first_few, iso, some
 

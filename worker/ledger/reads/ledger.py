@@ -8,6 +8,7 @@ from redis import Redis
 
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField, SetField
 from feishu_batch.outcomes import FIELDS
+from feishu_batch.retries import RetryResults
 from feishu_batch.set_reads import page_of_set
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
 from worker.ledger.keys import BatchField, LaneKeys, SlotField
@@ -135,6 +136,10 @@ class LedgerReads:
         """The item ids of an intent in the producer's order."""
         text = self._redis.hget(place.record, RecordField.ITEMS)
         return text.split(",") if text else []
+
+    def retries(self, ids: Iterable[str]) -> RetryResults:
+        """The results of these intents, which retry others, and of their retries."""
+        return RetryResults(self._redis, self._prefix, ids)
 
     def failed(self, lane: str, since: float) -> Iterator[list[tuple[int, int]]]:
         """Intents of which an item failed since then, open ones too: (number, when the newest of them failed (ms)), newest first.

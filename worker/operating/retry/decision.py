@@ -89,11 +89,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class LaterWrite:
-    """A later intent for a cell. `in_effect`: it is waiting, in progress, or was, or may have been, applied."""
+    """A later intent for a cell. `stands`: it is waiting, in progress, or was, or may have been, applied. `succeeded`: it was."""
 
     number: int
     note: str | None
     stands: bool
+    succeeded: bool = False
 
 
 @dataclass(slots=True)
