@@ -10,7 +10,7 @@ from worker.operating.change_sets import set_counts
 from worker.operating.errors import WrongUseError
 from worker.operating.retry.decision import Failure, RetryDecision, SkipReason, chosen, decide, new_intent
 from worker.operating.retry.enqueue import RetryEnqueuer
-from worker.operating.retry.sources import retry_reader
+from worker.operating.retry.sources import key_in, retry_reader
 from worker.operating.session import Session
 
 
@@ -33,7 +33,7 @@ def retry_decisions(session: Session, what: Selection) -> list[RetryDecision]:
     reader = retry_reader(session)
     numbers = _selected(session, what, names)
     found = [reader.failure(name, number, what.reason) for name, number in numbers]
-    failures = list(chosen([failure for failure in found if failure], what.field))
+    failures = list(chosen([failure for failure in found if failure], what.field, key_in(session)))
     past = reader.past(failures)
     return [decide(one, past, time.time(), even_if_overtaken=what.even_if_overtaken) for one in failures]
 
