@@ -154,7 +154,13 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             {name: ParkingLane(lane.lane, lane.hints, lane.progress) for name, lane in lanes.items()},
             partial(announce, app, redis, settings.key_prefix),
         ),
-        sweep=Sweep(inbox, hints, [lane.sweep for lane in lanes.values()], SetEnds(app, redis, inbox)),
+        sweep=Sweep(
+            inbox,
+            hints,
+            [lane.sweep for lane in lanes.values()],
+            SetEnds(app, redis, inbox),
+            retain_failed=settings.retain_failed_days * DAY,
+        ),
         lanes=lanes,
         route=configured.route,
     )

@@ -72,22 +72,28 @@ class SetCounts:
 
 @dataclass(frozen=True, slots=True)
 class SetReads:
-    """How a client reads. `ids`: of some of its intents, in the order of enqueueing, from a place on."""
+    """How a client reads. `ids`: number and id of some of its intents, in the order of enqueueing, after a number."""
 
     counts: Callable[[str], SetCounts | None]
-    ids: Callable[[str, int], Sequence[str]]
+    ids: Callable[[str, int], Sequence[tuple[int, str]]]
     failures: Callable[[Sequence[str]], Sequence[FailedChange]]
     revoke: Callable[[Sequence[str]], None]
     await_end: Callable[[str, Signature], bool]
 
 
 class ChangeSet:
-    """Names a change set; each access reads Redis. Can be made again from the id: `FeishuBatch.change_set`."""
+    """Names a change set; each access reads Redis. Can be made again from the id: `FeishuBatch.change_set`.
 
-    __slots__ = ("_reads", "id")
+    `known`: how many changes of the table `enqueue_table` had taken under this id before, so that this call enqueued the others only.
+    None: that cannot be said, of one made from an id, and where this very call may have written them, as the answer of its first try
+    was lost.
+    """
 
-    def __init__(self, change_set: str, reads: SetReads) -> None:
+    __slots__ = ("_reads", "id", "known")
+
+    def __init__(self, change_set: str, reads: SetReads, known: int | None = None) -> None:
         self.id = change_set
+        self.known = known
         self._reads = reads
 
     @property
@@ -124,7 +130,7 @@ class ChangeSet:
             raise self._unknown()
 
     def failures(self) -> Iterator[FailedChange]:
-        """What failed so far, in the order of enqueueing."""
+        """What failed so far, in the order of enqueueing, without changes that `feishu-batch retry` has made since."""
         for some in self._ids():
             yield from self._reads.failures(some)
 
@@ -147,7 +153,7 @@ class ChangeSet:
     def _ids(self) -> Iterator[Sequence[str]]:
         """Some hundred at a time. Raises UnknownChangeSet."""
         self._counts()
-        start = 0
-        while some := self._reads.ids(self.id, start):
-            yield some
-            start += len(some)
+        last = 0
+        while some := self._reads.ids(self.id, last):
+            yield [intent_id for _, intent_id in some]
+            last = some[-1][0]

@@ -135,8 +135,8 @@ class FeishuBatch(Producer):
     def _counts_of_set(self, change_set: str) -> SetCounts | None:
         return self._linked().inbox.set_counts(change_set)
 
-    def _ids_of_set(self, change_set: str, start: int) -> list[str]:
-        return self._linked().inbox.ids_of_set(change_set, start)
+    def _ids_of_set(self, change_set: str, after: int) -> list[tuple[int, str]]:
+        return self._linked().inbox.ids_of_set(change_set, after)
 
     def _failures_of(self, intent_ids: Sequence[str]) -> list[FailedChange]:
         return self._linked().inbox.failures(intent_ids)

@@ -26,7 +26,7 @@ from feishu_batch.redis_pools import producer_pool
 from feishu_batch.redis_trouble import explain, first_line, reason_of
 from feishu_batch.redis_urls import host_and_port
 from feishu_batch.results import IntentView, read_intent
-from feishu_batch.set_reads import read_failures, read_sets
+from feishu_batch.set_reads import page_of_set, read_failures, read_sets
 from feishu_batch.tracing import current_traceparent
 
 # After this time, the next enqueue replaces a lost hint (or the worker's sweep does).
@@ -149,10 +149,9 @@ class InboxWriter:
     def set_counts(self, change_set: str) -> SetCounts | None:
         return self._looked(lambda: read_sets(self._redis, self._keys.prefix, [change_set])[0])
 
-    def ids_of_set(self, change_set: str, start: int) -> list[str]:
-        """Some of the intents of a change set, in the order of enqueueing."""
-        key, end = self._keys.set(change_set), start + SET_PAGE - 1
-        return self._looked(lambda: [str(one) for one in self._redis.zrange(key, start, end)])
+    def ids_of_set(self, change_set: str, after: int) -> list[tuple[int, str]]:
+        """(number, id) of some of the intents of a change set, in the order of enqueueing, after that number."""
+        return self._looked(lambda: page_of_set(self._redis, self._keys.prefix, change_set, after, SET_PAGE))
 
     def failures(self, intent_ids: Sequence[str]) -> list[FailedChange]:
         return self._looked(lambda: read_failures(self._redis, self._keys.prefix, intent_ids))

@@ -89,6 +89,11 @@ class InboxKeys:
         return self._key("dropped_sets")
 
     @property
+    def lost(self) -> str:
+        """Sorted set: ``<number> <intent id> <change set>`` of intents that no lane could record, scored by when (unix seconds)."""
+        return self._key("lost")
+
+    @property
     def hint(self) -> str:
         """Flag, set while a message that says "look into the inbox" is outstanding."""
         return self._key("hint")
@@ -175,6 +180,8 @@ class SetField:
     SINCE_MS = "since"  # when the first was enqueued
     NOTE = "note"  # of the first intent
     PRODUCER = "producer"  # of the first intent
+    LOST = "lost"  # intents that no lane could record: they have ended
+    LOST_CHANGES = "lost_changes"  # of these: they have failed
     NAME = "name"
     ENDED = "ended"  # intents
 

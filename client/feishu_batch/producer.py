@@ -91,7 +91,9 @@ class Producer(ABC):
         """``{item: {field: value}}``: what the items should look like. Durable when it returns.
 
         Cells that agree in field and value become one intent, of priority 3 unless `options` say otherwise. The same table under
-        the same `change_set` again is the same work, also with another `priority`, `expires_at` or `note`.
+        the same `change_set` again is the same work, also with another `priority`, `expires_at` or `note`, and also after another
+        table of that set: it may be the late repetition of the first call. `ChangeSet.known` tells how many changes were not
+        enqueued for that reason. To write them again, give a new `change_set`.
         `skip_unchanged`: cells are read before they are sent; one that certainly holds its value ends as `unchanged`.
         `keep_before`: the values from before are kept, so that `feishu-batch undo` can put them back.
         Raises IntentError that names the cell, EnqueueError.
@@ -101,11 +103,11 @@ class Producer(ABC):
         looks = {"skip_unchanged": skip_unchanged, "keep_before": keep_before}
         packed = list(packed_table(rows, name, **place, **looks, **options))
         try:
-            self._put(packed)
+            known = self._put(packed)
         except EnqueueError as error:
             message = f"{error} (enqueue the same table again with change_set={name!r})"
             raise EnqueueError(message, error.outcome_unknown, error.written, error.intent_ids) from None
-        return self.change_set(name)
+        return ChangeSet(name, self._set_reads(), _known_changes(packed, known))
 
     def change_set(self, change_set: str) -> ChangeSet:
         """Of intents that were enqueued under this id, anywhere. Asks nothing yet."""
@@ -145,6 +147,12 @@ def conflict(intent_id: str) -> IntentConflict:
     return IntentConflict(
         f"intent id {intent_id} is already used by an intent with other content; a new intent needs a new id"
     )
+
+
+def _known_changes(packed: Sequence[PackedIntent], known: Sequence[bool | None]) -> int | None:
+    if None in known:
+        return None
+    return sum(one.items for one, was_known in zip(packed, known, strict=True) if was_known)
 
 
 def _packed_all(intents: Iterable[UpdateIntent | Mapping[str, Any]]) -> list[PackedIntent]:

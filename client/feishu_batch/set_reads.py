@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from redis import Redis
@@ -11,7 +12,8 @@ from feishu_batch.keys import SET_LANE, InboxKeys, IntentKeys, RecordField, SetF
 from feishu_batch.ledger_format import ask as ask_format
 from feishu_batch.ledger_format import refuse_other
 from feishu_batch.outcomes import OutcomeKind
-from feishu_batch.results import Progress, entry_of, failed_items
+from feishu_batch.results import Progress, failed_items
+from feishu_batch.retries import RetryResults, places_of, retries_of
 
 
 def read_sets(redis: Redis, prefix: str, names: Sequence[str]) -> list[SetCounts | None]:
@@ -21,33 +23,50 @@ def read_sets(redis: Redis, prefix: str, names: Sequence[str]) -> list[SetCounts
     ask_format(pipe, inbox)
     for name in names:
         pipe.hgetall(inbox.set_facts(name))
+    answers = pipe.execute()
+    refuse_other(inbox.prefix, answers[:2])
+    return _counted(redis, prefix, names, [_texts(about) for about in answers[2:]])
+
+
+def _counted(
+    redis: Redis, prefix: str, names: Sequence[str], first: Sequence[Mapping[str, str]]
+) -> list[SetCounts | None]:
+    """`first`: the facts at a first look, which name the lanes.
+
+    How many intents there are is asked last: one that joins its set meanwhile then counts as open, never as ended, so that no set
+    seems to end before its last intent.
+    """
+    inbox = InboxKeys(prefix)
+    pipe: Any = redis.pipeline(transaction=False)
+    for name, about in zip(names, first, strict=True):
+        for lane in _lanes(about):
+            pipe.hgetall(set_counts_key(prefix, lane, about[SetField.NUMBER]))
+        pipe.hgetall(inbox.set_facts(name))
         pipe.zcard(inbox.set(name))
         pipe.zscore(inbox.sets, name)
-    *format_reply, found = _split(pipe.execute(), 2)
-    refuse_other(inbox.prefix, format_reply)
-    facts = [(_texts(about), kept, grew) for about, kept, grew in zip(*[iter(found)] * 3, strict=True)]
-    # Afterwards: an intent that ends between the two reads is then counted, and never missed.
-    counts = _lane_counts(redis, prefix, [about for about, _, _ in facts])
-    return [
-        _set_counts(name, about, int(kept), grew, of_lanes) if about else None
-        for name, (about, kept, grew), of_lanes in zip(names, facts, counts, strict=True)
-    ]
+    answers = iter(pipe.execute())
+    found: list[SetCounts | None] = []
+    for name, about in zip(names, first, strict=True):
+        of_lanes = [_texts(next(answers)) for _ in _lanes(about)]
+        facts, kept, grew = _texts(next(answers)), int(next(answers)), next(answers)
+        if facts.get(SetField.NUMBER) != about.get(SetField.NUMBER):  # forgotten and begun again
+            of_lanes = []
+        found.append(_set_counts(name, facts, kept, grew, of_lanes) if facts else None)
+    return found
 
 
-def _split(answers: list[Any], first: int) -> list[Any]:
-    return [*answers[:first], answers[first:]]
+def _lanes(facts: Mapping[str, str]) -> list[str]:
+    return [name.removeprefix(SET_LANE) for name in facts if name.startswith(SET_LANE)]
 
 
-def _lane_counts(redis: Redis, prefix: str, facts: Sequence[Mapping[str, str]]) -> list[list[dict[str, str]]]:
-    pipe: Any = redis.pipeline(transaction=False)
-    sizes = []
-    for about in facts:
-        lanes = [name.removeprefix(SET_LANE) for name in about if name.startswith(SET_LANE)]
-        sizes.append(len(lanes))
-        for lane in lanes:
-            pipe.hgetall(set_counts_key(prefix, lane, about[SetField.NUMBER]))
-    answers = iter(pipe.execute() if sum(sizes) else [])
-    return [[_texts(next(answers)) for _ in range(size)] for size in sizes]
+def page_of_set(redis: Redis, prefix: str, change_set: str, after: int, size: int) -> list[tuple[int, str]]:
+    """(number, id) of some of its intents, in the order of enqueueing, from the number `after` on: by number, since the oldest
+    may be forgotten meanwhile.
+    """
+    pages: Any = redis.zrange(
+        InboxKeys(prefix).set(change_set), f"({after}", "+inf", byscore=True, offset=0, num=size, withscores=True
+    )
+    return [(int(number), str(intent_id)) for intent_id, number in pages]
 
 
 def _set_counts(
@@ -57,13 +76,14 @@ def _set_counts(
         return sum(int(counts.get(field) or 0) for counts in of_lanes)
 
     intents, settled = int(facts[SetField.INTENTS]), {kind.label: total(kind.field) for kind in OutcomeKind}
+    settled[OutcomeKind.FAILED.label] += int(facts.get(SetField.LOST_CHANGES) or 0)
     in_flight = max(0, total(RecordField.IN_FLIGHT))
     changes = max(int(facts[SetField.CHANGES]), in_flight + sum(settled.values()))  # it may have grown meanwhile
     pending = changes - in_flight - sum(settled.values())
     return SetCounts(
         change_set=name,
         intents=intents,
-        ended=min(intents, total(SetField.ENDED)),
+        ended=min(intents, total(SetField.ENDED) + int(facts.get(SetField.LOST) or 0)),
         forgotten=max(0, intents - kept),
         progress=Progress(changes, pending=pending, in_flight=in_flight, **settled),
         note=facts.get(SetField.NOTE),
@@ -74,8 +94,8 @@ def _set_counts(
 
 
 def read_failures(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> list[FailedChange]:
-    """Those of recorded intents, in their order."""
-    places = _places(redis, prefix, intent_ids)
+    """Those of recorded intents, in their order, without changes that a retry has made since."""
+    places = {one: place for one, place in places_of(redis, prefix, intent_ids).items() if place}
     pipe: Any = redis.pipeline(transaction=False)
     for place in places.values():
         pipe.hmget(place.record, RecordField.FAILED)
@@ -85,21 +105,16 @@ def read_failures(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> list[
         pipe.hgetall(place.record)
         pipe.hgetall(place.outcomes)
     answers = pipe.execute() if bad else []
+    retries = RetryResults(redis, prefix, chain.from_iterable(map(retries_of, answers[::2])))
     found: list[FailedChange] = []
     for (intent_id, place), record, outcomes in zip(bad.items(), answers[::2], answers[1::2], strict=True):
-        field = _field(redis, prefix, place, record)
+        field, retried = _field(redis, prefix, place, record), retries.succeeded(retries_of(record))
         found += [
             FailedChange(int(item), field, why["code"], why["reason"], intent_id)
             for item, why in failed_items(record, outcomes).items()
+            if item not in retried
         ]
     return found
-
-
-def _places(redis: Redis, prefix: str, intent_ids: Sequence[str]) -> dict[str, IntentKeys]:
-    """Where the recorded ones are."""
-    entries: Any = redis.hmget(InboxKeys(prefix).ids, list(intent_ids)) if intent_ids else []
-    located = {one: entry_of(entry) for one, entry in zip(intent_ids, entries, strict=True) if entry is not None}
-    return {one: IntentKeys(prefix, lane, number) for one, (number, lane) in located.items() if lane is not None}
 
 
 def _field(redis: Redis, prefix: str, place: IntentKeys, record: Mapping[str, str]) -> str:

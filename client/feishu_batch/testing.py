@@ -150,7 +150,7 @@ class FakeFeishuBatch(Producer):
     def _set_reads(self) -> SetReads:
         return SetReads(
             counts=self._set_counts,
-            ids=lambda name, start: [one.intent_id for one in self._of_set(name)][start:],
+            ids=lambda name, after: [*enumerate((one.intent_id for one in self._of_set(name)), 1)][after:],
             failures=lambda ids: [failed for one in ids for failed in self._failures(one)],
             revoke=self._cancel,
             await_end=self._await_end,

@@ -116,6 +116,56 @@ def test_a_field_that_no_type_of_the_item_has_is_2_with_the_nearest(command, red
     assert command("history", "--item", 1001, "--field", "Story points", *place).exit_code == 0
 
 
+def test_a_field_that_is_none_costs_one_search_of_the_ledger(command, redis, ledger, monkeypatch):
+    look_up(redis, ledger)
+    command.enqueue(1001)
+    looks, numbers = [], ItemLog.numbers
+    monkeypatch.setattr(ItemLog, "numbers", lambda *args: looks.append(1) or numbers(*args))
+    assert command("history", "--item", 1001, "--field", "Storry points").exit_code == 2
+    assert len(looks) == 1
+
+
+# As it is sent → as people read it.
+VALUES = [
+    ("priority", {"value": "option_1"}, "Priority", "P1"),
+    ("tags", [{"value": "n8d2k5j1h"}], "Tags", "backend"),
+    ("field_d4e5f6", 1_796_054_400_000, "Due date", "2026-12-01"),
+    ("field_5a4b3c", True, None, "yes"),
+    ("field_a1b2c3", None, None, "(empty)"),
+    ("owner", "7300000000000000002", None, "7300000000000000002"),
+    ("field_ffffff", {"value": "x"}, "field_ffffff", '{"value": "x"}'),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "name", "words"), VALUES, ids=[one[0] for one in VALUES])
+def test_names_labels_and_dates_are_shown_and_json_has_keys(command, redis, ledger, key, value, name, words):
+    look_up(redis, ledger)
+    name = name or demo_catalogue().by_key[key].name
+    intent = command.enqueue(1001, field=key, after=json.dumps(value))
+    ledger.take_in()
+    shown = (
+        command("show", intent).stdout,
+        command("status", "--intents").stdout,
+        command("history", "--item", 1001).stdout,
+    )
+    for told in shown:
+        line = next(line for line in told.splitlines() if name in line)
+        assert words in line.partition(name)[2]
+    ledger.settle(ledger.claim(), {1001: "Terminated"})
+    retry = command("retry", "--all", "--dry-run", "--field", name).stdout
+    assert f"{name}: {words}" in " ".join(retry.split())
+    assert command.json("show", intent)["group"]["field_key"] == changes(command)[0]["field_key"] == key
+    assert command.json("show", intent)["group"]["after_field_value"] == changes(command)[0]["value"] == value
+
+
+def test_a_mode_and_the_value_before_are_shown(command, redis, ledger):
+    look_up(redis, ledger)
+    before = {"mode": "REPLACE", "before": '{"value": "option_0"}'}
+    intent = command.enqueue(1001, field="priority", after='{"value": "option_1"}', **before)
+    ledger.take_in()
+    assert "Priority: REPLACE P0 → P1" in command("show", intent).stdout
+
+
 def test_a_field_of_a_type_that_was_not_looked_up_may_exist(command, redis, ledger):
     look_up(redis, ledger, "issue")
     command.enqueue(1001)

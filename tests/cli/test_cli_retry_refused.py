@@ -35,6 +35,17 @@ def refused(command, ledger):
     return refuse
 
 
+def test_what_a_corrected_file_has_written_since_is_no_open_failure(command, ledger, refused):
+    """Where the field is known. A name that is unknown may mean any field, so it stays."""
+    refused(1, 2, field="field_a1b2c3", after='"P9"', code="unknown_option")
+    refused(3, field="Priorty", code="unknown_field")
+    command.enqueue(1, 3, field="field_a1b2c3")
+    ledger.do_all()
+    [lane] = command.json("failures")["lanes"]
+    assert (lane["failed"], lane["corrected"]) == (2, 1)
+    assert sorted(one["item"] for group in lane["groups"] for one in group["items"]) == [2, 3]
+
+
 def test_what_was_refused_is_shown_and_retried_as_it_was_written(command, ledger, refused):
     intent = refused(1, 2, field="Priority", after='"P0"', priority="7", note="mine")
     shown = command.json("show", intent)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from feishu_batch import FeishuBatch
 from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.recent_failures import LOOK_AT_RETRIES, RecentFailures
 
@@ -44,6 +45,64 @@ def test_what_succeeded_by_a_retry_is_no_open_failure(command, ledger, failed):
     ledger.do_all()
     assert counts() == (0, 3), "a retry of a retry mends both"
     assert "no unresolved failures; 3 failed items" in command("failures").stdout
+
+
+def left(command, *args):
+    [lane] = command.json("failures", *args)["lanes"]
+    items = sorted(one["item"] for group in lane["groups"] for one in group["items"])
+    return items, lane["corrected"]
+
+
+def test_what_a_later_intent_has_written_is_no_open_failure(command, ledger, failed):
+    assert left(command) == ([2, 3], 0)
+    command.enqueue(2, 9, after='{"value": "option_2"}')
+    assert left(command) == ([2, 3], 0), "it waits"
+    ledger.do_all({9: "Terminated"})
+    assert left(command) == ([3, 9], 1)
+    told = command("failures").stdout
+    assert "Not listed: 1 failed item has been written by a later intent." in told
+    assert json.loads(command("retry", "--all", "--dry-run", "--json").stdout)["skipped"] == {"overtaken": 1}
+    command.enqueue(3, 9)
+    ledger.do_all()
+    assert command("failures").stdout == "no unresolved failures; 3 failed items have been written by a later intent\n"
+
+
+@pytest.mark.parametrize("why", ["another field", "another item", "it failed too", "it was canceled"])
+def test_what_no_later_intent_has_written_is_still_a_failure(command, ledger, failed, why):
+    other = {"another field": {"field": "field_x"}}.get(why, {})
+    later = command.enqueue(4 if why == "another item" else 2, **other)
+    if why == "it was canceled":
+        command("cancel", later, "--yes")
+    ledger.do_all({2: "Terminated"} if why == "it failed too" else {})
+    items, corrected = left(command)
+    assert (set(items), corrected) == ({2, 3}, 0)
+
+
+def test_an_earlier_success_corrects_nothing(command, ledger):
+    command.enqueue(1)
+    ledger.do_all()
+    command.enqueue(1, after='{"value": "option_2"}')
+    ledger.do_all({1: "Terminated"})
+    assert left(command) == ([1], 0)
+
+
+def test_the_library_and_the_command_leave_out_what_a_retry_has_made_of_a_set(command, ledger, redis_url, prefix):
+    items = command.enqueue(1, 2, 3, change_set="s")
+    ledger.do_all({2: "Terminated", 3: "NoPermission"})
+    retried(command, "--intent", items)
+    ledger.do_all({3: "NoPermission"})
+    with FeishuBatch(redis_url, key_prefix=prefix, timeout=5) as client:
+        by_library = {one.item for one in client.change_set("s").failures()}
+    by_command = {one["item"] for one in command.json("failures", "--set", "s")["failures"]}
+    assert by_library == by_command == {3}
+
+
+def test_a_set_has_no_failure_that_another_set_has_corrected(command, ledger, redis_url, prefix):
+    command.enqueue(1, 2, change_set="s")
+    ledger.do_all({1: "Terminated", 2: "Terminated"})
+    command.enqueue(1, change_set="corrected")
+    ledger.do_all()
+    assert [one["item"] for one in command.json("failures", "--set", "s")["failures"]] == [2]
 
 
 def test_a_forgotten_intent_does_not_come_back_by_a_retry(ledger, redis):

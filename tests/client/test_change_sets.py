@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from feishu_batch import EnqueueError, FeishuBatch, IntentError, UnknownChangeSet, WaitTimeout
 from feishu_batch.fake_fields import values_of
+from feishu_batch.keys import InboxKeys
 from feishu_batch.tables import intents_of_table
 from feishu_batch.testing import FakeFeishuBatch
 
@@ -59,6 +60,22 @@ def test_the_same_table_with_another_note_or_expiry_is_no_other_work(client, kin
 
 
 @pytest.mark.parametrize("kind", ["real", "fake"])
+def test_a_table_again_says_how_much_of_it_was_known(client, kind):
+    """A, B, A: the third call may be the late repetition of the first, which must not undo B."""
+    producer = client if kind == "real" else FakeFeishuBatch()
+    a, b = {1: {"P": "a", "N": "n"}, 2: {"P": "a"}}, {1: {"P": "b", "N": "n"}, 2: {"P": "a"}}
+    calls = [producer.enqueue_table(table, **PLACE, change_set="sync") for table in (a, b, a)]
+    assert [one.known for one in calls] == [0, 1, 3]  # in B, the cells with P=a are other cells than in A
+    assert producer.enqueue_table(a, **PLACE, change_set="sync-2").known == 0
+    assert producer.change_set("sync").known is None
+
+
+def test_after_a_lost_answer_it_is_not_said_what_was_known(client, monkeypatch):
+    monkeypatch.setattr(client, "_put", lambda intents: [None] * len(intents))
+    assert client.enqueue_table(ROWS, **PLACE).known is None
+
+
+@pytest.mark.parametrize("kind", ["real", "fake"])
 def test_a_change_set_may_be_named_by_any_intent_and_looked_at_from_elsewhere(client, kind):
     producer = client if kind == "real" else FakeFeishuBatch()
     producer.enqueue_many(
@@ -72,6 +89,16 @@ def test_a_change_set_may_be_named_by_any_intent_and_looked_at_from_elsewhere(cl
         found.wait(0)
     with pytest.raises(UnknownChangeSet, match="no change set other"):
         _ = producer.change_set("other").progress
+
+
+def test_no_intent_is_left_out_while_the_oldest_are_forgotten(client, redis, prefix, monkeypatch):
+    monkeypatch.setattr("feishu_batch.inbox.SET_PAGE", 2)
+    found = client.enqueue_table({item: {"a": item} for item in range(1, 8)}, **PLACE, change_set="sync")
+    pages = found._ids()
+    seen = list(next(pages))
+    redis.zremrangebyrank(InboxKeys(prefix).set("sync"), 0, 1)
+    seen += [one for page in pages for one in page]
+    assert len(set(seen)) == 7
 
 
 def test_the_words_of_a_change_set_in_a_value_are_no_change_set(client):

@@ -8,6 +8,8 @@ from feishu_batch.keys import InboxKeys
 from feishu_batch.packing import PackedIntent
 from feishu_batch.set_reads import read_sets
 from tests.support.command import Ledger
+from worker.ledger.record_calls import NumberedSet
+from worker.ledger.records import Outcome
 from worker.pipeline.sweep import forget
 
 PLACE = {"project_key": "5f0c1a2b3c4d5e6f70818283", "work_item_type_key": "story", "update_mode": "UPDATE"}
@@ -75,8 +77,57 @@ def test_a_read_costs_two_round_trips_whatever_the_number_of_intents(redis, pref
     assert counts().intents == 39
     after = redis.info("commandstats")
     used = {name: stats["calls"] - before.get(name, {"calls": 0})["calls"] for name, stats in after.items()}
-    assert used["cmdstat_hgetall"] == 2
+    assert used["cmdstat_hgetall"] == 3  # its facts twice
     assert used.get("cmdstat_hmget", 0) == used.get("cmdstat_zrange", 0) == 0
+
+
+class Between:
+    """A Redis client, and what happens between two of its round trips."""
+
+    def __init__(self, redis, happens):
+        self.redis, self.happens, self.trips = redis, happens, 0
+
+    def pipeline(self, **options):
+        pipe = self.redis.pipeline(**options)
+        execute = pipe.execute
+
+        def trip():
+            if self.trips:
+                self.happens()
+            self.trips += 1
+            return execute()
+
+        pipe.execute = trip
+        return pipe
+
+
+def test_a_set_has_not_ended_before_an_intent_that_joins_it_during_the_look(redis, prefix, ledger, enqueue, counts):
+    """The last intent ends and a further one joins, is refused and so ends: as many have ended as there were at first."""
+    enqueue(1)
+    enqueue(2, value="w")
+    ledger.take_in()
+    ledger.settle(ledger.claim())  # one of two
+
+    def happens():
+        enqueue(3, value="x")
+        ledger.lane.refuse(3, "late", 1, [3], Outcome.failed("crashed", ""), {}, change_set=NumberedSet("1", "s"))
+
+    assert told(counts())[:3] == ("open", 2, 1)
+    [found] = read_sets(Between(redis, happens), prefix, ["s"])
+    assert (found.is_over, found.intents, found.ended) == (False, 3, 2)
+    assert found.progress.pending == 1
+
+
+def test_a_set_that_is_forgotten_and_begins_again_during_the_look_has_not_ended(redis, prefix, ledger, enqueue):
+    enqueue(1)
+    ledger.do_all()
+
+    def happens():
+        forget(ledger.inbox, ledger.lane, ledger.lane.forgettable("succeeded", -1, 9))
+        enqueue(2)
+
+    [found] = read_sets(Between(redis, happens), prefix, ["s"])
+    assert (found.is_over, found.progress.pending) == (False, 1)
 
 
 def test_a_set_is_known_until_its_last_intent_is_forgotten_and_begins_anew(redis, prefix, ledger, enqueue, counts):

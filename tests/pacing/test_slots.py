@@ -75,8 +75,37 @@ def test_a_late_answer_of_an_earlier_reservation_moves_nothing(redis, key, slots
     before = redis.hget(key, "next")
     accept(slots, early)
     slots.give_back(early)
-    slots.hold_off(early, 100)
     assert redis.hget(key, "next") == before
+
+
+def test_a_pause_holds_although_other_requests_have_left_since(slots):
+    refused, other = slots.reserve(ahead=0), slots.reserve(ahead=1)
+    assert isinstance(other, Reservation)
+    slots.settle(refused, verdict="rejected")
+    slots.hold_off(refused, 5)
+    assert 4.9 < slots.opens_in() <= 5
+    accept(slots, other)
+    slots.give_back(other)
+    assert 4.9 < slots.opens_in() <= 5
+
+
+def test_a_pause_ends(slots):
+    reservation = slots.reserve(ahead=0)
+    accept(slots, reservation)
+    slots.hold_off(reservation, 2 * SLOT)
+    began = time.monotonic()
+    assert slots.take(ahead=1) is not None
+    assert time.monotonic() - began > 2 * SLOT - AT_ONCE
+
+
+def test_what_a_process_may_be_earlier_does_not_shorten_a_pause(redis, key):
+    far = Slots(redis, key, 1.0)
+    for _ in range(40):
+        far.spacing.learn(0.4)
+    reservation = far.reserve(ahead=1)
+    far.settle(reservation, verdict="accepted", answered_at=time.monotonic(), round_trip=0.4)
+    far.hold_off(reservation, 0.9)
+    assert far.opens_in() == pytest.approx(0.9, abs=0.02)
 
 
 def test_holding_off_never_opens_a_slot_earlier(slots):
@@ -147,7 +176,7 @@ def test_a_server_clock_that_is_set_neither_shuts_nor_opens_the_slot(redis, key,
     slots.hold_off(slots.reserve(ahead=0), 0.5)
     set_server_clock(redis, key, seconds)
     assert 0.4 < slots.opens_in() <= 0.6  # it may lose what was not noted
-    reservation = slots.reserve(ahead=1)
+    reservation = slots.take(ahead=1)
     slots.settle(reservation, answered_at=None, round_trip=None, verdict="strike")
     assert 0 < slots.opens_in() <= SLOT + 0.01
 

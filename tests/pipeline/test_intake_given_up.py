@@ -5,6 +5,7 @@ from structlog.testing import capture_logs
 
 from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import read_intent
+from feishu_batch.set_reads import read_sets
 from tests.pipeline.intake_kit import Site, wish
 from worker.catalogue.models import Code, Refusal
 from worker.ledger.lane import Lane
@@ -29,6 +30,11 @@ class HalfWay(Lane):
 
 class Breaks(Lane):
     def record(self, intents):
+        raise ZeroDivisionError("asked for")
+
+
+class BreaksAlways(Breaks):
+    def refuse(self, *_, **__):
         raise ZeroDivisionError("asked for")
 
 
@@ -107,6 +113,37 @@ def test_an_intent_of_which_nothing_is_recorded_fails_as_a_whole(site):
     _, result = result_of(site, "broken")
     assert result.counts == {"succeeded": 0, "failed": 2}
     assert site.inbox.length() == 0
+
+
+def test_a_set_counts_an_intent_as_failed_that_not_even_a_refusal_can_be_recorded_of(site):
+    site.enqueue(wish("good", change_set="sync"), wish("alone", change_set="alone"))
+    site.intake().drain()
+    send_everything(site.lanes["default"])
+    site.enqueue(wish("lost", items=[7, 8, 9], change_set="sync"), wish("lost-2", change_set="other"), wish("none"))
+    site.intake(lane=BreaksAlways).drain(longest=10)
+    assert site.inbox.length() == 0
+    found = read_sets(site.redis, site.prefix, ["sync", "other", "alone"])
+    assert [(one.state, one.ended, one.progress.failed) for one in found[:2]] == [("partial", 2, 3), ("failed", 1, 2)]
+    assert site.located("lost") is None, "its id may be used again"
+    site.inbox.forget_lost(60, 9)
+    assert read_sets(site.redis, site.prefix, ["other"]) != [None]
+    site.inbox.forget_lost(-1, 9)
+    assert read_sets(site.redis, site.prefix, ["other"]) == [None]
+    [left] = read_sets(site.redis, site.prefix, ["sync"])
+    assert (left.state, left.intents, left.forgotten) == ("partial", 2, 1)
+
+
+def test_an_intent_that_was_recorded_in_part_is_not_counted_as_lost_as_well(site):
+    site.enqueue(wish("large", items=[*range(1, ITEMS + 1)], change_set="sync"))
+    die(site, 1)
+
+    class KeepsThePart(Breaks):
+        def refuse_rest(self, *_):
+            raise ZeroDivisionError("asked for")
+
+    site.intake(lane=KeepsThePart).drain(longest=10)
+    [found] = read_sets(site.redis, site.prefix, ["sync"])
+    assert (found.ended, found.progress.failed) == (0, 0)
 
 
 def test_the_rest_of_a_canceled_intent_is_canceled(site):

@@ -66,7 +66,7 @@ def test_a_sweep_tells_the_end_before_the_set_is_forgotten(client, app, ends, re
     numbers = [number for number, _ in ledger.lane.take_outbox(10, 1)]
     ledger.lane.confirm_published(numbers)
     lanes = [LaneSweep(inbox=ledger.inbox, lane=ledger.lane, hints=NoHints(), retain_succeeded=0, retain_failed=0)]
-    Sweep(inbox=ledger.inbox, hints=NoHints(), lanes=lanes, set_ends=ends).run()
+    Sweep(inbox=ledger.inbox, hints=NoHints(), lanes=lanes, set_ends=ends, retain_failed=0).run()
     assert len(sent()) == 1
     with pytest.raises(UnknownChangeSet):
         client.change_set("sync").wait(1)

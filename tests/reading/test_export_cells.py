@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -48,7 +49,7 @@ VALUES = st.one_of(
 )
 
 
-def read_again(kind, key, cell, tmp_path):
+def read_again(kind, key, cell, tmp_path, checks=CHECKS):
     """As an import reads a table of one row: the value as it would be sent, or None if the cell is skipped."""
     name = FIELDS[key].name
     if kind is Format.XLSX:
@@ -61,14 +62,14 @@ def read_again(kind, key, cell, tmp_path):
         stream = io.BytesIO(out.getvalue().encode("utf-8-sig", "surrogatepass"))
     else:
         stream = io.BytesIO(json.dumps({"work_item_id": 1001, name: cell}).encode())
-    fields = KnownFields(lambda _place: CATALOGUE, CHECKS.checked)
+    fields = KnownFields(lambda _place: CATALOGUE, checks.checked)
     table = Table(as_table=TableOptions(SPACE, "story"), fields=lambda: fields)
     rows = list(read_rows(stream, kind, "i", table))
     if not rows:
         return None
     [row] = rows
     assert isinstance(row, Row), row.reason
-    return CHECKS.checked(row.intent).after_field_value
+    return checks.checked(row.intent).after_field_value
 
 
 @pytest.mark.parametrize("kind", list(Format))
@@ -85,6 +86,24 @@ def test_a_cell_is_read_as_the_value_that_was_there_or_is_empty(tmp_path_factory
         assert words.text(read, EMAILS) == words.text(value, EMAILS)
     if not isinstance(value, dict | list):
         assert read == value
+
+
+ELSEWHERE = [Checks(CATALOGUE, keys_of, ZoneInfo(name)) for name in ("UTC", "America/New_York", "Pacific/Kiritimati")]
+DAYS = st.integers(PLAUSIBLE.start // 86_400_000 + 1, PLAUSIBLE.stop // 86_400_000 - 1).map(
+    lambda day: day * 86_400_000 - 8 * 3_600_000  # as Feishu Project has days
+)
+SPANS = st.tuples(MOMENTS | DAYS, MOMENTS | DAYS).map(sorted)
+
+
+@pytest.mark.parametrize("kind", list(Format))
+@settings(max_examples=30)
+@given(MOMENTS | DAYS, SPANS)
+def test_a_time_is_read_as_the_same_moment_in_every_zone(tmp_path_factory, kind, moment, edges):
+    span = dict(zip(("start_time", "end_time"), edges, strict=True))
+    for key, value in (("field_d4e5f6", moment), ("field_9e8d7c", span)):
+        cell = WRITERS[kind].written(FieldWords(FIELDS[key], CHINA), value, EMAILS).cell
+        for checks in ELSEWHERE:
+            assert read_again(kind, key, cell, tmp_path_factory.getbasetemp(), checks) == value
 
 
 def test_ordinary_values_are_written_in_words():

@@ -115,6 +115,35 @@ def test_a_read_waits_for_a_read_back_that_is_due(reads, due):
 def test_a_read_back_that_no_worker_does_delays_only_one_read(reads, due):
     assert read(reads) >= 1.0
     assert read(reads) < 0.5
+    assert read(reads) < 0.5
+
+
+def test_after_a_backlog_of_read_backs_reads_still_wait_for_the_next_one(reads, redis, prefix):
+    checks = Lane(redis, prefix, "default").keys.checks
+    redis.zadd(checks, {str(number): number for number in range(60)})
+    done = threading.Event()
+
+    def work():
+        while not done.wait(0.05):
+            redis.zpopmin(checks)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert 1.0 <= read(reads) < 2.0  # the backlog lasts for 3 s, and a read waits for one of them
+    assert 1.0 <= read(reads) < 2.0
+    done.set()
+    worker.join()
+
+
+def test_once_the_stopped_worker_is_back_reads_wait_again(reads, due, redis, prefix):
+    assert read(reads) >= 1.0
+    due()
+    checks = Lane(redis, prefix, "default").keys.checks
+    redis.zadd(checks, {"2": 0})
+    timer = threading.Timer(0.3, due)
+    timer.start()
+    assert 0.3 <= read(reads) < 1.0
+    timer.join()
 
 
 # --- export ----------------------------------------------------------------------------------------------------------

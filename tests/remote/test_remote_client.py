@@ -237,6 +237,14 @@ def test_missing_items_are_found_by_halving():
     assert len(calls) <= MAX_CALLS_PER_QUERY
 
 
+def test_without_a_slot_the_next_call_is_not_sent():
+    remote, calls = client(existing(7))
+    slots = iter([True, True, False])
+    with pytest.raises(NotExecuted, match="no slot"):
+        remote.query_items("p", "story", range(1, 51), ["f"], token=TOKEN, before_next_call=lambda: next(slots))
+    assert len(calls) == 3
+
+
 def test_looking_for_missing_items_is_bounded():
     remote, calls = client(existing(*range(1, 51)))
     with pytest.raises(BatchRefused):

@@ -33,10 +33,11 @@ def people_of(field: Field | None, value: Any) -> Iterable[str]:
 
 @dataclass(frozen=True)
 class FieldWords:
-    """For the values of one field."""
+    """For the values of one field. `anywhere`: times mean the same to a reader in another zone than `zone`."""
 
     field: Field
     zone: tzinfo
+    anywhere: bool = False
 
     @cached_property
     def options(self) -> FieldOptions:
@@ -125,7 +126,7 @@ def _edge(words: FieldWords, one: Any) -> str:
     if one is None:
         return ""
     is_milliseconds = isinstance(one, int) and not isinstance(one, bool)
-    return moment_in_words(one, words.zone) if is_milliseconds else as_text(one)
+    return moment_in_words(one, words.zone, anywhere=words.anywhere) if is_milliseconds else as_text(one)
 
 
 def _person(_words: FieldWords, one: Any, emails: Emails) -> str:

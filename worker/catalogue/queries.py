@@ -9,13 +9,13 @@ from typing import Protocol, TypeVar
 import structlog
 
 from worker.catalogue.models import RefusedError, UnavailableError
+from worker.pacing.reads import settled
 from worker.pacing.slots import Slots
 from worker.remote.errors import (
     BatchRefused,
     LaneStopped,
     NotExecuted,
     OutcomeUnknown,
-    RateLimited,
     RemoteError,
     SpaceRefused,
     TokenRejected,
@@ -87,17 +87,8 @@ class QuerySender:
         reservation = self._slots.take(ahead=self._patience)
         if reservation is None:
             raise UnavailableError("no slot became free in time")
-        try:
-            answer = query(token=token)
-        except RateLimited as error:
-            self._slots.settle(reservation, verdict="rejected")
-            self._slots.hold_off(reservation, error.retry_after)
-            raise
-        except BaseException:
-            self._slots.settle(reservation, verdict="neutral")
-            raise
-        self._slots.settle(reservation, verdict="accepted")
-        return answer
+        with settled(self._slots, reservation):
+            return query(token=token)
 
 
 class BackgroundQueries:

@@ -9,11 +9,12 @@ from rich.console import Console
 from worker.cli.local_times import moment
 from worker.cli.output import table
 from worker.importing.enqueue_rows import SortedRows
+from worker.operating.change_words import ChangeWords
 from worker.operating.duplicates import DuplicateCheck, DuplicateReport, KnownIntent, LaterIntent
 from worker.operating.known_cells import KnownCells
-from worker.operating.retry.operation import history_of, meaning_of
+from worker.operating.retry.sources import history_of, meaning_of
 from worker.operating.session import Session
-from worker.wording import as_json, first_few, iso, some
+from worker.wording import first_few, iso, some
 
 
 @contextmanager
@@ -44,7 +45,8 @@ def print_duplicates(out: Console, session: Session, found: DuplicateReport, nou
     if found.changed:
         cells = "1 cell holds" if found.changed == 1 else f"{found.changed} cells hold"
         out.print(f"Later intents changed the same fields: {cells} another value now, or will:", soft_wrap=True)
-        rows = [_row(session, one, noun) for one in found.by]
+        words = ChangeWords(session)
+        rows = [_row(session, words, one, noun) for one in found.by]
         out.print(
             table((f"{noun}s" if noun == "line" else "items", "field", "value now", "enqueued", "intent", "note"), rows)
         )
@@ -58,15 +60,14 @@ def print_duplicates(out: Console, session: Session, found: DuplicateReport, nou
         )
 
 
-def _row(session: Session, one: LaterIntent, noun: str) -> Sequence[object]:
+def _row(session: Session, words: ChangeWords, one: LaterIntent, noun: str) -> Sequence[object]:
     at = moment(session.settings, one.enqueued_at) if one.enqueued_at else "in the inbox"
     what = first_few(one.lines if noun == "line" else one.items)
     more = f" … and {one.cells - len(one.items)} more" if one.cells > len(one.items) else ""
-    mode = "" if one.spec.update_mode == "UPDATE" else f"{one.spec.update_mode} "
     return (
         f"{what}{more}",
-        one.spec.field_key,
-        f"{mode}{as_json(one.spec.after_field_value, 40)}",
+        words.field(one.spec),
+        words.written(one.spec, 40),
         at,
         one.intent_id,
         one.note or "",

@@ -16,6 +16,7 @@ from worker.cli.sets import show_failures, write_failures
 from worker.operating.errors import WrongUseError
 from worker.operating.explaining import advice_on
 from worker.operating.failures import FailureGroup, FailureReport, failure_report
+from worker.operating.retry.corrected import corrected_in
 from worker.operating.session import open_session
 from worker.wording import first_few, iso, some
 
@@ -55,7 +56,7 @@ def failures(
     Example:
       feishu-batch failures --since 24h
 
-    Items that succeeded on a retry are left out. Failed items of unfinished intents are included. Canceled and expired items are not
+    Items that succeeded on a retry, or whose field a later intent has written, are left out. Failed items of unfinished intents are included. Canceled and expired items are not
     failures. `feishu-batch show` lists the items of one intent. The command reads Redis only, and needs no credentials.
     `import` takes a --report back, after it was corrected: its rows have the values as they were sent.
 
@@ -72,7 +73,11 @@ def failures(
             write_failures(session, change_set, report_path)
         return show_failures(session, change_set, as_json=as_json)
     since_at = time.time() - seconds_of(since) if since else 0.0
-    reports = {one.name: failure_report(session.reads, one.name, since_at, limit) for one in session.chosen_lanes(lane)}
+    corrected = corrected_in(session)
+    reports = {
+        one.name: failure_report(session.reads, one.name, since_at, limit, corrected)
+        for one in session.chosen_lanes(lane)
+    }
     out = console()
     if as_json:
         lanes = [{"lane": name, **_report_json(report)} for name, report in reports.items()]
@@ -86,19 +91,26 @@ def failures(
 
 
 def _print(out: Console, report: FailureReport) -> None:
-    groups, retried = report.failures.groups(), report.failures.succeeded_on_retry
-    since = f"{some(retried, 'failed item')} {'has' if retried == 1 else 'have'} succeeded on a retry"
+    groups, since = report.failures.groups(), _resolved(report)
     if groups:
         out.print(table(("items", "code", "reason", "first items", "first intent"), map(_row, groups)))
         _print_advice(out, groups)
-    if groups and retried:
+    if groups and since:
         out.print(f"Not listed: {since}.")
     if report.is_cut:
         newest = f"the newest {some(report.intents, 'intent')} with failed items"
-        looked = f"… of {newest}" if groups else f"No unresolved failure in {newest}: {since}"
+        looked = f"… of {newest}" if groups else f"No unresolved failure in {newest}{since and f': {since}'}"
         out.print(f"{looked}; there are more: give a larger --limit, or none", soft_wrap=True)
     elif not groups:
-        out.print(f"no unresolved failures; {since}" if retried else "no failures")
+        out.print(f"no unresolved failures; {since}" if since else "no failures")
+
+
+def _resolved(report: FailureReport) -> str:
+    counts = (
+        (report.failures.succeeded_on_retry, "succeeded on a retry"),
+        (report.failures.corrected, "been written by a later intent"),
+    )
+    return ", ".join(f"{some(n, 'failed item')} {'has' if n == 1 else 'have'} {what}" for n, what in counts if n)
 
 
 def _print_advice(out: Console, groups: Sequence[FailureGroup]) -> None:
@@ -126,6 +138,7 @@ def _report_json(report: FailureReport) -> dict[str, Any]:
         "is_cut": report.is_cut,
         "failed": report.failures.count(),
         "succeeded_on_retry": report.failures.succeeded_on_retry,
+        "corrected": report.failures.corrected,
         "groups": [
             {
                 "code": group.code,

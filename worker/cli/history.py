@@ -1,6 +1,6 @@
 """`feishu-batch history`: what was done to one work item."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import click
@@ -12,11 +12,11 @@ from worker.cli.local_times import moment
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
 from worker.ledger.records import GroupSpec
+from worker.operating.change_words import ChangeWords
 from worker.operating.errors import WrongUseError
-from worker.operating.history import ItemChange, Wanted, change_json, field_of, item_history
+from worker.operating.history import ItemChange, Wanted, change_json, item_history
 from worker.operating.meanings import Meanings
 from worker.operating.session import Session, open_session
-from worker.wording import as_json as short_json
 from worker.writing.ids import IdError, one_id
 
 LONGEST_VALUE = 80  # characters
@@ -47,15 +47,17 @@ def history(item: str, space: str | None, type_key: str | None, field: str | Non
     number = _item(item)
     session = open_session()
     names = Meanings(session.redis, session.lane_keys())
-    found = list(islice(item_history(session, number, _wanted(names, space, type_key, field)), limit + 1))
+    places = {(space, type_key): None} if space and type_key else {}
+    changes = _of_field(names, field, item_history(session, number, _wanted(names, space, type_key)), places)
+    found = list(islice(changes, limit + 1))
     shown, is_cut = found[:limit], len(found) > limit
     if field and not shown:
-        _refuse_unknown(field, _catalogues(session, names, number, space, type_key))
+        _refuse_unknown(field, [catalogue for place in places if (catalogue := names.catalogue(*place))])
     out = console()
     if as_json:
         print_json(out, {"item": number, "is_cut": is_cut, "changes": [change_json(one, names) for one in shown]})
     elif shown:
-        _print(out, session, names, shown)
+        _print(out, session, ChangeWords(session, names), shown)
         if is_cut:
             out.print(f"… and older ones: give a larger --limit than {limit}")
     else:
@@ -71,16 +73,14 @@ def _item(text: str) -> int:
         raise WrongUseError(f"--item: {error}") from None
 
 
-def _wanted(names: Meanings, space: str | None, type_key: str | None, field: str | None) -> Wanted:
+def _wanted(names: Meanings, space: str | None, type_key: str | None) -> Wanted:
     """Whether a change fits the options. A word that no worker has looked up is compared as it is."""
 
     def is_wanted(spec: GroupSpec) -> bool:
         project_key = names.project_key(space) or space if space else spec.project_key
         if spec.project_key not in (project_key, space or project_key):
             return False
-        if type_key and spec.work_item_type_key != type_key:
-            return False
-        return not field or field == spec.field_key or _is_field(names, spec, field)
+        return not type_key or spec.work_item_type_key == type_key
 
     return is_wanted
 
@@ -90,15 +90,15 @@ def _is_field(names: Meanings, spec: GroupSpec, word: str) -> bool:
     return own is not None and own == names.field_key(spec.project_key, spec.work_item_type_key, word)
 
 
-def _catalogues(
-    session: Session, names: Meanings, item: int, space: str | None, type_key: str | None
-) -> list[Catalogue]:
-    """Of the item types that the item's changes and the options name, as far as workers have looked them up."""
-    specs = (one.spec for one in item_history(session, item, _wanted(names, space, type_key, None)))
-    places = dict.fromkeys((spec.project_key, spec.work_item_type_key) for spec in specs)
-    if space and type_key:
-        places[space, type_key] = None
-    return [found for place in places if (found := names.catalogue(*place))]
+def _of_field(
+    names: Meanings, field: str | None, changes: Iterable[ItemChange], places: dict[tuple[str, str], None]
+) -> Iterator[ItemChange]:
+    """Those of this field. Notes the (space, item type) of the others as well, in `places`."""
+    for one in changes:
+        spec = one.spec
+        places[spec.project_key, spec.work_item_type_key] = None
+        if not field or field == spec.field_key or _is_field(names, spec, field):
+            yield one
 
 
 def _refuse_unknown(field: str, catalogues: Sequence[Catalogue]) -> None:
@@ -114,15 +114,14 @@ def _refuse_unknown(field: str, catalogues: Sequence[Catalogue]) -> None:
         raise WrongUseError(f"--field: {next((one for one in reasons if 'nearest' in one), reasons[0])}")
 
 
-def _print(out: Console, session: Session, names: Meanings, changes: Sequence[ItemChange]) -> None:
+def _print(out: Console, session: Session, words: ChangeWords, changes: Sequence[ItemChange]) -> None:
     def row(one: ItemChange) -> tuple[str, ...]:
         when = moment(session.settings, one.enqueued_at) if one.enqueued_at else "in the inbox"
-        mode = "" if one.spec.update_mode == "UPDATE" else f"{one.spec.update_mode} "
         outcome = ": ".join(filter(None, (one.view.state.value, one.view.reason or one.view.code)))
         return (
             when,
-            field_of(one, names) or one.spec.field_key,
-            f"{mode}{short_json(one.value, LONGEST_VALUE)}",
+            words.field(one.spec),
+            words.written(one.spec, LONGEST_VALUE),
             outcome,
             one.intent_id,
             one.change_set or "",

@@ -13,6 +13,7 @@ from worker.cli.intent_follower import Followed, follow
 from worker.cli.options import json_option, lane_option, waiting_options
 from worker.cli.output import console, print_json, table
 from worker.cli.progress import usual_display
+from worker.operating.change_words import ChangeWords
 from worker.operating.errors import WrongUseError
 from worker.operating.retry.decision import Failure, RetryDecision, SkipReason
 from worker.operating.retry.operation import (
@@ -25,7 +26,6 @@ from worker.operating.retry.operation import (
     skipped_items,
 )
 from worker.operating.session import Session, open_session
-from worker.wording import as_json as json_text
 from worker.wording import first_few, some
 
 SHOWN = 20
@@ -37,7 +37,7 @@ SHOWN = 20
 @click.option(
     "--reason", metavar="CODE", help="Only items that failed with this code, as `feishu-batch failures` shows it."
 )
-@click.option("--field", metavar="KEY", help="Only changes of this field.")
+@click.option("--field", metavar="FIELD", help="Only changes of this field: its name, alias or key.")
 @click.option("--since", metavar="DURATION", help="Only intents with an item that failed in this time: 30m, 12h, 7d.")
 @click.option("--all", "everything", is_flag=True, help="All failed items that are kept.")
 @click.option(
@@ -96,7 +96,7 @@ def retry(
     )
     out = None if as_json else console()
     if out:
-        _print(out, decisions)
+        _print(out, ChangeWords(session), decisions)
         if not decisions:
             out.print(_nothing(reason, field), soft_wrap=True)
     followed = None
@@ -156,10 +156,10 @@ def _confirmed(todo: Sequence[RetryDecision]) -> bool:
         return False
 
 
-def _print(out: Console, decisions: Sequence[RetryDecision]) -> None:
+def _print(out: Console, words: ChangeWords, decisions: Sequence[RetryDecision]) -> None:
     todo = [one for one in decisions if one.items]
     if todo:
-        rows = [_row(one.failure, one.items) for one in todo[:SHOWN]]
+        rows = [_row(words, one.failure, one.items) for one in todo[:SHOWN]]
         out.print(table(("retry of", "items", "change", "which"), rows))
         if len(todo) > SHOWN:
             out.print(f"… and {len(todo) - SHOWN} more intents (--json lists all)")
@@ -176,7 +176,6 @@ def _nothing(reason: str | None, field: str | None) -> str:
     return f"no selected failed item has {has}; see: feishu-batch failures" if has else "no failures"
 
 
-def _row(failure: Failure, items: Sequence[int]) -> tuple[object, ...]:
-    spec = failure.spec
-    what = f"{spec.field_key} {spec.update_mode} {json_text(spec.after_field_value, 40)}" if spec else ""
+def _row(words: ChangeWords, failure: Failure, items: Sequence[int]) -> tuple[object, ...]:
+    what = words.change(failure.spec, 40) if failure.spec else ""
     return failure.intent_id, len(items), what, first_few(items)

@@ -1,6 +1,5 @@
 """`feishu-batch show`: one intent, item by item."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,18 +8,19 @@ import click
 from rich.console import Console
 
 from config.settings import Settings
-from feishu_batch.written import untagged
 from worker.cli.local_times import moment_of
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
 from worker.cli.sets import show_set
 from worker.operating.canceling import unknown
+from worker.operating.change_words import ChangeWords
 from worker.operating.details import IntentDetail, ItemState, ItemView, document, intent_detail
 from worker.operating.errors import WrongUseError
 from worker.operating.session import open_session
 from worker.wording import first_few
 
 LISTED = 12  # items on one line
+LONGEST_VALUE = 2000  # characters; --json has all of it
 
 
 @click.command("show", short_help="Show one intent, item by item.")
@@ -41,7 +41,7 @@ def show(intent: str | None, change_set: str | None, which: str | None, as_json:
 
     With --set it shows a change set instead: its intents, and the results of their changes together.
 
-    Prints its state, its group (space, type, field, mode, value) and its items. An item is queued (in the inbox), pending,
+    Prints its state, its change (field and value, with names where a worker has looked them up) and its items. An item is queued (in the inbox), pending,
     behind (waiting for an older change of the same field), in flight (with batch and job), succeeded, failed (with the reason),
     superseded, canceled or expired. The command reads Redis only, and needs no credentials.
 
@@ -62,7 +62,7 @@ def show(intent: str | None, change_set: str | None, which: str | None, as_json:
     if as_json:
         print_json(out, document(detail, detail.items if which is None else items))
         return 0
-    _print_head(out, detail, session.settings)
+    _print_head(out, detail, session.settings, ChangeWords(session))
     if which is None:
         _print_together(out, items)
     else:
@@ -79,13 +79,12 @@ def _chosen(detail: IntentDetail, which: str | None) -> list[ItemView]:
     return {"all": list(detail.items), "failed": failed, "open": still_open}[which]
 
 
-def _print_head(out: Console, detail: IntentDetail, settings: Settings) -> None:
+def _print_head(out: Console, detail: IntentDetail, settings: Settings, words: ChangeWords) -> None:
     states = Counter(item.state for item in detail.items)
     counts = ", ".join(f"{states[state]} {state}" for state in ItemState if states[state])
     lines = [("intent", detail.view.intent_id), ("state", detail.view.state), ("items", counts)]
     if group := detail.group:
-        before = f"{_value(group.before_field_value)} → " if group.before_field_value is not None else ""
-        lines.append(("change", f"{group.field_key} {group.update_mode} {before}{_value(group.after_field_value)}"))
+        lines.append(("change", words.change(group, LONGEST_VALUE)))
         lines.append(
             ("of", f"{group.work_item_type_key} in {group.project_key}, as user {group.user_key or '(default)'}")
         )
@@ -119,7 +118,3 @@ def _print_together(out: Console, items: Sequence[ItemView]) -> None:
     rows = [(state, why, first_few((item.item for item in same), LISTED)) for (state, why), same in grouped]
     out.print()
     out.print(table(("state", "", "items"), rows))
-
-
-def _value(value: object) -> str:
-    return json.dumps(untagged(value), ensure_ascii=False)

@@ -13,10 +13,10 @@ from worker.cli.output import console, print_json, table, trouble_json
 from worker.ledger.last_errors import DOING
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.routes import BATCH
-from worker.operating.session import open_session
+from worker.operating.change_words import ChangeWords
+from worker.operating.session import Session, open_session
 from worker.operating.unfinished import Unfinished, unfinished
 from worker.operating.views import InboxView, LaneView, Remaining, inbox_view, lane_view, what_is_left
-from worker.wording import as_json as value_json
 from worker.wording import duration, iso, some
 
 SHOWN = 5  # recent batches
@@ -58,22 +58,24 @@ def status(with_intents: bool, lane: str | None, as_json: bool) -> int:
     for view in lanes:
         _print_lane(out, view, session.settings, inbox, seen[view.lane])
     if with_intents:
-        _print_intents(out, waiting, session.settings)
+        _print_intents(out, waiting, session)
     return 0
 
 
-def _print_intents(out: Console, waiting: Sequence[Unfinished], settings: Settings) -> None:
+def _print_intents(out: Console, waiting: Sequence[Unfinished], session: Session) -> None:
     out.print(f"\n{some(len(waiting), 'intent')} unfinished", style="bold")
+    words = ChangeWords(session)
     rows = [
-        (moment(settings, one.enqueued_at), one.intent_id, f"{one.open}/{one.items}", _change(one)) for one in waiting
+        (
+            moment(session.settings, one.enqueued_at),
+            one.intent_id,
+            f"{one.open}/{one.items}",
+            words.change(one.spec, 40),
+        )
+        for one in waiting
     ]
     if rows:
         out.print(table(("enqueued", "intent", "open", "change"), rows))
-
-
-def _change(one: Unfinished) -> str:
-    value = value_json(one.spec.get("after_field_value"), 40)
-    return f"{one.spec.get('field_key', '')} {one.spec.get('update_mode', '')} {value}"
 
 
 def _intent_json(one: Unfinished) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from worker.decisions.polling import back_off
 from worker.decisions.step import Policy
 from worker.pacing.spacing import Spacing, Verdict
-from worker.remote.errors import NotExecuted, OutcomeUnknown, RateLimited
+from worker.remote.errors import NotExecuted, OutcomeUnknown, RateLimited, pause_asked_for
 
 
 def verdict_of(answer: object) -> Verdict:
@@ -22,9 +22,4 @@ def pause_after(answer: object, strikes: int, spacing: Spacing, policy: Policy) 
         own = spacing.pause_after_refusals(strikes, policy.backoff_max)
     else:
         own = back_off(strikes - 1, policy.backoff, policy.backoff_max)
-    return max(own, _asked_for(answer))
-
-
-def _asked_for(answer: object) -> float:
-    """Whether the answer concerns the state of the remote system, and not one request."""
-    return answer.retry_after if isinstance(answer, RateLimited | NotExecuted | OutcomeUnknown) else 0.0
+    return max(own, pause_asked_for(answer))

@@ -124,6 +124,23 @@ class Inbox:
         """Delete an entry that is not an intent: it has no id for a result."""
         self._redis.xdel(self.keys.inbox, entry.position)
 
+    def lose(self, entry: InboxEntry, intent_id: str, change_set: str | None, items: int) -> None:
+        """Delete an entry for which not even a refusal can be recorded. Its change set counts its items as failed."""
+        keys = self.keys
+        of_set = keys.set_facts(change_set) if change_set else keys.ids
+        self._scripts.get("lose")(
+            keys=[keys.inbox, keys.ids, keys.lost, of_set],
+            args=[entry.position, entry.number, intent_id, change_set or "", items],
+        )
+
+    def forget_lost(self, older_than: float, limit: int) -> None:
+        """Those that were lost so many seconds ago leave their change sets."""
+        before = self._redis.time()[0] - older_than
+        for member in self._redis.zrange(self.keys.lost, "-inf", before, byscore=True, offset=0, num=limit):
+            number, intent_id, change_set = member.split(" ")
+            self.leave_sets({change_set: [(int(number), intent_id)]})
+            self._redis.zrem(self.keys.lost, member)
+
     def park(self, number: int, intent_id: str, signature: str, *, delivered_before: bool) -> "Parked | None":
         """Store a Celery signature (JSON) until the intent has ended. None: the signature of an earlier delivery has already run."""
         keys = self.keys

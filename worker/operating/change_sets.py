@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from feishu_batch.change_set import FailedChange, SetCounts
-from feishu_batch.keys import RecordField
 from feishu_batch.set_reads import read_failures, read_sets
 from worker.operating.errors import WrongUseError
-from worker.operating.retry.results import RetryResults, retries_of
+from worker.operating.retry.corrected import corrected_in
 from worker.operating.session import Session
 
 COMPARED = 1000  # sets, to find the nearest to one that is unknown
@@ -38,28 +37,21 @@ def ids_of(session: Session, change_set: str) -> Iterator[str]:
 
 
 def failures_of(session: Session, change_set: str) -> Iterator[FailedChange]:
-    """Without changes that have succeeded on a retry. Raises `WrongUseError` for an unknown set, at once."""
+    """Without changes that have succeeded on a retry, or whose field a later intent has written. Raises `WrongUseError` for an
+    unknown set, at once.
+    """
     set_counts(session, change_set)
-    return (
-        failed
-        for some in session.reads.ids_of_set(change_set)
-        for failed in _still_failed(session, read_failures(session.redis, session.settings.key_prefix, some))
+    parts = (
+        read_failures(session.redis, session.settings.key_prefix, some) for some in session.reads.ids_of_set(change_set)
     )
+    failures = [failed for part in parts for failed in part]
+    corrected = corrected_in(session)(_places(session, failures))
+    return (one for one in failures if (str(one.item), one.intent_id) not in corrected)
 
 
-def _still_failed(session: Session, failures: Sequence[FailedChange]) -> Iterator[FailedChange]:
-    retries = _retries(session, list(dict.fromkeys(one.intent_id for one in failures)))
-    results = RetryResults(session.reads, [id_ for ids in retries.values() for id_ in ids])
-    succeeded = {intent_id: results.succeeded(ids) for intent_id, ids in retries.items()}
-    return (one for one in failures if str(one.item) not in succeeded.get(one.intent_id, ()))
-
-
-def _retries(session: Session, intent_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Intent → the intents that `retry` made of it."""
-    entries = zip(intent_ids, session.reads.entries(intent_ids), strict=True)
-    places = {id_: place for id_, entry in entries if entry and (place := session.reads.place(entry))}
-    records = session.reads.fields(list(places.values()), [RecordField.RETRIED_AS])
-    return {id_: ids for id_, record in zip(places, records, strict=True) if (ids := retries_of(record))}
+def _places(session: Session, failures: Sequence[FailedChange]) -> list[tuple[str, int]]:
+    entries = session.reads.entries(list(dict.fromkeys(one.intent_id for one in failures)))
+    return [(entry.lane, entry.number) for entry in entries if entry and entry.lane]
 
 
 def _unknown(session: Session, change_set: str) -> str:

@@ -10,11 +10,11 @@ from feishu_batch.intents import group_spec, parse_intent
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import IntentState, IntentView, queued_view, view_of_record
+from feishu_batch.retries import retries_of
 from feishu_batch.written import untagged
 from worker.ledger.keys import GroupField
 from worker.ledger.reads.ledger import CellLine, Entry, LedgerReads
 from worker.ledger.records import GroupSpec, RefusedIntent
-from worker.operating.retry.results import RetryResults, retries_of
 from worker.wording import iso
 
 _LOOKS = 3
@@ -139,7 +139,7 @@ def _recorded(reads: LedgerReads, intent_id: str, place: IntentKeys) -> IntentDe
 
 def _retries(reads: LedgerReads, record: Mapping[str, str]) -> tuple[tuple[str, IntentState], ...]:
     ids = retries_of(record)
-    return tuple(RetryResults(reads, ids).states(ids)) if ids else ()
+    return tuple(reads.retries(ids).states(ids)) if ids else ()
 
 
 def group_of(reads: LedgerReads, place: IntentKeys, record: Mapping[str, str]) -> dict[str, str]:

@@ -1,15 +1,16 @@
 """Failed items by reason, of ended and unfinished intents. Reads only."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.results import failed_items
+from feishu_batch.retries import retries_of
 from worker.ledger.reads.ledger import LedgerReads
 from worker.operating.reasons import ReasonGroup, ReasonGroups
-from worker.operating.retry.results import RetryResults, retries_of
+from worker.operating.retry.corrected import Corrected, FailedItem
 
 # (intent id, place, counters) of an intent
 Counted = tuple[str, IntentKeys, Mapping[str, str]]
@@ -24,6 +25,7 @@ class Failures(ReasonGroups[tuple[str, str]]):
     def __init__(self) -> None:
         super().__init__()
         self.succeeded_on_retry = 0  # failed items that are not counted, because a retry of them succeeded
+        self.corrected = 0  # nor these, because a later intent has written their field
 
     def add_items(self, intent_id: str, failed: Mapping[str, Mapping[str, Any]]) -> None:
         for item, why in failed.items():
@@ -31,6 +33,7 @@ class Failures(ReasonGroups[tuple[str, str]]):
 
     def join_all(self, others: "Failures") -> None:
         self.succeeded_on_retry += others.succeeded_on_retry
+        self.corrected += others.corrected
         self.join(others)
 
 
@@ -41,26 +44,32 @@ class FailureReport:
     failures: Failures
 
 
-def failure_report(reads: LedgerReads, lane: str, since: float, limit: int | None) -> FailureReport:
+def failure_report(
+    reads: LedgerReads, lane: str, since: float, limit: int | None, corrected: Corrected
+) -> FailureReport:
     """Items that failed since `since` (unix seconds), of the newest `limit` intents, or of all."""
-    failures, looked_at, is_cut = Failures(), 0, False
+    wanted: list[int] = []
+    is_cut = False
     for numbers in reads.failed(lane, since):
-        left = len(numbers) if limit is None else limit - looked_at
-        wanted = [number for number, _ in numbers[:left]]
-        for found in failures_of(reads, lane, wanted):
-            failures.join_all(found)
-        looked_at += len(wanted)
+        left = len(numbers) if limit is None else limit - len(wanted)
+        wanted += [number for number, _ in numbers[:left]]
         if is_cut := len(numbers) > left:
             break
-    return FailureReport(looked_at, is_cut, failures)
+    failures = Failures()
+    for found in failures_of(reads, lane, wanted, corrected((lane, number) for number in wanted)):
+        failures.join_all(found)
+    return FailureReport(len(wanted), is_cut, failures)
 
 
-def failures_of(reads: LedgerReads, lane: str, numbers: Sequence[int]) -> Iterator[Failures]:
+def failures_of(
+    reads: LedgerReads, lane: str, numbers: Sequence[int], corrected: Collection[FailedItem] = ()
+) -> Iterator[Failures]:
     """The failures of each intent, in this order; empty for an expired record."""
     for start in range(0, len(numbers), AT_ONCE):
         places = [reads.place_of(lane, number) for number in numbers[start : start + AT_ONCE]]
         records = zip(places, reads.counts(places), strict=True)
-        yield from _each(reads, [(record.get(RecordField.INTENT_ID, ""), place, record) for place, record in records])
+        intents = [(record.get(RecordField.INTENT_ID, ""), place, record) for place, record in records]
+        yield from _each(reads, intents, corrected)
 
 
 def collect(reads: LedgerReads, intents: Sequence[Counted], failures: Failures) -> None:
@@ -70,15 +79,17 @@ def collect(reads: LedgerReads, intents: Sequence[Counted], failures: Failures) 
         failures.join_all(found)
 
 
-def _each(reads: LedgerReads, intents: Sequence[Counted]) -> Iterator[Failures]:
-    retries = RetryResults(reads, chain.from_iterable(retries_of(record) for _, _, record in intents))
+def _each(reads: LedgerReads, intents: Sequence[Counted], corrected: Collection[FailedItem] = ()) -> Iterator[Failures]:
+    retries = reads.retries(chain.from_iterable(retries_of(record) for _, _, record in intents))
     for part in _in_parts(intents):
         for (intent_id, _, record), failed in zip(part, _failed_items(reads, part), strict=True):
             retried = retries.succeeded(retries_of(record)) if failed else frozenset[str]()
-            left = {item: why for item, why in failed.items() if item not in retried}
             found = Failures()
+            found.succeeded_on_retry = len(retried & failed.keys())
+            tried = {item: why for item, why in failed.items() if item not in retried}
+            left = {item: why for item, why in tried.items() if (item, intent_id) not in corrected}
             found.add_items(intent_id, left)
-            found.succeeded_on_retry = len(failed) - len(left)
+            found.corrected = len(tried) - len(left)
             yield found
 
 

@@ -64,12 +64,16 @@ class Meanings:
         return (project_key, words.field_key) if is_own_key(words.field_key) else None
 
     def field_name(self, content: Mapping[str, object]) -> str | None:
-        """The name of the field of an intent's JSON shape, or of a row's cells; None if it was not looked up."""
+        """Of `field_of`."""
+        field = self.field_of(content)
+        return field.name if field else None
+
+    def field_of(self, content: Mapping[str, object]) -> Field | None:
+        """The field of an intent's JSON shape, or of a row's cells; None if it was not looked up."""
         words = [content.get(name) for name in ("project_key", "work_item_type_key", "field_key")]
         space, type_key, word = (one if isinstance(one, str) else "" for one in words)
         project_key = self.project_key(space) if space else None
-        field = self._field(project_key, type_key, word) if project_key else None
-        return field.name if field else None
+        return self._field(project_key, type_key, word) if project_key else None
 
     def field_key(self, project_key: str, type_key: str, word: str) -> str | None:
         """None: the type was not looked up, or the word is unknown or ambiguous there."""

@@ -113,7 +113,7 @@ class Slots:
         self._settle(reservation, 0.0, "neutral")
 
     def hold_off(self, reservation: Reservation, seconds: float) -> None:
-        """After `settle`: the next slot opens at the earliest in `seconds`, because the remote system must recover."""
+        """After `settle`: for `seconds` no slot opens, also if one was reserved since, because the remote system must recover."""
         self._settle(reservation, seconds, "neutral", only_later=True)
 
     def _settle(

@@ -4,6 +4,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol, TypeVar
 
+from worker.pacing.reads import settled
 from worker.pacing.slots import Slots
 from worker.remote.client import RemoteClient
 from worker.remote.errors import LaneStopped, NotExecuted, RemoteError, TokenRejected
@@ -66,7 +67,5 @@ class AccessProbe:
         reservation = self._slots.take(ahead=PATIENCE)
         if reservation is None:
             raise NotExecuted("no slot became free in time")
-        try:
+        with settled(self._slots, reservation):
             return question(token=token)
-        finally:
-            self._slots.settle(reservation, verdict="neutral")

@@ -149,10 +149,10 @@ class Intake:
         except Exception as error:
             if _is_redis_trouble(error):
                 raise
-            log.exception("inbox.entry_lost", number=entry.number)
-            self._inbox.discard(
-                entry
-            )  # not even a refusal can be recorded, and the later entries have waited long enough
+            log.exception("inbox.entry_lost", number=entry.number, intent_id=parts.intent_id)
+            # Not even a refusal can be recorded, and the later entries have waited long enough.
+            is_in_part = any(serving.lane.holds(entry.number) for serving in self._lanes.values())
+            self._inbox.lose(entry, parts.intent_id, None if is_in_part else parts.change_set, len(parts.items))
         return 1
 
     def _record_round(self, entries: list[InboxEntry]) -> int:

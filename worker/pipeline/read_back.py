@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from functools import partial
 
 import structlog
 
@@ -10,6 +9,7 @@ from worker.decisions import Policy, Step, after_read_back, after_read_back_fail
 from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState
+from worker.pacing.reads import more_in
 from worker.pacing.slots import Slots
 from worker.pipeline.blame import Blame
 from worker.pipeline.carry_out import LaneSteps
@@ -18,7 +18,7 @@ from worker.pipeline.hints import LaneHints
 from worker.pipeline.log_fields import said
 from worker.remote.client import RemoteClient
 from worker.remote.compare import ABSENT, shows
-from worker.remote.errors import BatchRefused, RateLimited, RemoteError, word_of
+from worker.remote.errors import BatchRefused, RateLimited, RemoteError, pause_asked_for, word_of
 from worker.remote.models import Token
 from worker.tracing import NO_TRACES, Traces
 
@@ -65,6 +65,8 @@ class ReadBack:
                 self._steps.settle_slot(self._slots, reservation, error)
             else:
                 self._slots.settle(reservation, verdict="accepted")
+                if pause := pause_asked_for(error):
+                    self._slots.hold_off(reservation, pause)
         self._due.apply(batch, BatchState.CHECK, step, token)
         self._traces.read_back(batch, began, len(step.settled), step.then)
         is_news = step.settled or step.then is not BatchState.CHECK
@@ -98,7 +100,7 @@ class ReadBack:
             [spec.field_key],
             token=token,
             user_key=spec.user_key,
-            before_next_call=partial(self._slots.take, ahead=PATIENCE),
+            before_next_call=more_in(self._slots, PATIENCE),
         )
         return {
             item.id: shows(

@@ -16,8 +16,16 @@ FORGET_PER_SWEEP = 500
 
 
 class Sweep:
-    def __init__(self, inbox: Inbox, hints: IntakeHints, lanes: Sequence["LaneSweep"], set_ends: SetEnds) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        hints: IntakeHints,
+        lanes: Sequence["LaneSweep"],
+        set_ends: SetEnds,
+        retain_failed: float,
+    ) -> None:
         self._inbox = inbox
+        self._keep_failed = retain_failed
         self._set_ends = set_ends
         self._hints = hints
         self._lanes = lanes
@@ -30,6 +38,7 @@ class Sweep:
         seen = Counter({"inbox": waiting})
         self._inbox.delete_dropped_sets(FORGET_PER_SWEEP)
         self._set_ends.run()  # before a lane forgets the last intent of a set
+        self._inbox.forget_lost(self._keep_failed, FORGET_PER_SWEEP)
         for lane in self._lanes:
             seen.update(lane.run())
         return dict(seen)

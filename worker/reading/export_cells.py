@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from feishu_batch.intents import UpdateIntent, UpdateMode
@@ -71,7 +71,7 @@ class CellWriter:
         return Exported((guarded(text) if self.kind is Format.CSV else text) or None)
 
     def _written(self, words: FieldWords, value: Any, emails: Emails) -> Exported:
-        for cell in _WAYS[self.kind](words, value, emails):
+        for cell in _WAYS[self.kind](replace(words, anywhere=True), value, emails):
             with suppress(_NotExpressible, CellError, RefusedError):
                 read = self._read_again(words.field.key, cell)
                 if _is_same(words.field.type_key, read, value):

@@ -13,6 +13,7 @@ from worker.catalogue.lane_reading import SENDERS
 from worker.catalogue.models import UnavailableError
 from worker.catalogue.queries import QuerySender
 from worker.ledger.lane import Lane
+from worker.pacing.reads import more_in
 from worker.pacing.slots import Slots
 from worker.reading.wanted_cells import ReadPlace
 from worker.remote.client import RemoteClient
@@ -63,7 +64,7 @@ class ItemReads:
         self._missing = missing
         self._own = threading.local()
         self._stopped = threading.Event()
-        self._never_due = 0  # waits for read-backs that no worker did
+        self._undone: tuple[str, float] | None = None  # a read-back that no worker does, although it is due
 
     def read(self, place: ReadPlace, ids: Sequence[int], fields: Sequence[str]) -> list[WorkItem]:
         """The items that exist. Raises `UnavailableError` or a `RemoteError`."""
@@ -100,18 +101,21 @@ class ItemReads:
             ids,
             fields,
             user_key=place.user_key or None,
-            before_next_call=partial(self._own.slots.take, ahead=PATIENCE),
+            before_next_call=more_in(self._own.slots, PATIENCE),
         )
         found: list[WorkItem] = self._own.sender.ask(query, may_stop=False)
         return found
 
     def _let_read_backs_go_first(self) -> None:
-        """Those of a worker that is stopped stay due: after the first long wait, none is waited for again."""
+        """If the one that is due longest stays so during the whole wait, no worker does them, and reads wait no longer for this one."""
+        first = due = self._lane.first_due_read_back()
         waited = 0.0
-        while waited < _LONGEST_YIELD and not self._never_due and self._lane.has_due_read_backs():
+        while due and due != self._undone and waited < _LONGEST_YIELD:
             time.sleep(_YIELD_STEP)
             waited += _YIELD_STEP
-        self._never_due += waited >= _LONGEST_YIELD
+            due = self._lane.first_due_read_back()
+        if due and due == first:
+            self._undone = due
 
 
 class ViewReads:

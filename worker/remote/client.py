@@ -123,11 +123,11 @@ class RemoteClient:
         *,
         token: Token,
         user_key: str | None = None,
-        before_next_call: Callable[[], object] = lambda: None,
+        before_next_call: Callable[[], bool] = lambda: True,
     ) -> list[WorkItem]:
         """The items that exist, in no particular order; the missing ones are absent.
 
-        `before_next_call` waits for permission to send each request except the first.
+        `before_next_call` waits for permission to send each request except the first. Raises NotExecuted if it returns False.
 
         A call that fails because of a missing item is halved until the item is alone. Raises BatchRefused if that takes
         more than MAX_CALLS_PER_QUERY calls.
@@ -138,8 +138,8 @@ class RemoteClient:
         most_calls = MAX_CALLS_PER_QUERY + len(waiting)
         made = 0
         while waiting:
-            if made:
-                before_next_call()
+            if made and not before_next_call():
+                raise NotExecuted("no slot became free in time")
             made += 1
             part = waiting.pop()
             call = ApiCall("POST", path, {"work_item_ids": part, "fields": list(fields)})

@@ -135,6 +135,11 @@ class OutcomeUnknown(RemoteError):
 ACCEPTED = "accepted"
 
 
+def pause_asked_for(answer: object) -> float:
+    """Seconds; 0 unless the answer concerns the state of the remote system, and not one request."""
+    return answer.retry_after if isinstance(answer, RateLimited | NotExecuted | OutcomeUnknown) else 0.0
+
+
 def word_of(answer: object) -> str:
     """The word under which an answer is counted: `accepted`, or the error's class in lower case, such as `rate_limited`."""
     if not isinstance(answer, RemoteError):

@@ -10,8 +10,11 @@ _MINUTE_MS = 60_000
 _SECOND_MS = 1000
 
 
-def moment_in_words(milliseconds: int, zone: tzinfo) -> str:
-    """A day if it begins then in `zone`; else with the time, and with the offset where it is needed. Digits if nothing else is exact."""
+def moment_in_words(milliseconds: int, zone: tzinfo, *, anywhere: bool = False) -> str:
+    """A day if it begins then in `zone`; else with the time, and with the offset where it is needed. Digits if nothing else is exact.
+
+    `anywhere`: always with the offset, so that it means the same to a reader in another zone.
+    """
     try:
         moment = (_EPOCH + timedelta(milliseconds=milliseconds)).astimezone(zone)
     except (OverflowError, ValueError):
@@ -21,8 +24,9 @@ def moment_in_words(milliseconds: int, zone: tzinfo) -> str:
     )
     plain = moment.replace(tzinfo=None)
     is_day = plain.time().isoformat() == "00:00:00"
-    day = plain.date().isoformat()
-    for words in (day if is_day else plain.isoformat(" ", exactness), moment.isoformat(" ", exactness)):
+    local = plain.date().isoformat() if is_day else plain.isoformat(" ", exactness)
+    exact = moment.isoformat(" ", exactness)
+    for words in (exact,) if anywhere else (local, exact):
         with suppress(DateError):
             if milliseconds_in(words, zone) == milliseconds:
                 return words

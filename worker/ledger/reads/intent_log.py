@@ -9,6 +9,7 @@ from redis import Redis
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
 
 CHUNK = 500  # commands or entries per round trip
+_BRIEF = (RecordField.INTENT_ID, RecordField.GROUP, RecordField.NOTE, RecordField.COMPLETED_AT_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class LogEntry:
     lane: str | None = None
     group: str | None = None
     note: str | None = None
+    has_ended: bool = False
 
 
 class IntentLog:
@@ -50,12 +52,12 @@ class IntentLog:
         for number in numbers:
             for lane in self.lanes:
                 place = self.place(lane, number)
-                pipe.hmget(place.record, RecordField.INTENT_ID, RecordField.GROUP, RecordField.NOTE)
+                pipe.hmget(place.record, *_BRIEF)
         answers = iter(pipe.execute())
         for number in numbers:
             rows = [(lane, *next(answers)) for lane in self.lanes]
             known = next((row for row in rows if row[1] is not None), None)
-            yield LogEntry(number, known[0], known[2], known[3]) if known else LogEntry(number)
+            yield _entry(number, *known) if known else LogEntry(number)
 
     def letters(self, place: IntentKeys, items: Sequence[str]) -> list[str | None]:
         """The outcome of each item, None while it has none or after it succeeded."""
@@ -66,3 +68,9 @@ class IntentLog:
 
     def place(self, lane: str, number: int) -> IntentKeys:
         return IntentKeys(self._prefix, lane, number)
+
+
+def _entry(
+    number: int, lane: str, _intent_id: str, group: str | None, note: str | None, ended_at: str | None
+) -> LogEntry:
+    return LogEntry(number, lane, group, note, has_ended=ended_at is not None)

@@ -36,8 +36,12 @@ class LaneReads:
     def has_unpublished(self) -> bool:
         return bool(self._redis.zcount(self.keys.outbox, "-inf", to_ms(self.now())))
 
-    def has_due_read_backs(self) -> bool:
-        return bool(self._redis.zcount(self.keys.checks, "-inf", to_ms(self.now())))
+    def first_due_read_back(self) -> tuple[str, float] | None:
+        """(batch, since when it is due, in ms) of the one that is due longest; picked, it is due later."""
+        found = self._redis.zrange(
+            self.keys.checks, "-inf", to_ms(self.now()), byscore=True, offset=0, num=1, withscores=True
+        )
+        return found[0] if found else None
 
     def has_looks(self) -> bool:
         return bool(self._redis.exists(self.keys.looks, self.keys.look_claims))

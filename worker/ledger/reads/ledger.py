@@ -8,6 +8,8 @@ from redis import Redis
 
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField, SetField
 from feishu_batch.outcomes import FIELDS
+from feishu_batch.retries import RetryResults
+from feishu_batch.set_reads import page_of_set
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
 from worker.ledger.keys import BatchField, GroupField, LaneKeys, SlotField
 from worker.ledger.routes import BATCH
@@ -83,12 +85,10 @@ class LedgerReads:
 
     def ids_of_set(self, change_set: str) -> Iterator[list[str]]:
         """The intents of a change set, in the order of enqueueing, some at a time; none if it is unknown."""
-        last = "-inf"
-        while page := self._redis.zrange(
-            self._inbox.set(change_set), last, "+inf", byscore=True, offset=0, num=CHUNK, withscores=True
-        ):  # by their numbers: the oldest may be forgotten meanwhile
-            yield [intent_id for intent_id, _ in page]
-            last = f"({page[-1][1]:.0f}"
+        last = 0
+        while page := page_of_set(self._redis, self._prefix, change_set, last, CHUNK):
+            yield [intent_id for _, intent_id in page]
+            last = page[-1][0]
 
     def set_name(self, lane: str, set_number: str | None) -> str | None:
         """The id of the change set that an intent's record names."""
@@ -145,6 +145,10 @@ class LedgerReads:
         """The item ids of an intent in the producer's order."""
         text = self._redis.hget(place.record, RecordField.ITEMS)
         return text.split(",") if text else []
+
+    def retries(self, ids: Iterable[str]) -> RetryResults:
+        """The results of these intents, which retry others, and of their retries."""
+        return RetryResults(self._redis, self._prefix, ids)
 
     def failed(self, lane: str, since: float) -> Iterator[list[tuple[int, int]]]:
         """Intents of which an item failed since then, open ones too: (number, when the newest of them failed (ms)), newest first.

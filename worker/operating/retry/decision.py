@@ -1,6 +1,6 @@
 """Which failed items are enqueued again, and how: not if that would undo a later change. Pure functions."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
@@ -90,11 +90,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class LaterWrite:
-    """A later intent for a cell. `in_effect`: it is waiting, in progress, or was, or may have been, applied."""
+    """A later intent for a cell. `stands`: it is waiting, in progress, or was, or may have been, applied. `succeeded`: it was."""
 
     number: int
     note: str | None
     stands: bool
+    succeeded: bool = False
 
 
 @dataclass(slots=True)
@@ -176,8 +177,15 @@ def new_intent(failure: Failure, items: Sequence[int]) -> UpdateIntent:
     return parse_intent(content)
 
 
-def chosen(failures: Sequence[Failure], field_key: str | None) -> Iterator[Failure]:
-    """Oldest first, so that the new intents of a cell are in the order of the old ones."""
+def chosen(
+    failures: Sequence[Failure],
+    field: str | None,
+    key_of: Callable[[GroupSpec, str], str | None] = lambda _spec, _word: None,
+) -> Iterator[Failure]:
+    """Oldest first, so that the new intents of a cell are in the order of the old ones. `field`: as it was written, its key, or what
+    `key_of` knows as its name or alias in the item type.
+    """
     for failure in sorted(failures, key=lambda one: one.number):
-        if field_key is None or field_key in {one.field_key for one in (failure.spec, failure.meant) if one}:
+        own = {one.field_key for one in (failure.spec, failure.meant) if one}
+        if field is None or field in own or (failure.spec and key_of(failure.spec, field) in own):
             yield failure

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from feishu_batch.keys import RecordField
-from worker.ledger.reads.intent_log import IntentLog
 from worker.operating.change_sets import set_counts
 from worker.operating.errors import WrongUseError
-from worker.operating.meanings import Meaning, Meanings, as_written
 from worker.operating.retry.decision import Failure, RetryDecision, SkipReason, chosen, decide, new_intent
 from worker.operating.retry.enqueue import RetryEnqueuer
-from worker.operating.retry.reader import RetryReader
+from worker.operating.retry.sources import key_in, retry_reader
 from worker.operating.session import Session
 
 
@@ -32,10 +30,10 @@ class Selection:
 def retry_decisions(session: Session, what: Selection) -> list[RetryDecision]:
     """The items that may be retried, and why the others may not. Reads only."""
     names = [one.name for one in session.chosen_lanes(what.lane)]
-    reader = _reader(session)
+    reader = retry_reader(session)
     numbers = _selected(session, what, names)
     found = [reader.failure(name, number, what.reason) for name, number in numbers]
-    failures = list(chosen([failure for failure in found if failure], what.field))
+    failures = list(chosen([failure for failure in found if failure], what.field, key_in(session)))
     past = reader.past(failures)
     return [decide(one, past, time.time(), even_if_overtaken=what.even_if_overtaken) for one in failures]
 
@@ -49,21 +47,7 @@ def enqueue_again(
         session.lane(failure.lane).note_retry(failure.number, new_id)
 
     with session.conditional_inbox() as inbox:
-        return RetryEnqueuer(_reader(session), inbox, note, even_if_overtaken=even_if_overtaken).enqueue(agreed)
-
-
-def _reader(session: Session) -> RetryReader:
-    return RetryReader(session.reads, history_of(session), meaning_of(session))
-
-
-def history_of(session: Session) -> IntentLog:
-    return IntentLog(session.redis, session.settings.key_prefix, tuple(session.lanes))
-
-
-def meaning_of(session: Session) -> Meaning:
-    if session.settings.catalogue == "off":
-        return as_written
-    return Meanings(session.redis, session.lane_keys()).meaning
+        return RetryEnqueuer(retry_reader(session), inbox, note, even_if_overtaken=even_if_overtaken).enqueue(agreed)
 
 
 def skipped_items(decisions: Sequence[RetryDecision]) -> dict[SkipReason, list[int]]:

@@ -71,14 +71,14 @@ class RetryReader:
             change_set=self._set_name(lane, record.get(RecordField.CHANGE_SET)),
         )
 
-    def past(self, failures: Sequence[Failure]) -> LaterWrites:
-        """All intents after the oldest of them that touch one of their cells."""
+    def past(self, failures: Sequence[Failure], most: int = MOST_LOOKED_AT) -> LaterWrites:
+        """All intents after the oldest of them that touch one of their cells; of the newest `most` intents."""
         cells = frozenset((f.cell_lane, f.column, item) for f in failures for item in f.items if f.spec)
         past = LaterWrites(newest=self._history.newest(), cells=cells)
         numbers = [failure.number for failure in failures if failure.spec]
         if numbers:
-            first = max(min(numbers) + 1, past.newest - MOST_LOOKED_AT)
-            past.forgotten = first - 1 if first == past.newest - MOST_LOOKED_AT else 0
+            first = max(min(numbers) + 1, past.newest - most)
+            past.forgotten = first - 1 if first == past.newest - most else 0
             self._look(past, first)
         return past
 
@@ -123,7 +123,8 @@ class RetryReader:
             return None
         items = [i for i in self._reads.items(place) if past.touched(brief.lane, own, [int(i)])]
         for item, outcome in zip(items, self._history.letters(place, items), strict=True):
-            touch = LaterWrite(brief.number, brief.note, stands=stands(outcome))
+            succeeded = outcome is None and brief.has_ended and known.columns is not None
+            touch = LaterWrite(brief.number, brief.note, stands=stands(outcome), succeeded=succeeded)
             past.note(past.touched(brief.lane, own, [int(item)]), touch)
         return None
 
