@@ -1,5 +1,6 @@
 """How items of a lane are read: the slots that all readers share, and the sender of one thread."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ from worker.pacing.shared import Pacer
 from worker.pacing.slots import Slots
 from worker.remote.tokens import TokenSource
 
+_YIELD_STEP, _LONGEST_YIELD = 0.05, 1.0  # seconds: how long a read waits for a read-back that is due
 SENDERS: Final = 3  # requests at the same time: with one, the way to the remote system and back would set the pace
 
 
@@ -36,3 +38,22 @@ class LaneReading:
     def sender_of(self, slots: Slots, patience: float) -> QuerySender:
         """The sender of one thread, for its slots and its patience in seconds."""
         return QuerySender(self.tokens, slots, lambda: why_paused(self.lane), patience, on_stopped=lambda _error: None)
+
+
+class ReadBacksFirst:
+    """Reads share their slots with read-backs, which have an outcome that somebody waits for. For one process, and all of its threads."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._undone: tuple[str, float] | None = None  # a read-back that no worker does, although it is due
+
+    def wait(self) -> None:
+        """If the one that is due longest stays so during the whole wait, no worker does them, and reads wait no longer for this one."""
+        first = due = self._lane.first_due_read_back()
+        waited = 0.0
+        while due and due != self._undone and waited < _LONGEST_YIELD:
+            time.sleep(_YIELD_STEP)
+            waited += _YIELD_STEP
+            due = self._lane.first_due_read_back()
+        if due and due == first:
+            self._undone = due

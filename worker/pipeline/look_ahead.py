@@ -8,11 +8,12 @@ from typing import Final
 
 import structlog
 
-from worker.catalogue.lane_reading import SENDERS, LaneReading
+from worker.catalogue.lane_reading import SENDERS, LaneReading, ReadBacksFirst
 from worker.catalogue.models import UnavailableError
 from worker.catalogue.queries import QuerySender
 from worker.ledger.lane import Lane
 from worker.ledger.records import Cell, Look
+from worker.pacing.reads import more_in
 from worker.pacing.slots import Slots
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.progress import ProgressReports
@@ -30,7 +31,6 @@ PATIENCE: Final = 1.0  # seconds until a slot opens
 MOST_CLAIMS: Final = 3  # of the same cells
 FIRST_PAUSE: Final = 0.2  # seconds after a transient error; it doubles
 UNREADABLE_FOR: Final = 60.0  # seconds without looks at a place that cannot be read
-_YIELD_STEP, _LONGEST_YIELD = 0.05, 1.0  # seconds: how long looks wait for read-backs that are due
 _MAY_PASS = (RateLimited, NotExecuted, OutcomeUnknown)
 
 
@@ -52,6 +52,7 @@ class LookAhead:
         self._hints = hints
         self._progress = progress
         self._hold = hold
+        self._read_backs = ReadBacksFirst(lane)
         self._looking = threading.Lock()
 
     def run(self) -> dict[str, object]:
@@ -73,7 +74,7 @@ class LookAhead:
         sender = self._reading.sender_of(slots, PATIENCE)
         looked_at = unchanged = 0
         while time.monotonic() < until:
-            self._let_read_backs_go_first(until)
+            self._read_backs.wait()
             look = self._lane.claim_look(hold=self._hold, most_items=MAX_ITEMS_PER_QUERY, most_claims=MOST_CLAIMS)
             if look.became_ready:
                 self._hints.submit()
@@ -82,12 +83,6 @@ class LookAhead:
             elif not look.more:
                 break
         return looked_at, unchanged
-
-    def _let_read_backs_go_first(self, until: float) -> None:
-        """They have the same slot, and an outcome that somebody waits for. Those of a worker that is stopped stay due."""
-        until = min(until, time.monotonic() + _LONGEST_YIELD)
-        while time.monotonic() < until and self._lane.has_due_read_backs():
-            time.sleep(_YIELD_STEP)
 
     def _carry_out(self, look: Look, slots: Slots, sender: QuerySender) -> int:
         """Returns how many cells hold their value."""
@@ -127,7 +122,7 @@ class LookAhead:
             look.items,
             look.fields,
             user_key=place.user_key,
-            before_next_call=partial(slots.take, ahead=PATIENCE),
+            before_next_call=more_in(slots, PATIENCE),
         )
         return {item.id: item for item in sender.ask(query, may_stop=False)}
 

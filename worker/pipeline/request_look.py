@@ -11,6 +11,7 @@ from worker.decisions.after_look import after_failed_look, not_seen, not_sent, s
 from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState
+from worker.pacing.reads import more_in
 from worker.pacing.slots import Slots
 from worker.remote.client import RemoteClient
 from worker.remote.errors import NotExecuted, RemoteError, word_of
@@ -56,7 +57,7 @@ class RequestLook:
             batch.items,
             [spec.field_key],
             user_key=spec.user_key,
-            before_next_call=partial(self._slots.take, ahead=PATIENCE),
+            before_next_call=more_in(self._slots, PATIENCE),
         )
         try:
             return {item.id: item for item in self._sender.ask(query, may_stop=False)}

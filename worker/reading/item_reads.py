@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from worker.catalogue.lane_reading import SENDERS
+from worker.catalogue.lane_reading import SENDERS, ReadBacksFirst
 from worker.catalogue.models import UnavailableError
 from worker.catalogue.queries import QuerySender
 from worker.ledger.lane import Lane
@@ -23,7 +23,6 @@ from worker.remote.models import ViewPage, WorkItem
 _MOST_TRIES: Final = 4
 _FIRST_PAUSE: Final = 0.3  # seconds after a transient error; it doubles
 PATIENCE: Final = 30.0  # seconds until a slot opens
-_YIELD_STEP, _LONGEST_YIELD = 0.05, 1.0  # seconds: how long a read waits for a read-back that is due
 _MOST_FAILURES: Final = 3  # in a row, then nothing more is read
 
 T = TypeVar("T", bound="ToRead")
@@ -64,7 +63,7 @@ class ItemReads:
         self._missing = missing
         self._own = threading.local()
         self._stopped = threading.Event()
-        self._undone: tuple[str, float] | None = None  # a read-back that no worker does, although it is due
+        self._read_backs = ReadBacksFirst(lane)
 
     def read(self, place: ReadPlace, ids: Sequence[int], fields: Sequence[str]) -> list[WorkItem]:
         """The items that exist. Raises `UnavailableError` or a `RemoteError`."""
@@ -93,7 +92,7 @@ class ItemReads:
         if not hasattr(self._own, "slots"):
             self._own.slots = self._make_slots()
             self._own.sender = self._sender_of(self._own.slots, PATIENCE)
-        self._let_read_backs_go_first()
+        self._read_backs.wait()
         query = partial(
             self._remote.query_items,
             place.project_key,
@@ -105,17 +104,6 @@ class ItemReads:
         )
         found: list[WorkItem] = self._own.sender.ask(query, may_stop=False)
         return found
-
-    def _let_read_backs_go_first(self) -> None:
-        """If the one that is due longest stays so during the whole wait, no worker does them, and reads wait no longer for this one."""
-        first = due = self._lane.first_due_read_back()
-        waited = 0.0
-        while due and due != self._undone and waited < _LONGEST_YIELD:
-            time.sleep(_YIELD_STEP)
-            waited += _YIELD_STEP
-            due = self._lane.first_due_read_back()
-        if due and due == first:
-            self._undone = due
 
 
 class ViewReads:
