@@ -1,7 +1,7 @@
 """The closing report of an import, for people and for programs."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -213,14 +213,19 @@ def lines_of(group: ReasonGroup[int]) -> str:
     return ", ".join(map(str, listed)) + more
 
 
+_NOT_SENT: Final = {
+    "unchanged": "not sent: the cell holds the value already",
+    "superseded": "a later change of the same field overwrites it",
+}
+
+
 def print_closing(out: Console, report: ImportReport) -> None:
     """The closing table of a followed import."""
     totals = report.totals
     if totals is None:
         return
     rows: list[tuple[object, ...]] = [("succeeded", totals.succeeded, "")]
-    if totals.superseded:
-        rows.append(("superseded", totals.superseded, "a later change of the same field overwrites it"))
+    rows += [(name, count, what) for name, what in _NOT_SENT.items() if (count := getattr(totals, name))]
     rows += [("failed", group.count, _why(group)) for group in report.failed]
     rows += [("failed before", group.count, _why(group)) for group in report.failed_before]
     if report.succeeded_on_retry:

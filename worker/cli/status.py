@@ -111,6 +111,8 @@ def _print_lane(out: Console, view: LaneView, settings: Settings, inbox: InboxVi
     ready = f"{some(view.ready_changes, 'change')} in {some(view.figures.ready_groups, 'group')}"
     checks = some(counts.checks, "batch", "batches")
     out.print(f"ready      {ready}{waits}")
+    if view.figures.to_look_at:
+        out.print(f"to read    cells of {some(view.figures.to_look_at, 'item')}, before their changes are sent")
     out.print(f"open       {some(counts.open_jobs, 'job')}, {checks} to read back, {counts.due_batches} to send again")
     out.print(f"cells      {counts.owned_cells} with a change that is waiting or in progress")
     out.print(f"time left  {_time_left(view, settings.slot_seconds, inbox)}")
@@ -126,7 +128,7 @@ def _time_left(view: LaneView, slot: float, inbox: InboxView) -> str:
     at_least = f"at least {duration(view.requests_left * slot)}: {requests}{more}"
     texts = {
         Remaining.REQUESTS: at_least,
-        Remaining.UNKNOWN: "unknown until the inbox has been recorded",
+        Remaining.UNKNOWN: "unknown until the inbox has been recorded, and what is to be read has been read",
         Remaining.JOBS: "until the open jobs end",
         Remaining.NOTHING: "nothing to do",
     }
@@ -158,6 +160,7 @@ def _lane_json(view: LaneView, slot: float, seen: LaneHealth) -> dict[str, Any]:
         "troubles": [trouble_json(one, age) for one, age in seen.last_errors],
         "ready_changes": view.ready_changes,
         "ready_groups": view.figures.ready_groups,
+        "to_look_at": view.figures.to_look_at,
         "longest_wait": _rounded(view.longest_wait),
         "owned_cells": counts.owned_cells,
         "open_jobs": counts.open_jobs,

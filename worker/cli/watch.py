@@ -212,6 +212,7 @@ def _lane_json(look: LaneLook) -> dict[str, Any]:
         "slot_use": None if use is None else round(use, 3),
         "ready_changes": view.ready_changes,
         "ready_groups": view.figures.ready_groups,
+        "to_look_at": view.figures.to_look_at,
         "longest_wait": None if view.longest_wait is None else round(view.longest_wait, 1),
         "requests_left": view.requests_left,
         "open_jobs": view.counts.open_jobs,
@@ -240,9 +241,8 @@ def _line(view: LaneView, use: float | None) -> str:
     state = "PAUSED" if view.pause else f"slots used {shown}"
     oldest = f", one for {duration(view.longest_wait)}" if view.longest_wait is not None else ""
     ready = f"{view.ready_changes} changes ready in {view.figures.ready_groups} groups{oldest}"
-    return (
-        f"lane {view.lane} · {state} · {ready} · {view.requests_left} requests left · {view.counts.open_jobs} jobs open"
-    )
+    looks = f" · {some(view.figures.to_look_at, 'item')} to read" if view.figures.to_look_at else ""
+    return f"lane {view.lane} · {state} · {ready}{looks} · {view.requests_left} requests left · {view.counts.open_jobs} jobs open"
 
 
 def _batch(view: LaneView, batch: dict[str, float]) -> tuple[object, ...]:

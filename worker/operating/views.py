@@ -56,7 +56,7 @@ class Remaining(StrEnum):
     """What is known about the remaining time."""
 
     REQUESTS = "requests"  # at least a slot for each of `requests_left`; then their jobs
-    UNKNOWN = "unknown"  # the inbox must be recorded first
+    UNKNOWN = "unknown"  # the inbox must be recorded, and cells be read, first
     JOBS = "jobs"  # until the open jobs end
     NOTHING = "nothing"
 
@@ -70,7 +70,7 @@ class InboxView:
 def what_is_left(view: LaneView, inbox: InboxView) -> Remaining:
     if view.requests_left:
         return Remaining.REQUESTS
-    if inbox.intents:
+    if inbox.intents or view.figures.to_look_at:
         return Remaining.UNKNOWN
     return Remaining.JOBS if view.counts.owned_cells else Remaining.NOTHING
 

@@ -42,6 +42,7 @@ from worker.tracing import NO_TRACES, Traces
 log = structlog.get_logger("feishu_batch.submit")
 
 PATIENCE = 1.0  # seconds
+LONGEST_LOOK = 0.5  # seconds for which a batch is composed earlier at most
 
 NOT_SENT = "not sent: no slot was free in time, or the lease was lost"
 
@@ -77,6 +78,7 @@ class Submitter:
         self._max_wait = max_wait
         self._uuid_survives_token = uuid_survives_token
         self._traces = traces
+        self._look_takes = 0.0  # seconds that the last batch was read before its request
 
     def run(self) -> dict[str, object]:
         """Send one request, if a batch is ready. Returns what happened, in ids."""
@@ -101,13 +103,14 @@ class Submitter:
     def _wait_for_slot(self) -> float:
         """Wait until shortly before the slot opens. Returns 0, or the seconds until it opens if that is too long to wait."""
         slot = self._slots.spacing.slot
-        while (wait := self._slots.opens_in()) > LEAD:
-            if wait > LONGEST_WAIT * slot + LEAD:
+        lead = LEAD + self._look_takes
+        while (wait := self._slots.opens_in()) > lead:
+            if wait > LONGEST_WAIT * slot + lead:
                 return wait
             # With a second submit worker, both would wait for one slot, and each would use up a start of its `rate_limit`.
             self._hints.looks_in(TaskName.SUBMIT_BATCH, wait)
             if wait <= slot:
-                time.sleep(wait - LEAD)
+                time.sleep(wait - lead)
                 break
             time.sleep(LOOK_AGAIN * slot)  # another request has no answer yet; with the answer, the slot opens earlier
         return 0.0
@@ -145,10 +148,15 @@ class Submitter:
         return self._report(batch, step, answer, advanced)
 
     def _after_look(self, batch: Batch) -> Step | None:
+        """It takes place while the slot is still closed: the next batch is composed as much earlier as this one took."""
+        self._look_takes = 0.0
         if not batch.spec.needs_look:
             return None
+        began = time.monotonic()
         with self._sender.keeping_lease(batch):
-            return self._look.step(batch)
+            step = self._look.step(batch)
+        self._look_takes = min(LONGEST_LOOK, time.monotonic() - began)
+        return step
 
     def _judged_answer(self, batch: Batch, token: Token) -> Accepted | RemoteError | None:
         answer = self._sender.send(batch, token)

@@ -31,6 +31,9 @@ COUNTS = (
 )
 
 
+MOST_PLACES = 100  # whose waiting looks are counted
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What the hash of intent ids knows of one."""
@@ -55,6 +58,7 @@ class LaneFigures:
     now: float
     ready: tuple[int, ...]  # changes that may be sent now, per group
     ready_groups: int  # may be more than were counted in `ready`
+    to_look_at: int  # items whose cells are read before their changes are sent
     waiting_since: float | None  # the group that has been waiting longest for its turn
     slots_taken: int
     recent: tuple[str, ...]  # JSON of the last batches, newest first
@@ -256,24 +260,25 @@ class LedgerReads:
         for zset in (route.full, route.part):
             pipe.zcard(zset).zrange(zset, 0, most_groups - 1)
         pipe.zrange(route.since, 0, 0, withscores=True).hget(route.slot, SlotField.ID)
-        pipe.lrange(keys.recent, 0, -1)
-        time, clock, full, full_groups, part, part_groups, since, slots, recent = pipe.execute()
+        pipe.lrange(keys.recent, 0, -1).zrange(keys.looks, 0, MOST_PLACES - 1)
+        time, clock, full, full_groups, part, part_groups, since, slots, recent, places = pipe.execute()
         now, wall = read_clock(time, clock)
         return LaneFigures(
             now=wall,
-            ready=self._ready_counts(keys, [*full_groups, *part_groups][:most_groups]),
+            ready=self._sizes([keys.ready(group) for group in [*full_groups, *part_groups][:most_groups]]),
+            to_look_at=sum(self._sizes([keys.look(place) for place in places])),
             ready_groups=full + part,
             waiting_since=since[0][1] / 1000 - (now - wall) if since else None,
             slots_taken=int(slots or 0),
             recent=tuple(recent),
         )
 
-    def _ready_counts(self, keys: LaneKeys, groups: Sequence[str]) -> tuple[int, ...]:
+    def _sizes(self, zsets: Sequence[str]) -> tuple[int, ...]:
         counts: list[int] = []
-        for part in _chunks(groups):
+        for part in _chunks(zsets):
             pipe = self._redis.pipeline(transaction=False)
-            for group in part:
-                pipe.zcard(keys.ready(group))
+            for zset in part:
+                pipe.zcard(zset)
             counts += pipe.execute()
         return tuple(counts)
 
