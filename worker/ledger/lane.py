@@ -199,6 +199,11 @@ class Lane(LaneReads):
         ended, ready, looks = self._run("end_look", *args)
         return Advanced(stale=ended < 0, intents_ended=max(0, ended), became_ready=bool(ready), awaits_look=bool(looks))
 
+    def release_look(self, look: Look) -> Advanced:
+        """Its changes wait for a look again."""
+        ended, ready, looks = self._run("end_look", look.claim, look.times, -1)
+        return Advanced(stale=ended < 0, intents_ended=max(0, ended), became_ready=bool(ready), awaits_look=bool(looks))
+
     def put_off_look(self, look: Look, seconds: float) -> None:
         """It is handed out again in `seconds`."""
         self._redis.zadd(self.keys.look_claims, {str(look.claim): to_ms(self.now() + seconds)}, xx=True)

@@ -65,9 +65,15 @@ class LookAhead:
                 done = list(pool.map(lambda _: self._work(until), range(SENDERS)))
         finally:
             self._looking.release()
-        if self._lane.has_looks():
-            self._hints.look()
+        self._continue()
         return {"looked_at": sum(one for one, _ in done), "unchanged": sum(one for _, one in done)}
+
+    def _continue(self) -> None:
+        """With what is due soon; the sweep finds the rest."""
+        wait = self._lane.next_look_in()
+        if wait is not None and wait <= LONGEST_RUN:
+            time.sleep(wait)
+            self._hints.look()
 
     def _work(self, until: float) -> tuple[int, int]:
         slots = self._reading.slots("read")()
@@ -89,7 +95,7 @@ class LookAhead:
         try:
             same = unchanged_cells(look, self._read(look, slots, sender))
         except UnavailableError:  # no slot, or the lane was paused meanwhile
-            self._lane.put_off_look(look, PATIENCE)
+            self._lane.release_look(look)
             return 0
         except _MAY_PASS as error:
             log.info("look.put_off", answer=word_of(error), cells=len(look.parts))

@@ -17,9 +17,6 @@ local function answer(...)
   return given
 end
 
-local pause = redis.call('GET', P .. 'pause')
-if pause then return answer('none') end
-
 -- Whether every intent that shares the change permits to skip it.
 local function may_skip(number, cell)
   local function permits(one)
@@ -86,26 +83,29 @@ local function hand_out(claim, parts, times)
   return answer('look', claim, times, pack_parts(parts), cjson.encode(group_of), cjson.encode(spec_of))
 end
 
--- A claim whose worker has ended, or that was put off. Returns its parts, or nil if it was taken too often.
-local function taken_again(claim)
+-- A claim whose worker has ended, or that was put off. Returns its parts, or nil if it was taken too often, or the lane is paused:
+-- then its changes wait again, so that they can be canceled.
+local function taken_again(claim, is_paused)
   local record = P .. 'look-claim:' .. claim
   local kept = redis.call('HMGET', record, 'parts', 'times')
   local parts, times = parts_of(kept[1]), tonumber(kept[2]) + 1
-  if times <= tonumber(ARGV[3]) then return parts, times end
+  if times <= tonumber(ARGV[3]) and not is_paused then return parts, times end
   for _, part in ipairs(parts) do
     redis.call('HSET', P .. 'cells', part[1], part[3])
-    make_ready_unlooked(part[3], part[1], part[2])
+    if is_paused then make_ready(part[3], part[1], part[2]) else make_ready_unlooked(part[3], part[1], part[2]) end
   end
   redis.call('DEL', record)
   redis.call('ZREM', P .. 'look-claims', claim)
 end
 
+local is_paused = redis.call('EXISTS', P .. 'pause') == 1
 local over = redis.call('ZRANGE', P .. 'look-claims', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, 1)[1]
 if over then
-  local parts, times = taken_again(over)
+  local parts, times = taken_again(over, is_paused)
   if parts then return hand_out(over, parts, times) end
 end
 
+if is_paused then return answer('none') end
 for _ = 1, MOST_ROUNDS do
   local place = redis.call('ZRANGE', P .. 'looks', 0, 0)[1]
   if not place then return answer('none') end

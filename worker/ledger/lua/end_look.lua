@@ -1,7 +1,7 @@
 -- A look is over: changes that are not needed end as unchanged, the others may be sent.
 -- KEYS  1 lane prefix
 -- ARGV  1 claim  2 how often it was handed out, as the caller knows  3 for how long nothing of this place is looked at (ms), because
---       it cannot be read; 0 = it was read  4… cells that hold their value
+--       it cannot be read; 0 = it was read; -1 = it was not read, and its changes wait for a look again  4… cells that hold their value
 -- Returns {intents ended, changes became ready (0|1), changes wait for a look (0|1)} or {-1, 0, 0}: the claim is no longer the caller's
 -- Invariants: a change gets one outcome; a cell is passed on in the same step; a canceled or expired change does not become ready.
 -- USES  outcomes cells batches looks route ending leaving
@@ -29,14 +29,14 @@ for _, part in ipairs(parts) do
     conclude(number, cell, item, UNCHANGED, '', false)
     pass_on(cell, item)
   elseif not is_over(number, cell, item) then
-    make_ready_unlooked(number, cell, item)
+    if ARGV[3] == '-1' then make_ready(number, cell, item) else make_ready_unlooked(number, cell, item) end
   end
 end
 
 local share = P .. 'look-share:' .. kept[3]
-if ARGV[3] ~= '0' then
+if tonumber(ARGV[3]) > 0 then
   redis.call('HSET', share, 'off', text(NOW + tonumber(ARGV[3])))
-else
+elseif ARGV[3] == '0' then
   local seen = redis.call('HINCRBY', share, 'seen', #parts)
   local all_same = redis.call('HINCRBY', share, 'same', same)
   if seen > 2000 then redis.call('HSET', share, 'seen', math.floor(seen / 2), 'same', math.floor(all_same / 2)) end

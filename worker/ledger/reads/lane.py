@@ -43,8 +43,14 @@ class LaneReads:
         )
         return found[0] if found else None
 
-    def has_looks(self) -> bool:
-        return bool(self._redis.exists(self.keys.looks, self.keys.look_claims))
+    def next_look_in(self) -> float | None:
+        """Seconds until cells are to be looked at; None: there are none, or the lane is paused."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.exists(self.keys.pause).exists(self.keys.looks).zrange(self.keys.look_claims, 0, 0, withscores=True)
+        is_paused, waiting, claims = pipe.execute()
+        if is_paused or not (waiting or claims):
+            return None
+        return 0.0 if waiting else max(0.0, claims[0][1] / 1000 - self.now())
 
     def forgettable(self, list_name: str, older_than: float, limit: int) -> list[tuple[int, str | None]]:
         """(number, intent id) of ended intents in `list_name` (succeeded | failed) older than so many seconds."""
