@@ -68,8 +68,7 @@ def undo(change_set: str, dry_run: bool, yes: bool, wait: bool, timeout: float |
         print_json(console(), document(plan, followed, changed, dry_run=dry_run))
     else:
         _print_end(out, plan, followed, changed, dry_run=dry_run)
-    is_whole = not plan.not_undone and (followed is None or followed.is_successful)
-    return DONE if is_whole else SOME_FAILED
+    return DONE if plan.is_whole and (followed is None or followed.is_successful) else SOME_FAILED
 
 
 def _carry_out(
@@ -115,6 +114,11 @@ def _print_plan(out: Console, plan: UndoPlan) -> None:
     for reason, count in Counter(one.reason for one in plan.not_undone).most_common(SHOWN):
         items = [one.item for one in islice((one for one in plan.not_undone if one.reason == reason), SHOWN)]
         out.print(f"{some(count, 'value')} cannot be put back: {reason} (item {first_few(items)})", soft_wrap=True)
+    if plan.forgotten:
+        out.print(
+            f"{some(plan.forgotten, 'intent')} of the set cannot be undone: the records have expired, and the values from before with them.",
+            soft_wrap=True,
+        )
     if plan.untouched:
         out.print(f"{some(plan.untouched, 'change')} of the set wrote nothing, so there is nothing to undo.")
     if not plan.cells:
@@ -163,6 +167,7 @@ def document(
         ],
         "not_undone": [{"item": one.item, "field_key": one.field_key, "reason": one.reason} for one in plan.not_undone],
         "untouched": plan.untouched,
+        "forgotten": plan.forgotten,
         "counts": followed and followed.counts(),
         "changed_meanwhile": [{"item": item, "field_key": field} for item, field in changed],
     }

@@ -46,13 +46,18 @@ class NotUndone:
 
 @dataclass(slots=True)
 class UndoPlan:
-    """`untouched`: changes that wrote nothing. `written`: cells that the set wrote, together."""
+    """`untouched`: changes that wrote nothing. `forgotten`: intents whose records have expired, so that nothing is known of them."""
 
     change_set: str
     undo_set: str
     put_back: list[PutBack] = field(default_factory=list)
     not_undone: list[NotUndone] = field(default_factory=list)
     untouched: int = 0
+    forgotten: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.not_undone and not self.forgotten
 
     @property
     def cells(self) -> int:
@@ -81,7 +86,7 @@ def undo_plan(session: Session, change_set: str) -> UndoPlan:
             f"{change_set} has not ended, so what it writes is not known yet:"
             f" wait for it, or end it with feishu-batch cancel --set {change_set}"
         )
-    plan = UndoPlan(change_set, undo_id(change_set))
+    plan = UndoPlan(change_set, undo_id(change_set), forgotten=counts.forgotten)
     written: dict[_Place, _Written] = {}
     for lane, spec, items, before in _changes(session, change_set, plan):
         for item in items:
