@@ -6,6 +6,7 @@ import pytest
 
 from feishu_batch import FeishuBatch
 from feishu_batch.outcomes import OutcomeKind
+from tests.cli.test_cli_json import SHAPES, conforms
 from worker.ledger.records import Outcome
 
 PLACE = {"project_key": "64f0c0ffee64f0c0ffee64f0", "work_item_type_key": "story"}
@@ -50,6 +51,7 @@ def test_only_what_was_written_is_put_back(command, written):
         (3, "the value from before could not be read")
     ]
     assert document["untouched"] == 1
+    assert conforms(document, SHAPES["undo"], "undo") == {"undo.changed_meanwhile"}
 
 
 def test_of_two_changes_of_a_cell_the_first_ones_value_comes_back(command, written):

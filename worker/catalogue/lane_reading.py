@@ -41,7 +41,7 @@ class LaneReading:
 
 
 class ReadBacksFirst:
-    """Reads share their slots with read-backs, which have an outcome that somebody waits for. For one process, and all of its threads."""
+    """Reads share their slots with read-backs, whose outcomes producers wait for. For one process, and all of its threads."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane

@@ -40,7 +40,7 @@ def undo(change_set: str, dry_run: bool, yes: bool, wait: bool, timeout: float |
       feishu-batch undo sprint-7 --wait
 
     Only a change set that was enqueued with keep_before can be undone: its values from before were kept. A cell gets its value back
-    only if it still holds what the change set wrote. One that somebody changed since stays as it is, and is listed with the code
+    only if it still holds what the change set wrote. One that was changed since stays as it is, and is listed with the code
     changed_meanwhile. Values that cannot be put back are listed before anything is enqueued: of types that cannot be compared (rich
     text), or that the answer left out. The command asks for confirmation, unless --yes is given.
 
@@ -139,7 +139,7 @@ def _print_end(
         out.print(followed.in_words(), soft_wrap=True)
     if changed:
         cells = first_few([f"{item} {field}" for item, field in changed], SHOWN)
-        out.print(f"{some(len(changed), 'value')} changed since then, and left alone: {cells}", soft_wrap=True)
+        out.print(f"{some(len(changed), 'value')} changed since then, and skipped: {cells}", soft_wrap=True)
     elif plan.cells and not dry_run and followed is None:
         out.print(f"To follow it: feishu-batch show --set {plan.undo_set}", soft_wrap=True)
 
