@@ -27,7 +27,11 @@ def kustomization():
 
 
 def objects():
-    return [one for file in kustomization()["resources"] for one in yaml.load_all((FOLDER / file).read_text(), yaml.CSafeLoader)]
+    return [
+        one
+        for file in kustomization()["resources"]
+        for one in yaml.load_all((FOLDER / file).read_text(), yaml.CSafeLoader)
+    ]
 
 
 def workloads():
