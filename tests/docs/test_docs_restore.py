@@ -11,7 +11,7 @@ from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
 from tests.docs.pages import block_with, text
 from tests.docs.shell import clean_environment, run
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.waiting import PATIENCE, PROCESS_PAUSE, wait_until
 from tests.support.zygote import start_command
 
 PAGE = "docs/deployment.md"
@@ -147,7 +147,7 @@ def test_a_backup_is_restored_as_the_page_says_and_nothing_old_goes_over_what_ca
             place(command.replace(SHOWN_ID, " ".join(sorted(listed))) + " --yes")
         else:
             place(command)
-    wait_until(lambda: not place.status()["intents"], 60, "nothing of the restored work is left")
+    wait_until(lambda: not place.status()["intents"], 60, "nothing of the restored work is left", pause=PROCESS_PAUSE)
     sandbox.clear_faults()
     place.ended(place.enqueue(1205, "after"))
     assert [stored(sandbox, item) for item in (1202, 1203, 1204)] == ["new"] * 3

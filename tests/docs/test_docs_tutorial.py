@@ -11,7 +11,7 @@ from sandbox.process import SandboxProcess
 from tests.docs.pages import block_with, blocks, commands_of
 from tests.docs.shell import clean_environment, run, running_up
 from tests.support.stack import SLOT
-from tests.support.waiting import wait_until
+from tests.support.waiting import PROCESS_PAUSE, wait_until
 
 TUTORIAL = "docs/tutorial.md"
 BEFORE = ["make demo", ". .venv/bin/activate", "mkdir -p ~/feishu-tour && cd ~/feishu-tour"]  # the tests' environment
@@ -75,7 +75,10 @@ def test_the_tutorial_says_what_one_sees(directory):
                 if command == IMPORT_AGAIN:
                     correct(directory)
                     wait_until(
-                        lambda: "20050" not in run("feishu-batch failures", **there).stdout, 30, "the retry ends"
+                        lambda: "20050" not in run("feishu-batch failures", **there).stdout,
+                        30,
+                        "the retry ends",
+                        pause=PROCESS_PAUSE,
                     )
                 result = run(command, **there)
                 codes[command] = result.returncode
