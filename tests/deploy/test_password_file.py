@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -16,6 +14,7 @@ from tests.support.deploy_stack import DeployStack
 from tests.support.programs import require
 from tests.support.servers import Server
 from tests.support.waiting import PATIENCE, fair_now, wait_until
+from tests.support.zygote import run_command
 from worker.connections import connect
 from worker.ledger.reads.lane_health import read_lane_health
 
@@ -153,14 +152,7 @@ def test_two_passwords_for_one_server_are_refused(tmp_path):
 
 
 def command(environ, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "worker.cli.main", *arguments],
-        env=environ,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    return run_command(*arguments, env=environ, timeout=PATIENCE)
 
 
 # --- behind Sentinel --------------------------------------------------------------------------------------------------

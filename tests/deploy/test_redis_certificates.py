@@ -4,16 +4,15 @@ import contextlib
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
 from feishu_batch import EnqueueError, FeishuBatch
 from tests.support.deploy_servers import make_certificates
 from tests.support.programs import require
+from tests.support.waiting import PATIENCE
+from tests.support.zygote import run_command
 
 CHANGE = {
     "project_key": "5f0c1a2b3c4d5e6f70818283",
@@ -80,16 +79,7 @@ def test_a_command_ends_with_that_sentence(wrong, command, tmp_path):
     }
     env = {name: value for name, value in os.environ.items() if not name.startswith("FEISHU_BATCH_")}
     env |= {f"FEISHU_BATCH_{name}": value for name, value in names.items()}
-    argv = [sys.executable, "-m", "worker.cli.main", *command]
-    ended = subprocess.run(
-        argv,
-        env=env | {"PYTHONPATH": str(Path.cwd())},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = run_command(*command, env=env, cwd=tmp_path, timeout=PATIENCE)
     said = ended.stdout + ended.stderr
     assert ended.returncode == 3, said
     assert why in said

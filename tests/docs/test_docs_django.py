@@ -36,6 +36,19 @@ def close(request, pk, outcome):
 
 urlpatterns = [path("<int:pk>/<outcome>", close)]
 """
+BEGUN = """
+from django.core.management import call_command
+call_command("startproject", "shop", ".")
+call_command("startapp", "stories")
+"""
+MIGRATED = """
+import os, django
+from django.core.management import call_command
+os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+django.setup()
+call_command("makemigrations", "stories")
+call_command("migrate")
+"""
 STORIES = """
 from stories.models import Story
 for item in 1051, 1052, 1053:
@@ -67,16 +80,13 @@ class Project:
         self.directory = directory
 
     def set_up(self, models: str) -> None:
-        """As the page and Django's own tutorial say."""
-        self.run("-m", "django", "startproject", "shop", ".")
-        self.manage("startapp", "stories")
+        """As the page and Django's own tutorial say; the commands of one step in one process."""
+        self.run("-c", BEGUN)
         self.append("shop/settings.py", SETTINGS)
         (self.directory / "shop/urls.py").write_text(URLS)
         (self.directory / "stories/models.py").write_text(models)
         without_url = {name: value for name, value in os.environ.items() if name != "FEISHU_BATCH_REDIS_URL"}
-        self.manage("makemigrations", "stories", env=without_url)
-        self.manage("migrate", env=without_url)
-        self.shell(STORIES)
+        self.run("-c", MIGRATED + STORIES, env=without_url)
 
     def append(self, name: str, text: str) -> None:
         with (self.directory / name).open("a") as file:

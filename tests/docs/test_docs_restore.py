@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
 from tests.docs.pages import block_with, text
 from tests.docs.shell import clean_environment, run
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.waiting import PATIENCE, PROCESS_PAUSE, wait_until
+from tests.support.zygote import start_command
 
 PAGE = "docs/deployment.md"
 SPACE, FIELD = "5f0c1a2b3c4d5e6f70818283", "field_a1b2c3"
@@ -77,9 +77,7 @@ class Place:
     def up(self, command="feishu-batch up"):
         log = self.directory / f"up-{len(self._ups)}.log"
         with log.open("wb") as output:
-            self._ups.append(
-                subprocess.Popen(command.split(), cwd=self.directory, env=self.environ, stdout=output, stderr=output)
-            )
+            self._ups.append(start_command(command.split()[1:], cwd=self.directory, env=self.environ, output=output))
         wait_until(lambda: "Ready." in log.read_text() or self._ups[-1].poll() is not None, UNTIL_READY, "up is ready")
         assert self._ups[-1].poll() is None, log.read_text()
 
@@ -149,7 +147,7 @@ def test_a_backup_is_restored_as_the_page_says_and_nothing_old_goes_over_what_ca
             place(command.replace(SHOWN_ID, " ".join(sorted(listed))) + " --yes")
         else:
             place(command)
-    wait_until(lambda: not place.status()["intents"], 60, "nothing of the restored work is left")
+    wait_until(lambda: not place.status()["intents"], 60, "nothing of the restored work is left", pause=PROCESS_PAUSE)
     sandbox.clear_faults()
     place.ended(place.enqueue(1205, "after"))
     assert [stored(sandbox, item) for item in (1202, 1203, 1204)] == ["new"] * 3

@@ -24,16 +24,25 @@ SERVERS = {
 }
 
 
-@pytest.fixture(params=SERVERS, ids=["fastapi", "flask"])
-def framework(request, tmp_path):
-    (tmp_path / "app.py").write_text(block_with(PRODUCERS, "python", request.param))
-    return SERVERS[request.param]
+@pytest.fixture(scope="module", params=SERVERS, ids=["fastapi", "flask"])
+def app(request, tmp_path_factory):
+    """Directory, and how it is served there."""
+    directory = tmp_path_factory.mktemp("app")
+    (directory / "app.py").write_text(block_with(PRODUCERS, "python", request.param))
+    return directory, SERVERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def served(app, running):
+    directory, command = app
+    ours = {"FEISHU_BATCH_REDIS_URL": running.server.url, "FEISHU_BATCH_KEY_PREFIX": running.settings.key_prefix}
+    with serving(command, directory, os.environ | ours) as site:
+        yield site
 
 
 @pytest.fixture
-def site(framework, stack, tmp_path):
-    with serving(framework, tmp_path, os.environ) as site:
-        yield site
+def site(served, stack):
+    return served
 
 
 def test_a_change_is_enqueued_and_followed_to_its_end(site, stack):
@@ -69,9 +78,10 @@ def test_an_unknown_change_is_not_found(site):
     assert site.get("/changes/nobody-knows")[0] == 404
 
 
-def test_a_redis_that_is_away_is_reported_with_the_ids(framework, tmp_path):
+def test_a_redis_that_is_away_is_reported_with_the_ids(app):
+    directory, command = app
     away = {**os.environ, "FEISHU_BATCH_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
-    with serving(framework, tmp_path, away) as site:
+    with serving(command, directory, away) as site:
         status, told = site.post("/changes", {**INTENT, "intent_id": "mine"})
         assert (status, told["intent_ids"]) == (503, ["mine"])
         assert site.get("/changes/mine")[0] == 503

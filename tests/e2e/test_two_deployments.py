@@ -1,9 +1,10 @@
 """Two deployments on one server, each with a remote system of its own: neither takes what is meant for the other."""
 
 import contextlib
+import dataclasses
 import os
-import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from feishu_batch import UnknownIntent, signature
 from tests.support.model import TEXT, intent
 from tests.support.stack import Stack
 from tests.support.waiting import PATIENCE, wait_until
+from tests.support.zygote import run_command, zygote
 from worker.processes.child import REFUSED
 from worker.processes.roles import worker_children
 
@@ -124,9 +126,8 @@ def by_the_command(stack, item):
 
 
 def command(stack, *arguments):
-    argv = [sys.executable, "-m", "worker.cli.main", *arguments]
     env = {**os.environ, **as_environment(stack.settings)}
-    done = subprocess.run(argv, env=env, cwd=stack.directory, capture_output=True, text=True, timeout=60, check=False)
+    done = run_command(*arguments, env=env, cwd=stack.directory, timeout=PATIENCE)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -192,12 +193,14 @@ def test_a_message_for_the_default_prefix_that_nobody_takes_is_named(both):
     first.kill("intake")
     try:
         with backend(second) as app:
-            app.send_task(TASK, kwargs=content(1401, "astray"), queue="feishu.intents")
+            astray = first.client.handle(app.send_task(TASK, kwargs=content(1401, "astray"), queue="feishu.intents").id)
         said = command(second, "doctor")[1]
         assert "1 messages wait in the queue feishu.intents" in said
         assert f"send them to the queue feishu.intents.{OTHER}" in said
     finally:
         first.start("intake")
+    wait_until(lambda: is_known(astray), PATIENCE, "who it was not meant for has taken it")
+    assert astray.wait(PATIENCE).ok
 
 
 # --- one ledger, other settings ---------------------------------------------------------------------------------------
@@ -207,11 +210,15 @@ def refused(stack, name="submit", **settings):
     """Exit code and last words of a worker that is started beside those of the stack, with other settings."""
     changed = type(stack.settings)(**{**stack.settings.model_dump(exclude_unset=True), **settings})
     [child] = [child for child in worker_children(changed, sys.executable) if child.name == name]
-    argv = [part.replace(f"--hostname={name}.", f"--hostname={name}-twin.") for part in child.argv]
-    done = subprocess.run(
-        argv, env={**os.environ, **child.env}, cwd=child.cwd, capture_output=True, text=True, timeout=40, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
+    argv = tuple(part.replace(f"--hostname={name}.", f"--hostname={name}-twin.") for part in child.argv)
+    with tempfile.TemporaryFile() as output:
+        twin = zygote().spawn(dataclasses.replace(child, argv=argv), output)
+        try:
+            code = twin.wait(PATIENCE)
+        finally:
+            twin.kill()
+        output.seek(0)
+        return code, output.read().decode()
 
 
 @pytest.mark.parametrize("name", ["submit", "poll", "intake"])

@@ -1,8 +1,6 @@
 """A Redis that would lose the ledger is found at the start; one that is full loses nothing and recovers."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from feishu_batch import EnqueueError
 from tests.support.fault_stack import FaultStack
 from tests.support.model import intent
 from tests.support.waiting import PATIENCE, wait_until
+from tests.support.zygote import run_command
 from worker.operating.redis_checks import Severity, findings, inspect
 
 ROOT = Path(__file__).parents[2]
@@ -61,14 +60,7 @@ def run_up(url, directory):
     env = {name: value for name, value in os.environ.items() if not name.startswith("FEISHU_BATCH_")}
     credentials = {"PLUGIN_ID": "p", "PLUGIN_SECRET": "s", "USER_KEY": "u", "BASE_URL": "http://127.0.0.1:1"}
     env |= {f"FEISHU_BATCH_{name}": value for name, value in {**credentials, "REDIS_URL": url}.items()}
-    return subprocess.run(  # noqa: PLW1510 - the exit code is what is asked for
-        [sys.executable, "-m", "worker.cli.main", "up"],
-        env=env | {"PYTHONPATH": str(ROOT)},
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
+    return run_command("up", env=env, cwd=directory, timeout=PATIENCE)
 
 
 def test_up_refuses_what_cannot_work_and_says_what_to_change(own_redis_url, tmp_path):

@@ -20,6 +20,7 @@ from sandbox.process import SandboxProcess
 from sandbox.server import parse_options
 from tests.support.model import intent
 from tests.support.waiting import PATIENCE, wait_until
+from tests.support.zygote import run_command
 
 ROOT = Path(__file__).parents[2]
 SECRET = "plugin-secret-Zq81"
@@ -55,9 +56,7 @@ class Up:
         self.password = urlsplit(self.url).password
 
     def command(self, *arguments):
-        done = subprocess.run(
-            [*CLI, *arguments], env=self.env, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
+        done = run_command(*arguments, env=self.env, timeout=PATIENCE)
         return done.stdout + done.stderr
 
     def stop(self):

@@ -1,8 +1,6 @@
 """A ledger of another version's format: every entry point refuses it in one sentence and touches nothing."""
 
 import os
-import subprocess
-import sys
 from itertools import takewhile
 
 import pytest
@@ -17,6 +15,7 @@ from feishu_batch.packing import PackedIntent
 from feishu_batch.redis_connections import ElsewhereError
 from tests.support.command import command, ledger, nothing_set
 from tests.support.waiting import PATIENCE
+from tests.support.zygote import run_command
 from worker.cli.main import _COMMANDS
 from worker.connections import OtherFormatError, connect
 from worker.ledger.inbox import Inbox
@@ -203,8 +202,7 @@ def test_up_refuses_an_embedded_ledger_which_it_can_ask_only_when_it_runs(tmp_pa
         there.set(InboxKeys().sequence, 7)
     own = {name: value for name, value in os.environ.items() if not name.startswith("FEISHU_BATCH_")}
     environ = own | CREDENTIALS | {"FEISHU_BATCH_DATA_DIR": str(data), "FEISHU_BATCH_DASHBOARD_ENABLED": "false"}
-    line = [sys.executable, "-m", "worker.cli.main", "up"]
-    told = subprocess.run(line, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    told = run_command("up", env=environ, timeout=PATIENCE)
     assert told.returncode == 2, told.stderr
     assert is_the_sentence(told.stderr.splitlines()[-1])
     with EmbeddedServer(data) as server, Redis.from_url(server.url) as there:

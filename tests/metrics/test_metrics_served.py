@@ -12,6 +12,7 @@ from redis import Redis
 
 from tests.metrics.scrape import parsed
 from tests.support.waiting import PATIENCE
+from tests.support.zygote import run_command
 from worker.cli.metrics import address
 from worker.operating.errors import WrongUseError
 
@@ -51,7 +52,7 @@ def get(port, path="/metrics", **headers):
 
 def test_it_prints_what_prometheus_reads(environment, lane):
     lane.pause("test", polling=True)
-    done = subprocess.run(command(), env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    done = run_command("metrics", env=environment, timeout=PATIENCE)
     assert parsed(done.stdout).value("paused", lane="default") == 1
 
 
@@ -68,9 +69,7 @@ def test_it_serves_the_metrics_and_nothing_else(environment, lane):
 
 
 def test_other_addresses_need_a_token(environment):
-    refused = subprocess.run(
-        command("--serve", "0.0.0.0:0"), env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    refused = run_command("metrics", "--serve", "0.0.0.0:0", env=environment, timeout=PATIENCE)
     assert refused.returncode == 2
     assert "FEISHU_BATCH_DASHBOARD_TOKEN" in refused.stderr
     with serving({**environment, "FEISHU_BATCH_DASHBOARD_TOKEN": TOKEN}, "0.0.0.0:0") as port:

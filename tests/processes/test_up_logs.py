@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from feishu_batch import FeishuBatch
 from sandbox.process import SandboxProcess
 from tests.support.waiting import PATIENCE
+from tests.support.zygote import start_command
 
 SECRET, VALUE = "a-secret-of-the-plugin-in-the-tests", "a value that nobody may read"
 STORY = {"project_key": "5f0c1a2b3c4d5e6f70818283", "work_item_type_key": "story", "update_mode": "UPDATE"}
@@ -62,9 +61,7 @@ def told(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("up")
     log = tmp_path / "up.log"
     with SandboxProcess(window=0.1, job_median=0.05, seed=3) as sandbox, log.open("wb") as output:
-        command = [sys.executable, "-m", "worker.cli.main", "up"]
-        env = environment(tmp_path, sandbox)
-        up = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=output, stderr=output)
+        up = start_command(["up"], env=environment(tmp_path, sandbox), cwd=tmp_path, output=output)
         try:
             until(lambda: "up.ready" in log.read_text(), "the workers are ready")
             results = work(tmp_path / "data")

@@ -3,14 +3,13 @@
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from config.settings import as_environment
 from sandbox.world import DEMO_WORLD
 from tests.support.stack import Stack
 from tests.support.waiting import PATIENCE, wait_until
+from tests.support.zygote import run_command
 from worker.processes.child import Child
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +71,6 @@ class FaultStack(Stack):
     def status(self) -> dict:
         """What `feishu-batch status --json` says of the lane."""
         env = {**os.environ, **as_environment(self.settings)}
-        command = [sys.executable, "-m", "worker.cli.main", "status", "--json"]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        done = run_command("status", "--json", env=env, timeout=PATIENCE)
+        done.check_returncode()
         return json.loads(done.stdout)["lanes"][0]

@@ -186,6 +186,10 @@ class Stack:
         process.terminate()
         return process.wait(timeout)
 
+    def await_end(self, name: str) -> None:
+        """By itself."""
+        wait_until(lambda: self._processes[name].poll() is not None, PATIENCE, f"{name} ends by itself")
+
     def restart(self, *names: str) -> None:
         self.kill(*names)
         self.start(*names)

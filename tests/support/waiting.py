@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PAUSE = 0.02  # seconds
+PROCESS_PAUSE = 0.3  # seconds; between looks that start a process each
 PATIENCE = 120  # seconds; of waits that end with what they wait for: only a test that fails takes so long
 LONGEST_STRETCH = 8  # times as long as on a quiet machine, at most
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -69,11 +70,11 @@ class Slowness:
         return max(1.0, (time.monotonic() - began) / max(PAUSE, fair_now() - fairly))
 
 
-def wait_until(is_so: Callable[[], Any], timeout: float, what: str | Callable[[], str]) -> Any:
+def wait_until(is_so: Callable[[], Any], timeout: float, what: str | Callable[[], str], *, pause: float = PAUSE) -> Any:
     """The first true answer of `is_so`. `what` is said when there is none; a function is asked for it then."""
     began = fair_now()
     while not (answer := is_so()):
         if fair_now() - began > timeout:
             raise TimeoutError(f"not within {timeout:g} s: {what if isinstance(what, str) else what()}")
-        time.sleep(PAUSE)
+        time.sleep(pause)
     return answer

@@ -1,31 +1,33 @@
-"""Worker processes that need not import anything: forked from one that has imported all they want.
+"""Workers and commands that need not import anything: forked from a process that has imported all they want.
 
-What a worker does when it starts is imports, for the most part: a second of computing, four times for each stack. The processes
-are as real as others: own pid, process group, environment, directory, log. That workers start from nothing is tested with
-`up`, with the compose file, with the systemd units, and by `Stack`s that need it (`is_forked = False`).
+What such a process does when it starts is imports, for the most part: one to two seconds of computing. The processes are as real
+as others: own pid, process group, environment, directory, files. That they start from nothing is tested with the compose
+file, with the systemd units, with the wheel, in tests/cli, and by `Stack`s that need it (`is_forked = False`).
 """
 
 import array
-import contextlib
-import ctypes
 import functools
-import gc
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from worker.processes.child import PRIVATE, Child
+from worker.processes.child import spawn as spawn_anew
 
 ROOT = Path(__file__).parents[2]
-CELERY = ("-P", "-m", "celery")
 MOST = 1 << 20  # bytes of a message
-DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
+MOST_FILES = 8
+MODULE = ("-P", "-m")
+CAN_FORK = sys.platform == "linux"
 
 
 class Forked:
@@ -50,108 +52,118 @@ class Forked:
         return code
 
     def terminate(self) -> None:
-        self._signal(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         if self.poll() is None:  # until it is asked about, a pid stays its own
             os.kill(self.pid, number)
 
 
 class Zygote:
-    def __init__(self) -> None:
-        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tests.support.zygote", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=(theirs.fileno(),),
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL,
-            )
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
 
-    def spawn(self, child: Child, log: Any) -> Forked:
+    def spawn(self, child: Child, output: IO[bytes] | None = None) -> Any:
+        """As `worker.processes.child.spawn`, which starts what the zygote cannot be."""
+        kind = _kind(child.argv)
+        if kind is None:
+            return spawn_anew(child, output)
+        streams = dict.fromkeys((1, 2), output.fileno()) if output else {1: 1, 2: 2}
+        return self.start(
+            kind,
+            env={**os.environ, **child.env},
+            cwd=child.cwd,
+            files={**streams, **{number: number for number in child.pass_fds}},
+            umask=PRIVATE,
+            death_signal=child.death_signal,
+        )
+
+    def start(
+        self,
+        kind: Sequence[str],
+        *,
+        files: Mapping[int, int],
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        umask: int = 0o022,
+        death_signal: signal.Signals = signal.SIGKILL,
+    ) -> Forked:
+        """`kind`: a command line whose first word is `celery`, `feishu-batch` or `worker.web`. `files`: its number → ours."""
         wanted = {
-            "argv": [str(part) for part in child.argv],
-            "env": {**os.environ, **child.env},
-            "cwd": str(child.cwd or Path.cwd()),
-            "death_signal": int(child.death_signal),
+            "kind": list(map(str, kind)),
+            "env": dict(os.environ if env is None else env),
+            "cwd": str(cwd or Path.cwd()),
+            "files": list(files),
+            "umask": umask,
+            "death_signal": int(death_signal),
         }
-        return Forked(self, self.ask(wanted, log.fileno()))
+        return Forked(self, self.ask(wanted, *files.values()))
 
     def ask(self, message: dict[str, Any], *files: int) -> Any:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))] if files else []
-        self._ours.sendmsg([json.dumps(message).encode()], rights)
-        return json.loads(self._ours.recv(MOST))
+        with self._lock:
+            self._connection.sendmsg([json.dumps(message).encode()], rights)
+            return json.loads(self._connection.recv(MOST))
 
 
 @functools.cache
 def zygote() -> Zygote:
     """One for all tests of this process; it ends with it."""
-    return Zygote()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "tests.support.zygote_process", str(theirs.fileno()), str(os.getpid())],
+            pass_fds=(theirs.fileno(),),
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+        )
+    return Zygote(ours)
 
 
-# --- in the zygote itself -------------------------------------------------------------------------------------------
+def start_command(
+    arguments: Sequence[object], *, output: IO[bytes], env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> "Forked | subprocess.Popen[bytes]":
+    """`feishu-batch` with these arguments, which says everything into `output`."""
+    words = ["feishu-batch", *map(str, arguments)]
+    if CAN_FORK:
+        return zygote().start(words, env=env, cwd=cwd, files=dict.fromkeys((1, 2), output.fileno()))
+    return subprocess.Popen(_anew(words), env=env, cwd=cwd, stdout=output, stderr=output)
 
 
-def serve(connection: socket.socket) -> dict[str, Any] | None:
-    """Returns in each process that it forks, with what that shall be; and here when nobody asks any more."""
-    while True:
-        data, rights, _, _ = connection.recvmsg(MOST, socket.CMSG_SPACE(4))
-        if not data:
-            return None
-        message = json.loads(data)
-        if "ended" in message:
-            pid, status = os.waitpid(message["ended"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
-        else:
-            [log] = array.array("i", rights[0][2])
-            if not (answer := os.fork()):
-                connection.close()
-                become(message, log)
-                return message
-            os.close(log)
-            with contextlib.suppress(OSError):  # whoever of the two is first: a signal to the group may follow at once
-                os.setpgid(answer, answer)
-        connection.send(json.dumps(answer).encode())
+def run_command(
+    *arguments: object, timeout: float, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """`feishu-batch` with these arguments, to its end."""
+    words = ["feishu-batch", *map(str, arguments)]
+    if not CAN_FORK:
+        return subprocess.run(
+            _anew(words), env=env, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+        )
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = zygote().start(words, env=env, cwd=cwd, files={1: out.fileno(), 2: err.fileno()})
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(words, code, _text_of(out), _text_of(err))
 
 
-def become(wanted: dict[str, Any], log: int) -> None:
-    os.setpgid(0, 0)
-    ctypes.CDLL(None).prctl(DEATH_SIGNAL, wanted["death_signal"])
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    os.close(log)
-    os.umask(PRIVATE)
-    os.chdir(wanted["cwd"])
-    os.environ.clear()
-    os.environ.update(wanted["env"])
-    sys.argv = ["celery", *wanted["argv"][1 + len(CELERY) :]]
+def _text_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
-def main() -> None:
-    ctypes.CDLL(None).prctl(DEATH_SIGNAL, int(signal.SIGKILL))
-    if os.getppid() != int(sys.argv[2]):
-        return
-    import celery.apps.beat
-    import celery.apps.worker
-    import celery.bin.celery
-    import celery.concurrency.thread
-    import celery.worker.consumer
-    import celery.worker.worker  # noqa: F401 - all of them for those that are forked
-
-    import worker.app
-    import worker.beat  # noqa: F401 - as above
-
-    gc.collect()
-    gc.freeze()
-    wanted = serve(socket.socket(fileno=int(sys.argv[1])))
-    if wanted is not None:
-        from celery.__main__ import main as celerys_main
-
-        sys.exit(celerys_main())
+def _anew(words: list[str]) -> list[str]:
+    return [str(Path(sys.executable).with_name(words[0])), *words[1:]]
 
 
-if __name__ == "__main__":
-    main()
+def _kind(argv: Sequence[str]) -> list[str] | None:
+    """Of a process that the zygote can be, as `Zygote.start` wants it."""
+    _, *start = map(str, argv)
+    if tuple(start[:2]) == MODULE and start[2] in ("celery", "worker.web"):
+        return start[2:]
+    return None

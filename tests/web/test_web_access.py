@@ -2,7 +2,6 @@
 
 import json
 import socket
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -10,7 +9,8 @@ import pytest
 
 from tests.support.model import PROJECT
 from tests.support.waiting import PATIENCE
-from tests.web.serving import COMMAND, page_of, without_ours
+from tests.support.zygote import run_command
+from tests.web.serving import page_of, without_ours
 from worker.web.app import STATIC
 from worker.web.gate import SESSION_SECONDS, Gate, is_known_host, is_same_origin
 
@@ -29,9 +29,7 @@ def closed_page(running, tmp_path_factory):
 
 def start(tmp_path, *args, **settings):
     env = {**without_ours(), **{f"FEISHU_BATCH_{name.upper()}": value for name, value in settings.items()}}
-    return subprocess.run(
-        [*COMMAND, *args], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    return run_command("dashboard", *args, env=env, cwd=tmp_path, timeout=PATIENCE)
 
 
 def test_others_than_this_machine_are_not_served_without_a_token(tmp_path, redis_url):

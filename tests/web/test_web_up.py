@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from tests.support.waiting import PATIENCE
+from tests.support.zygote import run_command
 from tests.web.serving import SECRET, without_ours
 
-UP = [sys.executable, "-m", "worker.cli.main", "up"]
+UP = [sys.executable, "-m", "worker.cli.main", "up"]  # from nothing: the kernel shows each process's first environment
 
 
 def environment(tmp_path, **settings):
@@ -79,7 +80,7 @@ def test_a_busy_port_does_not_stop_up_and_the_address_outlives_the_page(tmp_path
 
 def test_up_refuses_to_serve_every_machine(tmp_path):
     env = environment(tmp_path, dashboard_host="0.0.0.0")
-    done = subprocess.run(UP, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = run_command("up", env=env, cwd=tmp_path, timeout=PATIENCE)
     assert done.returncode == 2
     assert "FEISHU_BATCH_DASHBOARD_TOKEN" in done.stderr
     assert not (tmp_path / "data").exists()
