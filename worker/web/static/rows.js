@@ -13,8 +13,8 @@ function standing(lane) {
 }
 
 function troubled(one, lane) {
-  const doing = { submit: "Sending", poll: "Polling jobs" }[one.what];
-  if (!lane.cells) return `${doing} failed ${since(one.since)} ago; nothing is left to retry: ${one.error}`;
+  const doing = { submit: "Sending", poll: "Polling jobs", look_up: "Looking up names" }[one.what];
+  if (!lane.cells && one.what !== "look_up") return `${doing} failed ${since(one.since)} ago; nothing is left to retry: ${one.error}`;
   return `${doing} has failed for ${since(one.since)}; the worker retries it: ${one.error}`;
 }
 
