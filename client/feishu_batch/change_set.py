@@ -57,6 +57,7 @@ class SetCounts:
     producer: str | None  # of its first intent
     since: float
     grew_at: float
+    requests: int = 0  # that had changes of it
 
     @property
     def is_over(self) -> bool:

@@ -90,6 +90,7 @@ def _set_counts(
         producer=facts.get(SetField.PRODUCER),
         since=int(facts[SetField.SINCE_MS]) / 1000,
         grew_at=float(grew_at_ms or 0) / 1000,
+        requests=total(RecordField.REQUESTS),
     )
 
 

@@ -11,6 +11,7 @@ from worker.catalogue.gate import CatalogueGate, without_catalogue
 from worker.catalogue.models import RETRY, Refusal, RefusedError, UnavailableError
 from worker.catalogue.queries import BackgroundQueries
 from worker.ledger.lane import Lane
+from worker.ledger.reads.lane_health import read_lane_health
 
 FIELDS = "field_all"
 
@@ -105,6 +106,23 @@ def test_a_field_that_was_made_meanwhile_is_found(catalogue_of, redis, prefix):
     catalogue = catalogue_of()
     assert catalogue.checked(wish("Another", "x")).field_key == "field_ffffff"  # what is kept serves
     assert catalogue.checked(wish("Release note", "x")).field_key == "field_a1b2c3"
+
+
+def test_the_lane_notes_that_look_ups_fail_until_one_is_answered(catalogue_of, sandbox, redis, prefix):
+    trouble = lambda: {one.what: one.error for one, _ in read_lane_health(redis, lane.keys).last_errors}  # noqa: E731
+    lane = Lane(redis, prefix, "default")
+    wrong = catalogue_of(base_url="http://127.0.0.1:1", catalogue_wait_seconds=5)
+    assert gate_of(wrong).check(wish("Priority", "P0")).code == "cannot_resolve"
+    wait_until(trouble, 10, "it is noted")
+    assert "connect" in trouble()["look_up"].lower()
+    assert lane.last_errors.none(), "the work itself has no trouble"
+    assert catalogue_of().checked(wish("Priority", "P0")).field_key == "priority"
+    wait_until(lambda: not trouble(), 10, "it is over")
+
+
+def test_a_wrong_name_is_no_trouble_of_the_lane(catalogue_of, redis, prefix):
+    gate_of(catalogue_of()).check(wish("priority", "P0", work_item_type_key="zzz"))
+    assert read_lane_health(redis, Lane(redis, prefix, "default").keys).last_errors == ()
 
 
 def test_what_is_old_serves_while_it_is_looked_up_beside_the_work(catalogue_of, asked, sandbox):

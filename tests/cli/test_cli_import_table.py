@@ -13,6 +13,7 @@ from tests.importing.books import book, saved
 from tests.support.report_rows import report_rows
 from tests.support.rows_factory import PROJECT
 from worker.importing.report_file import text_of
+from worker.importing.row import fitting_id
 from worker.importing.wide.raw import TypedCells
 
 PLACE = ("--space", PROJECT, "--type", "story", "--field", "Note=note", "--field", "Prio=priority")
@@ -38,6 +39,29 @@ def test_a_table_is_enqueued_as_one_intent_per_value(command, ledger, table):
     assert "Note is 'note'; Prio is 'priority'" in told.stdout
     made = [(i.field_key, i.after_field_value, i.work_item_ids) for i in intents(ledger)]
     assert made == [("note", "x", (1, 2)), ("priority", "P0", (1, 3, 4)), ("priority", "P1", (2,))]
+
+
+@pytest.mark.parametrize(
+    ("given", "offered"),
+    [
+        ("sprint 7", "sprint-7"),
+        ("第7迭代", "7-"),
+        ("第七迭代", ""),
+        ("a/b", "a-b-"),
+        ("x" * 65, "x" * 55 + "-"),
+        ("", ""),
+    ],
+)
+def test_an_import_id_that_does_not_fit_is_2_and_one_that_does_is_offered(command, table, given, offered):
+    told = command("import", table, *PLACE, "--import-id", given)
+    assert told.exit_code == 2
+    found = told.stderr.strip().rpartition("--import-id ")[2]
+    assert found.startswith(offered)
+    assert command("import", table, *PLACE, "--import-id", found).exit_code == 1  # this table has wrong cells
+
+
+def test_names_that_differ_are_offered_different_ids():
+    assert len({fitting_id(name) for name in ("第7迭代", "第7周", "7 ", "7/", "7")}) == 5
 
 
 def test_rejections_name_row_column_field_value_and_reason(command, table):

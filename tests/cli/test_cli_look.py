@@ -209,6 +209,23 @@ def test_status_says_that_the_remote_system_cannot_be_reached_until_it_can(comma
     assert command.json("status")["lanes"][0]["troubles"] == []
 
 
+def test_status_and_doctor_say_that_names_cannot_be_looked_up(command, ledger):
+    """With a wrong base URL, every intent with a name fails at once: nothing is sent, and nothing else shows the trouble."""
+    ledger.lane.last_errors.note("look_up", "the name of the host is unknown")
+    shown = command("status").stdout
+    assert "looking up names has failed for" in shown
+    assert "the worker retries it: the name of the host is unknown" in shown
+    assert (
+        "looking up names fails, and is retried: the name of the host is unknown" in command("watch", "--once").stdout
+    )
+    ledger.lane.pause("by hand", polling=True)
+    assert "the worker retries it" in command("status").stdout
+    ledger.lane.pause("refused", polling=False)
+    assert "it is not retried while the lane is paused" in command("status").stdout
+    ledger.lane.last_errors.note("look_up", None)
+    assert "TROUBLE" not in command("status").stdout
+
+
 def test_trouble_is_written_only_when_it_changes(ledger, redis):
     def writes():
         return sum(redis.info("commandstats").get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("hset", "hdel"))

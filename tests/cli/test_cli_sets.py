@@ -3,6 +3,7 @@
 import csv
 import json
 import socket
+import threading
 
 import pytest
 
@@ -145,6 +146,43 @@ def test_failures_of_a_set_are_retried_within_it(command, ledger, table):
     assert "No failed changes." in command("failures", "--set", "sprint-7").stdout
     wrong = command("retry", "--set", "sprint-7", "--intent", other, "--yes")
     assert (wrong.exit_code, "not both" in wrong.stderr) == (2, True)
+
+
+def test_requests_are_those_with_changes_of_the_set(command, ledger, table):
+    """A request for two sets counts for both, one for a stranger for none."""
+    command("import", table, *PLACE, "--import-id", "sprint-7")
+    shared = command.enqueue(1, 9, field="field_x", change_set="other")
+    command.enqueue(2, field="field_x", change_set="sprint-7")
+    command.enqueue(10, field="field_y")
+    ledger.take_in()
+    requests = 0
+    while ledger.lane.counts().ready_groups:
+        batch = ledger.claim()
+        requests += 1
+        ledger.settle(batch)
+    by_set = {name: command.json("show", "--set", name)["requests"] for name in ("sprint-7", "other")}
+    assert by_set == {"sprint-7": requests - 1, "other": 1}
+    assert f"requests   {requests - 1}" in command("show", "--set", "sprint-7").stdout
+    assert command.json("show", shared)["requests"] == 1
+
+
+def test_an_import_counts_its_own_requests(command, ledger, table):
+    for item in range(100, 105):
+        command.enqueue(item, field="field_x", after=f'"{item}"')
+    stop = threading.Event()
+
+    def work():
+        while not stop.wait(0.05):
+            ledger.do_all()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    told = json.loads(
+        command("import", table, *PLACE, "--import-id", "sprint-7", "--timeout", "60", "--wait", "--json").stdout
+    )
+    stop.set()
+    worker.join()
+    assert told["requests"] == command.json("show", "--set", "sprint-7")["requests"] < 5
 
 
 def test_an_intent_names_its_set_and_a_set_its_note(command, ledger):

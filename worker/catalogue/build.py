@@ -1,6 +1,7 @@
 """The catalogue of each lane, and the gate before all of them, from the settings."""
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from redis import Redis
 
@@ -40,7 +41,14 @@ def lane_catalogue(
     return LaneCatalogue(
         remote=remote,
         sender=QuerySender(tokens, slots, lambda: why_paused(lane), patience=wait, on_stopped=on_stopped),
-        queries=BackgroundQueries(wait, settings.catalogue_retry_seconds, lane=lane.name, is_logged=is_logged),
+        queries=BackgroundQueries(
+            wait,
+            settings.catalogue_retry_seconds,
+            lane=lane.name,
+            is_logged=is_logged,
+            # A command may run with other settings than the workers, so its errors are none of the lane.
+            on_result=partial(lane.last_errors.note, "look_up") if is_logged else lambda _error: None,
+        ),
         settings=settings,
         redis=redis,
         keys=lane.keys,

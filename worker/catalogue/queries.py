@@ -102,12 +102,15 @@ class BackgroundQueries:
         *,
         lane: str = "",
         is_logged: bool = True,
+        on_result: Callable[[str | None], None] = lambda _error: None,
     ) -> None:
         """`wait`: seconds that `run` waits at most. `pause`: seconds without look-ups after one that failed.
 
-        `is_logged`: False for callers that report the errors of `run` themselves.
+        `is_logged`: False for callers that report the errors of `run` themselves. `on_result` gets the error of a look-up that
+        concerns the whole lane, or None after one that was answered; it must not raise.
         """
         self._is_logged = is_logged
+        self._on_result = on_result
         self._lane = lane
         self._wait = wait
         self._pause = pause
@@ -153,6 +156,7 @@ class BackgroundQueries:
         try:
             with self._trouble_noted(name):
                 query()
+                self._on_result(None)
         finally:
             with self._lock:
                 del self._running[name]
@@ -183,6 +187,8 @@ class BackgroundQueries:
         with self._lock:
             noted = UnavailableError(reason, is_lane=error.is_lane, is_unanswered=error.is_unanswered)
             self._failed[name] = (noted, self._clock() + pause)
+        if not (name or error.is_lane):  # the pause of the lane is shown anyway
+            self._on_result(reason)
         if not self._is_logged:
             return
         # One line for all intents that are accepted unchecked until then: a line for each would be thousands a second.

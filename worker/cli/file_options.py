@@ -15,6 +15,7 @@ from feishu_batch.intents import CHANGE_SET
 from worker.cli.table_fields import table_fields
 from worker.importing.columns import ImportFileError, UnansweredFileError
 from worker.importing.encoding import text_encoding
+from worker.importing.row import fitting_id
 from worker.importing.rows import Format
 from worker.importing.source import Source, opened
 from worker.importing.table import Empty, Hidden, Table
@@ -141,7 +142,10 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str,
         **others: Any,
     ) -> Any:
         if import_id is not None and not _CHANGE_SET.fullmatch(import_id):
-            raise WrongUseError(f"--import-id {import_id!r}: use 1 to 64 letters, digits, _ - . :")
+            raise WrongUseError(
+                f"--import-id {import_id!r}: use 1 to 64 letters (A to Z, a to z), digits, _ - . :, for example:"
+                f" --import-id {fitting_id(import_id)}"
+            )
         of_table = TableOptions(space, type_key, id_column, named_fields, ignore, append, skip_unchanged, keep_before)
         if file is None:
             _refuse_without_file(kind, sheet, encoding, zone, hidden, empty, header_row, import_id, *of_table.given())

@@ -50,8 +50,8 @@ class ImportReport:
     failed_before: list[FailureGroup] = field(default_factory=list)  # of intents that had ended when this run began
     not_sent: list[FailureGroup] = field(default_factory=list)  # canceled and expired
     succeeded_on_retry: int = 0  # changes that failed before, and succeeded on a retry since
-    requests: int = 0
-    slot_use: float = 0.0
+    requests: int = 0  # with changes of this import
+    slot_use: float = 0.0  # of the lane, for any intent
     seconds: float = 0.0
     is_over: bool = True  # False: following was given up before its end
     remark: str = ""  # what seemed to block the work then
@@ -261,7 +261,7 @@ def _whose(report: ImportReport) -> str:
 def _requests(report: ImportReport) -> str:
     if report.requests:
         sent, seconds = some(report.requests, "request"), f"{report.seconds:.0f} s"
-        return f"{sent} in {seconds}, {report.slot_use:.0%} of the slots used"
+        return f"{sent} in {seconds}, {report.slot_use:.0%} of the lane's slots used"
     return "no request was sent" + ("" if report.enqueued or not report.is_over else ": all had ended before")
 
 

@@ -20,6 +20,7 @@ from worker.cli.progress import Display, reading_bar
 from worker.importing.enqueue_rows import Check, SortedRows, enqueue_rows, sort_rows
 from worker.importing.journal import Journal
 from worker.importing.report_file import shape_of_table, write_report
+from worker.importing.row import change_set_of
 from worker.importing.row_results import as_rows, not_enqueued, row_results
 from worker.importing.source import Source
 from worker.importing.wide.header import STATE
@@ -54,7 +55,7 @@ def run_import(
 ) -> ImportReport:
     """Enqueue the file's rows and, if asked, wait until they have ended; `stop` ends the waiting early. Without `out`, prints nothing."""
     report = ImportReport(source.name, source.import_id, noticed=source.noticed)
-    pace, log = Throughput.begin(session), import_log(session)
+    pace, log = Throughput.begin(session, change_set_of(source.import_id)), import_log(session)
     began_at = next(iter(session.lanes.values())).wall()
     with Journal() as journal, _interruption(report, asked.report):
         with session.client() as client, duplicate_check(session) as back:
@@ -92,7 +93,7 @@ def _follow(
     report.failed_before = watch.failed_before.groups()
     report.not_sent = watch.not_sent.groups()
     report.succeeded_on_retry = watch.failures.succeeded_on_retry + watch.failed_before.succeeded_on_retry
-    report.requests, report.slot_use, report.seconds = pace.requests, pace.slot_use, pace.seconds
+    report.requests, report.slot_use, report.seconds = pace.shown, pace.slot_use, pace.seconds
     report.remark = follower.remark if not report.is_over else ""
 
 

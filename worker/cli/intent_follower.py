@@ -9,6 +9,7 @@ from typing import Self
 from redis.exceptions import RedisError
 
 from feishu_batch.outcomes import SUCCESSES
+from feishu_batch.set_reads import read_sets
 from worker.cli.blockers import NO_REDIS, paused
 from worker.cli.errors import InterruptedByUserError
 from worker.cli.progress import Display, Figures
@@ -25,10 +26,13 @@ STUCK = 6.0  # seconds without any intent leaving the inbox, before the user see
 
 @dataclass(slots=True)
 class Throughput:
-    """Counts the requests since it was created, and the share of slots used."""
+    """Counts the requests since it was created, and the share of slots used. `change_set`: whose requests are counted apart."""
 
     slot_seconds: float
     slots_before: dict[str, int]
+    change_set: str | None = None
+    set_before: int = 0
+    of_set: int | None = None
     began_at: float = field(default_factory=time.monotonic)
     first_at: float | None = None  # of the requests
     last_at: float | None = None
@@ -41,8 +45,20 @@ class Throughput:
             self.last_at, self.requests = now, taken
 
     @classmethod
-    def begin(cls, session: Session) -> Self:
-        return cls(session.settings.slot_seconds, {view.lane: view.figures.slots_taken for view in _views(session)})
+    def begin(cls, session: Session, change_set: str | None = None) -> Self:
+        slots = {view.lane: view.figures.slots_taken for view in _views(session)}
+        before = requests_of_set(session, change_set) or 0
+        return cls(session.settings.slot_seconds, slots, change_set, before)
+
+    def look(self, session: Session, views: Sequence[LaneView]) -> None:
+        self.note(views, time.monotonic())
+        if (of_set := requests_of_set(session, self.change_set)) is not None:
+            self.of_set = of_set - self.set_before
+
+    @property
+    def shown(self) -> int:
+        """Of the set if it is known, else of the lanes, for any intent."""
+        return self.requests if self.of_set is None else self.of_set
 
     @property
     def seconds(self) -> float:
@@ -90,14 +106,14 @@ class IntentFollower:
 
     def _figures(self) -> Figures:
         views = _views(self._session)
-        self._pace.note(views, time.monotonic())
+        self._pace.look(self._session, views)
         left = max((view.requests_left for view in views), default=0) * self._pace.slot_seconds
         self.remark = self._remark(views)
-        return Figures(self._watch.totals(), self._pace.requests, self._pace.slot_use, left, self.remark)
+        return Figures(self._watch.totals(), self._pace.shown, self._pace.slot_use, left, self.remark)
 
     def _figures_without_redis(self) -> Figures:
         """The last known figures."""
-        return Figures(self._watch.totals(), self._pace.requests, self._pace.slot_use, 0.0, self.remark)
+        return Figures(self._watch.totals(), self._pace.shown, self._pace.slot_use, 0.0, self.remark)
 
     def _remark(self, views: Sequence[LaneView]) -> str:
         for view in views:
@@ -112,6 +128,14 @@ class IntentFollower:
         if inbox and time.monotonic() - self._moved_at > STUCK:
             return "no worker is reading the inbox: is `feishu-batch up` running with the same settings?"
         return ""
+
+
+def requests_of_set(session: Session, change_set: str | None) -> int | None:
+    """None: no such set is known."""
+    if change_set is None:
+        return None
+    [found] = read_sets(session.redis, session.settings.key_prefix, [change_set])
+    return found.requests if found else None
 
 
 def _views(session: Session) -> list[LaneView]:

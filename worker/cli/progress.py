@@ -24,7 +24,7 @@ SAY_AGAIN = 30.0  # seconds after which an unchanged line is repeated, to show t
 @dataclass(frozen=True, slots=True)
 class Figures:
     totals: Totals
-    requests: int  # sent by the lanes since the start, for any intent
+    requests: int  # since the start, of the change set that is followed; without one, of the lanes for any intent
     slot_use: float  # share of the slots since the first request that were used
     seconds_left: float  # a lower bound
     remark: str = ""

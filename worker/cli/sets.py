@@ -64,6 +64,7 @@ def show_set(session: Session, change_set: str, *, as_json: bool) -> int:
         ("state", found.state),
         ("changes", in_words(found)),
         ("intents", f"{found.intents}, {found.ended} ended"),
+        ("requests", found.requests or ""),
         ("enqueued", _period(session, found)),
         ("note", found.note or ""),
         ("producer", found.producer or ""),
@@ -133,6 +134,7 @@ def set_json(found: SetCounts) -> dict[str, Any]:
         "pending": progress.pending,
         "in_flight": progress.in_flight,
         "counts": progress.counts(),
+        "requests": found.requests,
     }
 
 

@@ -101,7 +101,7 @@ def _print_lane(out: Console, view: LaneView, settings: Settings, inbox: InboxVi
         out.print("           after fixing it, run: feishu-batch resume")
     for trouble, age in seen.last_errors:
         when = f"has failed for {duration(age)}; the worker retries it"
-        if not counts.owned_cells:
+        if not counts.owned_cells and trouble.what != "look_up":
             when = f"failed {duration(age)} ago; nothing is left to retry"
         elif not trouble.is_tried_again(view.pause):
             when = f"failed {duration(age)} ago; it is not retried while the lane is paused"

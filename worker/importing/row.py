@@ -15,6 +15,8 @@ from worker.importing.report_columns import STATE, own_part
 
 _ID_BYTES: Final = 16
 _CHANGE_SET: Final = re.compile(CHANGE_SET)
+_NOT_OF_AN_ID: Final = re.compile(r"[^A-Za-z0-9_.:-]+")
+LONGEST_CHANGE_SET: Final = 64
 _SHOWN: Final = 60  # characters of a value in a message
 
 
@@ -51,6 +53,14 @@ def change_set_of(import_id: str) -> str | None:
     """An import is a change set of its own. Of a workbook the id also names the sheet. None: it is no name for one."""
     name = import_id.partition("\0")[0]
     return name if _CHANGE_SET.fullmatch(name) else None
+
+
+def fitting_id(name: str) -> str:
+    """An import id that reads like the name. Two names that differ in what it cannot hold have different ones."""
+    kept = _NOT_OF_AN_ID.sub("-", name).strip("-")
+    is_all_of_it = 0 < len(kept) <= LONGEST_CHANGE_SET and kept == name.replace(" ", "-")
+    digest = "" if is_all_of_it else blake2b(name.encode(errors="replace"), digest_size=4).hexdigest()
+    return "-".join(filter(None, (kept[: LONGEST_CHANGE_SET - len(digest) - 1], digest)))
 
 
 def row_of(line: int, given: Content | Mapping[str, Any], import_id: str) -> Row | Rejected:

@@ -10,19 +10,20 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-DOING = {"submit": "sending", "poll": "polling jobs"}  # for people
+DOING = {"submit": "sending", "poll": "polling jobs", "look_up": "looking up names"}  # for people
+_OF_THE_WORK = ("submit", "poll")
 AGAIN = 60.0  # seconds: another process may have written meanwhile, which this one cannot know
 
 
 @dataclass(frozen=True, slots=True)
 class LastError:
-    what: str  # "submit" or "poll"
+    what: str  # a key of `DOING`
     since: float  # unix seconds, by the Redis clock
     error: str
 
     def is_tried_again(self, pause: Mapping[str, Any] | None) -> bool:
-        """`pause`: from `Lane.paused`. A paused lane sends nothing; it may continue to poll jobs."""
-        return pause is None or (self.what == "poll" and bool(pause.get("polling")))
+        """`pause`: from `Lane.paused`. A paused lane sends nothing; it may continue to poll jobs and to look up names."""
+        return pause is None or (self.what != "submit" and bool(pause.get("polling")))
 
     def in_words(self, pause: Mapping[str, Any] | None = None) -> str:
         then = "fails, and is retried" if self.is_tried_again(pause) else "failed, and is not retried while paused"
@@ -36,8 +37,8 @@ class LastErrors:
         self._noted: dict[str, tuple[str | None, float]] = {}  # (last recorded error, time (monotonic))
 
     def none(self) -> bool:
-        """Whether the latest calls succeeded."""
-        return not self._redis.exists(self._key)
+        """Whether the latest calls for the work succeeded; look-ups do not count."""
+        return not any(self._redis.hmget(self._key, _OF_THE_WORK))
 
     def note(self, what: str, error: str | None) -> None:
         """Record the error of the latest call, or None for success. Costs nothing while it stays the same, and never raises."""

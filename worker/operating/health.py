@@ -17,6 +17,11 @@ OVERDUE = 60.0  # seconds; polls queue up when many jobs are open
 LEASE_OVER = 30.0  # seconds; a successor takes over a lease within a few seconds
 DISK_LOW, DISK_FULL = 1024**3, 100 * 1024**2  # free bytes, where the embedded server keeps its files
 SIGNS_OF_LIFE = 1024**2  # free bytes, where only the workers keep small files
+_ADVICE = "The worker retries it, and no change is lost. Check the base URL, the network and Feishu."
+_LOOK_UP_ADVICE = (
+    "Intents with names fail as cannot_resolve meanwhile. Check the base URL, the network and Feishu; then run:"
+    " feishu-batch retry --reason cannot_resolve"
+)
 
 
 class Mark(StrEnum):
@@ -129,9 +134,7 @@ def _troubles(lane: str, seen: LaneHealth) -> Iterator[Check]:
         if not trouble.is_tried_again(seen.pause):
             continue  # the check of the pause says what is wrong, and what to do
         what = f"{lane}: {DOING[trouble.what]} has failed for {age:.0f} s: {trouble.error}"
-        yield warn(
-            "lane", what, "The worker retries it, and no change is lost. Check the base URL, the network and Feishu."
-        )
+        yield warn("lane", what, _LOOK_UP_ADVICE if trouble.what == "look_up" else _ADVICE)
 
 
 def check_submits(lane: str, seen: LaneHealth, slot: float, max_open: int) -> Iterator[Check]:

@@ -14,13 +14,19 @@ local function each_intent_of(parts, visit)
   end
 end
 
--- A request was, or may have been, sent: counted once for each intent with items in it.
+-- A request was, or may have been, sent: counted once for each intent with items in it, and once for each change set.
 local function count_request(parts)
   count('sent', 1)
-  local seen = {}
+  local seen, sets = {}, {}
   each_intent_of(parts, function(number)
     if seen[number] then return end
     seen[number] = true
-    redis.call('HINCRBY', P .. 'intent:' .. number, 'rq', 1)
+    local record = P .. 'intent:' .. number
+    redis.call('HINCRBY', record, 'rq', 1)
+    local set = redis.call('HGET', record, 'cs')
+    if set and not sets[set] then
+      sets[set] = true
+      redis.call('HINCRBY', P .. 'set:' .. set, 'rq', 1)
+    end
   end)
 end

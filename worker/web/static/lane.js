@@ -14,7 +14,7 @@ function standing(lane) {
 }
 
 function troubled(one, lane) {
-  const doing = { submit: ["trouble.submit", "trouble.submit_over"], poll: ["trouble.poll", "trouble.poll_over"] }[one.what];
+  const doing = { submit: ["trouble.submit", "trouble.submit_over"], poll: ["trouble.poll", "trouble.poll_over"], look_up: ["trouble.look_up", "trouble.look_up"] }[one.what];
   return t(doing[lane.cells ? 0 : 1], { span: since(one.since), error: one.error });
 }
 
