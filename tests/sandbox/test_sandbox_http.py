@@ -296,7 +296,7 @@ def test_a_person_edits_a_cell(sandbox, api):
         ({"field": "priority", "value": {"value": "option_9"}}, "no such option"),
         ({"project": "nowhere"}, "no space"),
     ],
-    ids=lambda case: str(case),
+    ids=str,
 )
 def test_an_edit_that_no_person_could_make_changes_nothing(sandbox, wrong, why):
     with pytest.raises(ValueError, match=why):
