@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from sandbox import report
 from sandbox.core import Sandbox
+from sandbox.edits import EditError, edit
 from sandbox.faults import NAMES, FaultError, parse_rule, rule_of
 
 ABOUT = (
@@ -27,6 +28,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         Route("/_sandbox/history", control.cells),
         Route("/_sandbox/world-values", control.world_values),
         Route("/_sandbox/faults", control.faults, methods=["GET", "POST", "DELETE"]),
+        Route("/_sandbox/edit", control.edit, methods=["POST"]),
         Route("/_sandbox/reset", control.reset, methods=["POST"]),
     ]
 
@@ -104,6 +106,16 @@ class Control:
                 faults.clear()
             faults.set(rules)
         return JSONResponse({"faults": faults.as_json(), "fired": dict(faults.fired)})
+
+    async def edit(self, request: Request) -> Response:
+        """POST {"item": id, "field": key, "value": in the API's form, "project": key or simple name}: a person changes a cell."""
+        body = await request.json()
+        now = self._advance()
+        try:
+            edit(self._sandbox, body.get("project"), body.get("item"), body.get("field"), body.get("value"), now)
+        except EditError as error:
+            return _wrong(str(error))
+        return JSONResponse({})
 
     async def reset(self, request: Request) -> Response:  # noqa: ARG002
         self._sandbox.forget()

@@ -112,6 +112,10 @@ class SandboxProcess:
         answer = self._ask("GET", "/_sandbox/world-values", query={"project": project})
         return {int(item): fields for item, fields in answer.items()}
 
+    def edit(self, item: int, field: str, value: Any, project: str | None = None) -> None:
+        """A cell is changed as a person would; `value` in the form of the API. `ValueError` if it cannot hold it."""
+        self._ask("POST", "/_sandbox/edit", body={"project": project, "item": item, "field": field, "value": value})
+
     def set_faults(self, *rules: str | Mapping[str, Any], clear: bool = False) -> None:
         """Add rules, such as "batch_update:drop_after=2x" or {"name": "drop_after", "count": 2}."""
         self._ask("POST", "/_sandbox/faults", body={"faults": [*rules], "clear": clear})

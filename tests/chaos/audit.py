@@ -34,7 +34,8 @@ SINGLE = {name for part, name in NAMED if part == "lane" and "<" not in name}
 FAMILIES = {name.partition(":")[0] for part, name in NAMED if part == "lane" and "<" in name}
 ROUTE = "route:batch:"
 PLACE_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
-COUNTERS = {"o": "ok", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
+COUNTERS = {"o": "ok", "u": "un", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
+LOOKED_AT = "0"  # in place of a batch: the cell is closed while it is read
 EXPIRING = {"hint", "refused", "token", "token-lock", "swept-at", "suspects", "accepted", "unlisted"}
 
 
@@ -82,6 +83,7 @@ def audit(snapshot: Snapshot, *, is_over: bool) -> list[str]:
         *_batches(snapshot),
         *_cells(snapshot),
         *_ready(snapshot),
+        *_looks(snapshot),
         *_intents(snapshot),
         *_groups(snapshot),
         *_sets(snapshot),
@@ -166,12 +168,27 @@ def _cell(now: Snapshot, cell: str, owner: str) -> list[str]:
         found.append(f"cell {cell}: out of order: {owner}, {line}")
     if now.lane[f"group:{intent['g']}"]["col"] != column:
         found.append(f"cell {cell} belongs to intent {number} of another column")
-    if batch:
+    if batch == LOOKED_AT:
+        claims = [claim for claim, told in now.family("look-claim").items() if (cell, number) in _held_by(told)]
+        if len(claims) != 1:
+            found.append(f"cell {cell} is said to be looked at for {number}, but {claims} have it")
+    elif batch:
         if (cell, number) not in _held_by(now.lane.get(f"batch:{batch}", {"parts": "0:0:0"})):
             found.append(f"cell {cell} is held by batch {batch}, which does not have it")
-    elif number not in now["stopping"] and item not in now.lane.get(f"ready:{intent['g']}", {}):
-        found.append(f"cell {cell}: its owner {number} is not ready, and in no batch")
+    else:
+        places = _places(now, cell, item, intent)
+        if len(places) > 1 or (number not in now["stopping"] and not places):
+            found.append(f"cell {cell}: its owner {number} is in no batch, and stands in {places or 'no place'}")
     return found
+
+
+def _places(now: Snapshot, cell: str, item: str, intent: dict[str, str]) -> list[str]:
+    """Where the owner of a cell waits: for a request, for a look, or until a read proves something."""
+    group = now.lane[f"group:{intent['g']}"]
+    looks = now.lane.get(f"look-columns:{group['pl']}", {}).get(item, "").split(",")
+    found = ["ready"] if item in now.lane.get(f"ready:{intent['g']}", {}) else []
+    found += ["look"] if group["col"] in looks else []
+    return [*found, "later"] if cell in now["later"] else found
 
 
 def _ready(now: Snapshot) -> list[str]:
@@ -196,6 +213,26 @@ def _ready(now: Snapshot) -> list[str]:
     return found
 
 
+def _looks(now: Snapshot) -> list[str]:
+    """What waits for a look is found by one, and what a look has is closed for everything else."""
+    found = []
+    for place, columns in now.family("look-columns").items():
+        waiting = now.lane.get(f"look:{place}", {})
+        if set(columns) != set(waiting):
+            found.append(f"place {place}: items {sorted(waiting)} wait for a look, with columns of {sorted(columns)}")
+        if place not in now["looks"]:
+            found.append(f"place {place} has {sorted(columns)} to look at, and looks does not name it")
+        cells = [f"{column}:{item}" for item, told in columns.items() for column in told.strip(",").split(",")]
+        found += [f"cell {cell} waits for a look without an owner" for cell in cells if cell not in now["cells"]]
+    for claim, told in now.family("look-claim").items():
+        if claim not in now["look-claims"]:
+            found.append(f"look {claim} is in no list")
+        for cell, number in _held_by(told):
+            if now["cells"].get(cell) != f"{number}@{LOOKED_AT}":
+                found.append(f"look {claim} has cell {cell}, which is {now['cells'].get(cell)}")
+    return found
+
+
 def _intents(now: Snapshot) -> list[str]:
     found = []
     held = Counter(number for batch in now.family("batch").values() for number in _wanting(now, batch))
@@ -210,7 +247,7 @@ def _intents(now: Snapshot) -> list[str]:
         if ("end" in record) != (counts["opn"] == 0):
             found.append(f"intent {number}: open {counts['opn']}, ended {record.get('end')}")
         told = Counter(COUNTERS[outcome[0]] for outcome in now.lane.get(f"outcomes:{number}", {}).values())
-        if "er" not in record and any(told[name] != counts[name] for name in ("fl", "sp", "cn", "ex")):
+        if "er" not in record and any(told[name] != counts[name] for name in ("un", "fl", "sp", "cn", "ex")):
             found.append(f"intent {number}: counts {counts}, outcomes {dict(told)}")
         if number not in by_number or by_number[number][0] != record["id"]:
             found.append(f"intent {number} has no entry under its id {record['id']}")
@@ -290,12 +327,15 @@ def _leftovers(now: Snapshot) -> list[str]:
             f"{ROUTE}lease",
             "outbox",
             "suspects",
+            "looks",
+            "look-claims",
+            "later",
         )
         if now[name]
     ]
     found += [
         f"{name} is not empty: {sorted(now.family(name))}"
-        for name in ("batch", "behind", "ready", "under")
+        for name in ("batch", "behind", "ready", "under", "look", "look-columns", "look-claim")
         if now.family(name)
     ]
     found += [

@@ -14,7 +14,8 @@ from tests.support.model import TEXT, intent
 
 @dataclass(frozen=True)
 class Scene:
-    """`faults` of the sandbox; whether the intents come by Celery's door; whether one of them expires before it is sent.
+    """`faults` of the sandbox; whether the intents come by Celery's door; whether one of them expires before it is sent; whether their
+    cells are read before they are sent.
 
     For that the lane is paused until the crash: else the submit worker may come before the sweep, or the other way round.
     """
@@ -23,6 +24,7 @@ class Scene:
     faults: tuple[str, ...] = ()
     by_celery: bool = False
     expiring: bool = False
+    looks: bool = False
 
 
 PLAIN = Scene("plain")
@@ -31,6 +33,7 @@ UNKNOWN = Scene("unknown outcome", faults=("batch_update:drop_after=2x",))
 VOID = Scene("void job", faults=("batch_update:void_job=1x",))
 REFUSED = Scene("refused", faults=("batch_update:refuse=2x,code=20014",))
 EXPIRING = Scene("expiring", expiring=True)
+LOOKS = Scene("looks", looks=True)
 NEW_TOKEN = Scene("token lost", faults=("batch_update:token_loss=1x",))
 
 
@@ -109,7 +112,17 @@ PUBLISH = [
     *_around("intake", "LaneSweep.run"),
     *_around("intake", "Lane.end_stopped", EXPIRING),
 ]
-ALL = [*INTAKE, *SUBMIT, *POLL, *PUBLISH]
+LOOK = [
+    *_around("submit", "Lane.keep_before", LOOKS),
+    *_around("submit", "Lane.note_looked", LOOKS),
+    *_around("submit", "RemoteClient.query_items", LOOKS),
+    *_around("submit", "RemoteClient.batch_update", LOOKS),
+    *_around("poll", "Lane.claim_look", LOOKS),
+    *_around("poll", "RemoteClient.query_items", LOOKS),
+    *_around("poll", "Lane.end_look", LOOKS),
+    *_around("poll", "LaneHints.submit", LOOKS),
+]
+ALL = [*INTAKE, *SUBMIT, *POLL, *PUBLISH, *LOOK]
 
 
 def _cases(points: list[Point]) -> list[Case]:
@@ -136,15 +149,32 @@ CHOSEN_CASES = _cases(
         Point("poll", "RemoteClient.query_items:after:1", VOID),
         Point("intake", "Lane.confirm_published:before:1", VOID),
         Point("submit", "Lane.split:after:1", REFUSED),
+        Point("submit", "Lane.note_looked:after:1", LOOKS),
+        Point("poll", "RemoteClient.query_items:after:1", LOOKS),
     ]
 )
 
 
 def intents_for(scene: Scene) -> list[UpdateIntent]:
     """A few that meet at cells, so that an order that was lost shows."""
+    if scene.looks:
+        return intents_that_look()
     found = [intent([1001, 1002, 1003], f"{number}", keep_every_change=True, change_set="crash") for number in range(3)]
     found.append(intent([1002, 1013], [{"value": "q4w7e9r3y"}], "tags", "APPEND"))
     if scene.expiring:
         soon = datetime.now(UTC) + timedelta(seconds=0.5)
         found.append(intent([1001], "never", TEXT, keep_every_change=True, expires_at=soon))
     return found
+
+
+def intents_that_look() -> list[UpdateIntent]:
+    """Some are not needed: what the fields hold from the beginning. Some keep what was there, or write only where it is so."""
+    there = {"value": "option_2"}
+    return [
+        intent([1001, 1002, 1003, 1013], there, "priority", skip_unchanged=True, change_set="crash"),
+        intent([1001, 1002, 1003], "new", TEXT, skip_unchanged=True),
+        intent([1003, 1004], {"value": "option_0"}, "priority", keep_before=True, expected_field_value=there),
+        intent([1005, 1006], [{"value": "q4w7e9r3y"}], "tags", keep_before=True, skip_unchanged=True),
+        intent([1006], [{"value": "u5i8o2p6a"}], "tags", "APPEND", keep_before=True, keep_every_change=True),
+        intent([1007], {"value": "option_1"}, "priority", expected_field_value={"value": "option_0"}),
+    ]

@@ -25,7 +25,7 @@ from feishu_batch.outcomes import OutcomeKind
 from tests.chaos.audit import Snapshot, audit
 from tests.chaos.strikes import plan
 from tests.chaos.verdict import Verdict
-from tests.chaos.workload import Producers, Wish, wishes
+from tests.chaos.workload import Edit, Producers, Wish, edits, wishes
 from tests.support.chaos_stack import ChaosStack
 from worker.ledger.records import Outcome
 
@@ -33,8 +33,9 @@ SECONDS = 5.0  # of work and faults
 CALM = 40.0  # seconds until all must have ended
 INTENTS = 30
 FAULTS = 8
+EDITS = 6
 SLOW = 20.0  # a calm that takes longer is worth a look: its evidence is kept, too
-SEEDS_PER_STACK = 8  # then a new one, with other times of jobs
+SEEDS_PER_STACK = 8  # then a new one, with other times of jobs, and other answers for fields without a value
 FAILURES = Path(".feishu-batch") / "chaos"
 
 
@@ -47,6 +48,7 @@ class Run:
     seconds: float = SECONDS
     intents: int = INTENTS
     faults: int = FAULTS
+    edits: int = EDITS
     struck: list[str] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
     audits: int = 0
@@ -54,6 +56,7 @@ class Run:
 
     def run(self) -> Verdict:
         self.stack.sandbox.reset()
+        self._look_everywhere()
         self.wishes = wishes(self.seed, self.intents, self.seconds)
         producers = Producers(self.stack, self.wishes)
         producers.start()
@@ -77,6 +80,8 @@ class Run:
         for number, wish in enumerate(self.wishes):
             if wish.cancel_at is not None:
                 agenda.append((wish.cancel_at, 1000 + number, lambda wish=wish: self._cancel(wish)))
+        for number, edit in enumerate(edits(self.seed, self.edits, self.seconds)):
+            agenda.append((edit.at, 3000 + number, lambda edit=edit: self._edit(edit)))
         agenda += [(at / 2, 5000 + at, self._audit) for at in range(1, int(self.seconds * 2))]
         while agenda:
             agenda.sort(key=lambda entry: entry[:2])
@@ -105,6 +110,13 @@ class Run:
             located = self.stack.inbox.locate(wish.intent.intent_id)
             if located is not None and located[1] is not None:
                 self.stack.lane.end_pending(located[0], Outcome(OutcomeKind.CANCELED))
+
+    def _edit(self, edit: Edit) -> None:
+        self.stack.sandbox.edit(edit.item, edit.field_key, edit.value)
+
+    def _look_everywhere(self) -> None:
+        """What the seed before said of places: that they cannot be read, or that nothing is unchanged there."""
+        self.stack.redis.delete(*self.stack.redis.keys(self.stack.lane.keys.named("look-share:*")), "none")
 
     def _audit(self) -> None:
         """The ledger is right at every moment, not only at the end."""
@@ -148,7 +160,8 @@ class Run:
 
 def fresh_stack(directory: Path, seed: int) -> ChaosStack:
     rng = random.Random(f"stack {seed}")
-    return ChaosStack(directory, sandbox={"job_median": rng.choice([0.05, 0.1, 0.2]), "job_sigma": 0.7, "seed": seed})
+    world = {"job_median": rng.choice([0.05, 0.1, 0.2]), "unset": rng.choice(["absent", "null", "null"])}
+    return ChaosStack(directory, sandbox={**world, "job_sigma": 0.7, "seed": seed})
 
 
 def keep_evidence(run: Run, folder: Path) -> None:

@@ -2,12 +2,15 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from sandbox.faults import parse_rule
 
 Mend = tuple[float, Callable[[], Any]]  # seconds from the strike, what to do then
 Strike = Callable[[Any, random.Random], tuple[str, Mend | None]]
 LONGER_THAN_THE_LEASE = (1.6, 2.6)  # seconds
+READS_BEHIND = 1.0  # seconds, at most: as the stack's workers are told
 CLOCK_STEPS = (-3600, -120, 120, 3600)  # seconds
 
 REMOTE = (
@@ -35,6 +38,12 @@ REMOTE = (
     "task_result:hang_before=1x,seconds=1.6",
     "work_item_query:error_before=0.5",
     "work_item_query:drop_after=0.5",
+    "work_item_query:error_before=1.0,status=503",
+    "work_item_query:refuse=2x,code=10001",
+    "work_item_query:hang_before=1x,seconds=1.6",
+    f"work_item_query:stale_read=0.7,seconds={READS_BEHIND * 0.9}",
+    f"work_item_query:stale_read=1.0,seconds={READS_BEHIND * 0.9}",
+    "work_item_query:hide_field=0.4",
     "plugin_token:error_before=0.5",
     "plugin_token:drop_after=0.5",
 )
@@ -141,8 +150,7 @@ def _remote(rule: str) -> Strike:
     def strike(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
         seconds = rng.uniform(0.8, 2.5)
         stack.sandbox.set_faults(rule)
-        name, endpoint = rule.partition("=")[0].rpartition(":")[2], rule.rpartition(":")[0] or "*"
-        never = {"name": name, "endpoint": endpoint, "count": 0}
+        never = {**asdict(parse_rule(rule)), "probability": None, "count": 0}
         return f"for {seconds:.1f} s", (seconds, lambda: stack.sandbox.set_faults(never))
 
     return strike

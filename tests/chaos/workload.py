@@ -11,6 +11,7 @@ from typing import Any
 from kombu.exceptions import OperationalError
 
 from feishu_batch import EnqueueError, UpdateIntent
+from feishu_batch.intents import Condition
 from tests.support.model import NUMBER, TEXT, _random_value, intent
 
 ITEMS = list(range(1001, 1017))  # 1013 refuses
@@ -35,13 +36,28 @@ class Wish:
 
 def wishes(seed: object, count: int, seconds: float) -> list[Wish]:
     rng = random.Random(f"wishes {seed}")
-    return [_wish(rng, number, seconds) for number in range(count)]
+    found: list[Wish] = []
+    for number in range(count):
+        found.append(_wish(rng, number, seconds, found))
+    return found
 
 
-def _wish(rng: random.Random, number: int, seconds: float) -> Wish:
+def _wish(rng: random.Random, number: int, seconds: float, earlier: list[Wish]) -> Wish:
     at = rng.uniform(0, seconds)
+    one = _intent(rng, number, at)
+    if earlier and rng.random() < 0.35:
+        one = _follow_up(rng, rng.choice(earlier).intent, one)
     cancel_at = at + rng.uniform(0, 2) if rng.random() < 0.12 else None
-    return Wish(_intent(rng, number, at), rng.choice(DOORS), at, cancel_at)
+    return Wish(one, rng.choice(DOORS), at, cancel_at)
+
+
+def _follow_up(rng: random.Random, known: UpdateIntent, one: UpdateIntent) -> UpdateIntent:
+    """The same again where it is not there, or something else where it is."""
+    same = {"work_item_ids": known.work_item_ids, "field_key": known.field_key}
+    if rng.random() < 0.7 or one.field_key != known.field_key:
+        same |= {name: getattr(known, name) for name in ("update_mode", "before_field_value", "after_field_value")}
+        return one.model_copy(update={**same, "skip_unchanged": True, "expected_field_value": Condition.ANY})
+    return one.model_copy(update={**same, "expected_field_value": known.after_field_value})
 
 
 def _intent(rng: random.Random, number: int, at: float) -> UpdateIntent:
@@ -51,9 +67,9 @@ def _intent(rng: random.Random, number: int, at: float) -> UpdateIntent:
         mode = rng.choice(["UPDATE", "REPLACE"])
     value = _random_value(rng, field_key)
     # A value that no other intent writes tells whose change a cell shows; a repeated one may be shared.
-    if field_key == TEXT and rng.random() < 0.7:
+    if field_key == TEXT and rng.random() < 0.4:
         value = f"text {number}"
-    if field_key == NUMBER and rng.random() < 0.7:
+    if field_key == NUMBER and rng.random() < 0.4:
         value = 1000 + number
     more: dict[str, Any] = {}
     if mode == "REPLACE":
@@ -66,8 +82,41 @@ def _intent(rng: random.Random, number: int, at: float) -> UpdateIntent:
         more["expires_at"] = datetime.now(UTC) + timedelta(seconds=at + rng.uniform(0.2, 3))
     if rng.random() < 0.4:
         more["change_set"] = rng.choice(["storm", "calm:1", "one.more"])
+    more |= _looks(rng, field_key)
     items = [rng.choice(ITEMS)] if rng.random() < 0.4 else rng.sample(ITEMS, rng.randint(2, len(ITEMS)))
     return intent(items, value, field_key, mode, **more)
+
+
+def _looks(rng: random.Random, field_key: str) -> dict[str, Any]:
+    """What makes the workers read cells before they write them."""
+    more: dict[str, Any] = {}
+    if rng.random() < 0.45:
+        more["skip_unchanged"] = True
+    if rng.random() < 0.2:
+        more["keep_before"] = True
+    if rng.random() < 0.15:
+        more["expected_field_value"] = None if rng.random() < 0.3 else _random_value(rng, field_key)
+    return more
+
+
+@dataclass(frozen=True)
+class Edit:
+    """By a person, `at` seconds after the start."""
+
+    at: float
+    item: int
+    field_key: str
+    value: Any
+
+
+def edits(seed: object, count: int, seconds: float) -> list[Edit]:
+    rng = random.Random(f"edits {seed}")
+    return [_edit(rng, seconds) for _ in range(count)]
+
+
+def _edit(rng: random.Random, seconds: float) -> Edit:
+    field_key = rng.choice(FIELDS)
+    return Edit(rng.uniform(0, seconds), rng.choice(ITEMS), field_key, _random_value(rng, field_key))
 
 
 @dataclass

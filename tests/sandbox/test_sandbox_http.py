@@ -268,3 +268,37 @@ def test_the_people_are_reported_by_name_and_address(sandbox):
     people = {one["user_key"]: one for one in sandbox.about()["users"]}
     assert people["7300000000000000002"]["name_cn"] == "李雷"
     assert people["7300000000000000002"]["email"] == "lilei@example.com"
+
+
+def test_a_person_edits_a_cell(sandbox, api):
+    sandbox.edit(2101, "field_3f6a90", 7)
+    sandbox.edit(2101, "priority", {"value": "option_1", "label": "P1"}, project="demo")
+    sandbox.edit(2102, "priority", None)
+    assert sandbox.values() == {
+        2101: {"field_3f6a90": 7, "priority": {"value": "option_1"}},
+        2102: {"priority": None},
+    }
+    [points] = sandbox.cells(item=2101, field="field_3f6a90")
+    assert [(touch["value"], touch["task_id"], touch["applied"]) for touch in points["history"]] == [
+        (7, "a person", True)
+    ]
+    shown = api.post(f"/{PROJECT}/work_item/story/query", json={"work_item_ids": [2101], "fields": ["field_3f6a90"]})
+    assert shown.json()["data"][0]["fields"][0]["field_value"] == 7
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"item": 1}, "no work item"),
+        ({"item": "2101"}, "no work item"),
+        ({"field": "fancy"}, "no field"),
+        ({"value": "seven"}, "field_3f6a90"),
+        ({"field": "priority", "value": {"value": "option_9"}}, "no such option"),
+        ({"project": "nowhere"}, "no space"),
+    ],
+    ids=str,
+)
+def test_an_edit_that_no_person_could_make_changes_nothing(sandbox, wrong, why):
+    with pytest.raises(ValueError, match=why):
+        sandbox.edit(**{"item": 2101, "field": "field_3f6a90", "value": 7, **wrong})
+    assert sandbox.values() == {}

@@ -28,6 +28,7 @@ CHAOS: dict[str, Any] = {
     "lease_seconds": LEASE,
     "grace_seconds": GRACE,
     "read_back_seconds": 2.0,
+    "reads_behind_seconds": 1.0,
     "not_exist_seconds": 1.0,
     "job_timeout_seconds": 4.0,
     "http_timeout_seconds": 1.0,

@@ -113,12 +113,13 @@ class Lane(LaneReads):
             answer = self._run("claim", *args, answer[1])
         kind, rest = answer[0], answer[1:]
         if kind == "batch":
-            number, spec, more, are_dead = rest[:4]
-            return Batch.from_answer(number, spec, rest[4:], more_ready=bool(int(more)), are_dead=bool(int(are_dead)))
+            number, spec, *flags = rest[:5]
+            more, are_dead, looks = (bool(int(flag)) for flag in flags)
+            return Batch.from_answer(number, spec, rest[5:], more_ready=more, are_dead=are_dead, awaits_look=looks)
         why = NoBatchReason(kind)
         knows_when = why in {NoBatchReason.HELD, NoBatchReason.IDLE} and int(rest[0]) >= 0
-        are_dead = why is NoBatchReason.IDLE and bool(int(rest[1]))
-        return NoBatch(why, int(rest[0]) / 1000 if knows_when else None, are_dead)
+        are_dead, looks = map(bool, rest[1:]) if why is NoBatchReason.IDLE else (False, False)
+        return NoBatch(why, int(rest[0]) / 1000 if knows_when else None, are_dead, looks)
 
     def extend_lease(self, fence: int, lease: float) -> bool:
         return bool(self._run("extend_lease", fence, to_ms(lease)))

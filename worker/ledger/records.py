@@ -122,6 +122,7 @@ class Batch:
     fence: int  # the number of the last send of this batch, among the lane's sends
     more_ready: bool = False
     are_dead: bool = False  # canceled or expired intents must be ended
+    awaits_look: bool = False  # changes wait for a look
     fields: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -195,6 +196,7 @@ class NoBatch:
     why: NoBatchReason
     retry_after: float | None = None  # seconds, if known
     are_dead: bool = False  # canceled or expired intents must be ended
+    awaits_look: bool = False  # changes wait for a look
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ class EndedPart:
     intents_ended: int
     became_ready: bool
     more: bool  # further changes are left
-    awaits_look: bool = False
+    awaits_look: bool = False  # changes wait for a look
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,8 @@ class Submitter:
         )
         if isinstance(claimed, NoBatch) and claimed.are_dead:
             self._hints.publish()
+        if claimed.awaits_look:
+            self._hints.look()
         return claimed
 
     def _wait_for_due(self, nothing: NoBatch) -> None:

@@ -28,6 +28,14 @@ local function await_look(group, cell, item, rank)
   began_to_await = true
 end
 
+-- A change that waits for a look has become more urgent.
+local function hurry_look(group, item, rank)
+  local place = place_of(group)
+  if redis.call('ZADD', P .. 'look:' .. place, 'XX', 'LT', 'CH', rank, item) == 1 then
+    redis.call('ZADD', P .. 'looks', 'LT', rank, place)
+  end
+end
+
 -- The change leaves its cell before it was looked at.
 local function await_nothing(number, group, cell, item)
   local look = redis.call('HGET', P .. 'intent:' .. number, 'lk')

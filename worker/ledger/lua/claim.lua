@@ -4,9 +4,10 @@
 -- ARGV  1 owner of the lease  2 lease (ms)  3 limit of unfinished batches  4 longest wait of a group (ms)
 --       5 idempotency UUID for a new send  6 fingerprint of the token  7 a slot (ms)  8 where to continue, from 'again', or ''
 -- Returns {'paused', reason} | {'held', ms until the lease ends} | {'full'}
---       | {'idle', ms until a batch is due again, or -1, canceled or expired intents must be ended (0|1)}
+--       | {'idle', ms until a batch is due again, or -1, canceled or expired intents must be ended (0|1), changes wait for a look (0|1)}
 --       | {'again', where to continue}: all changes that were read so far are canceled or expired
---       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents must be ended (0|1), field, value, …}
+--       | {'batch', batch, spec, more work is ready (0|1), canceled or expired intents must be ended (0|1), changes wait for a look (0|1),
+--          field, value, …}
 -- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell;
 --             a change that was canceled or expired before the claim is not sent.
 -- USES  figures outcomes requests cells batches route groups ending leaving
@@ -15,7 +16,7 @@ local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
 -- While a long list of intents is being marked as canceled. If more time is left than was set, the server's clock was set back.
 local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
-if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN), 0} end
+if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN), 0, 0} end
 
 local lease = redis.call('HMGET', R .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then
@@ -78,7 +79,7 @@ local function hand_out(batch, parts, are_dead)
   local more = (redis.call('EXISTS', R .. 'full', R .. 'part') > 0) and 1 or 0
   redis.call('HDEL', P .. 'metrics', 'full', 'room', 'work')
   redis.call('HSET', P .. 'metrics', 'handed', text(NOW), unpack(more == 1 and {'work', text(NOW)} or {}))
-  local answer = {'batch', batch, spec, more, are_dead and 1 or 0, 'now', text(NOW)}
+  local answer = {'batch', batch, spec, more, are_dead and 1 or 0, began_to_await and 1 or 0, 'now', text(NOW)}
   for _, value in ipairs(redis.call('HGETALL', record)) do answer[#answer + 1] = value end
   return answer
 end
@@ -262,7 +263,7 @@ end
 
 local group, parts = compose()
 if not group and parts then return {'again', parts} end
-if not group then return {'idle', until_due, are_dead and 1 or 0} end
+if not group then return {'idle', until_due, are_dead and 1 or 0, began_to_await and 1 or 0} end
 local held = {}
 touched[group] = true
 count_slot(nil)

@@ -138,9 +138,10 @@ local function hurry(number, cell, item, owner, priority)
   urgent[#urgent + 1] = {tonumber(number), priority}
   set_urgent_ones(cell, urgent)
   if string.find(owner, '@', 1, true) then return end
-  local group = redis.call('HGET', P .. 'intent:' .. owner, 'g')
-  redis.call('ZADD', P .. 'ready:' .. group, 'XX', 'LT', rank_of(owner, priority), item)
-  touched[group] = true
+  local kept = redis.call('HMGET', P .. 'intent:' .. owner, 'g', 'lk')
+  redis.call('ZADD', P .. 'ready:' .. kept[1], 'XX', 'LT', rank_of(owner, priority), item)
+  if kept[2] then hurry_look(kept[1], item, rank_of(owner, priority)) end
+  touched[kept[1]] = true
 end
 
 local function share(intent, cell, item, older, is_behind)
@@ -149,6 +150,7 @@ local function share(intent, cell, item, older, is_behind)
   redis.call('HSET', P .. 'shared', name, sharers and (sharers .. ',' .. intent.number) or intent.number)
   if is_behind then return end
   redis.call('ZADD', P .. 'ready:' .. intent.group, 'XX', 'LT', rank_of(older, intent.priority), item)
+  hurry_look(intent.group, item, rank_of(older, intent.priority))
   touched[intent.group] = true
 end
 
