@@ -26,7 +26,19 @@ class Dashboard(BaseModel):
         (), description="Host names of the status page in browsers, besides localhost and IP addresses."
     )
     dashboard_read_only: bool = Field(
-        default=False, description="Whether the status page is read-only, without pause, resume, retry and cancel."
+        default=False,
+        description="Whether the status page is read-only, without pause, resume, retry, cancel and upload.",
+    )
+
+    dashboard_upload: bool = Field(
+        default=False,
+        description="Whether tables can be imported on the status page. Its process then has the workers' credentials.",
+    )
+    dashboard_upload_bytes: int = Field(
+        5_000_000,
+        ge=1000,
+        le=100_000_000,
+        description="The largest file that can be uploaded on the status page, in bytes.",
     )
 
     @field_validator("dashboard_host")

@@ -141,7 +141,10 @@ WORDS_OF_THE_WEB = """
     aria-label aria-expanded role img status title-paused string number application/json POST
     before_field_value after_field_value value text values id kind csv xlsx go retry since until en zh detail noreferrer _blank use
     medium short requests unknown jobs nothing open words page find feishu-batch plan FILE --diff
-    status_page_language path max-age samesite strict Content-Type X-CSRF-Token item change_set
+    select option details summary table tr th td file change MB gb18030 GB18030 csv jsonl application/octet-stream
+space type_key id_column sheet hidden include clear encoding write append ignore again
+changed cleared unchanged not_known no_such_item refused
+status_page_language path max-age samesite strict Content-Type X-CSRF-Token item change_set
 """
 TECHNICAL = set(WORDS_OF_THE_WEB.split())
 

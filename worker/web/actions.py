@@ -104,11 +104,11 @@ class Actions:
         )
 
 
-async def parsed(request: Request, model: type[Model]) -> Model | None:
+async def parsed(request: Request, model: type[Model], largest: int = LARGEST_BODY) -> Model | None:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST_BODY:
+        if len(body) > largest:
             return None
     try:
         return model.model_validate_json(body)

@@ -1,6 +1,7 @@
 """The application: the page, its feed, its actions, and a health check for monitoring."""
 
 import asyncio
+import atexit
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,8 @@ from worker.web.languages import COOKIE, language_for, page_in
 from worker.web.orders import Order
 from worker.web.refusals import refused
 from worker.web.snapshot import Snapshots
+from worker.web.upload_routes import UploadRoutes
+from worker.web.uploads import Uploads
 
 STATIC: Final = Path(__file__).with_name("static")
 WRONG_TOKEN_PAUSE: Final = 1.0  # seconds; one guess at a time
@@ -62,10 +65,17 @@ class Page:
             Route("/api/session", self._who),
             Route("/api/events", self._events),
             *Actions(self._session, self._read_only).routes(),
+            *self._upload_routes().routes(),
             *metrics_route.routes(self._session.redis, self._session.settings),
         ]
         names = (self._session.settings.dashboard_host, *self._session.settings.dashboard_names)
         return Starlette(routes=routes, middleware=[Middleware(Guard, gate=self._gate, names=names)])
+
+    def _upload_routes(self) -> UploadRoutes:
+        settings, uploads = self._session.settings, Uploads(self._session.settings)
+        atexit.register(uploads.remove_all)
+        is_on = settings.dashboard_upload and not self._read_only
+        return UploadRoutes(uploads, is_on=is_on, largest=settings.dashboard_upload_bytes)
 
     async def _index(self, request: Request) -> Response:
         accepted = request.headers.get("accept-language", "")

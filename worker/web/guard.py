@@ -16,6 +16,7 @@ from worker.web.refusals import refused
 # The page itself holds no data; it asks for the token. Without the token, /healthz answers only yes or no.
 OPEN: Final = ("/", "/login", "/healthz", "/static/")
 BEARER: Final = "Bearer "
+UPLOAD: Final = "/api/upload"  # takes a file; all other changes take JSON
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -60,7 +61,8 @@ class Guard:
         headers = request.headers
         if not is_same_origin(host, headers.get("origin"), headers.get("sec-fetch-site")):
             return refused(403, "error.other_page")
-        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        wanted = "application/octet-stream" if request.url.path == UPLOAD else "application/json"
+        if headers.get("content-type", "").partition(";")[0].strip() != wanted:
             return refused(415, "error.not_json")
         if request.url.path == "/login" or _bearer_is_right(request, self._gate):
             return None  # browsers send neither of them on their own
@@ -84,11 +86,18 @@ STATUSES: Final[Mapping[int, Explanation]] = MappingProxyType(
             "Reload the page; programs use the commands. See `FEISHU_BATCH_DASHBOARD_READ_ONLY`.",
         ),
         404: Explanation(
-            "There is no such intent or page.", "Check the id; ended intents are deleted after their retention time."
+            "There is no such intent, change set, uploaded file or page.",
+            "Check the id; ended intents are deleted after their retention time, uploaded files sooner.",
+        ),
+        413: Explanation(
+            "The uploaded file is too large.",
+            "Import it with the command, or raise `FEISHU_BATCH_DASHBOARD_UPLOAD_BYTES`.",
         ),
         415: Explanation("The body is not JSON.", "Send `Content-Type: application/json`."),
         421: Explanation("The host name of the request is not known.", "Add it to `FEISHU_BATCH_DASHBOARD_NAMES`."),
-        429: Explanation("Another log-in is being checked at this moment.", "Try again in a second."),
+        429: Explanation(
+            "Another log-in, or another uploaded file, is being checked at this moment.", "Try again in a moment."
+        ),
         503: Explanation(
             "Redis does not answer, too many browsers are open, or, of `/healthz`, something is not healthy.",
             "Look at the answer's text, then at `feishu-batch doctor`.",

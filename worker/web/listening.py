@@ -53,8 +53,11 @@ def address_of(listener: socket.socket) -> str:
 
 
 def dashboard_child(settings: Settings, python: str, listener: socket.socket) -> Child:
-    """The page as a child of the listening process. It needs no credentials, and our settings pass none to it."""
-    secrets = {variable_name(name): "" for name in ("plugin_id", "plugin_secret")}
+    """The page as a child of the listening process. It needs no credentials, and our settings pass none to it, unless tables are
+    imported there.
+    """
+    names = () if settings.dashboard_upload else ("plugin_id", "plugin_secret")
+    secrets = {variable_name(name): "" for name in names}
     return Child(
         name="dashboard",
         argv=(python, "-P", "-m", "worker.web", str(listener.fileno())),

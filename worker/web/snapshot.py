@@ -50,6 +50,7 @@ class Snapshots:
             "batch_items": BATCH.items,
             "max_open_jobs": settings.max_open_jobs,
             "read_only": read_only,
+            "upload": settings.dashboard_upload_bytes if settings.dashboard_upload and not read_only else 0,
             "several_lanes": len(self._lanes) > 1,
             "sites": lane_addresses(settings),
         }

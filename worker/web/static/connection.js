@@ -67,7 +67,7 @@ function askForToken() {
   source = null;
   banner("");
   put($("live"), "");
-  for (const id of ["page", "find", "logout"]) $(id).hidden = true;
+  for (const id of ["page", "find", "upload", "logout"]) $(id).hidden = true;
   $("token").focus();
 }
 
@@ -81,10 +81,15 @@ $("login-form").addEventListener("submit", async (event) => {
 
 $("logout").addEventListener("click", async () => { await post("/logout", {}); start(); });
 
-export async function post(path, content) {
-  const headers = { "Content-Type": "application/json", "X-CSRF-Token": csrf };
+export const post = (path, content) => change(path, "application/json", JSON.stringify(content));
+
+/** As `post`, with a file. */
+export const send = (path, file) => change(path, "application/octet-stream", file);
+
+async function change(path, type, body) {
+  const headers = { "Content-Type": type, "X-CSRF-Token": csrf };
   try {
-    return await said(await fetch(path, { method: "POST", headers, body: JSON.stringify(content) }));
+    return await said(await fetch(path, { method: "POST", headers, body }));
   } catch {
     return { error: t("no_answer.check") };
   }

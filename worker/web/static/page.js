@@ -4,6 +4,7 @@ import { banner, keepConnected } from "./connection.js";
 import "./find.js";
 import { laneCard, poorCard } from "./lane.js";
 import { $, list, put, since, state } from "./parts.js";
+import "./upload.js";
 import { batchRow, failureRow, intentRow, jobRow, setRow } from "./rows.js";
 import { n, span, t } from "./words.js";
 
@@ -19,6 +20,7 @@ function render() {
   put($("live"), t(trouble ? "live.none" : "live"));
   document.body.classList.toggle("read-only", state.about.read_only);
   $("page").hidden = $("find").hidden = false;
+  $("upload").hidden = !state.about.upload;
   document.title = title();
   const { inbox, intents, lanes, sets } = state, nothing = !intents.rows.length && !inbox.intents && !sets.length;
   $("empty").hidden = !nothing;

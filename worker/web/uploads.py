@@ -1,0 +1,209 @@
+"""Uploaded tables: the files, kept for a while, and what the page does with one. Plan and import are the commands themselves, as a process
+of their own: the same code, with its memory and its credentials apart from the page.
+"""
+
+import asyncio
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from shutil import rmtree
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from config.settings import Settings, as_environment
+from worker.importing.columns import ImportFileError
+from worker.importing.table import Hidden, Table
+from worker.importing.wide.options import TableOptions
+from worker.importing.wide.preview import preview
+from worker.web.orders import Order
+from worker.web.refusals import OrderRefusedError
+
+KEPT: Final = 5  # files; the oldest is removed for a new one
+LONGEST_RUN: Final = 240.0  # seconds of a command; browsers give up soon after
+SHOWN: Final = 100  # cells of a diff, and reasons
+ENDINGS: Final = (".csv", ".xlsx", ".jsonl")
+COMMAND: Final = (sys.executable, "-P", "-m", "worker.cli.main")
+GOOD: Final = (0, 1)  # exit codes with a document that is no error
+_ODD: Final = re.compile(r"[^A-Za-z0-9_-]+")
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class ReadOrder(Order):
+    """How to read a file, by the options of the commands."""
+
+    upload: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    sheet: Text | None = None
+    encoding: Literal["gb18030"] | None = None
+    hidden: Literal["include", "skip"] | None = None
+    id_column: Text | None = None
+
+
+class TableOrder(ReadOrder):
+    """`fields`: column → field. `again`: how many imports of the file there were that this one does not belong to."""
+
+    space: Text | None = None
+    type_key: Text | None = None
+    empty: Literal["skip", "clear"] | None = None
+    fields: Annotated[dict[Text, Text], Field(max_length=1000, default_factory=dict)]
+    ignore: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
+    append: Annotated[tuple[Text, ...], Field(max_length=1000)] = ()
+    again: Annotated[int, Field(ge=0, le=999)] = 0
+
+    def options(self) -> list[str]:
+        """Each as one word, so that none is mistaken for another."""
+        given = {
+            "--sheet": self.sheet,
+            "--encoding": self.encoding,
+            "--hidden": self.hidden,
+            "--id-column": self.id_column,
+            "--space": self.space,
+            "--type": self.type_key,
+            "--empty": self.empty,
+        }
+        return [
+            *(f"{name}={value}" for name, value in given.items() if value),
+            *(f"--field={column}={name}" for column, name in self.fields.items()),
+            *(f"--ignore={column}" for column in self.ignore),
+            *(f"--append={column}" for column in self.append),
+        ]
+
+
+@dataclass(slots=True)
+class Uploads:
+    """One command runs at a time. The files are removed with this process's directory, or when newer ones come."""
+
+    settings: Settings
+    _folder: Path | None = None
+    _running: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def keep(self, name: str, content: bytes) -> str:
+        """Returns the id of the upload: of its content, so that the same file is the same upload."""
+        if Path(name).suffix.lower() not in ENDINGS:
+            raise OrderRefusedError(400, "error.no_table", endings=", ".join(ENDINGS))
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="feishu-batch-uploads-"))
+        upload = blake2b(content, digest_size=8).hexdigest()
+        others = sorted(
+            (one for one in self._folder.iterdir() if one.name != upload), key=lambda one: one.stat().st_mtime
+        )
+        for old in others[: max(0, len(others) - KEPT + 1)]:
+            rmtree(old, ignore_errors=True)
+        place = self._folder / upload
+        rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700)
+        (place / _file_name(name)).write_bytes(content)
+        return upload
+
+    def columns(self, order: ReadOrder) -> dict[str, Any]:
+        """What is to be matched with fields; of a file of field changes, nothing."""
+        table = Table(
+            order.sheet,
+            encoding=order.encoding,
+            hidden=Hidden(order.hidden) if order.hidden else None,
+            as_table=TableOptions(id_column=order.id_column),
+        )
+        try:
+            found = preview(self._path(order.upload), table)
+        except ImportFileError as error:
+            raise OrderRefusedError(400, "error.other", why=str(error)) from None
+        return {
+            "is_table": found is not None,
+            "columns": found.columns if found else [],
+            "has_place": found is None or found.has_place,
+        }
+
+    async def plan(self, order: TableOrder) -> dict[str, Any]:
+        """Old and new of every cell. Writes nothing."""
+        found = await self._run("plan", order, "--diff")
+        diff = found["diff"]
+        return {
+            **_of_file(found),
+            "diff": {**diff, "listed": diff["listed"][:SHOWN], "reasons": diff["reasons"][:SHOWN]},
+            "forgotten": found["forgotten"],
+        }
+
+    async def import_it(self, order: TableOrder) -> dict[str, Any]:
+        """Enqueues what was not enqueued before: under the same id, each row once."""
+        return _of_file(await self._run("import", order))
+
+    def import_id(self, order: TableOrder) -> str:
+        """The change set's id: by the file's name and content, and another one for each time that it is imported again."""
+        name = _ODD.sub("-", self._path(order.upload).stem).strip("-")[:40] or "table"
+        return f"{name}-{order.upload}" + (f".{order.again + 1}" if order.again else "")
+
+    async def _run(self, command: str, order: TableOrder, *more: str) -> dict[str, Any]:
+        path = self._path(order.upload)
+        if self._running.locked():
+            raise OrderRefusedError(429, "error.upload_busy")
+        argv = [
+            *COMMAND,
+            command,
+            f"--import-id={self.import_id(order)}",
+            "--json",
+            *more,
+            *order.options(),
+            "--",
+            str(path),
+        ]
+        async with self._running:
+            code, output = await _output_of(argv, {**os.environ, **as_environment(self.settings)})
+        try:
+            found: dict[str, Any] = json.loads(output.replace(str(path), path.name))
+        except ValueError:
+            raise OrderRefusedError(503, "error.command_failed", command=command) from None
+        if code not in GOOD:
+            raise OrderRefusedError(400, "error.other", why=str(found.get("error")))
+        return found
+
+    def _path(self, upload: str) -> Path:
+        folder = self._folder / upload if self._folder else None
+        if folder is None or not folder.is_dir():
+            raise OrderRefusedError(404, "error.no_upload")
+        [path] = folder.iterdir()
+        return path
+
+    def remove_all(self) -> None:
+        if self._folder:
+            rmtree(self._folder, ignore_errors=True)
+
+
+async def _output_of(argv: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), LONGEST_RUN)
+    except TimeoutError:
+        raise OrderRefusedError(503, "error.command_slow", seconds=f"{LONGEST_RUN:.0f}") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return process.returncode or 0, output.decode("utf-8", "replace")
+
+
+def _file_name(name: str) -> str:
+    """The last part of a name, without anything that a file system or a command would take for more."""
+    last = re.split(r"[/\\]", name)[-1]
+    kept = "".join(one for one in last if one.isprintable() and one not in ':*?"<>|').lstrip("-. ")
+    stem, ending = Path(kept).stem[:80], Path(name).suffix.lower()
+    return f"{stem or 'table'}{ending}"
+
+
+def _of_file(found: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows of the document of a command."""
+    names = ("import_id", "rows", "enqueued", "known", "repeated", "rejected_count", "table", "clears_count")
+    return {**{name: found[name] for name in names}, "rejected_groups": found["rejected_groups"][:SHOWN]}
