@@ -21,7 +21,7 @@ def test_of_each_type_the_written_value_is_the_one_that_was_read(kind):
 
 @pytest.mark.parametrize(("kind", "value"), [*NEVER.items(), (None, "x")])
 def test_other_types_are_never_written_back(kind, value):
-    with pytest.raises(UnreadableError, match="cannot be put back"):
+    with pytest.raises(UnreadableError):
         write_form(kind, value)
 
 

@@ -12,6 +12,7 @@ from worker.ledger.records import BatchState
 from worker.operating.details import ItemState
 from worker.operating.explaining import explained_codes
 from worker.operating.retry.decision import SkipReason
+from worker.operating.undo import NotUndoneWhy
 from worker.web.app import STATIC
 from worker.web.languages import CODES, ENGLISH, LANGUAGES, PAGE, WORDS, language_for, page_in, words_of
 
@@ -24,6 +25,7 @@ FAMILIES = {
     "item": {*(state.replace(" ", "_") for state in ItemState), *Progress.__slots__} - {"total"},
     "job": set(BatchState),
     "skip": {one.name.lower() for one in SkipReason},
+    "undo_why": {one.name.lower() for one in NotUndoneWhy},
 }
 VALUE = re.compile(r"\{(\w+)\}")
 
@@ -139,7 +141,7 @@ WORDS_OF_THE_WEB = """
     a article button code dd div dl dt h2 h3 i b li p small span strong section ul input label polite none blank
     click submit close cancel message visibilitychange pagehide pageshow search
     aria-label aria-expanded role img status title-paused string number application/json POST
-    before_field_value after_field_value value text values id kind csv xlsx go retry since until en zh detail noreferrer _blank use
+    before_field_value after_field_value value text values id kind csv xlsx go retry undo since until en zh detail noreferrer _blank use
     medium short requests unknown jobs nothing open words page find feishu-batch plan FILE --diff
     select option details summary table tr th td file change MB gb18030 GB18030 csv jsonl application/octet-stream
 space type_key id_column sheet hidden include clear encoding write append ignore again

@@ -84,7 +84,7 @@ def test_a_name_that_was_made_to_lead_here_is_refused(page, closed_page):
         assert client.get("/", headers={"Host": "Status.example.com"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/api/pause", "/api/resume", "/api/cancel", "/api/retry", "/login", "/logout"])
+@pytest.mark.parametrize("path", ["/api/pause", "/api/resume", "/api/cancel", "/api/retry", "/api/undo", "/login", "/logout"])
 def test_an_order_from_another_page_changes_nothing(page, stack, path):
     content = {"lane": "default"} if path in {"/api/pause", "/api/resume"} else {}
     for strange in (
@@ -114,6 +114,7 @@ def test_orders_that_make_no_sense_are_answered_with_a_sentence(page):
     assert page.post("/api/pause", {"lane": "nowhere"}).json()["error"].startswith("no lane is named 'nowhere'")
     assert page.post("/api/cancel", {"intent": "no-such-intent"}).status_code == 400
     assert page.post("/api/retry", {}).json()["error"] == "Give an intent, a change set, or a reason."
+    assert page.post("/api/undo", {"change_set": "nothing-of-that-name"}).status_code == 400
     both = {"intent": "one", "change_set": "two"}
     for order in ("cancel", "retry"):
         assert page.post(f"/api/{order}", both).json()["error"] == "Give an intent or a change set, not both."

@@ -45,6 +45,21 @@ def test_an_empty_ledger_says_how_to_begin(driver, tmp_path, own_redis_url, save
         driver.get("about:blank")
 
 
+def test_a_change_set_is_undone_after_a_confirmation(opened, stack):
+    place = {"project_key": PROJECT, "work_item_type_key": "story", "skip_unchanged": False}
+    stack.client.enqueue_table({1300: {"priority": {"value": "option_1"}}}, **place, change_set="undo-me").wait(PATIENCE)
+    kept = {1300: {"priority": {"value": "option_0"}}, 1301: {"description": "rich"}}
+    stack.client.enqueue_table(kept, **place, change_set="kept", keep_before=True, note="to be undone").wait(PATIENCE)
+    press(opened, "to be undone", "#sets")
+    press(opened, "Undo …", "#dialog")
+    see(opened, "#dialog", "1 value can be put back")
+    see(opened, "#dialog", "1 value cannot be put back: the value from before could not be read")
+    press(opened, "Put back 1 value", "#dialog")
+    see(opened, "#toast", "by the change set undo-kept")
+    stack.client.change_set("undo-kept").wait(PATIENCE)
+    assert stack.sandbox.values()[1300]["priority"] == {"value": "option_1"}
+
+
 def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):
     handle = put(stack, [*range(1200, 1290), 1042], note=CHINESE)
     handle.wait(PATIENCE)

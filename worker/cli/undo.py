@@ -1,6 +1,5 @@
 """`feishu-batch undo`: puts back what a change set changed."""
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -17,7 +16,7 @@ from worker.cli.progress import usual_display
 from worker.operating.change_sets import failures_of
 from worker.operating.errors import WrongUseError
 from worker.operating.session import Session, open_session
-from worker.operating.undo import UndoPlan, intents_of, undo_plan
+from worker.operating.undo import UndoPlan, enqueue_undo, undo_plan
 from worker.wording import as_json as json_text
 from worker.wording import first_few, some
 
@@ -76,9 +75,7 @@ def _carry_out(
 ) -> Followed | None:
     if asks and not _confirmed(plan):
         raise WrongUseError("not confirmed; nothing was enqueued")
-    intents = list(intents_of(plan))
-    with session.client() as client:
-        known = sum(bool(handle.was_known) for handle in client.enqueue_many(intents))
+    intents, known = enqueue_undo(session, plan)
     if out:
         before = f", of which {known} were enqueued before" if known else ""
         out.print(f"{some(len(intents), 'intent')} as the change set {plan.undo_set}{before}.", soft_wrap=True)
@@ -111,8 +108,8 @@ def _print_plan(out: Console, plan: UndoPlan) -> None:
         out.print(table(("field", "items", "written", "to put back", "which"), rows))
         if len(plan.put_back) > SHOWN:
             out.print(f"… and {len(plan.put_back) - SHOWN} more values (--json lists all)")
-    for reason, count in Counter(one.reason for one in plan.not_undone).most_common(SHOWN):
-        items = [one.item for one in islice((one for one in plan.not_undone if one.reason == reason), SHOWN)]
+    for reason, count in plan.reasons():
+        items = [one.item for one in islice((one for one in plan.not_undone if one.why is reason), SHOWN)]
         out.print(f"{some(count, 'value')} cannot be put back: {reason} (item {first_few(items)})", soft_wrap=True)
     if plan.forgotten:
         out.print(
@@ -165,7 +162,9 @@ def document(
             }
             for one in plan.put_back
         ],
-        "not_undone": [{"item": one.item, "field_key": one.field_key, "reason": one.reason} for one in plan.not_undone],
+        "not_undone": [
+            {"item": one.item, "field_key": one.field_key, "reason": str(one.why)} for one in plan.not_undone
+        ],
         "untouched": plan.untouched,
         "forgotten": plan.forgotten,
         "counts": followed and followed.counts(),

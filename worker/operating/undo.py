@@ -1,8 +1,10 @@
 """Putting back what a change set changed, as far as the cells still hold what it wrote."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -20,10 +22,17 @@ from worker.remote.equality import UnreadableError
 from worker.remote.write_form import write_form
 
 UNDO_OF: Final = "undo of "  # prefix of the note
+LOOKED_AT: Final = 20  # intents, to find out whether a set kept values
 LONGEST_ID: Final = 64  # characters of a change set's id
-NOT_ASKED: Final = "the values from before were not kept: the change set was enqueued without keep_before"
-NOT_READ: Final = "the value from before could not be read"
 UNCERTAIN: Final = "outcome_unknown"  # the code of a failure that may have been applied: the condition tells
+
+
+class NotUndoneWhy(StrEnum):
+    """Why a value cannot be put back."""
+
+    NOT_KEPT = "the values from before were not kept: the change set was enqueued without keep_before"
+    NOT_READ = "the value from before could not be read"
+    NOT_COMPARABLE = "values of this type, or in this form, cannot be compared, so they are never put back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class PutBack:
 class NotUndone:
     item: int
     field_key: str
-    reason: str
+    why: NotUndoneWhy
 
 
 @dataclass(slots=True)
@@ -58,6 +67,10 @@ class UndoPlan:
     @property
     def is_whole(self) -> bool:
         return not self.not_undone and not self.forgotten
+
+    def reasons(self) -> list[tuple[NotUndoneWhy, int]]:
+        """Why values cannot be put back, the most frequent first."""
+        return Counter(one.why for one in self.not_undone).most_common()
 
     @property
     def cells(self) -> int:
@@ -93,6 +106,20 @@ def undo_plan(session: Session, change_set: str) -> UndoPlan:
             _note(written, (lane, spec.project_key, spec.field_key, item), spec, before.get(str(item)))
     _decide(plan, written)
     return plan
+
+
+def enqueue_undo(session: Session, plan: UndoPlan) -> tuple[list[UpdateIntent], int]:
+    """The intents, and how many of them were enqueued before."""
+    intents = list(intents_of(plan))
+    with session.client() as client:
+        return intents, sum(bool(handle.was_known) for handle in client.enqueue_many(intents))
+
+
+def keeps_values(session: Session, change_set: str) -> bool:
+    """Whether the first intents of the set kept values from before. Cheap, for a view."""
+    first = next(session.reads.ids_of_set(change_set), [])[:LOOKED_AT]
+    places = [place for entry in session.reads.entries(first) if entry and (place := session.reads.place(entry))]
+    return session.reads.has_before(places)
 
 
 def undo_id(change_set: str) -> str:
@@ -168,11 +195,11 @@ def _note(written: dict[_Place, _Written], cell: _Place, spec: GroupSpec, before
 def _decide(plan: UndoPlan, written: Mapping[_Place, _Written]) -> None:
     found: dict[str, tuple[PutBack, list[int]]] = {}
     for (_, _, field_key, item), one in written.items():
-        try:
-            before, expected = _values(one)
-        except UnreadableError as error:
-            plan.not_undone.append(NotUndone(item, field_key, str(error)))
+        found_values = _values(one)
+        if isinstance(found_values, NotUndoneWhy):
+            plan.not_undone.append(NotUndone(item, field_key, found_values))
             continue
+        before, expected = found_values
         same = PutBack(one.lane, one.spec, before, expected, ())
         _, items = found.setdefault(_key(same), (same, []))
         items.append(item)
@@ -182,10 +209,10 @@ def _decide(plan: UndoPlan, written: Mapping[_Place, _Written]) -> None:
     ]
 
 
-def _values(one: _Written) -> tuple[Any, Any]:
-    """What to put back, and what the cell should hold now. Raises `UnreadableError` with a reason for people."""
+def _values(one: _Written) -> tuple[Any, Any] | NotUndoneWhy:
+    """What to put back, and what the cell should hold now."""
     if one.before is None:
-        raise UnreadableError(NOT_READ if one.was_kept else NOT_ASKED)
+        return NotUndoneWhy.NOT_READ if one.was_kept else NotUndoneWhy.NOT_KEPT
     field_type, stored = json.loads(one.before)
     try:
         back = write_form(field_type, stored)
@@ -193,8 +220,8 @@ def _values(one: _Written) -> tuple[Any, Any]:
         for change in one.changes:
             now = after(field_type, change, now)
         return back, write_form(field_type, now)
-    except UnreadableError as error:
-        raise UnreadableError(str(error) or "the value from before is in a form that cannot be put back") from None
+    except UnreadableError:
+        return NotUndoneWhy.NOT_COMPARABLE
 
 
 def _key(one: PutBack) -> str:

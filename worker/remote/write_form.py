@@ -16,14 +16,14 @@ def write_form(field_type: str | None, stored: Any) -> Any:
     kind = normalised_type(field_type) or ""
     read = PROVABLE.get(kind)
     if read is None:
-        raise UnreadableError(f"values of the type {kind or 'that is not stated'} cannot be put back")
+        raise UnreadableError
     if is_empty_value(stored):
         return None
     atoms = read(stored)
     form = _FORMS.get(kind, _as_it_is)
     value = [form(one) for one in stored] if kind in _LISTS else form(stored)
     if read(value) != atoms:
-        raise UnreadableError("the value from before is in a form that cannot be put back")
+        raise UnreadableError
     return value
 
 

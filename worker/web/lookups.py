@@ -16,6 +16,7 @@ from worker.operating.history import change_json, item_history
 from worker.operating.intent_specs import failures_with_specs
 from worker.operating.meanings import Meanings
 from worker.operating.session import Session
+from worker.operating.undo import keeps_values
 from worker.web.places import Places
 from worker.web.refusals import OrderRefusedError
 from worker.web.shapes import failure_row, intent_row, set_row
@@ -74,6 +75,7 @@ def set_answer(session: Session, asked: Asked) -> Answer:
         "since": found.since,
         "failures": failures[:FAILURES],
         "has_more": len(failures) > FAILURES,
+        "can_undo": found.is_over and keeps_values(session, found.change_set),
     }
 
 

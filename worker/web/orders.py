@@ -17,6 +17,7 @@ from worker.operating.retry.operation import (
     skipped_items,
 )
 from worker.operating.session import Session
+from worker.operating.undo import enqueue_undo, undo_plan
 from worker.web.refusals import OrderRefusedError
 
 LISTED: Final = 20  # intents of a retry
@@ -54,6 +55,13 @@ class RetryOrder(Order):
     code: Annotated[str, Field(max_length=200)] | None = None
     lane: Id | None = None
     since_at: float | None = None
+    confirmed: str | None = None
+
+
+class UndoOrder(Order):
+    """`confirmed` as of a retry."""
+
+    change_set: Id
     confirmed: str | None = None
 
 
@@ -103,6 +111,25 @@ def retry(session: Session, order: RetryOrder) -> Answer:
     return {"done": "done.retried", "items": done["items"], "intents": done["intents"]}
 
 
+def undo(session: Session, order: UndoOrder) -> Answer:
+    """Like a retry: shows what would be put back, and enqueues exactly that once the user has confirmed it."""
+    plan = undo_plan(session, order.change_set)
+    content = repr([(one.lane, one.spec, one.before, one.expected, one.items) for one in plan.put_back])
+    shown = {
+        "values": plan.cells,
+        "skipped": [{"why": why.name.lower(), "values": count} for why, count in plan.reasons()],
+        "untouched": plan.untouched,
+        "forgotten": plan.forgotten,
+        "digest": blake2b(content.encode(), digest_size=16).hexdigest(),
+    }
+    if order.confirmed is None:
+        return shown
+    if order.confirmed != shown["digest"]:
+        return {**shown, "changed": True}
+    enqueue_undo(session, plan)
+    return {"done": "done.undone", "values": plan.cells, "set": plan.undo_set}
+
+
 def _plan(decisions: Sequence[RetryDecision]) -> Answer:
     todo = [one for one in decisions if one.items]
     content = repr([(one.failure.lane, one.failure.number, one.items) for one in todo])
@@ -120,4 +147,5 @@ ORDERS: Final[dict[str, tuple[type[Order], Work]]] = {
     "resume": (ResumeOrder, resume),
     "cancel": (CancelOrder, cancel),
     "retry": (RetryOrder, retry),
+    "undo": (UndoOrder, undo),
 }

@@ -140,6 +140,10 @@ class LedgerReads:
         found: dict[str, str] = self._redis.hgetall(place.before)
         return found
 
+    def has_before(self, places: Sequence[IntentKeys]) -> bool:
+        """Whether any of these intents kept a value from before."""
+        return bool(places and self._redis.exists(*(place.before for place in places)))
+
     def outcome(self, place: IntentKeys, item: str) -> str | None:
         """None: not ended, or succeeded."""
         found: str | None = self._redis.hget(place.outcomes, item)

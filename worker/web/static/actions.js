@@ -52,6 +52,26 @@ async function retry(what) {
   if (plan) toast(plan.error ? plan : sentence(plan));
 }
 
+/** Like a retry: the server shows what it would put back, and does exactly that. */
+export async function undoSet(id) {
+  let plan = await post("/api/undo", { change_set: id });
+  while (plan && !plan.error && !plan.done) plan = await agreed(id, plan);
+  if (plan) toast(plan.error ? plan : t(plan.done, { values: t("n.values", { n: plan.values }), set: plan.set }));
+}
+
+async function agreed(id, plan) {
+  const values = t("n.values", { n: plan.values });
+  const body = [make("p", "", plan.values ? t("undo.plan", { values }) : t("undo.nothing"))];
+  if (plan.changed) body.unshift(make("p", "why", t("retry.changed")));
+  if (plan.values) body.push(make("p", "soft", t("undo.hint")));
+  const skipped = plan.skipped.map((one) => make("li", "", t("undo.skipped", { values: t("n.values", { n: one.values }), why: named("undo_why", one.why) })));
+  if (plan.forgotten) skipped.push(make("li", "", t("undo.forgotten", { intents: intents(plan.forgotten) })));
+  if (skipped.length) body.push(make("ul", "plain", ...skipped));
+  const buttons = plan.values ? [back(), ["go", t("undo.do", { values }), "main"]] : [["", t("close"), ""]];
+  const choice = await ask(t("undo.title"), body, ...buttons);
+  return choice ? post("/api/undo", { change_set: id, confirmed: plan.digest }) : null;
+}
+
 /** The result: done, refused, or another plan to confirm; null if the reader goes back. */
 async function confirmed(what, plan) {
   const body = [make("p", "", plan.items ? t("retry.plan", { items: items(plan.items), intents: intents(plan.intents) }) : t("retry.nothing"))];

@@ -1,6 +1,6 @@
 // One intent, one change set and one work item, each in a dialog. Field values come only when the reader asks for them.
 
-import { cancelIntent, cancelSet, retryIntent, retrySet } from "./actions.js";
+import { cancelIntent, cancelSet, retryIntent, retrySet, undoSet } from "./actions.js";
 import { read } from "./connection.js";
 import { ask, close, toast } from "./dialog.js";
 import { button, called, counts, dots, itemLink, make, state } from "./parts.js";
@@ -60,12 +60,13 @@ function outcome(one) {
 export async function showSet(id, values = false) {
   const set = await read("/api/sets", values ? { id, values } : { id });
   if (set.error) return toast(set);
-  const acts = acting([set.pending, "cancel", t("cancel.first"), ""], [set.failed && set.state !== "open", "retry", t("row.retry_first"), ""]);
+  const acts = acting([set.pending, "cancel", t("cancel.first"), ""], [set.failed && set.state !== "open", "retry", t("row.retry_first"), ""], [set.can_undo, "undo", t("undo.first"), ""]);
   const more = set.failures.length && !values ? [["values", t("show_values"), ""]] : [];
   const choice = await ask(set.note ? called(set) : t("set"), setBody(set), ...more, ...acts, close());
   if (choice === "values") showSet(id, true);
   if (choice === "cancel") cancelSet(set);
   if (choice === "retry") retrySet(id);
+  if (choice === "undo") undoSet(id);
 }
 
 function setBody(set) {
