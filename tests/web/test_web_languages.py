@@ -1,7 +1,5 @@
 """The page in Chinese and in English, in a real browser: by the browser's language, and by the switch."""
 
-import re
-
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -9,15 +7,10 @@ from selenium.webdriver.common.keys import Keys
 from tests.web import scene
 from tests.web.browser import DESKTOP, PHONE, complaints, look_like, speak, whole_page
 from tests.web.by_hand import CHINESE_NAMES
-from tests.web.seeing import is_too_wide, press, see, shown, until
+from tests.web.seeing import english_in, is_too_wide, press, see, shown, until
 
 CHINESE = "zh-CN,zh;q=0.9,en;q=0.8"
 TOUCH = 28  # CSS pixels
-# Not words of the page: data of the tests, names of commands and of settings.
-ALLOWED = re.compile(
-    r"table[-_:]?[0-9a-f-]{10,}|feishu-batch[\w -]*|sprint-\d+|story|JOB-\d+|default|English|[A-Z][A-Za-z]+Terminated|the remote said"
-    r"|FILE|ID|UPDATE|Redis|[\w.-]+@\w+|[0-9a-f-]{30,}|python\S*|CSV|XLSX|submit worker|worker"
-)
 
 
 @pytest.fixture
@@ -31,10 +24,6 @@ def chinese(driver, by_hand):
     assert complaints(driver) == []
     driver.get("about:blank")
     speak(driver, "en-US,en")
-
-
-def english_in(driver, selector="body"):
-    return re.findall(r"[A-Za-z]{2,}", ALLOWED.sub(" ", shown(driver, selector)))
 
 
 def test_a_chinese_browser_sees_chinese_and_nothing_else(chinese, by_hand, save):

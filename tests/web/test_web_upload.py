@@ -12,7 +12,7 @@ from config.settings import Settings
 from tests.support.model import PROJECT
 from tests.support.waiting import PATIENCE, wait_until
 from tests.web.browser import DESKTOP, PHONE, complaints, look_like, speak, whole_page
-from tests.web.seeing import is_too_wide, press, see, shown, until
+from tests.web.seeing import english_in, is_too_wide, press, see, shown, until
 from tests.web.serving import SECRET, Served, page_of
 from worker.web.listening import dashboard_child
 from worker.web.uploads import KEPT, TableOrder, Uploads
@@ -141,6 +141,42 @@ def test_a_user_imports_a_table_with_a_mouse(driver, uploading, stack, tmp_path,
     until(lambda: not driver.find_element(By.ID, "dialog").is_displayed(), "the dialog is closed")
     assert [one for one in complaints(driver) if "400" not in one] == []
     driver.get("about:blank")
+
+
+def test_each_step_is_in_chinese_and_goes_back(driver, uploading, stack, tmp_path):
+    path = tmp_path / "排期.csv"
+    path.write_text("ID,优先级\n1721,P0\n", "utf-8")
+    speak(driver, "zh-CN,zh")
+    look_like(driver, PHONE)
+    driver.get(uploading.url)
+    see(driver, "#live", "实时")
+    press(driver, "导入表格")
+    driver.find_element(By.CSS_SELECTOR, "#dialog summary").click()
+    assert english_in(driver, "#dialog") == []
+    assert not is_too_wide(driver)
+    press(driver, "下一步", "#dialog")
+    see(driver, "#dialog .why", "每行一个工作项")  # no file was chosen
+    driver.find_element(By.CSS_SELECTOR, "#dialog input[type=file]").send_keys(str(path))
+    for name, text in PLACE.items():
+        driver.find_element(By.CSS_SELECTOR, f"#dialog input[name={name}]").send_keys(text)
+    press(driver, "下一步", "#dialog")
+    see(driver, "#dialog-title", "各列对应哪个字段？")
+    assert english_in(driver, "#dialog") == []
+    press(driver, "返回", "#dialog")
+    see(driver, "#dialog-title", "导入表格")
+    press(driver, "下一步", "#dialog")  # the file and the place are still there
+    see(driver, "#dialog-title", "各列对应哪个字段？")
+    field = driver.find_element(By.CSS_SELECTOR, '#dialog input[aria-label="列 优先级 对应的字段"]')
+    field.clear()
+    field.send_keys("Priority")
+    press(driver, "查看改动", "#dialog")
+    see(driver, "#dialog-title", "排期.csv 将带来的改动")
+    see(driver, "#dialog", "1 个单元格将修改")
+    assert [one for one in english_in(driver, "#dialog") if one not in ("Priority", "csv")] == []
+    press(driver, "返回", "#dialog")
+    see(driver, "#dialog-title", "各列对应哪个字段？")
+    driver.get("about:blank")
+    speak(driver, "en-US,en")
 
 
 # --- without a server -----------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def _places(session: Session, search: Search, budget: _Budget) -> Iterator[tuple
             at = int(record.get(RecordField.ENQUEUED_AT_MS) or 0) / 1000
             if search.since is not None and at < search.since:
                 return
-            is_single = RecordField.CHANGE_SET not in record
+            is_single = RecordField.CHANGE_SET not in record and search.overlaps(at, at)
             if is_single and search.is_in(record[RecordField.INTENT_ID], record.get(RecordField.NOTE)):
                 yield lane, number
     budget.is_spent = budget.is_spent or oldest > 0
@@ -97,7 +97,7 @@ def _records(session: Session, numbers: range) -> Iterator[tuple[str, int, dict[
 
 
 def _last_before(session: Session, moment: float | None) -> int:
-    """The number of the last intent that was enqueued by then: numbers are given in the order of time."""
+    """A number that no intent up to then is above, and hardly more: numbers are given in the order of time."""
     first, last = 0, session.reads.newest_number()
     if moment is None:
         return last

@@ -71,7 +71,7 @@ async function chooseFile(trouble = "") {
 async function upload() {
   const kept = await send(`/api/upload?${new URLSearchParams({ name: given.file.name })}`, given.file);
   if (kept.error) return kept;
-  Object.assign(given, { upload: kept.upload, match: {}, again: 0 });
+  if (kept.upload !== given.upload) Object.assign(given, { upload: kept.upload, match: {}, again: 0 });
   const { sheet, encoding, hidden, id_column } = given.options;
   return post("/api/upload/columns", JSON.parse(JSON.stringify({ upload: kept.upload, sheet, encoding, hidden, id_column })));
 }
