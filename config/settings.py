@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from config.dashboard import Dashboard
 from config.errors import ConfigError
 from config.explain import explain, misspelt, variable_name
-from config.fields import ENV_PREFIX, number, one_word, printable, seconds
+from config.fields import ENV_PREFIX, Words, number, one_word, printable, seconds
 from config.lookups import LookupSettings
 from config.pace import Pace
 from config.platform import is_of_platform
@@ -128,6 +128,11 @@ class Settings(RemoteFacts, Pace, LookupSettings, Dashboard, BaseSettings):
     log_values: bool = Field(
         default=False,
         description="Whether log lines contain field values: those that are sent, and those that an error quotes.",
+    )
+    metrics_sets: Words = Field(
+        (),
+        max_length=50,
+        description="Names of change sets that have metrics, besides the schedules: nightly stands for the newest of nightly, nightly-2030-01-31, ….",
     )
     otel: Literal["auto", "on", "off"] = Field(
         "auto",

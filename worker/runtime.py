@@ -19,6 +19,7 @@ from worker.decisions import Policy
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.ledger.routes import BATCH
+from worker.ledger.shown_tasks import ShownTasks
 from worker.ledger.token_store import RedisTokenStore
 from worker.pacing.shared import Pacer
 from worker.pipeline.access_probe import AccessProbe
@@ -29,6 +30,7 @@ from worker.pipeline.hints import IntakeHints, LaneHints
 from worker.pipeline.intake import Intake
 from worker.pipeline.intake_refusals import IntakeLane
 from worker.pipeline.look_ahead import PATIENCE, LookAhead
+from worker.pipeline.monitored import Monitored
 from worker.pipeline.parking import Parking, ParkingLane
 from worker.pipeline.poll import JobPoller
 from worker.pipeline.progress import ProgressReports, announce
@@ -39,6 +41,7 @@ from worker.pipeline.send import Sender
 from worker.pipeline.set_ends import SetEnds
 from worker.pipeline.submit import Submitter
 from worker.pipeline.sweep import LaneSweep, Sweep
+from worker.pipeline.task_events import TaskEvents
 from worker.remote.client import RemoteClient
 from worker.remote.codes import error_table
 from worker.remote.tokens import TokenSource
@@ -160,6 +163,12 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             [lane.sweep for lane in lanes.values()],
             SetEnds(app, redis, inbox),
             retain_failed=settings.retain_failed_days * DAY,
+            monitored=Monitored(
+                redis,
+                settings.key_prefix,
+                ShownTasks(redis, settings.key_prefix, list(lanes)),
+                TaskEvents(app),
+            ),
         ),
         lanes=lanes,
         route=configured.route,

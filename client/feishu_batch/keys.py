@@ -94,6 +94,21 @@ class InboxKeys:
         return self._key("lost")
 
     @property
+    def shown_sets(self) -> str:
+        """Hash: change set → JSON of the task that monitors such as Flower show for it, until it has ended."""
+        return self._key("shown_sets")
+
+    @property
+    def shown_intents(self) -> str:
+        """Hash: number of a single intent → the same."""
+        return self._key("shown_intents")
+
+    @property
+    def shown_until(self) -> str:
+        """Hash: `intent` number and `set` time (unix ms) up to which the sweep looked for new ones to show."""
+        return self._key("shown_until")
+
+    @property
     def hint(self) -> str:
         """Flag, set while a message that says "look into the inbox" is outstanding."""
         return self._key("hint")

@@ -31,6 +31,17 @@ class OutcomeKind(StrEnum):
     EXPIRED = "e", "expired", RecordField.EXPIRED, False
 
 
+_OF_LETTER = {str(kind): kind for kind in OutcomeKind}
+
+
+def holds_value(outcome: str | None) -> bool:
+    """Whether the item of an ended intent holds the value of this intent itself, by its entry in the ledger: none for a success."""
+    if outcome is None:
+        return True
+    kind = _OF_LETTER[outcome[0]]
+    return kind.is_success and kind is not OutcomeKind.SUPERSEDED
+
+
 LABELS = tuple(kind.label for kind in OutcomeKind)
 FIELDS = tuple(kind.field for kind in OutcomeKind)
 SUCCESSES = frozenset(kind.label for kind in OutcomeKind if kind.is_success)

@@ -7,7 +7,7 @@ from typing import Any
 from redis import Redis
 
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
-from feishu_batch.outcomes import FIELDS
+from feishu_batch.outcomes import FIELDS, holds_value
 from feishu_batch.results import IntentState, entry_of, view_of_record
 
 MOST_ROUNDS = 20  # of retries of retries
@@ -92,8 +92,9 @@ class RetryResults:
 def _retried(intent_id: str, place: IntentKeys, record: Mapping[str, str], outcomes: Mapping[str, str]) -> RetryResult:
     state = view_of_record(intent_id, place, record, {}).state
     succeeded: frozenset[str] = frozenset()
-    if state.is_final and int(record.get(RecordField.SUCCEEDED) or 0):
-        succeeded = frozenset(record.get(RecordField.ITEMS, "").split(",")) - outcomes.keys()
+    if state.is_final and RecordField.REFUSED not in record:
+        items = record.get(RecordField.ITEMS, "").split(",")
+        succeeded = frozenset(item for item in items if holds_value(outcomes.get(item)))
     return RetryResult(state, succeeded, retries_of(record))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from feishu_batch import IntentState, Progress
-from feishu_batch.outcomes import FIELDS, LABELS, SUCCESSES, OutcomeKind
+from feishu_batch.outcomes import FIELDS, LABELS, SUCCESSES, OutcomeKind, holds_value
 from tests.support.lane_kit import claim, new_intent
 from worker.ledger import scripts
 from worker.ledger.records import BatchState, Outcome
@@ -85,3 +85,10 @@ def test_the_scripts_get_the_constants_that_they_name():
     assert (
         f"local FIELD_OF = {{{', '.join(f'{kind} = {chr(39)}{kind.field}{chr(39)}' for kind in OutcomeKind)}}}" in text
     )
+
+
+@kinds
+def test_an_item_holds_the_value_after_each_success_but_that_of_a_newer_value(kind):
+    """A failure that a retry has resolved is not listed: the retry may have found the cell as it should be."""
+    stored = None if kind is OutcomeKind.SUCCEEDED else f'{kind}{{"code": "c"}}'
+    assert holds_value(stored) == (kind.is_success and kind.label != "superseded")

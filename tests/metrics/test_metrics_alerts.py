@@ -50,6 +50,11 @@ CASES = {
             f"feishu_batch_pending_changes{{{LANE}}}": "0+100x120 12000-50x240",
         },
     ),
+    "FeishuBatchSetDidNotEnd": (
+        # Promtool's time begins at 0: this set began two hours ago or was enqueued before that.
+        {'feishu_batch_set_open{set="s"}': "1x240", 'feishu_batch_set_enqueued_timestamp_seconds{set="s"}': "-20000x240"},
+        {'feishu_batch_set_open{set="s"}': "1x100 0x140", 'feishu_batch_set_enqueued_timestamp_seconds{set="s"}': "-20000x240"},
+    ),
     "FeishuBatchRejectedByLimit": (
         {f'feishu_batch_answers_total{{{LANE},endpoint="submit",answer="rate_limited"}}': "0+1x240"},
         {f'feishu_batch_answers_total{{{LANE},endpoint="submit",answer="rate_limited"}}': "0x230 3x10"},

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from feishu_batch.packing import PackedIntent
+from tests.pipeline.intake_kit import wish
 from worker.catalogue.models import Code
 from worker.ledger.histograms import BOUNDS
+from worker.ledger.inbox import Inbox
 from worker.ledger.scripts import script_text
 from worker.metrics import definitions
 
@@ -21,8 +24,9 @@ SELECTOR = re.compile(r"\b(feishu_batch_[a-z_]+)\{([^}]*)\}")
 
 
 @pytest.fixture
-def told(look):
-    return look()
+def told(look, redis, prefix):
+    Inbox(redis, prefix).enqueue(PackedIntent.of(wish("one", change_set="nightly")))
+    return look(metrics_sets=["nightly"])
 
 
 def rules():

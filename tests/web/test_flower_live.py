@@ -103,6 +103,29 @@ def test_an_intent_reads_as_one_and_names_its_id_and_no_value(run):
     assert VALUE not in json.dumps([seen[good], seen[bad]])
 
 
+def test_a_change_set_is_one_task_and_a_single_intent_of_the_library_another(flower, running):
+    place = {"project_key": PROJECT, "work_item_type_key": "story"}
+    rows = {item: {"field_a1b2c3": f"{VALUE} {item}"} for item in (1042, 1821, 1822)}  # 1042 may not be changed
+    running.client.enqueue_table(rows, **place, change_set="flower-7", note="Sprint 7")
+    one = running.client.enqueue(**wish([1823])).intent_id
+
+    def shown():
+        seen = tasks(flower)
+        sets = [task for task in seen.values() if task["name"] == "feishu_batch.change_set"]
+        has_ended = [task["state"] for task in sets] == ["FAILURE"]
+        return (sets[0], seen[one]) if has_ended and seen.get(one, {}).get("state") == "SUCCESS" else None
+
+    of_set, single = until(shown, lambda: json.dumps(tasks(flower))[:4000])
+    assert of_set["uuid"].startswith("flower-7@")
+    assert "'change_set': 'flower-7', 'note': 'Sprint 7'" in of_set["kwargs"]
+    assert of_set["result"] == "{'state': 'partial', 'counts': {'succeeded': 2, 'failed': 1}}"
+    assert "1 of 3 changes failed" in of_set["exception"]
+    assert single["name"] == "feishu_batch.update_work_items"
+    assert f"'intent_id': '{one}'" in single["kwargs"]
+    assert VALUE not in json.dumps([of_set, single])
+    assert [task for task in tasks(flower).values() if task["uuid"].startswith("table-")] == []
+
+
 def test_an_intent_that_ended_without_a_request_is_revoked_there_too(flower, running):
     late = signature(app=running.celery_app(), **wish([1805], expires_at="2020-01-01T00:00:00Z")).delay().id
     until(lambda: tasks(flower).get(late, {}).get("state") == "REVOKED", lambda: json.dumps(tasks(flower).get(late)))

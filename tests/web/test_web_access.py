@@ -84,7 +84,9 @@ def test_a_name_that_was_made_to_lead_here_is_refused(page, closed_page):
         assert client.get("/", headers={"Host": "Status.example.com"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/api/pause", "/api/resume", "/api/cancel", "/api/retry", "/api/undo", "/login", "/logout"])
+@pytest.mark.parametrize(
+    "path", ["/api/pause", "/api/resume", "/api/cancel", "/api/retry", "/api/undo", "/login", "/logout"]
+)
 def test_an_order_from_another_page_changes_nothing(page, stack, path):
     content = {"lane": "default"} if path in {"/api/pause", "/api/resume"} else {}
     for strange in (

@@ -47,7 +47,9 @@ def test_an_empty_ledger_says_how_to_begin(driver, tmp_path, own_redis_url, save
 
 def test_a_change_set_is_undone_after_a_confirmation(opened, stack):
     place = {"project_key": PROJECT, "work_item_type_key": "story", "skip_unchanged": False}
-    stack.client.enqueue_table({1300: {"priority": {"value": "option_1"}}}, **place, change_set="undo-me").wait(PATIENCE)
+    stack.client.enqueue_table({1300: {"priority": {"value": "option_1"}}}, **place, change_set="undo-me").wait(
+        PATIENCE
+    )
     kept = {1300: {"priority": {"value": "option_0"}}, 1301: {"description": "rich"}}
     stack.client.enqueue_table(kept, **place, change_set="kept", keep_before=True, note="to be undone").wait(PATIENCE)
     press(opened, "to be undone", "#sets")

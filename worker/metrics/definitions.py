@@ -7,6 +7,7 @@ from enum import StrEnum
 from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.histograms import BOUNDS
 from worker.metrics.reading import SLOTS, LaneState
+from worker.metrics.sets import SET_METRICS
 from worker.remote.errors import words
 
 OTHER = "other"  # for a word that this version does not know
@@ -241,4 +242,6 @@ def reference() -> list[tuple[str, str, str, str]]:
     """(name, kind, labels, meaning) of every metric, in the order of the exposition."""
     inbox = [(name, str(MetricKind.GAUGE), "", meaning) for name, meaning in (INBOX_INTENTS, INBOX_AGE)]
     lanes = [(one.shown_name, str(one.kind), ", ".join(("lane", *one.labels)), one.meaning) for one in METRICS]
-    return inbox + lanes
+    gauge = str(MetricKind.GAUGE)
+    sets = [(one.name, gauge, ", ".join(("set", *one.labels)), one.meaning) for one in SET_METRICS]
+    return inbox + lanes + sets

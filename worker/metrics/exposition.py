@@ -1,6 +1,6 @@
 """From the ledger to Prometheus's text format. No state between two scrapes, and no global state."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -10,8 +10,10 @@ from redis import Redis
 
 from config.lanes import lane_names
 from config.settings import Settings
+from feishu_batch.change_set import SetCounts
 from worker.metrics.definitions import INBOX_AGE, INBOX_INTENTS, METRICS, Histogram, Metric, MetricKind
 from worker.metrics.reading import LaneState, read_inbox, read_lane
+from worker.metrics.sets import SET_METRICS, SetMetric, names_of, read_newest_sets
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 States = Sequence[tuple[str, LaneState]]  # by lane
@@ -30,6 +32,9 @@ class LedgerCollector(Collector):
         yield GaugeMetricFamily(*INBOX_AGE, value=inbox.oldest_age)
         for metric in METRICS:
             yield _histogram(metric, states) if isinstance(metric, Histogram) else _plain(metric, states)
+        sets = read_newest_sets(self._redis, settings.key_prefix, names_of(settings))
+        for of_sets in SET_METRICS:
+            yield _of_sets(of_sets, sets)
 
     def _read(self, lane: str) -> LaneState:
         settings = self._settings
@@ -51,6 +56,14 @@ def _plain(metric: Metric, states: States) -> Family:
     for lane, state in states:
         for labels, value in metric.read(state).items():
             family.add_metric((lane, *labels), value)
+    return family
+
+
+def _of_sets(metric: SetMetric, sets: Mapping[str, SetCounts]) -> Family:
+    family = GaugeMetricFamily(metric.name, metric.meaning, labels=("set", *metric.labels))
+    for name, counts in sets.items():
+        for labels, value in metric.read(counts).items():
+            family.add_metric((name, *labels), value)
     return family
 
 

@@ -8,6 +8,7 @@ import structlog
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.pipeline.hints import IntakeHints, LaneHints
+from worker.pipeline.monitored import Monitored
 from worker.pipeline.set_ends import SetEnds
 
 log = structlog.get_logger("feishu_batch.sweep")
@@ -23,7 +24,10 @@ class Sweep:
         lanes: Sequence["LaneSweep"],
         set_ends: SetEnds,
         retain_failed: float,
+        monitored: Monitored | None = None,
     ) -> None:
+        """`monitored`: None where nothing shows tasks."""
+        self._monitored = monitored
         self._inbox = inbox
         self._keep_failed = retain_failed
         self._set_ends = set_ends
@@ -38,6 +42,8 @@ class Sweep:
         seen = Counter({"inbox": waiting})
         self._inbox.delete_dropped_sets(FORGET_PER_SWEEP)
         self._set_ends.run()  # before a lane forgets the last intent of a set
+        if self._monitored:
+            self._monitored.run()  # before a set is forgotten, too
         self._inbox.forget_lost(self._keep_failed, FORGET_PER_SWEEP)
         for lane in self._lanes:
             seen.update(lane.run())

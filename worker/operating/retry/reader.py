@@ -9,7 +9,7 @@ from itertools import product
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import parse_intent
 from feishu_batch.keys import IntentKeys, RecordField
-from feishu_batch.outcomes import OutcomeKind
+from feishu_batch.outcomes import OutcomeKind, holds_value
 from worker.catalogue.unresolved import SYSTEM_FIELDS
 from worker.ledger.keys import GroupField
 from worker.ledger.reads.intent_log import IntentLog, LogEntry
@@ -123,7 +123,7 @@ class RetryReader:
             return None
         items = [i for i in self._reads.items(place) if past.touched(brief.lane, own, [int(i)])]
         for item, outcome in zip(items, self._history.letters(place, items), strict=True):
-            succeeded = outcome is None and brief.has_ended and known.columns is not None
+            succeeded = holds_value(outcome) and brief.has_ended and known.columns is not None
             touch = LaterWrite(brief.number, brief.note, stands=stands(outcome), succeeded=succeeded)
             past.note(past.touched(brief.lane, own, [int(item)]), touch)
         return None
