@@ -47,6 +47,20 @@ def test_it_is_shown_with_what_became_of_its_changes(command, ledger, table):
     assert "the remote said WorkItemTerminated" in command("failures", "--set", "sprint-7").stdout
 
 
+def test_it_is_said_whether_a_set_can_be_undone(command, ledger, table):
+    command("import", table, *PLACE, "--import-id", "sprint-7", "--keep-before")
+    ledger.take_in()
+    ledger.look_at_all()
+    assert "undo" not in command("show", "--set", "sprint-7").stdout
+    batch = ledger.claim()
+    ledger.lane.keep_before(batch, dict.fromkeys(batch.items, '["text","old"]'))
+    kept = len(batch.items)
+    assert command.json("show", "--set", "sprint-7")["kept_values"] == kept
+    values = f"{kept} value{'s' if kept > 1 else ''} from before"
+    told = command("show", "--set", "sprint-7").stdout
+    assert f"{values}; to put them back, once it has ended: feishu-batch undo sprint-7" in told
+
+
 def test_it_is_canceled_as_one(command, ledger, table):
     command("import", table, *PLACE, "--import-id", "sprint-7")
     other = command.enqueue(9)
