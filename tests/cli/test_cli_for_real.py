@@ -71,10 +71,12 @@ def wait_for_line(process, text):
 def test_the_demonstration_goes_as_it_should_and_leaves_nothing(environ, tmp_path):
     # Settings of a real deployment must not get into it.
     strange = {"FEISHU_BATCH_BASE_URL": "https://example.invalid", "FEISHU_BATCH_REDIS_URL": "redis://127.0.0.1:1/0"}
-    done = run("demo", env=environ | strange, cwd=tmp_path, timeout=110)
+    done = run("demo", env=environ | strange, cwd=tmp_path, timeout=150)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert "All as expected" in done.stdout
+    assert "5 cells written, 1 unchanged." in done.stdout
+    assert "4 values put back; 1 left alone" in done.stdout
     assert not descendants(environ[MARK])
     assert list(tmp_path.iterdir()) == []
 

@@ -7,8 +7,11 @@ import threading
 
 import pytest
 
+from config.settings import Settings
 from feishu_batch.intents import parse_intent
 from tests.support.rows_factory import PROJECT, csv_text, row
+from worker.operating.session import session_of
+from worker.operating.set_items import items_of_set
 from worker.pipeline.sweep import forget
 
 PLACE = ("--space", PROJECT, "--type", "story", "--field", "note=note")
@@ -83,6 +86,29 @@ def test_a_report_that_cannot_be_is_refused(command, ledger, args, why, tmp_path
     assert done.exit_code == 2
     assert why in done.stderr
     assert list(tmp_path.glob("f.*")) == []
+
+
+def test_it_is_said_whether_a_set_can_be_undone(command, ledger, table):
+    command("import", table, *PLACE, "--import-id", "sprint-7", "--keep-before")
+    ledger.take_in()
+    ledger.look_at_all()
+    assert "undo" not in command("show", "--set", "sprint-7").stdout
+    batch = ledger.claim()
+    ledger.lane.keep_before(batch, dict.fromkeys(batch.items, '["text","old"]'))
+    kept = len(batch.items)
+    assert command.json("show", "--set", "sprint-7")["kept_values"] == kept
+    values = f"{kept} value{'s' if kept > 1 else ''} from before"
+    told = command("show", "--set", "sprint-7").stdout
+    assert f"{values}; to put them back, once it has ended: feishu-batch undo sprint-7" in told
+
+
+def test_its_items_are_known_wherever_its_intents_are(command, ledger, table, redis_url, prefix):
+    command("import", table, *PLACE, "--import-id", "sprint-7")
+    ledger.do_all({2: "WorkItemTerminated"})
+    command.enqueue(7, change_set="sprint-7")
+    session = session_of(Settings(redis_url=redis_url, key_prefix=prefix))
+    assert set(items_of_set(session, "sprint-7", {PROJECT}, "story")) == {1, 2, 3, 7}
+    assert list(items_of_set(session, "sprint-7", {PROJECT}, "issue")) == []
 
 
 def test_it_is_canceled_as_one(command, ledger, table):

@@ -266,3 +266,38 @@ def test_items_of_another_type_in_a_view_are_said(run, everything):
     done = run("export", *PLACE, *args, base_url=everything.base_url)
     assert done.exit_code == 1
     assert "missing    3 items of this type that the remote system does not show: 5001, 5002, 5013" in done.stdout
+
+
+def test_the_items_of_a_change_set_are_exported(run, everything, tmp_path):
+    """Also those that are still in the inbox; not those of another type."""
+    (tmp_path / "sprint.csv").write_text("ID,Priority\n1003,P0\n1001,P1\n1003,P0\n")
+    base = {"base_url": everything.base_url}
+    assert run("import", "sprint.csv", *PLACE, "--import-id", "sprint-7", **base).exit_code == 0
+    bug = {"project_key": "5f0c1a2b3c4d5e6f70818283", "work_item_type_key": "issue", "work_item_ids": [5001]}
+    change = {**bug, "field_key": "priority", "update_mode": "UPDATE", "after_field_value": None}
+    assert run("enqueue", "--json", json.dumps({**change, "change_set": "sprint-7"}), **base).exit_code == 0
+    done = run("export", *PLACE, "--change-set", "sprint-7", "--fields", "Priority", "--output", "now.jsonl", **base)
+    assert done.exit_code == 0, done.output
+    assert report_rows(tmp_path / "now.jsonl") == [
+        {"work_item_id": 1003, "Priority": "P2"},
+        {"work_item_id": 1001, "Priority": "P1"},
+    ]
+    ids = run("export", *PLACE, "--change-set", "sprint-7", "--output", "ids.csv", **base)
+    assert ids.exit_code == 0
+    assert len((tmp_path / "ids.csv").read_text().split()) == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (("--change-set", "nosuch"), "no change set is called"),
+        (("--change-set", "x", "--ids", "ids.txt"), "one of the three"),
+        ((), "one of the three"),
+    ],
+    ids=["unknown", "two of them", "none of them"],
+)
+def test_a_change_set_that_cannot_be_exported_is_refused(run, everything, tmp_path, args, why):
+    (tmp_path / "ids.txt").write_text("1001")
+    done = run("export", *PLACE, *args, "--output", "out.csv", base_url=everything.base_url)
+    assert (done.exit_code, why in done.output) == (2, True), done.output
+    assert not (tmp_path / "out.csv").exists()

@@ -5,6 +5,7 @@ CHAOS_CRASH="Class.method:before|after:n" kills the process with SIGKILL at the 
 
 import functools
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -63,17 +64,17 @@ def _arm(crash: str) -> None:
     owner, method = name.split(".")
     home = getattr(importlib.import_module(_HOMES[owner]), owner)
     original = getattr(home, method)
-    left = [int(count)]
+    calls = itertools.count(1)  # several threads may call it
 
     @functools.wraps(original)
     def armed(*args: object, **kwargs: object) -> object:
-        left[0] -= 1
-        if left[0] == 0 and moment == "before":
+        is_it = next(calls) == int(count)
+        if is_it and moment == "before":
             _die(crash)
         try:
             return original(*args, **kwargs)
         finally:
-            if left[0] == 0 and moment == "after":
+            if is_it and moment == "after":
                 _die(crash)
 
     setattr(home, method, armed)

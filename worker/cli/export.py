@@ -27,6 +27,7 @@ from worker.importing.report_file import check_report
 from worker.importing.rows import Format
 from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.session import open_session
+from worker.operating.set_items import items_of_set
 from worker.reading.chosen_ids import ChosenError, ChosenIds, add_lines, add_view, view_id_in
 from worker.reading.export_table import ExportFigures, NothingReadError, TableExport, columns_of
 from worker.reading.place_words import PlaceWords
@@ -46,6 +47,7 @@ _ENDS: Final = "Nothing was written."
     help='A file with the ids of the work items ("-": standard input).',
 )
 @click.option("--view", metavar="VIEW", help="All work items of a view: its id, or its address in the browser.")
+@click.option("--change-set", metavar="ID", help="All work items of this space and type that a change set names.")
 @click.option(
     "--fields",
     multiple=True,
@@ -61,7 +63,14 @@ _ENDS: Final = "Nothing was written."
 )
 @json_option
 def export(
-    space: str, type_key: str, ids: str | None, view: str | None, fields: tuple[str, ...], output: Path, as_json: bool
+    space: str,
+    type_key: str,
+    ids: str | None,
+    view: str | None,
+    change_set: str | None,
+    fields: tuple[str, ...],
+    output: Path,
+    as_json: bool,
 ) -> int:
     """Write a table of what work items hold: one row per item, one column per field, with names and labels.
 
@@ -79,8 +88,8 @@ def export(
 
     Exit codes: 0 done; 1 some items do not exist or could not be read; 2 wrong use; 3 Redis or Feishu Project cannot be reached.
     """
-    if (ids is None) == (view is None):
-        raise WrongUseError("give --ids FILE or --view VIEW, one of the two")
+    if sum(one is not None for one in (ids, view, change_set)) != 1:
+        raise WrongUseError("give --ids FILE, --view VIEW or --change-set ID, one of the three")
     _check_output(output, ids)
     session = open_session()
     lookup = open_field_lookup(session)
@@ -90,16 +99,24 @@ def export(
     with ChosenIds() as items, _trouble_in_words():
         if view is not None:
             chosen = _with_view(lookup, chosen, view, items)
+        elif change_set is not None:
+            items.add(items_of_set(session, change_set, {space, chosen.place.project_key}, type_key))
         else:
             _read_ids(str(ids), items, chosen)
         if not len(items):
-            raise WrongUseError(f"{'the view has' if view else 'there are'} no work items. {_ENDS}")
+            raise WrongUseError(f"{_none_there(view, change_set)}. {_ENDS}")
         figures = _write(lookup, words, chosen, items, aside if as_json else out)
     if as_json:
         print_json(out, document(chosen, figures))
     else:
         print_export(out, chosen, figures)
     return SOME_FAILED if figures.missing_count or figures.not_read else DONE
+
+
+def _none_there(view: str | None, change_set: str | None) -> str:
+    if change_set is not None:
+        return f"the change set {change_set} names no work items of this space and type, or they were forgotten"
+    return "the view has no work items" if view else "there are no work items"
 
 
 def _check_output(output: Path, ids: str | None) -> None:

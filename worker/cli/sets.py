@@ -12,7 +12,7 @@ from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
 from worker.importing.report_file import write_report
 from worker.importing.set_report import failure_rows
-from worker.operating.change_sets import failures_of, newest_sets, set_counts
+from worker.operating.change_sets import failures_of, kept_values, newest_sets, set_counts
 from worker.operating.errors import WrongUseError
 from worker.operating.meanings import Meanings
 from worker.operating.session import Session, open_session
@@ -55,9 +55,10 @@ def sets(limit: int, as_json: bool) -> int:
 
 def show_set(session: Session, change_set: str, *, as_json: bool) -> int:
     found = set_counts(session, change_set)
+    kept, is_all = kept_values(session, change_set)
     out = console()
     if as_json:
-        print_json(out, set_json(found))
+        print_json(out, set_json(found) | {"kept_values": kept})
         return 0
     lines = (
         ("change set", found.change_set),
@@ -69,6 +70,7 @@ def show_set(session: Session, change_set: str, *, as_json: bool) -> int:
         ("note", found.note or ""),
         ("producer", found.producer or ""),
         ("forgotten", f"{some(found.forgotten, 'intent')}, which still count" if found.forgotten else ""),
+        ("kept", _undo(found, kept, is_all=is_all)),
         ("next", _advice(found)),
     )
     for name, value in lines:
@@ -158,6 +160,14 @@ def _advice(found: SetCounts) -> str:
     if found.progress.failed:
         return f"feishu-batch failures --set {found.change_set}"
     return "" if found.is_over else f"to end it early: feishu-batch cancel --set {found.change_set}"
+
+
+def _undo(found: SetCounts, kept: int, *, is_all: bool) -> str:
+    if not kept:
+        return ""
+    when = "" if found.is_over else ", once it has ended"
+    least = "" if is_all else "at least "
+    return f"{least}{some(kept, 'value')} from before; to put them back{when}: feishu-batch undo {found.change_set}"
 
 
 def _failed_json(one: FailedChange) -> dict[str, Any]:

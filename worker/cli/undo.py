@@ -58,7 +58,7 @@ def undo(change_set: str, dry_run: bool, yes: bool, wait: bool, timeout: float |
     plan = undo_plan(session, change_set)
     out = None if as_json else console()
     if out:
-        _print_plan(out, plan)
+        print_undo_plan(out, plan)
     followed = None
     if plan.cells and not dry_run:
         followed = _carry_out(session, plan, out, asks=asks, wait=wait, timeout=timeout)
@@ -99,7 +99,7 @@ def _changed_since(session: Session, plan: UndoPlan) -> list[tuple[int, str]]:
     return [(one.item, one.field) for one in found if one.code == FailureCode.CHANGED_MEANWHILE]
 
 
-def _print_plan(out: Console, plan: UndoPlan) -> None:
+def print_undo_plan(out: Console, plan: UndoPlan) -> None:
     if plan.put_back:
         rows = [
             (one.spec.field_key, len(one.items), _shown(one.expected), _shown(one.before), first_few(one.items))

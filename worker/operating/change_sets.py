@@ -9,6 +9,7 @@ from worker.operating.errors import WrongUseError
 from worker.operating.retry.corrected import corrected_in
 from worker.operating.session import Session
 
+LOOKED_THROUGH = 20_000  # intents
 COMPARED = 1000  # sets, to find the nearest to one that is unknown
 
 
@@ -23,6 +24,17 @@ def set_counts(session: Session, change_set: str) -> SetCounts:
     if found is None:
         raise WrongUseError(_unknown(session, change_set))
     return found
+
+
+def kept_values(session: Session, change_set: str) -> tuple[int, bool]:
+    """How many values from before are kept, and whether that is all: only the first `LOOKED_THROUGH` intents are looked at."""
+    count = seen = 0
+    for some in session.reads.ids_of_set(change_set):
+        if seen >= LOOKED_THROUGH:
+            return count, False
+        places = [place for entry in session.reads.entries(some) if entry and (place := session.reads.place(entry))]
+        count, seen = count + session.reads.count_before(places), seen + len(some)
+    return count, True
 
 
 def newest_sets(session: Session, limit: int) -> list[SetCounts]:

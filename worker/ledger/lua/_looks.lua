@@ -28,6 +28,24 @@ local function await_look(group, cell, item, rank)
   began_to_await = true
 end
 
+-- The same for many items of one group and rank, in a few calls: none of them was written a moment ago.
+local function await_looks(group, column, items, rank)
+  local place, own, waiting, ranked = place_of(group), ',' .. column .. ',', {}, {}
+  local known = redis.call('HMGET', P .. 'look-columns:' .. place, unpack(items))
+  for i, item in ipairs(items) do
+    if not known[i] or not string.find(known[i], own, 1, true) then
+      waiting[#waiting + 1] = item
+      waiting[#waiting + 1] = known[i] and known[i] .. column .. ',' or own
+    end
+    ranked[#ranked + 1] = rank
+    ranked[#ranked + 1] = item
+  end
+  if #waiting > 0 then redis.call('HSET', P .. 'look-columns:' .. place, unpack(waiting)) end
+  redis.call('ZADD', P .. 'look:' .. place, 'LT', unpack(ranked))
+  redis.call('ZADD', P .. 'looks', 'LT', rank, place)
+  began_to_await = true
+end
+
 -- A change that waits for a look has become more urgent.
 local function hurry_look(group, item, rank)
   local place = place_of(group)

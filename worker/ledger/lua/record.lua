@@ -210,7 +210,7 @@ local function meet(intent, cell, item, owner)
 end
 
 local function take_cells(intent, items)
-  local cells, owned, ready = {}, {}, {}
+  local cells, owned, ready, to_look = {}, {}, {}, {}
   for i, item in ipairs(items) do cells[i] = intent.column .. ':' .. item end
   local owners = redis.call('HMGET', P .. 'cells', unpack(cells))
   for i, cell in ipairs(cells) do
@@ -219,7 +219,9 @@ local function take_cells(intent, items)
     else
       owned[#owned + 1] = cell
       owned[#owned + 1] = intent.number
-      if intent.look then
+      if intent.look == 'S' and not untrusted_until(cell) then
+        to_look[#to_look + 1] = items[i]
+      elseif intent.look then
         admit(intent.group, intent.look, cell, items[i], intent.rank)
       else
         ready[#ready + 1] = intent.rank
@@ -229,6 +231,7 @@ local function take_cells(intent, items)
   end
   if #owned == 0 then return end
   redis.call('HSET', P .. 'cells', unpack(owned))
+  if #to_look > 0 then await_looks(intent.group, intent.column, to_look, intent.rank) end
   if #ready == 0 then return end
   redis.call('ZADD', P .. 'ready:' .. intent.group, unpack(ready))
   touched[intent.group] = true

@@ -144,6 +144,13 @@ class LedgerReads:
         """Whether any of these intents kept a value from before."""
         return bool(places and self._redis.exists(*(place.before for place in places)))
 
+    def count_before(self, places: Sequence[IntentKeys]) -> int:
+        """Values from before that are kept of these intents."""
+        pipe = self._redis.pipeline(transaction=False)
+        for place in places:
+            pipe.hlen(place.before)
+        return sum(pipe.execute()) if places else 0
+
     def outcome(self, place: IntentKeys, item: str) -> str | None:
         """None: not ended, or succeeded."""
         found: str | None = self._redis.hget(place.outcomes, item)
