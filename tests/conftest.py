@@ -16,6 +16,7 @@ from redis import Redis
 from structlog.contextvars import clear_contextvars
 
 from tests.support import reruns
+from tests.support.first_run import compile_tests
 from tests.support.order import has_real_processes, rank
 from tests.support.programs import INSTALL, missing
 from tests.support.servers import running_server
@@ -50,6 +51,11 @@ def pytest_report_header() -> list[str]:
     """Said before the tests run, not only among those that were skipped."""
     absent = missing()
     return [f"LEFT OUT: the tests that want {', '.join(absent)}. To have them run: {INSTALL}"] if absent else []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    compile_tests(session.config)
 
 
 @pytest.hookimpl(wrapper=True)

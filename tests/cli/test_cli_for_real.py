@@ -1,4 +1,4 @@
-"""`demo` and `up` as a user runs them: real processes, and none of them left behind."""
+"""`demo` and `up` as a user runs them: real processes, and none of them left behind. A whole `demo`: tests/packaging."""
 
 import json
 import os
@@ -12,24 +12,12 @@ from uuid import uuid4
 import pytest
 
 from sandbox.process import SandboxProcess
+from tests.support.marked import MARK, descendants
 from tests.support.rows_factory import csv_text, row
 from tests.support.waiting import PATIENCE, fair_now
 
 COMMAND = [sys.executable, "-m", "worker.cli.main"]
 REPOSITORY = Path(__file__).parents[2]
-MARK = "CLI_TEST_MARK"
-
-
-def descendants(mark):
-    """Pids of all processes, other than zombies, that inherited the mark."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdigit() and f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture
@@ -66,19 +54,6 @@ def wait_for_line(process, text):
         if text in line:
             return
     pytest.fail(f"ended without saying {text!r}: {process.stderr.read()[-2000:]}")
-
-
-def test_the_demonstration_goes_as_it_should_and_leaves_nothing(environ, tmp_path):
-    # Settings of a real deployment must not get into it.
-    strange = {"FEISHU_BATCH_BASE_URL": "https://example.invalid", "FEISHU_BATCH_REDIS_URL": "redis://127.0.0.1:1/0"}
-    done = run("demo", env=environ | strange, cwd=tmp_path, timeout=150)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    assert "All as expected" in done.stdout
-    assert "5 cells written, 1 unchanged." in done.stdout
-    assert "4 values put back; 1 left alone" in done.stdout
-    assert not descendants(environ[MARK])
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interrupted_demonstration_leaves_nothing(environ, tmp_path):

@@ -14,7 +14,7 @@ from worker.connections import control_app
 STALL_SECONDS = 16  # it counts as unhealthy after half of that, and ends itself after all of it
 
 
-class Watched(Stack):
+class AskedStack(Stack):
     """Its workers' health is asked for by the command of the compose file and the manifests."""
 
     def health(self, name):
@@ -29,7 +29,7 @@ class Watched(Stack):
 
 @pytest.fixture
 def stack(tmp_path):
-    with Watched(tmp_path / "stack", stall_seconds=STALL_SECONDS) as stack:
+    with AskedStack(tmp_path / "stack", stall_seconds=STALL_SECONDS) as stack:
         stack.await_health(lambda: all(map(stack.is_healthy, WORKERS)), "all are healthy")
         yield stack
 

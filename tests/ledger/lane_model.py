@@ -31,6 +31,7 @@ class Model:
         )  # number → the step that stopped it: those of one step stand by their digits
         self.overwritten = []  # (number, where, letter, changes): what gave way to a change that has ended
         self.unpublished = set()
+        self.requests_of_sets = Counter()
         self.forgotten = []  # intents that still count in their change sets
         self.sends = {}  # cell → numbers in the order in which they were sent
 
@@ -255,8 +256,10 @@ class Model:
 
     def _count_request(self, batch):
         """It left, or may have: one for everybody who wants something of it."""
-        for number in {n for item, _ in batch.changes for n in self.cells[batch.column, item].line[0].everyone}:
+        wanting = {n for item, _ in batch.changes for n in self.cells[batch.column, item].line[0].everyone}
+        for number in wanting:
             self.intents[number].requests += 1
+        self.requests_of_sets.update({self.intents[number].change_set for number in wanting})
 
     def _put(self, batch, state, is_due):
         batch.state, batch.is_due = state, is_due
@@ -517,6 +520,7 @@ class Model:
                 counts["snt"] += intent.in_flight
                 counts.update(FIELD_OF[letter] for letter in intent.outcomes.values())
                 counts["name"] = f"set {intent.change_set}"
+                counts["rq"] = self.requests_of_sets[intent.change_set]
 
     def _dump_cells(self, keys):
         for (column, item), cell in self.cells.items():

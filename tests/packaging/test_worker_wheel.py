@@ -6,9 +6,11 @@ import sys
 import sysconfig
 import venv
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from tests.support.marked import MARK, descendants
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -44,23 +46,42 @@ def someone_elses(tmp_path):
     return tmp_path
 
 
-def run(program, folder, *arguments, timeout):
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("FEISHU_", "CELERY_", "PYTHON"))}
+def run(program, folder, *arguments, timeout=PATIENCE, **more):
+    others = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FEISHU_", "CELERY_", "PYTHON"))
+    }
     return subprocess.run(
-        [program, *arguments], cwd=folder, env=ours, capture_output=True, text=True, timeout=timeout, check=False
+        [program, *arguments],
+        cwd=folder,
+        env={**others, **more},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
 
 
-def test_the_demonstration_runs(program, someone_elses):
-    done = run(program, someone_elses, "demo", timeout=115)
+@pytest.mark.timeout(500)
+def test_the_demonstration_goes_as_it_should_and_leaves_nothing(program, someone_elses, tmp_path_factory):
+    """Settings of a real deployment do not get into it."""
+    temporary, mark = tmp_path_factory.mktemp("temporary"), str(uuid4())
+    before = set(someone_elses.rglob("*"))
+    more = {MARK: mark, "TMPDIR": str(temporary), "FEISHU_BATCH_BASE_URL": "https://example.invalid"}
+    done = run(program, someone_elses, "demo", timeout=400, **more, FEISHU_BATCH_REDIS_URL="redis://127.0.0.1:1/0")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
     assert "All as expected" in done.stdout
+    assert "5 cells written, 1 unchanged." in done.stdout
+    assert "4 values put back; 1 skipped" in done.stdout
+    assert not descendants(mark)
+    assert list(temporary.iterdir()) == []
+    assert set(someone_elses.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
     "arguments", [["status"], ["doctor"], ["plan", "x.csv"], ["sandbox", "--help"], ["up", "--help"]]
 )
 def test_no_command_imports_what_is_in_the_working_directory(program, someone_elses, arguments):
-    done = run(program, someone_elses, *arguments, timeout=60)
+    done = run(program, someone_elses, *arguments)
     assert "working directory was imported" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

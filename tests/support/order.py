@@ -22,6 +22,13 @@ LONGEST = (
     "e2e/test_crashes.py",
     "deploy/test_redis_tls_acl.py",
     "web/test_web_browser.py",
+    "e2e/test_two_deployments.py",
+    "e2e/test_remote_trouble.py",
+    "e2e/test_tables.py",
+    "cli/test_cli_for_real.py",
+    "faults/test_security.py",
+    "deploy/test_health.py",
+    "processes/test_watchdog.py",
 )
 # Or they measure real time at a real server.
 REAL_PROCESSES = (

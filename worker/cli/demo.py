@@ -62,12 +62,12 @@ def _show(plan: Path, out: Console) -> int:
         stack = cleanup.enter_context(prepared(_settings(sandbox.base_url, data_dir)))
         out.print("Starting Redis, the sandbox, the workers and beat …")
         log_dir = data_dir / "logs"
-        told = _run_beside(stack, log_dir, lambda stop: _story(stack.settings, plan, sandbox, out, stop))
-        return _verdict(told, sandbox, out, plan, log_dir)
+        run = _run_beside(stack, log_dir, lambda stop: _story(stack.settings, plan, sandbox, out, stop))
+        return _verdict(run, sandbox, out, plan, log_dir)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _DemoRun:
     """`complaints`: of the table."""
 
     report: ImportReport
@@ -76,7 +76,7 @@ class _Told:
 
 def _story(
     settings: Settings, plan: Path, sandbox: SandboxProcess, out: Console, stop: threading.Event
-) -> _Told | None:
+) -> _DemoRun | None:
     """None: stopped before its end."""
     if not wait_until_ready(settings, os.getpid(), stop, READY_WITHIN):
         return None
@@ -87,12 +87,12 @@ def _story(
         session = session_of(settings)
         report = run_import(session, source, out, asked, stop)
     found = [] if stop.is_set() else show_table(session, sandbox, Path(settings.data_dir), out, stop)
-    return None if stop.is_set() else _Told(report, found)
+    return None if stop.is_set() else _DemoRun(report, found)
 
 
-def _verdict(told: _Told | None, sandbox: SandboxProcess, out: Console, plan: Path, log_dir: Path) -> int:
-    found = complaints(told.report if told else None, sandbox, plan) + (told.complaints if told else [])
-    if told:
+def _verdict(run: _DemoRun | None, sandbox: SandboxProcess, out: Console, plan: Path, log_dir: Path) -> int:
+    found = complaints(run.report if run else None, sandbox, plan) + (run.complaints if run else [])
+    if run:
         gaps = [e["minimal_gap"] for e in sandbox.report()["endpoints"] if e["endpoint"] == "batch_update"]
         spacing = f"never two within {min(gaps):.3f} s" if gaps and min(gaps) else "none"
         out.print(f"The sandbox counted the requests that arrived: {spacing}.\n", soft_wrap=True)
@@ -105,9 +105,9 @@ def _verdict(told: _Told | None, sandbox: SandboxProcess, out: Console, plan: Pa
     return SOME_FAILED
 
 
-def _run_beside(stack: Stack, log_dir: Path, story: Callable[[threading.Event], _Told | None]) -> _Told | None:
+def _run_beside(stack: Stack, log_dir: Path, story: Callable[[threading.Event], _DemoRun | None]) -> _DemoRun | None:
     """The supervisor runs in this thread, because only the main thread may start children. The story runs in a second one and ends it."""
-    results: list[_Told | None] = []
+    results: list[_DemoRun | None] = []
     errors: list[Exception] = []
     stop = threading.Event()
     supervisor = Supervisor(stack.children, log_dir=log_dir, stop_seconds=STOP_SECONDS)

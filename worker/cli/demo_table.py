@@ -79,7 +79,7 @@ def _take_back(session: Session, sandbox: SandboxProcess, out: Console) -> list[
         client.enqueue_many(intents)
     sizes = [(intent.intent_id, len(intent.work_item_ids)) for intent in intents]
     totals = follow(session, sizes, lambda total: display_for(out, total), SECONDS).totals
-    out.print(f"{totals.succeeded} values put back; {totals.failed} left alone, because a person changed it since.\n")
+    out.print(f"{totals.succeeded} values put back; {totals.failed} skipped, because a person changed it since.\n")
     held = {item: sandbox.values().get(item, {}) for item in (1801, EDITED, 1803)}
     right = {"option_2", "option_1", None}
     priorities = {(fields.get("priority") or {}).get("value") for fields in held.values()}
