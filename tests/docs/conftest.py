@@ -14,6 +14,7 @@ from worker.decisions.polling import ENOUGH, size_class
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("docs")) as stack:
+        stack.learn_names()
         for items in (1, 2, 4, 8):  # as after some hours of work: the first question for a job need not be a guess
             for _ in range(ENOUGH):
                 stack.lane.note_duration(size_class(items), SLOT)

@@ -19,6 +19,7 @@ from tests.support.waiting import wait_until
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("stack")) as stack:
+        stack.learn_names()
         yield stack
 
 

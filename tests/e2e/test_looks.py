@@ -12,16 +12,14 @@ from tests.support.waiting import PATIENCE, wait_until
 from worker.cli.main import cli
 
 BEHIND = 1.0  # seconds
-PATIENT = {"lease_seconds": 6, "grace_seconds": 6}  # so that intake waits for look-ups that are late
 PLACE = {"project_key": "demo", "work_item_type_key": "story"}
 ITEMS = list(range(2101, 2161))
 
 
 @pytest.fixture(scope="module")
 def own_stack(tmp_path_factory):
-    with Stack(
-        tmp_path_factory.mktemp("looks"), sandbox={"unset": "null"}, reads_behind_seconds=BEHIND, **PATIENT
-    ) as stack:
+    with Stack(tmp_path_factory.mktemp("looks"), sandbox={"unset": "null"}, reads_behind_seconds=BEHIND) as stack:
+        stack.learn_names()
         yield stack
 
 

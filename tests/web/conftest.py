@@ -18,6 +18,7 @@ from tests.web.serving import PICTURES, SECRET, Served, page_of, serving
 @pytest.fixture(scope="package")
 def running(tmp_path_factory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("web"), plugin_secret=SECRET) as stack:
+        stack.learn_names()
         yield stack
 
 
