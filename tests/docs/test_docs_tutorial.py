@@ -86,8 +86,7 @@ def test_the_tutorial_says_what_one_sees(directory):
             wait_until(lambda: changed(sandbox) == EVERYTHING, 30, "every change of the tutorial is there")
         assert sandbox.violations()["total"] == 0
     assert codes == {**dict.fromkeys(others, 0), **dict.fromkeys(SOME_FAILED, 1)}
-    # A worker that wakes too late for its slot, on a busy machine, takes another; the command counts slots.
-    output = re.sub(r"\b[3-9] requests in ", "3 requests in ", "\n".join(printed))
+    output = "\n".join(printed)
     assert [line for block in blocks(TUTORIAL, "text") for line in shown(block, output)] == [], output
 
 
