@@ -16,7 +16,16 @@ from worker.operating.errors import UnreachableError
 from worker.operating.tracking import IntentTracker, Listed, Totals
 
 OPEN = Totals(
-    total=10, accepted=10, in_flight=2, succeeded=3, failed=1, superseded=1, canceled=0, expired=0, open_intents=4
+    total=10,
+    accepted=10,
+    in_flight=2,
+    succeeded=3,
+    unchanged=0,
+    failed=1,
+    superseded=1,
+    canceled=0,
+    expired=0,
+    open_intents=4,
 )
 FIGURES = Figures(OPEN, requests=3, slot_use=0.9, seconds_left=7.4)
 

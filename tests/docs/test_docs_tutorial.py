@@ -87,7 +87,7 @@ def test_the_tutorial_says_what_one_sees(directory):
         assert sandbox.violations()["total"] == 0
     assert codes == {**dict.fromkeys(others, 0), **dict.fromkeys(SOME_FAILED, 1)}
     output = "\n".join(printed)
-    assert [line for block in blocks(TUTORIAL, "text") for line in shown(block, output)] == []
+    assert [line for block in blocks(TUTORIAL, "text") for line in shown(block, output)] == [], output
 
 
 def as_shown(said: str, sandbox_url: str) -> str:
