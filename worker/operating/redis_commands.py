@@ -86,7 +86,7 @@ _KINDS: Final[dict[str, tuple[tuple[object, ...], ...]]] = {
         ("LPUSH", "a"), ("RPUSH", "b"), ("LLEN",), ("LINDEX", 0), ("LSET", 0, "c"), ("LRANGE", 0, -1), ("LREM", 1, "b"),
         ("LTRIM", 0, 9), ("LPOP",),
     ),
-    "set": (("SADD", "a"), ("SISMEMBER", "a"), ("SMEMBERS",), ("SRANDMEMBER", 1), ("SREM", "a")),
+    "set": (("SADD", "a"), ("SISMEMBER", "a"), ("SMISMEMBER", "a"), ("SMEMBERS",), ("SRANDMEMBER", 1), ("SREM", "a")),
     "sorted": (
         ("ZADD", 1, "a", 2, "b", 3, "c"), ("ZCARD",), ("ZCOUNT", 0, 9), ("ZSCORE", "a"), ("ZMSCORE", "a"), ("ZRANGE", 0, -1), ("ZREVRANGE", 0, -1),
         ("ZRANGEBYSCORE", 0, 9), ("ZREVRANGEBYSCORE", 9, 0), ("ZPOPMIN",), ("ZPOPMAX",), ("ZREM", "b"),
