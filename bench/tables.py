@@ -2,7 +2,7 @@
 
 The ledger's own scripts on a real server, from `enqueue_table` on; the remote side and the clock are simulated: in a slot of one second,
 one request leaves and 15 reads are made, as one lane may. A read shows the cells as they were before the table. Beside it the bound: one
-request a second for what has to be written, and 750 looked-at items a second. Then what recording costs, and what a waiting change takes
+request a second for the cells that differ, and 750 looked-at items a second. Then what recording costs, and what a waiting change takes
 in memory.
 """
 
@@ -77,7 +77,7 @@ class Ledger:
         self.client.close()
         self._server.__exit__(None, None, None)
 
-    def take_in(self, table: Table, *, looks: bool) -> float:
+    def record(self, table: Table, *, looks: bool) -> float:
         """Returns the processor seconds, of the intake and of the server, that recording took after the table was enqueued."""
         self.client.enqueue_table(table, **PLACE, skip_unchanged=looks)
         began = self._spent()
@@ -129,7 +129,7 @@ class Ledger:
 
 def work_of(table: Table, held: Mapping[tuple[int, str], str], *, looks: bool) -> Work:
     with Ledger() as ledger:
-        ledger.take_in(table, looks=looks)
+        ledger.record(table, looks=looks)
         return ledger.carry_out(held)
 
 
@@ -168,11 +168,11 @@ def recording(report: Report, cells: int, rounds: int) -> None:
         taken: dict[bool, list[float]] = {False: [], True: []}
         memory: dict[bool, list[float]] = {False: [], True: []}
         with Ledger() as ledger:  # imports, first connections
-            ledger.take_in(distinct(100, 1), looks=True)
+            ledger.record(distinct(100, 1), looks=True)
         for looks in [False, True] * rounds:
             with Ledger() as ledger:
                 before = used(ledger)
-                taken[looks].append(1000 * ledger.take_in(table(), looks=looks) / (cells / 1000))
+                taken[looks].append(1000 * ledger.record(table(), looks=looks) / (cells / 1000))
                 memory[looks].append((used(ledger) - before) / cells)
         report.add(f"record 1,000 cells, {name}: without looks", median(taken[False]), "ms")
         report.add(f"record 1,000 cells, {name}: with looks", median(taken[True]), "ms")

@@ -76,8 +76,8 @@ def read_history(redis: Redis, prefix: str, item: int, field: str | None, limit:
 def _in_inbox(redis: Any, inbox: InboxKeys, item: int) -> Iterator[PastChange]:
     start: str = "-"
     while entries := redis.xrange(inbox.inbox, start, "+", count=_PAGE):
-        for position, told in entries:
-            payload = told["i"]
+        for position, entry in entries:
+            payload = entry["i"]
             if str(item) in payload and (intent := _readable(payload)) and item in intent.work_item_ids:
                 yield change_in_inbox(intent, int(position.partition("-")[0]))
         start = f"({entries[-1][0]}"
