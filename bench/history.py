@@ -15,9 +15,9 @@ from collections.abc import Callable
 from bench.common import Report, arguments, median
 from bench.server import Server
 from bench.world import FIRST_ITEM
+from feishu_batch.item_log import ItemLog
 from feishu_batch.keys import DEFAULT_PREFIX
 from worker.ledger.keys import LaneKeys
-from worker.ledger.reads.item_log import ItemLog
 
 ITEMS = 30_000  # different work items
 ROUNDS = 5
@@ -68,12 +68,12 @@ def measure(report: Report, changes: int, size: int) -> None:
         fill(server, changes, size)
         log = ItemLog(server.redis)
         what = f"{changes:,} changes as intents of {size}"
-        assert len(log.numbers(KEYS, FIRST_ITEM)) >= changes // ITEMS
+        assert len(log.numbers(KEYS.head, FIRST_ITEM)) >= changes // ITEMS
         server.redis.config_set("slowlog-log-slower-than", 1_000)
         server.redis.config_set("slowlog-max-len", 10_000)
         report.add(
             f"{what}: a look",
-            median([seconds(lambda: log.numbers(KEYS, FIRST_ITEM)) for _ in range(ROUNDS)]),
+            median([seconds(lambda: log.numbers(KEYS.head, FIRST_ITEM)) for _ in range(ROUNDS)]),
             "s",
             "≤ 2",
         )

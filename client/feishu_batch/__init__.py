@@ -17,6 +17,7 @@ from feishu_batch.errors import (
 )
 from feishu_batch.handle import Handle
 from feishu_batch.intents import UpdateIntent, UpdateMode, group_spec, parse_intent
+from feishu_batch.item_history import PastChange
 from feishu_batch.producer import Producer
 from feishu_batch.results import IntentState, IntentView, Progress, Result, read_intent
 from feishu_batch.signatures import signature
@@ -38,6 +39,7 @@ __all__ = [
     "IntentView",
     "ItemsFailed",
     "LedgerFormatError",
+    "PastChange",
     "Producer",
     "Progress",
     "ReadError",

@@ -16,6 +16,7 @@ from feishu_batch.change_set import FailedChange, SetCounts, SetReads
 from feishu_batch.errors import ConfigurationError, EnqueueError, IntentConflict
 from feishu_batch.inbox import InboxWriter
 from feishu_batch.intents import LONGEST_PRODUCER
+from feishu_batch.item_history import PastChange
 from feishu_batch.keys import DEFAULT_PREFIX, check_key_prefix
 from feishu_batch.origin import default_producer
 from feishu_batch.packing import PackedIntent, chunks
@@ -146,6 +147,9 @@ class FeishuBatch(Producer):
 
     def _revoke(self, intent_ids: Sequence[str]) -> None:
         self._linked().broker.revoke(intent_ids)
+
+    def _history(self, item: int, field: str | None, limit: int) -> list[PastChange]:
+        return self._linked().inbox.history(item, field, limit)
 
     def _async_result(self, intent_id: str) -> AsyncResult:
         return self._linked().broker.async_result(intent_id)

@@ -16,6 +16,7 @@ from redis.sentinel import SentinelConnectionPool
 
 from feishu_batch.change_set import SET_PAGE, FailedChange, SetCounts
 from feishu_batch.errors import ConfigurationError, EnqueueError, LedgerFormatError, ReadError
+from feishu_batch.item_history import PastChange, read_history
 from feishu_batch.keys import InboxKeys
 from feishu_batch.ledger_format import NOT_OURS, placed_in_front, refuse_other, sentence
 from feishu_batch.ledger_format import ask as ask_format
@@ -155,6 +156,9 @@ class InboxWriter:
 
     def failures(self, intent_ids: Sequence[str]) -> list[FailedChange]:
         return self._looked(lambda: read_failures(self._redis, self._keys.prefix, intent_ids))
+
+    def history(self, item: int, field: str | None, limit: int) -> list[PastChange]:
+        return self._looked(lambda: read_history(self._redis, self._keys.prefix, item, field, limit))
 
     def await_end(self, change_set: str, signature: str) -> bool:
         """False: no intent of such a set is known."""

@@ -11,6 +11,7 @@ from feishu_batch.change_set import ChangeSet, SetReads
 from feishu_batch.errors import EnqueueError, IntentConflict, IntentError
 from feishu_batch.handle import Handle
 from feishu_batch.intents import MAX_PROBLEMS, UpdateIntent, UpdateMode, parse_intent
+from feishu_batch.item_history import MOST_CHANGES, PastChange
 from feishu_batch.packing import PackedIntent
 from feishu_batch.results import IntentView
 from feishu_batch.tables import TableRows, packed_table
@@ -117,6 +118,17 @@ class Producer(ABC):
         """The handle of an intent that was enqueued earlier, by any process. Reads nothing yet."""
         return Handle(intent_id, self._view, self._async_result)
 
+    def history(self, item: int, *, field: str | None = None, limit: int = MOST_CHANGES) -> list[PastChange]:
+        """What was done to a work item, newest first: every change that is still kept, also open ones.
+
+        `field`: only changes of this field, as `PastChange.field` has it. Edits by people are not known here. Raises ReadError.
+        """
+        if type(item) is not int or item < 1:
+            raise ValueError(f"item must be a work item id, a whole number, not {item!r}")
+        if type(limit) is not int or limit < 1:
+            raise ValueError(f"limit must be a whole number from 1 on, not {limit!r}")
+        return self._history(item, field, limit)
+
     @abstractmethod
     def close(self) -> None:
         """Close the connections. They are opened again if the client is used again."""
@@ -138,6 +150,9 @@ class Producer(ABC):
 
     @abstractmethod
     def _view(self, intent_id: str) -> IntentView | None: ...
+
+    @abstractmethod
+    def _history(self, item: int, field: str | None, limit: int) -> list[PastChange]: ...
 
     @abstractmethod
     def _async_result(self, intent_id: str) -> Any: ...

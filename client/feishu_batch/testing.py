@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from celery import Celery, Signature
@@ -22,6 +23,7 @@ from feishu_batch.change_set import FailedChange, SetCounts, SetReads
 from feishu_batch.errors import ItemsFailed, UnknownIntent
 from feishu_batch.fake_fields import Fields, refusal, values_of
 from feishu_batch.intents import UpdateIntent
+from feishu_batch.item_history import LABEL_OF, PastChange, change_in_inbox
 from feishu_batch.keys import DEFAULT_LANE, DEFAULT_PREFIX, IntentKeys, RecordField
 from feishu_batch.names import TASK_UPDATE_WORK_ITEMS
 from feishu_batch.outcomes import OutcomeKind
@@ -200,6 +202,25 @@ class FakeFeishuBatch(Producer):
         for intent_id in intent_ids:
             if not self._views[intent_id].state.is_final:
                 self.complete(intent_id, canceled=self._intent(intent_id).work_item_ids)
+
+    def _history(self, item: int, field: str | None, limit: int) -> list[PastChange]:
+        of_item = [one for one in self.intents if item in one.work_item_ids and field in (None, one.field_key)]
+        return [self._past_change(one, item) for one in of_item[::-1][:limit]]
+
+    def _past_change(self, intent: UpdateIntent, item: int) -> PastChange:
+        view = self._views[intent.intent_id]
+        waiting = change_in_inbox(intent, view.number)
+        if view.result is None:
+            return waiting
+        outcome = self._outcomes[intent.intent_id].get(str(item), OutcomeKind.SUCCEEDED)
+        why = view.result.failed.get(str(item), {})
+        return replace(
+            waiting,
+            state=LABEL_OF[outcome[0]],
+            code=why.get("code"),
+            reason=why.get("reason"),
+            enqueued_at=self._enqueued_at[intent.intent_id],
+        )
 
     def _async_result(self, intent_id: str) -> EagerResult:
         view = self._views.get(intent_id)

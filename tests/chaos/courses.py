@@ -78,9 +78,13 @@ class _Course:
         if at.touches == len(self._touches):
             return
         value, is_a_persons = self._touches[at.touches]
-        repeats = at.changes > 0 and value == self._after(self._changes[at.changes - 1], at.value)
-        if is_a_persons or value == at.value or repeats:
+        if is_a_persons or value == at.value or self._repeats(at, value):
             yield _At(at.touches + 1, at.changes, value, at.held | {value}, at.before)
+
+    def _repeats(self, at: _At, value: Any) -> bool:
+        """Whether the last change was sent again: only if it was sent at all."""
+        last = self._changes[at.changes - 1] if at.changes else None
+        return last is not None and _may_be_sent(last) and value == self._after(last, at.value)
 
     def _changed(self, at: _At) -> Iterator[_At]:
         """The next change is behind us: made, not needed, or not made."""
@@ -90,7 +94,7 @@ class _Course:
         if self._may_be_left_out(change, at.held):
             yield _At(at.touches, at.changes + 1, at.value, at.held, at.before)
         seen = at.held | at.before if self._may_share(at.changes) else at.held
-        if change.state is ItemState.UNCHANGED or change.code in NOT_WRITTEN or not _may_be_made(change, seen):
+        if not _may_be_sent(change) or not _may_be_made(change, seen):
             return
         new = self._after(change, at.value)
         if new == at.value:
@@ -114,6 +118,10 @@ class _Course:
         model = Model({self._cell: value})
         model._write(self._cell[0], change.intent)
         return model.value(*self._cell)
+
+
+def _may_be_sent(change: CellChange) -> bool:
+    return change.state is not ItemState.UNCHANGED and change.code not in NOT_WRITTEN
 
 
 def _may_be_made(change: CellChange, held: frozenset[Any]) -> bool:

@@ -7,14 +7,17 @@ from dataclasses import asdict
 import pytest
 from pydantic import TypeAdapter
 
+from feishu_batch import FeishuBatch
+from feishu_batch.item_log import LOOK_AT, ItemLog
 from feishu_batch.keys import RecordField
 from tests.catalogue.wish import demo_catalogue
 from tests.support.command import PROJECT
 from worker.catalogue.lane_catalogue import Fields
 from worker.catalogue.lookup import LookedUp, Shelf
-from worker.ledger.reads.item_log import LOOK_AT, ItemLog
 from worker.ledger.records import GroupSpec, Outcome
 
+WRITTEN = GroupSpec(PROJECT, "story", None, "Priorty", "UPDATE", None, "P0")
+REFUSED = {RecordField.AS_WRITTEN: json.dumps({"spec": asdict(WRITTEN), "lane": None})}
 OTHER = "6f0c1a2b3c4d5e6f70818284"
 
 
@@ -185,17 +188,17 @@ def test_large_intents_end_a_step_early(redis, ledger):
     for number in range(1, 101):
         redis.hset(ledger.lane.keys.intent(number), "it", large)
         redis.zadd(ledger.lane.keys.ended("failed"), {number: number // 3})
-    assert ItemLog(redis).numbers(ledger.lane.keys, 1001) == list(range(100, 0, -1))
-    assert ItemLog(redis).numbers(ledger.lane.keys, 10_001) == []
+    assert ItemLog(redis).numbers(ledger.lane.keys.head, 1001) == list(range(100, 0, -1))
+    assert ItemLog(redis).numbers(ledger.lane.keys.head, 10_001) == []
 
 
 def test_what_leaves_the_inbox_meanwhile_is_shown_once(command, ledger, monkeypatch):
     intent = command.enqueue(1001)
     numbers = ItemLog.numbers
 
-    def recorded_meanwhile(log, keys, item):
+    def recorded_meanwhile(log, head, item):
         ledger.take_in()
-        return numbers(log, keys, item)
+        return numbers(log, head, item)
 
     monkeypatch.setattr(ItemLog, "numbers", recorded_meanwhile)
     assert [(one["intent_id"], one["state"]) for one in changes(command)] == [(intent, "pending")]
@@ -208,4 +211,41 @@ def test_every_page_of_the_ledger_is_looked_at(redis, ledger):
         pipe.hset(ledger.lane.keys.intent(number), "it", "1001,7" if number % 100 == 1 else "7")
         pipe.zadd(ledger.lane.keys.ended("succeeded"), {number: 5 if number > LOOK_AT else number})
     pipe.execute()
-    assert ItemLog(redis).numbers(ledger.lane.keys, 1001) == list(range(3 * LOOK_AT - 99, 0, -100))
+    assert ItemLog(redis).numbers(ledger.lane.keys.head, 1001) == list(range(3 * LOOK_AT - 99, 0, -100))
+
+
+def test_the_library_answers_the_same(command, ledger, redis_url, prefix):
+    """In every state that a change can be in. The command's words for an open change are finer."""
+    command.enqueue(1001, 1002, after='"old"', field="field_a1b2c3", note="first", change_set="sprint-7")
+    ledger.do_all()
+    command.enqueue(1001, field="priority")
+    ledger.do_all(failed={1001: "20050"})
+    command.enqueue(1001, after='"in a request"', field="field_a1b2c3")
+    ledger.take_in()
+    ledger.accept(ledger.claim())
+    for value in ("gave way", "shared", "shared", "behind"):
+        command.enqueue(1001, 1003, after=f'"{value}"', field="field_a1b2c3")
+    command.enqueue(1001, after='{"value": "option_2"}')
+    ledger.lane.refuse(0, "refused", 1, [1001], Outcome.failed("unknown_field", "no field"), REFUSED)
+    ledger.take_in()
+    canceled = command.enqueue(1001, after='{"value": "option_0"}')
+    ledger.take_in()
+    command("cancel", canceled)
+    command.enqueue(1001, after='"in the inbox"', field="field_a1b2c3")
+    with FeishuBatch(redis_url, key_prefix=prefix) as feishu:
+        told = feishu.history(1001)
+        assert feishu.history(1001, limit=2) == told[:2]
+        assert feishu.history(1001, field="priority") == [one for one in told if one.field == "priority"]
+        assert feishu.history(77) == []
+    shown = changes(command)
+    names = ("intent_id", "number", "value", "code", "reason", "note", "change_set", "producer", "update_mode")
+    assert [[getattr(one, name) for name in names] for one in told] == [[one[name] for name in names] for one in shown]
+    still_open = {"queued", "pending", "behind", "giving way", "in flight"}
+    assert [one.state for one in told] == ["open" if one["state"] in still_open else one["state"] for one in shown]
+    assert {one["state"] for one in shown} >= {*still_open, "failed", "succeeded", "canceled"}
+
+
+@pytest.mark.parametrize("wrong", [{"item": "1001"}, {"item": 0}, {"item": 1, "limit": 0}], ids=str)
+def test_the_library_refuses_what_is_no_item(redis_url, wrong):
+    with FeishuBatch(redis_url) as feishu, pytest.raises(ValueError, match="must be"):
+        feishu.history(**wrong)

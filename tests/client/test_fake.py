@@ -193,3 +193,17 @@ def test_the_fixture_is_what_the_app_gets(fake_feishu_batch):
     client = FeishuBatch.from_env()
     wish(client, "anything", 5)
     assert fake_feishu_batch.value(1234, "anything") == 5
+
+
+def test_the_history_of_an_item_is_told_newest_first(fake):
+    first = fake.enqueue(**content(work_item_ids=[1, 2], after_field_value="a"))
+    second = fake.enqueue(**content(work_item_ids=[1], after_field_value="b"))
+    fake.complete(first.intent_id, failed={1: "NoPermissionToModify"})
+    told = fake.history(1)
+    assert [(one.intent_id, one.value, one.state, one.reason) for one in told] == [
+        (second.intent_id, "b", "open", None),
+        (first.intent_id, "a", "failed", "NoPermissionToModify"),
+    ]
+    assert [one.state for one in fake.history(2)] == ["succeeded"]
+    assert fake.history(1, limit=1) == told[:1]
+    assert fake.history(1, field="other") == fake.history(3) == []

@@ -25,7 +25,7 @@ def sandbox_help():
 
 def options_of(command):
     """Its own, and those of the commands that it consists of."""
-    own = {opt for parameter in command.params for opt in parameter.opts}
+    own = {opt for parameter in command.params for opt in (*parameter.opts, *parameter.secondary_opts)}
     return own.union({"--help"}, *(options_of(one) for one in getattr(command, "commands", {}).values()))
 
 

@@ -34,8 +34,9 @@ def page(stack, capsys):
     for block in blocks(RECIPES, "python"):
         if not block.startswith(NOT_RUN) and "import sqlite3" not in block:
             exec(compile(block, "recipe", "exec"), namespace)
-    for name in ("cleared", "tagged", "swapped", "owned", "dated", "first", "changed"):
-        assert namespace[name].wait(PATIENCE).state == "succeeded", (name, namespace[name].result())
+    for name in ("cleared", "tagged", "swapped", "owned", "dated", "first", "changed", "guarded", "moved"):
+        result = namespace[name].wait(PATIENCE)
+        assert result.state == "succeeded", (name, result)
     assert [handle.wait(PATIENCE).state for handle in namespace["handles"]] == ["succeeded"] * 3
     return namespace
 
@@ -50,6 +51,13 @@ def test_the_recipes_do_what_they_say(page, stack, capsys):
     assert list(page["result"].failed) == ["1013"]
     assert page["first"].intent_id == page["second"].intent_id
     assert values[1110]["priority"] == {"value": "option_0"}
+    assert sum(page["again"].counts.values()) == 4
+    assert values[1112]["priority"] == {"value": "option_0"}
+    assert [values[item]["priority"] for item in (1113, 1114)] == [{"value": "option_0"}, {"value": "option_1"}]
+    undo = [command for command in commands_of(RECIPES) if command.startswith("feishu-batch undo")]
+    assert [run(command).returncode for command in undo] == [0, 0]
+    values = stack.sandbox.values()
+    assert [values[item]["priority"] for item in (1113, 1114)] == [{"value": "option_2"}] * 2
 
 
 def test_the_loop_of_before_is_python():

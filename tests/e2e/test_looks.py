@@ -181,7 +181,7 @@ def test_an_undo_puts_back_only_what_is_still_ours(stack, command):
     until_reads_are_trusted()
     before = stack.sandbox.values()
     stack.client.enqueue_table(rows(points=10), **PLACE, change_set="sprint", keep_before=True).wait(PATIENCE)
-    stack.client.enqueue(**change(ITEMS[3], "Story points", 99)).wait(PATIENCE)
+    stack.sandbox.edit(ITEMS[3], "field_3f6a90", 99)
     code, plan = command("undo", "sprint", "--dry-run", "--json")
     assert (code, plan["values"], plan["not_undone"]) == (0, len(ITEMS), [])
     code, done = command("undo", "sprint", "--yes", "--wait", "--json")
@@ -194,6 +194,27 @@ def test_an_undo_puts_back_only_what_is_still_ours(stack, command):
     assert command("undo", "sprint", "--yes", "--wait", "--json")[1]["counts"] == done["counts"]
     assert len(stack.batches()) == requests
     assert command("undo", done["undo_set"], "--dry-run", "--json")[1]["values"] == len(ITEMS) - 1
+
+
+@pytest.mark.timeout(200)
+def test_an_undo_leaves_alone_what_a_person_edited(stack, command):
+    """Before it is enqueued, and while it waits until reads prove something."""
+    stack.client.enqueue_table(rows(), **PLACE).wait(PATIENCE)
+    until_reads_are_trusted()
+    before = stack.sandbox.values()
+    stack.client.enqueue_table(rows(points=10), **PLACE, change_set="points", keep_before=True).wait(PATIENCE)
+    early, late, same = ITEMS[3], ITEMS[8], ITEMS[9]
+    stack.sandbox.edit(early, "field_3f6a90", 99)
+    stack.sandbox.edit(same, "field_a1b2c3", "another field of an item is another cell")
+    assert command("undo", "points", "--yes", "--json")[0] == 0
+    stack.sandbox.edit(late, "field_3f6a90", None)
+    code, done = command("undo", "points", "--yes", "--wait", "--json")
+    assert code == 1
+    assert {one["item"] for one in done["changed_meanwhile"]} == {early, late}
+    held = stack.sandbox.values()
+    assert (held[early]["field_3f6a90"], held[late]["field_3f6a90"]) == (99, None)
+    back = [item for item in ITEMS if item not in (early, late)]
+    assert [held[item]["field_3f6a90"] for item in back] == [before[item]["field_3f6a90"] for item in back]
 
 
 @pytest.mark.timeout(200)

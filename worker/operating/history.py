@@ -7,11 +7,11 @@ from typing import Any
 
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, group_spec, parse_intent
+from feishu_batch.item_log import ItemLog
 from feishu_batch.keys import RecordField
 from feishu_batch.written import untagged
 from worker.ledger.keys import LaneKeys
 from worker.ledger.reads.intent_log import IntentLog
-from worker.ledger.reads.item_log import ItemLog
 from worker.ledger.records import GroupSpec
 from worker.operating.details import ItemState, ItemView, group_of, item_view, spec_of
 from worker.operating.meanings import Meanings
@@ -45,7 +45,7 @@ def item_history(session: Session, item: int, wanted: Wanted) -> Iterator[ItemCh
     """Newest first. An intent that cannot be read (an id of another version, a damaged record) is left out."""
     log = ItemLog(session.redis)
     waiting = _in_inbox(session, item)  # first: what leaves the inbox meanwhile is found in its lane
-    recorded = [(number, lane.keys) for lane in session.lanes.values() for number in log.numbers(lane.keys, item)]
+    recorded = [(number, lane.keys) for lane in session.lanes.values() for number in log.numbers(lane.keys.head, item)]
     known = {number for number, _ in recorded}
     yield from (one for one in waiting if one.number not in known and wanted(one.spec))
     for number, keys in sorted(recorded, key=lambda one: one[0], reverse=True):

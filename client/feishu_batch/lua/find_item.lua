@@ -3,7 +3,7 @@
 -- ARGV  1 name of the set  2 highest score, as of ZREVRANGEBYSCORE  3 how many to look at, and more if scores are the same; fewer if
 --         their items are many  4 item
 -- Returns {lowest score that was looked at, number, number, …}, empty at the end of the set.
--- USES  lane
+local P = KEYS[1]
 local ENOUGH = 262144 -- bytes of item ids, which take about a millisecond
 local set, wanted = P .. ARGV[1], ',' .. ARGV[4] .. ','
 local looked_at, found = 0, {}
