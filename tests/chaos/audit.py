@@ -281,7 +281,7 @@ def _sets(now: Snapshot) -> list[str]:
     """What is counted of a change set is the sum over its intents. Nothing is forgotten here."""
     found = []
     right: dict[str, Counter[str]] = {}
-    requests: dict[str, list[int]] = {}  # of each intent: one request may have changes of several
+    requests: dict[str, list[int]] = {}
     for record in now.family("intent").values():
         if "cs" in record:
             requests.setdefault(record["cs"], []).append(int(record.get("rq") or 0))
@@ -289,10 +289,10 @@ def _sets(now: Snapshot) -> list[str]:
             counts["ended"] += "end" in record
             counts.update({name: int(record.get(name) or 0) for name in ("snt", *COUNTERS.values())})
     for number, told in now.family("set").items():
-        counts = {name: int(count) for name, count in told.items() if name not in ("name", "rq")}
-        of_intents = requests.get(number, [0])
-        if not max(of_intents) <= int(told.get("rq") or 0) <= sum(of_intents):
-            found.append(f"set {number} counts {told.get('rq')} requests, its intents {of_intents}")
+        counts = {name: int(count) for name, count in told.items() if name != "name"}
+        of_intents, of_set = requests.get(number, [0]), counts.pop("rq", 0)
+        if not max(of_intents) <= of_set <= sum(of_intents):  # one may have changes of several intents
+            found.append(f"set {number} counts {of_set} requests, its intents {of_intents}")
         if +Counter(counts) != +right.get(number, Counter()):
             found.append(f"set {number} counts {counts}, its intents {dict(right.get(number, Counter()))}")
         facts = now.front.get(f"set-facts:{told['name']}", {})

@@ -225,8 +225,8 @@ def test_where_nothing_can_be_read_nothing_is_written(export, everything, tmp_pa
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("--ids", "ids.txt", "--view", "x", "--output", "o.csv"), "one of the two"),
-        (("--output", "o.csv"), "one of the two"),
+        (("--ids", "ids.txt", "--view", "x", "--output", "o.csv"), "one of the three"),
+        (("--output", "o.csv"), "one of the three"),
         (("--ids", "none.txt", "--output", "o.csv"), "No such file"),
         (("--ids", "ids.txt", "--output", "o.docx"), "must end with"),
         (("--ids", "ids.txt", "--output", "ids.csv", "--fields", "Prioritty"), "the nearest is 'Priority'"),
