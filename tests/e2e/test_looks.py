@@ -25,7 +25,9 @@ def own_stack(tmp_path_factory):
 
 @pytest.fixture
 def stack(own_stack):
+    """Without what an earlier test made the lane believe of the place: that it cannot be read, or that looks are of no use there."""
     with own_stack.lent() as stack:
+        stack.redis.delete(stack.lane.keys.look_share("1"), stack.lane.keys.look_share("2"))
         yield stack
 
 
@@ -96,7 +98,7 @@ def test_write_all_writes_all(stack):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_reads_that_lag_lose_no_change(stack, seed):
     """Values go to and fro faster than reads show them."""
     stack.sandbox.set_faults(f"work_item_query:stale_read=1.0,seconds={BEHIND * 0.9}")
