@@ -266,9 +266,11 @@ def _remote_runtime(
     )
 
 
-def _request_look(lane: Lane, remote: RemoteClient, reading: LaneReading, policy: Policy) -> RequestLook:
+def _request_look(
+    lane: Lane, remote: RemoteClient, reading: LaneReading, policy: Policy, settings: Settings
+) -> RequestLook:
     slots = reading.slots("read")()
-    return RequestLook(lane, remote, reading.sender_of(slots, PATIENCE), slots, policy)
+    return RequestLook(lane, remote, reading.sender_of(slots, PATIENCE), slots, policy, settings.missing_item_codes)
 
 
 def _submitter(
@@ -292,7 +294,7 @@ def _submitter(
         steps=steps,
         hints=hints,
         blame=blame,
-        look=_request_look(lane, remote, reading, policy),
+        look=_request_look(lane, remote, reading, policy, settings),
         policy=policy,
         lease=lease,
         max_open=settings.max_open_jobs,

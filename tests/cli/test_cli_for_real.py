@@ -106,6 +106,7 @@ def test_up_does_the_work_of_a_file_and_leaves_no_process(environ, tmp_path):
         "total": 63,
         "succeeded": 62,
         "failed": 1,
+        "unchanged": 0,
         "superseded": 0,
         "canceled": 0,
         "expired": 0,

@@ -62,7 +62,7 @@ def test_every_item_holds_what_its_cells_say(stack, command, tmp_path):
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("ID", "type", *COLUMNS), *rows])
     before = len(stack.batches())
-    done = command("import", path, "--space", "demo", "--wait", "--timeout", 300, "--json")
+    done = command("import", path, "--space", "demo", "--write-all", "--wait", "--timeout", 300, "--json")
     assert done.exit_code == 0, all_of(done)
     document = json.loads(done.stdout)
     assert document["table"]["rows"] == 2000

@@ -328,15 +328,27 @@ class Model:
         return {where: cell.line[0].number for where, cell in waiting.items() if cell.is_looked_at}
 
     def end_look(self, parts, unchanged):
+        self.steps += 1
         at_once = MOST_OVERWRITTEN
         for where in parts:
             cell = self.cells[where]
             cell.is_looked_at = False
-            number = cell.line[0].number
             if where in unchanged:
                 at_once -= self._conclude(where, "u", at_once)
-            elif fate := self._fate(number):
-                self._end_at(where, number, fate)
+                continue
+            for number in cell.line[0].everyone:
+                self._walk_again(number)
+
+    def _walk_again(self, number):
+        """What was stopped during a look was passed by at the closed cell."""
+        intent = self.intents[number]
+        if not intent.stop or intent.has_ended:
+            return
+        intent.looked_at = 0
+        if number not in self.stopping:
+            self.stopped_in[number] = self.steps
+            self.stopping.append(number)
+            self.stopping.sort(key=lambda stopped: (self.stopped_in[stopped], str(stopped)))
 
     def _overwrite(self, changes, item, letter):
         for change in changes:

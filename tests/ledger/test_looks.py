@@ -196,7 +196,11 @@ def test_a_change_that_is_over_during_its_look_is_not_sent(lane, redis, how):
         assert letters(redis, lane, 1) == {}, "its cells are closed"
     else:
         redis.hset(lane.keys.named("intent:1"), "x", 1)
+        redis.zadd(lane.keys.named("expiring"), {"1": 1})
     lane.end_look(seen, [Cell(1, 1)])
+    assert isinstance(claim(lane), NoBatch), "what is over is not sent"
+    while lane.end_stopped().more:
+        pass
     assert letters(redis, lane, 1) == {1: "u", 2: how[0]}
     assert ready(lane) == set()
     assert lane.counts().owned_cells == 0
@@ -215,6 +219,8 @@ def test_who_shared_a_canceled_look_is_looked_at(lane, redis):
     seen = look(lane)
     lane.stop([1], OutcomeKind.CANCELED)
     lane.end_look(seen, [])
+    while lane.end_stopped().more:
+        pass
     assert letters(redis, lane, 1) == {1: "c"}
     assert cells(look(lane)) == {(1, 1, 2)}
 
@@ -313,3 +319,35 @@ def test_a_request_whose_batch_was_taken_over_does_not_leave(lane):
     assert not lane.note_looked(late)
     assert lane.note_looked(now)
     assert settle(lane, now).intents_ended == 1
+
+
+@pytest.mark.parametrize("how", ["put off", "given up"])
+def test_two_that_share_a_look_and_are_canceled_during_it_are_not_sent(lane, redis, how):
+    lane.record([looking(1), looking(2)])
+    seen = look(lane, hold=0 if how == "given up" else LONG)
+    lane.stop([1, 2], OutcomeKind.CANCELED)
+    lane.end_stopped()
+    if how == "given up":
+        for _ in range(3):
+            look(lane, hold=0)
+    else:
+        lane.release_look(seen)
+        assert isinstance(look(lane), NoLook)
+    assert isinstance(claim(lane), NoBatch)
+    while lane.end_stopped().more:
+        pass
+    assert (letters(redis, lane, 1), letters(redis, lane, 2)) == ({1: "c"}, {1: "c"})
+    assert lane.counts().owned_cells == 0
+
+
+def test_a_step_takes_a_bounded_number_of_cells(lane):
+    lane.record([looking(number, range(1, 51), field=f"f{number}") for number in range(1, 31)])
+    first = look(lane)
+    assert 500 <= len(first.parts) <= 530
+    assert len(first.items) < 50
+    lane.end_look(first, [part.cell for part in first.parts[:20]])
+    seen = {part.cell for part in first.parts}
+    while isinstance(now := look(lane), Look):
+        seen |= {part.cell for part in now.parts}
+        lane.end_look(now, [part.cell for part in now.parts[:20]])
+    assert len(seen) == 30 * 50

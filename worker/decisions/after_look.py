@@ -2,19 +2,25 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from feishu_batch.explained import FailureCode
-from worker.decisions.step import Policy, Step
+from worker.decisions.step import Policy, Step, advice_of, after_token_rejected
 from worker.ledger.keys import BatchField
-from worker.ledger.records import Batch, BatchState, GroupSpec, Outcome
+from worker.ledger.records import Batch, BatchState, Outcome
 from worker.remote.compare import ABSENT
 from worker.remote.equality import holds
-from worker.remote.errors import NotExecuted, OutcomeUnknown, RateLimited, RemoteError
+from worker.remote.errors import LaneStopped, NotExecuted, OutcomeUnknown, RateLimited, RemoteError, TokenRejected
 from worker.remote.models import WorkItem
 
 MOST_FAILURES = 5  # reads in a row; then a condition counts as not checkable, and values from before are not kept
 CHANGED = Outcome.failed(FailureCode.CHANGED_MEANWHILE, "not written: the cell does not hold the expected value")
+PERHAPS_OURS = Outcome.failed(
+    FailureCode.OUTCOME_UNKNOWN,
+    "the cell does not hold the expected value, perhaps because an earlier request, whose outcome is unknown, has written it",
+)
+READING_FORBIDDEN = (10301, 10404)  # the plugin or the user may not read here, and perhaps write
+NOT_SHOWN = "the answer does not show this item"
 _MAY_PASS = (RateLimited, NotExecuted, OutcomeUnknown)
 
 
@@ -27,10 +33,12 @@ class SeenCells:
 
 
 def seen(batch: Batch, found: Mapping[int, WorkItem]) -> SeenCells:
-    """An item that was not found is sent: the remote system says what is wrong with it."""
+    """Without a condition, an item that was not found is sent: the remote system says what is wrong with it."""
     spec = batch.spec
     items = [found[item] for item in batch.items if item in found]
-    failed = {item.id: outcome for item in items if (outcome := _refused(spec, item)) is not None}
+    failed = {item.id: outcome for item in items if (outcome := _refused(batch, item)) is not None}
+    if spec.expected is not None:
+        failed |= dict.fromkeys(set(batch.items) - found.keys(), _unknown(NOT_SHOWN))
     kept = [item for item in items if spec.keep_before and item.id not in failed and spec.field_key in item.fields]
     return SeenCells(failed, {item.id: _json(item, spec.field_key) for item in kept})
 
@@ -43,7 +51,11 @@ def not_seen(batch: Batch, why: str) -> SeenCells:
 
 
 def after_failed_look(batch: Batch, error: RemoteError, policy: Policy) -> Step | None:
-    """None: reading again is useless."""
+    """None: reading again is useless. Trouble of the lane pauses it, as that of a submit does."""
+    if isinstance(error, TokenRejected):
+        return after_token_rejected(batch, error, BatchState.RESEND, not_sent(batch, {}).fields)
+    if isinstance(error, LaneStopped) and error.code not in READING_FORBIDDEN:
+        return replace(not_sent(batch, {}), pause=advice_of(error))
     failures = batch.number_field(BatchField.LOOK_FAILURES) + 1
     if not isinstance(error, _MAY_PASS) or failures >= MOST_FAILURES:
         return None
@@ -58,7 +70,8 @@ def not_sent(batch: Batch, settled: Mapping[int, Outcome], delay: float = 0.0, f
     return Step(BatchState.RESEND, settled=settled, delay=delay, fields=fields)
 
 
-def _refused(spec: GroupSpec, item: WorkItem) -> Outcome | None:
+def _refused(batch: Batch, item: WorkItem) -> Outcome | None:
+    spec = batch.spec
     if spec.expected is None:
         return None
     stored = item.fields.get(spec.field_key, ABSENT)
@@ -66,7 +79,9 @@ def _refused(spec: GroupSpec, item: WorkItem) -> Outcome | None:
     if held is None:
         left_out = "the answer leaves the field out: it may be empty, or hidden from the user"
         return _unknown(left_out if stored is ABSENT else "values of this type, or in this form, cannot be compared")
-    return None if held else CHANGED
+    if held:
+        return None
+    return PERHAPS_OURS if batch.fields.get(BatchField.MAYBE_WRITTEN) else CHANGED
 
 
 def _unknown(why: str) -> Outcome:

@@ -363,6 +363,7 @@ class BatchField:
     POLL_FAILURES = "poll_failures"
     READ_FAILURES = "read_failures"
     LOOKED = "looked"  # its cells were read before the request, which may have been sent since
+    MAYBE_WRITTEN = "maybe"  # a request of it was accepted, or may have been executed
     LOOK_FAILURES = "look_failures"  # reads before the request that failed, in a row
     TOKEN_REJECTIONS = "token_rejections"  # noqa: S105 - a counter
     REJECTED_TOKEN = "rejected_token"  # noqa: S105 - a fingerprint

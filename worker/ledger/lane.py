@@ -11,7 +11,7 @@ from feishu_batch.keys import RecordField
 from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.clock import to_ms
 from worker.ledger.inbox import HINT_MS
-from worker.ledger.keys import MetricField
+from worker.ledger.keys import BatchField, MetricField
 from worker.ledger.last_errors import LastErrors
 from worker.ledger.reads.lane import LaneReads
 from worker.ledger.record_calls import RECORD_CHUNK, NewIntent, NumberedSet, record_calls
@@ -214,13 +214,18 @@ class Lane(LaneReads):
         return bool(self._run("note_looked", batch.number, batch.fence))
 
     def keep_before(self, batch: Batch, values: Mapping[int, str]) -> None:
-        """Keep the values before a request: item → JSON of [type, value], for each intent that the change belongs to."""
+        """Keep the values before a request: item → JSON of [type, value], for each intent that the change belongs to.
+
+        After a request that may have written, the first value stays: what is there now may be ours.
+        """
         parts = [part for part in batch.parts if part.cell.item in values]
         shared = self._redis.hmget(self.keys.shared, [f"{part.intent}:{part.cell}" for part in parts]) if parts else []
         pipe = self._redis.pipeline(transaction=False)
+        may_be_ours = bool(batch.fields.get(BatchField.MAYBE_WRITTEN))
         for part, others in zip(parts, shared, strict=True):
             for number in (part.intent, *(others.split(",") if others else ())):
-                pipe.hset(self.keys.of_intent(number).before, str(part.cell.item), values[part.cell.item])
+                keep = pipe.hsetnx if may_be_ours else pipe.hset
+                keep(self.keys.of_intent(number).before, str(part.cell.item), values[part.cell.item])
         pipe.execute()
 
     # --- ending ---------------------------------------------------------------------------------------------------

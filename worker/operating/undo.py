@@ -18,7 +18,7 @@ from worker.operating.details import group_of, spec_of
 from worker.operating.errors import WrongUseError
 from worker.operating.session import Session
 from worker.remote.effect import CellChange, after
-from worker.remote.equality import UnreadableError
+from worker.remote.equality import UnreadableError, holds
 from worker.remote.write_form import write_form
 
 UNDO_OF: Final = "undo of "  # prefix of the note
@@ -79,13 +79,11 @@ class UndoPlan:
 
 @dataclass(slots=True)
 class _Written:
-    """What a set made of one cell, in the order of its changes. `before`: [type, value] as JSON; None: not kept."""
+    """What a set made of one cell: its changes in their order, each with [type, value] before it as JSON; None: not kept."""
 
     lane: str
-    spec: GroupSpec
-    before: str | None
-    was_kept: bool
-    changes: list[CellChange]
+    spec: GroupSpec  # of the last change
+    changes: list[tuple[CellChange, str | None]]
 
 
 _Place = tuple[str, str, str, int]  # lane, space, field, item
@@ -185,11 +183,9 @@ def _may_be_written(outcome: str) -> bool:
 
 def _note(written: dict[_Place, _Written], cell: _Place, spec: GroupSpec, before: str | None) -> None:
     change = CellChange(spec.update_mode, spec.before_field_value, spec.after_field_value)
-    if (known := written.get(cell)) is None:
-        written[cell] = _Written(cell[0], spec, before, spec.keep_before, [change])
-    else:
-        known.spec = spec
-        known.changes.append(change)
+    known = written.setdefault(cell, _Written(cell[0], spec, []))
+    known.spec = spec
+    known.changes.append((change, before))
 
 
 def _decide(plan: UndoPlan, written: Mapping[_Place, _Written]) -> None:
@@ -211,15 +207,18 @@ def _decide(plan: UndoPlan, written: Mapping[_Place, _Written]) -> None:
 
 def _values(one: _Written) -> tuple[Any, Any] | NotUndoneWhy:
     """What to put back, and what the cell should hold now."""
-    if one.before is None:
-        return NotUndoneWhy.NOT_READ if one.was_kept else NotUndoneWhy.NOT_KEPT
-    field_type, stored = json.loads(one.before)
+    first = one.changes[0][1]
+    if first is None:
+        return NotUndoneWhy.NOT_READ if one.spec.keep_before else NotUndoneWhy.NOT_KEPT
+    field_type, back = json.loads(first)
+    now = back
     try:
-        back = write_form(field_type, stored)
-        now = stored
-        for change in one.changes:
-            now = after(field_type, change, now)
-        return back, write_form(field_type, now)
+        for change, before in one.changes:
+            seen = json.loads(before)[1] if before is not None else now
+            if not holds(field_type, "UPDATE", None, write_form(field_type, now), seen):
+                back = seen  # another person or program changed it between two of ours
+            now = after(field_type, change, seen)
+        return write_form(field_type, back), write_form(field_type, now)
     except UnreadableError:
         return NotUndoneWhy.NOT_COMPARABLE
 

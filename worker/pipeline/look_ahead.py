@@ -30,6 +30,7 @@ LONGEST_RUN: Final = 1.0  # seconds: then the worker handles its other messages
 PATIENCE: Final = 1.0  # seconds until a slot opens
 MOST_CLAIMS: Final = 3  # of the same cells
 FIRST_PAUSE: Final = 0.2  # seconds after a transient error; it doubles
+LONGEST_PUT_OFF: Final = 3.0  # seconds; a look never holds anything up
 UNREADABLE_FOR: Final = 60.0  # seconds without looks at a place that cannot be read
 _MAY_PASS = (RateLimited, NotExecuted, OutcomeUnknown)
 
@@ -94,12 +95,12 @@ class LookAhead:
         """Returns how many cells hold their value."""
         try:
             same = unchanged_cells(look, self._read(look, slots, sender))
-        except UnavailableError:  # no slot, or the lane was paused meanwhile
-            self._lane.release_look(look)
+        except UnavailableError:
+            self._without_slot(look, slots)
             return 0
         except _MAY_PASS as error:
             log.info("look.put_off", answer=word_of(error), cells=len(look.parts))
-            self._lane.put_off_look(look, max(error.retry_after or 0.0, FIRST_PAUSE * 2**look.times))
+            self._put_off(look, max(error.retry_after or 0.0, FIRST_PAUSE * 2**look.times))
             return 0
         except RemoteError as error:
             log.warning("look.failed", answer=word_of(error), error=str(error), not_looked_at_for=UNREADABLE_FOR)
@@ -111,6 +112,21 @@ class LookAhead:
             return 0
         self._end(look, same)
         return len(same)
+
+    def _without_slot(self, look: Look, slots: Slots) -> None:
+        """Or the lane was paused meanwhile: then its changes wait, and can be canceled."""
+        wait = slots.opens_in()
+        if not self._lane.paused() and wait > LONGEST_PUT_OFF:
+            return self._end(look, [], unreadable=wait)
+        self._lane.release_look(look)
+        return time.sleep(min(wait, PATIENCE))
+
+    def _put_off(self, look: Look, seconds: float) -> None:
+        """Cells are not kept closed for long: then they are written."""
+        if seconds > LONGEST_PUT_OFF:
+            self._end(look, [], unreadable=seconds)
+        else:
+            self._lane.put_off_look(look, seconds)
 
     def _end(self, look: Look, same: list[Cell], unreadable: float = 0.0) -> None:
         ended = self._lane.end_look(look, same, unreadable=unreadable)

@@ -1,5 +1,6 @@
 """The look at the cells of a request just before it is sent, where its changes have a condition or keep the value from before."""
 
+from collections.abc import Collection
 from functools import partial
 
 import structlog
@@ -14,7 +15,7 @@ from worker.ledger.records import Batch, BatchState
 from worker.pacing.reads import more_in
 from worker.pacing.slots import Slots
 from worker.remote.client import RemoteClient
-from worker.remote.errors import NotExecuted, RemoteError, word_of
+from worker.remote.errors import BatchRefused, RemoteError, word_of
 from worker.remote.models import WorkItem
 
 log = structlog.get_logger("feishu_batch.submit")
@@ -23,9 +24,18 @@ PATIENCE = 1.0  # seconds until a slot for the read opens; the request's own slo
 
 
 class RequestLook:
-    """`sender`: of reads, with `slots`."""
+    """`sender`: of reads, with `slots`. `missing`: codes for an item that does not exist."""
 
-    def __init__(self, lane: Lane, remote: RemoteClient, sender: QuerySender, slots: Slots, policy: Policy) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        remote: RemoteClient,
+        sender: QuerySender,
+        slots: Slots,
+        policy: Policy,
+        missing: Collection[int],
+    ) -> None:
+        self._missing = missing
         self._lane = lane
         self._remote = remote
         self._sender = sender
@@ -38,15 +48,20 @@ class RequestLook:
             return None
         try:
             cells = seen(batch, self._read(batch))
+        except UnavailableError:  # no slot, or the lane was paused meanwhile: not the fault of this batch
+            wait = max(self._policy.backoff, self._slots.opens_in())
+            return not_sent(batch, {}, wait, batch.number_field(BatchField.LOOK_FAILURES))
         except RemoteError as error:
             log.warning("look.failed", answer=word_of(error), error=str(error))
+            if isinstance(error, BatchRefused) and error.code in self._missing and len(batch.items) > 1:
+                return Step(BatchState.RESEND, split=True)
             if (step := after_failed_look(batch, error, self._policy)) is not None:
                 return step
             cells = not_seen(batch, str(error))
-        self._lane.keep_before(batch, cells.before)
-        if cells.failed:
+        if cells.failed or not self._lane.note_looked(batch):
             return not_sent(batch, cells.failed)
-        return None if self._lane.note_looked(batch) else not_sent(batch, {})
+        self._lane.keep_before(batch, cells.before)
+        return None
 
     def _read(self, batch: Batch) -> dict[int, WorkItem]:
         spec = batch.spec
@@ -59,10 +74,7 @@ class RequestLook:
             user_key=spec.user_key,
             before_next_call=more_in(self._slots, PATIENCE),
         )
-        try:
-            return {item.id: item for item in self._sender.ask(query, may_stop=False)}
-        except UnavailableError as error:
-            raise NotExecuted(str(error)) from None
+        return {item.id: item for item in self._sender.ask(query, may_stop=False)}
 
 
 def _is_wanted(batch: Batch) -> bool:

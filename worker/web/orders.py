@@ -126,7 +126,9 @@ def undo(session: Session, order: UndoOrder) -> Answer:
         return shown
     if order.confirmed != shown["digest"]:
         return {**shown, "changed": True}
-    enqueue_undo(session, plan)
+    intents, known = enqueue_undo(session, plan)
+    if known == len(intents):
+        return {"done": "done.undone_before", "values": plan.cells, "set": plan.undo_set}
     return {"done": "done.undone", "values": plan.cells, "set": plan.undo_set}
 
 

@@ -199,7 +199,7 @@ def _file_name(name: str) -> str:
     """The last part of a name, without anything that a file system or a command would take for more."""
     last = re.split(r"[/\\]", name)[-1]
     kept = "".join(one for one in last if one.isprintable() and one not in ':*?"<>|').lstrip("-. ")
-    stem, ending = Path(kept).stem[:80], Path(name).suffix.lower()
+    stem, ending = Path(kept).stem.encode()[:150].decode(errors="ignore"), Path(name).suffix.lower()
     return f"{stem or 'table'}{ending}"
 
 

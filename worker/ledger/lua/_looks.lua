@@ -68,6 +68,18 @@ local function await_nothing(number, group, cell, item)
   redis.call('ZREM', P .. 'look:' .. place, item)
 end
 
+-- A cell is open again: an intent that was stopped meanwhile is looked through again, because its walk passed the closed cell by.
+local function walk_again(number, cell)
+  local function mark(one)
+    local kept = redis.call('HMGET', P .. 'intent:' .. one, 'stop', 'end')
+    if not kept[1] or kept[2] then return end
+    redis.call('HDEL', P .. 'intent:' .. one, 'at')
+    redis.call('ZADD', P .. 'stopping', 'NX', text(NOW), one)
+  end
+  mark(number)
+  for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do mark(sharer) end
+end
+
 -- The owner of a cell may be sent, now or after a look. `look`: 'S' the change is skipped if it is not needed, 'T' its request needs a read
 -- that proves something; nil: neither.
 local function admit(group, look, cell, item, rank)

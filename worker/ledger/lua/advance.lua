@@ -73,6 +73,7 @@ if failed > 0 then redis.call('HINCRBY', record, 'failed', failed) end
 if #remaining > 0 then
   redis.call('HSET', record, 'parts', pack_parts(remaining))
   if ARGV[4] ~= ARGV[2] then redis.call('HSET', record, 'entered', text(NOW)) end
+  if ARGV[4] ~= 'resend' then redis.call('HSET', record, 'maybe', '1') end
   place(batch, ARGV[4], NOW + tonumber(ARGV[5]))
 else
   local last = redis.call('HMGET', record, 'failed', 'task', 'polls')

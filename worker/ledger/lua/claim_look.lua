@@ -6,7 +6,8 @@
 --         it whether changes became ready (0|1)
 -- Invariants: a cell in a claim has no other claim and is in no batch; nothing joins or replaces its change meanwhile.
 -- USES  figures cells batches looks route groups leaving
-local MOST_ROUNDS = 10
+local MOST_CELLS = 500 -- of one step, and the cells of one item more
+local left = MOST_CELLS
 -- Where nearly nothing is unchanged, only a sample is looked at.
 local SAMPLE_AFTER, SAMPLE_SHARE, SAMPLE_EVERY = 500, 0.01, 10
 
@@ -40,13 +41,20 @@ end
 
 -- The items of the most urgent place, and their columns.
 local function take_items(place)
-  local popped = redis.call('ZPOPMIN', P .. 'look:' .. place, ARGV[2])
-  local items, best = {}, redis.call('ZRANGE', P .. 'look:' .. place, 0, 0, 'WITHSCORES')
-  for i = 1, #popped, 2 do items[#items + 1] = popped[i] end
+  local first = redis.call('ZRANGE', P .. 'look:' .. place, 0, tonumber(ARGV[2]) - 1)
+  local items, columns = {}, {}
+  if #first > 0 then
+    for i, waiting in ipairs(redis.call('HMGET', P .. 'look-columns:' .. place, unpack(first))) do
+      if left <= 0 then break end
+      items[i], columns[i] = first[i], waiting or ''
+      local _, commas = string.gsub(columns[i], ',', '')
+      left = left - math.max(1, commas - 1)
+    end
+    redis.call('HDEL', P .. 'look-columns:' .. place, unpack(items))
+    redis.call('ZREM', P .. 'look:' .. place, unpack(items))
+  end
+  local best = redis.call('ZRANGE', P .. 'look:' .. place, 0, 0, 'WITHSCORES')
   if best[2] then redis.call('ZADD', P .. 'looks', best[2], place) else redis.call('ZREM', P .. 'looks', place) end
-  if #items == 0 then return items, {} end
-  local columns = redis.call('HMGET', P .. 'look-columns:' .. place, unpack(items))
-  redis.call('HDEL', P .. 'look-columns:' .. place, unpack(items))
   return items, columns
 end
 
@@ -92,6 +100,7 @@ local function taken_again(claim, is_paused)
   if times <= tonumber(ARGV[3]) and not is_paused then return parts, times end
   for _, part in ipairs(parts) do
     redis.call('HSET', P .. 'cells', part[1], part[3])
+    walk_again(part[3], part[1])
     if is_paused then make_ready(part[3], part[1], part[2]) else make_ready_unlooked(part[3], part[1], part[2]) end
   end
   redis.call('DEL', record)
@@ -106,7 +115,7 @@ if over then
 end
 
 if is_paused then return answer('none') end
-for _ = 1, MOST_ROUNDS do
+while left > 0 do
   local place = redis.call('ZRANGE', P .. 'looks', 0, 0)[1]
   if not place then return answer('none') end
   local parts = take(place)

@@ -3,8 +3,8 @@
 -- ARGV  1 claim  2 how often it was handed out, as the caller knows  3 for how long nothing of this place is looked at (ms), because
 --       it cannot be read; 0 = it was read; -1 = it was not read, and its changes wait for a look again  4… cells that hold their value
 -- Returns {intents ended, changes became ready (0|1), changes wait for a look (0|1)} or {-1, 0, 0}: the claim is no longer the caller's
--- Invariants: a change gets one outcome; a cell is passed on in the same step; a canceled or expired change does not become ready.
--- USES  outcomes cells batches looks route ending leaving
+-- Invariants: a change gets one outcome; a cell is passed on in the same step; a change that was canceled meanwhile is ended before it is sent.
+-- USES  outcomes cells batches looks route ending
 local record = P .. 'look-claim:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'parts', 'times', 'pl')
 if not kept[1] or kept[2] ~= ARGV[2] then return {-1, 0, 0} end
@@ -12,13 +12,6 @@ redis.call('DEL', record)
 redis.call('ZREM', P .. 'look-claims', ARGV[1])
 local holds = {}
 for i = 4, #ARGV do holds[ARGV[i]] = true end
-
-local function is_over(number, cell, item)
-  local letter = fate(number)
-  if not letter then return false end
-  if leave(number, redis.call('HGET', P .. 'intent:' .. number, 'g'), cell, item) then note(number, item, letter, '') end
-  return true
-end
 
 local parts, same = parts_of(kept[1]), 0
 for _, part in ipairs(parts) do
@@ -28,7 +21,8 @@ for _, part in ipairs(parts) do
     same = same + 1
     conclude(number, cell, item, UNCHANGED, '', false)
     pass_on(cell, item)
-  elseif not is_over(number, cell, item) then
+  else
+    walk_again(number, cell)
     if ARGV[3] == '-1' then make_ready(number, cell, item) else make_ready_unlooked(number, cell, item) end
   end
 end
