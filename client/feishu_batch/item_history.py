@@ -10,7 +10,16 @@ from redis import Redis
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import UpdateIntent, parse_intent
 from feishu_batch.item_log import ItemLog
-from feishu_batch.keys import DEFAULT_LANE, InboxKeys, IntentKeys, RecordField, SetField, group_key, set_counts_key
+from feishu_batch.keys import (
+    DEFAULT_LANE,
+    InboxKeys,
+    IntentKeys,
+    RecordField,
+    SetField,
+    group_key,
+    lane_head,
+    set_counts_key,
+)
 from feishu_batch.ledger_format import ask as ask_format
 from feishu_batch.ledger_format import refuse_other
 from feishu_batch.outcomes import OutcomeKind
@@ -61,7 +70,7 @@ def read_history(redis: Redis, prefix: str, item: int, field: str | None, limit:
     places = [
         IntentKeys(prefix, lane, number)
         for lane in {DEFAULT_LANE, *map(str, lanes)}
-        for number in log.numbers(f"{prefix}:{{{lane}}}:", item)
+        for number in log.numbers(lane_head(prefix, lane), item)
     ]
     known = {place.number for place in places}
     found = [one for one in waiting if one.number not in known and field in (None, one.field)]
@@ -149,7 +158,7 @@ def _stands(redis: Any, place: IntentKeys, column: str, item: int) -> bool:
     """Whether the intent's change of this cell has not ended: it owns the cell, stands in its line, shares a change there, gave way to
     one, or is not recorded yet.
     """
-    head, cell, number = f"{place.prefix}:{{{place.lane}}}:", f"{column}:{item}", str(place.number)
+    head, cell, number = lane_head(place.prefix, place.lane), f"{column}:{item}", str(place.number)
     pipe: Any = redis.pipeline(transaction=False)
     pipe.hmget(place.record, RecordField.ITEMS, RecordField.RECORDED)
     pipe.hget(f"{head}cells", cell)

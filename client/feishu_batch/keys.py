@@ -173,6 +173,11 @@ class IntentKeys:
         return f"{self.prefix}:{{{self.lane}}}:before:{self.number}"
 
 
+def lane_head(prefix: str, lane: str) -> str:
+    """What all keys of a lane begin with."""
+    return f"{prefix}:{{{lane}}}:"
+
+
 def group_key(prefix: str, lane: str, group: str) -> str:
     """Hash; its `spec` is JSON of what the changes of the group write, and where."""
     return f"{prefix}:{{{lane}}}:group:{group}"

@@ -30,7 +30,7 @@ LONGEST_RUN: Final = 1.0  # seconds: then the worker handles its other messages
 PATIENCE: Final = 1.0  # seconds until a slot opens
 MOST_CLAIMS: Final = 3  # of the same cells
 FIRST_PAUSE: Final = 0.2  # seconds after a transient error; it doubles
-LONGEST_PUT_OFF: Final = 3.0  # seconds; a look never holds anything up
+LONGEST_PUT_OFF: Final = 3.0  # seconds; a look never delays a change for long
 UNREADABLE_FOR: Final = 60.0  # seconds without looks at a place that cannot be read
 _MAY_PASS = (RateLimited, NotExecuted, OutcomeUnknown)
 

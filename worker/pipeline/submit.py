@@ -186,9 +186,7 @@ class Submitter:
             if set(self._lane.canceled_items(batch)) == set(batch.items):
                 return to_read_back(batch, self._policy, "outcome unknown, and canceled since")
             if batch.spec.expected is not None and batch.fields.get(BatchField.LOOKED):
-                return to_read_back(
-                    batch, self._policy, "outcome unknown, and its condition would have to be checked again"
-                )
+                return to_read_back(batch, self._policy, "outcome unknown, and its condition must not be checked again")
             if batch.number_field(BatchField.REASKS) > MAX_REASKS:
                 return to_read_back(batch, self._policy, "several workers ended while sending it")
             if batch.token_fingerprint == token.fingerprint or self._uuid_survives_token:
