@@ -30,7 +30,7 @@ BULK_PRIORITY = 3  # of what comes from tables, files and schedules: a single in
 CHANGE_SET = r"^[A-Za-z0-9_.:-]{1,64}$"
 LONGEST_PRODUCER = 100  # characters
 _DIGEST_BYTES = 8
-_ONLY_HOW = {"producer": None, "skip_unchanged": False}
+_ONLY_HOW = {"producer": None, "skip_unchanged": False, "keep_before": False}
 _ID_OPENING = b'{"intent_id":""'
 _SHOWN = ("intent_id", "project_key", "work_item_type_key", "field_key", "update_mode")
 _MAX_SHOWN = 128
@@ -171,7 +171,7 @@ class UpdateIntent(BaseModel):
         # Field order is fixed and values are sorted, so this is canonical. Defaults are left out: it is short, and a
         # new optional key of a later version does not change the digest of an old intent.
         packed = self.__pydantic_serializer__.to_json(self, exclude_defaults=True)
-        is_work = self.producer is None and not self.skip_unchanged
+        is_work = self.producer is None and not (self.skip_unchanged or self.keep_before)
         work = packed if is_work else self.model_copy(update=_ONLY_HOW).to_json().encode()
         content = work[len(_ID_OPENING) + len(self.intent_id) :]
         return packed.decode(), blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
@@ -181,7 +181,7 @@ class UpdateIntent(BaseModel):
         return self.packed()[0]
 
     def digest(self) -> str:
-        """16 hex digits that name the content: without the intent id, the producer, and `skip_unchanged`, which only permits."""
+        """16 hex digits that name the content: without the intent id, the producer, `skip_unchanged` and `keep_before`, which write nothing else."""
         return self.packed()[1]
 
 

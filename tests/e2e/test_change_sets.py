@@ -46,9 +46,16 @@ def command(stack):
 def enqueue(stack, name):
     client = stack.client
     client.enqueue_table(
-        {i: row(i) for i in STORIES}, **PLACE, work_item_type_key="story", change_set=name, note="sync"
+        {i: row(i) for i in STORIES},
+        **PLACE,
+        work_item_type_key="story",
+        change_set=name,
+        note="sync",
+        skip_unchanged=False,
     )
-    return client.enqueue_table({i: row(i) for i in ISSUES}, **PLACE, work_item_type_key="issue", change_set=name)
+    return client.enqueue_table(
+        {i: row(i) for i in ISSUES}, **PLACE, work_item_type_key="issue", change_set=name, skip_unchanged=False
+    )
 
 
 @pytest.mark.timeout(400)

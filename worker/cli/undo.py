@@ -118,6 +118,10 @@ def print_undo_plan(out: Console, plan: UndoPlan) -> None:
         )
     if plan.untouched:
         out.print(f"{some(plan.untouched, 'change')} of the set wrote nothing, so there is nothing to undo.")
+    if plan.was_undone:
+        out.print(
+            f"It was undone before, as {plan.undo_set}: what was enqueued then is not enqueued again.", soft_wrap=True
+        )
     if not plan.cells:
         out.print("Nothing to put back.")
 

@@ -13,7 +13,7 @@ from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec
-from worker.operating.change_sets import set_counts
+from worker.operating.change_sets import known_set, set_counts
 from worker.operating.details import group_of, spec_of
 from worker.operating.errors import WrongUseError
 from worker.operating.session import Session
@@ -63,6 +63,7 @@ class UndoPlan:
     not_undone: list[NotUndone] = field(default_factory=list)
     untouched: int = 0
     forgotten: int = 0
+    was_undone: bool = False  # before: what was enqueued then is not enqueued again
 
     @property
     def is_whole(self) -> bool:
@@ -98,6 +99,7 @@ def undo_plan(session: Session, change_set: str) -> UndoPlan:
             f" wait for it, or end it with feishu-batch cancel --set {change_set}"
         )
     plan = UndoPlan(change_set, undo_id(change_set), forgotten=counts.forgotten)
+    plan.was_undone = known_set(session, plan.undo_set) is not None
     written: dict[_Place, _Written] = {}
     for lane, spec, items, before in _changes(session, change_set, plan):
         for item in items:

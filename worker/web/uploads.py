@@ -131,8 +131,9 @@ class Uploads:
         }
 
     async def import_it(self, order: TableOrder) -> dict[str, Any]:
-        """Enqueues what was not enqueued before: under the same id, each row once."""
-        return _of_file(await self._run("import", order))
+        """Enqueues what was not enqueued before: under the same id, each row once. A table can be undone."""
+        of_table = ("--keep-before",) if self.columns(order)["is_table"] else ()
+        return _of_file(await self._run("import", order, *of_table))
 
     def import_id(self, order: TableOrder) -> str:
         """The change set's id: by the file's name and content, and another one for each time that it is imported again."""

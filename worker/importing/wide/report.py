@@ -27,8 +27,8 @@ _WORST: Final = (
     "queued",
     "forgotten",
     "superseded",
-    "unchanged",
     "succeeded",
+    "unchanged",
 )
 
 

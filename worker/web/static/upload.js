@@ -117,7 +117,7 @@ function order(found) {
 
 async function confirmImport(found, plan) {
   const { diff } = plan, body = [make("p", "left", together(counted(diff)))];
-  const cost = diff.write.map((one) => t("upload.cost", { requests: t("n.requests", { n: one.requests }), span: span(one.seconds) }));
+  const cost = diff.write.map((one) => t("upload.cost", { requests: t("n.requests", { n: one.requests_without_unchanged }), span: span(one.seconds_without_unchanged) }));
   if (cost.length) body.push(make("p", "soft", together(cost)));
   if (plan.known) body.push(make("p", "why", t("upload.known", { n: plan.known })));
   if (plan.forgotten) body.push(make("p", "why", plan.forgotten));
