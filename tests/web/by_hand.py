@@ -45,4 +45,6 @@ class ByHand:
         return self.put_cells({item: {field: f"the value of {item}"} for item in items}, change_set, note, **more)
 
     def put_cells(self, table, change_set, note=None, **more):
-        return self.client.enqueue_table(table, change_set=change_set, note=note, **PLACE, **more)
+        return self.client.enqueue_table(
+            table, change_set=change_set, note=note, **PLACE, **{"skip_unchanged": False, **more}
+        )
