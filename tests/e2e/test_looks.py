@@ -33,15 +33,7 @@ def stack(own_stack):
 
 @pytest.fixture
 def command(stack):
-    settings = stack.settings
-    env = {
-        "FEISHU_BATCH_BASE_URL": settings.base_url,
-        "FEISHU_BATCH_PLUGIN_ID": settings.plugin_id,
-        "FEISHU_BATCH_PLUGIN_SECRET": settings.plugin_secret.get_secret_value(),
-        "FEISHU_BATCH_USER_KEY": settings.user_key,
-        "FEISHU_BATCH_REDIS_URL": settings.effective_redis_url,
-        "FEISHU_BATCH_KEY_PREFIX": settings.key_prefix,
-    }
+    env = stack.environment()
 
     def run(*args):
         done = CliRunner(env=env).invoke(cli, [str(arg) for arg in args], catch_exceptions=False)

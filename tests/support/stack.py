@@ -141,6 +141,18 @@ class Stack:
         }
         return Settings(**{**given, **FAST, **self._settings})
 
+    def environment(self) -> dict[str, str]:
+        """For a command that uses the same Redis and the same sandbox."""
+        settings = self.settings
+        return {
+            "FEISHU_BATCH_BASE_URL": settings.base_url,
+            "FEISHU_BATCH_PLUGIN_ID": settings.plugin_id,
+            "FEISHU_BATCH_PLUGIN_SECRET": settings.plugin_secret.get_secret_value(),
+            "FEISHU_BATCH_USER_KEY": settings.user_key,
+            "FEISHU_BATCH_REDIS_URL": settings.effective_redis_url,
+            "FEISHU_BATCH_KEY_PREFIX": settings.key_prefix,
+        }
+
     def _connect(self) -> Redis:
         patience = Retry(ExponentialBackoff(cap=0.2, base=0.02), 10)
         return Redis.from_url(self.server.url, decode_responses=True, retry=patience)

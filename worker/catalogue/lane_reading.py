@@ -1,15 +1,20 @@
 """How items of a lane are read: the slots that all readers share, and the sender of one thread."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from worker.catalogue.build import why_paused
 from worker.catalogue.queries import QuerySender
 from worker.ledger.lane import Lane
+from worker.ledger.records import GroupSpec
+from worker.pacing.reads import more_in
 from worker.pacing.shared import Pacer
 from worker.pacing.slots import Slots
+from worker.remote.client import RemoteClient
+from worker.remote.models import WorkItem
 from worker.remote.tokens import TokenSource
 
 _YIELD_STEP, _LONGEST_YIELD = 0.05, 1.0  # seconds: how long a read waits for a read-back that is due
@@ -38,6 +43,31 @@ class LaneReading:
     def sender_of(self, slots: Slots, patience: float) -> QuerySender:
         """The sender of one thread, for its slots and its patience in seconds."""
         return QuerySender(self.tokens, slots, lambda: why_paused(self.lane), patience, on_stopped=lambda _error: None)
+
+
+def read_items(
+    remote: RemoteClient,
+    sender: QuerySender,
+    slots: Slots,
+    place: GroupSpec,
+    items: Sequence[int],
+    fields: Sequence[str],
+    patience: float,
+) -> dict[int, WorkItem]:
+    """Those that exist, in the space and type of `place`, as its user sees them. Raises `UnavailableError` or a `RemoteError`.
+
+    `patience`: seconds until a slot opens for each further call that it takes.
+    """
+    query = partial(
+        remote.query_items,
+        place.project_key,
+        place.work_item_type_key,
+        items,
+        fields,
+        user_key=place.user_key,
+        before_next_call=more_in(slots, patience),
+    )
+    return {item.id: item for item in sender.ask(query, may_stop=False)}
 
 
 class ReadBacksFirst:

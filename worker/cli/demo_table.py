@@ -22,7 +22,7 @@ from worker.importing.table import Table
 from worker.importing.wide.lookup import fields_of_lanes
 from worker.importing.wide.options import TableOptions
 from worker.operating.session import Session
-from worker.operating.undo import intents_of, undo_plan
+from worker.operating.undo import enqueue_undo, undo_plan
 
 CHANGE_SET: Final = "team-table"
 ROWS: Final = "ID,Priority,Story points\n1801,P0,5\n1802,P0,5\n1803,P2,5\n"  # 1803 has P2 already
@@ -74,9 +74,7 @@ def _take_back(session: Session, sandbox: SandboxProcess, out: Console) -> list[
     out.print(f"\nA person sets the priority of {EDITED} to P1. Then the import is taken back:")
     plan = undo_plan(session, CHANGE_SET)
     print_undo_plan(out, plan)
-    intents = list(intents_of(plan))
-    with session.client() as client:
-        client.enqueue_many(intents)
+    intents, _ = enqueue_undo(session, plan)
     sizes = [(intent.intent_id, len(intent.work_item_ids)) for intent in intents]
     totals = follow(session, sizes, lambda total: display_for(out, total), SECONDS).totals
     out.print(f"{totals.succeeded} values put back; {totals.failed} skipped, because a person changed it since.\n")

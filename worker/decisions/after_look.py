@@ -10,7 +10,7 @@ from worker.ledger.keys import BatchField
 from worker.ledger.records import Batch, BatchState, Outcome
 from worker.remote.compare import ABSENT
 from worker.remote.equality import holds
-from worker.remote.errors import LaneStopped, NotExecuted, OutcomeUnknown, RateLimited, RemoteError, TokenRejected
+from worker.remote.errors import MAY_PASS, LaneStopped, RemoteError, TokenRejected
 from worker.remote.models import WorkItem
 
 MOST_FAILURES = 5  # reads in a row; then a condition counts as not checkable, and values from before are not kept
@@ -21,7 +21,6 @@ PERHAPS_OURS = Outcome.failed(
 )
 READING_FORBIDDEN = (10301, 10404)  # the plugin or the user may not read here, and perhaps write
 NOT_SHOWN = "the answer does not show this item"
-_MAY_PASS = (RateLimited, NotExecuted, OutcomeUnknown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def after_failed_look(batch: Batch, error: RemoteError, policy: Policy) -> Step 
     if isinstance(error, LaneStopped) and error.code not in READING_FORBIDDEN:
         return replace(not_sent(batch, {}), pause=advice_of(error))
     failures = batch.number_field(BatchField.LOOK_FAILURES) + 1
-    if not isinstance(error, _MAY_PASS) or failures >= MOST_FAILURES:
+    if not isinstance(error, MAY_PASS) or failures >= MOST_FAILURES:
         return None
     delay = max(error.retry_after or 0.0, min(policy.backoff_max, policy.backoff * 2 ** (failures - 1)))
     return not_sent(batch, {}, delay, failures)

@@ -196,13 +196,14 @@ class Lane(LaneReads):
 
         `unreadable`: seconds for which nothing of this place is looked at, because it cannot be read.
         """
-        args = (look.claim, look.times, to_ms(unreadable), *map(str, unchanged))
-        ended, ready, looks = self._run("end_look", *args)
-        return Advanced(stale=ended < 0, intents_ended=max(0, ended), became_ready=bool(ready), awaits_look=bool(looks))
+        return self._end_look(look, to_ms(unreadable), *map(str, unchanged))
 
     def release_look(self, look: Look) -> Advanced:
         """Its changes wait for a look again."""
-        ended, ready, looks = self._run("end_look", look.claim, look.times, -1)
+        return self._end_look(look, -1)
+
+    def _end_look(self, look: Look, *args: int | str) -> Advanced:
+        ended, ready, looks = self._run("end_look", look.claim, look.times, *args)
         return Advanced(stale=ended < 0, intents_ended=max(0, ended), became_ready=bool(ready), awaits_look=bool(looks))
 
     def put_off_look(self, look: Look, seconds: float) -> None:

@@ -119,7 +119,7 @@ def keeps_values(session: Session, change_set: str) -> bool:
     """Whether the first intents of the set kept values from before. Cheap, for a view."""
     first = next(session.reads.ids_of_set(change_set), [])[:LOOKED_AT]
     places = [place for entry in session.reads.entries(first) if entry and (place := session.reads.place(entry))]
-    return session.reads.has_before(places)
+    return session.reads.count_before(places) > 0
 
 
 def undo_id(change_set: str) -> str:

@@ -3,24 +3,22 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Final
 
 import structlog
 
-from worker.catalogue.lane_reading import SENDERS, LaneReading, ReadBacksFirst
+from worker.catalogue.lane_reading import SENDERS, LaneReading, ReadBacksFirst, read_items
 from worker.catalogue.models import UnavailableError
 from worker.catalogue.queries import QuerySender
 from worker.ledger.lane import Lane
 from worker.ledger.records import Cell, Look
-from worker.pacing.reads import more_in
 from worker.pacing.slots import Slots
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.progress import ProgressReports
 from worker.remote.client import RemoteClient
 from worker.remote.compare import ABSENT
 from worker.remote.equality import holds
-from worker.remote.errors import NotExecuted, OutcomeUnknown, RateLimited, RemoteError, word_of
+from worker.remote.errors import MAY_PASS, RemoteError, word_of
 from worker.remote.limits import MAX_ITEMS_PER_QUERY
 from worker.remote.models import WorkItem
 
@@ -32,7 +30,6 @@ MOST_CLAIMS: Final = 3  # of the same cells
 FIRST_PAUSE: Final = 0.2  # seconds after a transient error; it doubles
 LONGEST_PUT_OFF: Final = 3.0  # seconds; a look never delays a change for long
 UNREADABLE_FOR: Final = 60.0  # seconds without looks at a place that cannot be read
-_MAY_PASS = (RateLimited, NotExecuted, OutcomeUnknown)
 
 
 class LookAhead:
@@ -94,11 +91,12 @@ class LookAhead:
     def _carry_out(self, look: Look, slots: Slots, sender: QuerySender) -> int:
         """Returns how many cells hold their value."""
         try:
-            same = unchanged_cells(look, self._read(look, slots, sender))
+            found = read_items(self._remote, sender, slots, look.place, look.items, look.fields, PATIENCE)
+            same = unchanged_cells(look, found)
         except UnavailableError:
             self._without_slot(look, slots)
             return 0
-        except _MAY_PASS as error:
+        except MAY_PASS as error:
             log.info("look.put_off", answer=word_of(error), cells=len(look.parts))
             self._put_off(look, max(error.retry_after or 0.0, FIRST_PAUSE * 2**look.times))
             return 0
@@ -134,19 +132,6 @@ class LookAhead:
         self._hints.publish_if(ended.intents_ended > 0)
         if same:
             self._progress.report({part.intent for part in look.parts})
-
-    def _read(self, look: Look, slots: Slots, sender: QuerySender) -> dict[int, WorkItem]:
-        place = look.place
-        query = partial(
-            self._remote.query_items,
-            place.project_key,
-            place.work_item_type_key,
-            look.items,
-            look.fields,
-            user_key=place.user_key,
-            before_next_call=more_in(slots, PATIENCE),
-        )
-        return {item.id: item for item in sender.ask(query, may_stop=False)}
 
 
 def unchanged_cells(look: Look, found: dict[int, WorkItem]) -> list[Cell]:

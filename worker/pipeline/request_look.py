@@ -1,10 +1,10 @@
 """The look at the cells of a request just before it is sent, where its changes have a condition or keep the value from before."""
 
 from collections.abc import Collection
-from functools import partial
 
 import structlog
 
+from worker.catalogue.lane_reading import read_items
 from worker.catalogue.models import UnavailableError
 from worker.catalogue.queries import QuerySender
 from worker.decisions import Policy, Step
@@ -12,11 +12,9 @@ from worker.decisions.after_look import after_failed_look, not_seen, not_sent, s
 from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState
-from worker.pacing.reads import more_in
 from worker.pacing.slots import Slots
 from worker.remote.client import RemoteClient
 from worker.remote.errors import BatchRefused, RemoteError, word_of
-from worker.remote.models import WorkItem
 
 log = structlog.get_logger("feishu_batch.submit")
 
@@ -47,7 +45,9 @@ class RequestLook:
         if not _is_wanted(batch):
             return None
         try:
-            cells = seen(batch, self._read(batch))
+            fields = [batch.spec.field_key]
+            found = read_items(self._remote, self._sender, self._slots, batch.spec, batch.items, fields, PATIENCE)
+            cells = seen(batch, found)
         except UnavailableError:  # no slot, or the lane was paused meanwhile: not the fault of this batch
             wait = max(self._policy.backoff, self._slots.opens_in())
             return not_sent(batch, {}, wait, batch.number_field(BatchField.LOOK_FAILURES))
@@ -62,19 +62,6 @@ class RequestLook:
             return not_sent(batch, cells.failed)
         self._lane.keep_before(batch, cells.before)
         return None
-
-    def _read(self, batch: Batch) -> dict[int, WorkItem]:
-        spec = batch.spec
-        query = partial(
-            self._remote.query_items,
-            spec.project_key,
-            spec.work_item_type_key,
-            batch.items,
-            [spec.field_key],
-            user_key=spec.user_key,
-            before_next_call=more_in(self._slots, PATIENCE),
-        )
-        return {item.id: item for item in self._sender.ask(query, may_stop=False)}
 
 
 def _is_wanted(batch: Batch) -> bool:

@@ -135,9 +135,13 @@ class OutcomeUnknown(RemoteError):
 ACCEPTED = "accepted"
 
 
+# They concern the state of the remote system, and not one request: the same call may work a moment later.
+MAY_PASS = (RateLimited, NotExecuted, OutcomeUnknown)
+
+
 def pause_asked_for(answer: object) -> float:
     """Seconds; 0 unless the answer concerns the state of the remote system, and not one request."""
-    return answer.retry_after if isinstance(answer, RateLimited | NotExecuted | OutcomeUnknown) else 0.0
+    return answer.retry_after if isinstance(answer, MAY_PASS) else 0.0
 
 
 def word_of(answer: object) -> str:

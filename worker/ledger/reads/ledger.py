@@ -140,10 +140,6 @@ class LedgerReads:
         found: dict[str, str] = self._redis.hgetall(place.before)
         return found
 
-    def has_before(self, places: Sequence[IntentKeys]) -> bool:
-        """Whether any of these intents kept a value from before."""
-        return bool(places and self._redis.exists(*(place.before for place in places)))
-
     def count_before(self, places: Sequence[IntentKeys]) -> int:
         """Values from before that are kept of these intents."""
         pipe = self._redis.pipeline(transaction=False)
