@@ -16,9 +16,13 @@ from feishu_batch.keys import (
     IntentKeys,
     RecordField,
     SetField,
+    behind_key,
+    cells_key,
     group_key,
     lane_head,
     set_counts_key,
+    shared_key,
+    under_key,
 )
 from feishu_batch.ledger_format import ask as ask_format
 from feishu_batch.ledger_format import refuse_other
@@ -158,26 +162,27 @@ def _stands(redis: Any, place: IntentKeys, column: str, item: int) -> bool:
     """Whether the intent's change of this cell has not ended: it owns the cell, stands in its line, shares a change there, gave way to
     one, or is not recorded yet.
     """
-    head, cell, number = lane_head(place.prefix, place.lane), f"{column}:{item}", str(place.number)
+    cell, number = f"{column}:{item}", str(place.number)
     pipe: Any = redis.pipeline(transaction=False)
     pipe.hmget(place.record, RecordField.ITEMS, RecordField.RECORDED)
-    pipe.hget(f"{head}cells", cell)
-    pipe.lrange(f"{head}behind:{cell}", 0, -1)
+    pipe.hget(cells_key(place.prefix, place.lane), cell)
+    pipe.lrange(behind_key(place.prefix, place.lane, cell), 0, -1)
     (items, recorded), owner, line = pipe.execute()
     if recorded and str(item) in (items or "").split(",")[int(recorded) :]:
         return True
     holders = [*([owner.partition("@")[0]] if owner else []), *line]
-    return number in holders or _shares_or_gave_way(redis, head, cell, number, holders)
+    return number in holders or _shares_or_gave_way(redis, place, cell, number, holders)
 
 
-def _shares_or_gave_way(redis: Any, head: str, cell: str, number: str, holders: Sequence[str]) -> bool:
+def _shares_or_gave_way(redis: Any, place: IntentKeys, cell: str, number: str, holders: Sequence[str]) -> bool:
     if not holders:
         return False
+    prefix, lane = place.prefix, place.lane
     replacement = next((holder for holder in holders if int(holder) > int(number)), None)
     older = replacement and redis.zrange(
-        f"{head}under:{replacement}:{cell}", number, "-inf", byscore=True, desc=True, offset=0, num=1
+        under_key(prefix, lane, f"{replacement}:{cell}"), number, "-inf", byscore=True, desc=True, offset=0, num=1
     )
     if older == [number]:
         return True
     names = [f"{holder}:{cell}" for holder in (*holders, *(older or ()))]
-    return any(number in (sharers or "").split(",") for sharers in redis.hmget(f"{head}shared", names))
+    return any(number in (sharers or "").split(",") for sharers in redis.hmget(shared_key(prefix, lane), names))

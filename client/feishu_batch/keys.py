@@ -183,6 +183,26 @@ def group_key(prefix: str, lane: str, group: str) -> str:
     return f"{prefix}:{{{lane}}}:group:{group}"
 
 
+def cells_key(prefix: str, lane: str) -> str:
+    """Hash: ``<column>:<item>`` → the owner, ``<number>`` or ``<number>@<batch>``."""
+    return f"{lane_head(prefix, lane)}cells"
+
+
+def behind_key(prefix: str, lane: str, cell: str) -> str:
+    """List: numbers of the changes behind the owner of ``<column>:<item>``, oldest first."""
+    return f"{lane_head(prefix, lane)}behind:{cell}"
+
+
+def under_key(prefix: str, lane: str, change: str) -> str:
+    """Sorted set: numbers of the changes that gave way to ``<number>:<column>:<item>``."""
+    return f"{lane_head(prefix, lane)}under:{change}"
+
+
+def shared_key(prefix: str, lane: str) -> str:
+    """Hash: ``<number>:<column>:<item>`` → numbers of the intents that share the change, with commas."""
+    return f"{lane_head(prefix, lane)}shared"
+
+
 def set_counts_key(prefix: str, lane: str, set_number: int | str) -> str:
     """Hash: the change set's id, and sums over the counts of its intents in this lane."""
     return f"{prefix}:{{{lane}}}:set:{set_number}"

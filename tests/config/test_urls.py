@@ -190,6 +190,9 @@ def test_urls_that_cannot_work_are_refused_without_being_repeated(name, url, why
         assert not {"s3cr3t", "cr3t"} & set(re.split(r"\W", str(told)))
 
 
+WITHOUT_IT = f"{load_settings({'FEISHU_BATCH_REDIS_URL': 'redis://h'})!r}"
+
+
 @given(
     password=st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=30),
     url=st.sampled_from(
@@ -204,9 +207,7 @@ def test_urls_that_cannot_work_are_refused_without_being_repeated(name, url, why
     encodes=st.booleans(),
 )
 def test_any_password_is_used_as_it_is_or_refused_without_being_repeated(password, url, encodes):
-    assume(
-        not re.fullmatch(r"[a-zA-Z_ ]+", password)
-    )  # hypothesis tries words of our sources, which our texts have, too
+    assume(password not in WITHOUT_IT)  # hypothesis tries words of our sources, which our texts have, too
     written = url.format(quote(password, safe="") if encodes else password)
     try:
         settings = load_settings({"FEISHU_BATCH_REDIS_URL": "redis://h", "FEISHU_BATCH_BROKER_URL": written})

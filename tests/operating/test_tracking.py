@@ -2,6 +2,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from feishu_batch.keys import IntentKeys
+from feishu_batch.retries import RetryResults
 from worker.operating.failures import Failures
 from worker.operating.tracking import IntentTracker, Listed
 
@@ -29,6 +30,9 @@ class Silent:
 
     def outcomes(self, places):
         return self._read([{"7": 'f{"code":"x","reason":"y"}'} for _ in places])
+
+    def retries(self, ids):
+        return RetryResults(None, "p", ids)  # of no intents: reads nothing
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3])

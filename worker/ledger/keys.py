@@ -6,7 +6,7 @@ the same names (a test holds both against the map in docs/ledger.md).
 
 from dataclasses import dataclass
 
-from feishu_batch.keys import IntentKeys, group_key, set_counts_key
+from feishu_batch.keys import IntentKeys, behind_key, cells_key, group_key, set_counts_key, shared_key, under_key
 from worker.ledger.routes import Route
 
 
@@ -85,20 +85,20 @@ class LaneKeys:
     @property
     def cells(self) -> str:
         """Hash: ``<column>:<item>`` → the owner, ``<number>`` or ``<number>@<batch>``."""
-        return self.named("cells")
+        return cells_key(self.prefix, self.lane)
 
     def behind(self, cell: str) -> str:
         """List: numbers of the changes behind the owner of ``<column>:<item>``, oldest first."""
-        return self.named(f"behind:{cell}")
+        return behind_key(self.prefix, self.lane, cell)
 
     def under(self, change: str) -> str:
         """Sorted set: numbers of the changes that gave way to ``<number>:<column>:<item>``."""
-        return self.named(f"under:{change}")
+        return under_key(self.prefix, self.lane, change)
 
     @property
     def shared(self) -> str:
         """Hash: ``<number>:<column>:<item>`` → numbers of the intents that share the change, with commas."""
-        return self.named("shared")
+        return shared_key(self.prefix, self.lane)
 
     # --- looks
 
