@@ -94,7 +94,7 @@ def test_it_is_said_whether_a_set_can_be_undone(command, ledger, table):
     ledger.look_at_all()
     assert "undo" not in command("show", "--set", "sprint-7").stdout
     batch = ledger.claim()
-    ledger.lane.keep_before(batch, dict.fromkeys(batch.items, '["text","old"]'))
+    ledger.lane.keep_before(batch, dict.fromkeys(batch.cells, '["text","old"]'))
     kept = len(batch.items)
     assert command.json("show", "--set", "sprint-7")["kept_values"] == kept
     values = f"{kept} value{'s' if kept > 1 else ''} from before"

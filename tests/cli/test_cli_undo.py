@@ -30,7 +30,7 @@ def written(client, ledger):
         while ledger.lane.counts().ready_groups:
             batch = ledger.claim()
             kept = {item: json.dumps(before[item]) for item in batch.items if item in before}
-            ledger.lane.keep_before(batch, kept if batch.spec.keep_before else {})
+            ledger.lane.keep_before(batch, batch.by_cell(kept) if batch.spec.keep_before else {})
             ledger.settle(batch, {item: code for item, code in (failed or {}).items() if item in batch.items})
 
     return write

@@ -45,6 +45,11 @@ def make_batch(items=(1, 2, 3), kind="new", tries=1, **fields):
     )
 
 
+def by_item(of_cells):
+    """Of a batch of one column."""
+    return {cell.item: one for cell, one in of_cells.items()}
+
+
 def after_seconds(seconds):
     return START_MS + round(seconds * 1000)
 
@@ -92,7 +97,7 @@ class Drive:
 
     @property
     def has_ended(self):
-        return not self.batch.items
+        return not self.batch.parts
 
     def seen(self):
         """The batch as claim and pick show it at this moment."""
@@ -101,22 +106,21 @@ class Drive:
 
     def apply(self, step):
         batch = self.batch
-        assert not set(step.settled) - set(batch.items)
-        self.settled |= step.settled
+        assert not set(step.settled) - set(batch.cells)
+        self.settled |= by_item(step.settled)
         fields = {**batch.fields, **{name: str(value) for name, value in step.fields.items()}}
-        items = tuple(item for item in batch.items if item not in step.settled)
+        parts = tuple(part for part in batch.parts if part.cell not in step.settled)
         if step.then is not self.state:
             fields["entered"] = str(after_seconds(self.now))
         self.paused = bool(step.pause)
         tries = int(fields.get("tries", batch.tries))
         if step.split:
-            items, tries = items[: (len(items) + 1) // 2], 0
+            parts, tries = parts[: (len(parts) + 1) // 2], 0
             fields = {name: fields[name] for name in ("sent", "entered", "now")}
-        parts = tuple(part for part in batch.parts if part.cell.item in items)
         self.batch = replace(batch, parts=parts, tries=tries, fields=fields)
         self.now += step.delay + 0.01
         self.state = step.then
-        if self.state in {BatchState.RESEND, BatchState.REASK} and items:
+        if self.state in {BatchState.RESEND, BatchState.REASK} and parts:
             self._claim()
 
     def _claim(self):

@@ -30,7 +30,7 @@ def codes(cells):
 
 def test_an_item_that_the_answer_does_not_show_is_not_written_on_a_condition():
     one = conditional()
-    assert set(seen(one, {}).failed) == set(one.items)
+    assert set(seen(one, {}).failed) == set(one.cells)
     assert codes(seen(one, {})) == {FailureCode.CONDITION_UNKNOWN}
     assert seen(replace(one, spec=replace(SPEC, keep_before=True)), {}).failed == {}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.decisions.factory import after_seconds, make_batch, make_policy, report
+from tests.decisions.factory import after_seconds, by_item, make_batch, make_policy, report
 from worker.decisions import after_poll
 from worker.ledger.records import SUCCEEDED, BatchState, Outcome
 from worker.remote.errors import (
@@ -23,7 +23,7 @@ def poll(answer, verify=False, **batch):
 
 
 def letters(step):
-    return {item: outcome.kind.value for item, outcome in step.settled.items()}
+    return {item: outcome.kind.value for item, outcome in by_item(step.settled).items()}
 
 
 # --- while it runs
@@ -80,7 +80,7 @@ def test_a_refused_poll_counts_as_a_job_that_does_not_exist(error):
 def test_each_item_gets_the_outcome_of_its_list():
     step = poll(report("SUCCESS", succeeded=[1, 3], failed=[2], scenes=["WorkItemTerminated"]))
     assert letters(step) == {1: "o", 2: "f", 3: "o"}
-    assert step.settled[2].code == "WorkItemTerminated"
+    assert by_item(step.settled)[2].code == "WorkItemTerminated"
 
 
 @pytest.mark.parametrize("word", ["SUCCESS", "FAILED", "CANCELED"])
@@ -177,8 +177,8 @@ def test_counters_of_a_batch_that_was_sent_again_in_part_are_those_of_the_part()
 
 def test_several_reasons_are_reported_as_such():
     step = poll(report("FAILED", failed=[1, 2, 3], scenes=["A", "B", "A"]))
-    assert step.settled[1] == Outcome.failed("remote_refused", "the remote job refused the item; one of: A, B")
-    assert poll(report("FAILED", failed=[1, 2, 3])).settled[1].code == "remote_refused"
+    assert by_item(step.settled)[1] == Outcome.failed("remote_refused", "the remote job refused the item; one of: A, B")
+    assert by_item(poll(report("FAILED", failed=[1, 2, 3])).settled)[1].code == "remote_refused"
 
 
 def test_what_a_failed_job_did_not_name_gets_its_reason_unless_the_cells_show_it():
@@ -198,7 +198,7 @@ def test_the_job_of_a_repeat_settles_nothing_before_a_stray_first_job_is_impossi
 
 
 def test_success_is_the_known_outcome():
-    assert poll(report("SUCCESS", succeeded=[1, 2, 3])).settled == dict.fromkeys((1, 2, 3), SUCCEEDED)
+    assert by_item(poll(report("SUCCESS", succeeded=[1, 2, 3])).settled) == dict.fromkeys((1, 2, 3), SUCCEEDED)
 
 
 # --- when the poll goes wrong

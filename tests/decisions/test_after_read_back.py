@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.decisions.factory import after_seconds, make_batch, make_policy
+from tests.decisions.factory import after_seconds, by_item, make_batch, make_policy
 from worker.decisions import FOLLOW_UP_FIELDS, after_read_back, after_read_back_failed
 from worker.ledger.records import BatchState, Outcome
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, RateLimited, SpaceRefused, TokenRejected
@@ -14,7 +14,8 @@ VERDICT = Outcome.failed("20001", "bad").detail()
 
 
 def look(shown, **batch):
-    return after_read_back(make_batch(**{"stray": 1, "now": EARLY, **batch}), shown, POLICY)
+    made = make_batch(**{"stray": 1, "now": EARLY, **batch})
+    return after_read_back(made, made.by_cell(shown), POLICY)
 
 
 def failed_look(error, **batch):
@@ -22,7 +23,7 @@ def failed_look(error, **batch):
 
 
 def codes(step):
-    return {item: outcome.code for item, outcome in step.settled.items()}
+    return {item: outcome.code for item, outcome in by_item(step.settled).items()}
 
 
 def test_a_cell_that_shows_the_change_has_it():

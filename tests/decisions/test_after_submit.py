@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.decisions.factory import accepted, after_seconds, make_batch, make_policy
+from tests.decisions.factory import accepted, after_seconds, by_item, make_batch, make_policy
 from worker.decisions import after_submit
 from worker.decisions.after_submit import MAX_REASKS
 from worker.ledger.records import BatchState, Outcome
@@ -80,8 +80,8 @@ def test_a_stopped_lane_keeps_the_batch_and_says_what_to_do():
 
 def test_a_refused_space_fails_the_batch_and_is_remembered():
     step = after_send(SpaceRefused("Project Key Is Wrong", code=1000052062))
-    assert set(step.settled) == {1, 2, 3}
-    assert step.refuse_space == step.settled[1]
+    assert set(by_item(step.settled)) == {1, 2, 3}
+    assert step.refuse_space == by_item(step.settled)[1]
     assert step.refuse_space.code == "1000052062"
     assert step.pause is None
 
@@ -97,7 +97,7 @@ def test_what_may_be_one_items_fault_is_split_until_the_item_is_alone():
     assert not after_send(error).settled
     alone = after_send(error, items=(5,))
     assert not alone.split
-    assert alone.settled[5].code == "20014"
+    assert by_item(alone.settled)[5].code == "20014"
 
 
 def test_a_passing_trouble_backs_off_and_tries_again():
@@ -109,7 +109,7 @@ def test_a_passing_trouble_that_does_not_pass_fails_the_batch_in_the_end():
     error = NotExecuted("busy", code=50005)
     assert after_send(error, tries=3).then is BatchState.RESEND
     assert not after_send(error, tries=3).settled
-    assert set(after_send(error, tries=3, now=after_seconds(3600)).settled) == {1, 2, 3}
+    assert set(by_item(after_send(error, tries=3, now=after_seconds(3600)).settled)) == {1, 2, 3}
 
 
 def test_an_unreachable_remote_system_costs_no_attempts():

@@ -307,7 +307,7 @@ def test_a_sample_that_finds_something_brings_the_looks_back(lane, redis):
 def test_values_from_before_are_kept_for_every_sharer(lane, redis):
     lane.record([looking(1, [1, 2], look=TRUST), looking(2, [1], look=TRUST)])
     batch = claim(lane)
-    lane.keep_before(batch, {1: json.dumps(["text", "old"])})
+    lane.keep_before(batch, batch.by_cell({1: json.dumps(["text", "old"])}))
     kept = {number: redis.hgetall(lane.keys.named(f"before:{number}")) for number in (1, 2)}
     assert kept == {1: {"1": '["text", "old"]'}, 2: {"1": '["text", "old"]'}}
     lane.forget([1, 2])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from feishu_batch.explained import FailureCode
 from worker.decisions.step import Policy, Step, advice_of, after_token_rejected
 from worker.ledger.keys import BatchField
-from worker.ledger.records import Batch, BatchState, Outcome
+from worker.ledger.records import Batch, BatchState, Cell, GroupSpec, Outcome
 from worker.remote.compare import ABSENT
 from worker.remote.equality import holds
 from worker.remote.errors import MAY_PASS, LaneStopped, RemoteError, TokenRejected
@@ -25,28 +25,29 @@ NOT_SHOWN = "the answer does not show this item"
 
 @dataclass(frozen=True, slots=True)
 class SeenCells:
-    """`failed`: items that are not to be written. `before`: item → JSON of [type, value] to keep."""
+    """`failed`: cells that are not to be written. `before`: JSON of [type, value] to keep."""
 
-    failed: Mapping[int, Outcome] = field(default_factory=dict)
-    before: Mapping[int, str] = field(default_factory=dict)
+    failed: Mapping[Cell, Outcome] = field(default_factory=dict)
+    before: Mapping[Cell, str] = field(default_factory=dict)
 
 
 def seen(batch: Batch, found: Mapping[int, WorkItem]) -> SeenCells:
     """Without a condition, an item that was not found is sent: the remote system says what is wrong with it."""
-    spec = batch.spec
-    items = [found[item] for item in batch.items if item in found]
-    failed = {item.id: outcome for item in items if (outcome := _refused(batch, item)) is not None}
-    if spec.expected is not None:
-        failed |= dict.fromkeys(set(batch.items) - found.keys(), _unknown(NOT_SHOWN))
-    kept = [item for item in items if spec.keep_before and item.id not in failed and spec.field_key in item.fields]
-    return SeenCells(failed, {item.id: _json(item, spec.field_key) for item in kept})
+    failed: dict[Cell, Outcome] = {}
+    before: dict[Cell, str] = {}
+    for part in batch.parts:
+        spec, item = batch.spec_of(part), found.get(part.cell.item)
+        if (outcome := _refused(batch, spec, item)) is not None:
+            failed[part.cell] = outcome
+        elif item is not None and spec.keep_before and spec.field_key in item.fields:
+            before[part.cell] = _json(item, spec.field_key)
+    return SeenCells(failed, before)
 
 
 def not_seen(batch: Batch, why: str) -> SeenCells:
     """A condition that cannot be checked is never taken as true."""
-    if batch.spec.expected is None:
-        return SeenCells()
-    return SeenCells(dict.fromkeys(batch.items, _unknown(why)))
+    conditional = [part.cell for part in batch.parts if batch.spec_of(part).expected is not None]
+    return SeenCells(dict.fromkeys(conditional, _unknown(why)))
 
 
 def after_failed_look(batch: Batch, error: RemoteError, policy: Policy) -> Step | None:
@@ -62,17 +63,18 @@ def after_failed_look(batch: Batch, error: RemoteError, policy: Policy) -> Step 
     return not_sent(batch, {}, delay, failures)
 
 
-def not_sent(batch: Batch, settled: Mapping[int, Outcome], delay: float = 0.0, failures: int = 0) -> Step:
+def not_sent(batch: Batch, settled: Mapping[Cell, Outcome], delay: float = 0.0, failures: int = 0) -> Step:
     """No request left: the claim's attempt does not count."""
     tries = batch.tries - (batch.kind != BatchState.REASK)
     fields = {BatchField.TRIES: tries, BatchField.LOOK_FAILURES: failures}
     return Step(BatchState.RESEND, settled=settled, delay=delay, fields=fields)
 
 
-def _refused(batch: Batch, item: WorkItem) -> Outcome | None:
-    spec = batch.spec
+def _refused(batch: Batch, spec: GroupSpec, item: WorkItem | None) -> Outcome | None:
     if spec.expected is None:
         return None
+    if item is None:
+        return _unknown(NOT_SHOWN)
     stored = item.fields.get(spec.field_key, ABSENT)
     held = holds(item.types.get(spec.field_key), "UPDATE", None, spec.expected[0], stored)
     if held is None:

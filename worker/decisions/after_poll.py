@@ -87,9 +87,9 @@ def _after_end(batch: Batch, report: JobReport, policy: Policy, *, verify: bool)
         return to_read_back(batch, policy, "sent twice: waiting for a possible first job")
     failed_outcome = _job_failure(report)
     proof = proven(batch.items, report)
-    settled = dict.fromkeys(sorted(proof.failed), failed_outcome)
+    settled = batch.by_cell(dict.fromkeys(proof.failed, failed_outcome))
     if not verify:
-        settled |= dict.fromkeys(sorted(proof.succeeded), SUCCEEDED)
+        settled |= batch.by_cell(dict.fromkeys(proof.succeeded, SUCCEEDED))
     unproven = [item for item in batch.items if item not in proof.succeeded | proof.failed]
     fields: dict[str, str | int] = {
         BatchField.VERIFYING: 1,

@@ -15,17 +15,17 @@ from worker.decisions.step import (
     is_unreachable,
 )
 from worker.ledger.keys import BatchField
-from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, Cell, Outcome
 from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, SpaceRefused, TokenRejected
 
 
-def after_read_back(batch: Batch, shown: Mapping[int, bool | None], policy: Policy) -> Step:
-    """`shown`: item → whether the cell shows the change; None: it cannot be compared. Deleted items may be absent."""
-    settled = {item: SUCCEEDED for item in batch.items if shown.get(item)}
+def after_read_back(batch: Batch, shown: Mapping[Cell, bool | None], policy: Policy) -> Step:
+    """`shown`: whether each cell shows its change; None: it cannot be compared. Deleted items may be absent."""
+    settled = {cell: SUCCEEDED for cell in batch.cells if shown.get(cell)}
     unproven = {int(item) for item in batch.fields.get(BatchField.UNPROVEN, "").split(",") if item}
-    reported = [item for item in batch.items if batch.fields.get(BatchField.VERIFYING) and item not in unproven]
+    reported = [cell for cell in batch.cells if batch.fields.get(BatchField.VERIFYING) and cell.item not in unproven]
     # Read back to verify the report of a job: "cannot be compared" is not a contradiction.
-    settled |= {item: SUCCEEDED for item in reported if shown.get(item, False) is None}
+    settled |= {cell: SUCCEEDED for cell in reported if shown.get(cell, False) is None}
     if age_of(batch) < _patience(batch, policy):
         looks = batch.number_field(BatchField.LOOKS) + 1
         fields = {BatchField.LOOKS: looks, BatchField.READ_FAILURES: 0, BatchField.TOKEN_REJECTIONS: 0}
@@ -34,7 +34,7 @@ def after_read_back(batch: Batch, shown: Mapping[int, bool | None], policy: Poli
     not_stored = Outcome.failed(
         FailureCode.NOT_STORED, "the job reported success, but the item does not show the value"
     )
-    settled |= {item: not_stored for item in reported if item not in settled}
+    settled |= {cell: not_stored for cell in reported if cell not in settled}
     return _never_shown(batch, policy, settled)
 
 
@@ -42,8 +42,8 @@ def _patience(batch: Batch, policy: Policy) -> float:
     return policy.read_back + (policy.grace if batch.fields.get(BatchField.STRAY) else 0.0)
 
 
-def _never_shown(batch: Batch, policy: Policy, settled: dict[int, Outcome]) -> Step:
-    left = [item for item in batch.items if item not in settled]
+def _never_shown(batch: Batch, policy: Policy, settled: dict[Cell, Outcome]) -> Step:
+    left = [cell for cell in batch.cells if cell not in settled]
     verdict = batch.fields.get(BatchField.VERDICT)
     if verdict:
         return Step(BatchState.RESEND, settled=settled | dict.fromkeys(left, Outcome.from_detail(verdict)))
@@ -63,7 +63,7 @@ def after_read_back_failed(batch: Batch, error: RemoteError, policy: Policy, *, 
     is_late = age_of(batch) > policy.job_timeout
     never = (is_not_served(error) and (others_work or is_late)) or (is_late and not is_unreachable(error))
     if isinstance(error, SpaceRefused | BatchRefused) or never:
-        return after_read_back(batch, dict.fromkeys(batch.items), policy)
+        return after_read_back(batch, dict.fromkeys(batch.cells), policy)
     failures = batch.number_field(BatchField.READ_FAILURES) + 1
     delay = back_off(failures, policy.backoff, policy.backoff_max)
     return Step(BatchState.CHECK, delay=delay, fields={BatchField.READ_FAILURES: failures})

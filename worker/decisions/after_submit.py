@@ -56,11 +56,11 @@ def _after_send(batch: Batch, error: RemoteError, policy: Policy) -> Step:
         return Step(BatchState.RESEND, fields=_uncounted(batch, error), pause=advice_of(error))
     if isinstance(error, SpaceRefused):
         outcome = refusal(error)
-        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, outcome), refuse_space=outcome)
+        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, outcome), refuse_space=outcome)
     if isinstance(error, BatchRefused):
         if _may_be_one_items_fault(batch, error):
             return Step(BatchState.RESEND, split=True, fields={BatchField.WHY: str(error)})
-        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal(error)))
+        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, refusal(error)))
     if isinstance(error, NotExecuted):
         return _after_not_executed(batch, error, policy)
     return _after_unknown(batch, error, policy)
@@ -118,12 +118,12 @@ def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Ste
         return Step(BatchState.RESEND, delay=delay, fields=_uncounted(batch, error))
     age = (batch.number_field(BatchField.NOW) - batch.claimed_at_ms) / 1000
     if batch.tries >= policy.max_attempts and age >= policy.job_timeout:
-        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal(error)))
+        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, refusal(error)))
     return Step(BatchState.RESEND, delay=delay, fields=why(error))
 
 
 def _may_be_one_items_fault(batch: Batch, error: BatchRefused) -> bool:
-    return error.splittable and len(batch.items) > 1
+    return error.splittable and len(batch.parts) > 1
 
 
 def _uncounted(batch: Batch, error: RemoteError) -> dict[str, str | int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from feishu_batch.explained import FailureCode
 from worker.ledger.keys import BatchField
-from worker.ledger.records import Batch, BatchState, Outcome
+from worker.ledger.records import Batch, BatchState, Cell, Outcome
 from worker.remote.codes import FRESH_TOKENS_REFUSED
 from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, TokenRejected
 
@@ -70,7 +70,7 @@ class Step:
     """`settled` changes get their outcome; the rest of the batch enters the state `then`, due in `delay`."""
 
     then: BatchState
-    settled: Mapping[int, Outcome] = field(default_factory=dict)
+    settled: Mapping[Cell, Outcome] = field(default_factory=dict)
     delay: float = 0.0
     fields: Fields = field(default_factory=dict)
     split: bool = False

@@ -159,7 +159,7 @@ class Lane(LaneReads):
 
     def split(self, batch: Batch, why: str) -> Advanced:
         first, _ = self._run("split", batch.number, batch.fence, why)
-        return Advanced(stale=int(first) < 0, remaining=len(batch.items))
+        return Advanced(stale=int(first) < 0, remaining=len(batch.parts))
 
     # --- following ------------------------------------------------------------------------------------------------
 
@@ -214,19 +214,19 @@ class Lane(LaneReads):
         """Before its request is sent. False: another process has taken it over."""
         return bool(self._run("note_looked", batch.number, batch.fence))
 
-    def keep_before(self, batch: Batch, values: Mapping[int, str]) -> None:
-        """Keep the values before a request: item → JSON of [type, value], for each intent that the change belongs to.
+    def keep_before(self, batch: Batch, values: Mapping[Cell, str]) -> None:
+        """Keep the values before a request, as JSON of [type, value], for each intent that the change belongs to.
 
         After a request that may have written, the first value stays: what is there now may be ours.
         """
-        parts = [part for part in batch.parts if part.cell.item in values]
+        parts = [part for part in batch.parts if part.cell in values]
         shared = self._redis.hmget(self.keys.shared, [f"{part.intent}:{part.cell}" for part in parts]) if parts else []
         pipe = self._redis.pipeline(transaction=False)
         may_be_ours = bool(batch.fields.get(BatchField.MAYBE_WRITTEN))
         for part, others in zip(parts, shared, strict=True):
             for number in (part.intent, *(others.split(",") if others else ())):
                 keep = pipe.hsetnx if may_be_ours else pipe.hset
-                keep(self.keys.of_intent(number).before, str(part.cell.item), values[part.cell.item])
+                keep(self.keys.of_intent(number).before, str(part.cell.item), values[part.cell])
         pipe.execute()
 
     # --- ending ---------------------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ class Batch:
 
     number: int
     spec: GroupSpec
-    parts: tuple[Part, ...]  # of one column today: a request of the batch route has one field
+    parts: tuple[Part, ...]  # of one column and many items, or of one item and many columns
     kind: str  # why it is sent: new | resend | reask
     idem_uuid: str
     token_fingerprint: str
@@ -124,10 +124,12 @@ class Batch:
     are_dead: bool = False  # canceled or expired intents must be ended
     awaits_look: bool = False  # changes wait for a look
     fields: dict[str, str] = field(default_factory=dict)
+    specs: Mapping[int, GroupSpec] = field(default_factory=dict)  # intent number → what it writes, if they differ
 
     @property
     def items(self) -> tuple[int, ...]:
-        return tuple(part.cell.item for part in self.parts)
+        """Each once."""
+        return tuple(dict.fromkeys(part.cell.item for part in self.parts))
 
     @property
     def intents(self) -> tuple[int, ...]:
@@ -138,8 +140,22 @@ class Batch:
     def cells(self) -> tuple[Cell, ...]:
         return tuple(part.cell for part in self.parts)
 
+    def spec_of(self, part: Part) -> GroupSpec:
+        """What this change writes. In a batch, that is the same for all of them."""
+        return self.specs.get(part.intent, self.spec)
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether cells of it are read just before each request."""
+        return any(self.spec_of(part).needs_look for part in self.parts)
+
+    @property
+    def field_keys(self) -> tuple[str, ...]:
+        """Each once, in the order of the parts."""
+        return tuple(dict.fromkeys(self.spec_of(part).field_key for part in self.parts))
+
     def by_cell(self, by_item: Mapping[int, T]) -> dict[Cell, T]:
-        """What an answer of the batch route, which names items, says of each cell."""
+        """What an answer that names items says of each cell."""
         return {cell: by_item[cell.item] for cell in self.cells if cell.item in by_item}
 
     @property

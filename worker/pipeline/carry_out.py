@@ -80,7 +80,7 @@ class LaneSteps:
         return self._lane.advance(
             batch,
             state=state,
-            settled=batch.by_cell(step.settled),
+            settled=step.settled,
             then=step.then,
             delay=step.delay,
             fields=step.fields,

@@ -1,14 +1,14 @@
 """One read-back: reads the cells of a batch with an unknown outcome."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from worker.decisions import Policy, Step, after_read_back, after_read_back_failed, is_not_served
 from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
-from worker.ledger.records import Batch, BatchState
+from worker.ledger.records import Batch, BatchState, Cell
 from worker.pacing.reads import more_in
 from worker.pacing.slots import Slots
 from worker.pipeline.blame import Blame
@@ -19,7 +19,7 @@ from worker.pipeline.log_fields import said
 from worker.remote.client import RemoteClient
 from worker.remote.compare import ABSENT, shows
 from worker.remote.errors import BatchRefused, RateLimited, RemoteError, pause_asked_for, word_of
-from worker.remote.models import Token
+from worker.remote.models import Token, WorkItem
 from worker.tracing import NO_TRACES, Traces
 
 log = structlog.get_logger("feishu_batch.follow")
@@ -73,7 +73,7 @@ class ReadBack:
         (log.info if is_news else log.debug)(
             "batch.read_back",
             settled=len(step.settled),
-            remaining=len(batch.items) - len(step.settled),
+            remaining=len(batch.parts) - len(step.settled),
             **said("why", batch.fields.get(BatchField.WHY) or "", batch),
         )
         return {"batch": batch.number, "state": str(step.then), "settled": len(step.settled)}
@@ -91,24 +91,32 @@ class ReadBack:
             crash = BatchRefused(f"the worker failed while reading back ({type(error).__name__})")
             return after_read_back_failed(batch, crash, self._policy), None
 
-    def _shown(self, batch: Batch, token: Token) -> Mapping[int, bool | None]:
+    def _shown(self, batch: Batch, token: Token) -> Mapping[Cell, bool | None]:
         spec = batch.spec
         found = self._remote.query_items(
             spec.project_key,
             spec.work_item_type_key,
             batch.items,
-            [spec.field_key],
+            batch.field_keys,
             token=token,
             user_key=spec.user_key,
             before_next_call=more_in(self._slots, PATIENCE),
         )
-        return {
-            item.id: shows(
+        return shown_cells(batch, found)
+
+
+def shown_cells(batch: Batch, found: Sequence[WorkItem]) -> dict[Cell, bool | None]:
+    """What reading the items says of each cell (`after_read_back`)."""
+    items = {item.id: item for item in found}
+    shown: dict[Cell, bool | None] = {}
+    for part in batch.parts:
+        spec, item = batch.spec_of(part), items.get(part.cell.item)
+        if item is not None:
+            shown[part.cell] = shows(
                 item.types.get(spec.field_key),
                 spec.update_mode,
                 spec.before_field_value,
                 spec.after_field_value,
                 item.fields.get(spec.field_key, ABSENT),
             )
-            for item in found
-        }
+    return shown

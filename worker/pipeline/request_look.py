@@ -45,7 +45,7 @@ class RequestLook:
         if not _is_wanted(batch):
             return None
         try:
-            fields = [batch.spec.field_key]
+            fields = batch.field_keys
             found = read_items(self._remote, self._sender, self._slots, batch.spec, batch.items, fields, PATIENCE)
             cells = seen(batch, found)
         except UnavailableError:  # no slot, or the lane was paused meanwhile: not the fault of this batch
@@ -66,6 +66,6 @@ class RequestLook:
 
 def _is_wanted(batch: Batch) -> bool:
     """Not for a request that may have been executed: the cell may hold its value by now."""
-    if not batch.spec.needs_look:
+    if not batch.needs_look:
         return False
     return batch.kind != BatchState.REASK or not batch.fields.get(BatchField.LOOKED)

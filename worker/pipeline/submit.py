@@ -152,7 +152,7 @@ class Submitter:
     def _after_look(self, batch: Batch) -> Step | None:
         """It takes place while the slot is still closed: the next batch is composed as much earlier as this one took."""
         self._look_takes = 0.0
-        if not batch.spec.needs_look:
+        if not batch.needs_look:
             return None
         began = time.monotonic()
         with self._sender.keeping_lease(batch):
@@ -183,7 +183,7 @@ class Submitter:
         before being sent again. If an outcome is unknown, the cells are read back.
         """
         if batch.kind == BatchState.REASK:
-            if set(self._lane.canceled_items(batch)) == set(batch.items):
+            if set(self._lane.canceled_cells(batch)) == set(batch.cells):
                 return to_read_back(batch, self._policy, "outcome unknown, and canceled since")
             if batch.spec.expected is not None and batch.fields.get(BatchField.LOOKED):
                 return to_read_back(batch, self._policy, "outcome unknown, and its condition must not be checked again")
@@ -192,10 +192,10 @@ class Submitter:
             if batch.token_fingerprint == token.fingerprint or self._uuid_survives_token:
                 return None
             return to_read_back(batch, self._policy, "outcome unknown, and the token changed since")
-        if batch.kind == BatchState.RESEND and (given_up := self._lane.canceled_items(batch)):
+        if batch.kind == BatchState.RESEND and (given_up := self._lane.canceled_cells(batch)):
             return Step(BatchState.RESEND, settled=dict.fromkeys(given_up, Outcome(OutcomeKind.CANCELED)))
         refusal = self._lane.refusals.space_refusal(space_of(batch), self._policy.backoff_max)
-        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.items, refusal)) if refusal else None
+        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, refusal)) if refusal else None
 
     # --- after the request ----------------------------------------------------------------------------------------
 

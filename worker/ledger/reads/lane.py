@@ -9,8 +9,8 @@ from redis import Redis
 from feishu_batch.keys import RecordField, SetField
 from worker.ledger.clock import CLOCK_FIELDS, read_clock, to_ms
 from worker.ledger.keys import LaneKeys
-from worker.ledger.reads.canceled import CanceledItems
-from worker.ledger.records import Batch, LaneCounts
+from worker.ledger.reads.canceled import CanceledCells
+from worker.ledger.records import Batch, Cell, LaneCounts
 from worker.ledger.routes import BATCH
 
 
@@ -72,9 +72,9 @@ class LaneReads:
         names = {own: self._redis.hget(self.keys.set(own), SetField.NAME) for own in set(found.values())}
         return {number: names[own] for number, own in found.items() if names[own] is not None}
 
-    def canceled_items(self, batch: Batch) -> tuple[int, ...]:
-        """Items of the batch that were canceled since it was composed."""
-        return CanceledItems(self._redis, self.keys).items(batch)
+    def canceled_cells(self, batch: Batch) -> tuple[Cell, ...]:
+        """Cells of the batch whose change was canceled since it was composed."""
+        return CanceledCells(self._redis, self.keys).of(batch)
 
     def paused(self) -> dict[str, Any] | None:
         text = self._redis.get(self.keys.pause)
