@@ -7,7 +7,7 @@ the same names (a test holds both against the map in docs/ledger.md).
 from dataclasses import dataclass
 
 from feishu_batch.keys import IntentKeys, behind_key, cells_key, group_key, set_counts_key, shared_key, under_key
-from worker.ledger.routes import Route
+from worker.ledger.routes import SINGLE, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,10 @@ class LaneKeys:
     def route(self, route: Route) -> "RouteKeys":
         return RouteKeys(self, route)
 
+    @property
+    def singles(self) -> "SingleKeys":
+        return SingleKeys(self)
+
     # --- requests and jobs
 
     def batch(self, batch: int | str) -> str:
@@ -185,6 +189,10 @@ class LaneKeys:
     def shared_slot(self, endpoint: str) -> str:
         """The same for all lanes of one plugin, under the first of their names."""
         return self.named(f"shared-slot:{endpoint}")
+
+    def columns_of(self, place: int | str) -> str:
+        """Set: columns of the place that single updates may write."""
+        return self.named(f"columns-of:{place}")
 
     # --- the lane's state
 
@@ -255,7 +263,7 @@ class LaneKeys:
 
 @dataclass(frozen=True, slots=True)
 class RouteKeys:
-    """What belongs to one route of a lane: who sends on it, which group is next, and its slot."""
+    """What belongs to the batch route of a lane: who sends on it, which group is next, and its slot."""
 
     of: LaneKeys
     route: Route
@@ -295,6 +303,71 @@ class RouteKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class SingleKeys:
+    """What belongs to the single route of a lane. A group is in `small` or `fresh`, or on the batch route."""
+
+    of: LaneKeys
+
+    def _named(self, name: str) -> str:
+        return self.of.named(f"route:{SINGLE.name}:{name}")
+
+    @property
+    def state(self) -> str:
+        """Hash with the fields of `SingleField`."""
+        return self._named("state")
+
+    @property
+    def small(self) -> str:
+        """Sorted set: groups to send, by urgency, then size, then age."""
+        return self._named("small")
+
+    @property
+    def fresh(self) -> str:
+        """Sorted set: groups that have grown a moment ago, by when they may be sent."""
+        return self._named("fresh")
+
+    @property
+    def sizes(self) -> str:
+        """Hash: group of the route → how many of its changes are ready."""
+        return self._named("sizes")
+
+    @property
+    def since(self) -> str:
+        """Sorted set: groups of the route, by since when none of their changes was sent."""
+        return self._named("since")
+
+    @property
+    def flight(self) -> str:
+        """Hash: update that is being sent → the process that sends it."""
+        return self._named("flight")
+
+    @property
+    def owners(self) -> str:
+        """Hash: process → until when its lease is valid (ms)."""
+        return self._named("owners")
+
+    @property
+    def items(self) -> str:
+        """Hash: item → its update that is, or may still be, on its way."""
+        return self._named("items")
+
+    @property
+    def due(self) -> str:
+        """Sorted set: updates that are to be sent again, by when."""
+        return self._named("due")
+
+    @property
+    def checks(self) -> str:
+        """Sorted set: updates that are to be read back, by when."""
+        return self._named("checks")
+
+    @property
+    def slot(self) -> str:
+        """`LaneKeys.slot` of the route's endpoint."""
+        return self.of.slot(SINGLE.endpoint)
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleKeys:
     """Of scheduled work. They share the producers' hash tag."""
 
@@ -328,12 +401,27 @@ class GroupField:
     SPEC = "spec"  # JSON of `GroupSpec`
     COLUMN = "col"
     MODE = "mode"
+    SINGLE = "one"  # present: single updates may write it; v: and are read back
+
+
+class SingleField:
+    """Of `SingleKeys.state`."""
+
+    RATE = "rate"  # requests a second; 0 = off
+    OFF_UNTIL_MS = "off"
+    WHY_OFF = "why"
+    ALONE = "alone"  # 1: an item is on one route at a time
+    SORTED = "sorted"  # 1 or 0: for which state the groups are ranked
+    SORTED_UP_TO = "from"
+    TURN = "turn"  # of every fourth request it is an overdue group's
 
 
 class BatchField:
     """Of `LaneKeys.batch`, as far as Python reads or writes them. Moments in ms by the ledger's clock."""
 
-    GROUP = "g"
+    GROUP = "g"  # of a single update: of its first change
+    ROUTE = "rt"  # single; absent: batch
+    PLACE = "pl"  # of a single update
     STATE = "state"  # `BatchState`
     PARTS = "parts"  # ``<column>:<item>:<number>`` of each change without an outcome, with commas
     SIZE = "size"  # how many it was sent with
@@ -355,6 +443,7 @@ class BatchField:
     REASKS = "reasks"
     LOOKS = "looks"  # read-backs
     STRAY = "stray"  # a first job may still come: the cells stay closed
+    VERIFY = "verify"  # not stored: the answer to this single update proves nothing alone
     VERIFYING = "verifying"  # a job's answer is proven by a read-back
     UNPROVEN = "unproven"  # items that the job did not report as done
     VERDICT = "verdict"  # what items get that no read-back proves

@@ -34,6 +34,7 @@ from worker.ledger.records import (
 )
 from worker.ledger.refusals import Refusals
 from worker.ledger.scripts import Scripts
+from worker.ledger.single_route import SingleRoute
 
 SWEEP_KNOWN_FOR = 86_400  # seconds; for an older sweep the exact time does not matter
 # Limits of single calls, so that none blocks the server for more than a few milliseconds.
@@ -52,6 +53,7 @@ class Lane(LaneReads):
         self._scripts = Scripts(redis)
         self.last_errors = LastErrors(redis, self.keys.trouble)
         self.refusals = Refusals(redis, self.keys)
+        self.singles = SingleRoute(redis, self.keys, self._run, self.now)
 
     def _run(self, script: str, *args: Any, client: Any = None) -> Any:
         return self._scripts.get(script)(keys=[self.prefix], args=args, client=client)
@@ -342,6 +344,16 @@ class Lane(LaneReads):
     def sweep(self, keep_succeeded: float, keep_failed: float) -> SweepFindings:
         """The data for a sweep, in one step, which also records the time of the sweep. Times in seconds."""
         answer = self._run("sweep", to_ms(keep_succeeded), to_ms(keep_failed), SWEEP_KNOWN_FOR)
-        full, part, jobs, due, checks, outbox, cells, lease, *flags = answer
-        counts = LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
+        full, part, jobs, due, checks, outbox, cells, singles, single_due, single_checks, lease, *flags = answer
+        counts = LaneCounts(
+            ready_groups=full + part + singles,
+            owned_cells=cells,
+            open_jobs=jobs,
+            due_batches=due + single_due,
+            checks=checks + single_checks,
+            sending=bool(lease),
+            unpublished=outbox,
+            single_groups=singles + single_due,
+            single_checks=single_checks,
+        )
         return SweepFindings(counts, *map(bool, flags))

@@ -13,7 +13,7 @@ MOST_SHARERS: Final = 16  # of one change: each step that touches it has to look
 LuaValue = str | int | Sequence["LuaValue"] | Mapping[str, "LuaValue"]
 
 CONSTANTS: Final[dict[str, LuaValue]] = {
-    "ROUTE": BATCH.name,  # the only one today
+    "ROUTE": BATCH.name,
     "ROUTE_ITEMS": BATCH.items,
     "MOST_SHARERS": MOST_SHARERS,
     "BOUNDS": BOUNDS,

@@ -40,6 +40,7 @@ class NewIntent:
     change_set: NumberedSet | None = None
     producer: str = ""
     place: str = ""  # space, type and user: what one read can cover
+    single: str = ""  # whether single updates may write it: '', p, or v: and are read back
     look: str = ""  # letters: `RecordField.LOOK`
 
 
@@ -99,7 +100,7 @@ class _Call:
             place = len(self._groups) + 1
             self._groups[intent.digest] = (
                 place,
-                [intent.digest, intent.spec, intent.column, intent.mode, intent.place],
+                [intent.digest, intent.spec, intent.column, intent.mode, intent.place, intent.single],
             )
             self._bytes += len(intent.spec)
         return self._groups[intent.digest][0]

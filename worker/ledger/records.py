@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.keys import BatchField
+from worker.ledger.routes import BATCH
 
 T = TypeVar("T")
 
@@ -170,13 +171,31 @@ class Batch:
         """A number of the record; an empty field counts as absent."""
         return int(self.fields.get(name) or default)
 
+    @property
+    def route(self) -> str:
+        return self.fields.get(BatchField.ROUTE) or BATCH.name
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], **extra: Any) -> Self:
+        """A single update, from the JSON of _described.lua."""
+        known = {group: GroupSpec.from_json(spec) for group, spec in description["specs"].items()}
+        specs = {int(number): known[group] for number, group in description["groups"].items()}
+        fields = {**description["record"], BatchField.VERIFY: "1" if description["verify"] else ""}
+        pairs = [part for pair in fields.items() for part in pair]
+        first = specs[Part.from_text(fields[BatchField.PARTS].split(",")[0]).intent]
+        return cls._from_record(description["batch"], first, pairs, specs=specs, **extra)
+
     @classmethod
     def from_answer(cls, number: str, spec: str, pairs: Sequence[str], **extra: Any) -> Self:
         """From the answer of claim.lua and pick.lua: the record as a flat list of names and values."""
+        return cls._from_record(number, GroupSpec.from_json(spec), pairs, **extra)
+
+    @classmethod
+    def _from_record(cls, number: str, spec: GroupSpec, pairs: Sequence[str], **extra: Any) -> Self:
         fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
         return cls(
             number=int(number),
-            spec=GroupSpec.from_json(spec),
+            spec=spec,
             parts=tuple(map(Part.from_text, fields[BatchField.PARTS].split(","))),
             kind=fields[BatchField.KIND],
             idem_uuid=fields.get(BatchField.IDEM_UUID, ""),
@@ -205,6 +224,7 @@ class NoBatchReason(StrEnum):
     HELD = "held"  # another process is sending
     FULL = "full"  # enough jobs are open; they must end first
     IDLE = "idle"
+    OFF = "off"  # of the single route
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +314,7 @@ class InboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class LaneCounts:
-    """An overview of a lane; the figures are only approximately of one moment."""
+    """An overview of a lane, with both routes; the figures are only approximately of one moment."""
 
     ready_groups: int
     owned_cells: int
@@ -303,6 +323,8 @@ class LaneCounts:
     checks: int
     sending: bool
     unpublished: int
+    single_groups: int = 0  # of these ready ones, and updates in flight
+    single_checks: int = 0  # of these checks
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from worker.remote.limits import MAX_ITEMS_PER_BATCH
+from worker.remote.limits import MAX_FIELDS_PER_UPDATE, MAX_ITEMS_PER_BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,4 +13,5 @@ class Route:
     endpoint: str  # whose slot each request takes
 
 
-BATCH: Final = Route("batch", items=MAX_ITEMS_PER_BATCH, endpoint="submit")
+BATCH: Final = Route("batch", items=MAX_ITEMS_PER_BATCH, endpoint="submit")  # many items, one field
+SINGLE: Final = Route("single", items=MAX_FIELDS_PER_UPDATE, endpoint="single")  # one item, several fields

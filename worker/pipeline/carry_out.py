@@ -1,6 +1,7 @@
 """Applies the decision about a batch, after a submit, a poll or a read-back."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -53,8 +54,8 @@ class LaneSteps:
         """Record the lane's last error, or that the call succeeded."""
         self._lane.last_errors.note(self._activity, error_of(answer))
 
-    def settle_slot(self, slots: Slots, reservation: Reservation, answer: object) -> None:
-        """Set when the next request may be sent."""
+    def settle_slot(self, slots: Slots, reservation: Reservation, answer: object) -> int:
+        """Set when the next request may be sent. Returns the failures in a row."""
         verdict = verdict_of(answer)
         exchange = getattr(answer, "exchange", None)
         if exchange is None:  # not sent
@@ -71,6 +72,7 @@ class LaneSteps:
             )
         if (pause := pause_after(answer, strikes, slots.spacing, self._policy)) > 0:
             slots.hold_off(reservation, pause)
+        return strikes
 
     def write(self, batch: Batch, state: BatchState, step: Step, *, left: bool = False) -> Advanced:
         """`state`: the batch must be in it, otherwise nothing changes. `left`: whether a request was, or may have been, sent."""
@@ -89,12 +91,16 @@ class LaneSteps:
         )
 
     def write_patiently(self, batch: Batch, state: BatchState, step: Step, *, left: bool) -> Advanced:
+        return self.patiently(lambda: self.write(batch, state, step, left=left))
+
+    @staticmethod
+    def patiently(write: Callable[[], Advanced]) -> Advanced:
         """Retries even across a restart of Redis, because the answer cannot be obtained again."""
         for _ in range(WRITE_RETRIES):
             with suppress(RedisConnectionError, RedisTimeoutError):
-                return self.write(batch, state, step, left=left)
+                return write()
             time.sleep(WRITE_RETRY_PAUSE)
-        return self.write(batch, state, step, left=left)
+        return write()
 
     def after_write(self, step: Step, token: Token | None) -> None:
         if step.renew_token and token:

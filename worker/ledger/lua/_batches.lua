@@ -1,5 +1,5 @@
 -- The record of a batch: its changes, and where it waits.
--- USES  lane
+-- USES  lane route singles
 
 -- A batch's changes as a list of {cell, item, number}: its cells may be of several columns.
 local function parts_of(packed)
@@ -15,11 +15,38 @@ local function pack_parts(list)
 end
 
 local PLACE_OF = {open = 'jobs', resend = 'due', reask = 'due', check = 'checks'} -- state of a batch → where it waits
+local WAITING = {'jobs', 'due', 'checks'}
+
+local function is_single(batch) return redis.call('HGET', P .. 'batch:' .. batch, 'rt') == 'single' end
 
 local function place(batch, state, at)
-  for _, zset in ipairs({'jobs', 'due', 'checks'}) do
-    if PLACE_OF[state] ~= zset then redis.call('ZREM', P .. zset, batch) end
+  local own = is_single(batch) and S or P
+  for _, zset in ipairs(WAITING) do
+    if PLACE_OF[state] ~= zset then redis.call('ZREM', own .. zset, batch) end
   end
   redis.call('HSET', P .. 'batch:' .. batch, 'state', state)
-  if PLACE_OF[state] then redis.call('ZADD', P .. PLACE_OF[state], text(at), batch) end
+  if PLACE_OF[state] then redis.call('ZADD', own .. PLACE_OF[state], text(at), batch) end
+end
+
+-- Its request has been answered, or was not sent. An item stays busy while a late request may still write it.
+local function release(batch, parts)
+  if not is_single(batch) then return redis.call('DEL', R .. 'lease') end
+  redis.call('HDEL', S .. 'flight', batch)
+  if redis.call('HGET', P .. 'batch:' .. batch, 'stray') ~= '1' then redis.call('HDEL', S .. 'items', parts[1][2]) end
+end
+
+-- The record is no longer needed.
+local function drop_batch(batch, parts)
+  if is_single(batch) and parts[1] and redis.call('HGET', S .. 'items', parts[1][2]) == batch then
+    redis.call('HDEL', S .. 'items', parts[1][2])
+  end
+  redis.call('DEL', P .. 'batch:' .. batch)
+end
+
+-- Whether changes wait behind this batch's: its poll and read-back go before others' (pick.lua).
+local function note_blocked(record, parts)
+  local lines = {}
+  for i, part in ipairs(parts) do lines[i] = P .. 'behind:' .. part[1] end
+  local blocks = redis.call('EXISTS', unpack(lines))
+  if blocks > 0 then redis.call('HSET', record, 'blocks', blocks) else redis.call('HDEL', record, 'blocks') end
 end

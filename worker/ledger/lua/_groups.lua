@@ -1,5 +1,5 @@
 -- Which group is next: full ones, others, and since when each waits.
--- USES  cells route
+-- USES  cells route singles
 local LATER = STEP / 2 -- added to the rank of a group with changes that wait behind others: sent now, the group must be sent again
 
 -- Below zero: an earlier version of the ledger did not count them.
@@ -9,7 +9,7 @@ local function count_steps_back()
   end
 end
 
--- Returns whether the group has ready changes.
+-- Returns whether the group has ready changes for the batch route.
 local function rank_group(group)
   local ready = P .. 'ready:' .. group
   local best = redis.call('ZRANGE', ready, 0, 0, 'WITHSCORES')
@@ -17,10 +17,18 @@ local function rank_group(group)
     redis.call('ZREM', R .. 'full', group)
     redis.call('ZREM', R .. 'part', group)
     redis.call('ZREM', R .. 'since', group)
+    leave_singles(group)
     return false
   end
+  local size = redis.call('ZCARD', ready)
+  if is_for_singles(group, size) then
+    for _, list in ipairs({'full', 'part', 'since'}) do redis.call('ZREM', R .. list, group) end
+    join_singles(group, size)
+    return false
+  end
+  leave_singles(group)
   local into, out, rank = 'full', 'part', best[2]
-  if redis.call('ZCARD', ready) < ROUTE_ITEMS then
+  if size < ROUTE_ITEMS then
     into, out = 'part', 'full'
     if redis.call('HEXISTS', P .. 'behind-of', group) == 1 then rank = text(tonumber(rank) + LATER) end
   end

@@ -135,3 +135,10 @@ local function leave(number, group, cell, item)
   if tonumber(number) < tonumber(owner) then return leave_stack(number, cell, owner), 1 end
   return leave_behind(number, group, cell, item, owner, batch ~= '')
 end
+
+-- Canceled and expired sharers of a change that is about to be sent are removed from it.
+local function drop_dead_sharers(number, cell, item)
+  for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
+    if fate(sharer) and leave_share(sharer, cell, number) then note(sharer, item, fate(sharer), '') end
+  end
+end

@@ -14,19 +14,21 @@
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'state', 'parts', 'fence', 'at', 'size', 'tries', 'g', 'kind')
 if kept[1] ~= ARGV[2] or kept[3] ~= ARGV[3] then return {-1, 0, 0, 0} end
-if kept[1] == 'sending' then redis.call('DEL', R .. 'lease') end
-local parts = parts_of(kept[2])
+local parts, is_single_update = parts_of(kept[2]), is_single(batch)
 if ARGV[6] == '1' then count_request(parts) end
 
 local field_count = tonumber(ARGV[8])
 local settled_from = 9 + 2 * field_count
 if field_count > 0 then redis.call('HSET', record, unpack(ARGV, 9, settled_from - 1)) end
+if kept[1] == 'sending' then release(batch, parts) end
 
 -- Only for a first send with an unknown outcome, or an ended job: a repeat gives no new information.
 local function count_end_of_state()
   if kept[8] == 'reask' or ARGV[4] == ARGV[2] and ARGV[2] == 'open' then return end
   if kept[1] == 'sending' then
-    if ARGV[4] == 'reask' or ARGV[4] == 'check' then count('unk', 1) end
+    -- A single update that is read back because it has several fields was answered.
+    local is_unknown = not is_single_update or redis.call('HGET', record, 'stray') == '1'
+    if is_unknown and (ARGV[4] == 'reask' or ARGV[4] == 'check') then count('unk', 1) end
     return
   end
   if kept[1] ~= 'open' then return end
@@ -75,6 +77,9 @@ if #remaining > 0 then
   if ARGV[4] ~= ARGV[2] then redis.call('HSET', record, 'entered', text(NOW)) end
   if ARGV[4] ~= 'resend' then redis.call('HSET', record, 'maybe', '1') end
   place(batch, ARGV[4], NOW + tonumber(ARGV[5]))
+elseif is_single_update then
+  place(batch, 'settled', NOW)
+  drop_batch(batch, parts)
 else
   local last = redis.call('HMGET', record, 'failed', 'task', 'polls')
   redis.call('LPUSH', P .. 'recent', cjson.encode({

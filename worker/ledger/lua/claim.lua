@@ -10,8 +10,9 @@
 --          field, value, …}
 -- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell;
 --             a change that was canceled or expired before the claim is not sent.
--- USES  figures outcomes requests cells batches route groups ending leaving
+-- USES  figures outcomes requests cells batches route groups resort ending leaving dissolving
 local LOOK_AGAIN = 250 -- ms
+local BUSY_FOR = 200 -- ms until an item may be free of its single update
 local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
 -- While a long list of intents is being marked as canceled. If more time is left than was set, the server's clock was set back.
@@ -45,17 +46,24 @@ local function wake_later()
 end
 wake_later()
 
+-- What the single route was to send again while it is off.
+local function take_over_singles()
+  local left = singles().rate == 0 and singles().is_used and redis.call('ZRANGE', S .. 'due', 0, 99) or {}
+  for _, batch in ipairs(left) do dissolve(batch, parts_of(redis.call('HGET', P .. 'batch:' .. batch, 'parts'))) end
+  if #left > 0 then write_collected() end
+  return #left > 0
+end
+if take_over_singles() or sort_again() then return {'again', ''} end
+
+-- Whether single updates need so long for what they have that a batch may help: a small group then costs a whole request.
+local function singles_need_help()
+  local rate = singles().rate
+  return rate > 0 and redis.call('ZCARD', S .. 'small') > 2 * rate
+end
+
 local function head(zset)
   local entry = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')
   return entry[1], tonumber(entry[2])
-end
-
--- Whether changes wait behind this batch's: its poll and read-back go before others' (pick.lua).
-local function note_blocked(record, parts)
-  local lines = {}
-  for i, part in ipairs(parts) do lines[i] = P .. 'behind:' .. part[1] end
-  local blocks = redis.call('EXISTS', unpack(lines))
-  if blocks > 0 then redis.call('HSET', record, 'blocks', blocks) else redis.call('HDEL', record, 'blocks') end
 end
 
 -- Count the slot, and the time beyond its length in which nothing was sent although something could have been. `since`: the time
@@ -76,7 +84,7 @@ local function hand_out(batch, parts, are_dead)
   redis.call('HSET', record, 'state', 'sending', 'sent', text(NOW), 'fence', text(fence))
   note_blocked(record, parts)
   local spec = redis.call('HGET', P .. 'group:' .. redis.call('HGET', record, 'g'), 'spec')
-  local more = (redis.call('EXISTS', R .. 'full', R .. 'part') > 0) and 1 or 0
+  local more = (redis.call('EXISTS', R .. 'full', R .. 'part') > 0 or singles_need_help()) and 1 or 0
   redis.call('HDEL', P .. 'metrics', 'full', 'room', 'work')
   redis.call('HSET', P .. 'metrics', 'handed', text(NOW), unpack(more == 1 and {'work', text(NOW)} or {}))
   local answer = {'batch', batch, spec, more, are_dead and 1 or 0, began_to_await and 1 or 0, 'now', text(NOW)}
@@ -141,6 +149,8 @@ end
 -- end at one moment, the next request does not wait for that.
 local MOST_LOOKS = 500 -- dead intents and groups that one claim may read, so that it does not block the server for long
 local are_dead, looks = some_are_dead(), 0
+-- Where a single update writes its whole item, a batch does not meet it.
+local some_are_busy = singles().alone and redis.call('EXISTS', S .. 'items') == 1
 -- Ranks up to which the groups of each list were read; a group that was read in part, and the rank of its last dead change.
 local full_passed, part_passed, begun_group, begun_at = string.match(ARGV[8], '^(%S+) (%S+) (%S+) (%S+)$')
 local passed = {full = full_passed or '-inf', part = part_passed or '-inf'}
@@ -149,6 +159,16 @@ local function beyond(rank) return rank == '-inf' and rank or '(' .. rank end
 
 local function next_of(list)
   return unpack(redis.call('ZRANGE', R .. list, beyond(passed[list]), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES'))
+end
+
+local asked_singles = false
+-- Of the most urgent groups of the single route, while it cannot send them soon. Once for each step.
+local function largest_small_one()
+  if asked_singles or not singles_need_help() then return nil end
+  asked_singles = true
+  local best = redis.call('ZRANGE', S .. 'small', 0, 0, 'WITHSCORES')[2]
+  local worst_place = text((math.floor(best / STEP) + 1) * STEP)
+  return redis.call('ZRANGE', S .. 'small', '(' .. worst_place, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1)[1]
 end
 
 -- Full batches first, except for a group with higher priority. No group is returned twice.
@@ -160,14 +180,7 @@ local function choose()
     return full
   end
   if part then passed.part = part_rank end
-  return part
-end
-
--- Canceled and expired sharers of a change that is about to be sent are removed from it.
-local function drop_dead_sharers(number, cell, item)
-  for sharer in string.gmatch(redis.call('HGET', P .. 'shared', number .. ':' .. cell) or '', '%d+') do
-    if fate(sharer) and leave_share(sharer, cell, number) then note(sharer, item, fate(sharer), '') end
-  end
+  return part or largest_small_one()
 end
 
 local OVERTAKEN_PLACES = 5 -- of a batch
@@ -212,7 +225,9 @@ local function sift(taken, ready, column, found, last_dead)
   for i = 1, #found, 2 do
     local item, rank = found[i], found[i + 1]
     local number = text(tonumber(rank) % STEP)
-    if not fate(number) then
+    if some_are_busy and redis.call('HEXISTS', S .. 'items', item) == 1 then
+      last_dead, looks = rank, looks + 1
+    elseif not fate(number) then
       local cell = column .. ':' .. item
       drop_dead_sharers(number, cell, item)
       taken[#taken + 1] = {cell, item, number}
@@ -228,7 +243,7 @@ end
 -- The best active changes of the group, at most a batch, as a list of {cell, item, number}; and where to continue after too many dead ones.
 local function take_living(group, column, from)
   local ready, taken = P .. 'ready:' .. group, {}
-  if not are_dead then
+  if not are_dead and not some_are_busy then
     add_living(taken, column, take_overtaken(group))
     add_living(taken, column, redis.call('ZPOPMIN', ready, ROUTE_ITEMS - #taken))
     return taken
@@ -263,9 +278,13 @@ end
 
 local group, parts = compose()
 if not group and parts then return {'again', parts} end
-if not group then return {'idle', until_due, are_dead and 1 or 0, began_to_await and 1 or 0} end
+if not group then
+  if some_are_busy then until_due = until_due < 0 and BUSY_FOR or math.min(until_due, BUSY_FOR) end
+  return {'idle', until_due, are_dead and 1 or 0, began_to_await and 1 or 0}
+end
 local held = {}
 touched[group] = true
+redis.call('ZREM', S .. 'since', group)
 count_slot(nil)
 local batch = text(redis.call('INCR', P .. 'batch-sequence'))
 for _, part in ipairs(parts) do

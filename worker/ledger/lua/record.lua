@@ -1,13 +1,14 @@
 -- Record intents, or chunks of large ones, in the lane, in their order: each change becomes the owner of its cell (ready), is
 -- merged with an identical pending change, replaces a pending UPDATE that it overwrites, or waits behind.
 -- KEYS  1 lane prefix
--- ARGV  1 JSON: {"after": number that must have been recorded before, or "", "groups": [[digest, spec, column name, mode, place name], …],
+-- ARGV  1 JSON: {"after": number that must have been recorded before, or "", "groups": [[digest, spec, column name, mode, place name, single], …],
 --                "intents": [[number, intent id, index of its group from 1, priority, enqueued at (ms), expires at (ms) or "",
 --                             keep every change (bool), note or "", total of items, all items, comma-separated ("" after the
 --                             first chunk), items recorded before this chunk, the chunk's items, comma-separated, trace or "",
 --                             canceled before this (bool): it ends as canceled, without affecting other changes,
 --                             number of its change set or "", the set's id or "", producer or "", look or ""], …]}
---         All numbers except the index are strings: a double cannot hold an id.
+--         All numbers except the index are strings: a double cannot hold an id. `single`: may a single update write it? '', 'p' yes, 'v' yes,
+--         and the answer is verified by a read-back.
 -- Returns {ready groups touched (0|1), intents ended, changes wait for a look (0|1)}
 -- Invariants: a cell has at most one owner; behind it the changes are in the order of their numbers; a chunk is recorded once.
 -- USES  figures outcomes cells intents sets ending
@@ -28,7 +29,7 @@ if follows_a_gap() then return redis.error_reply('ORDER the call before this one
 
 local groups, mode_of = {}, {}
 
-local function new_group(digest, spec, column_name, mode, place_name)
+local function new_group(digest, spec, column_name, mode, place_name, single)
   local column = redis.call('HGET', P .. 'columns', column_name)
   if not column then
     column = text(redis.call('HLEN', P .. 'columns') + 1)
@@ -42,19 +43,23 @@ local function new_group(digest, spec, column_name, mode, place_name)
     redis.call('HSET', P .. 'places', place_name, place)
   end
   redis.call('HSET', P .. 'group:' .. group, 'spec', spec, 'col', column, 'mode', mode, 'digest', digest, 'pl', place)
+  if single ~= '' then
+    redis.call('HSET', P .. 'group:' .. group, 'one', single)
+    redis.call('SADD', P .. 'columns-of:' .. place, column)
+  end
   return group, column
 end
 
 -- {number, column, mode} of the group at this index of the argument; created if it does not exist.
 local function group_at(index)
   if groups[index] then return groups[index] end
-  local digest, spec, column_name, mode, place_name = unpack(given.groups[index])
+  local digest, spec, column_name, mode, place_name, single = unpack(given.groups[index])
   local number = redis.call('HGET', P .. 'groups', digest)
   local column
   if number then
     column = redis.call('HGET', P .. 'group:' .. number, 'col')
   else
-    number, column = new_group(digest, spec, column_name, mode, place_name)
+    number, column = new_group(digest, spec, column_name, mode, place_name, single)
   end
   groups[index] = {number = number, column = column, mode = mode}
   mode_of[number] = mode

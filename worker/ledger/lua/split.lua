@@ -1,19 +1,26 @@
--- Split a refused batch in two halves, which are sent separately at once, to find the item that caused the refusal.
+-- Split a refused batch in two halves, or a single update into its fields, which are sent separately at once, to find what caused the refusal.
 -- KEYS  1 lane prefix
 -- ARGV  1 batch  2 fence of the send  3 why (for the record)
--- Returns {first half, second half} or {-1, -1}: the caller no longer holds the lease.
--- The refused request is counted. Invariant: every cell stays closed, and belongs to one of the halves.
+-- Returns {first, second, …} or {-1, -1}: the caller no longer holds the lease.
+-- The refused request is counted. Invariant: every cell stays closed, and belongs to one of the pieces.
 -- USES  figures requests batches route
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'state', 'parts', 'fence', 'g', 'at')
 if kept[1] ~= 'sending' or kept[3] ~= ARGV[2] then return {-1, -1} end
-redis.call('DEL', R .. 'lease')
-
 local parts = parts_of(kept[2])
+local copied = {}
+for _, name in ipairs({'rt', 'pl'}) do
+  local value = redis.call('HGET', record, name)
+  if value then copied[#copied + 1] = name; copied[#copied + 1] = value end
+end
+release(batch, parts)
 count_request(parts)
-local middle = math.ceil(#parts / 2)
 
-local function half(first, last)
+local function group_of(part)
+  return #copied > 0 and redis.call('HGET', P .. 'intent:' .. part[3], 'g') or kept[4]
+end
+
+local function piece(first, last)
   local name = text(redis.call('INCR', P .. 'batch-sequence'))
   local part, held = {}, {}
   for i = first, last do
@@ -22,15 +29,17 @@ local function half(first, last)
     held[#held + 1] = parts[i][3] .. '@' .. name
   end
   redis.call('HSET', P .. 'cells', unpack(held))
-  redis.call('HSET', P .. 'batch:' .. name, 'g', kept[4], 'parts', pack_parts(part), 'kind', 'resend',
+  if #copied > 0 then redis.call('HSET', P .. 'batch:' .. name, unpack(copied)) end
+  redis.call('HSET', P .. 'batch:' .. name, 'g', group_of(parts[first]), 'parts', pack_parts(part), 'kind', 'resend',
     'at', kept[5], 'tries', '0', 'size', text(#part), 'why', ARGV[3])
   place(name, 'resend', NOW)
   return name
 end
 
-local halves = {half(1, middle), half(middle + 1, #parts)}
+local size, pieces = #copied > 0 and 1 or math.ceil(#parts / 2), {}
+for first = 1, #parts, size do pieces[#pieces + 1] = piece(first, math.min(first + size - 1, #parts)) end
 place(batch, 'split', NOW)
 redis.call('DEL', record)
 count('split', 1)
 write_figures()
-return halves
+return pieces

@@ -82,13 +82,25 @@ class LaneReads:
 
     def counts(self) -> LaneCounts:
         pipe = self._redis.pipeline(transaction=False)
-        keys, route = self.keys, self.keys.route(BATCH)
+        keys, route, singles = self.keys, self.keys.route(BATCH), self.keys.singles
         for zset in (route.full, route.part, keys.jobs, keys.due, keys.checks, keys.outbox):
             pipe.zcard(zset)
+        pipe.zcard(singles.due).zcard(singles.checks)
+        pipe.hlen(singles.sizes).hlen(singles.flight)
         pipe.hlen(self.keys.cells)
         pipe.exists(route.lease)
-        full, part, jobs, due, checks, outbox, cells, lease = pipe.execute()
-        return LaneCounts(full + part, cells, jobs, due, checks, bool(lease), outbox)
+        full, part, jobs, due, checks, outbox, single_due, single_checks, groups, flight, cells, lease = pipe.execute()
+        return LaneCounts(
+            ready_groups=full + part + groups,
+            owned_cells=cells,
+            open_jobs=jobs,
+            due_batches=due + single_due,
+            checks=checks + single_checks,
+            sending=bool(lease) or bool(flight),
+            unpublished=outbox,
+            single_groups=groups + flight + single_due,
+            single_checks=single_checks,
+        )
 
     def has_ready(self) -> bool:
         return bool(self._redis.exists(self.keys.route(BATCH).full, self.keys.route(BATCH).part))

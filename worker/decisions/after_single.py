@@ -1,0 +1,104 @@
+"""The decision after the answer to a single update. Pure.
+
+The single route never fails a change for a reason that may be its own, and never stops the lane: what it cannot send goes to the batch route,
+which finds out by itself.
+"""
+
+from dataclasses import dataclass
+
+from worker.decisions.polling import back_off
+from worker.decisions.step import (
+    Policy,
+    Step,
+    after_token_rejected,
+    is_last_rejection,
+    is_unreachable,
+    refusal,
+    to_read_back,
+    why,
+)
+from worker.ledger.keys import BatchField
+from worker.ledger.records import SUCCEEDED, Batch, BatchState
+from worker.remote.errors import (
+    BatchRefused,
+    LaneStopped,
+    NotExecuted,
+    RateLimited,
+    RemoteError,
+    SpaceRefused,
+    TokenRejected,
+    is_route_refused,
+)
+from worker.remote.models import Written
+
+REFUSED_FOR = 3600.0  # seconds without the route after the endpoint itself was refused
+TROUBLE_FOR = 60.0  # seconds after an answer that stops the lane, if the batch route gets it, too
+VERIFIED = "several fields, or a type whose answer proves nothing: read back"
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """The changes may be sent again by either route. `bar`: what they write goes by batches from here on. `off`: seconds without the route."""
+
+    bar: bool = False
+    off: float = 0.0
+    why: str = ""
+
+
+def after_single(batch: Batch, answer: Written | RemoteError | None, policy: Policy) -> Step | GivenBack:
+    """`answer`: None if no request was sent."""
+    if answer is None:
+        return GivenBack()
+    if isinstance(answer, Written):
+        return _after_written(batch, answer)
+    if is_route_refused(answer):
+        return GivenBack(off=REFUSED_FOR, why=str(answer))
+    if isinstance(answer, RateLimited):
+        return Step(BatchState.RESEND, fields=_uncounted(batch, answer))
+    if isinstance(answer, TokenRejected):
+        if is_last_rejection(batch, answer):
+            return GivenBack(off=TROUBLE_FOR, why=str(answer))
+        return after_token_rejected(batch, answer, BatchState.RESEND, _uncounted(batch, answer))
+    if isinstance(answer, LaneStopped):
+        return GivenBack(off=TROUBLE_FOR, why=str(answer))
+    if isinstance(answer, SpaceRefused):
+        return GivenBack(bar=True)
+    if isinstance(answer, BatchRefused):
+        return _after_refused(batch, answer)
+    if isinstance(answer, NotExecuted):
+        return _after_not_executed(batch, answer, policy)
+    return to_read_back(batch, policy, str(answer))
+
+
+def _after_written(batch: Batch, answer: Written) -> Step:
+    """Several teams report fields of one request that were dropped although its answer said success."""
+    if not batch.fields.get(BatchField.VERIFY):
+        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, SUCCEEDED))
+    fields: dict[str, str | int] = {
+        BatchField.VERIFYING: 1,
+        BatchField.UNPROVEN: "",
+        BatchField.LOOKS: 0,
+        BatchField.WHY: VERIFIED,
+        BatchField.LOG_ID: answer.log_id,
+    }
+    return Step(BatchState.CHECK, fields=fields)
+
+
+def _after_refused(batch: Batch, error: BatchRefused) -> Step | GivenBack:
+    """With several fields, each is sent alone to find the bad one."""
+    if len(batch.parts) > 1:
+        return Step(BatchState.RESEND, split=True, fields=why(error))
+    if error.is_listed:
+        return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, refusal(error)))
+    return GivenBack(bar=True)
+
+
+def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Step | GivenBack:
+    if batch.tries >= policy.max_attempts:
+        return GivenBack(bar=True)
+    delay = back_off(batch.tries, policy.backoff, policy.backoff_max)
+    return Step(BatchState.RESEND, delay=delay, fields=_uncounted(batch, error) if is_unreachable(error) else why(error))
+
+
+def _uncounted(batch: Batch, error: RemoteError) -> dict[str, str | int]:
+    return {**why(error), BatchField.TRIES: batch.tries - 1}

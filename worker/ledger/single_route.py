@@ -1,0 +1,96 @@
+"""The steps of the single route: single updates of one item each, several in flight at the same time. Each method is one atomic step."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from worker.ledger.clock import to_ms
+from worker.ledger.keys import LaneKeys, SingleField
+from worker.ledger.records import Advanced, Batch, BatchState, NoBatch, NoBatchReason
+from worker.ledger.routes import SINGLE
+
+
+@dataclass(frozen=True, slots=True)
+class SingleState:
+    """`rate`: requests a second that the settings allow, 0 = off. `off_for`: seconds for which it is switched off, because of `why`."""
+
+    rate: int
+    off_for: float = 0.0
+    why: str = ""
+
+    @property
+    def is_on(self) -> bool:
+        return self.rate > 0 and self.off_for <= 0
+
+
+class SingleRoute:
+    """Of a lane. `run`: runs one of the lane's scripts."""
+
+    def __init__(self, redis: Redis, keys: LaneKeys, run: Callable[..., Any], now: Callable[[], float]) -> None:
+        self._redis: Any = redis
+        self._keys = keys
+        self._run = run
+        self._now = now
+
+    def configure(self, rate: int, *, alone: bool) -> None:
+        """`rate`: requests a second, 0 = off. `alone`: an item is on one route at a time."""
+        self._run("set_singles", rate, int(alone))
+
+    def state(self) -> SingleState:
+        rate, until, why = self._redis.hmget(
+            self._keys.singles.state, SingleField.RATE, SingleField.OFF_UNTIL_MS, SingleField.WHY_OFF
+        )
+        off_for = int(until) / 1000 - self._now() if until else 0.0
+        return SingleState(int(rate or 0), max(0.0, off_for), why if why and off_for > 0 else "")
+
+    def claim(
+        self, *, owner: str, lease: float, max_wait: float, idem_uuid: str, token_fingerprint: str, grace: float
+    ) -> Batch | NoBatch:
+        """Take the changes of one item, and record the coming request. `lease`: seconds for which all updates of `owner` are its own.
+
+        `grace`: seconds for which the cells of a request stay closed whose process has ended.
+        """
+        args = (owner, to_ms(lease), to_ms(max_wait), idem_uuid, token_fingerprint, to_ms(grace), SINGLE.items)
+        while (answer := self._run("claim_single", *args))[0] == "again":
+            pass
+        kind, rest = answer[0], answer[1:]
+        if kind == "single":
+            return Batch.from_description(json.loads(rest[0]), are_dead=bool(rest[1]), awaits_look=bool(rest[2]))
+        if kind != "idle":
+            return NoBatch(NoBatchReason(kind))
+        until, are_dead, looks = map(int, rest)
+        return NoBatch(NoBatchReason.IDLE, until / 1000 if until >= 0 else None, bool(are_dead), bool(looks))
+
+    def extend(self, owner: str, lease: float) -> bool:
+        return bool(self._run("extend_singles", owner, to_ms(lease)))
+
+    def dissolve(
+        self, batch: Batch, state: BatchState, *, left: bool, bar: bool = False, off: float = 0.0, why: str = ""
+    ) -> Advanced:
+        """Its changes may be sent again, by whichever route. Only for a request that was certainly not executed.
+
+        `left`: it was sent, and is counted. `bar`: what its changes write goes by batches from here on. `off`: seconds for which
+        the route is switched off, because of `why`.
+        """
+        args = (batch.number, state, batch.fence, int(left), int(bar), to_ms(off), why)
+        ended, ready, looks = self._run("dissolve", *args)
+        return Advanced(ended < 0, intents_ended=max(0, ended), became_ready=bool(ready), awaits_look=bool(looks))
+
+    def switch_off(self, seconds: float, why: str) -> None:
+        """Everything goes by batches meanwhile."""
+        self._redis.hset(
+            self._keys.singles.state,
+            mapping={SingleField.OFF_UNTIL_MS: to_ms(self._now() + seconds), SingleField.WHY_OFF: why},
+        )
+
+    def pick_checks(self, *, hold: float, most: int, ahead: float = 0.0) -> list[Batch] | float | None:
+        """Updates of one place that are to be read back now; or the seconds until one is; None if there is none."""
+        answer = self._run("pick_singles", to_ms(hold), most, to_ms(ahead))
+        if answer[0] == "none":
+            return None
+        if answer[0] == "wait":
+            return int(answer[1]) / 1000
+        return [Batch.from_description(one) for one in json.loads(answer[1])]

@@ -1,0 +1,290 @@
+"""Single updates: several senders take one item's changes each, and write them with one request, at the pace of one shared slot."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from redis.exceptions import RedisError
+
+from feishu_batch.outcomes import OutcomeKind
+from worker.decisions import Policy, Step
+from worker.decisions.after_single import GivenBack, after_single
+from worker.heartbeat import Heartbeat
+from worker.ledger.lane import Lane
+from worker.ledger.records import Advanced, Batch, BatchState, NoBatch, NoBatchReason, Outcome
+from worker.pacing.slots import LEAD, Slots
+from worker.pipeline.carry_out import LaneSteps
+from worker.pipeline.hints import LaneHints
+from worker.pipeline.log_fields import intents_of, said
+from worker.pipeline.progress import ProgressReports
+from worker.pipeline.request_look import RequestLook
+from worker.pipeline.send_permit import SendPermit
+from worker.remote.client import RemoteClient
+from worker.remote.errors import OutcomeUnknown, RemoteError, Withheld, word_of
+from worker.remote.models import ItemUpdate, Token, Written
+from worker.tracing import NO_TRACES, Traces
+
+log = structlog.get_logger("feishu_batch.singles")
+
+# With one sender, the way to the remote system and back sets the pace: at 300 ms it reaches 3 requests a second, eight reach 13.
+SENDERS: Final = 8
+LONGEST_RUN: Final = 5.0  # seconds: then the worker handles its other messages
+PATIENCE: Final = 1.0  # seconds: for what is due soon, and for a slot
+STRAGGLERS: Final = 0.5  # seconds that a run waits for its last answers
+MOST_STRIKES: Final = 5  # failed requests in a row; then the route is off for a while, and everything goes by batches
+UNHEALTHY_FOR: Final = 60.0  # seconds
+CANCELED: Final = Outcome(OutcomeKind.CANCELED)
+
+
+class SingleUpdates:
+    """`lease`, `heartbeat`: seconds for which the updates of this process are its own, and between two renewals.
+
+    `longest`: seconds that one exchange may take.
+    """
+
+    def __init__(
+        self,
+        *,
+        lane: Lane,
+        slots: Slots,
+        remote: RemoteClient,
+        steps: LaneSteps,
+        hints: LaneHints,
+        look: RequestLook,
+        progress: ProgressReports,
+        policy: Policy,
+        lease: float,
+        heartbeat: float,
+        longest: float,
+        max_wait: float,
+        traces: Traces = NO_TRACES,
+    ) -> None:
+        self._lane = lane
+        self._slots = slots
+        self._remote = remote
+        self._steps = steps
+        self._hints = hints
+        self._look = look
+        self._progress = progress
+        self._policy = policy
+        self._lease = lease
+        self._heartbeat = heartbeat
+        self._longest = longest
+        self._max_wait = max_wait
+        self._traces = traces
+        self._owner = str(uuid4())
+        self._running = threading.Lock()
+        self._turn = threading.Lock()  # one sender at a time waits for the slot and takes the best changes of that moment
+        self._senders: ThreadPoolExecutor | None = None
+
+    def run(self) -> dict[str, object]:
+        """Send what is ready, for a bounded time. Returns how many requests were sent, and with how many changes."""
+        if not self._running.acquire(blocking=False):
+            return {"state": "another run sends"}
+        try:
+            return self._run(_Run(time.monotonic() + LONGEST_RUN))
+        finally:
+            self._running.release()
+
+    def _run(self, run: "_Run") -> dict[str, object]:
+        self._senders = self._senders or ThreadPoolExecutor(SENDERS, thread_name_prefix="single")
+        self._lane.singles.extend(self._owner, self._lease)
+        with Heartbeat(self._extend, interval=self._heartbeat, lease=self._lease) as lease:
+            senders = [self._senders.submit(self._work, run, lease) for _ in range(SENDERS)]
+            late = wait(senders, timeout=LONGEST_RUN + STRAGGLERS).not_done
+        if late:  # their requests have left; the next run does not wait for the answers
+            with suppress(RedisError):
+                self._lane.singles.extend(self._owner, max(self._lease, self._longest))
+        for sender in senders:
+            if sender.done():
+                sender.result()
+        if run.more or late:
+            self._hints.singles()
+        return {"requests": run.requests, "changes": run.changes}
+
+    def _extend(self) -> bool:
+        return self._lane.singles.extend(self._owner, self._lease)
+
+    def _work(self, run: "_Run", lease: Heartbeat) -> None:
+        while not run.is_over and not lease.lost:
+            with self._turn:
+                if run.is_over or (batch := self._next(run)) is None:
+                    continue
+                token, permit = self._steps.token(), SendPermit(self._slots, lease, ahead=PATIENCE)
+                if token is not None and not batch.needs_look and not permit.take():
+                    token = None
+            self._carry_out(run, batch, token, permit)
+
+    # --- before the request ---------------------------------------------------------------------------------------
+
+    def _next(self, run: "_Run") -> Batch | None:
+        """The best changes at the moment when the slot is about to open; None: not yet, or the run is over."""
+        opens_in = self._slots.opens_in()
+        if opens_in > LEAD:
+            time.sleep(min(opens_in - LEAD, run.left))
+            run.more = True
+            return None
+        token = self._steps.token() if not self._lane.paused() else None
+        if token is None:
+            run.end(more=False)
+            return None
+        claimed = self._lane.singles.claim(
+            owner=self._owner,
+            lease=self._lease,
+            max_wait=self._max_wait,
+            idem_uuid=str(uuid4()),
+            token_fingerprint=token.fingerprint,
+            grace=self._policy.grace,
+        )
+        if claimed.awaits_look:
+            self._hints.look()
+        if claimed.are_dead:
+            self._hints.publish()
+        if isinstance(claimed, NoBatch):
+            self._wait_for_due(run, claimed)
+            return None
+        return claimed
+
+    def _wait_for_due(self, run: "_Run", nothing: NoBatch) -> None:
+        is_soon = nothing.why is NoBatchReason.IDLE and nothing.retry_after is not None and nothing.retry_after <= PATIENCE
+        if not is_soon:
+            return run.end(more=False)
+        run.more = True
+        return time.sleep(min(nothing.retry_after or 0.0, run.left))
+
+    # --- the request ----------------------------------------------------------------------------------------------
+
+    def _carry_out(self, run: "_Run", batch: Batch, token: Token | None, permit: SendPermit) -> None:
+        began = time.time()
+        answer: Written | RemoteError | None = None
+        step: Step | GivenBack | None = self._before_request(batch) if token else GivenBack()
+        if step is None and token is not None and (permit.reservation is not None or self._take_late(permit)):
+            answer = self._send(batch, token, permit)
+        step = step or after_single(batch, answer, self._policy)
+        advanced = self._write(batch, step, left=_has_left(answer))
+        if answer is not None:
+            run.count(len(batch.parts))
+        self._follow_up(batch, step, advanced, token)
+        self._traces.sent(batch, began, answer, step.then if isinstance(step, Step) else "given back")
+        _report(batch, step, answer, advanced)
+
+    def _take_late(self, permit: SendPermit) -> bool:
+        """A slot after a look, which took time."""
+        with self._turn:
+            return permit.take()
+
+    def _before_request(self, batch: Batch) -> Step | None:
+        """What makes the request needless, or impossible; None: it may be sent."""
+        if batch.kind == BatchState.RESEND and (canceled := self._lane.canceled_cells(batch)):
+            return Step(BatchState.RESEND, settled=dict.fromkeys(canceled, CANCELED))
+        return self._look.step(batch) if batch.needs_look else None
+
+    def _send(self, batch: Batch, token: Token, permit: SendPermit) -> Written | RemoteError | None:
+        answer: Written | RemoteError
+        try:
+            answer = self._remote.update_item(
+                _update_of(batch),
+                token=token,
+                idem_uuid=batch.idem_uuid,
+                user_key=batch.spec.user_key,
+                may_leave=permit.still_holds,
+            )
+        except Withheld:
+            permit.give_back()
+            return None
+        except RemoteError as error:
+            answer = error
+        except Exception as error:  # the request may have been sent, and the update must not be stuck
+            log.exception("single.crashed")
+            answer = OutcomeUnknown(f"the worker failed while sending it ({type(error).__name__})")
+        if permit.reservation is not None:
+            with suppress(RedisError):
+                self._settle_slot(permit, answer)
+        return answer
+
+    def _settle_slot(self, permit: SendPermit, answer: Written | RemoteError) -> None:
+        if permit.reservation is None:
+            return
+        strikes = self._steps.settle_slot(self._slots, permit.reservation, answer)
+        if strikes >= MOST_STRIKES:
+            self._lane.singles.switch_off(UNHEALTHY_FOR, str(answer))
+            log.warning("singles.off", seconds=UNHEALTHY_FOR, answer=word_of(answer))
+
+    # --- after the request ----------------------------------------------------------------------------------------
+
+    def _write(self, batch: Batch, step: Step | GivenBack, *, left: bool) -> Advanced:
+        if isinstance(step, Step):
+            return self._steps.write_patiently(batch, BatchState.SENDING, step, left=left)
+        return self._steps.patiently(
+            lambda: self._lane.singles.dissolve(
+                batch, BatchState.SENDING, left=left, bar=step.bar, off=step.off, why=step.why
+            )
+        )
+
+    def _follow_up(self, batch: Batch, step: Step | GivenBack, advanced: Advanced, token: Token | None) -> None:
+        if isinstance(step, Step):
+            self._steps.after_write(step, token)
+            if step.then is BatchState.CHECK:
+                self._hints.read_back(batch=batch.number)
+            if step.settled:
+                self._progress.report(set(batch.intents))
+        elif step.off:
+            log.warning("singles.off", seconds=step.off, reason=step.why)
+        self._hints.after(advanced)
+        self._hints.publish_if(advanced.intents_ended > 0)
+
+
+class _Run:
+    """What the senders of one run share. `more`: something is left for the next run."""
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+        self._ended = False
+        self._counting = threading.Lock()
+        self.requests = self.changes = 0
+        self.more = False
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self._until - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        return self._ended or self.left <= 0
+
+    def end(self, *, more: bool) -> None:
+        self._ended, self.more = True, more
+
+    def count(self, changes: int) -> None:
+        with self._counting:
+            self.requests, self.changes = self.requests + 1, self.changes + changes
+            self.more = True
+
+
+def _update_of(batch: Batch) -> ItemUpdate:
+    spec = batch.spec
+    return ItemUpdate(
+        project_key=spec.project_key,
+        work_item_type_key=spec.work_item_type_key,
+        work_item_id=batch.items[0],
+        fields=tuple((one.field_key, one.after_field_value) for one in map(batch.spec_of, batch.parts)),
+    )
+
+
+def _has_left(answer: Written | RemoteError | None) -> bool:
+    return answer is not None and (answer.exchange is not None or isinstance(answer, OutcomeUnknown))
+
+
+def _report(
+    batch: Batch, step: Step | GivenBack, answer: Written | RemoteError | None, advanced: Advanced
+) -> None:
+    state = "taken over" if advanced.stale else str(step.then) if isinstance(step, Step) else "given back"
+    facts = {"batch": batch.number, "item": batch.items[0], "fields": batch.field_keys, "intents": intents_of(batch)}
+    if isinstance(answer, Written):
+        log.info("single.written", **facts, log_id=answer.log_id)
+    elif answer is not None:
+        log.warning("single.not_written", **facts, state=state, answer=word_of(answer), **said("error", str(answer), batch))
