@@ -25,7 +25,7 @@ class ErrorClass(StrEnum):
     TRANSIENT = "transient"  # not executed: back off and send again
     TRANSIENT_READ = "transient_read"  # transient on a read, permanent on a write
     UNKNOWN = "unknown"  # may have been applied: outcome unknown
-    BY_TEXT = "by_text"  # transient if its message contains a text of TRANSIENT_TEXTS, otherwise unknown
+    BY_TEXT = "by_text"  # transient with a text of TRANSIENT_TEXTS, item with that of a refusal, otherwise unknown
 
 
 class RemoteFacts(BaseModel):

@@ -4,10 +4,10 @@ import asyncio
 import math
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from http.client import OK
+from http.client import BAD_REQUEST, INTERNAL_SERVER_ERROR, OK
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,13 +17,17 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sandbox import control, errors, reads, writes
+from sandbox import control, errors, reads, singles, writes
 from sandbox.core import LoggedCall, Sandbox
 from sandbox.errors import ApiError, Reason
 from sandbox.faults import AFTER, BEFORE, DEFAULT_HANG, DEFAULT_LATENESS, FaultRule
 
 Handler = Callable[[Sandbox, LoggedCall], Any]
 HttpEndpoint = Callable[[Request], Awaitable[Response]]
+LATE: Mapping[str, Callable[[Sandbox, LoggedCall, float], None]] = {
+    "batch_update": writes.execute_later,
+    "update_item": singles.execute_later,
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ TOKEN_ENDPOINT = "plugin_token"  # noqa: S105 the name of an endpoint
 ENDPOINTS = (
     Endpoint(TOKEN_ENDPOINT, "POST", "/authen/plugin_token", writes.plugin_token),
     Endpoint("batch_update", "POST", "/work_item/batch_update", writes.batch_update),
+    Endpoint("update_item", "PUT", "/{project_key}/work_item/{type_key}/{item_id}", singles.update_item),
     Endpoint("task_result", "GET", "/task_result", writes.task_result),
     Endpoint("user_query", "POST", "/user/query", reads.query_users),
     Endpoint("projects_detail", "POST", "/projects/detail", reads.project_details),
@@ -80,6 +85,7 @@ def http_endpoint(sandbox: Sandbox, endpoint: Endpoint) -> HttpEndpoint:
     async def serve(request: Request) -> Response:
         at = await _arrival(sandbox, request)
         response = _answer(sandbox, endpoint, await _call(sandbox, endpoint, request, at))
+        await _until(at + _duration(sandbox, endpoint, response))
         if on_the_way := sandbox.draw_latency():
             await asyncio.sleep(on_the_way)
         return response
@@ -90,10 +96,21 @@ def http_endpoint(sandbox: Sandbox, endpoint: Endpoint) -> HttpEndpoint:
 async def _arrival(sandbox: Sandbox, request: Request) -> float:
     """Arrival time of the request: when it was read from the socket, plus the simulated latency."""
     received_at: float = request.scope["state"].get("received_at", time.monotonic())
-    on_the_way = sandbox.draw_latency()
-    if on_the_way:
-        await asyncio.sleep(received_at + on_the_way - time.monotonic())
-    return received_at + on_the_way
+    at = received_at + sandbox.draw_latency()
+    await _until(at)
+    return at
+
+
+def _duration(sandbox: Sandbox, endpoint: Endpoint, response: Response) -> float:
+    """Seconds from the arrival to the answer, without latency. A refusal comes at once."""
+    is_refused = BAD_REQUEST <= response.status_code < INTERNAL_SERVER_ERROR
+    return sandbox.single_rules.seconds if endpoint.name == "update_item" and not is_refused else 0.0
+
+
+async def _until(at: float) -> None:
+    left = at - time.monotonic()
+    if left > 0:
+        await asyncio.sleep(left)
 
 
 async def _call(sandbox: Sandbox, endpoint: Endpoint, request: Request, at: float) -> LoggedCall:
@@ -111,7 +128,7 @@ def _plugin_in_body(call: LoggedCall) -> str:
 
 def _answer(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response:
     """The rate limit first, then faults before the request, the request itself, and faults that lose its answer."""
-    sandbox.jobs.advance(call.at)
+    sandbox.agenda.advance(call.at)
     prevented = _before(sandbox, endpoint, call)
     if prevented:
         return prevented
@@ -140,8 +157,8 @@ def _before(sandbox: Sandbox, endpoint: Endpoint, call: LoggedCall) -> Response 
     if fault.name == "try_later":
         reason = errors.TRY_LATER
         return _count(sandbox, endpoint, reason._replace(http_status=fault.status or reason.http_status))
-    if fault.name == "error_late" and endpoint.name == "batch_update":
-        writes.execute_later(sandbox, call, DEFAULT_LATENESS if fault.seconds is None else fault.seconds)
+    if fault.name == "error_late" and endpoint.name in LATE:
+        LATE[endpoint.name](sandbox, call, DEFAULT_LATENESS if fault.seconds is None else fault.seconds)
     return _disturbance(sandbox, endpoint, fault)
 
 
@@ -197,6 +214,8 @@ def _count(sandbox: Sandbox, endpoint: Endpoint, reason: Reason, message: str = 
 
 
 def _refusal(endpoint_name: str, reason: Reason, message: str, status: int) -> Response:
+    if reason.code == 0:
+        return PlainTextResponse(message, status)
     if endpoint_name == TOKEN_ENDPOINT:
         return _json({"error": {"code": reason.code, "msg": message}, "data": {}}, status)
     inner = {"code": reason.code, "msg": reason.message}

@@ -11,6 +11,7 @@ from sandbox import report
 from sandbox.core import Sandbox
 from sandbox.edits import EditError, edit
 from sandbox.faults import NAMES, FaultError, parse_rule, rule_of
+from sandbox.single_rules import RuleError
 
 ABOUT = (
     "A simulator of the Feishu Project API: it enforces the limits and rules of the real one, keeps everything in memory, "
@@ -28,6 +29,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         Route("/_sandbox/history", control.cells),
         Route("/_sandbox/world-values", control.world_values),
         Route("/_sandbox/faults", control.faults, methods=["GET", "POST", "DELETE"]),
+        Route("/_sandbox/singles", control.singles, methods=["GET", "POST"]),
         Route("/_sandbox/edit", control.edit, methods=["POST"]),
         Route("/_sandbox/reset", control.reset, methods=["POST"]),
     ]
@@ -107,6 +109,15 @@ class Control:
             faults.set(rules)
         return JSONResponse({"faults": faults.as_json(), "fired": dict(faults.fired)})
 
+    async def singles(self, request: Request) -> Response:
+        """GET shows the rules of the endpoint for one item, POST {rule: value, ...} changes some of them."""
+        if request.method == "POST":
+            try:
+                self._sandbox.set_single_rules(self._sandbox.single_rules.changed(await request.json()))
+            except RuleError as error:
+                return _wrong(str(error))
+        return JSONResponse(self._sandbox.single_rules.as_json())
+
     async def edit(self, request: Request) -> Response:
         """POST {"item": id, "field": key, "value": in the API's form, "project": key or simple name}: a person changes a cell."""
         body = await request.json()
@@ -123,7 +134,7 @@ class Control:
 
     def _advance(self) -> float:
         now = time.monotonic()
-        self._sandbox.jobs.advance(now)
+        self._sandbox.agenda.advance(now)
         return now
 
     def _project_key(self, request: Request) -> str | None:

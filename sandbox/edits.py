@@ -28,7 +28,7 @@ def edit(sandbox: Sandbox, project: Any, item_id: Any, field_key: Any, value: An
     ):
         raise EditError(f"{field.key} has no such option: {value}")
     cell = CellKey(place.key, item_id, field.key)
-    sandbox.cells.record(cell, CellWrite(at, stored, A_PERSON, order=0, applied=True))
+    sandbox.record(cell, CellWrite(at, stored, A_PERSON, order=0, applied=True))
 
 
 def _project(sandbox: Sandbox, name: Any) -> SandboxProject:

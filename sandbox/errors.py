@@ -36,6 +36,21 @@ FIELD_NOT_FOUND = Reason(30009, 400, "Field Not Found")
 FIELD_NOT_WRITABLE = Reason(20083, 400, "Field Cannot Be Updated In This Mode")
 ITEM_NOT_FOUND = Reason(30005, 404, "Work Item Not Found")
 
+# Of the endpoint for one item.
+ITEM_FORBIDDEN = Reason(10001, 403, "No Permission")
+ITEM_TERMINATED = Reason(20007, 400, "Work Item Is Already Aborted")
+ITEM_ELSEWHERE = Reason(20014, 400, "Project And Work Item Not Match")
+FIELD_UNUSABLE = Reason(20029, 400, "Field Cannot Be Used")
+FIELD_TWICE = Reason(20083, 400, "Duplicate Field")
+INTERCEPTED = Reason(20090, 400, "Request Intercepted")
+# By the word of an option. A reason without a code is answered by its HTTP status alone, as by a gateway.
+CLOSED_ENDPOINT = {
+    "10301": NO_PERMISSION,
+    "10404": NO_SUCH_ENDPOINT,
+    "404": Reason(0, 404, "Not Found"),
+    "405": Reason(0, 405, "Method Not Allowed"),
+}
+
 VIEW_NOT_FOUND = Reason(20006, 400, "Invalid Param: no such view")
 VIEW_TOO_LARGE = Reason(50006, 400, "ErrOAPIViewOverLimit")
 TOO_MANY_ITEMS = Reason(50006, 400, "ErrOAPIBatchUpdateOverLimit")

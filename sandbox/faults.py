@@ -16,7 +16,7 @@ BEFORE = {
     "garbage_before": "answered 200 with half of a JSON text, nothing was done",
     "hang_before": "no answer for 30 s, then the connection is cut, nothing was done; ,seconds=5 chooses",
     "refuse": "answered with the given error code: batch_update:refuse=3x,code=20050; ,status=400 chooses",
-    "error_late": "as error_before, but a batch_update is executed later: 10 s, or ,seconds=5",
+    "error_late": "as error_before, but a batch_update or update_item is executed later: 10 s, or ,seconds=5",
 }
 # After the request had its effect: the client does not get the answer.
 AFTER = {

@@ -1,15 +1,16 @@
 """Asynchronous jobs: accepted at once, applied later item by item, in random order.
 
-Nothing runs in the background. All times of a job are drawn when it is accepted, and `JobBook.advance(now)` applies every
-change that is due: time is an argument, and jobs interleave exactly by their landing times.
+All times of a job are drawn when it is accepted.
 """
 
-import heapq
 import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+from sandbox.agenda import Agenda
 
 # The part of a job's time, at most, that it spends waiting (IDLE) before the first item can land.
 IDLE_SHARE = 0.3
@@ -119,34 +120,26 @@ Land = Callable[[Job, int, float], str | None]
 
 
 class JobBook:
-    def __init__(self, land: Land) -> None:
+    def __init__(self, land: Land, agenda: Agenda) -> None:
         self._land = land
+        self._agenda = agenda
         self.jobs: dict[str, Job] = {}
-        self._due: list[tuple[float, int, int]] = []  # (when, order of the job, item)
-        self._by_order: dict[int, Job] = {}
 
     def add(self, job: Job) -> None:
         self.jobs[job.task_id] = job
-        self._by_order[job.order] = job
         for at, item in job.landings:
-            heapq.heappush(self._due, (at, job.order, item))
+            self._agenda.add(at, partial(self._arrive, job, item))
 
     def find(self, task_id: str) -> Job | None:
         job = self.jobs.get(task_id)
         return job if job is not None and job.is_findable else None
 
-    def advance(self, now: float) -> None:
-        """Apply all changes that are due."""
-        while self._due and self._due[0][0] <= now:
-            at, order, item = heapq.heappop(self._due)
-            job = self._by_order[order]
-            scene = self._land(job, item, at)
-            if scene is None:
-                job.succeeded.append(item)
-            else:
-                job.failed[item] = scene
-
     def clear(self) -> None:
         self.jobs.clear()
-        self._by_order.clear()
-        self._due.clear()
+
+    def _arrive(self, job: Job, item: int, at: float) -> None:
+        scene = self._land(job, item, at)
+        if scene is None:
+            job.succeeded.append(item)
+        else:
+            job.failed[item] = scene

@@ -120,11 +120,15 @@ class SandboxProcess:
         """Add rules, such as "batch_update:drop_after=2x" or {"name": "drop_after", "count": 2}."""
         self._ask("POST", "/_sandbox/faults", body={"faults": [*rules], "clear": clear})
 
+    def set_single_rules(self, **rules: float | str) -> None:
+        """Rules of the endpoint for one item, such as `bad_field="drop", limit=5`; those that are not named stay."""
+        self._ask("POST", "/_sandbox/singles", body=rules)
+
     def clear_faults(self) -> None:
         self._ask("DELETE", "/_sandbox/faults")
 
     def reset(self) -> None:
-        """Restore the values of the world file, without history; tokens and fault rules stay."""
+        """Restore the values of the world file, without history; tokens, fault rules and rules of single updates stay."""
         self._ask("POST", "/_sandbox/reset")
 
     def _ask(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:

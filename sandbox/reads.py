@@ -15,11 +15,12 @@ MAX_QUERIED_ITEMS = 50
 MAX_QUERIED_USERS = 100
 MAX_VIEW_PAGE = 200
 MAX_VIEW_ITEMS = 200_000  # of all pages together
+CREATED_AT = 1_767_225_600_000  # milliseconds; of every item
 ENABLED = 2  # the API says 1 for yes and 2 for no in several places
 
 
 def query_items(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
-    project, type_key = _project(sandbox, call), _type(sandbox, call)
+    project, type_key = project_in_path(sandbox, call), type_in_path(sandbox, call)
     body = call.body()
     ids = body.get("work_item_ids")
     if not isinstance(ids, list) or not ids or any(type(i) is not int for i in ids):
@@ -30,12 +31,12 @@ def query_items(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
     found = [item for i in ids if (item := project.item(i)) is not None and item.type_key == type_key]
     if sandbox.settings.missing_items_fail_query and len(found) < len(ids):
         raise ApiError(errors.ITEM_NOT_FOUND)
-    return [_item_json(item, _shown_fields(sandbox, project, item, wanted, call.at)) for item in found]
+    return [_item_json(sandbox, project, item, wanted, call.at) for item in found]
 
 
 def fix_view(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
     """One page of a view's items; the pages are counted from 1."""
-    project = _project(sandbox, call)
+    project = project_in_path(sandbox, call)
     view = project.views.get(call.path["view_id"])
     if view is None:
         raise ApiError(errors.VIEW_NOT_FOUND, call.path["view_id"])
@@ -61,7 +62,7 @@ def _whole(call: LoggedCall, name: str, default: int) -> int:
 
 
 def all_fields(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
-    project = _project(sandbox, call)
+    project = project_in_path(sandbox, call)
     type_key = call.body().get("work_item_type_key") or None
     if type_key is not None and not (isinstance(type_key, str) and type_key in project.types):
         raise ApiError(errors.TYPE_NOT_FOUND, str(type_key))
@@ -77,7 +78,7 @@ def all_fields(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
 
 
 def meta(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
-    project, type_key = _project(sandbox, call), _type(sandbox, call)
+    project, type_key = project_in_path(sandbox, call), type_in_path(sandbox, call)
     return [
         {**_field_json(field), "is_required": ENABLED, "work_item_relation": _relation_json(field)}
         for field in project.fields_of(type_key)
@@ -86,7 +87,7 @@ def meta(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
 
 
 def all_types(sandbox: Sandbox, call: LoggedCall) -> list[dict[str, Any]]:
-    project = _project(sandbox, call)
+    project = project_in_path(sandbox, call)
     return [
         {"type_key": key, "name": name, "api_name": key, "is_disable": ENABLED} for key, name in project.types.items()
     ]
@@ -124,7 +125,7 @@ def project_details(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
     }
 
 
-def _project(sandbox: Sandbox, call: LoggedCall) -> SandboxProject:
+def project_in_path(sandbox: Sandbox, call: LoggedCall) -> SandboxProject:
     project = sandbox.world.project(call.path["project_key"])  # in a path, the simple name is accepted like the key
     if project is None:
         raise ApiError(errors.PROJECT_KEY_WRONG)
@@ -132,9 +133,9 @@ def _project(sandbox: Sandbox, call: LoggedCall) -> SandboxProject:
     return project
 
 
-def _type(sandbox: Sandbox, call: LoggedCall) -> str:
+def type_in_path(sandbox: Sandbox, call: LoggedCall) -> str:
     type_key = call.path["type_key"]
-    if type_key not in _project(sandbox, call).types:
+    if type_key not in project_in_path(sandbox, call).types:
         raise ApiError(errors.TYPE_NOT_FOUND, type_key)
     return type_key
 
@@ -146,12 +147,24 @@ def _strings(body: Mapping[str, Any], key: str) -> list[str]:
     return texts
 
 
-def _shown_fields(
-    sandbox: Sandbox, project: SandboxProject, item: Item, wanted: list[str], at: float
-) -> list[dict[str, Any]]:
-    """A field that never had a value is omitted, or null; a cleared one is null, or omitted."""
+def _item_json(sandbox: Sandbox, project: SandboxProject, item: Item, wanted: list[str], at: float) -> dict[str, Any]:
     stale, hides = (sandbox.faults.draw("work_item_query", [name]) for name in READ)
     seen_at = _seen_at(stale, at)
+    updated_at = sandbox.cells.updated_at(project.key, item.id, seen_at)
+    return {
+        "id": item.id,
+        "name": item.name,
+        "work_item_type_key": item.type_key,
+        "created_at": CREATED_AT,
+        "updated_at": CREATED_AT if updated_at is None else round((updated_at + sandbox.unix_offset) * 1000),
+        "fields": _shown_fields(sandbox, project, item, wanted, seen_at, hides),
+    }
+
+
+def _shown_fields(
+    sandbox: Sandbox, project: SandboxProject, item: Item, wanted: list[str], seen_at: float, hides: FaultRule | None
+) -> list[dict[str, Any]]:
+    """A field that never had a value is omitted, or null; a cleared one is null, or omitted."""
     fields = []
     for field in project.fields_of(item.type_key):
         if (wanted and field.key not in wanted) or (hides and hides.field in (None, field.key)):
@@ -172,10 +185,6 @@ def _seen_at(stale: FaultRule | None, now: float) -> float:
 
 def _is_shown_empty(settings: SandboxSettings, *, was_set: bool) -> bool:
     return not settings.leaves_out_empty_fields if was_set else settings.shows_unset_fields
-
-
-def _item_json(item: Item, fields: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"id": item.id, "name": item.name, "work_item_type_key": item.type_key, "fields": fields}
 
 
 def _field_json(field: FieldDefinition) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The requests that the sandbox received, and the broken rules among them."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
-from sandbox.cells import CellKey
-from sandbox.core import Sandbox
+from sandbox.core import Sandbox, SingleUpdate
 from sandbox.jobs import Job
+from sandbox.overlaps import OverlappingWrites, of_job, of_single, overlapping
 
 
 def report(sandbox: Sandbox, now: float, *, with_items: bool = False) -> dict[str, Any]:
@@ -20,7 +22,9 @@ def report(sandbox: Sandbox, now: float, *, with_items: bool = False) -> dict[st
             {
                 "endpoint": endpoint,
                 "plugin": plugin,
-                "limit": log.limit,
+                "limit": sandbox.limiter.rate_of(endpoint).limit,
+                "window": sandbox.limiter.rate_of(endpoint).kind,
+                "requests": len(log.accepted) + len(log.rejected),
                 "arrivals": sorted(log.accepted + log.rejected),
                 "accepted": log.accepted,
                 "rejected": log.rejected,
@@ -29,6 +33,7 @@ def report(sandbox: Sandbox, now: float, *, with_items: bool = False) -> dict[st
             for (endpoint, plugin), log in sandbox.limiter.logs.items()
         ],
         "batches": [_batch_json(job, now, with_items=with_items) for job in sandbox.jobs.jobs.values()],
+        "single_updates": _singles_json(sandbox, with_items=with_items),
         "answers": dict(sandbox.answers),
         "faults": dict(sandbox.faults.fired),
     }
@@ -37,10 +42,11 @@ def report(sandbox: Sandbox, now: float, *, with_items: bool = False) -> dict[st
 def violations(sandbox: Sandbox) -> dict[str, Any]:
     """Broken rules.
 
-    `overlaps`: two jobs that were open at the same time, shared a cell and wrote differently. `repeats`: the same, but both
-    made the same change (a batch that was sent again after an unknown outcome); they are listed, not counted.
+    `overlaps`: two jobs or single updates that were open at the same time, shared a cell and wrote differently. `repeats`: the same,
+    but both made the same change (one was sent again after an unknown outcome); they are listed, not counted.
     """
-    pairs = [_pair_json(*pair) for pair in overlapping(sandbox.jobs.jobs.values())]
+    writes = [*map(of_job, sandbox.jobs.jobs.values()), *map(of_single, sandbox.singles)]
+    pairs = [_pair_json(pair) for pair in overlapping(writes)]
     overlaps = [pair for pair in pairs if not pair["is_repeat"]]
     too_fast = [
         {"endpoint": endpoint, "plugin": plugin, "at": at, "gap": _gap(at, log.accepted)}
@@ -57,34 +63,41 @@ def violations(sandbox: Sandbox) -> dict[str, Any]:
     }
 
 
-def overlapping(jobs: Iterable[Job]) -> Iterator[tuple[Job, Job, CellKey]]:
-    """Pairs of jobs, earlier first, of which the later arrived while the earlier could still change one of its cells."""
-    open_on: dict[CellKey, list[tuple[float, Job]]] = {}  # with the end of the job
-    found: set[tuple[int, int]] = set()
-    for job in sorted(jobs, key=lambda job: job.arrived_at):
-        ends_at = job.last_landing_at
-        for _, item in job.landings:
-            cell = CellKey(job.update.project_key, item, job.update.field_key)
-            still_open = [(end, earlier) for end, earlier in open_on.get(cell, ()) if end > job.arrived_at]
-            for _, earlier in still_open:
-                if (earlier.order, job.order) not in found:
-                    found.add((earlier.order, job.order))
-                    yield earlier, job, cell
-            open_on[cell] = [*still_open, (ends_at, job)]
-
-
-def _pair_json(earlier: Job, later: Job, cell: CellKey) -> dict[str, Any]:
+def _pair_json(pair: OverlappingWrites) -> dict[str, Any]:
     return {
-        "first": earlier.task_id,
-        "second": later.task_id,
-        "orders": [earlier.order, later.order],
-        "cell": cell._asdict(),
-        "is_repeat": _what(earlier) == _what(later),
+        "first": pair.earlier.name,
+        "second": pair.later.name,
+        "orders": [pair.earlier.order, pair.later.order],
+        "cell": pair.cell._asdict(),
+        "is_repeat": pair.is_repeat,
     }
 
 
-def _what(job: Job) -> tuple[str, Any, Any]:
-    return job.update.mode, job.update.before, job.update.after
+def _singles_json(sandbox: Sandbox, *, with_items: bool) -> dict[str, Any]:
+    """`fields`: how many accepted requests carried so many fields."""
+    updates = [_single_json(one) for one in sandbox.singles] if with_items else []
+    return {
+        "rules": sandbox.single_rules.as_json(),
+        "accepted": len(sandbox.singles),
+        "fields": dict(sorted(Counter(one.n_fields for one in sandbox.singles).items())),
+        "lost_values": [{**asdict(one), "cell": one.cell._asdict()} for one in sandbox.lost_values],
+        **({"updates": updates} if with_items else {}),
+    }
+
+
+def _single_json(update: SingleUpdate) -> dict[str, Any]:
+    return {
+        "order": update.order,
+        "project_key": update.project_key,
+        "type_key": update.type_key,
+        "item_id": update.item_id,
+        "fields": list(update.values),
+        "n_fields": update.n_fields,
+        "arrived_at": update.arrived_at,
+        "done_at": update.done_at,
+        "user_key": update.user_key,
+        "idem": update.idem,
+    }
 
 
 def _batch_json(job: Job, now: float, *, with_items: bool) -> dict[str, Any]:
@@ -108,6 +121,6 @@ def _batch_json(job: Job, now: float, *, with_items: bool) -> dict[str, Any]:
     }
 
 
-def _gap(at: float, accepted: Iterable[float]) -> float:
-    """The distance to the nearest accepted arrival."""
-    return min(abs(at - other) for other in accepted)
+def _gap(at: float, accepted: Iterable[float]) -> float | None:
+    """The distance to the nearest accepted arrival; None if there is none."""
+    return min((abs(at - other) for other in accepted), default=None)

@@ -20,9 +20,15 @@ from uvicorn.server import ServerState
 from sandbox.app import ENDPOINTS, create_app
 from sandbox.core import RETRY_AFTER, Sandbox, SandboxSettings
 from sandbox.faults import EVERYWHERE, NAMES, FaultError, FaultRule, parse_rule
+from sandbox.fields import LITERALS
+from sandbox.limits import SLIDING, WINDOWS
+from sandbox.single_rules import CHOICES, RuleError, SingleRules
+from sandbox.uuids import REJECTED, TREATMENTS
 from sandbox.world import DEMO_WORLD, World, WorldError, load_world
 
 EXIT_WRONG_USE = 2
+SAME_VALUE = "whether writing the value that a field holds moves the item's updated_at"
+CLEARS_WITH = "the empty values that are accepted: null, the empty text, the empty list"
 LISTENING = "sandbox listening on "
 
 
@@ -107,7 +113,7 @@ def serve(options: ServerOptions) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = parse_options(argv)
-    except (WorldError, FaultError) as error:
+    except (WorldError, FaultError, RuleError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_WRONG_USE
     try:
@@ -133,6 +139,13 @@ def parse_options(argv: Sequence[str] | None = None) -> ServerOptions:
         shows_unset_fields=asked.unset == "null",
         penalty=asked.penalty,
         retry_after=asked.retry_after,
+        batch_window=asked.batch_window,
+        batch_uuid=asked.batch_uuid,
+        uuid_seconds=asked.uuid_seconds,
+        same_value_updates=asked.same_value == "updates",
+        doubles_members=asked.append_present == "doubles",
+        clears_with=asked.clears_with,
+        singles=SingleRules(**{name: getattr(asked, f"put_{name}") for name in SingleRules.__dataclass_fields__}),
     )
     return ServerOptions(asked.host, asked.port, asked.exit_with_parent, load_world(asked.world), settings)
 
@@ -160,6 +173,16 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--unset", choices=("absent", "null"), default="absent", help="how a query shows a field that never had a value"
     )
+    add("--batch-window", choices=WINDOWS, default=SLIDING, help="the window of the limit of batch_update")
+    add("--batch-uuid", choices=TREATMENTS, default=REJECTED, help="what a repeated X-IDEM-UUID of a batch_update gets")
+    add("--uuid-seconds", type=float, default=0.0, help="how long a UUID is known; 0: for ever")
+    add("--same-value", choices=("updates", "nothing"), default="updates", help=SAME_VALUE)
+    add("--append-present", choices=("nothing", "doubles"), default="nothing", help="APPEND of a member that is there")
+    add("--clears-with", type=_literals, default=tuple(LITERALS), metavar="null,text,list", help=CLEARS_WITH)
+    for name, (choices, about) in CHOICES.items():
+        add(f"--put-{name.replace('_', '-')}", choices=choices, default=getattr(SingleRules, name), help=about)
+    add("--put-limit", type=int, default=SingleRules.limit, help="single updates in a window")
+    add("--put-seconds", type=float, default=SingleRules.seconds, help="how long a single update takes")
     add(
         "--fault",
         action="append",
@@ -200,6 +223,13 @@ def _about_faults() -> str:
             "           --fault batch_update:refuse=3x,code=20050   --fault hide_field=1.0,field=priority",
         ]
     )
+
+
+def _literals(text: str) -> tuple[str, ...]:
+    words = tuple(text.split(","))
+    if strange := [word for word in words if word not in LITERALS]:
+        raise argparse.ArgumentTypeError(f"{strange[0]!r} is none of {', '.join(LITERALS)}")
+    return words
 
 
 def _latency(text: str) -> tuple[float, float]:

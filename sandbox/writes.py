@@ -8,6 +8,7 @@ from sandbox import errors, values
 from sandbox.core import LoggedCall, PostedBatch, Sandbox
 from sandbox.errors import ApiError
 from sandbox.faults import POLL
+from sandbox.fields import check_options, related, shaped
 from sandbox.jobs import Flaws, Job, Update, draw_course
 from sandbox.tokens import PREFIXES
 from sandbox.world import FieldDefinition, SandboxProject
@@ -30,14 +31,11 @@ def plugin_token(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
 
 
 def batch_update(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
-    idem = (call.token, "batch_update", call.idem)
-    if call.idem and idem in sandbox.idems:
-        raise ApiError(errors.IDEMPOTENCY_CLASH)
-    update = _parse_update(sandbox, call)
-    if call.idem:
-        sandbox.idems.add(idem)
-    job = _start_job(sandbox, call, update)
-    return {"task_id": job.task_id}
+    def start() -> dict[str, Any]:
+        return {"task_id": _start_job(sandbox, call, _parse_update(sandbox, call)).task_id}
+
+    key = (call.token, "batch_update", call.idem)
+    return sandbox.uuids.once(key, sandbox.settings.batch_uuid, call.at, start)
 
 
 def execute_later(sandbox: Sandbox, call: LoggedCall, seconds: float) -> None:
@@ -61,7 +59,7 @@ def _start_job(sandbox: Sandbox, call: LoggedCall, update: Update) -> Job:
     settings, rng = sandbox.settings, sandbox.rng_jobs
     job = Job(
         task_id=f"{TASK_ID_PREFIX}{rng.randrange(*TASK_ID_RANGE)}",
-        order=len(sandbox.jobs.jobs) + 1,
+        order=sandbox.next_order(),
         update=update,
         arrived_at=call.at,
         course=draw_course(rng, update.item_ids, call.at, settings.job_median, settings.job_sigma),
@@ -101,11 +99,12 @@ def _parse_update(sandbox: Sandbox, call: LoggedCall) -> Update:
     field = _field(project, type_key, body.get("field_key"))
     if mode not in values.modes_of(field):
         raise ApiError(errors.FIELD_NOT_WRITABLE, f"{mode} of {field.key} ({field.type_as_given})")
-    before = _value(field, body, "before_field_value") if mode == values.REPLACE else None
-    after = _value(field, body, "after_field_value")
-    _check_options(field, after)
+    before = _value(sandbox, field, body, "before_field_value") if mode == values.REPLACE else None
+    after = _value(sandbox, field, body, "after_field_value")
+    # An unknown option fails the whole request, because all items would get it; a disabled one fails item by item, in the job.
+    check_options(field, after)
     errors.refuse_by_code(next((poison for i in item_ids if (poison := _poison(project, i))), None))
-    return Update(project.key, type_key, item_ids, field.key, mode, before, _related(project, field, after))
+    return Update(project.key, type_key, item_ids, field.key, mode, before, related(project, field, after))
 
 
 def _item_ids(sandbox: Sandbox, call: LoggedCall, given: Any) -> tuple[int, ...]:
@@ -142,33 +141,7 @@ def _field(project: SandboxProject, type_key: str, given: Any) -> FieldDefinitio
     return field
 
 
-def _value(field: FieldDefinition, body: dict[str, Any], key: str) -> Any:
+def _value(sandbox: Sandbox, field: FieldDefinition, body: dict[str, Any], key: str) -> Any:
     if key not in body:
         raise ApiError(errors.INVALID_PARAM, f"{key} is missing; null clears the field")
-    try:
-        return values.shape(field, body[key])
-    except values.BadValueError as error:
-        raise ApiError(errors.INVALID_PARAM, f"{key} of {field.key} ({field.type_as_given}): {error}") from error
-
-
-def _check_options(field: FieldDefinition, after: Any) -> None:
-    """An unknown option fails the whole request, because all items would get it; a disabled one fails item by item, in the job."""
-    if field.type_key not in values.OPTION_TYPES:
-        return
-    for path in values.option_paths(after):
-        if values.find_option(field.options, path) is None:
-            raise ApiError(errors.OPTION_UNKNOWN, f"{field.key}: {'/'.join(path)}")
-
-
-def _related(project: SandboxProject, field: FieldDefinition, after: Any) -> Any:
-    """A relation to a missing item or one of the wrong type is silently accepted and stored as nothing."""
-    if field.type_key not in values.RELATION_TYPES or after is None:
-        return after
-
-    def is_right(item_id: int) -> bool:
-        item = project.item(item_id)
-        return item is not None and field.related_type in (None, item.type_key)
-
-    if isinstance(after, list):
-        return [i for i in after if is_right(i)] or None
-    return after if is_right(after) else None
+    return shaped(field, body[key], sandbox.settings.clears_with, key)

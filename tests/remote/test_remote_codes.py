@@ -75,6 +75,10 @@ def test_every_stopped_lane_says_what_to_do_in_one_sentence(code):
         ("ErrOAPIBatchUpdateOverLimit", "", BatchRefused),
         ("openapi system err", "ErrOAPIBatchUpdateOverLimit", BatchRefused),
         ("RPC Call Error", "", OutcomeUnknown),
+        ("No right to edit", "", BatchRefused),
+        ("RPC Call Error", "no right to edit field_x", BatchRefused),
+        ("WorkItemValue limit exceeded", "", BatchRefused),
+        ("WorkItemValue limit exceeded, please try again later", "", BatchRefused),
     ],
 )
 def test_the_overloaded_code_is_distinguished_by_both_texts(outer, inner, kind):

@@ -59,6 +59,8 @@ BODIES = {
     "50006, both": Envelope(50006, "please try again later", inner_message="fail to Read/Write DB"),
     "50006, time-out": Envelope(50006, "rpc timeout, please try again later"),
     "50006, too many": Envelope(50006, "ErrOAPIBatchUpdateOverLimit"),
+    "50006, no right": Envelope(50006, "RPC Call Error", inner_message="No right to edit"),
+    "50006, over its limit": Envelope(50006, "WorkItemValue limit exceeded"),
     "50006, other": Envelope(50006, "RPC Call Error"),
     "50007, database": Envelope(50007, "read/write db"),
     "not listed": Envelope(OTHER, "no"),
@@ -86,6 +88,8 @@ transient on a read     batch  batch  batch  ?    ?    ?    ?
 50006, both             ?      ?      ?      ?    ?    ?    ?
 50006, time-out         ?      ?      ?      ?    ?    ?    ?
 50006, too many         batch  batch  batch  ?    ?    ?    ?
+50006, no right         batch  batch  batch  ?    ?    ?    ?
+50006, over its limit   batch  batch  batch  ?    ?    ?    ?
 50006, other            ?      ?      ?      ?    ?    ?    ?
 50007, database         ?      ?      ?      ?    ?    ?    ?
 not listed              batch  batch  rate   ?    ?    ?    ?
@@ -113,6 +117,8 @@ transient on a read     again  again  again  again again again  again
 50006, both             again  again  again  again again again  again
 50006, time-out         again  again  again  again again again  again
 50006, too many         batch  batch  batch  again batch batch  again
+50006, no right         batch  batch  batch  again batch batch  again
+50006, over its limit   batch  batch  batch  again batch batch  again
 50006, other            again  again  again  again again again  again
 50007, database         again  again  again  again again again  again
 not listed              batch  batch  rate   again lane  again  again

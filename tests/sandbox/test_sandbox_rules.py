@@ -41,7 +41,7 @@ def submit(sandbox, body, at=0.0, **more):
 
 
 def result(sandbox, task_id, at=LATER):
-    sandbox.jobs.advance(at)
+    sandbox.agenda.advance(at)
     return writes.task_result(sandbox, call(at=at, query={"task_id": task_id}))
 
 
@@ -326,7 +326,7 @@ def test_a_field_that_never_had_a_value_is_left_out_or_null():
 def test_a_read_may_lag_behind_the_writes():
     sandbox = a_sandbox(FaultRule("stale_read", probability=1.0, seconds=5))
     submit(sandbox, update([1001]))
-    sandbox.jobs.advance(LATER)
+    sandbox.agenda.advance(LATER)
     [done] = [touch.at for touches in sandbox.cells.history.values() for touch in touches]
     assert "field_3f6a90" not in shown(sandbox, at=done + 4.9)
     assert shown(sandbox, at=done + 5.1)["field_3f6a90"] == 5

@@ -128,6 +128,7 @@ def _work_item(row: object) -> WorkItem | None:
         fields={key: cell["field_value"] for key, cell in named.items() if key},
         types={key: normalised_type(cell.get("field_type_key")) for key, cell in named.items() if key},
         name=name,
+        updated_at=to_int(_mapping(row).get("updated_at")),
     )
 
 

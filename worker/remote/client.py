@@ -24,6 +24,8 @@ from worker.remote.models import (
     BatchUpdate,
     Field,
     ItemType,
+    ItemUpdate,
+    ItemWritten,
     JobReport,
     Person,
     Project,
@@ -109,6 +111,25 @@ class RemoteClient:
         if not task_id:
             raise OutcomeUnknown("accepted without a task_id", **details(reply))
         return Accepted(task_id, reply.log_id, reply.exchange)
+
+    def update_item(
+        self,
+        update: ItemUpdate,
+        *,
+        token: Token,
+        idem_uuid: str,
+        user_key: str | None = None,
+        may_leave: Callable[[], bool] | None = None,
+    ) -> ItemWritten:
+        """Write fields of one item, synchronously. Errors and `may_leave` as for `batch_update`; see `errors.is_route_refused`, too."""
+        keys = [key for key, _ in update.fields]
+        if not keys or len(set(keys)) < len(keys):
+            raise BatchRefused("a single update has one or more fields, each of them once")
+        space, kind = _segment(update.project_key), _segment(update.work_item_type_key)
+        path = f"/open_api/{space}/work_item/{kind}/{update.work_item_id}"
+        call = ApiCall("PUT", path, update.body(), write=True, idem_uuid=idem_uuid, may_leave=may_leave)
+        reply = self._calls.send(call, token=token, user_key=user_key)
+        return ItemWritten(reply.log_id, reply.exchange)
 
     def task_result(self, task_id: str, *, token: Token) -> JobReport:
         reply = self._calls.send(ApiCall("GET", "/open_api/task_result", params={"task_id": task_id}), token=token)

@@ -96,6 +96,9 @@ TRANSIENT_TEXTS = ("please try again later",)
 DEFAULT_TABLE = ErrorTable(DEFAULT_RULES, TRANSIENT_TEXTS)
 CONTRADICTION = "the body of the answer reports success, but its HTTP status does not"
 OVERSIZE_TEXTS = ("overlimit", "over limit")
+# Of the endpoint for one item (several restatements). The second one is taken for a limit of the item's values, not for a rate:
+# a rate that is taken for a limit fails with this reason; a limit that is taken for a rate would be sent again for ever.
+REFUSAL_TEXTS = ("no right to edit", "workitemvalue limit exceeded")
 
 _BUILDERS: Mapping[ErrorClass, Callable[..., RemoteError]] = {
     ErrorClass.RATE_LIMIT: RateLimited,
@@ -205,6 +208,8 @@ def _texts(envelope: Envelope) -> str:
 def _by_text(text: str, table: ErrorTable) -> ErrorClass:
     if any(phrase in text for phrase in OVERSIZE_TEXTS):
         return ErrorClass.ITEM  # "ErrOAPIBatchUpdateOverLimit": too many ids; halving solves it
+    if any(phrase in text for phrase in REFUSAL_TEXTS):
+        return ErrorClass.ITEM
     if any(phrase in text for phrase in table.transient_texts):
         return ErrorClass.TRANSIENT
     return ErrorClass.UNKNOWN

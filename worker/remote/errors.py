@@ -18,6 +18,7 @@ No error carries a token or a secret, and none is chained to an HTTP library's e
 # ruff: noqa: N818 - the names say what happened and so what to do; the suffix "Error" would add nothing.
 
 import re
+from http import HTTPStatus
 from typing import Any
 
 from worker.remote.models import Exchange
@@ -130,6 +131,28 @@ class OutcomeUnknown(RemoteError):
     def __init__(self, message: str, *, advice: str = "", **details: Any) -> None:
         super().__init__(message, **details)
         self.advice = advice
+
+
+PERMISSION_REFUSED = 10301
+NO_SUCH_RESOURCE = 10404
+NO_SUCH_ENDPOINT = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+def is_route_refused(error: RemoteError) -> bool:
+    """Whether the endpoint is not allowed, or does not exist: it concerns no item, and another endpoint may still work.
+
+    With HTTP 404 or 405, an answer without an envelope comes from a gateway that does not know the endpoint, and so does one with a code
+    that is in no table. A listed code is about what was asked for, such as 30005 about the item.
+    """
+    if error.code == PERMISSION_REFUSED:
+        return isinstance(
+            error, LaneStopped | SpaceRefused | BatchRefused
+        )  # the answer proves that nothing was executed
+    if error.http_status not in NO_SUCH_ENDPOINT:
+        return False
+    if error.code is None:
+        return isinstance(error, OutcomeUnknown)
+    return error.code == NO_SUCH_RESOURCE or (isinstance(error, BatchRefused) and not error.is_listed)
 
 
 ACCEPTED = "accepted"

@@ -87,7 +87,10 @@ _EXPLAINED: Final[Mapping[int, Explanation]] = {
     30019: Explanation("The remote system could not read now.", _NOTHING),
     50005: Explanation("The remote system failed inside.", _NOTHING),
     50006: Explanation(
-        "Several errors share this code: too many items, *please try again later*, a database that failed.", _NOTHING
+        "Several errors share this code: too many items, no right to edit, a value over its limit, *please try again later*, "
+        "a database that failed.",
+        "The workers deal with it. If an item fails with it, the reason says why: give the acting user the right, or write a "
+        "smaller value. Then `feishu-batch retry`.",
     ),
     50007: Explanation("The remote system failed inside.", _NOTHING),
     99991400: Explanation(

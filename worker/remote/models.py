@@ -72,6 +72,30 @@ class Accepted:
     exchange: Exchange
 
 
+@dataclass(frozen=True, slots=True)
+class ItemUpdate:
+    """One single update: fields of one item get their values. Fields that are not named stay as they are.
+
+    `fields`: (field_key, value), at least one, each key once; values in the form of `BatchUpdate.after_field_value`, null to clear.
+    """
+
+    project_key: str
+    work_item_type_key: str
+    work_item_id: int
+    fields: tuple[tuple[str, Any], ...]
+
+    def body(self) -> dict[str, Any]:
+        return {"update_fields": [{"field_key": key, "field_value": value} for key, value in self.fields]}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWritten:
+    """The remote system answered that the item is updated. It does not say so of each field: some are dropped silently (three teams)."""
+
+    log_id: str
+    exchange: Exchange
+
+
 class JobStatus(StrEnum):
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
@@ -121,12 +145,16 @@ class JobReport:
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """An item as read back. `fields`: field_key → value; `types`: field_key → normalised field type, if stated."""
+    """An item as read back. `fields`: field_key → value; `types`: field_key → normalised field type, if stated.
+
+    `updated_at`: milliseconds; None if the answer does not state it.
+    """
 
     id: int
     fields: dict[str, Any]
     types: dict[str, str] = field(default_factory=dict)
     name: str = ""
+    updated_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
