@@ -15,6 +15,16 @@ class Pace(BaseModel):
 
     slot_seconds: float = seconds(1, 0.01, 60, "Shortest time between two submits of the lane.")
     poll_slot_seconds: float | None = seconds(None, 0.01, 60, "Shortest time between two polls. Default: SLOT_SECONDS.")
+    single_updates_per_second: int = number(
+        0,
+        0,
+        13,
+        "Requests a second of the item's own write endpoint, used where values differ; 0: this route is off. Its limit is 15 a second.",
+    )
+    single_items_alone: bool = Field(
+        True,
+        description="Whether an item is on one route at a time: needed where a single update writes the whole item, and so may undo a batch.",
+    )
     http_timeout_seconds: float = seconds(10, 0.1, 120, "How long one call to the remote API may take.")
     max_wait_seconds: float = seconds(
         120,

@@ -14,6 +14,7 @@ class TaskName(StrEnum):
     POLL_JOB = names.TASK_POLL_JOB
     READ_BACK = names.TASK_READ_BACK
     LOOK = names.TASK_LOOK
+    SEND_SINGLES = names.TASK_SEND_SINGLES
     FINISH = names.TASK_FINISH
     PUBLISH = names.TASK_PUBLISH
     SWEEP = names.TASK_SWEEP
@@ -35,6 +36,7 @@ QUEUE_OF: Final = {
     TaskName.POLL_JOB: QueueName.POLL,
     TaskName.READ_BACK: QueueName.POLL,
     TaskName.LOOK: QueueName.POLL,
+    TaskName.SEND_SINGLES: QueueName.POLL,
     TaskName.FINISH: QueueName.DEFAULT,
     TaskName.PUBLISH: QueueName.DEFAULT,
     TaskName.SWEEP: QueueName.DEFAULT,

@@ -2,7 +2,7 @@
 
 from tasks.control import revoke  # importing it replaces Celery's own
 from tasks.intents import update_work_items
-from tasks.pipeline import finish, intake, look, poll_job, publish, read_back, submit_batch, sweep
+from tasks.pipeline import finish, intake, look, poll_job, publish, read_back, send_singles, submit_batch, sweep
 from tasks.scheduled import look_at_schedules, run_schedule
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "read_back",
     "revoke",
     "run_schedule",
+    "send_singles",
     "submit_batch",
     "sweep",
     "update_work_items",

@@ -73,7 +73,16 @@ def poll_job(lane: str, batch: int = 0, job: str = "") -> dict[str, object]:  # 
 def read_back(lane: str, batch: int = 0) -> dict[str, object]:  # noqa: ARG001 - for the reader of Flower
     """Read the cells of a batch whose outcome is unknown."""
     remote = _look_into(lane, TaskName.READ_BACK).remote
-    return remote.read_back.run() if remote else NOT_SERVED
+    if remote is None:
+        return NOT_SERVED
+    return {**remote.read_back.run(), **({"singles": remote.single_checks.run()} if remote.singles else {})}
+
+
+@app.task(base=StepTask, name=str(TaskName.SEND_SINGLES))
+def send_singles(lane: str) -> dict[str, object]:
+    """Send single updates while there are changes for them."""
+    remote = _look_into(lane, TaskName.SEND_SINGLES).remote
+    return remote.singles.run() if remote and remote.singles else NOT_SERVED
 
 
 @app.task(base=StepTask, name=str(TaskName.LOOK))

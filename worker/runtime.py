@@ -11,14 +11,16 @@ from redis import Redis
 from config.lanes import LaneConfig, load_lanes
 from config.proxy import ignored_variable
 from config.settings import Settings
+from feishu_batch.intents import UpdateIntent
 from worker.catalogue.build import gate, lane_catalogue
 from worker.catalogue.lane_catalogue import LaneCatalogue
 from worker.catalogue.lane_reading import LaneReading, read_slot
+from worker.catalogue.single_types import single_kind
 from worker.connections import connect
 from worker.decisions import Policy
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
-from worker.ledger.routes import BATCH
+from worker.ledger.routes import BATCH, SINGLE
 from worker.ledger.shown_tasks import ShownTasks
 from worker.ledger.token_store import RedisTokenStore
 from worker.pacing.shared import Pacer
@@ -39,6 +41,8 @@ from worker.pipeline.read_back import ReadBack
 from worker.pipeline.request_look import RequestLook
 from worker.pipeline.send import Sender
 from worker.pipeline.set_ends import SetEnds
+from worker.pipeline.single_checks import SingleChecks
+from worker.pipeline.single_updates import SingleUpdates
 from worker.pipeline.submit import Submitter
 from worker.pipeline.sweep import LaneSweep, Sweep
 from worker.pipeline.task_events import TaskEvents
@@ -60,6 +64,8 @@ class RemoteRuntime:
     poller: JobPoller
     read_back: ReadBack
     look_ahead: LookAhead
+    singles: SingleUpdates | None  # None: the settings have the route off
+    single_checks: SingleChecks
     catalogue: LaneCatalogue
 
 
@@ -145,6 +151,7 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
             route=configured.route,
             lanes={name: IntakeLane(lane.lane, lane.hints) for name, lane in lanes.items()},
             lease=settings.lease_seconds,
+            single_kind=partial(_single_kind, lanes),
             check=gate(
                 settings,
                 {name: lane.remote.catalogue for name, lane in lanes.items() if lane.remote},
@@ -175,6 +182,11 @@ def build_runtime(settings: Settings, app: Celery) -> Runtime:
     )
 
 
+def _single_kind(lanes: Mapping[str, LaneRuntime], lane: str, intent: UpdateIntent) -> str:
+    remote = lanes[lane].remote
+    return single_kind(intent, remote.catalogue.known_type(intent)) if remote else ""
+
+
 def _lane_runtime(
     settings: Settings,
     app: Celery,
@@ -188,7 +200,7 @@ def _lane_runtime(
     """`config`: None for a lane that is refused."""
     traces = tracing.of_lane(redis, settings.key_prefix, name)
     lane = Lane(redis, settings.key_prefix, name)
-    hints = LaneHints(app, lane)
+    hints = LaneHints(app, lane, has_singles=settings.single_updates_per_second > 0)
     publisher = Publisher(app, redis, settings.key_prefix, inbox, lane, hints, traces)
     progress = ProgressReports(app, redis, settings.key_prefix, lane, publisher.store)
     return LaneRuntime(
@@ -202,6 +214,7 @@ def _lane_runtime(
             hints=hints,
             retain_succeeded=settings.retain_finished_days * DAY,
             retain_failed=settings.retain_failed_days * DAY,
+            singles=(settings.single_updates_per_second, settings.single_items_alone),
         ),
         remote=_remote_runtime(config, sharing, settings, redis, lane, hints, progress, traces) if config else None,
     )
@@ -262,7 +275,42 @@ def _remote_runtime(
             progress=progress,
             hold=settings.http_timeout_seconds + 2 * PATIENCE,
         ),
+        singles=_single_updates(lane, hints, remote, tokens, settings, pacer, reading, progress, traces),
+        single_checks=SingleChecks(
+            lane=lane, remote=remote, reading=reading, steps=following, due=due, hints=hints, policy=policy, hold=hold
+        ),
         catalogue=lane_catalogue(lane, remote, tokens, settings, redis, pacer, on_stopped=blame.look_up_refused),
+    )
+
+
+def _single_updates(
+    lane: Lane,
+    hints: LaneHints,
+    remote: RemoteClient,
+    tokens: TokenSource,
+    settings: Settings,
+    pacer: Pacer,
+    reading: LaneReading,
+    progress: ProgressReports,
+    traces: Traces,
+) -> SingleUpdates | None:
+    if not settings.single_updates_per_second:
+        return None
+    policy = policy_from(settings)
+    return SingleUpdates(
+        lane=lane,
+        slots=pacer.slots(SINGLE.endpoint, 1 / settings.single_updates_per_second, hold=0.0),
+        remote=remote,
+        steps=LaneSteps(lane, tokens, policy, "single"),
+        hints=hints,
+        look=_request_look(lane, remote, reading, policy, settings),
+        progress=progress,
+        policy=policy,
+        lease=settings.lease_seconds,
+        heartbeat=settings.heartbeat_seconds,
+        longest=settings.http_timeout_seconds + 1,
+        max_wait=settings.max_wait_seconds,
+        traces=traces,
     )
 
 

@@ -51,6 +51,10 @@ class Checks:
                 changes["expected_field_value"] = canonical_value(expected)
         return intent.model_copy(update=changes) if changes else intent
 
+    def type_of(self, field_key: str) -> str | None:
+        field = self.catalogue.by_key.get(field_key)
+        return field.type_key if field else None
+
     def _expected(self, context: FieldContext, written: Any) -> Any:
         if normalised_type(context.field.type_key) not in PROVABLE:
             raise RefusedError(

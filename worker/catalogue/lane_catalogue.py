@@ -77,6 +77,11 @@ class LaneCatalogue:
             newer = self._looked_up_copied(name, error)
         return self._checks_for(name, newer).checked(intent)
 
+    def known_type(self, intent: UpdateIntent) -> str | None:
+        """The type of the field of a checked intent, without asking."""
+        kept = self._checks.get(_type_name(intent.project_key, intent.work_item_type_key))
+        return kept.checks.type_of(intent.field_key) if kept else None
+
     def late_answer_came(self) -> bool:
         """Waits a while for look-ups that still run. Whether there were some, and all have their answer."""
         return self._queries.await_running(self._late)

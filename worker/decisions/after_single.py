@@ -29,7 +29,7 @@ from worker.remote.errors import (
     TokenRejected,
     is_route_refused,
 )
-from worker.remote.models import Written
+from worker.remote.models import ItemWritten
 
 REFUSED_FOR = 3600.0  # seconds without the route after the endpoint itself was refused
 TROUBLE_FOR = 60.0  # seconds after an answer that stops the lane, if the batch route gets it, too
@@ -45,32 +45,37 @@ class GivenBack:
     why: str = ""
 
 
-def after_single(batch: Batch, answer: Written | RemoteError | None, policy: Policy) -> Step | GivenBack:
+def after_single(batch: Batch, answer: ItemWritten | RemoteError | None, policy: Policy) -> Step | GivenBack:
     """`answer`: None if no request was sent."""
     if answer is None:
         return GivenBack()
-    if isinstance(answer, Written):
+    if isinstance(answer, ItemWritten):
         return _after_written(batch, answer)
-    if is_route_refused(answer):
-        return GivenBack(off=REFUSED_FOR, why=str(answer))
-    if isinstance(answer, RateLimited):
-        return Step(BatchState.RESEND, fields=_uncounted(batch, answer))
-    if isinstance(answer, TokenRejected):
-        if is_last_rejection(batch, answer):
-            return GivenBack(off=TROUBLE_FOR, why=str(answer))
-        return after_token_rejected(batch, answer, BatchState.RESEND, _uncounted(batch, answer))
-    if isinstance(answer, LaneStopped):
-        return GivenBack(off=TROUBLE_FOR, why=str(answer))
-    if isinstance(answer, SpaceRefused):
-        return GivenBack(bar=True)
-    if isinstance(answer, BatchRefused):
-        return _after_refused(batch, answer)
-    if isinstance(answer, NotExecuted):
-        return _after_not_executed(batch, answer, policy)
-    return to_read_back(batch, policy, str(answer))
+    return _not_the_routes(batch, answer) or _after_error(batch, answer, policy)
 
 
-def _after_written(batch: Batch, answer: Written) -> Step:
+def _not_the_routes(batch: Batch, error: RemoteError) -> GivenBack | None:
+    """What concerns the endpoint, the lane or the space, and so the other route finds out."""
+    if is_route_refused(error):
+        return GivenBack(off=REFUSED_FOR, why=str(error))
+    if isinstance(error, LaneStopped) or (isinstance(error, TokenRejected) and is_last_rejection(batch, error)):
+        return GivenBack(off=TROUBLE_FOR, why=str(error))
+    return GivenBack(bar=True) if isinstance(error, SpaceRefused) else None
+
+
+def _after_error(batch: Batch, error: RemoteError, policy: Policy) -> Step | GivenBack:
+    if isinstance(error, RateLimited):
+        return Step(BatchState.RESEND, fields=_uncounted(batch, error))
+    if isinstance(error, TokenRejected):
+        return after_token_rejected(batch, error, BatchState.RESEND, _uncounted(batch, error))
+    if isinstance(error, BatchRefused):
+        return _after_refused(batch, error)
+    if isinstance(error, NotExecuted):
+        return _after_not_executed(batch, error, policy)
+    return to_read_back(batch, policy, str(error))
+
+
+def _after_written(batch: Batch, answer: ItemWritten) -> Step:
     """Several teams report fields of one request that were dropped although its answer said success."""
     if not batch.fields.get(BatchField.VERIFY):
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, SUCCEEDED))
@@ -97,7 +102,9 @@ def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Ste
     if batch.tries >= policy.max_attempts:
         return GivenBack(bar=True)
     delay = back_off(batch.tries, policy.backoff, policy.backoff_max)
-    return Step(BatchState.RESEND, delay=delay, fields=_uncounted(batch, error) if is_unreachable(error) else why(error))
+    return Step(
+        BatchState.RESEND, delay=delay, fields=_uncounted(batch, error) if is_unreachable(error) else why(error)
+    )
 
 
 def _uncounted(batch: Batch, error: RemoteError) -> dict[str, str | int]:

@@ -49,9 +49,11 @@ class IntakeHints:
 class LaneHints:
     """`ids`: the cause of a hint, for readers of Flower; the work itself is in the ledger."""
 
-    def __init__(self, app: Celery, lane: Lane) -> None:
+    def __init__(self, app: Celery, lane: Lane, *, has_singles: bool = False) -> None:
+        """`has_singles`: whether the lane's single route may be on."""
         self._app = app
         self._lane = lane
+        self._has_singles = has_singles
 
     def after(self, made: Made) -> None:
         """After a step that made changes ready, or let them wait for a look."""
@@ -61,7 +63,13 @@ class LaneHints:
             self.look()
 
     def submit(self) -> None:
+        """Changes are ready: by which route they go is decided when one of them takes them."""
         self._send(TaskName.SUBMIT_BATCH)
+        self.singles()
+
+    def singles(self) -> None:
+        if self._has_singles:
+            self._send(TaskName.SEND_SINGLES)
 
     def poll(self, **ids: Any) -> None:
         self._send(TaskName.POLL_JOB, **ids)

@@ -37,6 +37,7 @@ LONGEST_RUN = 0.5  # seconds: then the worker handles its other messages
 LONGEST_CHECKS = 0.5  # seconds: a round with slow checks ends early, while its lock is valid
 
 
+SingleKind = Callable[[str, UpdateIntent], str]  # lane, checked intent
 JoinSet = Callable[[str, str], NumberedSet | None]  # change set, lane
 
 _STATES_OF_REDIS = ("OOM", "READONLY", "MISCONF", "LOADING", "NOPERM")
@@ -62,10 +63,12 @@ class Intake:
         lanes: Mapping[str, IntakeLane],
         lease: float,
         check: Check = without_catalogue,
+        single_kind: SingleKind = lambda _lane, _intent: "",
     ) -> None:
         """`lease`: seconds without a renewal after which another process may continue.
 
         `check` returns an intent in the API's form, or the reason for its refusal; a second call may return something else.
+        `single_kind` says whether single updates may write it (`NewIntent.single`).
         """
         self._inbox = inbox
         self._hints = hints
@@ -74,6 +77,7 @@ class Intake:
         self._refusals = IntakeRefusals(inbox, lanes)
         self._lease = lease
         self._check = check
+        self._single_kind = single_kind
         self._name = uuid4().hex
 
     def drain(self, longest: float = LONGEST_RUN) -> int:
@@ -210,7 +214,8 @@ class Intake:
             return self._refusals.unrecorded(entry, parts_of(intent), refusal, as_written(intent))
         # In the lane that would have recorded it: if an earlier round recorded it and died, that record is completed.
         if not isinstance(checked, Refusal) or not self._refusals.checked(entry, intent, checked, name):
-            accepted[name].append(_with_set(entry, resolved, name, sets))
+            new = _with_set(entry, resolved, name, sets)
+            accepted[name].append(replace(new, single=self._single_kind(name, resolved)))
         return name
 
     def _holder(self, entry: InboxEntry, intent: UpdateIntent) -> str | None:

@@ -30,7 +30,9 @@ def intents_of(batch: Batch) -> list[int]:
 
 def said(name: str, text: str, batch: Batch) -> dict[str, str]:
     """A text of the remote system under `name` without the values that it quotes; and the full text under a key for values."""
-    quoted = {word for value in (batch.spec.before_field_value, batch.spec.after_field_value) for word in _words(value)}
+    specs = [batch.spec, *batch.specs.values()]
+    values = [value for spec in specs for value in (spec.before_field_value, spec.after_field_value)]
+    quoted = {word for value in values for word in _words(value)}
     masked = text
     for word in sorted((word for word in quoted if word[:BEGINNING] in text), key=len, reverse=True):
         masked = _without_beginning(word, re.sub(_standing_alone(word), MASK, masked))

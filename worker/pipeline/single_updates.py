@@ -25,7 +25,7 @@ from worker.pipeline.request_look import RequestLook
 from worker.pipeline.send_permit import SendPermit
 from worker.remote.client import RemoteClient
 from worker.remote.errors import OutcomeUnknown, RemoteError, Withheld, word_of
-from worker.remote.models import ItemUpdate, Token, Written
+from worker.remote.models import ItemUpdate, ItemWritten, Token
 from worker.tracing import NO_TRACES, Traces
 
 log = structlog.get_logger("feishu_batch.singles")
@@ -78,7 +78,9 @@ class SingleUpdates:
         self._traces = traces
         self._owner = str(uuid4())
         self._running = threading.Lock()
-        self._turn = threading.Lock()  # one sender at a time waits for the slot and takes the best changes of that moment
+        self._turn = (
+            threading.Lock()
+        )  # one sender at a time waits for the slot and takes the best changes of that moment
         self._senders: ThreadPoolExecutor | None = None
 
     def run(self) -> dict[str, object]:
@@ -150,7 +152,9 @@ class SingleUpdates:
         return claimed
 
     def _wait_for_due(self, run: "_Run", nothing: NoBatch) -> None:
-        is_soon = nothing.why is NoBatchReason.IDLE and nothing.retry_after is not None and nothing.retry_after <= PATIENCE
+        is_soon = (
+            nothing.why is NoBatchReason.IDLE and nothing.retry_after is not None and nothing.retry_after <= PATIENCE
+        )
         if not is_soon:
             return run.end(more=False)
         run.more = True
@@ -160,7 +164,7 @@ class SingleUpdates:
 
     def _carry_out(self, run: "_Run", batch: Batch, token: Token | None, permit: SendPermit) -> None:
         began = time.time()
-        answer: Written | RemoteError | None = None
+        answer: ItemWritten | RemoteError | None = None
         step: Step | GivenBack | None = self._before_request(batch) if token else GivenBack()
         if step is None and token is not None and (permit.reservation is not None or self._take_late(permit)):
             answer = self._send(batch, token, permit)
@@ -183,8 +187,8 @@ class SingleUpdates:
             return Step(BatchState.RESEND, settled=dict.fromkeys(canceled, CANCELED))
         return self._look.step(batch) if batch.needs_look else None
 
-    def _send(self, batch: Batch, token: Token, permit: SendPermit) -> Written | RemoteError | None:
-        answer: Written | RemoteError
+    def _send(self, batch: Batch, token: Token, permit: SendPermit) -> ItemWritten | RemoteError | None:
+        answer: ItemWritten | RemoteError
         try:
             answer = self._remote.update_item(
                 _update_of(batch),
@@ -206,7 +210,7 @@ class SingleUpdates:
                 self._settle_slot(permit, answer)
         return answer
 
-    def _settle_slot(self, permit: SendPermit, answer: Written | RemoteError) -> None:
+    def _settle_slot(self, permit: SendPermit, answer: ItemWritten | RemoteError) -> None:
         if permit.reservation is None:
             return
         strikes = self._steps.settle_slot(self._slots, permit.reservation, answer)
@@ -275,16 +279,16 @@ def _update_of(batch: Batch) -> ItemUpdate:
     )
 
 
-def _has_left(answer: Written | RemoteError | None) -> bool:
+def _has_left(answer: ItemWritten | RemoteError | None) -> bool:
     return answer is not None and (answer.exchange is not None or isinstance(answer, OutcomeUnknown))
 
 
-def _report(
-    batch: Batch, step: Step | GivenBack, answer: Written | RemoteError | None, advanced: Advanced
-) -> None:
+def _report(batch: Batch, step: Step | GivenBack, answer: ItemWritten | RemoteError | None, advanced: Advanced) -> None:
     state = "taken over" if advanced.stale else str(step.then) if isinstance(step, Step) else "given back"
     facts = {"batch": batch.number, "item": batch.items[0], "fields": batch.field_keys, "intents": intents_of(batch)}
-    if isinstance(answer, Written):
+    if isinstance(answer, ItemWritten):
         log.info("single.written", **facts, log_id=answer.log_id)
     elif answer is not None:
-        log.warning("single.not_written", **facts, state=state, answer=word_of(answer), **said("error", str(answer), batch))
+        log.warning(
+            "single.not_written", **facts, state=state, answer=word_of(answer), **said("error", str(answer), batch)
+        )

@@ -52,8 +52,17 @@ class Sweep:
 
 class LaneSweep:
     def __init__(
-        self, *, inbox: Inbox, lane: Lane, hints: LaneHints, retain_succeeded: float, retain_failed: float
+        self,
+        *,
+        inbox: Inbox,
+        lane: Lane,
+        hints: LaneHints,
+        retain_succeeded: float,
+        retain_failed: float,
+        singles: tuple[int, bool] = (0, True),
     ) -> None:
+        """`singles`: requests a second of the single route, and whether an item is on one route at a time."""
+        self._singles = singles
         self._inbox = inbox
         self._lane = lane
         self._hints = hints
@@ -61,6 +70,8 @@ class LaneSweep:
         self._keep_failed = retain_failed
 
     def run(self) -> dict[str, int]:
+        rate, alone = self._singles
+        self._lane.singles.configure(rate, alone=alone)
         found = self._lane.sweep(self._keep_succeeded, self._keep_failed)
         counts = found.counts
         if counts.ready_groups or counts.due_batches or counts.sending:

@@ -39,8 +39,10 @@ def worker_children(settings: Settings, python: str, instance: str | None = None
     workers = {
         # A thread per lane, so that a lane that waits for its slot does not block others; within a lane one request at a time.
         "submit": _Worker((queue_name(QueueName.SUBMIT, settings),), lanes),
-        # The same, and as many again for read-backs and for looks.
-        "poll": _Worker((queue_name(QueueName.POLL, settings),), 3 * lanes),
+        # The same, and as many again for read-backs, for looks, and for single updates.
+        "poll": _Worker(
+            (queue_name(QueueName.POLL, settings),), (4 if settings.single_updates_per_second else 3) * lanes
+        ),
         # One at a time: intents of the Celery task are recorded in the order of arrival.
         "intake": _Worker((queue_name(QueueName.INTENTS, settings), queue_name(QueueName.DEFAULT, settings)), 1),
     }
