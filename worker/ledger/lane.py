@@ -160,8 +160,8 @@ class Lane(LaneReads):
         return Advanced(remaining < 0, max(0, remaining), ended, bool(ready), bool(looks))
 
     def split(self, batch: Batch, why: str) -> Advanced:
-        first, _ = self._run("split", batch.number, batch.fence, why)
-        return Advanced(stale=int(first) < 0, remaining=len(batch.parts))
+        pieces = self._run("split", batch.number, batch.fence, why)
+        return Advanced(stale=int(pieces[0]) < 0, remaining=len(batch.parts))
 
     # --- following ------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -76,7 +77,6 @@ class SingleUpdates:
         self._longest = longest
         self._max_wait = max_wait
         self._traces = traces
-        self._owner = str(uuid4())
         self._running = threading.Lock()
         self._turn = (
             threading.Lock()
@@ -94,22 +94,20 @@ class SingleUpdates:
 
     def _run(self, run: "_Run") -> dict[str, object]:
         self._senders = self._senders or ThreadPoolExecutor(SENDERS, thread_name_prefix="single")
-        self._lane.singles.extend(self._owner, self._lease)
-        with Heartbeat(self._extend, interval=self._heartbeat, lease=self._lease) as lease:
+        extend = partial(self._lane.singles.extend, run.owner, self._lease)
+        extend()
+        with Heartbeat(extend, interval=self._heartbeat, lease=self._lease) as lease:
             senders = [self._senders.submit(self._work, run, lease) for _ in range(SENDERS)]
             late = wait(senders, timeout=LONGEST_RUN + STRAGGLERS).not_done
         if late:  # their requests have left; the next run does not wait for the answers
             with suppress(RedisError):
-                self._lane.singles.extend(self._owner, max(self._lease, self._longest))
+                self._lane.singles.extend(run.owner, max(self._lease, self._longest))
         for sender in senders:
             if sender.done():
                 sender.result()
         if run.more or late:
             self._hints.singles()
         return {"requests": run.requests, "changes": run.changes}
-
-    def _extend(self) -> bool:
-        return self._lane.singles.extend(self._owner, self._lease)
 
     def _work(self, run: "_Run", lease: Heartbeat) -> None:
         while not run.is_over and not lease.lost:
@@ -135,7 +133,7 @@ class SingleUpdates:
             run.end(more=False)
             return None
         claimed = self._lane.singles.claim(
-            owner=self._owner,
+            owner=run.owner,
             lease=self._lease,
             max_wait=self._max_wait,
             idem_uuid=str(uuid4()),
@@ -243,11 +241,15 @@ class SingleUpdates:
 
 
 class _Run:
-    """What the senders of one run share. `more`: something is left for the next run."""
+    """What the senders of one run share. `more`: something is left for the next run.
+
+    `owner`: of its updates. Each run has another, so that what an error left unfinished is found when the lease ends.
+    """
 
     def __init__(self, until: float) -> None:
         self._until = until
         self._ended = False
+        self.owner = str(uuid4())
         self._counting = threading.Lock()
         self.requests = self.changes = 0
         self.more = False
