@@ -91,7 +91,7 @@ class Ledger:
     def carry_out(self, held: Mapping[tuple[int, str], str]) -> Work:
         """Slot by slot, until nothing is left."""
         done = Work()
-        while self.lane.has_looks() or self.lane.counts().ready_groups:
+        while self.lane.next_look_in() is not None or self.lane.counts().ready_groups:
             done.slots += 1
             for _ in range(READS_PER_SLOT):
                 if not self._look(held, done):

@@ -402,6 +402,7 @@ class GroupField:
     COLUMN = "col"
     MODE = "mode"
     SINGLE = "one"  # present: single updates may write it; v: and are read back
+    BIG = "big"  # 1: had more changes than the single route takes, and has not been empty since
 
 
 class SingleField:

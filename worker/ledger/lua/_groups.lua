@@ -18,6 +18,7 @@ local function rank_group(group)
     redis.call('ZREM', R .. 'part', group)
     redis.call('ZREM', R .. 'since', group)
     leave_singles(group)
+    forget_size(group)
     return false
   end
   local size = redis.call('ZCARD', ready)

@@ -29,9 +29,19 @@ local function place_among_singles(group)
   return text(math.floor(rank / STEP) * STEP + redis.call('ZCARD', ready) * SIZE_STEP + rank % STEP % SIZE_STEP)
 end
 
+-- What is left of a larger group is one more batch: sent singly, it would cost a request for each change.
 local function is_for_singles(group, size)
   local rate = singles().rate
-  return rate > 0 and size <= rate and redis.call('HEXISTS', P .. 'group:' .. group, 'one') == 1
+  if rate == 0 then return false end
+  local kept = redis.call('HMGET', P .. 'group:' .. group, 'one', 'big')
+  if not kept[1] then return false end
+  if size > rate and not kept[2] then redis.call('HSET', P .. 'group:' .. group, 'big', '1') end
+  return size <= rate and not kept[2]
+end
+
+-- No change of it is ready: the next ones are looked at afresh.
+local function forget_size(group)
+  if singles().is_used then redis.call('HDEL', P .. 'group:' .. group, 'big') end
 end
 
 local function leave_singles(group)
