@@ -301,7 +301,7 @@ def _single_updates(
         lane=lane,
         slots=pacer.slots(SINGLE.endpoint, 1 / settings.single_updates_per_second, hold=0.0),
         remote=remote,
-        steps=LaneSteps(lane, tokens, policy, "single"),
+        steps=LaneSteps(lane, tokens, policy, "submit"),
         hints=hints,
         look=_request_look(lane, remote, reading, policy, settings),
         progress=progress,

@@ -9,7 +9,15 @@ from worker.operating.views import LaneView
 
 def view(ready, groups):
     figures = LaneFigures(
-        now=0, ready=ready, ready_groups=groups, waiting_since=None, slots_taken=0, to_look_at=0, recent=()
+        now=0,
+        ready=ready,
+        ready_groups=groups,
+        waiting_since=None,
+        slots_taken=0,
+        single_groups=0,
+        single_changes=0,
+        to_look_at=0,
+        recent=(),
     )
     return LaneView("default", None, LaneCounts(**dict.fromkeys(LaneCounts.__slots__, 0)), figures, ())
 

@@ -12,6 +12,8 @@ import click
 from config.lanes import routing
 from config.settings import load_settings
 from feishu_batch import UpdateIntent
+from feishu_batch.intents import UpdateMode
+from worker.catalogue.single_types import single_kind
 from worker.catalogue.untyped import UnclearError, intent_read_alone
 from worker.cli.duplicates import duplicate_check, known_rows
 from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE
@@ -96,12 +98,21 @@ def plan(
     session = opened if against_backlog else None
     settings = opened.settings if opened else load_settings()
     with file() as source, Journal() as journal:
-        found = FilePlan(settings.slot_seconds, ImportReport(source.name, source.import_id, noticed=source.noticed))
+        found = FilePlan(
+            settings.slot_seconds,
+            settings.single_updates_per_second,
+            ImportReport(source.name, source.import_id, noticed=source.noticed),
+        )
         if opened and (check or diff):
             lookup = open_field_lookup(opened)
             found.names = NameCheck(lookup, shows_meanings=check)
             found.diff = _begun_diff(opened, lookup, diff_report, source) if diff else None
-        planner = Planner(routing(settings).route, time.time(), _backlog_of(session) if session else None)
+        planner = Planner(
+            routing(settings).route,
+            time.time(),
+            _backlog_of(session) if session else None,
+            _single_writable(found.names),
+        )
         found.forgotten = forgotten(opened, source) if opened else None
         _read(source, planner, found, opened, journal)
     found.lanes = planner.plans()
@@ -115,6 +126,14 @@ def plan(
     else:
         print_plan(out, found, opened, against_backlog=against_backlog)
     return _exit_code(found)
+
+
+def _single_writable(names: NameCheck | None) -> Callable[[UpdateIntent], bool]:
+    """Without look-ups, the type of a field is not known: then every UPDATE counts."""
+    if names is None:
+        return lambda intent: intent.update_mode is UpdateMode.UPDATE
+    lookup = names.catalogues
+    return lambda intent: bool(single_kind(intent, lookup.lane_of(intent.project_key, intent.lane).known_type(intent)))
 
 
 def _begun_diff(session: Session, lookup: FieldLookup, report: Path | None, source: Source) -> PlanDiff:

@@ -15,9 +15,11 @@ from worker.cli.import_report import ImportReport, file_json, others, print_know
 from worker.cli.output import table
 from worker.cli.plan_diff import PlanDiff
 from worker.cli.plan_names import NameCheck
+from worker.cli.route_words import with_singles
 from worker.importing.row import Row
 from worker.ledger.records import GroupSpec
 from worker.operating.planning import GroupPlan, LanePlan
+from worker.operating.route_gain import MOST_RATE, is_worth_it
 from worker.operating.session import Session
 from worker.wording import as_json as json_text
 from worker.wording import duration, some
@@ -29,6 +31,7 @@ _KEY = re.compile(r"[a-z0-9_]+")  # as keys and aliases look; names mostly do no
 @dataclass(slots=True)
 class FilePlan:
     slot_seconds: float
+    singles: int  # requests a second of the single route; 0: it is off
     report: ImportReport
     lanes: list[LanePlan] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)  # lane → requests that its backlog still needs
@@ -125,6 +128,7 @@ def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
             "time",
             f"{lines[4][1]}, of which {duration(before * found.slot_seconds)} for work that is already waiting",
         )
+    lines += _of_singles(found, plan_)
     if plan_.longest_line > 1:
         lines.append(
             (
@@ -138,6 +142,21 @@ def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
     if len(plan_.groups) > 1:
         out.print()
         out.print(table(("changes", "requests", "of the largest groups: field, mode, value"), map(_row, largest)))
+
+
+def _of_singles(found: FilePlan, plan_: LanePlan) -> list[tuple[str, str]]:
+    """What single updates do for the time, or would do."""
+    both = plan_.with_singles
+    if both is None or not both.singles:
+        return []
+    types = "" if found.names else "; if the types of the fields allow it, which --check tells"
+    if found.singles:
+        took = duration(both.seconds(found.slot_seconds, found.singles))
+        parts = f"{some(both.batches, 'batch', 'batches')} and {some(both.singles, 'single update')}"
+        return [("singles", f"with the single updates that are on, about {took}: {parts}{types}")]
+    if not is_worth_it(plan_.fewest, both, found.slot_seconds, MOST_RATE):
+        return []
+    return [("faster", f"{with_singles(both, plan_.fewest, found.slot_seconds)}{types}")]
 
 
 def _perhaps_fewer(plan_: LanePlan) -> str:
@@ -189,7 +208,11 @@ def document(found: FilePlan) -> dict[str, Any]:
 def _lane_json(found: FilePlan, plan_: LanePlan) -> dict[str, Any]:
     least, most = found.seconds(plan_)
     counts = asdict(plan_)
-    groups = counts.pop("groups")
+    groups, both = counts.pop("groups"), plan_.with_singles
+    rate = found.singles or MOST_RATE
+    counts["with_singles"] = (
+        {**asdict(both), "seconds": round(both.seconds(found.slot_seconds, rate), 1)} if both else None
+    )
     return {
         **counts,
         "sent": plan_.sent,

@@ -10,10 +10,12 @@ from config.settings import Settings
 from worker.cli.local_times import moment
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json, table, trouble_json
+from worker.cli.route_words import with_singles
 from worker.ledger.last_errors import DOING
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.routes import BATCH
 from worker.operating.change_words import ChangeWords
+from worker.operating.route_gain import MOST_RATE, gain
 from worker.operating.session import Session, open_session
 from worker.operating.unfinished import Unfinished, unfinished
 from worker.operating.views import InboxView, LaneView, Remaining, inbox_view, lane_view, what_is_left
@@ -116,6 +118,8 @@ def _print_lane(out: Console, view: LaneView, settings: Settings, inbox: InboxVi
     out.print(f"open       {some(counts.open_jobs, 'job')}, {checks} to read back, {counts.due_batches} to send again")
     out.print(f"cells      {counts.owned_cells} with a change that is waiting or in progress")
     out.print(f"time left  {_time_left(view, settings.slot_seconds, inbox)}")
+    for line in _singles(view, settings.slot_seconds):
+        out.print(line, soft_wrap=True)
     if view.recent:
         rows = [_recent_row(batch) for batch in view.recent[:SHOWN]]
         out.print(table(("batch", "items", "failed", "took", "polls", "tries", "job"), rows))
@@ -133,6 +137,23 @@ def _time_left(view: LaneView, slot: float, inbox: InboxView) -> str:
         Remaining.NOTHING: "nothing to do",
     }
     return texts[what_is_left(view, inbox)]
+
+
+def _singles(view: LaneView, slot: float) -> list[str]:
+    """The single route, where it matters."""
+    state, lines = view.singles, []
+    if state.rate and not state.is_on:
+        lines.append(
+            f"singles    off for another {duration(state.off_for)}, so everything goes by batches: {state.why}"
+        )
+    elif view.singles_left:
+        left = f"{some(view.singles_left, 'change')} in {some(view.figures.single_groups, 'group')}"
+        lines.append(
+            f"singles    {left}: about {duration(view.singles_left / state.rate)} at {state.rate} requests a second"
+        )
+    if both := gain(view, slot):
+        lines.append(f"faster     {with_singles(both, view.requests_left, slot)}")
+    return lines
 
 
 def _recent_row(batch: dict[str, Any]) -> tuple[object, ...]:
@@ -170,8 +191,20 @@ def _lane_json(view: LaneView, slot: float, seen: LaneHealth) -> dict[str, Any]:
         "unpublished": counts.unpublished,
         "requests_left": view.requests_left,
         "seconds_left": round(view.requests_left * slot, 1),
+        "single_updates": _singles_json(view, slot),
         "slots_taken": view.figures.slots_taken,
         "recent": [_recent_json(batch) for batch in view.recent],
+    }
+
+
+def _singles_json(view: LaneView, slot: float) -> dict[str, Any]:
+    both = gain(view, slot)
+    return {
+        "per_second": view.singles.rate,
+        "off_for": round(view.singles.off_for, 1),
+        "why_off": view.singles.why or None,
+        "changes": view.singles_left,
+        "would_help": {"requests": both.requests, "seconds": round(both.seconds(slot, MOST_RATE), 1)} if both else None,
     }
 
 

@@ -242,7 +242,8 @@ def _line(view: LaneView, use: float | None) -> str:
     oldest = f", one for {duration(view.longest_wait)}" if view.longest_wait is not None else ""
     ready = f"{view.ready_changes} changes ready in {view.figures.ready_groups} groups{oldest}"
     looks = f" · {some(view.figures.to_look_at, 'item')} to read" if view.figures.to_look_at else ""
-    return f"lane {view.lane} · {state} · {ready}{looks} · {view.requests_left} requests left · {view.counts.open_jobs} jobs open"
+    singles = f" · {some(view.singles_left, 'change')} for single updates" if view.singles_left else ""
+    return f"lane {view.lane} · {state} · {ready}{looks}{singles} · {view.requests_left} requests left · {view.counts.open_jobs} jobs open"
 
 
 def _batch(view: LaneView, batch: dict[str, float]) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from redis import Redis
 
@@ -24,6 +24,9 @@ class SingleState:
     @property
     def is_on(self) -> bool:
         return self.rate > 0 and self.off_for <= 0
+
+
+NO_SINGLES: Final = SingleState(0)
 
 
 class SingleRoute:

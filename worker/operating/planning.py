@@ -8,6 +8,7 @@ from feishu_batch.intents import UpdateIntent, UpdateMode, group_spec
 from worker.ledger.lua_constants import MOST_SHARERS
 from worker.ledger.reads.backlog import Tail
 from worker.ledger.routes import BATCH
+from worker.operating.route_gain import MOST_RATE, RoutePlan
 
 Cell = tuple[str, int]  # column ("<project_key> <field_key>") and item
 Group = str  # its spec as canonical JSON
@@ -83,6 +84,7 @@ class LanePlan:
     shared_before: int
     longest_line: int  # changes of one cell that are sent one after the other
     groups: tuple[GroupPlan, ...]
+    with_singles: RoutePlan | None = None  # None: not known
 
     @property
     def sent(self) -> int:
@@ -115,6 +117,8 @@ class LanePlanner:
     lane: str
     now: float
     backlog: Backlog = field(default_factory=NoBacklog)
+    may_be_single: Callable[[UpdateIntent], bool] | None = None  # whether single updates may write it
+    _singles: set[Group] = field(default_factory=set)
     _lines: dict[Cell, list[_Change]] = field(default_factory=dict)
     _asked: set[Cell] = field(default_factory=set)
     _held: set[Cell] = field(default_factory=set)  # cells where a change of the backlog stays before ours
@@ -133,6 +137,8 @@ class LanePlanner:
                 self._expired += len(intent.work_item_ids)
                 continue
             spec = group_spec(intent)
+            if self.may_be_single and spec not in self._singles and self.may_be_single(intent):
+                self._singles.add(spec)
             for cell in _cells(intent):
                 self._meet(cell, self._change(intent, spec))
 
@@ -151,8 +157,20 @@ class LanePlanner:
             superseded_before=self._superseded_before,
             shared_before=shared_before,
             longest_line=longest,
-            groups=self._groups(),
+            groups=(groups := self._groups()),
+            with_singles=self._with_singles(groups) if self.may_be_single else None,
         )
+
+    def _with_singles(self, groups: Sequence[GroupPlan]) -> RoutePlan:
+        """An item's changes that wait for nothing share a single update; those behind others need one each."""
+        small = {one.spec for one in groups if one.spec in self._singles and one.changes <= MOST_RATE}
+        items, behind = set[int](), 0
+        for (_, item), line in self._lines.items():
+            own = sum(change.is_ours and change.group in small for change in line)
+            if own:
+                items.add(item)
+                behind += own - 1
+        return RoutePlan(sum(one.fewest for one in groups if one.spec not in small), len(items) + behind)
 
     def _groups(self) -> tuple[GroupPlan, ...]:
         counts: dict[Group, list[int]] = {}
@@ -218,8 +236,14 @@ class Planner:
     """Plans the intents of all lanes. `route`: the lane of an intent; `backlog_of`: the waiting changes of a lane."""
 
     def __init__(
-        self, route: Callable[[str | None, str], str], now: float, backlog_of: Callable[[str], Backlog] | None = None
+        self,
+        route: Callable[[str | None, str], str],
+        now: float,
+        backlog_of: Callable[[str], Backlog] | None = None,
+        may_be_single: Callable[[UpdateIntent], bool] | None = None,
     ) -> None:
+        """`may_be_single`: whether single updates may write it; None: not known."""
+        self._may_be_single = may_be_single
         self._route = route
         self._now = now
         self._backlog_of = backlog_of or (lambda _lane: NoBacklog())
@@ -236,7 +260,7 @@ class Planner:
                 refused.append((intent, str(error)))
         for lane, own in taken.items():
             if lane not in self._lanes:
-                self._lanes[lane] = LanePlanner(lane, self._now, self._backlog_of(lane))
+                self._lanes[lane] = LanePlanner(lane, self._now, self._backlog_of(lane), self._may_be_single)
             self._lanes[lane].add(own)
         return refused
 

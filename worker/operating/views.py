@@ -1,7 +1,7 @@
 """Views of the ledger: an overview of a lane. Reads only."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -9,6 +9,7 @@ from worker.ledger.lane import Lane
 from worker.ledger.reads.ledger import LaneFigures, LedgerReads
 from worker.ledger.records import LaneCounts
 from worker.ledger.routes import BATCH
+from worker.ledger.single_route import NO_SINGLES, SingleState
 
 MOST_GROUPS = 2000  # groups counted exactly; each further ready group counts as one request
 POOR_REQUESTS = 60  # fewer are soon done
@@ -23,27 +24,36 @@ class LaneView:
     counts: LaneCounts
     figures: LaneFigures
     recent: tuple[dict[str, Any], ...]  # newest first
+    singles: SingleState = NO_SINGLES
+    single_share: float = 0.0  # of the small groups, those that single updates may write; known where that would matter
 
     @property
     def ready_changes(self) -> int:
         """At least so many: each group that was not counted has one."""
-        return sum(self.figures.ready) + self._uncounted
+        return sum(self.figures.ready) + self.uncounted + self.singles_left
 
     @property
-    def _uncounted(self) -> int:
+    def uncounted(self) -> int:
+        """Groups whose changes were not counted."""
         return self.figures.ready_groups - len(self.figures.ready)
 
     @property
     def requests_left(self) -> int:
-        """The fewest requests that the recorded changes still need, without intents in the inbox and changes behind others."""
+        """The fewest batches that the recorded changes still need, without intents in the inbox and changes behind others."""
         counted = sum(-(-changes // BATCH.items) for changes in self.figures.ready)
-        return counted + self._uncounted + self.counts.due_batches
+        return counted + self.uncounted + self.counts.due_batches
 
     @property
     def is_poor(self) -> bool:
         """Many requests are left, and hardly any of their places are used."""
         groups = self.figures.ready_groups
-        return groups >= POOR_REQUESTS and self.ready_changes < POOR_FILL * BATCH.items * groups
+        in_batches = self.ready_changes - self.singles_left
+        return groups >= POOR_REQUESTS and in_batches < POOR_FILL * BATCH.items * groups
+
+    @property
+    def singles_left(self) -> int:
+        """Changes that wait for the single route, at least: those of one item share a request."""
+        return self.figures.single_changes
 
     @property
     def longest_wait(self) -> float | None:
@@ -68,7 +78,7 @@ class InboxView:
 
 
 def what_is_left(view: LaneView, inbox: InboxView) -> Remaining:
-    if view.requests_left:
+    if view.requests_left or view.singles_left:
         return Remaining.REQUESTS
     if inbox.intents or view.figures.to_look_at:
         return Remaining.UNKNOWN
@@ -103,4 +113,7 @@ def inbox_view(reads: LedgerReads) -> InboxView:
 def lane_view(reads: LedgerReads, lane: Lane) -> LaneView:
     figures = reads.figures(lane.name, MOST_GROUPS)
     recent = tuple(json.loads(text) for text in figures.recent)
-    return LaneView(lane.name, lane.paused(), lane.counts(), figures, recent)
+    view = LaneView(lane.name, lane.paused(), lane.counts(), figures, recent, lane.singles.state())
+    if view.singles.is_on or not view.is_poor:
+        return view
+    return replace(view, single_share=reads.share_for_singles(lane.name))

@@ -203,9 +203,10 @@ class SingleUpdates:
         except Exception as error:  # the request may have been sent, and the update must not be stuck
             log.exception("single.crashed")
             answer = OutcomeUnknown(f"the worker failed while sending it ({type(error).__name__})")
-        if permit.reservation is not None:
-            with suppress(RedisError):
-                self._settle_slot(permit, answer)
+        with suppress(RedisError):
+            self._settle_slot(permit, answer)
+            if isinstance(answer, ItemWritten):  # errors of this route are not trouble of the lane
+                self._steps.note(answer)
         return answer
 
     def _settle_slot(self, permit: SendPermit, answer: ItemWritten | RemoteError) -> None:

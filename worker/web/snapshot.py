@@ -16,6 +16,7 @@ from worker.operating.change_sets import newest_sets
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
 from worker.operating.retry.decision import VALUE_NOT_KEPT
+from worker.operating.route_gain import MOST_RATE, SETTING, gain
 from worker.operating.session import Session
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
 from worker.web.orders import PAUSED_HERE
@@ -112,6 +113,7 @@ class Snapshots:
             "groups": view.figures.ready_groups,
             "waiting_since": rounded(view.figures.waiting_since),
             "requests_left": view.requests_left,
+            "singles": _singles(view, about.slot_seconds),
             "left": what_is_left(view, inbox).value,
             "cells": counts.owned_cells,
             "open_jobs": counts.open_jobs,
@@ -162,6 +164,28 @@ class Snapshots:
             ],
             "more": sum(max(0, len(one.groups) - REASONS) for one in seen.values()),
         }
+
+
+def _singles(view: LaneView, slot: float) -> Section:
+    """The single route: what waits for it, until when it is off, and what it would give where it is not used."""
+    state, both = view.singles, gain(view, slot)
+    would = (
+        {
+            "seconds": round(both.seconds(slot, MOST_RATE)),
+            "requests": both.requests,
+            "setting": SETTING,
+            "rate": MOST_RATE,
+        }
+        if both
+        else None
+    )
+    return {
+        "rate": state.rate,
+        "changes": view.singles_left,
+        "off_until": round(view.figures.now + state.off_for) if state.off_for and state.rate else None,
+        "why": cut(state.why),
+        "gain": would,
+    }
 
 
 def _pause(pause: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from worker.ledger.routes import BATCH
 
 T = TypeVar("T")
 CHUNK = 500  # commands or fields per round trip: the server answers others in between
+SAMPLE = 200  # groups
 PAGE = 5000  # numbers that are read at once
 COUNTS = (
     RecordField.INTENT_ID,
@@ -58,6 +59,8 @@ class LaneFigures:
     now: float
     ready: tuple[int, ...]  # changes that may be sent now, per group
     ready_groups: int  # may be more than were counted in `ready`
+    single_groups: int  # on the single route, beside `ready_groups`
+    single_changes: int  # of these; at least so many, if there are very many groups
     to_look_at: int  # items whose cells are read before their changes are sent
     waiting_since: float | None  # the group that has been waiting longest for its turn
     slots_taken: int
@@ -268,17 +271,34 @@ class LedgerReads:
             pipe.zcard(zset).zrange(zset, 0, most_groups - 1)
         pipe.zrange(route.since, 0, 0, withscores=True).hget(route.slot, SlotField.ID)
         pipe.lrange(keys.recent, 0, -1).zrange(keys.looks, 0, MOST_PLACES - 1)
-        time, clock, full, full_groups, part, part_groups, since, slots, recent, places = pipe.execute()
+        pipe.hlen(keys.singles.sizes)
+        time, clock, full, full_groups, part, part_groups, since, slots, recent, places, singles = pipe.execute()
         now, wall = read_clock(time, clock)
         return LaneFigures(
             now=wall,
             ready=self._sizes([keys.ready(group) for group in [*full_groups, *part_groups][:most_groups]]),
+            single_groups=singles,
+            single_changes=self._single_changes(keys, singles, most_groups),
             to_look_at=sum(self._sizes([keys.look(place) for place in places])),
             ready_groups=full + part,
             waiting_since=since[0][1] / 1000 - (now - wall) if since else None,
             slots_taken=int(slots or 0),
             recent=tuple(recent),
         )
+
+    def _single_changes(self, keys: LaneKeys, groups: int, most: int) -> int:
+        if not groups or groups > most:
+            return groups
+        return sum(map(int, self._redis.hvals(keys.singles.sizes)))
+
+    def share_for_singles(self, lane: str) -> float:
+        """Of the groups that wait for the batch route with few changes, those that single updates may write: a sample."""
+        keys = self._lane(lane)
+        groups = self._redis.zrange(keys.route(BATCH).part, 0, SAMPLE - 1)
+        pipe = self._redis.pipeline(transaction=False)
+        for group in groups:
+            pipe.hexists(keys.group(group), GroupField.SINGLE)
+        return sum(pipe.execute()) / len(groups) if groups else 0.0
 
     def _sizes(self, zsets: Sequence[str]) -> tuple[int, ...]:
         counts: list[int] = []

@@ -8,7 +8,7 @@ function standing(lane) {
   if (lane.pause) return ["lane.paused", "bad"];
   if (lane.stalled_since) return ["lane.stalled", "bad"];
   if (lane.troubles.length && lane.cells) return ["lane.failing", "warn"];
-  if (lane.requests_left) return lane.open_jobs + lane.checks + lane.due >= state.about.max_open_jobs ? ["lane.waits", "warn"] : ["lane.working", "busy"];
+  if (lane.requests_left || lane.singles.changes) return lane.open_jobs + lane.checks + lane.due >= state.about.max_open_jobs ? ["lane.waits", "warn"] : ["lane.working", "busy"];
   if (lane.cells) return ["lane.waits", "busy"];
   return state.inbox.intents ? ["lane.inbox", "busy"] : ["lane.idle", "good"];
 }
@@ -22,9 +22,11 @@ function troubled(one, lane) {
 function timeLeft(lane) {
   if (lane.left !== "requests") return { unknown: [t("left.unknown"), t("left.unknown_why")], jobs: [t("left.jobs"), t("left.jobs_why")], nothing: [t("left.nothing"), ""] }[lane.left];
   const requests = { n: lane.requests_left, requests: t("n.requests", { n: lane.requests_left }) };
+  const { changes, rate } = lane.singles, seconds = Math.max(lane.requests_left * state.about.slot, rate ? changes / rate : 0);
+  const batches = t(state.inbox.intents ? "left.inbox_too" : "left.jobs_too", requests);
   return [
-    t(lane.pause ? "left.resumed" : "left.requests", { span: span(lane.requests_left * state.about.slot) }),
-    t(state.inbox.intents ? "left.inbox_too" : "left.jobs_too", requests),
+    t(lane.pause ? "left.resumed" : "left.requests", { span: span(seconds) }),
+    changes ? t("left.singles_too", { batches, changes: t("n.changes", { n: changes }), rate }) : batches,
   ];
 }
 
@@ -38,7 +40,9 @@ function whyPaused(lane) {
 function whyNot(lane) {
   if (lane.pause) return whyPaused(lane);
   const stalled = lane.stalled_since ? [t("lane.nothing_sent", { span: since(lane.stalled_since) })] : [];
-  return [...stalled, ...lane.troubles.map((one) => troubled(one, lane))].join(" · ");
+  const { off_until, why } = lane.singles;
+  const off = off_until ? [t("singles.off", { span: span(Math.max(0, off_until - state.now)), why })] : [];
+  return [...stalled, ...lane.troubles.map((one) => troubled(one, lane)), ...off].join(" · ");
 }
 
 export function laneCard() {
@@ -99,7 +103,9 @@ function showFill(chart, caption, batches) {
 /** Waiting changes that share hardly any request, and what would help. `lane.poor` says that it matters. */
 export function poorCard() {
   const head = make("h2"), figure = make("p", "left"), cost = make("p"), fields = make("p"), help = make("ul", "plain");
+  const singles = make("li");
   help.append(
+    singles,
     make("li", "", t("poor.help_unchanged"), " ", make("code", "", "feishu-batch plan FILE --diff")),
     ...["poor.help_alike", "poor.help_same", "poor.help_cancel"].map((key) => make("li", "", t(key))),
   );
@@ -113,6 +119,12 @@ export function poorCard() {
       changes: t("n.changes", { n: lane.ready }), requests: t("n.requests", { n: lane.requests_left }),
       span: span(lane.requests_left * about.slot), best: span(best * about.slot),
     }));
+    const gain = lane.singles.gain;
+    singles.hidden = !gain;
+    if (gain) singles.replaceChildren(
+      t("poor.help_singles", { span: span(gain.seconds), requests: t("n.requests", { n: gain.requests }) }), " ",
+      make("code", "", `${gain.setting}=${gain.rate}`),
+    );
     show(fields, lane.poor.length ? t("poor.fields", { fields: together(lane.poor.map((what) => t("row.field", what))) }) : "");
   };
   return node;
