@@ -2,7 +2,7 @@
 
 First the ledger's own scripts on a real server, with a simulated remote side and clock: in a slot of one second one batch leaves, 13 single
 updates (the most that the setting allows; the endpoint takes 15), and 15 reads. Then real processes: how long an idle lane's change
-takes to its outcome, what a single update costs in processor time and memory, and how close requests come at the endpoint's door.
+takes to its outcome, what a single update costs in processor time and memory, and how many requests arrive in a second.
 """
 
 import time
@@ -19,7 +19,7 @@ from worker.ledger.records import SUCCEEDED, Batch, BatchState
 
 RATE: Final = 13
 LIMIT: Final = 15  # requests a second at the endpoint
-QUIET: Final = 0.32  # seconds: a little more than a group has to be quiet
+QUIET: Final = 0.32  # seconds: a little more than a group must be quiet
 Held = Mapping[tuple[int, str], str]
 
 
@@ -148,7 +148,7 @@ def idle_change(report: Report, changes: int) -> None:
         report.add(f"idle lane, a change to its outcome, {what}: p95", quantile(taken, 0.95), "s")
 
 
-def at_the_door(window: str, requests: int) -> dict[str, Any]:
+def arrivals(window: str, requests: int) -> dict[str, Any]:
     """Real processes: `requests` different values through the single route, at an endpoint with this window."""
     with Ours(sandbox={"put_window": window}, single_updates_per_second=RATE) as ours:
         ours.client.enqueue(**content([FIRST_ITEM])).wait(30)
@@ -159,7 +159,7 @@ def at_the_door(window: str, requests: int) -> dict[str, Any]:
         server_before = cpu_seconds(ours.server.pid)
         began = time.monotonic()
         rows = {FIRST_ITEM + number: {FIELD: f"value {number}"} for number in range(1, requests + 1)}
-        changes = ours.client.enqueue_table(rows, **PLACE, change_set="door", skip_unchanged=False)
+        changes = ours.client.enqueue_table(rows, **PLACE, change_set="bench", skip_unchanged=False)
         result = changes.wait(requests)
         took = time.monotonic() - began
         seen = ours.visits("update_item")
@@ -197,10 +197,10 @@ def memory_of(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def doors(report: Report, requests: int) -> None:
+def all_windows(report: Report, requests: int) -> None:
     windows = ("sliding", "fixed", "smooth")
     with ThreadPoolExecutor(len(windows)) as pool:  # side by side: each waits most of the time
-        found = dict(zip(windows, pool.map(lambda window: at_the_door(window, requests), windows), strict=True))
+        found = dict(zip(windows, pool.map(lambda window: arrivals(window, requests), windows), strict=True))
     for window, one in found.items():
         report.add(f"{window} window: requests", one["requests"])
         report.add(f"{window} window: refused by the limit", one["rejected"], "", "≤ 0" if window != "smooth" else "")
@@ -225,8 +225,8 @@ def main() -> None:
             compare(report, name, table, unchanged, looks=looks, target=target)
     if given.part in ("all", "idle"):
         idle_change(report, 4 if given.quick else given.changes)
-    if given.part in ("all", "door"):
-        doors(report, 200 if given.quick else given.requests)
+    if given.part in ("all", "arrivals"):
+        all_windows(report, 200 if given.quick else given.requests)
     report.note(
         "Bound: every batch at one a second, beside them 15 items a second, with the best choice for each value."
     )

@@ -25,6 +25,12 @@ class Pace(BaseModel):
         True,
         description="Whether an item is on one route at a time: needed where a single update writes the whole item, and so may undo a batch.",
     )
+    daily_requests: int = number(
+        0,
+        0,
+        1_000_000_000,
+        "Requests of a lane in a day, of every kind, after which single updates and looks stop until the next day; 0: no cap.",
+    )
     http_timeout_seconds: float = seconds(10, 0.1, 120, "How long one call to the remote API may take.")
     max_wait_seconds: float = seconds(
         120,

@@ -9,6 +9,7 @@ from celery import Celery
 from redis import Redis
 
 from config.lanes import LaneConfig, load_lanes
+from config.lookups import time_zone
 from config.proxy import ignored_variable
 from config.settings import Settings
 from feishu_batch.intents import UpdateIntent
@@ -19,7 +20,9 @@ from worker.catalogue.single_types import single_kind
 from worker.connections import connect
 from worker.decisions import Policy
 from worker.ledger.inbox import Inbox
+from worker.ledger.keys import LaneKeys
 from worker.ledger.lane import Lane
+from worker.ledger.request_counts import RequestCounts
 from worker.ledger.routes import BATCH, SINGLE
 from worker.ledger.shown_tasks import ShownTasks
 from worker.ledger.token_store import RedisTokenStore
@@ -27,6 +30,7 @@ from worker.pacing.shared import Pacer
 from worker.pipeline.access_probe import AccessProbe
 from worker.pipeline.blame import Blame
 from worker.pipeline.carry_out import LaneSteps
+from worker.pipeline.daily_requests import DailyRequests
 from worker.pipeline.follow import HOLD, DueBatches
 from worker.pipeline.hints import IntakeHints, LaneHints
 from worker.pipeline.intake import Intake
@@ -109,7 +113,9 @@ def policy_from(settings: Settings) -> Policy:
     )
 
 
-def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
+def remote_from(lane: LaneConfig, settings: Settings, redis: Redis | None = None) -> RemoteClient:
+    """`redis`: where its requests are counted; None: nowhere."""
+    counts = request_counts(redis, settings, lane.name) if redis else None
     verify = str(settings.ca_file) if settings.ca_file else True
     return RemoteClient(
         HttpTransport(
@@ -126,7 +132,12 @@ def remote_from(lane: LaneConfig, settings: Settings) -> RemoteClient:
         token_type=lane.plugin_token_type,
         extra_headers=settings.user_rights_headers if settings.enforce_user_rights else None,
         missing_item_codes=settings.missing_item_codes,
+        on_request=counts.note if counts else lambda _kind: None,
     )
+
+
+def request_counts(redis: Redis, settings: Settings, lane: str) -> RequestCounts:
+    return RequestCounts(redis, LaneKeys(settings.key_prefix, lane), time_zone(settings.time_zone))
 
 
 def build_runtime(settings: Settings, app: Celery) -> Runtime:
@@ -215,6 +226,7 @@ def _lane_runtime(
             retain_succeeded=settings.retain_finished_days * DAY,
             retain_failed=settings.retain_failed_days * DAY,
             singles=(settings.single_updates_per_second, settings.single_items_alone),
+            requests=DailyRequests(lane, request_counts(redis, settings, name), settings.daily_requests),
         ),
         remote=_remote_runtime(config, sharing, settings, redis, lane, hints, progress, traces) if config else None,
     )
@@ -230,7 +242,7 @@ def _remote_runtime(
     progress: ProgressReports,
     traces: Traces,
 ) -> RemoteRuntime:
-    remote = remote_from(config, settings)
+    remote = remote_from(config, settings, redis)
     pacer = Pacer(redis, lane, sharing, settings.key_prefix)
     tokens = TokenSource(
         remote,

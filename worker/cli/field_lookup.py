@@ -62,7 +62,7 @@ def open_field_lookup(session: Session) -> FieldLookup:
     lanes, reads, views = {}, {}, {}
     for config in configured.lanes:
         lane = session.lanes[config.name]
-        remote = remote_from(config, settings)
+        remote = remote_from(config, settings, session.redis)
         pacer = Pacer(session.redis, lane, configured.sharing(config.name), settings.key_prefix)
         store = RedisTokenStore(session.redis, pacer.token_keys, config.fingerprint)
         tokens = TokenSource(remote, store, renew_early=settings.token_renew_early_seconds)

@@ -45,7 +45,7 @@ def status(with_intents: bool, lane: str | None, as_json: bool) -> int:
     session = open_session()
     inbox = inbox_view(session.reads)
     chosen = session.chosen_lanes(lane)
-    lanes = [lane_view(session.reads, one) for one in chosen]
+    lanes = [lane_view(session.reads, one, session.request_counts(one.name)) for one in chosen]
     seen = {one.name: read_lane_health(session.redis, one.keys) for one in chosen}
     slot = session.settings.slot_seconds
     out = console()
@@ -118,6 +118,8 @@ def _print_lane(out: Console, view: LaneView, settings: Settings, inbox: InboxVi
     out.print(f"open       {some(counts.open_jobs, 'job')}, {checks} to read back, {counts.due_batches} to send again")
     out.print(f"cells      {counts.owned_cells} with a change that is waiting or in progress")
     out.print(f"time left  {_time_left(view, settings.slot_seconds, inbox)}")
+    if view.requests_today:
+        out.print(f"today      {_requests_today(view, settings.daily_requests)}", soft_wrap=True)
     for line in _singles(view, settings.slot_seconds):
         out.print(line, soft_wrap=True)
     if view.recent:
@@ -137,6 +139,14 @@ def _time_left(view: LaneView, slot: float, inbox: InboxView) -> str:
         Remaining.NOTHING: "nothing to do",
     }
     return texts[what_is_left(view, inbox)]
+
+
+def _requests_today(view: LaneView, most: int) -> str:
+    """By kind: a quota counts all of them."""
+    sent = view.requests_today
+    of_them = f" of {most:,}, from which on single updates and looks stop" if most else ""
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(sent.items(), key=lambda one: -one[1]))
+    return f"{sum(sent.values()):,} requests{of_them}: {kinds}"
 
 
 def _singles(view: LaneView, slot: float) -> list[str]:
@@ -191,6 +201,7 @@ def _lane_json(view: LaneView, slot: float, seen: LaneHealth) -> dict[str, Any]:
         "unpublished": counts.unpublished,
         "requests_left": view.requests_left,
         "seconds_left": round(view.requests_left * slot, 1),
+        "requests_today": dict(view.requests_today),
         "single_updates": _singles_json(view, slot),
         "slots_taken": view.figures.slots_taken,
         "recent": [_recent_json(batch) for batch in view.recent],

@@ -194,6 +194,15 @@ class LaneKeys:
         """Set: columns of the place that single updates may write."""
         return self.named(f"columns-of:{place}")
 
+    def requests(self, day: str) -> str:
+        """Hash, expires: kind of request → how many were sent on this day."""
+        return self.named(f"requests:{day}")
+
+    @property
+    def no_looks(self) -> str:
+        """String, expires: no cells are read to skip changes."""
+        return self.named("no-looks")
+
     # --- the lane's state
 
     @property
@@ -477,3 +486,4 @@ class MetricField:
     ROOM = "room"  # the first batch that ended since the last claim (ms)
     FULL = "full"  # '1': a claim found too many unfinished batches
     PAUSES = "pauses"
+    REQUESTS = "req:"  # and the kind: requests of every kind

@@ -212,6 +212,10 @@ class Lane(LaneReads):
         """It is handed out again in `seconds`."""
         self._redis.zadd(self.keys.look_claims, {str(look.claim): to_ms(self.now() + seconds)}, xx=True)
 
+    def stop_looks(self, seconds: float) -> None:
+        """No cells are read to skip changes; those that a change needs before its request are."""
+        self._redis.set(self.keys.no_looks, 1, px=to_ms(seconds))
+
     def note_looked(self, batch: Batch) -> bool:
         """Before its request is sent. False: another process has taken it over."""
         return bool(self._run("note_looked", batch.number, batch.fence))

@@ -8,6 +8,7 @@ from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.histograms import BOUNDS
 from worker.metrics.reading import SLOTS, LaneState
 from worker.metrics.sets import SET_METRICS
+from worker.remote.calls import RequestKind
 from worker.remote.errors import words
 
 OTHER = "other"  # for a word that this version does not know
@@ -26,6 +27,7 @@ REASONS = (
     OTHER,
 )
 ANSWERS = (*words(), OTHER)
+REQUEST_KINDS = tuple(map(str, RequestKind))
 
 
 class MetricKind(StrEnum):
@@ -93,6 +95,10 @@ def known_words(counts: Mapping[str, int], known: Iterable[str]) -> dict[tuple[s
 
 def _behind(prefix: str, fields: Mapping[str, str]) -> dict[str, int]:
     return {name.removeprefix(prefix): int(by) for name, by in fields.items() if name.startswith(prefix)}
+
+
+def _requests(state: LaneState) -> Values:
+    return known_words(_behind("req:", state.counted), REQUEST_KINDS)
 
 
 def _outcomes(state: LaneState) -> Values:
@@ -176,9 +182,19 @@ METRICS: tuple[Metric | Histogram, ...] = (
     Histogram("feishu_batch_batch_items", "Items of each batch, when it was composed.", "fill", BOUNDS["fill"]),
     _counter("requests", "Requests to change items that were sent, or may have been sent.", "sent"),
     Metric(
+        "feishu_batch_remote_requests",
+        MetricKind.COUNTER,
+        "Requests of every kind, look-ups and log-ins too: what a quota counts.",
+        _requests,
+        ("kind",),
+    ),
+    _gauge("single_groups", "Groups whose changes wait for single updates.", lambda s: s.single_groups),
+    _counter("single_updates", "Single updates, as they were composed: requests for one item.", "singles"),
+    _counter("single_update_changes", "Changes in these.", "single_changes"),
+    Metric(
         "feishu_batch_answers",
         MetricKind.COUNTER,
-        "Answers to requests, by endpoint (submit, poll); rate_limited is a rejection by the limit.",
+        "Answers to requests, by endpoint (submit, poll, single); rate_limited is a rejection by the limit.",
         _answers,
         ("endpoint", "answer"),
     ),

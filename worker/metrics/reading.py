@@ -9,10 +9,10 @@ from redis import Redis
 from feishu_batch.keys import InboxKeys
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
 from worker.ledger.keys import LaneKeys, MetricField, SlotField
-from worker.ledger.routes import BATCH
+from worker.ledger.routes import BATCH, SINGLE
 from worker.ledger.stall import SendState
 
-SLOTS = (BATCH.endpoint, "poll")  # endpoints
+SLOTS = (BATCH.endpoint, "poll", SINGLE.endpoint)  # endpoints
 OVERDUE = ("jobs", "checks", "outbox")
 _OF_ROUTE = {"full", "part", "since"}
 _COUNTED = ("full", "part", "jobs", "checks", "due", "outbox", "open-intents")
@@ -31,6 +31,7 @@ class LaneState:
     slots: Mapping[str, Mapping[str, str]]  # endpoint → the slot's hash
     sizes: Mapping[str, int]
     first: Mapping[str, float | None]
+    single_groups: int
     owned_cells: int
     is_sending: bool
     is_paused: bool
@@ -116,6 +117,7 @@ def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: in
         pipe.zcard(_key(keys, name))
     for name in _FIRST:
         pipe.zrange(_key(keys, name), 0, 0, withscores=True)
+    pipe.hlen(keys.singles.sizes)
     pipe.hlen(keys.cells).hget(keys.route(BATCH).lease, "until").exists(keys.pause).get(keys.swept_at)
     answers = iter(pipe.execute())
     now, wall = read_clock(next(answers), next(answers))
@@ -128,6 +130,7 @@ def read_lane(redis: Redis, prefix: str, lane: str, *, slot: float, max_open: in
         slots={endpoint: next(answers) for endpoint in SLOTS},
         sizes={name: next(answers) for name in _COUNTED},
         first={name: _score(next(answers)) for name in _FIRST},
+        single_groups=next(answers),
         owned_cells=next(answers),
         lease_until=_float(lease := next(answers), 1000),
         is_sending=lease is not None,

@@ -39,7 +39,7 @@ def by_both(groups: Iterable[tuple[int, bool]], rate: int) -> RoutePlan:
 
 
 def is_worth_it(alone: int, both: RoutePlan, slot: float, rate: int) -> bool:
-    """`alone`: requests without the route. For a minute's work nobody changes a setting."""
+    """`alone`: requests without the route. For the work of a minute, changing a setting is not worth it."""
     return alone >= POOR_REQUESTS and both.seconds(slot, rate) < WORTH_IT * alone * slot
 
 

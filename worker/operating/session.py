@@ -12,6 +12,7 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.lanes import lane_names
+from config.lookups import time_zone
 from config.settings import ENV_PREFIX, Settings, load_settings
 from config.urls import masked_url
 from feishu_batch import FeishuBatch
@@ -25,6 +26,7 @@ from worker.ledger.inbox import Inbox
 from worker.ledger.keys import LaneKeys
 from worker.ledger.lane import Lane
 from worker.ledger.reads.ledger import LedgerReads
+from worker.ledger.request_counts import RequestCounts
 from worker.operating.embedded_files import find_embedded_url
 from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.redis_checks import RedisFinding, refusal
@@ -53,6 +55,10 @@ class Session:
     def lane_keys(self) -> dict[str, LaneKeys]:
         """Of the lanes that the settings name."""
         return {name: lane.keys for name, lane in self.lanes.items()}
+
+    def request_counts(self, lane: str) -> RequestCounts:
+        keys = LaneKeys(self.settings.key_prefix, lane)
+        return RequestCounts(self.redis, keys, time_zone(self.settings.time_zone))
 
     def client(self) -> FeishuBatch:
         return producer(self.settings, person())

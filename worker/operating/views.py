@@ -1,6 +1,7 @@
 """Views of the ledger: an overview of a lane. Reads only."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from worker.ledger.lane import Lane
 from worker.ledger.reads.ledger import LaneFigures, LedgerReads
 from worker.ledger.records import LaneCounts
+from worker.ledger.request_counts import RequestCounts
 from worker.ledger.routes import BATCH
 from worker.ledger.single_route import NO_SINGLES, SingleState
 
@@ -25,6 +27,7 @@ class LaneView:
     figures: LaneFigures
     recent: tuple[dict[str, Any], ...]  # newest first
     singles: SingleState = NO_SINGLES
+    requests_today: Mapping[str, int] = field(default_factory=dict)  # kind → how many
     single_share: float = 0.0  # of the small groups, those that single updates may write; known where that would matter
 
     @property
@@ -110,10 +113,13 @@ def inbox_view(reads: LedgerReads) -> InboxView:
     return InboxView(intents, None if oldest_at is None else max(0.0, now - oldest_at))
 
 
-def lane_view(reads: LedgerReads, lane: Lane) -> LaneView:
+def lane_view(reads: LedgerReads, lane: Lane, counts: RequestCounts | None = None) -> LaneView:
+    """`counts`: of the lane's requests, where they are shown."""
     figures = reads.figures(lane.name, MOST_GROUPS)
     recent = tuple(json.loads(text) for text in figures.recent)
-    view = LaneView(lane.name, lane.paused(), lane.counts(), figures, recent, lane.singles.state())
+    view = LaneView(
+        lane.name, lane.paused(), lane.counts(), figures, recent, lane.singles.state(), counts.today() if counts else {}
+    )
     if view.singles.is_on or not view.is_poor:
         return view
     return replace(view, single_share=reads.share_for_singles(lane.name))

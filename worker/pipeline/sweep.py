@@ -7,6 +7,7 @@ import structlog
 
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
+from worker.pipeline.daily_requests import DailyRequests
 from worker.pipeline.hints import IntakeHints, LaneHints
 from worker.pipeline.monitored import Monitored
 from worker.pipeline.set_ends import SetEnds
@@ -60,9 +61,11 @@ class LaneSweep:
         retain_succeeded: float,
         retain_failed: float,
         singles: tuple[int, bool] = (0, True),
+        requests: DailyRequests | None = None,
     ) -> None:
         """`singles`: requests a second of the single route, and whether an item is on one route at a time."""
         self._singles = singles
+        self._requests = requests
         self._inbox = inbox
         self._lane = lane
         self._hints = hints
@@ -72,6 +75,8 @@ class LaneSweep:
     def run(self) -> dict[str, int]:
         rate, alone = self._singles
         self._lane.singles.configure(rate, alone=alone)
+        if self._requests:
+            self._requests.run()
         found = self._lane.sweep(self._keep_succeeded, self._keep_failed)
         counts = found.counts
         if counts.ready_groups or counts.due_batches or counts.sending:

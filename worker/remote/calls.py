@@ -3,16 +3,28 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from worker.remote.codes import ErrorTable, classify
 from worker.remote.envelope import clean, parse
-from worker.remote.errors import BatchRefused, NotExecuted, TokenRejected
+from worker.remote.errors import BatchRefused, NotExecuted, RemoteError, TokenRejected
 from worker.remote.models import Exchange, Token
 from worker.remote.secrets import Secrets
 from worker.remote.transport import HttpTransport
 
 T = TypeVar("T")
+
+
+class RequestKind(StrEnum):
+    """What counts against a quota."""
+
+    BATCH_UPDATE = "batch_update"
+    SINGLE_UPDATE = "single_update"
+    TASK_RESULT = "task_result"
+    QUERY = "query"
+    LOOK_UP = "look_up"
+    TOKEN = "token"  # noqa: S105 - a kind of request
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,7 @@ class ApiCall:
     write: bool = False
     idem_uuid: str = ""
     may_leave: Callable[[], bool] | None = None
+    kind: RequestKind = RequestKind.LOOK_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +50,9 @@ class Reply:
 
 
 class Calls:
-    """`user_key` acts unless a call names another; `extra_headers` go with every call that has a token."""
+    """`user_key` acts unless a call names another; `extra_headers` go with every call that has a token. `on_request` gets the kind of
+    each request that was, or may have been, sent.
+    """
 
     def __init__(
         self,
@@ -46,7 +61,9 @@ class Calls:
         user_key: str,
         table: ErrorTable,
         extra_headers: Mapping[str, str],
+        on_request: Callable[[str], None],
     ) -> None:
+        self._on_request = on_request
         self._transport = transport
         self._secrets = secrets
         self._user_key = user_key
@@ -54,15 +71,22 @@ class Calls:
         self._extra_headers = dict(extra_headers)
 
     def send(self, call: ApiCall, *, token: Token | None, user_key: str | None = None) -> Reply:
-        answer = self._transport.exchange(
-            call.method,
-            call.path,
-            write=call.write,
-            headers=self._headers(call, token, user_key),
-            content=_encoded(call.body),
-            params=call.params,
-            may_leave=call.may_leave,
-        )
+        headers, content = self._headers(call, token, user_key), _encoded(call.body)
+        try:
+            answer = self._transport.exchange(
+                call.method,
+                call.path,
+                write=call.write,
+                headers=headers,
+                content=content,
+                params=call.params,
+                may_leave=call.may_leave,
+            )
+        except RemoteError as failed:
+            if failed.exchange is not None:
+                self._on_request(call.kind)
+            raise
+        self._on_request(call.kind)
         envelope = parse(answer.body, secrets=self._secrets)
         envelope = replace(envelope, log_id=envelope.log_id or clean(self._secrets.hidden(answer.log_id)))
         error = classify(

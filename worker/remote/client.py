@@ -7,7 +7,7 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from worker.remote import answers
-from worker.remote.calls import ApiCall, Calls, Reply, details, usable
+from worker.remote.calls import ApiCall, Calls, Reply, RequestKind, details, usable
 from worker.remote.codes import DEFAULT_TABLE, RESTART, THE_CREDENTIALS, ErrorTable
 from worker.remote.errors import (
     BatchRefused,
@@ -63,7 +63,9 @@ class RemoteClient:
         extra_headers: Mapping[str, str] | None = None,
         missing_item_codes: Collection[int] = (ITEM_NOT_FOUND,),
         clock: Callable[[], float] = time.time,
+        on_request: Callable[[str], None] = lambda _kind: None,
     ) -> None:
+        """`on_request`: gets the kind of each request that was, or may have been, sent (`RequestKind`)."""
         self._plugin_id = plugin_id
         self._plugin_secret = plugin_secret
         self._user_key = user_key
@@ -71,7 +73,7 @@ class RemoteClient:
         self._missing_item_codes = frozenset(missing_item_codes)
         self._clock = clock
         secrets = Secrets(plugin_secret.get_secret_value())
-        self._calls = Calls(transport, secrets, user_key, table, dict(extra_headers or {}))
+        self._calls = Calls(transport, secrets, user_key, table, dict(extra_headers or {}), on_request)
 
     def authenticate(self) -> Token:
         """A new token. Raises LaneStopped for refused credentials, with any code."""
@@ -82,7 +84,9 @@ class RemoteClient:
             "type": self._token_type,
         }
         try:
-            reply = self._calls.send(ApiCall("POST", "/open_api/authen/plugin_token", body), token=None)
+            reply = self._calls.send(
+                ApiCall("POST", "/open_api/authen/plugin_token", body, kind=RequestKind.TOKEN), token=None
+            )
         except (TokenRejected, SpaceRefused, BatchRefused, IdempotencyClash) as error:
             refusal = LaneStopped(error.message, advice=CREDENTIALS_ADVICE, **error.details)
         else:
@@ -105,7 +109,8 @@ class RemoteClient:
         if not 1 <= len(update.work_item_ids) <= MAX_ITEMS_PER_BATCH:
             raise BatchRefused(f"a batch has 1 to {MAX_ITEMS_PER_BATCH} items", splittable=bool(update.work_item_ids))
         path = "/open_api/work_item/batch_update"
-        call = ApiCall("POST", path, update.body(), write=True, idem_uuid=idem_uuid, may_leave=may_leave)
+        kind = RequestKind.BATCH_UPDATE
+        call = ApiCall("POST", path, update.body(), write=True, idem_uuid=idem_uuid, may_leave=may_leave, kind=kind)
         reply = self._calls.send(call, token=token, user_key=user_key)
         task_id = answers.task_id(reply.data)
         if not task_id:
@@ -125,14 +130,15 @@ class RemoteClient:
         keys = [key for key, _ in update.fields]
         if not keys or len(set(keys)) < len(keys):
             raise BatchRefused("a single update has one or more fields, each of them once")
-        space, kind = _segment(update.project_key), _segment(update.work_item_type_key)
-        path = f"/open_api/{space}/work_item/{kind}/{update.work_item_id}"
-        call = ApiCall("PUT", path, update.body(), write=True, idem_uuid=idem_uuid, may_leave=may_leave)
+        space, type_key = _segment(update.project_key), _segment(update.work_item_type_key)
+        path, kind = f"/open_api/{space}/work_item/{type_key}/{update.work_item_id}", RequestKind.SINGLE_UPDATE
+        call = ApiCall("PUT", path, update.body(), write=True, idem_uuid=idem_uuid, may_leave=may_leave, kind=kind)
         reply = self._calls.send(call, token=token, user_key=user_key)
         return ItemWritten(reply.log_id, reply.exchange)
 
     def task_result(self, task_id: str, *, token: Token) -> JobReport:
-        reply = self._calls.send(ApiCall("GET", "/open_api/task_result", params={"task_id": task_id}), token=token)
+        call = ApiCall("GET", "/open_api/task_result", params={"task_id": task_id}, kind=RequestKind.TASK_RESULT)
+        reply = self._calls.send(call, token=token)
         return usable(answers.job_report(task_id, reply.data, reply.exchange, reply.log_id), reply)
 
     def query_items(
@@ -163,7 +169,8 @@ class RemoteClient:
                 raise NotExecuted("no slot became free in time")
             made += 1
             part = waiting.pop()
-            call = ApiCall("POST", path, {"work_item_ids": part, "fields": list(fields)})
+            body = {"work_item_ids": part, "fields": list(fields)}
+            call = ApiCall("POST", path, body, kind=RequestKind.QUERY)
             try:
                 reply = self._calls.send(call, token=token, user_key=user_key)
             except BatchRefused as error:

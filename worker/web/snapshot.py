@@ -63,7 +63,8 @@ class Snapshots:
 
     def look(self) -> dict[str, Section]:
         inbox = inbox_view(self._session.reads)
-        views = [lane_view(self._session.reads, one) for one in self._lanes]
+        counts = self._session.request_counts
+        views = [lane_view(self._session.reads, one, counts(one.name)) for one in self._lanes]
         batches = {one.name: self._current.open_batches(one.name, JOBS) for one in self._lanes}
         intents, not_ended = self._intents(batches), self._current.not_ended()
         groups = {(name, batch.group) for name, found in batches.items() for batch in found}
@@ -114,6 +115,9 @@ class Snapshots:
             "waiting_since": rounded(view.figures.waiting_since),
             "requests_left": view.requests_left,
             "singles": _singles(view, about.slot_seconds),
+            "today": sum(view.requests_today.values()),
+            "daily": about.daily_requests,
+            "today_by_kind": dict(view.requests_today),
             "left": what_is_left(view, inbox).value,
             "cells": counts.owned_cells,
             "open_jobs": counts.open_jobs,

@@ -32,6 +32,7 @@ local function may_skip(number, cell)
 end
 
 local function is_worth_it(place)
+  if redis.call('EXISTS', P .. 'no-looks') == 1 then return false end
   local kept = redis.call('HMGET', P .. 'look-share:' .. place, 'seen', 'same', 'off')
   if tonumber(kept[3] or 0) > NOW then return false end
   local seen = tonumber(kept[1] or 0)

@@ -51,7 +51,7 @@ export function laneCard() {
   const stats = make("dl", "stats"), chart = make("div", "chart"), caption = make("p", "soft");
   chart.setAttribute("role", "img");
   const figure = (text) => { const value = make("dd"); stats.append(make("div", "", make("dt", "", text), value)); return value; };
-  const used = figure(t("lane.slots")), ready = figure(t("lane.ready")), open = figure(t("lane.jobs")), odd = figure(t("lane.odd"));
+  const used = figure(t("lane.slots")), ready = figure(t("lane.ready")), open = figure(t("lane.jobs")), odd = figure(t("lane.odd")), today = figure(t("lane.today"));
   const usedText = make("span"), usedBar = make("i"), readyText = make("span"), readyMore = make("small");
   used.append(usedText, make("div", "use", usedBar));
   used.title = t("lane.slots_when");
@@ -77,6 +77,8 @@ export function laneCard() {
     put(open, n(lane.open_jobs));
     odd.parentElement.hidden = !(lane.checks + lane.due);
     put(odd, together([lane.checks ? t("lane.read_back", { n: lane.checks }) : "", lane.due ? t("lane.send_again", { n: lane.due }) : ""]));
+    put(today, lane.daily ? t("lane.of_daily", { n: lane.today, daily: lane.daily }) : n(lane.today));
+    today.title = together(Object.entries(lane.today_by_kind).map(([kind, count]) => `${kind} ${n(count)}`));
     showFill(chart, caption, state.recent[lane.name] ?? []);
   };
   return node;
