@@ -71,7 +71,7 @@ chaos-times: $(STAMP)
 
 # The figures of docs/performance.md, measured here: about 20 minutes. Another program on the same cores changes them.
 QUICK ?=
-BENCHES = pacing tables throughput batches latency enqueue bulk packing polling claim longest ending memory commands health history idle lanes import_memory plots
+BENCHES = pacing tables singles throughput batches latency enqueue bulk packing polling claim longest ending memory commands health history idle lanes import_memory plots
 BENCH_PYTHON = $(if $(filter plots idle,$*),bench/.venv-$*/bin/python,$(BIN)/python)
 bench: $(patsubst %,bench-%,$(or $(ONLY),$(BENCHES)))
 

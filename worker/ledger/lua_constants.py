@@ -6,7 +6,7 @@ from typing import Final
 
 from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.histograms import BOUNDS
-from worker.ledger.routes import BATCH
+from worker.ledger.routes import BATCH, SINGLE
 
 MOST_SHARERS: Final = 16  # of one change: each step that touches it has to look at all of them
 
@@ -15,6 +15,7 @@ LuaValue = str | int | Sequence["LuaValue"] | Mapping[str, "LuaValue"]
 CONSTANTS: Final[dict[str, LuaValue]] = {
     "ROUTE": BATCH.name,
     "ROUTE_ITEMS": BATCH.items,
+    "SINGLE": SINGLE.name,
     "MOST_SHARERS": MOST_SHARERS,
     "BOUNDS": BOUNDS,
     **{kind.name: kind.value for kind in OutcomeKind},

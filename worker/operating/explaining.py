@@ -47,6 +47,10 @@ SENT_NOTHING: Final[Mapping[str, Explanation]] = MappingProxyType(
             "Nothing: it continues when jobs end. If it lasts, check the poll worker.",
         ),
         NoBatchReason.IDLE: Explanation("No change is ready.", "Nothing."),
+        NoBatchReason.OFF: Explanation(
+            "Single updates are switched off, for a while or by the settings: everything goes by batches.",
+            "`feishu-batch status` shows why, and for how long.",
+        ),
         "not_served": Explanation(
             "The lane's settings are faulty, so this worker does not serve it. Its intents wait.",
             "Correct the lane in FEISHU_BATCH_LANES_FILE: `feishu-batch doctor` says what is wrong. Then restart the workers.",

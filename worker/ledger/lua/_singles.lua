@@ -1,6 +1,6 @@
 -- The single route: groups with few ready changes, which are sent item by item. Unused until a worker has set its rate.
 -- USES  lane looks
-local S = P .. 'route:single:'
+local S = P .. 'route:' .. SINGLE .. ':'
 local QUIET = 300 -- ms without growth, so that a group which is being filled is sent as a batch
 local SIZE_STEP = 17592186044416 -- 2^44: a place among the groups is urgency, then size, then age
 local single_route
