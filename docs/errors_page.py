@@ -17,6 +17,7 @@ from worker.cli.errors import EXIT_CODES
 from worker.cli.start_paused import BY_UP
 from worker.ledger.last_errors import LastError
 from worker.ledger.reads.lane_health import LaneHealth
+from worker.ledger.single_route import NO_SINGLES, SingleState
 from worker.ledger.stall import SendState
 from worker.operating import health, redis_checks
 from worker.operating.explaining import SENT_NOTHING
@@ -198,8 +199,9 @@ SAMPLES: tuple[LaneHealth, ...] = (
 
 def stalls() -> list[health.Check]:
     """What the product says of each sample of a lane, and of what serves all lanes."""
-    view: Any = SimpleNamespace(lane="default", ready_changes=0)
+    view: Any = SimpleNamespace(lane="default", ready_changes=0, singles=NO_SINGLES)
     of_lanes = [one for seen in SAMPLES for one in health.check_lane(view, seen, 1.0, 50)]
+    of_lanes += health.check_singles("default", SingleState(13, 3540.0, "ERROR"))
     inbox: Any = SimpleNamespace(intents=12, oldest_wait=40.0)
     shared = [
         *health.check_beat({"default": replace(_WELL, swept=60.0)}, 2.0),

@@ -8,6 +8,7 @@ import pytest
 from sandbox.process import SandboxProcess
 from worker.ledger.last_errors import LastError
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
+from worker.ledger.single_route import SingleState
 from worker.ledger.stall import SendState, stalled_after
 from worker.operating.health import (
     Mark,
@@ -227,6 +228,14 @@ def waiting(command, ledger, redis, prefix):
     from worker.ledger.reads.ledger import LedgerReads
 
     return lane_of(command, ledger, LedgerReads(redis, prefix))
+
+
+def test_a_single_route_that_is_off_for_a_while_is_reported_with_the_reason(waiting):
+    refused = replace(waiting, singles=SingleState(13, 1800.0, "no permission (code 10301)"))
+    [check] = check_lane(refused, WELL, 1.0, 200)
+    assert (check.mark, "10301" in check.what, "1800 s" in check.what) == (Mark.WARN, True, True)
+    for state in (SingleState(0), SingleState(13)):
+        assert [one.mark for one in check_lane(replace(waiting, singles=state), WELL, 1.0, 200)] == [Mark.OK]
 
 
 def test_a_lane_that_does_not_move_is_reported(waiting):

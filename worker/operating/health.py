@@ -7,6 +7,7 @@ from enum import StrEnum
 from config.routing import QueueName
 from worker.ledger.last_errors import DOING
 from worker.ledger.reads.lane_health import LaneHealth
+from worker.ledger.single_route import SingleState
 from worker.ledger.stall import stalled_after
 from worker.operating.redis_checks import RedisFinding, Severity
 from worker.operating.views import InboxView, LaneView
@@ -18,6 +19,10 @@ LEASE_OVER = 30.0  # seconds; a successor takes over a lease within a few second
 DISK_LOW, DISK_FULL = 1024**3, 100 * 1024**2  # free bytes, where the embedded server keeps its files
 SIGNS_OF_LIFE = 1024**2  # free bytes, where only the workers keep small files
 _ADVICE = "The worker retries it, and no change is lost. Check the base URL, the network and Feishu."
+SINGLES_ADVICE = (
+    "No change is lost. If the plugin may not use the endpoint, grant it, or set FEISHU_BATCH_SINGLE_UPDATES_PER_SECOND=0. "
+    "If the day's requests are used up, it continues tomorrow."
+)
 _LOOK_UP_ADVICE = (
     "Intents with names fail as cannot_resolve meanwhile. Check the base URL, the network and Feishu; then run:"
     " feishu-batch retry --reason cannot_resolve"
@@ -117,10 +122,18 @@ def check_lane(view: LaneView, seen: LaneHealth, slot: float, max_open: int) -> 
         *check_submits(view.lane, seen, slot, max_open),
         *check_polls(view.lane, seen),
         *check_outbox(view.lane, seen),
+        *check_singles(view.lane, view.singles),
     ]
     yield from found
     if not found:
         yield ok("lane", f"{view.lane}: {view.ready_changes} changes ready, {seen.open_jobs} jobs open, none overdue")
+
+
+def check_singles(lane: str, state: SingleState) -> Iterator[Check]:
+    """Only where the settings have the route on."""
+    if state.rate and not state.is_on:
+        what = f"{lane}: single updates are off for another {state.off_for:.0f} s, so everything goes by batches: {state.why}"
+        yield warn("lane", what, SINGLES_ADVICE)
 
 
 def _pause(lane: str, seen: LaneHealth) -> Check | None:
