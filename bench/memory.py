@@ -8,7 +8,7 @@ from celery import Celery
 
 from bench.common import Report, arguments
 from bench.server import Server
-from bench.world import FIRST_ITEM, content, contents, drain, runtime_for, settings_for
+from bench.world import FIRST_ITEM, content, contents, drain, know_fields, runtime_for, settings_for
 from feishu_batch import FeishuBatch
 
 # name: items per intent, different values, bytes per change that are allowed
@@ -26,6 +26,7 @@ def pending(changes: int, per_intent: int, values: int) -> tuple[float, dict[str
     """Bytes per change, and per change and kind of key (MEMORY USAGE, sampled where there are many)."""
     with Server(None) as server, FeishuBatch(server.url, timeout=60) as client:
         runtime = runtime_for(settings_for(server.url))
+        know_fields(runtime)
         client.enqueue_many([content([1])])
         drain(runtime)
         before = server.memory()
@@ -44,7 +45,7 @@ def shares(server: Server, changes: int) -> dict[str, float]:
     found: dict[str, list[str]] = {}
     for key in server.redis.scan_iter(count=10_000):
         parts = key.rpartition("}:")[2].split(":")
-        found.setdefault(parts[0] if parts[0].isidentifier() else key, []).append(key)
+        found.setdefault(parts[0] if len(parts) > 1 else key, []).append(key)
     usage = {}
     for kind, keys in found.items():
         sample = keys[:200]

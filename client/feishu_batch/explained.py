@@ -50,8 +50,8 @@ FAILURES: Final[Mapping[FailureCode, Explanation]] = MappingProxyType(
             "Check that the value has the form that the field's type needs, and that the lane's user can see the field.",
         ),
         FailureCode.CHANGED_MEANWHILE: Explanation(
-            "The cell did not hold `expected_field_value` just before the request, so it was not written.",
-            "Look at the item in Feishu Project. Enqueue the change again with what the cell holds now, if you still want it.",
+            "Skipped: changed since. The cell did not hold `expected_field_value` just before the request, so it was not written.",
+            "Nothing: the newer value stays. If you still want the change, enqueue it again with what the cell holds now; `retry` skips it.",
         ),
         FailureCode.CONDITION_UNKNOWN: Explanation(
             "`expected_field_value` could not be checked, so the cell was not written. The reason says why.",

@@ -1,32 +1,53 @@
-"""Which intents wrote, or will write, to a work item. Reads only, and needs no index: nothing is kept per item."""
+"""Which intents wrote, or will write, to a work item. Reads only.
 
+The log has a mark of each item of a small intent, and one mark for every larger intent: what it finds is looked up in the records.
+"""
+
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Final
 
 from redis import Redis
 
-LOOK_AT: Final = 500  # intents per step: the server answers others in between
-# Open ones are read first, so that an intent that ends meanwhile is found where it has gone.
-_SETS: Final = ("open-intents", "ended:succeeded", "ended:failed")
+from feishu_batch.keys import log_blocks_key
+
+LOG_BLOCK: Final = 256  # intents of a block: their places are one byte
+MARK_DIGITS: Final = 7  # the last of an item's id: they fit in three bytes
+MOST_MARKED: Final = 10  # items; of an intent with more, the search reads the record
+MARK_OF_MANY: Final = b"\xff\xff\xff"  # above all marks of items
+# Per step: the server answers others in between.
+BLOCKS: Final = 500
+LOOK_AT: Final = 500  # intents
+
+
+def mark_of(item: int) -> bytes:
+    """The scripts that record make the same (lua/_item_log.lua)."""
+    return (item % 10**MARK_DIGITS).to_bytes(3, "big")
 
 
 class ItemLog:
     """Of all lanes."""
 
     def __init__(self, redis: Redis) -> None:
-        text = (files("feishu_batch") / "lua" / "find_item.lua").read_text(encoding="utf-8")
-        self._script: Any = redis.register_script(text)
+        self._redis: Any = redis
+        self._find_marked, self._find_item = (
+            redis.register_script((files("feishu_batch") / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
+            for name in ("find_marked", "find_item")
+        )
 
     def numbers(self, head: str, item: int) -> list[int]:
         """The intents that name the item, newest first, of the lane whose keys begin with `head`; those in the inbox are not among them."""
-        found = {number for name in _SETS for number in self._of_set(head, name, item)}
-        return sorted(found, reverse=True)
+        return sorted(self._named(head, item, sorted(set(self._marked(head, item)))), reverse=True)
 
-    def _of_set(self, head: str, name: str, item: int) -> list[int]:
-        found: list[int] = []
-        highest = "+inf"
-        while page := self._script(keys=[head], args=[name, highest, LOOK_AT, item]):
-            last, *numbers = page
-            found += map(int, numbers)
-            highest = f"({last}"
-        return found
+    def _marked(self, head: str, item: int) -> Iterator[int]:
+        blocks = sorted(self._redis.smembers(log_blocks_key(head)))
+        for first in range(0, len(blocks), BLOCKS):
+            marks = mark_of(item), MARK_OF_MANY
+            yield from self._find_marked(keys=[head], args=[*marks, LOG_BLOCK, *blocks[first : first + BLOCKS]])
+
+    def _named(self, head: str, item: int, numbers: list[int]) -> Iterator[int]:
+        first = 0
+        while first < len(numbers):
+            looked_at, *found = self._find_item(keys=[head], args=[item, *numbers[first : first + LOOK_AT]])
+            yield from map(int, found)
+            first += looked_at

@@ -178,6 +178,11 @@ def lane_head(prefix: str, lane: str) -> str:
     return f"{prefix}:{{{lane}}}:"
 
 
+def log_blocks_key(head: str) -> str:
+    """Set: numbers of the blocks of the lane's item log; the lane's keys begin with `head`."""
+    return f"{head}item-log-blocks"
+
+
 def group_key(prefix: str, lane: str, group: str) -> str:
     """Hash; its `spec` is JSON of what the changes of the group write, and where."""
     return f"{prefix}:{{{lane}}}:group:{group}"

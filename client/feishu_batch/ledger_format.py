@@ -10,7 +10,7 @@ from typing import Any, Final
 from feishu_batch.errors import LedgerFormatError
 from feishu_batch.keys import InboxKeys
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 BEFORE: Final = 1  # the format of ledgers that hold data and no number
 NOT_OURS: Final = -3  # what the script answers instead of whether a hint is wanted, with the format that it found
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from feishu_batch import FeishuBatch
-from feishu_batch.item_log import LOOK_AT, ItemLog
+from feishu_batch.item_log import ItemLog
 from feishu_batch.keys import RecordField
 from tests.catalogue.wish import demo_catalogue
 from tests.support.command import PROJECT
@@ -183,15 +183,6 @@ def test_an_item_that_is_none_is_2(command, wrong):
     assert "--item" in result.stderr
 
 
-def test_large_intents_end_a_step_early(redis, ledger):
-    large = ",".join(map(str, range(1, 10_001)))
-    for number in range(1, 101):
-        redis.hset(ledger.lane.keys.intent(number), "it", large)
-        redis.zadd(ledger.lane.keys.ended("failed"), {number: number // 3})
-    assert ItemLog(redis).numbers(ledger.lane.keys.head, 1001) == list(range(100, 0, -1))
-    assert ItemLog(redis).numbers(ledger.lane.keys.head, 10_001) == []
-
-
 def test_what_leaves_the_inbox_meanwhile_is_shown_once(command, ledger, monkeypatch):
     intent = command.enqueue(1001)
     numbers = ItemLog.numbers
@@ -202,16 +193,6 @@ def test_what_leaves_the_inbox_meanwhile_is_shown_once(command, ledger, monkeypa
 
     monkeypatch.setattr(ItemLog, "numbers", recorded_meanwhile)
     assert [(one["intent_id"], one["state"]) for one in changes(command)] == [(intent, "pending")]
-
-
-def test_every_page_of_the_ledger_is_looked_at(redis, ledger):
-    """Also where more intents ended in one millisecond than a page holds."""
-    pipe = redis.pipeline(transaction=False)
-    for number in range(1, 3 * LOOK_AT):
-        pipe.hset(ledger.lane.keys.intent(number), "it", "1001,7" if number % 100 == 1 else "7")
-        pipe.zadd(ledger.lane.keys.ended("succeeded"), {number: 5 if number > LOOK_AT else number})
-    pipe.execute()
-    assert ItemLog(redis).numbers(ledger.lane.keys.head, 1001) == list(range(3 * LOOK_AT - 99, 0, -100))
 
 
 def test_the_library_answers_the_same(command, ledger, redis_url, prefix):

@@ -18,7 +18,7 @@ COUNTERS = {
     "look-claims",
     "look-sequence",
 }
-OF_LOOKS = ("look:", "look-share:", "look-claim:")
+NOT_COMPARED = ("look:", "look-share:", "look-claim:", "item-log")
 SETS = {
     "since",
     "expiring",
@@ -46,7 +46,7 @@ def dump(redis, prefix):
     keys = [
         key
         for key in redis.keys(f"{prefix}*")
-        if _name(key, prefix) not in COUNTERS and not _name(key, prefix).startswith(OF_LOOKS)
+        if _name(key, prefix) not in COUNTERS and not _name(key, prefix).startswith(NOT_COMPARED)
     ]
     pipe = redis.pipeline(transaction=False)
     for key in keys:

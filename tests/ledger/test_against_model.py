@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from feishu_batch.item_log import ItemLog
 from feishu_batch.outcomes import OutcomeKind
 from tests.ledger.conftest import FEW
 from tests.ledger.dump import dump
@@ -371,6 +372,13 @@ class LedgerMachine(RuleBasedStateMachine):
     def ledger_is_as_the_model_says(self):
         expected = {name: value for name, value in self.model.dump().items() if value}
         assert dump(self.redis, self.lane.prefix) == expected
+
+    @invariant()
+    def the_item_log_finds_every_record(self):
+        log, records = ItemLog(self.redis), self.model.intents.values()
+        for item in {item for wish in self.wishes for item in wish.items}:
+            named = sorted((intent.number for intent in records if item in intent.items), reverse=True)
+            assert log.numbers(self.lane.keys.head, item) == named
 
     @invariant()
     def what_is_counted_adds_up(self):

@@ -13,9 +13,9 @@ import pytest
 
 from sandbox.process import SandboxProcess
 from tests.support.waiting import wait_until
-from worker.cli.field_lookup import open_field_lookup
 from worker.ledger.lane import Lane
 from worker.operating.session import session_of
+from worker.reading.field_lookup import open_field_lookup
 from worker.reading.wanted_cells import ReadPlace
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"

@@ -30,12 +30,12 @@ from tests.support.servers import Server
 from tests.support.waiting import PATIENCE, PAUSE, fair_now, wait_until
 from tests.support.zygote import Forked, zygote
 from worker.catalogue.models import RefusedError
-from worker.cli.field_lookup import open_field_lookup
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.operating.session import session_of
 from worker.processes.child import Child, spawn
 from worker.processes.roles import worker_children
+from worker.reading.field_lookup import open_field_lookup
 
 SLOT = 0.15  # seconds; the sandbox's window is the same: a shorter one would hide requests that come too early
 FAST = {

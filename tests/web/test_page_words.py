@@ -146,6 +146,7 @@ WORDS_OF_THE_WEB = """
     select option details summary table tr th td file change MB gb18030 GB18030 csv jsonl application/octet-stream
 space type_key id_column sheet hidden include clear encoding write append ignore again
 changed cleared unchanged not_known no_such_item refused
+changed_meanwhile now
 status_page_language path max-age samesite strict Content-Type X-CSRF-Token item change_set
 """
 TECHNICAL = set(WORDS_OF_THE_WEB.split())

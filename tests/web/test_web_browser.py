@@ -12,7 +12,7 @@ from tests.support.model import PROJECT
 from tests.support.waiting import PATIENCE
 from tests.web.browser import DESKTOP, PHONE, complaints, look_like, whole_page
 from tests.web.seeing import is_too_wide, press, see, shown, until
-from tests.web.serving import page_of, serving
+from tests.web.serving import SECRET, page_of, serving
 from worker.ledger.routes import BATCH
 
 CHINESE = "第三季度重点项目优先级调整（支付与结算、账号与登录、移动端首页改版三个方向的全部需求）" * 3
@@ -60,6 +60,41 @@ def test_a_change_set_is_undone_after_a_confirmation(opened, stack):
     see(opened, "#toast", "by the change set undo-kept")
     stack.client.change_set("undo-kept").wait(PATIENCE)
     assert stack.sandbox.values()[1300]["priority"] == {"value": "option_1"}
+
+
+def test_a_cell_that_was_changed_since_is_shown_and_offers_no_retry(opened, stack, tmp_path):
+    place = {"project_key": PROJECT, "work_item_type_key": "story", "skip_unchanged": False, "keep_before": True}
+    points = {1310: {"field_3f6a90": 3}, 1311: {"field_3f6a90": 3}}
+    stack.client.enqueue_table(points, **place, change_set="points").wait(PATIENCE)
+    more = {item: {"field_3f6a90": 5} for item in points}
+    stack.client.enqueue_table(more, **place, change_set="more", note="more points").wait(PATIENCE)
+    stack.sandbox.edit(1311, "field_3f6a90", 42)
+    stack.kill("submit")
+    later = put(stack, [1310], "field_3f6a90", 5, note="a later change")
+    press(opened, "more points", "#sets")
+    press(opened, "Undo …", "#dialog")
+    see(opened, "#dialog", "1 value: a later change of the same field is not written yet (a later change)")
+    stack.start("submit")
+    assert later.wait(PATIENCE).ok
+    press(opened, "Put back 2 values", "#dialog")
+    see(opened, "#toast", "by the change set undo-more")
+    assert stack.client.change_set("undo-more").wait(PATIENCE).counts["failed"] == 1
+    press(opened, "undo of more", "#sets")
+    see(opened, "#dialog", "Skipped: changed since")
+    see(opened, "#dialog", "1311")
+    assert "Retry" not in shown(opened, "#dialog")
+    press(opened, "Show values", "#dialog")
+    see(opened, "#dialog", "not read: the page has no credentials")
+    press(opened, "Close", "#dialog")
+    credentials = {"plugin_id": "plugin", "plugin_secret": SECRET, "user_key": "7300000000000000001"}
+    with page_of(stack, tmp_path, base_url=stack.sandbox.base_url, **credentials) as served, served.client() as client:
+        [skipped] = client.get("/api/sets", params={"id": "undo-more", "values": "true"}).json()["changed_since"]
+        assert (skipped["item"], skipped["value"], skipped["now"]) == (1311, 3, 42)
+    put(stack, [1310], "field_3f6a90", 5).wait(PATIENCE)
+    press(opened, "more points", "#sets")
+    press(opened, "Undo …", "#dialog")
+    see(opened, "#dialog", "It was undone before, as undo-more. 1 value were written again since.")
+    press(opened, "Back", "#dialog")
 
 
 def test_work_is_seen_from_the_inbox_to_its_failures_and_retried(opened, stack):

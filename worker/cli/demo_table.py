@@ -7,7 +7,6 @@ from typing import Final
 from rich.console import Console
 
 from sandbox.process import SandboxProcess
-from worker.cli.field_lookup import open_field_lookup
 from worker.cli.import_report import ImportReport
 from worker.cli.import_run import Asked, run_import
 from worker.cli.intent_follower import follow
@@ -21,8 +20,10 @@ from worker.importing.source import Source, opened
 from worker.importing.table import Table
 from worker.importing.wide.lookup import fields_of_lanes
 from worker.importing.wide.options import TableOptions
+from worker.operating.change_words import ChangeWords
 from worker.operating.session import Session
 from worker.operating.undo import enqueue_undo, undo_plan
+from worker.reading.field_lookup import open_field_lookup
 
 CHANGE_SET: Final = "team-table"
 ROWS: Final = "ID,Priority,Story points\n1801,P0,5\n1802,P0,5\n1803,P2,5\n"  # 1803 has P2 already
@@ -73,7 +74,7 @@ def _take_back(session: Session, sandbox: SandboxProcess, out: Console) -> list[
     sandbox.edit(EDITED, "priority", {"value": "option_1"})
     out.print(f"\nA person sets the priority of {EDITED} to P1. Then the import is taken back:")
     plan = undo_plan(session, CHANGE_SET)
-    print_undo_plan(out, plan)
+    print_undo_plan(out, plan, ChangeWords(session))
     intents, _ = enqueue_undo(session, plan)
     sizes = [(intent.intent_id, len(intent.work_item_ids)) for intent in intents]
     totals = follow(session, sizes, lambda total: display_for(out, total), SECONDS).totals

@@ -17,7 +17,6 @@ from worker.catalogue.models import Catalogue, RefusedError, UnavailableError
 from worker.catalogue.naming import field_called
 from worker.cli.errors import DONE, SOME_FAILED, InterruptedByUserError
 from worker.cli.export_report import ChosenTable, document, print_export
-from worker.cli.field_lookup import FieldLookup, open_field_lookup
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json
 from worker.cli.progress import items_bar
@@ -30,6 +29,7 @@ from worker.operating.session import open_session
 from worker.operating.set_items import items_of_set
 from worker.reading.chosen_ids import ChosenError, ChosenIds, add_lines, add_view, view_id_in
 from worker.reading.export_table import ExportFigures, NothingReadError, TableExport, columns_of
+from worker.reading.field_lookup import FieldLookup, open_field_lookup
 from worker.reading.place_words import PlaceWords
 from worker.reading.wanted_cells import ReadPlace
 from worker.remote.errors import BatchRefused, RemoteError, SpaceRefused

@@ -11,11 +11,11 @@ from worker.catalogue.naming import nearest
 from worker.catalogue.options import FieldOptions, Node
 from worker.catalogue.types import is_calculated, is_never_writable, modes_of
 from worker.cli.errors import DONE, SOME_FAILED
-from worker.cli.field_lookup import open_field_lookup
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
 from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.session import open_session
+from worker.reading.field_lookup import open_field_lookup
 from worker.remote.models import Field
 from worker.wording import duration, iso
 

@@ -9,7 +9,6 @@ import click
 
 from worker.cli.blockers import warn_of_pause
 from worker.cli.errors import DONE, SOME_FAILED
-from worker.cli.field_lookup import open_field_lookup
 from worker.cli.file_options import file_options
 from worker.cli.forgotten import refuse_if_forgotten
 from worker.cli.import_report import document, print_rejected
@@ -23,6 +22,7 @@ from worker.importing.report_file import check_report
 from worker.importing.source import Source
 from worker.operating.errors import WrongUseError
 from worker.operating.session import open_session
+from worker.reading.field_lookup import open_field_lookup
 
 
 @click.command("import", short_help="Enqueue the rows of a CSV, JSON Lines or XLSX file.")

@@ -154,8 +154,11 @@ class Followed:
     def counts(self) -> dict[str, int]:
         return counts_of(self.totals) | {"open": self.totals.total - self.totals.settled}
 
-    def in_words(self) -> str:
-        counts = {name: count for name, count in self.counts().items() if name != "total" and count}
+    def in_words(self, skipped: int = 0) -> str:
+        """`skipped`: of the failed ones, those that were changed since."""
+        shown = self.counts()
+        shown |= {"failed": max(0, shown["failed"] - skipped), "skipped": skipped}
+        counts = {name: count for name, count in shown.items() if name != "total" and count}
         more = "" if self.is_over else "; not all ended in time: feishu-batch status"
         return (", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to wait for") + more
 

@@ -17,7 +17,6 @@ from worker.catalogue.single_types import single_kind
 from worker.catalogue.untyped import UnclearError, intent_read_alone
 from worker.cli.duplicates import duplicate_check, known_rows
 from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE
-from worker.cli.field_lookup import FieldLookup, open_field_lookup
 from worker.cli.file_options import file_options
 from worker.cli.forgotten import forgotten
 from worker.cli.import_report import ImportReport
@@ -36,6 +35,7 @@ from worker.operating.errors import WrongUseError
 from worker.operating.planning import Planner
 from worker.operating.session import Session, open_session
 from worker.operating.views import inbox_view, lane_view
+from worker.reading.field_lookup import FieldLookup, open_field_lookup
 
 
 @click.command("plan", short_help="Show how many requests a file needs; writes nothing.")

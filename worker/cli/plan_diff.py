@@ -10,7 +10,6 @@ from rich.console import Console
 
 from config.lookups import time_zone
 from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE, InterruptedByUserError
-from worker.cli.field_lookup import FieldLookup
 from worker.cli.output import table
 from worker.cli.progress import items_bar
 from worker.importing.columns import ImportFileError
@@ -21,6 +20,7 @@ from worker.operating.session import Session
 from worker.reading.cell_verdicts import Effect
 from worker.reading.diff import Diff, DiffLine
 from worker.reading.diff_report import diff_row, write_diff
+from worker.reading.field_lookup import FieldLookup
 from worker.reading.place_words import PlaceWords
 from worker.reading.wanted_cells import WantedCells, WriteCost
 from worker.wording import duration, some

@@ -9,9 +9,9 @@ from rich.console import Console
 from worker.catalogue.checks import changed_parts
 from worker.catalogue.gate import CatalogueGate
 from worker.catalogue.models import Refusal
-from worker.cli.field_lookup import FieldLookup
 from worker.cli.output import table
 from worker.importing.row import Rejected, Row
+from worker.reading.field_lookup import FieldLookup
 from worker.wording import as_json, first_few, some
 
 SHOWN = 20  # names

@@ -29,6 +29,7 @@ from worker.operating.session import Session, open_session
 from worker.wording import first_few, some
 
 SHOWN = 20
+_NO_TROUBLE = frozenset({SkipReason.RETRIED, SkipReason.CHANGED})
 
 
 @click.command("retry", short_help="Enqueue failed items again.")
@@ -71,7 +72,8 @@ def retry(
 
     The selections are combined with "and". An item is skipped if a later intent set the same field to another value and is waiting, in
     progress or applied: the old value must not overwrite the new one. An item is also skipped if the records of later intents have
-    expired (retention), because their changes are unknown. Items that an earlier retry already covers are not enqueued again and do not
+    expired (retention), because their changes are unknown. An item whose cell was changed since, so that its condition does not hold, is
+    skipped unless --reason changed_meanwhile is given. Items that an earlier retry already covers are not enqueued again and do not
     count as skipped; items of a retry that failed are retried like any other. The command asks for confirmation, unless --yes is given,
     then checks again: it does not overwrite changes that were enqueued meanwhile, and prints the items that it leaves out. It prints the
     ids of the new intents, which belong to the change set of the old ones; with --wait also the results of their items.
@@ -109,7 +111,7 @@ def retry(
         _print_end(out, followed, is_dry=dry_run and bool(retried_items(decisions)))
     if not decisions and (reason or field):
         return SOME_FAILED
-    is_left = any(why is not SkipReason.RETRIED for one in decisions for why in one.left)
+    is_left = any(why not in _NO_TROUBLE for one in decisions for why in one.left)
     return SOME_FAILED if is_left or (followed and not followed.is_successful) else DONE
 
 

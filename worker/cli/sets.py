@@ -1,5 +1,6 @@
 """`feishu-batch sets`: change sets, newest first; and one of them, for `show --set` and `failures --set`."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import click
 from rich.console import Console
 
 from feishu_batch.change_set import FailedChange, SetCounts
+from feishu_batch.explained import FailureCode
 from worker.cli.local_times import moment
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
@@ -84,19 +86,39 @@ def show_failures(session: Session, change_set: str, *, as_json: bool) -> int:
     if as_json:
         print_json(out, {"change_set": change_set, "failures": [_failed_json(one) for one in found]})
         return 0
-    rows: list[tuple[object, ...]] = []
-    more = 0
+    failed, skipped = _Listed(), _Listed()
     for one in found:
-        if len(rows) < LISTED:
-            rows.append((one.item, one.field, one.code or "", one.reason or "", one.intent_id))
-        else:
-            more += 1
-    if not rows:
+        (skipped if one.code == FailureCode.CHANGED_MEANWHILE else failed).add(one)
+    if not failed.count:
         out.print("No failed changes.")
-        return 0
-    _print(out, rows, more)
-    out.print(f"To enqueue them again: feishu-batch retry --set {change_set}", soft_wrap=True)
+    else:
+        failed.print_to(out)
+        out.print(f"To enqueue them again: feishu-batch retry --set {change_set}", soft_wrap=True)
+    if skipped.count:
+        out.print(
+            f"{some(skipped.count, 'change')} skipped: changed since, so that the cell does not hold the expected value."
+        )
+        skipped.print_to(out)
+        out.print(f"What they hold now: feishu-batch export --change-set {change_set} …", soft_wrap=True)
     return 0
+
+
+@dataclass(slots=True)
+class _Listed:
+    """The first `LISTED` of so many."""
+
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, one: FailedChange) -> None:
+        self.count += 1
+        if self.count <= LISTED:
+            self.rows.append((one.item, one.field, one.code or "", one.reason or "", one.intent_id))
+
+    def print_to(self, out: Console) -> None:
+        out.print(table(("item", "field", "code", "reason", "intent"), self.rows))
+        if self.count > LISTED:
+            out.print(f"… and {some(self.count - LISTED, 'more change')} (--json lists all)")
 
 
 def write_failures(session: Session, change_set: str, path: Path) -> None:
@@ -105,12 +127,6 @@ def write_failures(session: Session, change_set: str, path: Path) -> None:
         write_report(path, failure_rows(session, change_set, names.field_name))
     except OSError as error:
         raise WrongUseError(f"--report {path} cannot be written: {error.strerror or error}") from None
-
-
-def _print(out: Console, rows: list[tuple[object, ...]], more: int) -> None:
-    out.print(table(("item", "field", "code", "reason", "intent"), rows))
-    if more:
-        out.print(f"… and {some(more, 'more change')} (--json lists all)")
 
 
 def in_words(found: SetCounts) -> str:

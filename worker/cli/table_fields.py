@@ -5,12 +5,12 @@ from collections.abc import Callable
 from config.errors import ConfigError
 from feishu_batch.intents import UpdateIntent
 from worker.catalogue.models import Catalogue
-from worker.cli.field_lookup import open_field_lookup
 from worker.importing.wide.fields import Fields, KnownFields, Place, UnknownFields
 from worker.importing.wide.lookup import fields_of_lanes, fields_without_catalogue
 from worker.operating.errors import UnreachableError
 from worker.operating.meanings import Meanings
 from worker.operating.session import Session, open_session
+from worker.reading.field_lookup import open_field_lookup
 
 
 def table_fields() -> Fields:

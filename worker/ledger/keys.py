@@ -6,7 +6,16 @@ the same names (a test holds both against the map in docs/ledger.md).
 
 from dataclasses import dataclass
 
-from feishu_batch.keys import IntentKeys, behind_key, cells_key, group_key, set_counts_key, shared_key, under_key
+from feishu_batch.keys import (
+    IntentKeys,
+    behind_key,
+    cells_key,
+    group_key,
+    log_blocks_key,
+    set_counts_key,
+    shared_key,
+    under_key,
+)
 from worker.ledger.routes import SINGLE, Route
 
 
@@ -57,6 +66,15 @@ class LaneKeys:
     def outbox(self) -> str:
         """Sorted set: ended intents whose Celery result is not stored yet, by when to try."""
         return self.named("outbox")
+
+    def item_log(self, block: int | str) -> str:
+        """String: the items of a block of intents, as lua/_item_log.lua writes it."""
+        return self.named(f"item-log:{block}")
+
+    @property
+    def log_blocks(self) -> str:
+        """Set: the blocks that exist."""
+        return log_blocks_key(self.head)
 
     # --- groups and cells
 

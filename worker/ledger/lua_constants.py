@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from feishu_batch import item_log
 from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.histograms import BOUNDS
 from worker.ledger.routes import BATCH, SINGLE
@@ -18,6 +19,10 @@ CONSTANTS: Final[dict[str, LuaValue]] = {
     "SINGLE": SINGLE.name,
     "MOST_SHARERS": MOST_SHARERS,
     "BOUNDS": BOUNDS,
+    "LOG_BLOCK": item_log.LOG_BLOCK,
+    "MARK_DIGITS": item_log.MARK_DIGITS,
+    "MOST_MARKED": item_log.MOST_MARKED,
+    "MARK_OF_MANY": "".join(f"\\{byte}" for byte in item_log.MARK_OF_MANY),
     **{kind.name: kind.value for kind in OutcomeKind},
     "FIELD_OF": {kind.value: kind.field for kind in OutcomeKind},  # outcome letter → counter of the record
     "FIELDS_OF_TROUBLE": [kind.field for kind in OutcomeKind if not kind.is_success],

@@ -2,60 +2,36 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
+from feishu_batch.change_set import SetCounts
 from feishu_batch.intents import BULK_PRIORITY, MAX_ITEMS, UpdateIntent, parse_intent
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec
-from worker.operating.change_sets import known_set, set_counts
+from worker.operating.change_sets import set_counts
 from worker.operating.details import group_of, spec_of
 from worker.operating.errors import WrongUseError
+from worker.operating.retry.decision import Cell
 from worker.operating.session import Session
-from worker.remote.effect import CellChange, after
-from worker.remote.equality import UnreadableError, holds
-from worker.remote.write_form import write_form
+from worker.operating.undo_runs import LaterRuns, known_runs, run_id
+from worker.operating.undo_values import NotUndone, NotUndoneWhy, Place, PutBack, WrittenCell, decide, note_change
+from worker.operating.undo_waiting import WaitingChange, waiting_changes
 
 UNDO_OF: Final = "undo of "  # prefix of the note
 LOOKED_AT: Final = 20  # intents, to find out whether a set kept values
-LONGEST_ID: Final = 64  # characters of a change set's id
 UNCERTAIN: Final = "outcome_unknown"  # the code of a failure that may have been applied: the condition tells
-
-
-class NotUndoneWhy(StrEnum):
-    """Why a value cannot be put back."""
-
-    NOT_KEPT = "the values from before were not kept: the change set was enqueued without keep_before"
-    NOT_READ = "the value from before could not be read"
-    NOT_COMPARABLE = "values of this type, or in this form, cannot be compared, so they are never put back"
-
-
-@dataclass(frozen=True, slots=True)
-class PutBack:
-    """One value for some items of one field. Values in the API's form."""
-
-    lane: str
-    spec: GroupSpec  # of the newest change that wrote it
-    before: Any
-    expected: Any
-    items: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NotUndone:
-    item: int
-    field_key: str
-    why: NotUndoneWhy
 
 
 @dataclass(slots=True)
 class UndoPlan:
-    """`untouched`: changes that wrote nothing. `forgotten`: intents whose records have expired, so that nothing is known of them."""
+    """`untouched`: changes that wrote nothing. `forgotten`: intents whose records have expired, so that nothing is known of them.
+    `waiting`: other changes that are written before the values are put back. `earlier`: the newest undo of the set.
+    """
 
     change_set: str
     undo_set: str
@@ -63,7 +39,8 @@ class UndoPlan:
     not_undone: list[NotUndone] = field(default_factory=list)
     untouched: int = 0
     forgotten: int = 0
-    was_undone: bool = False  # before: what was enqueued then is not enqueued again
+    waiting: list[WaitingChange] = field(default_factory=list)
+    earlier: SetCounts | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -74,20 +51,24 @@ class UndoPlan:
         return Counter(one.why for one in self.not_undone).most_common()
 
     @property
-    def cells(self) -> int:
+    def values(self) -> int:
         return sum(len(one.items) for one in self.put_back)
 
+    @property
+    def cells(self) -> set[Cell]:
+        return {cell for one in self.put_back for cell in one.cells}
 
-@dataclass(slots=True)
-class _Written:
-    """What a set made of one cell: its changes in their order, each with [type, value] before it as JSON; None: not kept."""
+    @property
+    def is_again(self) -> bool:
+        """Whether it was undone before, and its cells were written again since."""
+        return self.earlier is not None and self.earlier.change_set != self.undo_set
 
-    lane: str
-    spec: GroupSpec  # of the last change
-    changes: list[tuple[CellChange, str | None]]
-
-
-_Place = tuple[str, str, str, int]  # lane, space, field, item
+    def keep_only(self, cells: Collection[Cell]) -> None:
+        parts = (
+            replace(one, items=tuple(item for cell, item in zip(one.cells, one.items, strict=True) if cell in cells))
+            for one in self.put_back
+        )
+        self.put_back = [one for one in parts if one.items]
 
 
 def undo_plan(session: Session, change_set: str) -> UndoPlan:
@@ -98,14 +79,25 @@ def undo_plan(session: Session, change_set: str) -> UndoPlan:
             f"{change_set} has not ended, so what it writes is not known yet:"
             f" wait for it, or end it with feishu-batch cancel --set {change_set}"
         )
-    plan = UndoPlan(change_set, undo_id(change_set), forgotten=counts.forgotten)
-    plan.was_undone = known_set(session, plan.undo_set) is not None
-    written: dict[_Place, _Written] = {}
+    plan = UndoPlan(change_set, run_id(change_set), forgotten=counts.forgotten)
+    written: dict[Place, WrittenCell] = {}
     for lane, spec, items, before in _changes(session, change_set, plan):
         for item in items:
-            _note(written, (lane, spec.project_key, spec.field_key, item), spec, before.get(str(item)))
-    _decide(plan, written)
+            note_change(written, (lane, spec.project_key, spec.field_key, item), spec, before.get(str(item)))
+    plan.put_back, plan.not_undone = decide(written)
+    _compare(session, plan)
     return plan
+
+
+def _compare(session: Session, plan: UndoPlan) -> None:
+    """With the undos so far, and with what waits."""
+    own: set[int] = set()
+    if runs := known_runs(session, plan.change_set):
+        later = LaterRuns(session, plan.change_set, runs)
+        plan.earlier, own = runs[-1], later.own
+        plan.undo_set, cells = later.choose(plan.cells)
+        plan.keep_only(cells)
+    plan.waiting = waiting_changes(session, plan.cells, own)
 
 
 def enqueue_undo(session: Session, plan: UndoPlan) -> tuple[list[UpdateIntent], int]:
@@ -120,12 +112,6 @@ def keeps_values(session: Session, change_set: str) -> bool:
     first = next(session.reads.ids_of_set(change_set), [])[:LOOKED_AT]
     places = [place for entry in session.reads.entries(first) if entry and (place := session.reads.place(entry))]
     return session.reads.count_before(places) > 0
-
-
-def undo_id(change_set: str) -> str:
-    """Of the change set that puts back. Undoing twice is the same work."""
-    name = f"undo-{change_set}"
-    return name if len(name) <= LONGEST_ID else f"undo-{blake2b(change_set.encode(), digest_size=16).hexdigest()}"
 
 
 def intents_of(plan: UndoPlan) -> Iterator[UpdateIntent]:
@@ -181,51 +167,3 @@ def _written_items(reads: LedgerReads, place: IntentKeys, items: Sequence[str]) 
 
 def _may_be_written(outcome: str) -> bool:
     return outcome[0] == OutcomeKind.FAILED and json.loads(outcome[1:] or "{}").get("code") == UNCERTAIN
-
-
-def _note(written: dict[_Place, _Written], cell: _Place, spec: GroupSpec, before: str | None) -> None:
-    change = CellChange(spec.update_mode, spec.before_field_value, spec.after_field_value)
-    known = written.setdefault(cell, _Written(cell[0], spec, []))
-    known.spec = spec
-    known.changes.append((change, before))
-
-
-def _decide(plan: UndoPlan, written: Mapping[_Place, _Written]) -> None:
-    found: dict[str, tuple[PutBack, list[int]]] = {}
-    for (_, _, field_key, item), one in written.items():
-        found_values = _values(one)
-        if isinstance(found_values, NotUndoneWhy):
-            plan.not_undone.append(NotUndone(item, field_key, found_values))
-            continue
-        before, expected = found_values
-        same = PutBack(one.lane, one.spec, before, expected, ())
-        _, items = found.setdefault(_key(same), (same, []))
-        items.append(item)
-    plan.put_back = [
-        PutBack(same.lane, same.spec, same.before, same.expected, tuple(sorted(items)))
-        for same, items in found.values()
-    ]
-
-
-def _values(one: _Written) -> tuple[Any, Any] | NotUndoneWhy:
-    """What to put back, and what the cell should hold now."""
-    first = one.changes[0][1]
-    if first is None:
-        return NotUndoneWhy.NOT_READ if one.spec.keep_before else NotUndoneWhy.NOT_KEPT
-    field_type, back = json.loads(first)
-    now = back
-    try:
-        for change, before in one.changes:
-            seen = json.loads(before)[1] if before is not None else now
-            if not holds(field_type, "UPDATE", None, write_form(field_type, now), seen):
-                back = seen  # another person or program changed it between two of ours
-            now = after(field_type, change, seen)
-        return write_form(field_type, back), write_form(field_type, now)
-    except UnreadableError:
-        return NotUndoneWhy.NOT_COMPARABLE
-
-
-def _key(one: PutBack) -> str:
-    spec = one.spec
-    place = [one.lane, spec.project_key, spec.work_item_type_key, spec.user_key, spec.field_key]
-    return json.dumps([*place, one.before, one.expected], sort_keys=True)

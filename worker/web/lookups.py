@@ -3,20 +3,23 @@
 Field values are in an answer only where the reader asked for them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from feishu_batch.change_set import FailedChange
 from worker.importing.report_columns import VALUES
 from worker.ledger.reads.activity import Activity
 from worker.operating.change_sets import known_set
 from worker.operating.details import IntentDetail, ItemView, document, intent_detail
 from worker.operating.finding import Search, find
 from worker.operating.history import change_json, item_history
-from worker.operating.intent_specs import failures_with_specs
+from worker.operating.intent_specs import PlacedSpec, failures_with_specs
 from worker.operating.meanings import Meanings
 from worker.operating.session import Session
 from worker.operating.undo import keeps_values
+from worker.reading.held_now import NO_CREDENTIALS, ChangedSince, Held, is_changed_since, with_values
+from worker.remote.compare import ABSENT
 from worker.web.places import Places
 from worker.web.refusals import OrderRefusedError
 from worker.web.shapes import failure_row, intent_row, set_row
@@ -67,16 +70,38 @@ def set_answer(session: Session, asked: Asked) -> Answer:
         raise OrderRefusedError(404, "error.no_set")
     places, values = Places(session), "values" in asked
     first = islice(failures_with_specs(session, found.change_set), FAILURES + 1) if found.progress.failed else ()
-    failures = [
-        failure_row(one, placed, places.place(placed.spec if placed else None), values=values) for one, placed in first
+    failed = list(first)
+    now = _held_now(session, failed[:FAILURES]) if values else {}
+    rows = [
+        failure_row(one, placed, places.place(placed.spec if placed else None), values=values)
+        | now.get((one.item, one.intent_id), {})
+        for one, placed in failed[:FAILURES]
     ]
     return {
         **set_row(found),
         "since": found.since,
-        "failures": failures[:FAILURES],
-        "has_more": len(failures) > FAILURES,
+        "failures": [row for row, (one, _) in zip(rows, failed, strict=False) if not is_changed_since(one)],
+        "changed_since": [row for row, (one, _) in zip(rows, failed, strict=False) if is_changed_since(one)],
+        "has_more": len(failed) > FAILURES,
         "can_undo": found.is_over and keeps_values(session, found.change_set),
     }
+
+
+def _held_now(
+    session: Session, failed: Sequence[tuple[FailedChange, PlacedSpec | None]]
+) -> dict[tuple[int, str], Answer]:
+    """(item, intent) → what the cell holds now, or why that is not known, where the change was skipped for it."""
+    skipped = [(one, placed) for one, placed in failed if placed and is_changed_since(one)]
+    found = with_values(session, [ChangedSince(one.item, placed) for one, placed in skipped])
+    return {
+        (one.item, one.intent_id): _now(change.now or Held()) for (one, _), change in zip(skipped, found, strict=True)
+    }
+
+
+def _now(held: Held) -> Answer:
+    if held.why == NO_CREDENTIALS:
+        return {"no_credentials": True}
+    return {"not_read": held.why} if held.value is ABSENT else {"now": held.value}
 
 
 def changes_of(session: Session, asked: Asked) -> Answer:

@@ -114,9 +114,13 @@ def retry(session: Session, order: RetryOrder) -> Answer:
 def undo(session: Session, order: UndoOrder) -> Answer:
     """Like a retry: shows what would be put back, and enqueues exactly that once the user has confirmed it."""
     plan = undo_plan(session, order.change_set)
-    content = repr([(one.lane, one.spec, one.before, one.expected, one.items) for one in plan.put_back])
+    content = plan.undo_set + repr([(one.lane, one.spec, one.before, one.expected, one.items) for one in plan.put_back])
     shown = {
-        "values": plan.cells,
+        "values": plan.values,
+        "waiting": len({one.cell for one in plan.waiting}),
+        "waiting_first": list(dict.fromkeys(one.note or one.intent_id for one in plan.waiting))[:LISTED],
+        "before": plan.earlier.change_set if plan.earlier else None,
+        "is_again": plan.is_again,
         "skipped": [{"why": why.name.lower(), "values": count} for why, count in plan.reasons()],
         "untouched": plan.untouched,
         "forgotten": plan.forgotten,
@@ -128,8 +132,8 @@ def undo(session: Session, order: UndoOrder) -> Answer:
         return {**shown, "changed": True}
     intents, known = enqueue_undo(session, plan)
     if known == len(intents):
-        return {"done": "done.undone_before", "values": plan.cells, "set": plan.undo_set}
-    return {"done": "done.undone", "values": plan.cells, "set": plan.undo_set}
+        return {"done": "done.undone_before", "values": plan.values, "set": plan.undo_set}
+    return {"done": "done.undone", "values": plan.values, "set": plan.undo_set}
 
 
 def _plan(decisions: Sequence[RetryDecision]) -> Answer:

@@ -15,7 +15,7 @@ from worker.ledger.stall import stalled_after
 from worker.operating.change_sets import newest_sets
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
-from worker.operating.retry.decision import VALUE_NOT_KEPT
+from worker.operating.retry.decision import NOT_RETRIED
 from worker.operating.route_gain import MOST_RATE, SETTING, gain
 from worker.operating.session import Session
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
@@ -161,7 +161,7 @@ class Snapshots:
                     "code": group.code,
                     "reason": cut(group.reason),
                     "count": group.count,
-                    "can_be_retried": bool(group.code) and group.code not in VALUE_NOT_KEPT,
+                    "can_be_retried": bool(group.code) and group.code not in NOT_RETRIED,
                     "items": [{"item": item, "intent": intent, "what": what[intent]} for item, intent in group.items],
                 }
                 for name, group in sorted(groups, key=lambda one: -one[1].count)

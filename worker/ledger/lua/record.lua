@@ -11,7 +11,7 @@
 --         and the answer is verified by a read-back.
 -- Returns {ready groups touched (0|1), intents ended, changes wait for a look (0|1)}
 -- Invariants: a cell has at most one owner; behind it the changes are in the order of their numbers; a chunk is recorded once.
--- USES  figures outcomes cells intents sets ending
+-- USES  figures outcomes cells intents sets ending item_log
 local given = cjson.decode(ARGV[1])
 
 -- A pipeline continues when one of its calls fails: nothing may be recorded after the gap of a failed one.
@@ -110,6 +110,7 @@ local function new_record(intent, stop)
     if not stop then redis.call('ZADD', P .. 'expiring', intent.expires_at, intent.number) end
   end
   redis.call('HSET', intent.record, unpack(fields))
+  note_items(intent.number, intent.all_items, intent.total)
 end
 
 -- The intent of this row, and the outcome letter if it had already ended; nil if this chunk must not be recorded now.
@@ -261,5 +262,6 @@ local function record(row)
 end
 
 for _, row in ipairs(given.intents) do record(row) end
+write_item_log()
 local any = next(touched) and 1 or 0
 return {any, write_collected(), began_to_await and 1 or 0}

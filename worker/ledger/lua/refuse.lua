@@ -4,7 +4,7 @@
 --       7 number of its change set, or ''  8 the set's id, or ''
 --       9… the intent as written: names and values of further fields of the record, alternating
 -- Returns 1 if recorded, 0 if the intent already existed.
--- USES  figures reasons intents sets
+-- USES  figures reasons intents sets item_log
 local record = P .. 'intent:' .. ARGV[1]
 if redis.call('EXISTS', record) == 1 then return 0 end
 redis.call('HSET', record, 'id', ARGV[2], 't', ARGV[3], 'tot', ARGV[4], 'opn', '0', FIELD_OF[FAILED], ARGV[4], 'it', ARGV[5], 'er', ARGV[6])
@@ -21,4 +21,6 @@ write_figures()
 redis.call('ZADD', P .. 'failures', text(WALL), ARGV[1])
 end_intent(ARGV[1])
 write_set_figures()
+note_items(ARGV[1], ARGV[5], ARGV[4])
+write_item_log()
 return 1

@@ -97,6 +97,13 @@ class LedgerReads:
             yield [intent_id for _, intent_id in page]
             last = page[-1][0]
 
+    def numbers_of_set(self, change_set: str) -> list[int]:
+        """The numbers of its intents, oldest first."""
+        found: list[int] = []
+        while page := page_of_set(self._redis, self._prefix, change_set, found[-1] if found else 0, CHUNK):
+            found += [number for number, _ in page]
+        return found
+
     def set_name(self, lane: str, set_number: str | None) -> str | None:
         """The id of the change set that an intent's record names."""
         if set_number is None:
@@ -203,6 +210,11 @@ class LedgerReads:
         """Groups with ready changes, those that wait longest first."""
         found: list[str] = self._redis.zrange(self._lane(lane).route(BATCH).since, 0, limit - 1)
         return found
+
+    def column(self, lane: str, name: str) -> str | None:
+        """The number of the column ``<project_key> <field_key>``; None: nothing was recorded for it."""
+        number: str | None = self._redis.hget(self._lane(lane).columns, name)
+        return number
 
     def lines(self, lane: str, column: str, items: Sequence[str]) -> dict[str, CellLine]:
         """Who stands at each item's cell. Owner and line of one cell are of the same moment."""

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from itertools import product
 from typing import Any
 
+from feishu_batch.explained import FailureCode
 from feishu_batch.intents import UpdateIntent, is_real_project_key, parse_intent
 from worker.catalogue.unresolved import SYSTEM_FIELDS
 from worker.ledger.records import GroupSpec
@@ -26,6 +27,7 @@ class SkipReason(StrEnum):
     )
     FORGOTTEN = "the records of later intents have expired, so it is unknown whether one of them changed the field"
     EXPIRED = "the intent has expired"
+    CHANGED = "changed since: the cell does not hold the value that the change expects"
     HURRIED = "new intents arrive faster than they can be checked for changes of the same field: run it again"
     REFUSED = "refused as not readable, so its value was not kept: correct the intent and enqueue it again"
 
@@ -33,6 +35,8 @@ class SkipReason(StrEnum):
 _INSISTED_ON = frozenset({SkipReason.OVERTAKEN, SkipReason.PERHAPS_OVERTAKEN, SkipReason.FORGOTTEN})
 # Codes of intents that were refused as not readable, so there is no value to send again.
 VALUE_NOT_KEPT = frozenset({"no_lane", "not_understood"})
+# And of changes whose condition did not hold: they are retried only if their code is asked for.
+NOT_RETRIED = VALUE_NOT_KEPT | {str(FailureCode.CHANGED_MEANWHILE)}
 RETRY_OF = "retry of "  # prefix of the note of a retry
 ANY_COLUMN = "*"  # of a cell: an unknown field name may mean any field
 ANY_LANE = "*"  # of a cell: a simple name may be a space of any lane
@@ -59,6 +63,7 @@ class Failure:
     meant: GroupSpec | None = None
     codes: frozenset[str] = frozenset()  # the codes of its items
     change_set: str | None = None
+    changed_since: frozenset[int] = frozenset()  # items that are retried only if their code is asked for
 
     @property
     def column(self) -> str:
@@ -146,6 +151,8 @@ def _why_not(failure: Failure, item: int, past: LaterWrites, now: float) -> Skip
     later = [t for t in past.touches.get((failure.cell_lane, failure.column, item), ()) if t.number > failure.number]
     if any(touch.note == failure.note for touch in later):
         return SkipReason.RETRIED
+    if item in failure.changed_since:
+        return SkipReason.CHANGED
     if failure.expires_at is not None and failure.expires_at <= now:
         return SkipReason.EXPIRED
     if any(touch.stands for touch in later):

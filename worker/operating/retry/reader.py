@@ -7,6 +7,7 @@ from functools import cache
 from itertools import product
 
 from feishu_batch.errors import IntentError
+from feishu_batch.explained import FailureCode
 from feishu_batch.intents import parse_intent
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.outcomes import OutcomeKind, holds_value
@@ -16,11 +17,20 @@ from worker.ledger.reads.intent_log import IntentLog, LogEntry
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec, RefusedIntent
 from worker.operating.meanings import Meaning, keys_only
-from worker.operating.retry.decision import ANY_COLUMN, ANY_LANE, RETRY_OF, Failure, LaterWrite, LaterWrites
+from worker.operating.retry.decision import (
+    ANY_COLUMN,
+    ANY_LANE,
+    RETRY_OF,
+    Cell,
+    Failure,
+    LaterWrite,
+    LaterWrites,
+)
 
 MOST_LOOKED_AT = 2_000_000  # later intents; for earlier failures it is too slow to find out what came after them
 # A superseded change is not counted: its replacement is later still, and is checked itself.
 NEVER_SENT = frozenset({OutcomeKind.CANCELED, OutcomeKind.EXPIRED, OutcomeKind.SUPERSEDED})
+CHANGED = FailureCode.CHANGED_MEANWHILE
 UNCERTAIN = "outcome_unknown"  # the code of a failure that may have been applied
 
 
@@ -63,6 +73,7 @@ class RetryReader:
             requested_lane=refused.lane if refused else None,
             meant=self._meant(spec),
             codes=frozenset(failed.values()),
+            changed_since=frozenset(item for item, why in failed.items() if why == CHANGED and why != code),
             items=tuple(failed),
             priority=int(record.get(RecordField.PRIORITY) or 5),
             keeps=RecordField.KEEP_EVERY_CHANGE in record,
@@ -74,12 +85,16 @@ class RetryReader:
     def past(self, failures: Sequence[Failure], most: int = MOST_LOOKED_AT) -> LaterWrites:
         """All intents after the oldest of them that touch one of their cells; of the newest `most` intents."""
         cells = frozenset((f.cell_lane, f.column, item) for f in failures for item in f.items if f.spec)
-        past = LaterWrites(newest=self._history.newest(), cells=cells)
         numbers = [failure.number for failure in failures if failure.spec]
-        if numbers:
-            first = max(min(numbers) + 1, past.newest - most)
-            past.forgotten = first - 1 if first == past.newest - most else 0
-            self._look(past, first)
+        return self.after(min(numbers) + 1 if numbers else None, cells, most)
+
+    def after(self, first: int | None, cells: frozenset[Cell], most: int = MOST_LOOKED_AT) -> LaterWrites:
+        """All intents from that number on that touch one of these cells, as far as they are among the newest `most`; None: none."""
+        past = LaterWrites(newest=self._history.newest(), cells=cells)
+        if first is not None:
+            begin = max(first, past.newest - most)
+            past.forgotten = begin - 1 if begin == past.newest - most else 0
+            self._look(past, begin)
         return past
 
     def catch_up(self, past: LaterWrites) -> None:

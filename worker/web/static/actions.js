@@ -3,7 +3,7 @@
 import { post } from "./connection.js";
 import { ask, back, hideToast, toast } from "./dialog.js";
 import { make, state } from "./parts.js";
-import { named, t } from "./words.js";
+import { named, t, together } from "./words.js";
 
 const items = (n) => t("n.items", { n }), intents = (n) => t("n.intents", { n });
 
@@ -63,7 +63,9 @@ async function agreed(id, plan) {
   const values = t("n.values", { n: plan.values });
   const body = [make("p", "", plan.values ? t("undo.plan", { values }) : t("undo.nothing"))];
   if (plan.changed) body.unshift(make("p", "why", t("retry.changed")));
+  if (plan.before) body.push(make("p", "", plan.is_again ? t("undo.again", { set: plan.before, values }) : t("undo.before", { set: plan.before })));
   if (plan.values) body.push(make("p", "soft", t("undo.hint")));
+  if (plan.waiting) body.push(make("p", "why", t("undo.waiting", { values: t("n.values", { n: plan.waiting }), changes: together(plan.waiting_first) })));
   const skipped = plan.skipped.map((one) => make("li", "", t("undo.skipped", { values: t("n.values", { n: one.values }), why: named("undo_why", one.why) })));
   if (plan.forgotten) skipped.push(make("li", "", t("undo.forgotten", { intents: intents(plan.forgotten) })));
   if (skipped.length) body.push(make("ul", "plain", ...skipped));

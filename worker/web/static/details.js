@@ -20,13 +20,16 @@ const acting = (...pairs) => (state.about?.read_only ? [] : pairs.filter(([can])
 export async function showIntent(id, values = false) {
   const intent = await read(`/api/intents/${encodeURIComponent(id)}`, values ? { values } : {});
   if (intent.error) return toast(intent);
-  const acts = acting([intent.pending && intent.lane, "cancel", t("cancel.first"), ""], [intent.counts.failed && intent.group && !intent.pending, "retry", t("row.retry_first"), ""]);
+  const acts = acting([intent.pending && intent.lane, "cancel", t("cancel.first"), ""], [intent.items.some(isRetried) && intent.group && !intent.pending, "retry", t("row.retry_first"), ""]);
   const more = intent.group && !values ? [["values", t("show_values"), ""]] : [];
   const choice = await ask(intent.note ? called(intent) : t("intent"), intentBody(intent), ...more, ...acts, close());
   if (choice === "values") showIntent(id, true);
   if (choice === "cancel") cancelIntent({ id, pending: intent.pending });
   if (choice === "retry") retryIntent(id);
 }
+
+/** What was changed since is not retried: the newer value stays. */
+const isRetried = (one) => one.state === "failed" && one.code !== "changed_meanwhile";
 
 function intentBody(intent) {
   const group = intent.group ?? {};
@@ -60,8 +63,8 @@ function outcome(one) {
 export async function showSet(id, values = false) {
   const set = await read("/api/sets", values ? { id, values } : { id });
   if (set.error) return toast(set);
-  const acts = acting([set.pending, "cancel", t("cancel.first"), ""], [set.failed && set.state !== "open", "retry", t("row.retry_first"), ""], [set.can_undo, "undo", t("undo.first"), ""]);
-  const more = set.failures.length && !values ? [["values", t("show_values"), ""]] : [];
+  const acts = acting([set.pending, "cancel", t("cancel.first"), ""], [(set.failures.length || set.has_more) && set.state !== "open", "retry", t("row.retry_first"), ""], [set.can_undo, "undo", t("undo.first"), ""]);
+  const more = (set.failures.length || set.changed_since.length) && !values ? [["values", t("show_values"), ""]] : [];
   const choice = await ask(set.note ? called(set) : t("set"), setBody(set), ...more, ...acts, close());
   if (choice === "values") showSet(id, true);
   if (choice === "cancel") cancelSet(set);
@@ -75,10 +78,22 @@ function setBody(set) {
     ["fact.intents", t("row.intents", { ended: set.ended, intents: t("n.intents", { n: set.intents }) })], ["fact.by", set.producer],
     ["fact.enqueued", time(set.since)], ["fact.last", set.grew_at - set.since > 60 ? time(set.grew_at) : ""],
   ]);
-  if (!set.failures.length) return [about];
-  const rows = set.failures.map((one) => make("li", "", itemLink(one.item, one.lane, one.what), " ", make("strong", "", one.what?.field ?? ""), "value" in one ? ` ${valueIn(one.value)}` : "", outcome(one)));
-  if (set.has_more) rows.push(make("li", "soft", t("set.failures_more", { n: set.failures.length })));
-  return [about, make("h3", "", t("set.failures")), reports(set.id), make("ul", "plain", ...rows)];
+  const listed = set.failures.length + set.changed_since.length;
+  if (!listed) return [about];
+  const more = set.has_more ? [make("p", "soft", t("set.failures_more", { n: listed }))] : [];
+  return [about, ...changes("set.failures", set.failures, outcome), ...changes("set.changed_since", set.changed_since, holdsNow), ...more, reports(set.id)];
+}
+
+/** A list of changes that were not made, with the words of `why`. */
+function changes(heading, rows, why) {
+  const row = (one) => make("li", "", itemLink(one.item, one.lane, one.what), " ", make("strong", "", one.what?.field ?? ""), "value" in one ? ` ${valueIn(one.value)}` : "", why(one));
+  return rows.length ? [make("h3", "", t(heading)), make("ul", "plain", ...rows.map(row))] : [];
+}
+
+function holdsNow(one) {
+  if ("now" in one) return ` · ${t("set.now", { value: one.now === null ? t("set.empty") : valueIn(one.now) })}`;
+  if (one.no_credentials) return ` · ${t("set.no_credentials")}`;
+  return one.not_read ? ` · ${one.not_read}` : "";
 }
 
 function reports(id) {
