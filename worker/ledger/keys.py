@@ -190,9 +190,9 @@ class LaneKeys:
         """The same for all lanes of one plugin, under the first of their names."""
         return self.named(f"shared-slot:{endpoint}")
 
-    def columns_of(self, place: int | str) -> str:
-        """Set: columns of the place that single updates may write."""
-        return self.named(f"columns-of:{place}")
+    def columns_of(self, space: str) -> str:
+        """Set: columns of the space (``<project_key>``): where an item's cells may be."""
+        return self.named(f"columns-of:{space}")
 
     # --- the lane's state
 
@@ -292,9 +292,9 @@ class RouteKeys:
         return self._named("since")
 
     @property
-    def overdue_had_turn(self) -> str:
-        """String: the newest batch that was composed because its group waited too long."""
-        return self._named("overdue-had-turn")
+    def overdue_turn_in(self) -> str:
+        """String: how many batches are composed before a group that waits too long may have a turn again."""
+        return self._named("overdue-turn-in")
 
     @property
     def slot(self) -> str:
@@ -323,7 +323,7 @@ class SingleKeys:
 
     @property
     def fresh(self) -> str:
-        """Sorted set: groups that have grown a moment ago, by when they may be sent."""
+        """Sorted set: groups that have grown a moment ago, or cannot be sent now, by when they may be sent."""
         return self._named("fresh")
 
     @property
@@ -343,7 +343,7 @@ class SingleKeys:
 
     @property
     def owners(self) -> str:
-        """Hash: process → until when its lease is valid (ms)."""
+        """Hash: process → until when its lease is valid (ms); an unknown process has none."""
         return self._named("owners")
 
     @property
@@ -401,7 +401,9 @@ class GroupField:
     SPEC = "spec"  # JSON of `GroupSpec`
     COLUMN = "col"
     MODE = "mode"
+    SPACE = "space"  # project key
     SINGLE = "one"  # present: single updates may write it; v: and are read back
+    BARRED_UNTIL_MS = "bar"  # until then it goes by batches
 
 
 class SingleField:
@@ -411,7 +413,7 @@ class SingleField:
     OFF_UNTIL_MS = "off"
     WHY_OFF = "why"
     ALONE = "alone"  # 1: an item is on one route at a time
-    SORTED = "sorted"  # 1 or 0: for which state the groups are ranked
+    SORTED = "sorted"  # 1: all groups were ranked since the route was switched on
     SORTED_UP_TO = "from"
     TURN = "turn"  # of every fourth request it is an overdue group's
 

@@ -17,7 +17,8 @@ end
 
 -- For `ms` no more changes are sent by it. `why`: for people.
 local function switch_off_singles(ms, why)
-  redis.call('HSET', S .. 'state', 'off', text(NOW + ms), 'why', why)
+  redis.call('HSET', S .. 'state', 'off', text(NOW + ms), 'why', why, 'sorted', '0')
+  redis.call('HDEL', S .. 'state', 'from')
   single_route = nil
 end
 
@@ -30,8 +31,9 @@ local function place_among_singles(group)
 end
 
 local function is_for_singles(group, size)
-  local rate = singles().rate
-  return rate > 0 and size <= rate and redis.call('HEXISTS', P .. 'group:' .. group, 'one') == 1
+  if size > singles().rate then return false end
+  local kept = redis.call('HMGET', P .. 'group:' .. group, 'one', 'bar')
+  return kept[1] and tonumber(kept[2] or 0) <= NOW
 end
 
 local function leave_singles(group)
