@@ -75,7 +75,7 @@ def read_back(lane: str, batch: int = 0) -> dict[str, object]:  # noqa: ARG001 -
     remote = _look_into(lane, TaskName.READ_BACK).remote
     if remote is None:
         return NOT_SERVED
-    return {**remote.read_back.run(), **({"singles": remote.single_checks.run()} if remote.singles else {})}
+    return {**remote.read_back.run(), "singles": remote.single_checks.run()}
 
 
 @app.task(base=StepTask, name=str(TaskName.SEND_SINGLES))

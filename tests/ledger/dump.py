@@ -7,7 +7,7 @@ COUNTERS = {
     "batch-sequence",
     "group-sequence",
     "recent",
-    "overdue-had-turn",
+    "overdue-turn-in",
     "pause",
     "clock",
     "ticks",
@@ -18,7 +18,7 @@ COUNTERS = {
     "look-claims",
     "look-sequence",
 }
-NOT_COMPARED = ("look:", "look-share:", "look-claim:", "item-log")
+NOT_MODELLED = ("look:", "look-share:", "look-claim:", "item-log", "columns-of:")
 SETS = {
     "since",
     "expiring",
@@ -46,7 +46,7 @@ def dump(redis, prefix):
     keys = [
         key
         for key in redis.keys(f"{prefix}*")
-        if _name(key, prefix) not in COUNTERS and not _name(key, prefix).startswith(NOT_COMPARED)
+        if _name(key, prefix) not in COUNTERS and not _name(key, prefix).startswith(NOT_MODELLED)
     ]
     pipe = redis.pipeline(transaction=False)
     for key in keys:

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField, SetField
-from worker.ledger.keys import BatchField, GroupField, LaneKeys, MetricField, RouteKeys, ScheduleKeys, SlotField
+from worker.ledger.keys import (
+    BatchField,
+    GroupField,
+    LaneKeys,
+    MetricField,
+    RouteKeys,
+    ScheduleKeys,
+    SingleField,
+    SingleKeys,
+    SlotField,
+)
 from worker.ledger.routes import BATCH
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +30,7 @@ ELSEWHERE = [
 ]
 LEDGER_MAP = (ROOT / "docs/ledger.md").read_text()
 KEYS = LaneKeys("p", "x")
-NOT_KEYS = {"named", "of_intent", "prefix", "lane", "head", "route", "of", "slot_of"}
+NOT_KEYS = {"named", "of_intent", "prefix", "lane", "head", "route", "of", "slot_of", "singles"}
 
 
 def names(cls):
@@ -36,7 +46,7 @@ FAMILIES = {spelled(KEYS, name).removeprefix("p:{x}:").removesuffix("1") for nam
 
 
 @pytest.mark.parametrize(
-    "cls", [LaneKeys, RouteKeys, InboxKeys, IntentKeys, ScheduleKeys], ids=lambda cls: cls.__name__
+    "cls", [LaneKeys, RouteKeys, SingleKeys, InboxKeys, IntentKeys, ScheduleKeys], ids=lambda cls: cls.__name__
 )
 def test_every_key_is_explained(cls):
     members = [vars(cls)[name] for name in names(cls)]
@@ -53,6 +63,7 @@ def test_every_key_of_a_lane_is_in_the_map():
 
 def test_every_key_of_a_route_is_in_the_map():
     own = {getattr(KEYS.route(BATCH), name).removeprefix(KEYS.head) for name in names(RouteKeys)}
+    own |= {getattr(KEYS.singles, name).removeprefix(KEYS.head) for name in names(SingleKeys)}
     assert {key for key in own if f"`{{lane}}:{key}`" not in LEDGER_MAP} == set()
 
 
@@ -78,9 +89,9 @@ def test_no_fifty_outside_the_route_and_the_remotes_limits():
 
 def test_fields_of_batches_are_in_the_map():
     explained = set(re.findall(r"`(\w+)`", LEDGER_MAP))
-    for cls in (RecordField, SetField, BatchField, GroupField, MetricField, SlotField):
+    for cls in (RecordField, SetField, BatchField, GroupField, MetricField, SingleField, SlotField):
         values = {value for name, value in vars(cls).items() if name.isupper()}
-        assert values - explained - {BatchField.NOW, SlotField.AT, SlotField.ASKED} == set(), cls
+        assert values - explained - {BatchField.NOW, BatchField.VERIFY, SlotField.AT, SlotField.ASKED} == set(), cls
 
 
 @pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))

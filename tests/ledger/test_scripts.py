@@ -72,12 +72,13 @@ def test_an_intent_that_was_settled_leaves_nothing_but_counters_and_columns(redi
     left = {key.removeprefix(lane.prefix) for key in redis.keys(f"{lane.prefix}*")}
     assert left <= {
         "columns",
+        "columns-of:p",
         "places",
         "fence",
         "batch-sequence",
         "group-sequence",
         "recent",
-        "route:batch:overdue-had-turn",
+        "route:batch:overdue-turn-in",
         "metrics",
         "clock",
     }

@@ -38,7 +38,7 @@ VERIFIED = "several fields, or a type whose answer proves nothing: read back"
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """The changes may be sent again by either route. `bar`: what they write goes by batches from here on. `off`: seconds without the route."""
+    """The changes may be sent again by either route. `bar`: what they write goes by batches for an hour. `off`: seconds without the route."""
 
     bar: bool = False
     off: float = 0.0

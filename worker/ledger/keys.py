@@ -208,9 +208,9 @@ class LaneKeys:
         """The same for all lanes of one plugin, under the first of their names."""
         return self.named(f"shared-slot:{endpoint}")
 
-    def columns_of(self, place: int | str) -> str:
-        """Set: columns of the place that single updates may write."""
-        return self.named(f"columns-of:{place}")
+    def columns_of(self, space: str) -> str:
+        """Set: columns of the space (``<project_key>``): where an item's cells may be."""
+        return self.named(f"columns-of:{space}")
 
     def requests(self, day: str) -> str:
         """Hash, expires: kind of request → how many were sent on this day."""
@@ -319,9 +319,9 @@ class RouteKeys:
         return self._named("since")
 
     @property
-    def overdue_had_turn(self) -> str:
-        """String: the newest batch that was composed because its group waited too long."""
-        return self._named("overdue-had-turn")
+    def overdue_turn_in(self) -> str:
+        """String: how many batches are composed before a group that waits too long may have a turn again."""
+        return self._named("overdue-turn-in")
 
     @property
     def slot(self) -> str:
@@ -350,7 +350,7 @@ class SingleKeys:
 
     @property
     def fresh(self) -> str:
-        """Sorted set: groups that have grown a moment ago, by when they may be sent."""
+        """Sorted set: groups that have grown a moment ago, or cannot be sent now, by when they may be sent."""
         return self._named("fresh")
 
     @property
@@ -370,7 +370,7 @@ class SingleKeys:
 
     @property
     def owners(self) -> str:
-        """Hash: process → until when its lease is valid (ms)."""
+        """Hash: process → until when its lease is valid (ms); an unknown process has none."""
         return self._named("owners")
 
     @property
@@ -428,8 +428,10 @@ class GroupField:
     SPEC = "spec"  # JSON of `GroupSpec`
     COLUMN = "col"
     MODE = "mode"
+    SPACE = "space"  # project key
     SINGLE = "one"  # present: single updates may write it; v: and are read back
     BIG = "big"  # 1: had more changes than the single route takes, and has not been empty since
+    BARRED_UNTIL_MS = "bar"  # until then it goes by batches
 
 
 class SingleField:
@@ -439,7 +441,7 @@ class SingleField:
     OFF_UNTIL_MS = "off"
     WHY_OFF = "why"
     ALONE = "alone"  # 1: an item is on one route at a time
-    SORTED = "sorted"  # 1 or 0: for which state the groups are ranked
+    SORTED = "sorted"  # 1: all groups were ranked since the route was switched on
     SORTED_UP_TO = "from"
     TURN = "turn"  # of every fourth request it is an overdue group's
 
@@ -497,6 +499,9 @@ class SlotField:
     STRIKES = "strikes"  # failures in a row
 
 
+REQUESTS_OF = "req:"  # in `LaneKeys.metrics`, before the kind: requests of every kind
+
+
 class MetricField:
     """Of `LaneKeys.metrics`: what Python writes or reads by name."""
 
@@ -504,4 +509,3 @@ class MetricField:
     ROOM = "room"  # the first batch that ended since the last claim (ms)
     FULL = "full"  # '1': a claim found too many unfinished batches
     PAUSES = "pauses"
-    REQUESTS = "req:"  # and the kind: requests of every kind

@@ -8,7 +8,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.ledger.keys import LaneKeys, MetricField
+from worker.ledger.keys import REQUESTS_OF, LaneKeys
 
 KEPT_FOR: Final = 9 * 86_400  # seconds
 
@@ -27,7 +27,7 @@ class RequestCounts:
         with suppress(RedisError):
             pipe = self._redis.pipeline(transaction=False)
             pipe.hincrby(key, kind, 1).expire(key, KEPT_FOR, nx=True)
-            pipe.hincrby(self._keys.metrics, f"{MetricField.REQUESTS}{kind}", 1)
+            pipe.hincrby(self._keys.metrics, f"{REQUESTS_OF}{kind}", 1)
             pipe.execute()
 
     def today(self) -> Mapping[str, int]:

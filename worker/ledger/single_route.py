@@ -12,6 +12,9 @@ from worker.ledger.keys import LaneKeys, SingleField
 from worker.ledger.records import Advanced, Batch, BatchState, NoBatch, NoBatchReason
 from worker.ledger.routes import SINGLE
 
+MOST_STEPS: Final = 30  # of one claim, while groups are ranked or put off
+LOOK_AGAIN: Final = 0.1  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class SingleState:
@@ -57,8 +60,11 @@ class SingleRoute:
         `grace`: seconds for which the cells of a request stay closed whose process has ended.
         """
         args = (owner, to_ms(lease), to_ms(max_wait), idem_uuid, token_fingerprint, to_ms(grace), SINGLE.items)
-        while (answer := self._run("claim_single", *args))[0] == "again":
-            pass
+        for _ in range(MOST_STEPS):
+            if (answer := self._run("claim_single", *args))[0] != "again":
+                break
+        else:
+            return NoBatch(NoBatchReason.IDLE, LOOK_AGAIN)
         kind, rest = answer[0], answer[1:]
         if kind == "single":
             return Batch.from_description(json.loads(rest[0]), are_dead=bool(rest[1]), awaits_look=bool(rest[2]))
@@ -75,7 +81,7 @@ class SingleRoute:
     ) -> Advanced:
         """Its changes may be sent again, by whichever route. Only for a request that was certainly not executed.
 
-        `left`: it was sent, and is counted. `bar`: what its changes write goes by batches from here on. `off`: seconds for which
+        `left`: it was sent, and is counted. `bar`: what its changes write goes by batches for an hour. `off`: seconds for which
         the route is switched off, because of `why`.
         """
         args = (batch.number, state, batch.fence, int(left), int(bar), to_ms(off), why)
@@ -84,10 +90,11 @@ class SingleRoute:
 
     def switch_off(self, seconds: float, why: str) -> None:
         """Everything goes by batches meanwhile."""
-        self._redis.hset(
-            self._keys.singles.state,
-            mapping={SingleField.OFF_UNTIL_MS: to_ms(self._now() + seconds), SingleField.WHY_OFF: why},
-        )
+        until = to_ms(self._now() + seconds)
+        off = {SingleField.OFF_UNTIL_MS: until, SingleField.WHY_OFF: why, SingleField.SORTED: 0}
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hset(self._keys.singles.state, mapping=off).hdel(self._keys.singles.state, SingleField.SORTED_UP_TO)
+        pipe.execute()
 
     def pick_checks(self, *, hold: float, most: int, ahead: float = 0.0) -> list[Batch] | float | None:
         """Updates of one place that are to be read back now; or the seconds until one is; None if there is none."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.histograms import BOUNDS
+from worker.ledger.keys import REQUESTS_OF
 from worker.metrics.reading import SLOTS, LaneState
 from worker.metrics.sets import SET_METRICS
 from worker.remote.calls import RequestKind
@@ -98,7 +99,7 @@ def _behind(prefix: str, fields: Mapping[str, str]) -> dict[str, int]:
 
 
 def _requests(state: LaneState) -> Values:
-    return known_words(_behind("req:", state.counted), REQUEST_KINDS)
+    return known_words(_behind(REQUESTS_OF, state.counted), REQUEST_KINDS)
 
 
 def _outcomes(state: LaneState) -> Values:

@@ -31,6 +31,7 @@ local function write_collected()
     end
   end
   for _, number in ipairs(ended) do end_intent(number) end
+  tally, outcomes = {}, {}
   write_set_figures()
   rank_groups()
   write_figures()

@@ -52,4 +52,5 @@ local function rank_groups()
   elseif next(touched) and redis.call('EXISTS', R .. 'full', R .. 'part') == 0 then
     redis.call('HDEL', P .. 'metrics', 'work')
   end
+  stepped_back = {}
 end

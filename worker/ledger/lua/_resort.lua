@@ -1,26 +1,26 @@
 -- The single route was switched on or off: groups that were ranked for the other state are ranked again.
+-- `sorted` is 1 when all have been ranked since it was switched on; whatever switches it off, or changes its rate, sets it to 0.
 -- USES  groups singles
 local MOST_SORTED = 300 -- groups of one step
 
+local function rank_from(list, from)
+  local found = redis.call('ZRANGE', list, from, '+inf', 'BYSCORE', 'LIMIT', 0, MOST_SORTED, 'WITHSCORES')
+  for i = 1, #found, 2 do rank_group(found[i]) end
+  return #found == 2 * MOST_SORTED and found[#found]
+end
+
 -- Returns whether some are left.
 local function sort_again()
-  local now_on = singles().rate > 0 and '1' or '0'
+  if not singles().is_used then return false end
+  if singles().rate == 0 then return rank_from(S .. 'since', '-inf') and true or false end -- they leave that list
   local kept = redis.call('HMGET', S .. 'state', 'sorted', 'from')
-  if not singles().is_used or (kept[1] or '0') == now_on then return false end
-  local groups, from = {}, kept[2] or '-inf'
-  if now_on == '0' then
-    groups = redis.call('ZRANGE', S .. 'since', 0, MOST_SORTED - 1)
-  else
-    local found = redis.call('ZRANGE', R .. 'part', from, '+inf', 'BYSCORE', 'LIMIT', 0, MOST_SORTED, 'WITHSCORES')
-    for i = 1, #found, 2 do groups[#groups + 1] = found[i] end
-    from = '(' .. (found[#found] or '-inf')
+  if kept[1] == '1' then return false end
+  local last = rank_from(R .. 'part', kept[2] or '-inf')
+  if last then
+    redis.call('HSET', S .. 'state', 'from', '(' .. last)
+    return true
   end
-  for _, group in ipairs(groups) do rank_group(group) end
-  if #groups < MOST_SORTED then
-    redis.call('HSET', S .. 'state', 'sorted', now_on)
-    redis.call('HDEL', S .. 'state', 'from')
-    return false
-  end
-  redis.call('HSET', S .. 'state', 'from', now_on == '1' and from or '-inf')
-  return true
+  redis.call('HSET', S .. 'state', 'sorted', '1')
+  redis.call('HDEL', S .. 'state', 'from')
+  return false
 end

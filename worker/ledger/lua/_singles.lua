@@ -17,7 +17,8 @@ end
 
 -- For `ms` no more changes are sent by it. `why`: for people.
 local function switch_off_singles(ms, why)
-  redis.call('HSET', S .. 'state', 'off', text(NOW + ms), 'why', why)
+  redis.call('HSET', S .. 'state', 'off', text(NOW + ms), 'why', why, 'sorted', '0')
+  redis.call('HDEL', S .. 'state', 'from')
   single_route = nil
 end
 
@@ -33,10 +34,10 @@ end
 local function is_for_singles(group, size)
   local rate = singles().rate
   if rate == 0 then return false end
-  local kept = redis.call('HMGET', P .. 'group:' .. group, 'one', 'big')
-  if not kept[1] then return false end
-  if size > rate and not kept[2] then redis.call('HSET', P .. 'group:' .. group, 'big', '1') end
-  return size <= rate and not kept[2]
+  local kept = redis.call('HMGET', P .. 'group:' .. group, 'one', 'bar', 'big')
+  if not kept[1] or tonumber(kept[2] or 0) > NOW then return false end
+  if size > rate and not kept[3] then redis.call('HSET', P .. 'group:' .. group, 'big', '1') end
+  return size <= rate and not kept[3]
 end
 
 -- No change of it is ready: the next ones are looked at afresh.

@@ -10,7 +10,7 @@
 --          field, value, …}
 -- Invariants: one lease, so one batch is being sent; a batch holds changes of one group, each the owner of its cell;
 --             a change that was canceled or expired before the claim is not sent.
--- USES  figures outcomes requests cells batches route groups resort ending leaving dissolving
+-- USES  figures outcomes requests cells batches route groups resort ending leaving dissolving lost later
 local LOOK_AGAIN = 250 -- ms
 local BUSY_FOR = 200 -- ms until an item may be free of its single update
 local reason = redis.call('GET', P .. 'pause')
@@ -35,16 +35,8 @@ if lease[1] then
   redis.call('DEL', R .. 'lease')
 end
 
--- Changes whose request needs a read that proves something, and whose cell was written a moment ago.
-local function wake_later()
-  for _, cell in ipairs(redis.call('ZRANGE', P .. 'later', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, 100)) do
-    redis.call('ZREM', P .. 'later', cell)
-    local owner = redis.call('HGET', P .. 'cells', cell)
-    if owner and not string.find(owner, '@', 1, true) then make_ready(owner, cell, string.match(cell, '%d+$')) end
-  end
-  for group in pairs(touched) do rank_group(group) end
-end
 wake_later()
+give_up_lost_ones()
 
 -- What the single route was to send again while it is off.
 local function take_over_singles()
@@ -127,9 +119,7 @@ local OVERDUE_SEEN = 256 -- groups that are examined; a complete group behind mo
 
 -- The group whose turn it is, which is recorded, or nil.
 local function overdue_turn()
-  local last_turn = redis.call('GET', R .. 'overdue-had-turn')
-  local newest = redis.call('GET', P .. 'batch-sequence') or 0
-  if last_turn and newest - last_turn < OVERDUE_TURN - 1 then return nil end
+  if tonumber(redis.call('GET', R .. 'overdue-turn-in') or 0) > 0 then return nil end
   local longest = tonumber(ARGV[4])
   local waiting = redis.call('ZRANGE', R .. 'since', '-inf', text(NOW - longest), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN, 'WITHSCORES')
   if #waiting == 0 then return nil end
@@ -139,7 +129,7 @@ local function overdue_turn()
   local full = redis.call('ZMSCORE', R .. 'full', unpack(groups))
   for i, group in ipairs(groups) do
     if not behind[i] or full[i] or tonumber(waiting[2 * i]) <= NOW - PATIENCE * longest then
-      redis.call('SET', R .. 'overdue-had-turn', text(newest + 1))
+      redis.call('SET', R .. 'overdue-turn-in', OVERDUE_TURN)
       return group
     end
   end
@@ -151,6 +141,7 @@ local MOST_LOOKS = 500 -- dead intents and groups that one claim may read, so th
 local are_dead, looks = some_are_dead(), 0
 -- Where a single update writes its whole item, a batch does not meet it.
 local some_are_busy = singles().alone and redis.call('EXISTS', S .. 'items') == 1
+local function is_busy(item) return some_are_busy and redis.call('HEXISTS', S .. 'items', item) == 1 end
 -- Ranks up to which the groups of each list were read; a group that was read in part, and the rank of its last dead change.
 local full_passed, part_passed, begun_group, begun_at = string.match(ARGV[8], '^(%S+) (%S+) (%S+) (%S+)$')
 local passed = {full = full_passed or '-inf', part = part_passed or '-inf'}
@@ -205,9 +196,11 @@ local function take_overtaken(group)
     if not instead_of or one[3] >= instead_of % STEP then break end
     local enqueued_at = tonumber(redis.call('HGET', P .. 'intent:' .. text(one[3]), 't') or 0)
     if WALL - enqueued_at < tonumber(ARGV[4]) then break end
-    redis.call('ZREM', ready, one[1])
-    taken[#taken + 1] = one[1]
-    taken[#taken + 1] = one[2]
+    if not is_busy(one[1]) then
+      redis.call('ZREM', ready, one[1])
+      taken[#taken + 1] = one[1]
+      taken[#taken + 1] = one[2]
+    end
   end
   return taken
 end
@@ -218,40 +211,41 @@ local function add_living(taken, column, found)
   end
 end
 
--- Move the active ones of `found` from the ready changes to `taken`. Returns the rank of the last dead one. Changes of one intent
--- with one urgency have one rank, and the same fate.
-local function sift(taken, ready, column, found, last_dead)
+-- Move the active ones of `found` from the ready changes to `taken`. Returns the rank of the last dead one, and how many busy ones are
+-- behind it. Changes of one intent with one urgency have one rank, and the same fate.
+local function sift(taken, ready, column, found, last_dead, busy)
   local living = {}
   for i = 1, #found, 2 do
     local item, rank = found[i], found[i + 1]
     local number = text(tonumber(rank) % STEP)
-    if some_are_busy and redis.call('HEXISTS', S .. 'items', item) == 1 then
-      last_dead, looks = rank, looks + 1
-    elseif not fate(number) then
+    if fate(number) then
+      if rank ~= last_dead then last_dead, looks, busy = rank, looks + 1, 0 end
+    elseif is_busy(item) then
+      busy = busy + 1
+    else
       local cell = column .. ':' .. item
       drop_dead_sharers(number, cell, item)
       taken[#taken + 1] = {cell, item, number}
       living[#living + 1] = item
-    elseif rank ~= last_dead then
-      last_dead, looks = rank, looks + 1
     end
   end
   if #living > 0 then redis.call('ZREM', ready, unpack(living)) end
-  return last_dead
+  return last_dead, busy
 end
 
 -- The best active changes of the group, at most a batch, as a list of {cell, item, number}; and where to continue after too many dead ones.
 local function take_living(group, column, from)
   local ready, taken = P .. 'ready:' .. group, {}
+  if not are_dead then add_living(taken, column, take_overtaken(group)) end
   if not are_dead and not some_are_busy then
-    add_living(taken, column, take_overtaken(group))
     add_living(taken, column, redis.call('ZPOPMIN', ready, ROUTE_ITEMS - #taken))
     return taken
   end
+  local busy = 0
   while #taken < ROUTE_ITEMS and looks < MOST_LOOKS do
-    local found = redis.call('ZRANGE', ready, beyond(from), '+inf', 'BYSCORE', 'LIMIT', 0, ROUTE_ITEMS - #taken, 'WITHSCORES')
-    if #found == 0 then return taken end
-    from = sift(taken, ready, column, found, from)
+    local found = redis.call('ZRANGE', ready, beyond(from), '+inf', 'BYSCORE', 'LIMIT', busy, ROUTE_ITEMS - #taken, 'WITHSCORES')
+    if #found == 0 or busy >= MOST_LOOKS then return taken end
+    from, busy = sift(taken, ready, column, found, from, busy)
   end
   return taken, from
 end
@@ -286,6 +280,9 @@ local held = {}
 touched[group] = true
 redis.call('ZREM', S .. 'since', group)
 count_slot(nil)
+if redis.call('EXISTS', R .. 'overdue-turn-in') == 1 and redis.call('DECR', R .. 'overdue-turn-in') <= 0 then
+  redis.call('DEL', R .. 'overdue-turn-in')
+end
 local batch = text(redis.call('INCR', P .. 'batch-sequence'))
 for _, part in ipairs(parts) do
   held[#held + 1] = part[1]

@@ -3,37 +3,22 @@
 -- KEYS  1 lane prefix
 -- ARGV  1 owner of the lease  2 lease (ms)  3 longest wait of a group (ms)  4 idempotency UUID for a new send  5 fingerprint of the token
 --       6 for how long the cells of a lost request stay closed (ms)  7 fields of one request at most
--- Returns {'paused'} | {'off'} | {'again'}: groups are still being ranked
+-- Returns {'paused'} | {'off'} | {'again'}: groups are still being ranked, or many cannot be sent now and were put off
 --       | {'idle', ms until the next change may be sent, or -1, canceled or expired intents must be ended (0|1), changes wait for a look (0|1)}
 --       | {'single', JSON of the update (_described.lua), intents must be ended (0|1), changes wait for a look (0|1)}
--- Invariants: an item has one single update in flight; a canceled or expired change is not sent; the batch is recorded before its first byte.
--- USES  figures outcomes requests cells batches groups resort ending leaving dissolving described
-local MOST_QUIET, MOST_LOOKS, BUSY_FOR, LOST_AT_ONCE = 300, 300, 100, 50
+-- Invariants: an item has one single update in flight; a canceled or expired change is not sent; the batch is recorded before its first byte;
+--             where an item is on one route at a time, none of its cells is in a batch.
+-- USES  figures outcomes requests cells batches groups resort ending leaving described lost later
+local MOST_QUIET = 300 -- groups
+local MOST_LOOKS = 300 -- changes and columns that one step may read, roughly
+local BUSY_FOR, BLOCKED_FOR = 100, 1000 -- ms until an item may be free of its single update, and of a batch
 if redis.call('EXISTS', P .. 'pause') == 1 then return {'paused'} end
 local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
 if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, BUSY_FOR), 0, 0} end
 
--- Requests of processes that have ended: whether they were executed is unknown.
-local function give_up_lost_ones()
-  local flight = redis.call('HGETALL', S .. 'flight')
-  for i = 1, math.min(#flight, 2 * LOST_AT_ONCE), 2 do
-    local batch, owner = flight[i], flight[i + 1]
-    if tonumber(redis.call('HGET', S .. 'owners', owner) or 0) <= NOW then
-      local record = P .. 'batch:' .. batch
-      local kept = redis.call('HMGET', record, 'state', 'parts')
-      redis.call('HDEL', S .. 'flight', batch)
-      if kept[1] == 'sending' then
-        redis.call('HSET', record, 'stray', '1', 'maybe', '1', 'looks', '0', 'entered', text(NOW), 'why', 'the worker ended while sending it')
-        place(batch, 'check', NOW + tonumber(ARGV[6]))
-        count_request(parts_of(kept[2]))
-        count('unk', 1)
-      end
-    end
-  end
-  write_figures()
-end
 give_up_lost_ones()
 if singles().rate == 0 then return {'off'} end
+wake_later()
 if sort_again() or admit_quiet_ones(MOST_QUIET) then return {'again'} end
 
 local are_dead, looks = some_are_dead(), 0
@@ -46,7 +31,7 @@ local function hand_out(batch, parts)
   redis.call('HSET', S .. 'flight', batch, ARGV[1])
   redis.call('HSET', S .. 'items', parts[1][2], batch)
   redis.call('ZREM', S .. 'due', batch)
-  redis.call('HSET', P .. 'batch:' .. batch, 'state', 'sending', 'sent', text(NOW), 'fence', text(fence))
+  redis.call('HSET', P .. 'batch:' .. batch, 'state', 'sending', 'sent', text(NOW), 'fence', text(fence), 'grace', ARGV[6])
   note_blocked(P .. 'batch:' .. batch, parts)
   return {'single', cjson.encode(described(batch, parts)), are_dead and 1 or 0, began_to_await and 1 or 0}
 end
@@ -55,23 +40,50 @@ local function again(batch, parts)
   local record = P .. 'batch:' .. batch
   redis.call('HSET', record, 'kind', 'resend', 'idem', ARGV[4], 'token', ARGV[5], 'first', text(NOW))
   redis.call('HINCRBY', record, 'tries', 1)
-  redis.call('HDEL', record, 'looked')
+  redis.call('HDEL', record, 'looked', 'stray')
   return hand_out(batch, parts)
+end
+
+local columns_in = {} -- space → its columns
+local function columns_of(group)
+  local space = redis.call('HGET', P .. 'group:' .. group, 'space')
+  if not columns_in[space] then
+    local columns = redis.call('SMEMBERS', P .. 'columns-of:' .. space)
+    table.sort(columns, function(one, other) return tonumber(one) < tonumber(other) end)
+    columns_in[space] = columns
+  end
+  return columns_in[space]
+end
+
+-- The item's cells in the space of the group, and what is known of each. Its cells may be in batches of any type, field and user.
+local function cells_at(item, group)
+  local cells = {}
+  for i, column in ipairs(columns_of(group)) do cells[i] = column .. ':' .. item end
+  looks = looks + 1 + math.floor(#cells / 10)
+  return cells, #cells > 0 and redis.call('HMGET', P .. 'cells', unpack(cells)) or {}
+end
+
+local function is_in_a_batch(owner)
+  local batch = string.match(owner, '@(%d+)$')
+  return batch and batch ~= '0' and not is_single(batch)
+end
+
+local function must_wait(batch, item)
+  local holder = redis.call('HGET', S .. 'items', item)
+  if holder and holder ~= batch then return true end
+  if not singles().alone then return false end
+  local _, owners = cells_at(item, redis.call('HGET', P .. 'batch:' .. batch, 'g'))
+  for _, owner in ipairs(owners) do
+    if owner and is_in_a_batch(owner) then return true end
+  end
+  return false
 end
 
 local due = redis.call('ZRANGE', S .. 'due', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, 20)
 for _, batch in ipairs(due) do
   local parts = parts_of(redis.call('HGET', P .. 'batch:' .. batch, 'parts'))
-  local holder = redis.call('HGET', S .. 'items', parts[1][2])
-  if not holder or holder == batch then return again(batch, parts) end
-end
-
--- The state of each cell of the item that a change of this place may have.
-local function cells_of(place, item)
-  local columns, cells = redis.call('SMEMBERS', P .. 'columns-of:' .. place), {}
-  table.sort(columns, function(one, other) return tonumber(one) < tonumber(other) end)
-  for i, column in ipairs(columns) do cells[i] = column .. ':' .. item end
-  return cells, #cells > 0 and redis.call('HMGET', P .. 'cells', unpack(cells)) or {}
+  if not must_wait(batch, parts[1][2]) then return again(batch, parts) end
+  redis.call('ZADD', S .. 'due', text(NOW + BUSY_FOR), batch) -- so that it does not hide others
 end
 
 -- Whether the owner's change may travel with others of its item.
@@ -83,12 +95,12 @@ end
 
 -- The parts of one request, or nil while a cell of the item is in a batch that must not meet it.
 local function with_neighbours(group, item)
-  local cells, owners = cells_of(place_of(group), item)
+  local cells, owners = cells_at(item, group)
   local parts, groups = {}, {}
   for i, cell in ipairs(cells) do
     local owner = owners[i]
     if owner and string.find(owner, '@', 1, true) then
-      if singles().alone and not string.find(owner, '@0$') then return nil end
+      if singles().alone and is_in_a_batch(owner) then return nil end
     elseif owner then
       local own = may_join(owner, item, place_of(group))
       if own and (own == group or #parts < tonumber(ARGV[7]) - 1) then
@@ -116,35 +128,47 @@ local function overdue()
   return first and redis.call('ZSCORE', S .. 'small', first) and first
 end
 
-local passed = '-inf'
-local function next_group()
-  local found = redis.call('ZRANGE', S .. 'small', passed, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
-  if found[2] then passed = '(' .. found[2] end
-  return found[1]
+-- Nothing of the group can be sent now: it must not hide the groups behind it.
+local function put_off(group, ms)
+  redis.call('ZREM', S .. 'small', group)
+  redis.call('ZADD', S .. 'fresh', text(NOW + ms), group)
+end
+
+-- The parts of a request with the group's best change that can be sent; or nil, and in how many ms to look again.
+local function best_of(group)
+  local ready, again_in = redis.call('ZRANGE', P .. 'ready:' .. group, 0, -1, 'WITHSCORES'), BLOCKED_FOR
+  for i = 1, #ready, 2 do
+    local item, number = ready[i], text(tonumber(ready[i + 1]) % STEP)
+    looks = looks + 1
+    if is_busy(item) then
+      again_in = BUSY_FOR
+    elseif not fate(number) then
+      local parts, groups = with_neighbours(group, item)
+      if parts then return parts, groups end
+    end
+  end
+  return nil, again_in
 end
 
 local function compose()
-  local group = overdue() or next_group()
-  while group and looks < MOST_LOOKS do
-    local ready = redis.call('ZRANGE', P .. 'ready:' .. group, 0, -1, 'WITHSCORES')
-    for i = 1, #ready, 2 do
-      local item, number = ready[i], text(tonumber(ready[i + 1]) % STEP)
-      looks = looks + 1
-      if not is_busy(item) and not fate(number) then
-        local parts, groups = with_neighbours(group, item)
-        if parts and #parts > 0 then return parts, groups end
-      end
-    end
-    group = next_group()
+  local group = overdue()
+  while looks < MOST_LOOKS do
+    group = group or redis.call('ZRANGE', S .. 'small', 0, 0)[1]
+    if not group then return nil end
+    local parts, rest = best_of(group)
+    if parts then return parts, rest end
+    put_off(group, rest)
+    group = nil
   end
 end
 
 local parts, groups = compose()
 if not parts then
-  local first = redis.call('ZRANGE', S .. 'fresh', 0, 0, 'WITHSCORES')[2] or math.huge
-  local next_due = redis.call('ZRANGE', S .. 'due', 0, 0, 'WITHSCORES')[2] or math.huge
-  local is_left = redis.call('EXISTS', S .. 'small') == 1
-  local at = math.min(tonumber(first), tonumber(next_due), is_left and NOW + BUSY_FOR or math.huge)
+  if looks >= MOST_LOOKS then return {'again'} end
+  local at = math.huge
+  for _, list in ipairs({S .. 'fresh', S .. 'due', P .. 'later'}) do
+    at = math.min(at, tonumber(redis.call('ZRANGE', list, 0, 0, 'WITHSCORES')[2] or at))
+  end
   return {'idle', at < math.huge and math.max(0, at - NOW) or -1, are_dead and 1 or 0, began_to_await and 1 or 0}
 end
 take(parts, groups)

@@ -1,10 +1,11 @@
 -- A single update ends without outcomes: its changes may be sent again, by whichever route.
 -- KEYS  1 lane prefix
 -- ARGV  1 batch  2 state in which the caller believes it  3 fence of the send that the caller knows of  4 '1' = the request was, or may have
---       been, sent: it is counted  5 '1' = the groups of its changes go by batches from here on  6 for how long the route is off (ms), or 0  7 why
+--       been, sent: it is counted  5 '1' = the groups of its changes go by batches for an hour  6 for how long the route is off (ms), or 0  7 why
 -- Returns {intents ended, changes became ready (0|1), changes wait for a look (0|1)} or {-1, 0, 0}: another process has moved it
 -- Invariant: only a request that was certainly not executed is dissolved.
 -- USES  requests batches cells dissolving ending
+local BARRED_FOR = 3600000 -- ms
 local record = P .. 'batch:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'state', 'parts', 'fence')
 if kept[1] ~= ARGV[2] or kept[3] ~= ARGV[3] then return {-1, 0, 0} end
@@ -12,7 +13,7 @@ local parts = parts_of(kept[2])
 if ARGV[4] == '1' then count_request(parts) end
 if ARGV[5] == '1' then
   for _, part in ipairs(parts) do
-    redis.call('HDEL', P .. 'group:' .. redis.call('HGET', P .. 'intent:' .. part[3], 'g'), 'one')
+    redis.call('HSET', P .. 'group:' .. redis.call('HGET', P .. 'intent:' .. part[3], 'g'), 'bar', text(NOW + BARRED_FOR))
   end
 end
 if tonumber(ARGV[6]) > 0 then switch_off_singles(tonumber(ARGV[6]), ARGV[7]) end

@@ -29,7 +29,7 @@ if follows_a_gap() then return redis.error_reply('ORDER the call before this one
 
 local groups, mode_of = {}, {}
 
-local function new_group(digest, spec, column_name, mode, place_name, single)
+local function new_group(digest, spec, column_name, mode, place_name)
   local column = redis.call('HGET', P .. 'columns', column_name)
   if not column then
     column = text(redis.call('HLEN', P .. 'columns') + 1)
@@ -42,12 +42,15 @@ local function new_group(digest, spec, column_name, mode, place_name, single)
     place = text(redis.call('HLEN', P .. 'places') + 1)
     redis.call('HSET', P .. 'places', place_name, place)
   end
-  redis.call('HSET', P .. 'group:' .. group, 'spec', spec, 'col', column, 'mode', mode, 'digest', digest, 'pl', place)
-  if single ~= '' then
-    redis.call('HSET', P .. 'group:' .. group, 'one', single)
-    redis.call('SADD', P .. 'columns-of:' .. place, column)
-  end
+  local space = string.match(column_name, '^%S+')
+  redis.call('HSET', P .. 'group:' .. group, 'spec', spec, 'col', column, 'mode', mode, 'digest', digest, 'pl', place, 'space', space)
+  redis.call('SADD', P .. 'columns-of:' .. space, column)
   return group, column
+end
+
+local function set_single(group, single)
+  if single == '' then return redis.call('HDEL', P .. 'group:' .. group, 'one') end
+  redis.call('HSET', P .. 'group:' .. group, 'one', single)
 end
 
 -- {number, column, mode} of the group at this index of the argument; created if it does not exist.
@@ -57,9 +60,15 @@ local function group_at(index)
   local number = redis.call('HGET', P .. 'groups', digest)
   local column
   if number then
-    column = redis.call('HGET', P .. 'group:' .. number, 'col')
+    local kept = redis.call('HMGET', P .. 'group:' .. number, 'col', 'one')
+    column = kept[1]
+    if (kept[2] or '') ~= single then -- the type of its field has changed
+      set_single(number, single)
+      touched[number] = true
+    end
   else
-    number, column = new_group(digest, spec, column_name, mode, place_name, single)
+    number, column = new_group(digest, spec, column_name, mode, place_name)
+    set_single(number, single)
   end
   groups[index] = {number = number, column = column, mode = mode}
   mode_of[number] = mode

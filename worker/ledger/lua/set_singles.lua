@@ -6,5 +6,8 @@
 local kept = redis.call('HMGET', S .. 'state', 'rate', 'alone')
 if kept[1] == ARGV[1] and kept[2] == ARGV[2] or (not kept[1] and ARGV[1] == '0') then return 0 end
 redis.call('HSET', S .. 'state', 'rate', ARGV[1], 'alone', ARGV[2])
-if kept[1] ~= ARGV[1] then redis.call('HDEL', S .. 'state', 'off', 'why') end
+if kept[1] ~= ARGV[1] then
+  redis.call('HSET', S .. 'state', 'sorted', '0')
+  redis.call('HDEL', S .. 'state', 'off', 'why', 'from')
+end
 return 1
