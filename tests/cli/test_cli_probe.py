@@ -14,11 +14,12 @@ from redis import Redis
 
 from sandbox.process import SandboxProcess
 from tests.cli.test_cli_json import SHAPES, conforms
+from tests.support.command import PROJECT
 from tests.support.waiting import PATIENCE, wait_until
 from worker.ledger.lane import Lane
 from worker.ledger.probed import load_probe
 
-POINTS, NOTE = "field_3f6a90", "field_a1b2c3"
+POINTS, OTHER_USER = "field_3f6a90", "7300000000000000002"
 PLACE = ["--space", "demo", "--type", "story", "--items", "1001,1002,1003", "--field", "Story points"]
 BEFORE = {1001: {POINTS: 7}, 1002: {POINTS: 8}}
 FEISHU_BATCH = Path(sys.executable).parent / "feishu-batch"
@@ -69,6 +70,7 @@ def test_it_says_what_it_will_do_and_starts_only_when_it_is_told_to(probe, sandb
         assert "nothing was sent" in refused.output
         assert "writes test values to field_3f6a90 of 2 work items" in refused.output
         assert "Not used: 1003: field_3f6a90 is not shown" in refused.output
+        assert "  1002 field_3f6a90: 8\n" in refused.output
     assert writes(sandbox) == 0
     done = probe(input="y\n")
     assert done.exit_code == 0, done.output
@@ -124,6 +126,37 @@ def test_a_lane_that_has_work_or_is_paused_is_left_alone(probe, sandbox, ledger,
     refused = probe("--yes")
     assert (refused.exit_code, "is paused" in refused.output) == (2, True)
     assert writes(sandbox) == 0
+
+
+def test_another_lane_of_the_same_plugin_counts_too(probe, sandbox, redis, prefix, tmp_path):
+    lanes = tmp_path / "lanes.toml"
+    of_one_plugin = 'plugin_id = "p"\nplugin_secret = {env = "FEISHU_BATCH_PLUGIN_SECRET"}\n'
+    lanes.write_text(
+        f'[lanes.one]\n{of_one_plugin}project_keys = ["{PROJECT}"]\n[lanes.two]\n{of_one_plugin}user_key = "{OTHER_USER}"\n'
+    )
+    probe.env["FEISHU_BATCH_LANES_FILE"] = str(lanes)
+    Lane(redis, prefix, "two").pause("for a while", polling=True)
+    refused = probe("--yes")
+    assert (refused.exit_code, "the lane two is paused" in refused.output) == (2, True), refused.output
+    Lane(redis, prefix, "two").resume()
+    assert probe("--yes", only="single_updates").exit_code == 0
+    assert not redis.exists(Lane(redis, prefix, "two").keys.hold)
+
+
+def test_while_values_are_put_back_it_takes_two_to_stop_it(probe, sandbox):
+    env = {**os.environ, **probe.env, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [FEISHU_BATCH, "probe", *PLACE, "--yes"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    wait_until(lambda: writes(sandbox) >= 3, PATIENCE, "something was written")
+    process.send_signal(signal.SIGINT)
+    printed = ""
+    while "Putting the values back" not in printed:
+        printed += process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, rest
+    assert sandbox.values() == BEFORE
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,9 @@ def test_a_limit_leaves_some_to_others(limit, setting):
     reading = request_limit.judge(LimitSeen((train(limit, accepted_from(1.0)),), ()))
     assert fitting(ALLOWED, reading) == {"SINGLE_UPDATES_PER_SECOND": setting}
     assert fitting(REFUSED, reading) == {"SINGLE_UPDATES_PER_SECOND": "0"}
-    assert fitting(ALLOWED, reading, lost_update.judge([("a", False)])) == {"SINGLE_UPDATES_PER_SECOND": "0"}
+    lost = lost_update.judge([("a", False)])
+    assert fitting(ALLOWED, reading, lost) == {"SINGLE_UPDATES_PER_SECOND": setting, "SINGLE_ITEMS_ALONE": "true"}
+    assert fitting(REFUSED, lost) == {"SINGLE_UPDATES_PER_SECOND": "0"}
 
 
 def test_a_setting_only_becomes_safer():

@@ -128,7 +128,8 @@ def _carry_out(out: Console, setup: ProbeSetup, steps: Sequence[ProbeStep], grac
         out.print("Putting the values back …")
         put_back(run, setup.before, result, grace)
     with suppress(RedisError):
-        setup.lane.release()
+        for lane in setup.sharing:
+            lane.release()
     return result
 
 

@@ -25,6 +25,9 @@ def print_intention(out: Console, setup: ProbeSetup, steps: Sequence[ProbeStep])
     )
     for item, why in setup.before.left_out.items():
         out.print(f"Not used: {item}: {why}.", soft_wrap=True)
+    out.print("Their present values:")
+    for (item, key), value in setup.before.values.items():
+        out.print(f"  {item} {key}: {json_text(value)}", soft_wrap=True)
     out.print("It makes these readings:")
     for step in steps:
         left_out = step.why_not(place, may_single=True)

@@ -1,6 +1,8 @@
 """What `feishu-batch probe` needs before its first request: the place, the lane's credentials and slots, and a lane at rest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from config.settings import Settings
@@ -8,6 +10,7 @@ from worker.catalogue.models import RefusedError, UnavailableError
 from worker.catalogue.naming import field_called
 from worker.cli.field_lookup import FieldLookup, open_field_lookup
 from worker.ledger.lane import Lane
+from worker.ledger.routes import BATCH
 from worker.ledger.token_store import RedisTokenStore
 from worker.operating.errors import UnreachableError, WrongUseError
 from worker.operating.probing.originals import Originals, originals
@@ -26,10 +29,11 @@ _ENDS: Final = "Nothing was sent."
 
 @dataclass(frozen=True, slots=True)
 class ProbeSetup:
-    """`space`: as the user wrote it."""
+    """`space`: as the user wrote it. `sharing`: the lanes of the same plugin, this one among them."""
 
     space: str
     lane: Lane
+    sharing: Sequence[Lane]
     sender: ProbeSender
     before: Originals
 
@@ -43,10 +47,12 @@ def set_up(session: Session, space: str, type_key: str, items: tuple[int, ...], 
     lookup = open_field_lookup(session)
     project_key = lookup.project_key(space)
     lane = session.lanes[lookup.lane_name(project_key)]
-    refuse_busy(lane)
+    sharing = [session.lanes[name] for name in lookup.configured.sharing(lane.name)]
+    for one in sharing:
+        refuse_busy(one)
     fields = _trial_fields(lookup, lane.name, project_key, type_key, names)
     place = ProbePlace(project_key, type_key, items, fields)
-    sender = _sender(session, lookup, lane, place)
+    sender = _sender(session, lookup, lane, sharing, place)
     try:
         before = originals(items, sender.read(items), fields)
     except RemoteError as error:
@@ -55,7 +61,7 @@ def set_up(session: Session, space: str, type_key: str, items: tuple[int, ...], 
         whys = "; ".join(f"{item}: {why}" for item, why in before.left_out.items())
         raise WrongUseError(f"none of the work items can be used: {whys}. {_ENDS}")
     sender.place = ProbePlace(project_key, type_key, before.items, fields)
-    return ProbeSetup(space, lane, sender, before)
+    return ProbeSetup(space, lane, sharing, sender, before)
 
 
 def refuse_busy(lane: Lane) -> None:
@@ -63,7 +69,7 @@ def refuse_busy(lane: Lane) -> None:
     if lane.paused() is not None:
         raise WrongUseError(f"the lane {lane.name} is paused; run: feishu-batch resume. {_ENDS}")
     counts = lane.counts()
-    if counts.sending or any((counts.owned_cells, counts.open_jobs, counts.due_batches, counts.checks)):
+    if any((counts.sending, counts.owned_cells, counts.open_jobs, counts.due_batches, counts.checks)):
         raise WrongUseError(
             f"the lane {lane.name} has work: a probe sends too fast on purpose, and would slow it down. Wait until it has ended "
             f"(feishu-batch status). {_ENDS}"
@@ -92,7 +98,9 @@ def _trial_fields(
     return tuple(one for one in fields if one)
 
 
-def _sender(session: Session, lookup: FieldLookup, lane: Lane, place: ProbePlace) -> ProbeSender:
+def _sender(
+    session: Session, lookup: FieldLookup, lane: Lane, sharing: Sequence[Lane], place: ProbePlace
+) -> ProbeSender:
     settings, configured = session.settings, lookup.configured
     [config] = [one for one in configured.lanes if one.name == lane.name]
     pacer = Pacer(session.redis, lane, configured.sharing(lane.name), settings.key_prefix)
@@ -103,13 +111,18 @@ def _sender(session: Session, lookup: FieldLookup, lane: Lane, place: ProbePlace
         tokens=TokenSource(clients[0], store, renew_early=settings.token_renew_early_seconds),
         slots=_slots(pacer, settings),
         place=place,
-        keep_out=lambda: lane.hold(KEPT_OUT),
+        keep_out=partial(_keep_out, sharing),
     )
+
+
+def _keep_out(lanes: Sequence[Lane]) -> None:
+    for lane in lanes:
+        lane.hold(KEPT_OUT)
 
 
 def _slots(pacer: Pacer, settings: Settings) -> ProbeSlots:
     return ProbeSlots(
-        submit=pacer.slots("submit", settings.slot_seconds),
+        submit=pacer.slots(BATCH.endpoint, settings.slot_seconds),
         poll=pacer.slots("poll", settings.effective_poll_slot_seconds),
         read=pacer.slots("read", 1 / settings.read_slots_per_second),
     )

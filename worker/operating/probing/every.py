@@ -95,7 +95,7 @@ STEPS: Final[Sequence[ProbeStep]] = (
     ProbeStep(
         lost_update.NAME,
         "writes two fields of one item at the same time",
-        30,
+        36,
         lambda run: lost_update.judge(lost_update.observe(run)),
         is_single=True,
         needs_second=True,

@@ -48,11 +48,12 @@ def _singles(found: Mapping[str, Reading]) -> Iterator[FittingSetting]:
     allowed, limit, lost = (_of(found, one.NAME) for one in (access, request_limit, lost_update))
     if allowed and allowed.finding == access.REFUSED:
         yield _setting(name, 0, f"{allowed.in_words()}.")
-    elif lost and lost.finding == lost_update.LOST:
-        yield _setting(name, 0, f"{lost.in_words()}. Keep an item to one route, or leave single updates off.")
-    elif allowed and limit and (rate := _figure(limit, "per_second")):
+        return
+    if allowed and limit and (rate := _figure(limit, "per_second")):
         safe = max(1, min(MOST_SINGLES, int(rate * SHARE_OF_LIMIT)))
         yield _setting(name, safe, f"{limit.in_words()}. Some are left to others.")
+    if lost and lost.finding == lost_update.LOST:
+        yield _setting("SINGLE_ITEMS_ALONE", "true", f"{lost.in_words()}.")
 
 
 def _reads(found: Mapping[str, Reading]) -> Iterator[FittingSetting]:
