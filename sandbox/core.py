@@ -45,6 +45,7 @@ class SandboxSettings:
     batch_window: str = SLIDING  # of the limit of batch_update
     batch_uuid: str = REJECTED  # what a repeated X-IDEM-UUID of a batch_update gets
     uuid_seconds: float = 0.0  # how long a UUID is known; 0: for ever
+    job_hidden: float = 0.0  # seconds after its acceptance until task_result knows a job
     same_value_updates: bool = True  # whether writing the value that a field holds moves the item's updated_at
     doubles_members: bool = False  # whether APPEND adds a member that is there already
     clears_with: tuple[str, ...] = tuple(LITERALS)  # the empty values that are accepted

@@ -142,6 +142,7 @@ def parse_options(argv: Sequence[str] | None = None) -> ServerOptions:
         batch_window=asked.batch_window,
         batch_uuid=asked.batch_uuid,
         uuid_seconds=asked.uuid_seconds,
+        job_hidden=asked.job_hidden,
         same_value_updates=asked.same_value == "updates",
         doubles_members=asked.append_present == "doubles",
         clears_with=asked.clears_with,
@@ -176,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-window", choices=WINDOWS, default=SLIDING, help="the window of the limit of batch_update")
     add("--batch-uuid", choices=TREATMENTS, default=REJECTED, help="what a repeated X-IDEM-UUID of a batch_update gets")
     add("--uuid-seconds", type=float, default=0.0, help="how long a UUID is known; 0: for ever")
+    add("--job-hidden", type=float, default=0.0, help="seconds after its acceptance until a job is known")
     add("--same-value", choices=("updates", "nothing"), default="updates", help=SAME_VALUE)
     add("--append-present", choices=("nothing", "doubles"), default="nothing", help="APPEND of a member that is there")
     add("--clears-with", type=_literals, default=tuple(LITERALS), metavar="null,text,list", help=CLEARS_WITH)

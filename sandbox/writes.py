@@ -50,7 +50,8 @@ def task_result(sandbox: Sandbox, call: LoggedCall) -> dict[str, Any]:
     if not task_id:
         raise ApiError(errors.INVALID_PARAM, "task_id is needed")
     job = sandbox.jobs.find(task_id)
-    if job is None or sandbox.faults.draw("task_result", POLL):
+    is_hidden = job is not None and call.at < job.arrived_at + sandbox.settings.job_hidden
+    if job is None or is_hidden or sandbox.faults.draw("task_result", POLL):
         return {"task_id": task_id, "task_status": "NOT_EXIST"}
     return job.report(call.at)
 

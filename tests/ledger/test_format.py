@@ -58,6 +58,7 @@ COMMANDS = {
     "schedule": [("schedule", "list"), ("schedule", "run", "nightly")],
     "fields": [("fields", "--space", PROJECT, "--type", "story")],
     "doctor": [("doctor",), ("doctor", "--json")],
+    "probe": [("probe", "--space", PROJECT, "--type", "story", "--items", "1", "--field", "f", "--yes")],
     "metrics": [("metrics",)],
     "rebind": [("rebind",)],
     "dashboard": [("dashboard", "--port", 0)],

@@ -22,6 +22,7 @@ from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json
 from worker.connections import OtherFormatError, control_app
 from worker.ledger.belonging import Belonging
+from worker.ledger.probed import load_probe
 from worker.ledger.reads.lane_health import read_lane_health
 from worker.operating.errors import UnreachableError
 from worker.operating.health import (
@@ -32,6 +33,7 @@ from worker.operating.health import (
     check_disk,
     check_inbox,
     check_lane,
+    check_probe,
     check_redis,
     check_settings,
     check_strays,
@@ -66,8 +68,8 @@ def doctor(space: str | None, type_key: str | None, lane: str | None, as_json: b
       feishu-batch doctor --space demo --type story
 
     It checks the settings, the schedules, Redis (version, persistence, eviction, memory, clock), the credentials (by fetching a token, which is not
-    kept), the acting user, the space and type if you name them, the workers, beat, the inbox, each lane (paused? stalled?) and the disk. One line for
-    each check: ok, warn or fail, with advice. Run it where the workers run, with their settings. It changes nothing.
+    kept), the acting user, the space and type if you name them, the workers, beat, the inbox, each lane (paused? stalled? probed?) and the disk. One line
+    for each check: ok, warn or fail, with advice. Run it where the workers run, with their settings. It changes nothing.
 
     Exit codes: 0 no check failed; 1 a check failed; 2 wrong use, a setting is wrong, or the ledger has another
     version's format; 3 Redis cannot be reached.
@@ -107,6 +109,7 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
         yield from check_lane(
             lane_view(session.reads, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
         )
+        yield from check_probe(one.name, load_probe(session.redis, one.keys))
 
 
 def _disk(settings: Settings) -> Check:

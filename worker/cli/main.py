@@ -43,6 +43,7 @@ _COMMANDS: Final = {
     "schedule": "worker.cli.schedule:schedule",
     "fields": "worker.cli.fields:fields",
     "doctor": "worker.cli.doctor:doctor",
+    "probe": "worker.cli.probe:probe",
     "sandbox": "worker.cli.sandbox:sandbox",
     "completion": "worker.cli.completion:completion",
 }

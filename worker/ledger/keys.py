@@ -275,6 +275,11 @@ class LaneKeys:
 
     # --- what the remote system said of itself
 
+    @property
+    def probed(self) -> str:
+        """String: JSON of what `feishu-batch probe` found last, and when (unix seconds)."""
+        return self.named("probed")
+
     def catalogue(self, type_name: str) -> str:
         """String, expires: the fields of ``<project_key> <type>``."""
         return self.named(f"catalogue:{type_name}")

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from config.routing import QueueName
 from worker.ledger.last_errors import DOING
@@ -192,6 +193,13 @@ def check_outbox(lane: str, seen: LaneHealth) -> Iterator[Check]:
             f"{lane}: the results of {seen.unpublished} ended intents are not published ({seen.outbox_overdue:.0f} s)"
         )
         yield fail("lane", what, "Check that FEISHU_BATCH_RESULT_BACKEND can be reached, and the intake worker's log.")
+
+
+def check_probe(lane: str, found: Mapping[str, Any] | None) -> Iterator[Check]:
+    """`found`: what `feishu-batch probe` kept, None if nothing was probed."""
+    if found is not None:
+        findings = ", ".join(f"{name} {one['finding']}" for name, one in found["readings"].items())
+        yield ok("probe", f"{lane} was probed in {found['space']}, {found['type']} at {found['when']}: {findings}")
 
 
 def check_disk(free: int, total: int, where: str, *, holds_ledger: bool) -> Check:
