@@ -8,7 +8,6 @@ from typing import Final
 from config.settings import Settings
 from worker.catalogue.models import RefusedError, UnavailableError
 from worker.catalogue.naming import field_called
-from worker.cli.field_lookup import FieldLookup, open_field_lookup
 from worker.ledger.lane import Lane
 from worker.ledger.routes import BATCH
 from worker.ledger.token_store import RedisTokenStore
@@ -18,6 +17,7 @@ from worker.operating.probing.place import TYPES, ProbePlace, TrialField, trial_
 from worker.operating.probing.sender import ProbeSender, ProbeSlots
 from worker.operating.session import Session
 from worker.pacing.shared import Pacer
+from worker.reading.field_lookup import FieldLookup, open_field_lookup
 from worker.remote.errors import RemoteError
 from worker.remote.tokens import TokenSource
 from worker.runtime import remote_from
