@@ -104,7 +104,7 @@ def _sender(
     settings, configured = session.settings, lookup.configured
     [config] = [one for one in configured.lanes if one.name == lane.name]
     pacer = Pacer(session.redis, lane, configured.sharing(lane.name), settings.key_prefix)
-    clients = [remote_from(config, settings) for _ in range(CLIENTS)]
+    clients = [remote_from(config, settings, session.redis) for _ in range(CLIENTS)]
     store = RedisTokenStore(session.redis, pacer.token_keys, config.fingerprint)
     return ProbeSender(
         clients=clients,
