@@ -126,6 +126,19 @@ def test_a_column_may_have_an_equals_sign():
     assert read("id,a=b\n1,x\n", fields=("a=b=priority",))[0] == [("priority", "UPDATE", "x", (1,))]
 
 
+@pytest.mark.parametrize("header", ["id,A  B=c", "id, a b=C "])
+def test_its_name_is_compared_as_any(header):
+    assert read(f"{header}\n1,x\n", fields=("a b=c=priority",))[0] == [("priority", "UPDATE", "x", (1,))]
+
+
+@pytest.mark.parametrize("header", ["id,a,a=b", "id,a=b,A"])
+def test_a_field_option_with_two_readings_is_refused(header):
+    with pytest.raises(ImportFileError) as refused:
+        read(f"{header}\n1,x,y\n", fields=("a=b=c",), ignore=("a",))
+    said = "may mean the column 'a' with the field 'b=c', or the column 'a=b' with the field 'c': rename one of the columns"
+    assert f"--field 'a=b=c' {said}" in str(refused.value)
+
+
 def test_options_of_a_table_are_refused_for_a_file_of_field_changes():
     text = "project_key,work_item_type_key,work_item_ids,field_key,update_mode,after_field_value\n"
     with pytest.raises(ImportFileError, match="--space and --type belong to a table"):

@@ -71,7 +71,9 @@ def set_answer(session: Session, asked: Asked) -> Answer:
     places, values = Places(session), "values" in asked
     first = islice(failures_with_specs(session, found.change_set), FAILURES + 1) if found.progress.failed else ()
     failed = list(first)
-    now = _held_now(session, failed[:FAILURES]) if values else {}
+    now = (
+        _held_now(session, failed[:FAILURES]) if values and found.is_over else {}
+    )  # an open one is asked for again and again
     rows = [
         failure_row(one, placed, places.place(placed.spec if placed else None), values=values)
         | now.get((one.item, one.intent_id), {})

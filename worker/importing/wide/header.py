@@ -9,7 +9,7 @@ from typing import Final
 from feishu_batch.intents import UpdateMode
 from worker.importing.cells import ALIASES
 from worker.importing.columns import ImportFileError, folded
-from worker.importing.wide.options import TableOptions, place_of, split_field
+from worker.importing.wide.options import TableOptions, columns_meant, place_of, same_name, split_field
 from worker.writing.characters import one_line
 
 MOST_COLUMNS: Final = 1000
@@ -124,8 +124,8 @@ class Header:
             raise ImportFileError(f"the table has more than {MOST_COLUMNS} columns")
         if begun == 0:
             self.is_report = set(ABOUT) <= {folded(name) for name in self.names}
+        fields = dict(split_field(one, self.names) for one in self.options.fields if columns_meant(one, self.names))
         own = self._own_roles() if begun == 0 else {}
-        fields = dict(split_field(one, self.names) for one in self.options.fields if self._is_here(one.split("=")[0]))
         ignored = {place_of(one, self.names, "--ignore") for one in self.options.ignore if self._is_here(one)}
         append = {place_of(one, self.names, "--append") for one in self.options.append if self._is_here(one)}
         for at in range(begun, len(self.names)):
@@ -150,7 +150,7 @@ class Header:
         return [at for at, one in enumerate(self.columns) if one.role is Role.FIELD]
 
     def _is_here(self, name: str) -> bool:
-        return any(folded(name) == folded(one) or one.startswith(name.strip()) for one in self.names)
+        return any(same_name(name, one) for one in self.names)
 
     def _is_append(self, name: str) -> bool:
         return any(folded(one) == folded(name) for one in self.options.append)
@@ -171,8 +171,8 @@ class Header:
         return roles
 
     def _is_spoken_for(self, name: str) -> bool:
-        named = (*self.options.ignore, *self.options.append, *(one.split("=")[0] for one in self.options.fields))
-        return any(folded(name) == folded(one) for one in named)
+        meant = (column for one in self.options.fields for column, _ in columns_meant(one, self.names))
+        return any(same_name(name, one) for one in (*self.options.ignore, *self.options.append, *meant))
 
     def _item(self) -> int:
         if self.options.id_column is not None:

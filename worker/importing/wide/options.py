@@ -69,14 +69,21 @@ def place_of(name: str, names: Sequence[str], option: str) -> int:
     raise ImportFileError(f"{option}: no column is called {name!r}{hint}")
 
 
-def split_field(given: str, names: Sequence[str]) -> tuple[int, str]:
-    """``COLUMN=FIELD`` as the column's place and the field. A column may have an equals sign in its name."""
+def columns_meant(given: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Each (column, field) that ``COLUMN=FIELD`` may mean: a column may have an equals sign in its name, but must be there."""
     parts = given.split("=")
-    for at in range(1, len(parts)):
-        column, field = "=".join(parts[:at]), "=".join(parts[at:])
-        if field.strip() and any(same_name(column, one) for one in names):
-            return place_of(column, names, "--field"), field.strip()
+    split = (("=".join(parts[:at]).strip(), "=".join(parts[at:]).strip()) for at in range(1, len(parts)))
+    return [(column, field) for column, field in split if field and any(same_name(column, one) for one in names)]
+
+
+def split_field(given: str, names: Sequence[str]) -> tuple[int, str]:
+    """``COLUMN=FIELD`` as the column's place and the field. Raises `ImportFileError`."""
+    meant = columns_meant(given, names)
+    if len(meant) > 1:
+        ways = ", or ".join(f"the column {column!r} with the field {field!r}" for column, field in meant)
+        raise ImportFileError(f"--field {given!r} may mean {ways}: rename one of the columns")
     column, _, field = given.partition("=")
-    if not column.strip() or not field.strip():
+    column, field = meant[0] if meant else (column.strip(), field.strip())
+    if not column or not field:
         raise ImportFileError(f"--field {given!r}: write it as COLUMN=FIELD")
-    return place_of(column, names, "--field"), field.strip()
+    return place_of(column, names, "--field"), field

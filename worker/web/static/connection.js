@@ -3,6 +3,7 @@
 import { $, put, show, state } from "./parts.js";
 import { clock, knows, t } from "./words.js";
 
+export const heard = new EventTarget(); // a message: the server sent something, and the page is drawn
 let csrf = "", source = null, heardAt = 0, restart = 0, sleep = 0, render = () => {};
 
 /** Connects, and calls `show` whenever `state` has changed. */
@@ -30,7 +31,7 @@ async function start() {
 
 function connect() {
   source = new EventSource("/api/events");
-  source.onmessage = (event) => { heardAt = Date.now(); Object.assign(state, JSON.parse(event.data)); render(); };
+  source.onmessage = (event) => { heardAt = Date.now(); Object.assign(state, JSON.parse(event.data)); render(); heard.dispatchEvent(new Event("message")); };
   source.onopen = () => { heardAt = Date.now(); start(); }; // after a restart of the server, the session may be another one
   source.onerror = () => { lost(); if (source.readyState === EventSource.CLOSED) again(); };
 }

@@ -1,9 +1,9 @@
 // One intent, one change set and one work item, each in a dialog. Field values come only when the reader asks for them.
 
 import { cancelIntent, cancelSet, retryIntent, retrySet, undoSet } from "./actions.js";
-import { read } from "./connection.js";
-import { ask, close, toast } from "./dialog.js";
-import { button, called, counts, dots, itemLink, make, state } from "./parts.js";
+import { heard, read } from "./connection.js";
+import { ask, asked, close, renew, toast } from "./dialog.js";
+import { button, called, counts, dots, itemLink, make, ORDER, state } from "./parts.js";
 import { explained, n, named, t, time, together } from "./words.js";
 
 /** Pairs of a key of the words and a value, without those that have none. */
@@ -17,12 +17,50 @@ const valueIn = (text) => (typeof text === "string" ? text : JSON.stringify(text
 /** The actions in a dialog: a page that only shows has none. */
 const acting = (...pairs) => (state.about?.read_only ? [] : pairs.filter(([can]) => can).map(([, ...one]) => one));
 
+const AGAIN = 3000; // milliseconds until all of what a dialog shows may be read again
+
+/** A dialog that follows the work: gives the choice, and what it showed last. `look` reads all of it. `rowOf` gives what the page's lists have of
+ *  it, which is drawn at once; when `sign` of that has changed, or if the lists do not have it and it is open, all of it is read again. */
+async function follow({ look, rowOf, sign, isOpen, merged, draw }) {
+  let found = await look(), shown = found, readAt = Date.now(), reading = false;
+  if (found.error) {
+    toast(found);
+    return [];
+  }
+  const answer = ask(...draw(found)), of = asked();
+  const update = async () => {
+    const row = rowOf(), isOld = row ? sign(row) !== sign(found) : isOpen(found);
+    if (reading || !(row || isOld)) return;
+    if (isOld && (Date.now() - readAt >= AGAIN || (row && !isOpen(row)))) {
+      reading = true;
+      const now = await look();
+      [reading, readAt] = [false, Date.now()];
+      if (!now.error) found = now;
+    }
+    shown = row ? merged(found, row) : found;
+    renew(of, ...draw(shown));
+  };
+  heard.addEventListener("message", update);
+  const choice = await answer;
+  heard.removeEventListener("message", update);
+  return [choice, shown];
+}
+
+const countsOf = (one) => ORDER.map((kind) => one[kind] ?? 0);
+
 export async function showIntent(id, values = false) {
-  const intent = await read(`/api/intents/${encodeURIComponent(id)}`, values ? { values } : {});
-  if (intent.error) return toast(intent);
-  const acts = acting([intent.pending && intent.lane, "cancel", t("cancel.first"), ""], [intent.items.some(isRetried) && intent.group && !intent.pending, "retry", t("row.retry_first"), ""]);
-  const more = intent.group && !values ? [["values", t("show_values"), ""]] : [];
-  const choice = await ask(intent.note ? called(intent) : t("intent"), intentBody(intent), ...more, ...acts, close());
+  const [choice, intent] = await follow({
+    look: () => read(`/api/intents/${encodeURIComponent(id)}`, values ? { values } : {}),
+    rowOf: () => state.intents?.rows.find((row) => row.id === id),
+    sign: (one) => countsOf({ ...one.counts, ...one }).join(" "),
+    isOpen: (one) => one.pending || one.in_flight,
+    merged: (found) => found,
+    draw: (found) => {
+      const acts = acting([found.pending && found.lane, "cancel", t("cancel.first"), ""], [found.items.some(isRetried) && found.group && !found.pending, "retry", t("row.retry_first"), ""]);
+      const more = found.group && !values ? [["values", t("show_values"), ""]] : [];
+      return [found.note ? called(found) : t("intent"), intentBody(found), ...more, ...acts, close()];
+    },
+  });
   if (choice === "values") showIntent(id, true);
   if (choice === "cancel") cancelIntent({ id, pending: intent.pending });
   if (choice === "retry") retryIntent(id);
@@ -61,11 +99,19 @@ function outcome(one) {
 }
 
 export async function showSet(id, values = false) {
-  const set = await read("/api/sets", values ? { id, values } : { id });
-  if (set.error) return toast(set);
-  const acts = acting([set.pending, "cancel", t("cancel.first"), ""], [(set.failures.length || set.has_more) && set.state !== "open", "retry", t("row.retry_first"), ""], [set.can_undo, "undo", t("undo.first"), ""]);
-  const more = (set.failures.length || set.changed_since.length) && !values ? [["values", t("show_values"), ""]] : [];
-  const choice = await ask(set.note ? called(set) : t("set"), setBody(set), ...more, ...acts, close());
+  const [choice, set] = await follow({
+    look: () => read("/api/sets", values ? { id, values } : { id }),
+    rowOf: () => state.sets?.find((row) => row.id === id),
+    sign: (one) => `${one.state} ${one.failed ?? 0}`,
+    isOpen: (one) => one.state === "open",
+    merged: (found, row) => ({ ...found, ...Object.fromEntries(ORDER.map((kind) => [kind, row[kind]])), ...row }),
+    draw: (found) => {
+      const canRetry = (found.failures.length || found.has_more) && found.state !== "open";
+      const acts = acting([found.pending, "cancel", t("cancel.first"), ""], [canRetry, "retry", t("row.retry_first"), ""], [found.can_undo, "undo", t("undo.first"), ""]);
+      const more = (found.failures.length || found.changed_since.length) && !values ? [["values", t("show_values"), ""]] : [];
+      return [found.note ? called(found) : t("set"), setBody(found), ...more, ...acts, close()];
+    },
+  });
   if (choice === "values") showSet(id, true);
   if (choice === "cancel") cancelSet(set);
   if (choice === "retry") retrySet(id);
