@@ -107,7 +107,7 @@ class IntentFollower:
     def _figures(self) -> Figures:
         views = _views(self._session)
         self._pace.look(self._session, views)
-        left = max((view.requests_left for view in views), default=0) * self._pace.slot_seconds
+        left = max((view.seconds_left(self._pace.slot_seconds) for view in views), default=0.0)
         self.remark = self._remark(views)
         return Figures(self._watch.totals(), self._pace.shown, self._pace.slot_use, left, self.remark)
 

@@ -110,7 +110,7 @@ def _print_lane(out: Console, view: LaneView, settings: Settings, inbox: InboxVi
         line = f"TROUBLE    {DOING[trouble.what]} {when}: {trouble.error}"
         out.print(line, style="red", soft_wrap=True)
     waits = f", one of them for {duration(view.longest_wait)}" if view.longest_wait is not None else ""
-    ready = f"{some(view.ready_changes, 'change')} in {some(view.figures.ready_groups, 'group')}"
+    ready = f"{some(view.ready_changes, 'change')} in {some(view.groups, 'group')}"
     checks = some(counts.checks, "batch", "batches")
     out.print(f"ready      {ready}{waits}")
     if view.figures.to_look_at:
@@ -130,8 +130,10 @@ def _print_lane(out: Console, view: LaneView, settings: Settings, inbox: InboxVi
 def _time_left(view: LaneView, slot: float, inbox: InboxView) -> str:
     more = ", and what is in the inbox" if inbox.intents else ""
     jobs = "its job" if view.requests_left == 1 else "their jobs"
-    requests = f"{some(view.requests_left, 'request')}, and {jobs}"
-    at_least = f"at least {duration(view.requests_left * slot)}: {requests}{more}"
+    parts = [f"{some(view.singles_left, 'change')} in single updates"] if view.singles_left else []
+    if view.requests_left or not parts:
+        parts.append(f"{some(view.requests_left, 'request')}, and {jobs}")
+    at_least = f"at least {duration(view.seconds_left(slot))}: {'; beside them '.join(parts)}{more}"
     texts = {
         Remaining.REQUESTS: at_least,
         Remaining.UNKNOWN: "unknown until the inbox has been recorded, and what is to be read has been read",
@@ -155,11 +157,6 @@ def _singles(view: LaneView, slot: float) -> list[str]:
     if state.rate and not state.is_on:
         lines.append(
             f"singles    off for another {duration(state.off_for)}, so everything goes by batches: {state.why}"
-        )
-    elif view.singles_left:
-        left = f"{some(view.singles_left, 'change')} in {some(view.figures.single_groups, 'group')}"
-        lines.append(
-            f"singles    {left}: about {duration(view.singles_left / state.rate)} at {state.rate} requests a second"
         )
     if both := gain(view, slot):
         lines.append(f"faster     {with_singles(both, view.requests_left, slot)}")
@@ -190,7 +187,7 @@ def _lane_json(view: LaneView, slot: float, seen: LaneHealth) -> dict[str, Any]:
         "paused": {**view.pause, "since": iso(view.pause["since"])} if view.pause else None,
         "troubles": [trouble_json(one, age) for one, age in seen.last_errors],
         "ready_changes": view.ready_changes,
-        "ready_groups": view.figures.ready_groups,
+        "ready_groups": view.groups,
         "to_look_at": view.figures.to_look_at,
         "longest_wait": _rounded(view.longest_wait),
         "owned_cells": counts.owned_cells,
@@ -200,7 +197,7 @@ def _lane_json(view: LaneView, slot: float, seen: LaneHealth) -> dict[str, Any]:
         "sending": counts.sending,
         "unpublished": counts.unpublished,
         "requests_left": view.requests_left,
-        "seconds_left": round(view.requests_left * slot, 1),
+        "seconds_left": round(view.seconds_left(slot), 1),
         "requests_today": dict(view.requests_today),
         "single_updates": _singles_json(view, slot),
         "slots_taken": view.figures.slots_taken,

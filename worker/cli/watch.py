@@ -211,7 +211,7 @@ def _lane_json(look: LaneLook) -> dict[str, Any]:
         "troubles": [trouble_json(trouble, age) for trouble, age in look.last_errors],
         "slot_use": None if use is None else round(use, 3),
         "ready_changes": view.ready_changes,
-        "ready_groups": view.figures.ready_groups,
+        "ready_groups": view.groups,
         "to_look_at": view.figures.to_look_at,
         "longest_wait": None if view.longest_wait is None else round(view.longest_wait, 1),
         "requests_left": view.requests_left,
@@ -240,7 +240,7 @@ def _line(view: LaneView, use: float | None) -> str:
     shown = "…" if use is None else f"{use:.0%}"
     state = "PAUSED" if view.pause else f"slots used {shown}"
     oldest = f", one for {duration(view.longest_wait)}" if view.longest_wait is not None else ""
-    ready = f"{view.ready_changes} changes ready in {view.figures.ready_groups} groups{oldest}"
+    ready = f"{view.ready_changes} changes ready in {view.groups} groups{oldest}"
     looks = f" · {some(view.figures.to_look_at, 'item')} to read" if view.figures.to_look_at else ""
     singles = f" · {some(view.singles_left, 'change')} for single updates" if view.singles_left else ""
     return f"lane {view.lane} · {state} · {ready}{looks}{singles} · {view.requests_left} requests left · {view.counts.open_jobs} jobs open"

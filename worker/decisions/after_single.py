@@ -33,6 +33,9 @@ from worker.remote.models import ItemWritten
 
 REFUSED_FOR = 3600.0  # seconds without the route after the endpoint itself was refused
 TROUBLE_FOR = 60.0  # seconds after an answer that stops the lane, if the batch route gets it, too
+TOGETHER = (
+    1.0  # seconds until updates are read back, so that one read has a dozen items: each read counts against the quota
+)
 VERIFIED = "several fields, or a type whose answer proves nothing: read back"
 
 
@@ -50,7 +53,7 @@ def after_single(batch: Batch, answer: ItemWritten | RemoteError | None, policy:
     if answer is None:
         return GivenBack()
     if isinstance(answer, ItemWritten):
-        return _after_written(batch, answer)
+        return _after_written(batch, answer, policy)
     return _not_the_routes(batch, answer) or _after_error(batch, answer, policy)
 
 
@@ -75,7 +78,7 @@ def _after_error(batch: Batch, error: RemoteError, policy: Policy) -> Step | Giv
     return to_read_back(batch, policy, str(error))
 
 
-def _after_written(batch: Batch, answer: ItemWritten) -> Step:
+def _after_written(batch: Batch, answer: ItemWritten, policy: Policy) -> Step:
     """Several teams report fields of one request that were dropped although its answer said success."""
     if not batch.fields.get(BatchField.VERIFY):
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, SUCCEEDED))
@@ -86,7 +89,7 @@ def _after_written(batch: Batch, answer: ItemWritten) -> Step:
         BatchField.WHY: VERIFIED,
         BatchField.LOG_ID: answer.log_id,
     }
-    return Step(BatchState.CHECK, fields=fields)
+    return Step(BatchState.CHECK, delay=min(TOGETHER, policy.read_back / 4), fields=fields)
 
 
 def _after_refused(batch: Batch, error: BatchRefused) -> Step | GivenBack:

@@ -54,6 +54,16 @@ class LaneView:
         return groups >= POOR_REQUESTS and in_batches < POOR_FILL * BATCH.items * groups
 
     @property
+    def groups(self) -> int:
+        """With ready changes, for either route."""
+        return self.figures.ready_groups + self.figures.single_groups
+
+    def seconds_left(self, slot: float) -> float:
+        """At least, for what is ready: both routes work at the same time."""
+        singles = self.singles_left / self.singles.rate if self.singles.rate else 0.0
+        return max(self.requests_left * slot, singles)
+
+    @property
     def singles_left(self) -> int:
         """Changes that wait for the single route, at least: those of one item share a request."""
         return self.figures.single_changes

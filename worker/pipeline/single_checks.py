@@ -25,7 +25,7 @@ log = structlog.get_logger("feishu_batch.singles")
 
 LONGEST_RUN: Final = 2.0  # seconds: then the worker handles its other messages
 PATIENCE: Final = 1.0  # seconds: for what is due soon, and for a slot
-TOGETHER: Final = 0.1  # seconds: what is due so soon is read at the same time
+TOGETHER: Final = 0.5  # seconds: what is due so soon is read at the same time
 
 
 class SingleChecks:

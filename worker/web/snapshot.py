@@ -111,7 +111,7 @@ class Snapshots:
             ],
             "stalled_since": (round(view.figures.now - idle) if idle >= stalled_after(about.slot_seconds) else None),
             "ready": view.ready_changes,
-            "groups": view.figures.ready_groups,
+            "groups": view.groups,
             "waiting_since": rounded(view.figures.waiting_since),
             "requests_left": view.requests_left,
             "singles": _singles(view, about.slot_seconds),
