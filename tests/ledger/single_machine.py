@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from tests.ledger.conftest import FEW, FEW_FIELDS
 from tests.ledger.lane_machine import LONG, LedgerMachine, indices, outcome, some_outcomes
@@ -16,6 +16,8 @@ MANY_UPDATES = [(field, "UPDATE", value) for field in ("f1", "f2", "f3", "f4") f
 ONE_VALUE_EACH = [(field, "UPDATE", value) for field in ("f1", "f2") for value in "abcdefgh"]
 HIGHEST_RATE = FEW - 1
 EVERYTHING = "o" * 200
+SELDOM = st.sampled_from([False, False, False, True])
+leases = st.sampled_from([LONG, LONG, LONG, 0])
 
 
 class SingleMachine(LedgerMachine):
@@ -60,20 +62,55 @@ class SingleMachine(LedgerMachine):
 
     # --- the route
 
-    @rule(rate=st.sampled_from([0, 1, HIGHEST_RATE, HIGHEST_RATE, HIGHEST_RATE]), alone=st.booleans())
-    def configure(self, rate, alone):
+    @initialize(alone=st.booleans())
+    def begin(self, alone):
+        self.set_rate(HIGHEST_RATE, alone)
+
+    @rule(rate=st.sampled_from([0, 1, *[HIGHEST_RATE] * 6]), alone=st.booleans())
+    def set_rate(self, rate, alone):
         self.lane.singles.configure(rate, alone=alone)
         self.model.configure(rate, alone)
 
-    @precondition(lambda self: not self.model.is_used)
-    @rule()
-    def begin(self):
-        self.configure(HIGHEST_RATE, alone=False)
+    @rule(really=SELDOM)
+    def switch_off(self, really):
+        if really:
+            self.lane.singles.switch_off(OFF_FOR / 1000, "why")
+            self.model.switch_off()
 
-    @rule()
-    def switch_off(self):
-        self.lane.singles.switch_off(OFF_FOR / 1000, "why")
-        self.model.switch_off()
+    @rule(paused=SELDOM)
+    def pause_or_resume(self, paused):
+        super().pause_or_resume(paused)
+
+    @precondition(lambda self: self.half_recorded is None)
+    @rule(data=st.data(), several=st.integers(1, 3), lease=leases)
+    def senders_work(self, data, several, lease):
+        """What is most urgent is sent item by item, by several senders."""
+        for _ in range(several):
+            group = data.draw(st.sampled_from([one for one in self.groups if one[1] == "UPDATE"]))
+            self.record_urgent(group, data.draw(st.sampled_from(self.items)))
+        for owner in "XYZ"[:several]:
+            self.claim_one(owner, lease, LONG, data.draw(st.booleans()))
+
+    @precondition(lambda self: self.model.is_on and not self.model.lease and self.half_recorded is None)
+    @rule(data=st.data(), single_first=st.booleans())
+    def both_routes_meet_at_an_item(self, data, single_first):
+        """A field that goes by batches, and one that need not, each most urgent."""
+        item = data.draw(st.sampled_from(self.items))
+        self.record_urgent(data.draw(st.sampled_from([one for one in self.groups if one[1] == "UPDATE"])), item)
+        if single_first:
+            self.claim_one("X", LONG, LONG, True)
+            for update in self.in_flight():
+                self.advance_single(update, BatchState.SENDING, "", BatchState.RESEND, True, stray=False)
+        self.record_urgent(("f9", "APPEND", "z"), item)
+        self.claim("A", LONG, 99, LONG)
+        if self.model.lease:
+            self.answer("", BatchState.OPEN, False, True)
+        self.claim_one("Y", LONG, LONG, True)
+
+    def record_urgent(self, group, item):
+        wish = self.wish(group, (item,), 9, False, None)
+        self.lane.record([self.new_intent(wish)])
+        self.model.record(wish)
 
     @rule(index=indices, kind=st.sampled_from(["", "p", "v"]))
     def type_of_a_field_changes(self, index, kind):
@@ -83,7 +120,7 @@ class SingleMachine(LedgerMachine):
 
     @rule(
         owner=st.sampled_from("XYZ"),
-        lease=st.sampled_from([LONG, LONG, LONG, 0]),
+        lease=leases,
         max_wait=st.sampled_from([LONG, LONG, 0, 0.005]),
         is_closed=st.booleans(),
         again=st.booleans(),
@@ -181,7 +218,11 @@ class SingleMachine(LedgerMachine):
     @precondition(lambda self: any(batch.route == SINGLE.name for batch, _ in self.seen))
     @rule(index=indices)
     def dissolve_of_long_ago(self, index):
-        seen = [(b, state) for b, state in self.seen if b.route == SINGLE.name and self.model.is_stale(b.number, state, b.fence)]
+        seen = [
+            (b, state)
+            for b, state in self.seen
+            if b.route == SINGLE.name and self.model.is_stale(b.number, state, b.fence)
+        ]
         if seen:
             batch, state = self.any_of(seen, index)
             assert self.lane.singles.dissolve(batch, state, left=True, bar=True, off=1.0).stale
@@ -261,7 +302,7 @@ class SingleMachine(LedgerMachine):
 
     def end_singles(self, owner):
         if owner == "0":
-            self.configure(self.model.rate, alone=False)
+            self.set_rate(self.model.rate, alone=False)
         self.time_passes()
         for zset in (self.keys.due, self.keys.checks):
             for number in self.redis.zrange(zset, 0, -1):
