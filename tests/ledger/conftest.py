@@ -52,7 +52,7 @@ def countable_singles(small_and_countable, monkeypatch):
     whole = scripts.script_text
 
     def of(quiet):
-        constants = {"QUIET = 300 ": quiet, "MOST_SORTED = 300 ": 2, "BUSY_FOR, BLOCKED_FOR = 100, 1000 ": "0, 0"}
+        constants = {"QUIET = 300 ": quiet, "MOST_SORTED = 100 ": 2, "BUSY_FOR, BLOCKED_FOR = 100, 1000 ": "0, 0"}
 
         def changed(name):
             text = whole(name)
