@@ -33,6 +33,7 @@ FRONT_FAMILIES = {name.partition(":")[0] for part, name in NAMED if part == "fro
 SINGLE = {name for part, name in NAMED if part == "lane" and "<" not in name}
 FAMILIES = {name.partition(":")[0] for part, name in NAMED if part == "lane" and "<" in name}
 ROUTE = "route:batch:"
+SINGLES = "route:single:"
 PLACE_OF = {"open": "jobs", "resend": "due", "reask": "due", "check": "checks"}
 COUNTERS = {"o": "ok", "u": "un", "f": "fl", "s": "sp", "c": "cn", "e": "ex"}
 LOOKED_AT = "0"  # in place of a batch: the cell is closed while it is read
@@ -82,6 +83,7 @@ def audit(snapshot: Snapshot, *, is_over: bool) -> list[str]:
         *_keys(snapshot),
         *_batches(snapshot),
         *_cells(snapshot),
+        *_singles(snapshot),
         *_ready(snapshot),
         *_looks(snapshot),
         *_intents(snapshot),
@@ -119,25 +121,54 @@ def _wanting(now: Snapshot, batch: dict[str, str]) -> list[str]:
 
 def _batches(now: Snapshot) -> list[str]:
     """A batch has one place, by its state; what stands in a place is a batch."""
-    found = []
     batches, lease = now.family("batch"), now[f"{ROUTE}lease"]
-    for number, batch in batches.items():
-        places = [place for place in ("jobs", "due", "checks") if number in now[place]]
-        state = batch.get("state")
-        if state == "sending":
-            if lease.get("batch") != number or lease.get("fence") != batch["fence"]:
-                found.append(f"batch {number} is being sent, but the lease does not name it: {lease}")
-            if places:
-                found.append(f"batch {number} is being sent and stands in {places}")
-        elif places != [PLACE_OF.get(state)]:
-            found.append(f"batch {number} is {state} and stands in {places}")
-        for cell, owner in _held_by(batch):
-            if now["cells"].get(cell) != f"{owner}@{number}":
-                found.append(f"batch {number} does not hold its cell {cell}")
-    for place in ("jobs", "due", "checks"):
+    found = [one for number, batch in batches.items() for one in _batch(now, number, batch)]
+    for place in ("jobs", "due", "checks", f"{SINGLES}due", f"{SINGLES}checks", f"{SINGLES}flight"):
         found += [f"{place} names batch {number}, which is not there" for number in now[place] if number not in batches]
     if lease and batches.get(lease["batch"], {}).get("state") != "sending":
         found.append(f"the lease names batch {lease['batch']}, which is not being sent")
+    return found
+
+
+def _batch(now: Snapshot, number: str, batch: dict[str, str]) -> list[str]:
+    found = []
+    own, state, lease = SINGLES if _is_single(batch) else "", batch.get("state"), now[f"{ROUTE}lease"]
+    places = [own + place for place in ("jobs", "due", "checks") if number in now[own + place]]
+    if places != ([] if state == "sending" else [f"{own}{PLACE_OF.get(state)}"]):
+        found.append(f"batch {number} is {state} and stands in {places}")
+    if state == "sending" and own and number not in now[f"{SINGLES}flight"]:
+        found.append(f"update {number} is being sent, but not in flight")
+    if state == "sending" and not own and (lease.get("batch"), lease.get("fence")) != (number, batch["fence"]):
+        found.append(f"batch {number} is being sent, but the lease does not name it: {lease}")
+    for cell, owner in _held_by(batch):
+        if now["cells"].get(cell) != f"{owner}@{number}":
+            found.append(f"batch {number} does not hold its cell {cell}")
+    return found
+
+
+def _is_single(batch: dict[str, str]) -> bool:
+    return batch.get("rt") == "single"
+
+
+def _singles(now: Snapshot) -> list[str]:
+    """A group of the route is in one of its two lists; an item is closed as long as a request may write it."""
+    sizes = {group: int(size) for group, size in now[f"{SINGLES}sizes"].items()}
+    small, fresh, since = (set(now[f"{SINGLES}{name}"]) for name in ("small", "fresh", "since"))
+    found = []
+    if set(sizes) != since or set(sizes) != small | fresh or small & fresh:
+        found.append(f"groups of single updates: sizes {sizes}, small {small}, fresh {fresh}, since {since}")
+    ready = {group: len(items) for group, items in now.family("ready").items() if group in sizes}
+    if ready != sizes:
+        found.append(f"groups of single updates have {sizes}, but {ready} are ready")
+    closed, updates = now[f"{SINGLES}items"], now.family("batch")
+    for item, number in closed.items():
+        if not any(cell.endswith(f":{item}") for cell, _ in _held_by(updates.get(number, {"parts": "0:0:0"}))):
+            found.append(f"item {item} is closed for update {number}, which does not have it")
+    for number, batch in updates.items():
+        if _is_single(batch) and (batch["state"] == "sending" or batch.get("stray") == "1"):
+            item = _held_by(batch)[0][0].partition(":")[2]
+            if closed.get(item) != number:
+                found.append(f"item {item} is closed for {closed.get(item)}, but update {number} may be on its way")
     return found
 
 
@@ -194,7 +225,8 @@ def _places(now: Snapshot, cell: str, item: str, intent: dict[str, str]) -> list
 def _ready(now: Snapshot) -> list[str]:
     found = []
     groups, intents = now.family("group"), now.family("intent")
-    sizes = {group: len(items) for group, items in now.family("ready").items()}
+    by_singles = now[f"{SINGLES}sizes"]
+    sizes = {group: len(items) for group, items in now.family("ready").items() if group not in by_singles}
     for group, items in now.family("ready").items():
         for item, rank in items.items():
             number = str(int(float(rank)) % 2**48)
@@ -330,6 +362,7 @@ def _leftovers(now: Snapshot) -> list[str]:
             "jobs",
             "checks",
             f"{ROUTE}lease",
+            *(f"{SINGLES}{name}" for name in ("small", "fresh", "since", "sizes", "flight", "items", "due", "checks")),
             "outbox",
             "suspects",
             "looks",

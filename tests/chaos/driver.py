@@ -22,11 +22,13 @@ from typing import Any
 from redis import RedisError
 
 from feishu_batch.outcomes import OutcomeKind
+from sandbox.single_rules import CHOICES
 from tests.chaos.audit import Snapshot, audit
 from tests.chaos.strikes import plan
 from tests.chaos.verdict import Verdict
 from tests.chaos.workload import Edit, Producers, Wish, edits, wishes
 from tests.support.chaos_stack import ChaosStack
+from worker.ledger.keys import SingleField
 from worker.ledger.records import Outcome
 
 SECONDS = 5.0  # of work and faults
@@ -54,9 +56,15 @@ class Run:
     audits: int = 0
     calm: float = 0.0
 
+    @property
+    def has_singles(self) -> bool:
+        return self.stack.settings.single_updates_per_second > 0
+
     def run(self) -> Verdict:
         self.stack.sandbox.reset()
         self._look_everywhere()
+        if self.has_singles:
+            self._draw_single_rules()
         self.wishes = wishes(self.seed, self.intents, self.seconds)
         producers = Producers(self.stack, self.wishes)
         producers.start()
@@ -75,7 +83,7 @@ class Run:
     def _strike_all(self) -> None:
         rng = random.Random(f"strikes {self.seed}")
         agenda: list[tuple[float, int, Callable[[], Any]]] = []
-        for number, planned in enumerate(plan(self.seed, self.faults, self.seconds)):
+        for number, planned in enumerate(plan(self.seed, self.faults, self.seconds, singles=self.has_singles)):
             agenda.append((planned.at, number, lambda planned=planned: self._strike(planned, rng, agenda)))
         for number, wish in enumerate(self.wishes):
             if wish.cancel_at is not None:
@@ -118,6 +126,20 @@ class Run:
         """What the seed before said of places: that they cannot be read, or that nothing is unchanged there."""
         self.stack.redis.delete(*self.stack.redis.keys(self.stack.lane.keys.named("look-share:*")), "none")
 
+    def _draw_single_rules(self) -> None:
+        """What is not documented, another way each time; and the route is on, whatever the seed before did to it."""
+        rng = random.Random(f"single rules {self.seed}")
+        rules = {
+            name: rng.choice(choices) for name, (choices, _) in CHOICES.items() if name not in {"access", "writes"}
+        }
+        writes = rng.choice(["fields", "item"]) if self.stack.settings.single_items_alone else "fields"
+        more = {"limit": rng.choice([2, 15]), "seconds": rng.choice([0.0, 0.05, 0.2])}
+        self.stack.sandbox.set_single_rules(**rules, **more, writes=writes, access="allowed")
+        self.stack.redis.hdel(self.stack.lane.keys.singles.state, SingleField.OFF_UNTIL_MS)
+        self.struck.append(f"  rules {rules} {more} writes={writes} alone={self.stack.settings.single_items_alone}")
+        if writes == "item":
+            self.edits = 0  # such a write may undo what a person did; nothing of ours can help that
+
     def _audit(self) -> None:
         """The ledger is right at every moment, not only at the end."""
         with contextlib.suppress(RedisError):
@@ -158,10 +180,13 @@ class Run:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def fresh_stack(directory: Path, seed: int) -> ChaosStack:
-    rng = random.Random(f"stack {seed}")
+def fresh_stack(directory: Path, seed: int, *, singles: bool | None = None) -> ChaosStack:
+    """`singles`: whether the single route is on; None: on every other stack, by the seed."""
+    rng, own = random.Random(f"stack {seed}"), random.Random(f"singles {seed}")
+    is_on = own.random() < 0.5 if singles is None else singles
+    route = {"single_updates_per_second": 10, "single_items_alone": own.random() < 0.6} if is_on else {}
     world = {"job_median": rng.choice([0.05, 0.1, 0.2]), "unset": rng.choice(["absent", "null", "null"])}
-    return ChaosStack(directory, sandbox={**world, "job_sigma": 0.7, "seed": seed})
+    return ChaosStack(directory, sandbox={**world, "job_sigma": 0.7, "seed": seed}, **route)
 
 
 def keep_evidence(run: Run, folder: Path) -> None:
@@ -198,6 +223,7 @@ class Series:
     last: int
     failures: Path
     tally: Path | None = None
+    singles: bool | None = None
     failed: int = 0
     totals: Counter[str] = field(default_factory=Counter)
 
@@ -209,7 +235,7 @@ class Series:
         while self.goes_on:
             with (
                 tempfile.TemporaryDirectory(prefix="chaos-") as directory,
-                fresh_stack(Path(directory), self.seed) as stack,
+                fresh_stack(Path(directory), self.seed, singles=self.singles) as stack,
             ):
                 self._run_on(stack)
         print(f"\n{self.totals['seeds']} seeds, {self.failed} broken")
@@ -262,11 +288,14 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10**6, help="at most so many")
     parser.add_argument("--failures", type=Path, default=FAILURES, help="where a failing seed leaves its evidence")
     parser.add_argument("--tally", type=Path, help="append a JSON line per seed")
+    parser.add_argument(
+        "--singles", action=argparse.BooleanOptionalAction, help="single updates; default: half of the time"
+    )
     asked = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     say(f"first seed: {seed}")
     until = time.monotonic() + 60 * asked.minutes
-    series = Series(seed, until, seed + asked.seeds - 1, asked.failures.absolute(), asked.tally)
+    series = Series(seed, until, seed + asked.seeds - 1, asked.failures.absolute(), asked.tally, asked.singles)
     series.run()
     return 1 if series.failed else 0
 

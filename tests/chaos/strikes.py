@@ -47,6 +47,25 @@ REMOTE = (
     "plugin_token:error_before=0.5",
     "plugin_token:drop_after=0.5",
 )
+# `late`: executed after the answer, but within the grace time that the stack's workers are told.
+OF_SINGLES = (
+    "update_item:drop_before=0.5",
+    "update_item:drop_after=0.5",
+    "update_item:error_before=0.5",
+    "update_item:error_after=0.5",
+    "update_item:error_late=0.3,seconds=1.2",
+    "update_item:garbage_before=0.4",
+    "update_item:garbage_after=0.4",
+    "update_item:hang_before=2x,seconds=1.6",
+    "update_item:hang_after=2x,seconds=1.6",
+    "update_item:spurious_429=0.4",
+    "update_item:try_later=0.4",
+    "update_item:token_loss=1x",
+    "update_item:refuse=0.3,code=20050",
+    "update_item:refuse=1x,code=30014",
+    "update_item:refuse=1x,code=10301",
+)
+ACCESS = ("10301", "10404", "404", "405")
 
 
 def _kill(name: str) -> Strike:
@@ -156,6 +175,14 @@ def _remote(rule: str) -> Strike:
     return strike
 
 
+def _close_singles(stack: Any, rng: random.Random) -> tuple[str, Mend | None]:
+    seconds = rng.uniform(0.5, 2)
+    with_what = rng.choice(ACCESS)
+    stack.sandbox.set_single_rules(access=with_what)
+    return f"with {with_what} for {seconds:.1f} s", (seconds, lambda: stack.sandbox.set_single_rules(access="allowed"))
+
+
+CLOSED = "single updates are not allowed"
 LOCAL: dict[str, Strike] = {
     "submit worker killed": _kill("submit"),
     "poll worker killed": _kill("poll"),
@@ -186,7 +213,11 @@ LOCAL: dict[str, Strike] = {
     "the clock of the workers set": _set_clocks("workers"),
     "all clocks set": _set_clocks("server", "workers"),
 }
-FAULTS: dict[str, Strike] = {**LOCAL, **{f"remote {rule}": _remote(rule) for rule in REMOTE}}
+FAULTS: dict[str, Strike] = {
+    **LOCAL,
+    **{f"remote {rule}": _remote(rule) for rule in (*REMOTE, *OF_SINGLES)},
+    CLOSED: _close_singles,
+}
 # What a third of the local faults is drawn from: of some thirty kinds they would come too seldom.
 OF_LATE = [name for name in LOCAL if "clock" in name or "http proxy" in name or "places" in name]
 
@@ -200,11 +231,18 @@ class Planned:
         return FAULTS[self.name](stack, rng)
 
 
-def plan(seed: object, count: int, seconds: float) -> list[Planned]:
-    """Half of them local. Some come together: what two faults do at once is the more interesting."""
+def plan(seed: object, count: int, seconds: float, *, singles: bool = False) -> list[Planned]:
+    """Half of them local. Some come together: what two faults do at once is the more interesting.
+
+    `singles`: a third of them strike single updates.
+    """
     rng = random.Random(f"faults {seed}")
-    names = [_drawn(rng) for _ in range(count)]
+    names = [_of_singles(rng) if singles and rng.random() < 0.33 else _drawn(rng) for _ in range(count)]
     return sorted((Planned(rng.uniform(0.3, seconds), name) for name in names), key=lambda one: one.at)
+
+
+def _of_singles(rng: random.Random) -> str:
+    return CLOSED if rng.random() < 0.1 else f"remote {rng.choice(OF_SINGLES)}"
 
 
 def _drawn(rng: random.Random) -> str:

@@ -19,7 +19,7 @@ from feishu_batch.outcomes import OutcomeKind
 from tests.docs.pages import PAGES, README, ROOT, code_of, commands_of, text
 from worker.ledger.keys import BatchField
 from worker.ledger.records import BatchState
-from worker.ledger.routes import BATCH
+from worker.ledger.routes import BATCH, SINGLE
 from worker.processes.roles import worker_children
 
 VARIABLES = {variable_name(name): name for name in Settings.model_fields}
@@ -122,8 +122,11 @@ def test_named_log_events_exist():
 
 def keys_in_lua():
     for path in (ROOT / "worker/ledger/lua").glob("*.lua"):
-        yield from set(re.findall(r"P \.\. '([a-z:-]+)'", path.read_text())) - {"route:"}
-        yield from (f"route:{BATCH.name}:{name}" for name in re.findall(r"R \.\. '([a-z-]+)'", path.read_text()))
+        yield from set(re.findall(r"P \.\. '([a-z:-]+)'", path.read_text())) - {"route:", "route:single:"}
+        for route, of in ((BATCH, "R"), (SINGLE, "S")):
+            yield from (
+                f"route:{route.name}:{name}" for name in re.findall(rf"\b{of} \.\. '([a-z-]+)'", path.read_text())
+            )
 
 
 def keys_in_python():
@@ -155,7 +158,7 @@ def test_the_fields_of_the_records_are_explained():
     explained = set(re.findall(r"`(\w+)`", text("docs/ledger.md")))
     fields = {value for name, value in vars(RecordField).items() if name.isupper()}
     letters = {str(kind) for kind in OutcomeKind}
-    noted = {value for name, value in vars(BatchField).items() if name.isupper()} - {BatchField.NOW}
+    noted = {value for name, value in vars(BatchField).items() if name.isupper()} - {BatchField.NOW, BatchField.VERIFY}
     assert sorted((fields | letters | noted | set(BatchState)) - explained) == []
 
 

@@ -1,11 +1,12 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 from worker.ledger import lane as lane_module
-from worker.ledger import record_calls, scripts
+from worker.ledger import record_calls, scripts, single_route
 from worker.ledger.lane import Lane
-from worker.ledger.routes import BATCH
+from worker.ledger.routes import BATCH, SINGLE
 
 
 @pytest.fixture
@@ -19,6 +20,7 @@ def record_of(redis, lane):
 
 
 FEW = 4  # items of a batch
+FEW_FIELDS = 3  # of a single update
 
 
 @pytest.fixture
@@ -42,3 +44,24 @@ def small_and_countable(monkeypatch):
     monkeypatch.setattr(scripts, "script_text", changed)
     monkeypatch.setattr(lane_module, "END_CHUNK", 3)
     monkeypatch.setattr(record_calls, "RECORD_CHUNK", 3)
+
+
+@pytest.fixture
+def countable_singles(small_and_countable, monkeypatch):
+    """The same, with single updates of 3 fields, groups that are sorted two at a time, and this time (ms) until a group is quiet."""
+    whole = scripts.script_text
+
+    def of(quiet):
+        constants = {"QUIET = 300 ": quiet, "MOST_SORTED = 100 ": 2, "BUSY_FOR, BLOCKED_FOR = 100, 1000 ": "0, 0"}
+
+        def changed(name):
+            text = whole(name)
+            for constant, value in constants.items():
+                text = text.replace(f"local {constant}", f"local {constant.partition('=')[0]}= {value} ")
+            assert not any(f"local {constant}" in text for constant in constants)
+            return text
+
+        monkeypatch.setattr(scripts, "script_text", changed)
+        monkeypatch.setattr(single_route, "SINGLE", replace(SINGLE, items=FEW_FIELDS))
+
+    return of

@@ -18,7 +18,7 @@ COUNTERS = {
     "look-claims",
     "look-sequence",
 }
-NOT_MODELLED = ("look:", "look-share:", "look-claim:", "item-log", "columns-of:")
+NOT_MODELLED = ("look:", "look-share:", "look-claim:", "item-log", "columns-of:", "route:single:")
 SETS = {
     "since",
     "expiring",

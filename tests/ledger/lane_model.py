@@ -22,7 +22,7 @@ class Model:
         self.group_sequence = self.batch_sequence = self.fence = 0
         self.lease = None  # (owner, batch, has run out)
         self.paused = False
-        self.overdue_had_turn = -OVERDUE_TURN  # the newest batch that was composed for its group's long wait
+        self.overdue_turn_in = 0  # batches
         self.now = 10**12  # unix ms, roughly: moments at which intents expire are far from each other
         self.stopping = []  # numbers of stopped intents of which not every item was looked at
         self.steps, self.stopped_in = (
@@ -140,6 +140,10 @@ class Model:
                 groups.setdefault(self.intents[owner.number].group, []).append((rank, str(item), owner.number))
         return {group: sorted(changes) for group, changes in groups.items()}
 
+    def batch_ready(self):
+        """The same, of the groups of the batch route."""
+        return self.ready()
+
     def behind(self):
         """Group → how many of its changes wait behind others."""
         return Counter(self.intents[change.number].group for cell in self.cells.values() for change in cell.line[1:])
@@ -150,12 +154,12 @@ class Model:
 
     def _choices(self, waits, max_wait):
         """Groups in their turn. `waits`: group → for how long it has been ready without being sent, longest first."""
-        ready = self.ready()
+        ready = self.batch_ready()
         if not ready:
             return []
         overdue = self._overdue(ready, waits, max_wait)
         if overdue:
-            self.overdue_had_turn = self.batch_sequence + 1
+            self.overdue_turn_in = OVERDUE_TURN
 
         def urgency(group):
             """Priority before fullness before "nothing behind" before age."""
@@ -165,9 +169,9 @@ class Model:
         return [overdue] * bool(overdue) + sorted(ready, key=urgency)
 
     def _overdue(self, ready, waits, max_wait):
-        if self.batch_sequence + 1 - self.overdue_had_turn < OVERDUE_TURN:
+        if self.overdue_turn_in > 0:
             return None
-        for group, waited in list(waits.items())[:OVERDUE_SEEN]:
+        for group, waited in [one for one in waits.items() if one[0] in ready][:OVERDUE_SEEN]:
             is_worth_it = group not in self.behind() or len(ready[group]) >= self.batch_items
             if waited >= (max_wait if is_worth_it else PATIENCE * max_wait):
                 return group
@@ -187,23 +191,32 @@ class Model:
             self._count_request(self.batches[number])
             self._put(self.batches[number], "reask", is_due=True)
             self.lease = None
-        due = [b.number for b in self.batches.values() if b.state in {"resend", "reask"} and b.is_due]
+        self._follow_singles()
+        batches = [batch for batch in self.batches.values() if not batch.is_single]
+        due = [b.number for b in batches if b.state in {"resend", "reask"} and b.is_due]
         if due:
             batch = self.batches[got if got in due else due[0]]
             batch.kind = batch.state
             batch.tries += batch.state == "resend"
-        elif sum(batch.state != "sending" for batch in self.batches.values()) >= max_open:
+        elif sum(batch.state != "sending" for batch in batches) >= max_open:
             return "full"
         else:
-            batches = (self._compose(group) for group in self._choices(waits, max_wait))
-            batch = next(filter(None, batches), None)
+            composed = (self._compose(group) for group in self._choices(waits, max_wait))
+            batch = next(filter(None, composed), None)
             if batch is None:
                 return "idle"
         self._hand_out(batch, owner, has_run_out)
         return "batch", batch.number
 
+    def _follow_singles(self):
+        """What the batch route does for the single route."""
+
+    def _is_busy(self, _item):
+        """Whether a single update of it is on its way, which no batch may meet."""
+        return False
+
     def _take_living(self, group):
-        """(item, number) of the best changes of the group that live. Who shares one of them and is dead ends.
+        """(column, item, number) of the best changes of the group that live. Who shares one of them and is dead ends.
 
         While some are dead, nobody who was overtaken gets a place instead of another.
         """
@@ -212,12 +225,13 @@ class Model:
             overtaken = self._overtaken(group)
             ready = overtaken + [change for change in ready if change not in overtaken]
         taken = []
-        for _, text, number in [change for change in ready if not self._fate(change[2])][: self.batch_items]:
+        living = [one for one in ready if not self._fate(one[2]) and not self._is_busy(int(one[1]))]
+        for _, text, number in living[: self.batch_items]:
             where = (self.columns[self.intents[number].column], int(text))
             for sharer in list(self.cells[where].line[0].sharers):
                 if self._fate(sharer):
                     self._end_at(where, sharer, self._fate(sharer))
-            taken.append((int(text), number))
+            taken.append((*where, number))
         return taken
 
     def _overtaken(self, group):
@@ -230,17 +244,21 @@ class Model:
         for change, instead in zip(waiting, reversed(first[-OVERTAKEN_PLACES:]), strict=False):
             if change[2] >= instead[2]:
                 break
-            found.append(change)
+            if not self._is_busy(int(change[1])):
+                found.append(change)
         return found
 
     def _compose(self, group):
         changes = self._take_living(group)
         if not changes:
             return None
-        column = self.columns[self.intents[changes[0][1]].column]
+        self.overdue_turn_in = max(0, self.overdue_turn_in - 1)
+        return self._new_batch(group, changes)
+
+    def _new_batch(self, group, changes, **more):
         self.batch_sequence += 1
-        batch = Batch(self.batch_sequence, group, column, changes, size=len(changes))
-        for item, number in changes:
+        batch = Batch(self.batch_sequence, group, changes, size=len(changes), **more)
+        for column, item, number in changes:
             self.cells[column, item].batch = batch.number
             for wanting in self.cells[column, item].line[0].everyone:
                 self.intents[wanting].in_flight += 1
@@ -249,14 +267,17 @@ class Model:
         return batch
 
     def _hand_out(self, batch, owner, has_run_out):
+        self._send(batch)
+        self.lease = (owner, batch.number, has_run_out)
+
+    def _send(self, batch):
         self.fence += 1
         batch.fence, batch.state = self.fence, "sending"
-        batch.blocks = any(len(self.cells[batch.column, item].line) > 1 for item, _ in batch.changes)
-        self.lease = (owner, batch.number, has_run_out)
+        batch.blocks = any(len(self.cells[where].line) > 1 for where in batch.cells)
 
     def _count_request(self, batch):
         """It left, or may have: one for everybody who wants something of it."""
-        wanting = {n for item, _ in batch.changes for n in self.cells[batch.column, item].line[0].everyone}
+        wanting = {number for where in batch.cells for number in self.cells[where].line[0].everyone}
         for number in wanting:
             self.intents[number].requests += 1
         self.requests_of_sets.update({self.intents[number].change_set for number in wanting})
@@ -271,27 +292,34 @@ class Model:
     def advance(self, number, outcomes, then, is_due, left):
         batch = self.batches[number]
         if batch.state == "sending":
-            self.lease = None
+            self._release(batch)
         if left:
             self._count_request(batch)
         at_once = MOST_OVERWRITTEN
-        for item, _ in list(batch.changes):
-            if item in outcomes:
-                at_once -= self._let_go(batch, item, outcomes[item], at_once)
+        for where in batch.cells:
+            if where in outcomes:
+                at_once -= self._let_go(batch, where, outcomes[where], at_once)
         if batch.changes:
             self._put(batch, then, is_due)
         else:
             del self.batches[number]
 
-    def _let_go(self, batch, item, letter, at_once):
+    def _release(self, batch):
+        self.lease = None
+
+    def _let_go(self, batch, where, letter, at_once):
         """Returns how many changes ended that had given way to this one."""
-        cell = self.cells[batch.column, item]
+        self._open(batch, where)
+        return self._conclude(where, letter, at_once)
+
+    def _open(self, batch, where):
+        """The cell's change is in no batch any more."""
+        cell = self.cells[where]
         change = cell.line[0]
         cell.batch = None
-        batch.changes.remove((item, change.number))
+        batch.changes.remove((*where, change.number))
         for number in change.everyone:
             self.intents[number].in_flight -= 1
-        return self._conclude((batch.column, item), letter, at_once)
 
     def _conclude(self, where, letter, at_once):
         item, cell = where[1], self.cells[where]
@@ -358,15 +386,18 @@ class Model:
     def split(self, number):
         whole = self.batches.pop(number)
         self._count_request(whole)
-        self.lease = None
-        middle = (len(whole.changes) + 1) // 2
-        for changes in (whole.changes[:middle], whole.changes[middle:]):
+        self._release(whole)
+        size = 1 if whole.is_single else (len(whole.changes) + 1) // 2
+        for first in range(0, len(whole.changes), size):
+            changes = whole.changes[first : first + size]
+            group = self.intents[changes[0][2]].group if whole.is_single else whole.group
             self.batch_sequence += 1
-            half = Batch(self.batch_sequence, whole.group, whole.column, changes, size=len(changes), tries=0)
-            half.kind = half.state = "resend"
-            self.batches[half.number] = half
-            for item, _ in changes:
-                self.cells[whole.column, item].batch = half.number
+            of = {"is_single": whole.is_single, "place": whole.place}
+            piece = Batch(self.batch_sequence, group, changes, size=len(changes), tries=0, **of)
+            piece.kind = piece.state = "resend"
+            self.batches[piece.number] = piece
+            for where in piece.cells:
+                self.cells[where].batch = piece.number
 
     # --- ending
 
@@ -507,6 +538,7 @@ class Model:
         self._dump_cells(keys)
         for group, changes in self.ready().items():
             keys[f"ready:{group}"] = {item: rank for rank, item, _ in changes}
+        for group, changes in self.batch_ready().items():
             is_full = len(changes) >= self.batch_items
             keys["full" if is_full else "part"][str(group)] = self._rank(group, changes)
             keys["since"].add(group)
@@ -579,12 +611,12 @@ class Model:
     def _dump_batch(self, batch, keys):
         keys[f"batch:{batch.number}"] = {
             "g": str(batch.group),
-            "parts": ",".join(f"{batch.column}:{item}:{number}" for item, number in batch.changes),
+            "parts": ",".join(f"{column}:{item}:{number}" for column, item, number in batch.changes),
             "state": batch.state,
             "kind": batch.kind,
             "tries": str(batch.tries),
             "size": str(batch.size),
             "blocks": batch.blocks,
         }
-        if batch.state in ZSET_OF:
+        if batch.state in ZSET_OF and not batch.is_single:
             keys[ZSET_OF[batch.state]].add(batch.number)

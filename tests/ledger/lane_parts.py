@@ -16,6 +16,8 @@ class Intent:
     canceled: bool = False  # before it was recorded
     change_set: int = 0  # its number
     skips: bool = False  # its cells are looked at first
+    single: str = ""  # whether single updates may write it
+    place: str = "x x x"
     # what became of it
     group: int = 0
     recorded: int = 0
@@ -59,8 +61,7 @@ class Cell:
 class Batch:
     number: int
     group: int
-    column: int
-    changes: list[tuple[int, int]]  # item, number
+    changes: list[tuple[int, int, int]]  # column, item, number
     fence: int = 0
     state: str = "sending"
     kind: str = "new"
@@ -68,3 +69,19 @@ class Batch:
     size: int = 0
     is_due: bool = True
     blocks: bool = False
+    # of a single update
+    is_single: bool = False
+    place: str = ""
+    may_come_late: bool = False  # its request may still be executed
+    closed_when_lost: bool = True  # whether it is read back only much later, if its process ends
+
+    @property
+    def item(self):
+        return self.changes[0][1]
+
+    def item_in(self, item):
+        return any(own == item for _, own, _ in self.changes)
+
+    @property
+    def cells(self):
+        return [(column, item) for column, item, _ in self.changes]

@@ -90,11 +90,7 @@ class SingleRoute:
 
     def switch_off(self, seconds: float, why: str) -> None:
         """Everything goes by batches meanwhile."""
-        until = to_ms(self._now() + seconds)
-        off = {SingleField.OFF_UNTIL_MS: until, SingleField.WHY_OFF: why, SingleField.SORTED: 0}
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(self._keys.singles.state, mapping=off).hdel(self._keys.singles.state, SingleField.SORTED_UP_TO)
-        pipe.execute()
+        self._run("stop_singles", to_ms(seconds), why)
 
     def pick_checks(self, *, hold: float, most: int, ahead: float = 0.0) -> list[Batch] | float | None:
         """Updates of one place that are to be read back now; or the seconds until one is; None if there is none."""

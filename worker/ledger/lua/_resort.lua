@@ -1,7 +1,7 @@
 -- The single route was switched on or off: groups that were ranked for the other state are ranked again.
 -- `sorted` is 1 when all have been ranked since it was switched on; whatever switches it off, or changes its rate, sets it to 0.
 -- USES  groups singles
-local MOST_SORTED = 300 -- groups of one step
+local MOST_SORTED = 100 -- groups of one step
 
 local function rank_from(list, from)
   local found = redis.call('ZRANGE', list, from, '+inf', 'BYSCORE', 'LIMIT', 0, MOST_SORTED, 'WITHSCORES')

@@ -9,8 +9,8 @@
 -- Invariants: an item has one single update in flight; a canceled or expired change is not sent; the batch is recorded before its first byte;
 --             where an item is on one route at a time, none of its cells is in a batch.
 -- USES  figures outcomes requests cells batches groups resort ending leaving described lost later
-local MOST_QUIET = 300 -- groups
-local MOST_LOOKS = 300 -- changes and columns that one step may read, roughly
+local MOST_QUIET = 100 -- groups
+local MOST_LOOKS = 150 -- changes and columns that one step may read, roughly
 local BUSY_FOR, BLOCKED_FOR = 100, 1000 -- ms until an item may be free of its single update, and of a batch
 if redis.call('EXISTS', P .. 'pause') == 1 then return {'paused'} end
 local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')

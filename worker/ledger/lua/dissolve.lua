@@ -13,7 +13,9 @@ local parts = parts_of(kept[2])
 if ARGV[4] == '1' then count_request(parts) end
 if ARGV[5] == '1' then
   for _, part in ipairs(parts) do
-    redis.call('HSET', P .. 'group:' .. redis.call('HGET', P .. 'intent:' .. part[3], 'g'), 'bar', text(NOW + BARRED_FOR))
+    local group = redis.call('HGET', P .. 'intent:' .. part[3], 'g')
+    redis.call('HSET', P .. 'group:' .. group, 'bar', text(NOW + BARRED_FOR))
+    touched[group] = true
   end
 end
 if tonumber(ARGV[6]) > 0 then switch_off_singles(tonumber(ARGV[6]), ARGV[7]) end
