@@ -86,9 +86,10 @@ class SingleMachine(LedgerMachine):
     def senders_work(self, data, several, lease, max_wait):
         """What is most urgent is sent item by item, by several senders; some of it is canceled just before, and a batch is sent, too."""
         for _ in range(several):
-            self.record_urgent(
-                data.draw(st.sampled_from(self.updates_of_groups())), data.draw(st.sampled_from(self.items))
-            )
+            group = data.draw(st.sampled_from(self.updates_of_groups()))
+            item, priority = data.draw(st.sampled_from(self.items)), data.draw(st.sampled_from([9, 9, 5, 3]))
+            for _ in range(1 + data.draw(SELDOM)):
+                self.record_one(group, item, priority)
         if data.draw(SELDOM):
             self.stop([len(self.model.intents) - 1 - data.draw(st.integers(0, several))])
         for owner in "XYZ"[:several]:
@@ -102,7 +103,7 @@ class SingleMachine(LedgerMachine):
         """Then a batch helps."""
         self.set_rate(rate, self.model.alone)
         for number, group in enumerate(self.updates_of_groups()[: 2 * rate + 2]):
-            self.record_urgent(group, self.items[number % len(self.items)])
+            self.record_one(group, self.items[number % len(self.items)])
         self.claim_one("X", LONG, LONG, True)
         self.claim("A", LONG, 99, LONG)
 
@@ -114,19 +115,19 @@ class SingleMachine(LedgerMachine):
     def both_routes_meet_at_an_item(self, data, single_first):
         """A field that goes by batches, and one that need not, each most urgent."""
         item = data.draw(st.sampled_from(self.items))
-        self.record_urgent(data.draw(st.sampled_from(self.updates_of_groups())), item)
+        self.record_one(data.draw(st.sampled_from(self.updates_of_groups())), item)
         if single_first:
             self.claim_one("X", LONG, LONG, True)
             for update in self.in_flight():
                 self.advance_single(update, BatchState.SENDING, "", BatchState.RESEND, True, stray=False)
-        self.record_urgent(("f9", "APPEND", "z"), item)
+        self.record_one(("f9", "APPEND", "z"), item)
         self.claim("A", LONG, 99, LONG)
         if self.model.lease:
             self.answer("", BatchState.OPEN, False, True)
         self.claim_one("Y", LONG, LONG, True)
 
-    def record_urgent(self, group, item):
-        wish = self.wish(group, (item,), 9, False, None)
+    def record_one(self, group, item, priority=9):
+        wish = self.wish(group, (item,), priority, False, None)
         self.lane.record([self.new_intent(wish)])
         self.model.record(wish)
 
