@@ -278,7 +278,10 @@ end
 local group, parts = compose()
 if not group and parts then return {'again', parts} end
 if not group then
-  if met_busy then until_due = until_due < 0 and BUSY_FOR or math.min(until_due, BUSY_FOR) end
+  if met_busy then
+    until_due = until_due < 0 and BUSY_FOR or math.min(until_due, BUSY_FOR)
+    redis.call('HSET', P .. 'metrics', 'resumed', text(NOW)) -- that nothing was sent until now is no idleness
+  end
   return {'idle', until_due, are_dead and 1 or 0, began_to_await and 1 or 0}
 end
 local held = {}
