@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 
 from feishu_batch import UpdateIntent
-from tests.support.model import TEXT, intent
+from tests.support.model import NUMBER, TEXT, intent
 
 
 @dataclass(frozen=True)
 class Scene:
     """`faults` of the sandbox; whether the intents come by Celery's door; whether one of them expires before it is sent; whether their
-    cells are read before they are sent.
+    cells are read before they are sent; whether they go by single updates.
 
-    For that the lane is paused until the crash: else the submit worker may come before the sweep, or the other way round.
+    If one expires, the lane is paused until the crash: else the submit worker may come before the sweep, or the other way round.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Scene:
     by_celery: bool = False
     expiring: bool = False
     looks: bool = False
+    singles: bool = False
 
 
 PLAIN = Scene("plain")
@@ -34,6 +35,10 @@ VOID = Scene("void job", faults=("batch_update:void_job=1x",))
 REFUSED = Scene("refused", faults=("batch_update:refuse=2x,code=20014",))
 EXPIRING = Scene("expiring", expiring=True)
 LOOKS = Scene("looks", looks=True)
+SINGLES = Scene("single updates", singles=True)
+SINGLES_LOST = Scene("lost single updates", faults=("update_item:drop_after=2x",), singles=True)
+SINGLES_REFUSED = Scene("refused single updates", faults=("update_item:refuse=1x,code=20050",), singles=True)
+SINGLES_CLOSED = Scene("single updates not allowed", faults=("update_item:refuse=1x,code=10301",), singles=True)
 NEW_TOKEN = Scene("token lost", faults=("batch_update:token_loss=1x",))
 
 
@@ -122,6 +127,17 @@ LOOK = [
     *_around("poll", "Lane.end_look", LOOKS),
     *_around("poll", "LaneHints.submit", LOOKS),
 ]
+OF_SINGLES = [
+    *_around("poll", "SingleRoute.claim", SINGLES),
+    *_around("poll", "RemoteClient.update_item", SINGLES),
+    *_around("poll", "Lane.advance", SINGLES),
+    *_around("poll", "SingleRoute.pick_checks", SINGLES),
+    *_around("poll", "RemoteClient.query_items", SINGLES),
+    *_around("poll", "RemoteClient.update_item", SINGLES_LOST),
+    *_around("poll", "Lane.advance", SINGLES_LOST),
+    *_around("poll", "Lane.split", SINGLES_REFUSED),
+    *_around("poll", "SingleRoute.dissolve", SINGLES_CLOSED),
+]
 ALL = [*INTAKE, *SUBMIT, *POLL, *PUBLISH, *LOOK]
 
 
@@ -153,12 +169,21 @@ CHOSEN_CASES = _cases(
         Point("poll", "RemoteClient.query_items:after:1", LOOKS),
     ]
 )
+ALL_SINGLE_CASES = _cases(OF_SINGLES)
+CHOSEN_SINGLE_CASES = _cases(
+    [
+        Point("poll", "RemoteClient.update_item:after:1", SINGLES),
+        Point("poll", "Lane.split:after:1", SINGLES_REFUSED),
+    ]
+)
 
 
 def intents_for(scene: Scene) -> list[UpdateIntent]:
     """A few that meet at cells, so that an order that was lost shows."""
     if scene.looks:
         return intents_that_look()
+    if scene.singles:
+        return intents_of_several_fields()
     found = [intent([1001, 1002, 1003], f"{number}", keep_every_change=True, change_set="crash") for number in range(3)]
     found.append(intent([1002, 1013], [{"value": "q4w7e9r3y"}], "tags", "APPEND"))
     if scene.expiring:
@@ -178,3 +203,13 @@ def intents_that_look() -> list[UpdateIntent]:
         intent([1006], [{"value": "u5i8o2p6a"}], "tags", "APPEND", keep_before=True, keep_every_change=True),
         intent([1007], {"value": "option_1"}, "priority", expected_field_value={"value": "option_0"}),
     ]
+
+
+def intents_of_several_fields() -> list[UpdateIntent]:
+    """Each item has fields of its own values, and lines at its cells."""
+    found = []
+    for item in (1001, 1002, 1003, 1013):
+        found += [intent([item], f"text {item}", TEXT, change_set="crash"), intent([item], item, NUMBER)]
+        found.append(intent([item], {"value": "option_1"}, "priority"))
+        found.append(intent([item], f"then {item}", TEXT, keep_every_change=True))
+    return found

@@ -4,12 +4,21 @@ import os
 
 import pytest
 
-from tests.chaos.crash_points import ALL_CASES, CHOSEN_CASES, Case, intents_for
+from tests.chaos.crash_points import (
+    ALL_CASES,
+    ALL_SINGLE_CASES,
+    CHOSEN_CASES,
+    CHOSEN_SINGLE_CASES,
+    Case,
+    intents_for,
+)
 from tests.chaos.verdict import Verdict
 from tests.chaos.workload import TASK, Wish
 from tests.support.waiting import wait_until
+from worker.ledger.keys import SingleField
 
 CASES = ALL_CASES if os.environ.get("CHAOS_ALL_POINTS") else CHOSEN_CASES
+SINGLE_CASES = ALL_SINGLE_CASES if os.environ.get("CHAOS_ALL_POINTS") else CHOSEN_SINGLE_CASES
 LONGEST = 30  # seconds
 
 
@@ -18,6 +27,8 @@ def crash_and_recover(stack, case):
     stack.sandbox.reset()
     stack.clear_logs()
     stack.redis.delete(*stack.redis.keys(stack.lane.keys.named("token*")), "none")  # so that a new one is asked for
+    if case.scene.singles:
+        stack.redis.hdel(stack.lane.keys.singles.state, SingleField.OFF_UNTIL_MS)
     if case.scene.expiring:
         stack.lane.pause("until it has expired", polling=True)
     stack.arm({point.worker: point.at for point in case.points})
@@ -55,3 +66,12 @@ def test_workers_that_are_killed_at_a_step_do_no_harm(chaos_stack, case: Case):
     verdict = Verdict()
     verdict.judge(chaos_stack, wishes)
     assert verdict.broken == []
+
+
+@pytest.mark.parametrize("case", SINGLE_CASES, ids=str)
+def test_workers_that_are_killed_at_a_step_of_a_single_update_do_no_harm(stack_with_singles, case: Case):
+    wishes = crash_and_recover(stack_with_singles, case)
+    verdict = Verdict()
+    verdict.judge(stack_with_singles, wishes)
+    assert verdict.broken == []
+    assert verdict.figures["requests to update_item"]

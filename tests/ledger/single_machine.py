@@ -82,39 +82,64 @@ class SingleMachine(LedgerMachine):
         super().pause_or_resume(paused)
 
     @precondition(lambda self: self.half_recorded is None)
-    @rule(data=st.data(), several=st.integers(1, 3), lease=leases)
-    def senders_work(self, data, several, lease):
-        """What is most urgent is sent item by item, by several senders."""
+    @rule(data=st.data(), several=st.integers(1, 3), lease=leases, max_wait=st.sampled_from([LONG, 0]))
+    def senders_work(self, data, several, lease, max_wait):
+        """What is most urgent is sent item by item, by several senders; some of it is canceled just before, and a batch is sent, too."""
         for _ in range(several):
-            group = data.draw(st.sampled_from([one for one in self.groups if one[1] == "UPDATE"]))
-            self.record_urgent(group, data.draw(st.sampled_from(self.items)))
+            group = data.draw(st.sampled_from(self.updates_of_groups()))
+            item, priority = data.draw(st.sampled_from(self.items)), data.draw(st.sampled_from([9, 9, 5, 3]))
+            for _ in range(1 + data.draw(SELDOM)):
+                self.record_one(group, item, priority)
+        if data.draw(SELDOM):
+            self.stop([len(self.model.intents) - 1 - data.draw(st.integers(0, several))])
         for owner in "XYZ"[:several]:
-            self.claim_one(owner, lease, LONG, data.draw(st.booleans()))
+            self.claim_one(owner, lease, max_wait, data.draw(st.booleans()))
+        if data.draw(SELDOM):
+            self.claim("A", LONG, 99, LONG)
+
+    @precondition(lambda self: self.model.is_on and self.half_recorded is None)
+    @rule(rate=st.sampled_from([1, HIGHEST_RATE]))
+    def more_than_single_updates_can_send(self, rate):
+        """Then a batch helps."""
+        self.set_rate(rate, self.model.alone)
+        for number, group in enumerate(self.updates_of_groups()[: 2 * rate + 2]):
+            self.record_one(group, self.items[number % len(self.items)])
+        self.claim_one("X", LONG, LONG, True)
+        self.claim("A", LONG, 99, LONG)
+
+    def updates_of_groups(self):
+        return [one for one in self.groups if one[1] == "UPDATE"]
 
     @precondition(lambda self: self.model.is_on and not self.model.lease and self.half_recorded is None)
     @rule(data=st.data(), single_first=st.booleans())
     def both_routes_meet_at_an_item(self, data, single_first):
         """A field that goes by batches, and one that need not, each most urgent."""
         item = data.draw(st.sampled_from(self.items))
-        self.record_urgent(data.draw(st.sampled_from([one for one in self.groups if one[1] == "UPDATE"])), item)
+        self.record_one(data.draw(st.sampled_from(self.updates_of_groups())), item)
         if single_first:
             self.claim_one("X", LONG, LONG, True)
             for update in self.in_flight():
                 self.advance_single(update, BatchState.SENDING, "", BatchState.RESEND, True, stray=False)
-        self.record_urgent(("f9", "APPEND", "z"), item)
+        self.record_one(("f9", "APPEND", "z"), item)
         self.claim("A", LONG, 99, LONG)
         if self.model.lease:
             self.answer("", BatchState.OPEN, False, True)
         self.claim_one("Y", LONG, LONG, True)
 
-    def record_urgent(self, group, item):
-        wish = self.wish(group, (item,), 9, False, None)
+    def record_one(self, group, item, priority=9):
+        wish = self.wish(group, (item,), priority, False, None)
         self.lane.record([self.new_intent(wish)])
         self.model.record(wish)
 
     @rule(index=indices, kind=st.sampled_from(["", "p", "v"]))
     def type_of_a_field_changes(self, index, kind):
-        self.kinds[self.any_of(self.groups, index)] = kind
+        """Noticed with the next intent, even with one that is over."""
+        group = self.any_of(self.groups, index)
+        self.kinds[group] = kind
+        if self.half_recorded is None:
+            wish = self.wish(group, (self.items[0],), 5, False, None, canceled=True)
+            self.lane.record([self.new_intent(wish)])
+            self.model.record(wish)
 
     # --- sending
 

@@ -147,10 +147,9 @@ class TwoRoutes(Model):
     def _compose_single(self, lists, max_wait, now_ms):
         self.turn += 1
         order = sorted(lists.small, key=lists.small.get)
-        longest = next(iter(lists.since), None)
-        is_overdue = longest in lists.small and lists.since[longest] <= now_ms - max_wait
-        if is_overdue and self.turn % OVERDUE_EVERY == 0:
-            order = [longest, *order]
+        overdue = [group for group, since in lists.since.items() if since <= now_ms - max_wait and group in lists.small]
+        if overdue and self.turn % OVERDUE_EVERY == 0:
+            order = [overdue[0], *order]
         singles = set(lists.since)
         for group in order:
             for _, item, number in self.ready()[group]:

@@ -213,6 +213,17 @@ def test_a_batch_leaves_out_the_items_of_updates_and_takes_all_others(lane, alon
     assert found == set(range(1, 201)) - (busy if alone else set())
 
 
+def test_the_batch_route_looks_again_soon_only_if_a_busy_item_kept_it_from_something(lane, redis):
+    lane.singles.configure(RATE, alone=True)
+    lane.record([wish(1, [1])])
+    single(lane)
+    assert claim(lane).retry_after is None
+    lane.record([wish(2, [1], "b", field="g", single="")])
+    before = lane.now() * 1000
+    assert claim(lane).retry_after == pytest.approx(0.2)
+    assert int(redis.hget(lane.keys.metrics, "resumed")) >= int(before), "it is not stalled meanwhile"
+
+
 def test_while_a_request_may_still_be_executed_its_item_stays_closed(lane):
     lane.singles.configure(RATE, alone=True)
     lane.record([wish(1, [1])])

@@ -37,6 +37,7 @@ if "CHAOS_VISIBILITY" in os.environ:
 _HOMES = {
     "Inbox": "worker.ledger.inbox",
     "Lane": "worker.ledger.lane",
+    "SingleRoute": "worker.ledger.single_route",
     "Slots": "worker.pacing.slots",
     "RemoteClient": "worker.remote.client",
     "RedisTokenStore": "worker.ledger.token_store",

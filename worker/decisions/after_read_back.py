@@ -32,7 +32,7 @@ def after_read_back(batch: Batch, shown: Mapping[Cell, bool | None], policy: Pol
         delay = back_off(looks, policy.backoff, policy.backoff_max)
         return Step(BatchState.CHECK, settled=settled, delay=delay, fields=fields)
     not_stored = Outcome.failed(
-        FailureCode.NOT_STORED, "the job reported success, but the item does not show the value"
+        FailureCode.NOT_STORED, "the remote system reported success, but the item does not show the value"
     )
     settled |= {cell: not_stored for cell in reported if cell not in settled}
     return _never_shown(batch, policy, settled)

@@ -141,7 +141,12 @@ local MOST_LOOKS = 500 -- dead intents and groups that one claim may read, so th
 local are_dead, looks = some_are_dead(), 0
 -- Where a single update writes its whole item, a batch does not meet it.
 local some_are_busy = singles().alone and redis.call('EXISTS', S .. 'items') == 1
-local function is_busy(item) return some_are_busy and redis.call('HEXISTS', S .. 'items', item) == 1 end
+local met_busy = false
+local function is_busy(item)
+  local it_is = some_are_busy and redis.call('HEXISTS', S .. 'items', item) == 1
+  met_busy = met_busy or it_is
+  return it_is
+end
 -- Ranks up to which the groups of each list were read; a group that was read in part, and the rank of its last dead change.
 local full_passed, part_passed, begun_group, begun_at = string.match(ARGV[8], '^(%S+) (%S+) (%S+) (%S+)$')
 local passed = {full = full_passed or '-inf', part = part_passed or '-inf'}
@@ -273,7 +278,10 @@ end
 local group, parts = compose()
 if not group and parts then return {'again', parts} end
 if not group then
-  if some_are_busy then until_due = until_due < 0 and BUSY_FOR or math.min(until_due, BUSY_FOR) end
+  if met_busy then
+    until_due = until_due < 0 and BUSY_FOR or math.min(until_due, BUSY_FOR)
+    redis.call('HSET', P .. 'metrics', 'resumed', text(NOW)) -- that nothing was sent until now is no idleness
+  end
   return {'idle', until_due, are_dead and 1 or 0, began_to_await and 1 or 0}
 end
 local held = {}

@@ -121,11 +121,13 @@ local function take(parts, groups)
   end
 end
 
+local OVERDUE_SEEN = 20 -- groups, of which some may be put off
 -- The oldest group that has waited too long, at every fourth request.
 local function overdue()
   if redis.call('HINCRBY', S .. 'state', 'turn', 1) % 4 ~= 0 then return nil end
-  local first = redis.call('ZRANGE', S .. 'since', '-inf', text(NOW - tonumber(ARGV[3])), 'BYSCORE', 'LIMIT', 0, 1)[1]
-  return first and redis.call('ZSCORE', S .. 'small', first) and first
+  for _, group in ipairs(redis.call('ZRANGE', S .. 'since', '-inf', text(NOW - tonumber(ARGV[3])), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN)) do
+    if redis.call('ZSCORE', S .. 'small', group) then return group end
+  end
 end
 
 -- Nothing of the group can be sent now: it must not hide the groups behind it.
