@@ -170,9 +170,8 @@ class Uploads:
         }
 
     async def import_it(self, order: TableOrder) -> dict[str, Any]:
-        """Enqueues what was not enqueued before: under the same id, each row once. A table can be undone."""
-        of_table = ("--keep-before",) if (await run_sync(self.columns, order))["is_table"] else ()
-        return _of_file(await self._run("import", order, *of_table))
+        """Enqueues what was not enqueued before: under the same id, each row once. It can be undone."""
+        return _of_file(await self._run("import", order, "--keep-before"))
 
     def import_id(self, order: TableOrder, path: Path) -> str:
         """The change set's id: by the file's content, and another one for each time that it is imported again; with the name that the file had
