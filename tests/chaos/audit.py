@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from feishu_batch.item_log import LOG_BLOCK, MARK_OF_MANY, MOST_MARKED, mark_of
 from feishu_batch.keys import InboxKeys
 
 # Every key in one step, so that no script runs between two reads.
@@ -85,6 +86,7 @@ def audit(snapshot: Snapshot, *, is_over: bool) -> list[str]:
         *_ready(snapshot),
         *_looks(snapshot),
         *_intents(snapshot),
+        *_item_log(snapshot),
         *_groups(snapshot),
         *_sets(snapshot),
     ]
@@ -261,6 +263,26 @@ def _intents(now: Snapshot) -> list[str]:
         found += [f"{name} names intent {number}, which is not there" for number in now[name] if number not in known]
     strays = now.family("outcomes").keys() - known.keys()
     return found + [f"outcomes of intent {number}, which is not there" for number in strays]
+
+
+def _item_log(now: Snapshot) -> list[str]:
+    """It has an entry for each item of a small intent, and one for each larger intent: of those that are there, and of no others."""
+    right: dict[str, Counter[str]] = {}
+    for number, record in now.family("intent").items():
+        block, place = divmod(int(number), LOG_BLOCK)
+        items = record["it"].split(",")
+        marks = [MARK_OF_MANY] if len(items) > MOST_MARKED else [mark_of(int(item)) for item in items]
+        right.setdefault(str(block), Counter()).update(chr(place) + mark.decode() for mark in marks)
+    told = {
+        block: Counter(entries[at : at + 4] for at in range(0, len(entries), 4))
+        for block, entries in now.family("item-log").items()
+    }
+    found = [
+        f"item log: block {block} is not that of its intents" for block in right if told.get(block) != right[block]
+    ]
+    if not set(now["item-log-blocks"]) == set(told) == set(right):
+        found.append(f"item log: {sorted(now['item-log-blocks'])} are named, {sorted(told)} are there")
+    return found
 
 
 def _groups(now: Snapshot) -> list[str]:
