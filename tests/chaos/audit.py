@@ -8,6 +8,7 @@ from typing import Any
 
 from feishu_batch.item_log import LOG_BLOCK, MARK_OF_MANY, MOST_MARKED, mark_of
 from feishu_batch.keys import InboxKeys
+from tests.ledger.dump import columns_that_wait
 
 # Every key in one step, so that no script runs between two reads.
 DUMP = """
@@ -187,7 +188,8 @@ def _cell(now: Snapshot, cell: str, owner: str) -> list[str]:
 def _places(now: Snapshot, cell: str, item: str, intent: dict[str, str]) -> list[str]:
     """Where the owner of a cell waits: for a request, for a look, or until a read proves something."""
     group = now.lane[f"group:{intent['g']}"]
-    looks = now.lane.get(f"look-columns:{group['pl']}", {}).get(item, "").split(",")
+    waiting = now.lane.get(f"look:{group['pl']}", {})
+    looks = columns_that_wait(now.lane.get(f"look-columns:{group['pl']}", {}), waiting).get(item, "").split(",")
     found = ["ready"] if item in now.lane.get(f"ready:{intent['g']}", {}) else []
     found += ["look"] if group["col"] in looks else []
     return [*found, "later"] if cell in now["later"] else found
@@ -218,9 +220,10 @@ def _ready(now: Snapshot) -> list[str]:
 def _looks(now: Snapshot) -> list[str]:
     """What waits for a look is found by one, and what a look has is closed for everything else."""
     found = []
-    for place, columns in now.family("look-columns").items():
+    for place, kept in now.family("look-columns").items():
         waiting = now.lane.get(f"look:{place}", {})
-        if set(columns) != set(waiting):
+        columns = columns_that_wait(kept, waiting)
+        if not waiting or set(columns) != set(waiting):
             found.append(f"place {place}: items {sorted(waiting)} wait for a look, with columns of {sorted(columns)}")
         if place not in now["looks"]:
             found.append(f"place {place} has {sorted(columns)} to look at, and looks does not name it")
