@@ -1,19 +1,14 @@
 """Intents and lanes for the benchmarks."""
 
 import random
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from celery import Celery
-from pydantic import TypeAdapter
 
 from config.celery_options import celery_options
 from config.settings import Settings
 from feishu_batch import UpdateIntent
-from worker.catalogue.lane_catalogue import Fields
-from worker.catalogue.lookup import LookedUp, Shelf
-from worker.remote import answers
 from worker.runtime import Runtime, build_runtime
 
 PROJECT = "5f0c1a2b3c4d5e6f70818283"
@@ -79,16 +74,6 @@ def runtime_for(settings: Settings) -> Runtime:
     app = Celery("feishu_batch", set_as_current=False)
     app.conf.update(celery_options(settings))
     return build_runtime(settings, app)
-
-
-def know_fields(runtime: Runtime) -> None:
-    """As if a worker had looked them up: for benchmarks without a remote system."""
-    [project] = WORLD["projects"]
-    fields = answers.fields(project["fields"])
-    assert fields
-    for lane in runtime.lanes.values():
-        shelf = Shelf(runtime.redis, lane.lane.keys.catalogue, TypeAdapter(LookedUp[Fields]))
-        shelf.put({f"{PROJECT} story": LookedUp(tuple(fields), time.time())})
 
 
 def drain(runtime: Runtime) -> None:

@@ -11,10 +11,11 @@ from redis import Redis
 
 from feishu_batch.keys import log_blocks_key
 
-LOG_BLOCK: Final = 256  # intents of a block: their places are one byte
-MARK_DIGITS: Final = 7  # the last of an item's id: they fit in three bytes
+# Each byte is below 128, so that the blocks are texts for every client.
+LOG_BLOCK: Final = 128  # intents of a block: their places are one byte
+MARK_DIGITS: Final = 6  # the last of an item's id: they fit in three bytes
 MOST_MARKED: Final = 10  # items; of an intent with more, the search reads the record
-MARK_OF_MANY: Final = b"\xff\xff\xff"  # above all marks of items
+MARK_OF_MANY: Final = b"\x7f\x7f\x7f"  # above all marks of items
 # Per step: the server answers others in between.
 BLOCKS: Final = 500
 LOOK_AT: Final = 500  # intents
@@ -22,7 +23,8 @@ LOOK_AT: Final = 500  # intents
 
 def mark_of(item: int) -> bytes:
     """The scripts that record make the same (lua/_item_log.lua)."""
-    return (item % 10**MARK_DIGITS).to_bytes(3, "big")
+    low = item % 10**MARK_DIGITS
+    return bytes((low >> 14, low >> 7 & 127, low & 127))
 
 
 class ItemLog:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from feishu_batch.item_log import LOG_BLOCK, MARK_OF_MANY, MOST_MARKED, mark_of
 from feishu_batch.keys import InboxKeys
+from tests.ledger.dump import columns_that_wait
 
 # Every key in one step, so that no script runs between two reads.
 DUMP = """
@@ -87,6 +89,7 @@ def audit(snapshot: Snapshot, *, is_over: bool) -> list[str]:
         *_ready(snapshot),
         *_looks(snapshot),
         *_intents(snapshot),
+        *_item_log(snapshot),
         *_groups(snapshot),
         *_sets(snapshot),
     ]
@@ -216,7 +219,8 @@ def _cell(now: Snapshot, cell: str, owner: str) -> list[str]:
 def _places(now: Snapshot, cell: str, item: str, intent: dict[str, str]) -> list[str]:
     """Where the owner of a cell waits: for a request, for a look, or until a read proves something."""
     group = now.lane[f"group:{intent['g']}"]
-    looks = now.lane.get(f"look-columns:{group['pl']}", {}).get(item, "").split(",")
+    waiting = now.lane.get(f"look:{group['pl']}", {})
+    looks = columns_that_wait(now.lane.get(f"look-columns:{group['pl']}", {}), waiting).get(item, "").split(",")
     found = ["ready"] if item in now.lane.get(f"ready:{intent['g']}", {}) else []
     found += ["look"] if group["col"] in looks else []
     return [*found, "later"] if cell in now["later"] else found
@@ -248,9 +252,10 @@ def _ready(now: Snapshot) -> list[str]:
 def _looks(now: Snapshot) -> list[str]:
     """What waits for a look is found by one, and what a look has is closed for everything else."""
     found = []
-    for place, columns in now.family("look-columns").items():
+    for place, kept in now.family("look-columns").items():
         waiting = now.lane.get(f"look:{place}", {})
-        if set(columns) != set(waiting):
+        columns = columns_that_wait(kept, waiting)
+        if not waiting or set(columns) != set(waiting):
             found.append(f"place {place}: items {sorted(waiting)} wait for a look, with columns of {sorted(columns)}")
         if place not in now["looks"]:
             found.append(f"place {place} has {sorted(columns)} to look at, and looks does not name it")
@@ -293,6 +298,26 @@ def _intents(now: Snapshot) -> list[str]:
         found += [f"{name} names intent {number}, which is not there" for number in now[name] if number not in known]
     strays = now.family("outcomes").keys() - known.keys()
     return found + [f"outcomes of intent {number}, which is not there" for number in strays]
+
+
+def _item_log(now: Snapshot) -> list[str]:
+    """It has an entry for each item of a small intent, and one for each larger intent: of those that are there, and of no others."""
+    right: dict[str, Counter[str]] = {}
+    for number, record in now.family("intent").items():
+        block, place = divmod(int(number), LOG_BLOCK)
+        items = record["it"].split(",")
+        marks = [MARK_OF_MANY] if len(items) > MOST_MARKED else [mark_of(int(item)) for item in items]
+        right.setdefault(str(block), Counter()).update(chr(place) + mark.decode() for mark in marks)
+    told = {
+        block: Counter(entries[at : at + 4] for at in range(0, len(entries), 4))
+        for block, entries in now.family("item-log").items()
+    }
+    found = [
+        f"item log: block {block} is not that of its intents" for block in right if told.get(block) != right[block]
+    ]
+    if not set(now["item-log-blocks"]) == set(told) == set(right):
+        found.append(f"item log: {sorted(now['item-log-blocks'])} are named, {sorted(told)} are there")
+    return found
 
 
 def _groups(now: Snapshot) -> list[str]:

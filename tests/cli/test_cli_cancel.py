@@ -55,7 +55,7 @@ def test_more_intents_than_one_step_are_all_canceled(command, ledger, tmp_path):
     ledger.take_in()
     ledger.claim()
     told = command.json("cancel", "--file", path, "--yes")
-    assert told == {"intents": 1152, "items": 1152, "in_flight": 50, "ended": 0, "unknown": 0}
+    assert told == {"intents": 1152, "items": 1152, "in_flight": 50, "ended": 0, "unknown": 0, "dry_run": False}
 
 
 @pytest.mark.parametrize("choice", ["skip", "include"])
@@ -110,3 +110,32 @@ def test_json_asks_no_person(command, ledger, file):
     intent = command.enqueue(9)
     ledger.take_in()
     assert json.loads(command("cancel", intent, "--json").stdout)["items"] == 1
+
+
+@pytest.mark.parametrize("how", ["a set", "ids", "one id", "a file"])
+def test_a_dry_run_says_what_would_be_canceled_and_cancels_nothing(command, ledger, tmp_path, how):
+    first = command.enqueue(1, 2, change_set="sprint")
+    ledger.take_in()
+    ledger.accept(ledger.claim())
+    path = tmp_path / "changes.csv"
+    path.write_text(csv_text(row("3")))
+    command("import", path)
+    ledger.take_in()
+    second = command.enqueue(4, 5, change_set="sprint", field="description", after='"in the inbox"')
+    asked, intents, items, in_flight = {
+        "a set": (("--set", "sprint"), 2, 2, 2),
+        "ids": ((first, second), 2, 2, 2),
+        "one id": ((second,), 1, 2, 0),
+        "a file": (("--file", path), 1, 1, 0),
+    }[how]
+    found = command.json("cancel", *asked, "--dry-run")
+    assert found == {
+        "intents": intents, "items": items, "in_flight": in_flight, "ended": 0, "unknown": 0, "dry_run": True,
+    }  # fmt: skip
+    said = command("cancel", *asked, "--dry-run").stdout
+    assert (
+        f"{items} item{'s' if items > 1 else ''} of {intents} intent{'s' if intents > 1 else ''} would be canceled"
+        in said
+    )
+    assert len(ledger.in_inbox()) == 1
+    assert ledger.lane.counts().owned_cells == 3

@@ -277,7 +277,8 @@ def test_wait_ends_with_a_table_by_reason(command, ledger, file):
     assert "superseded 1 a later change of the same field overwrites it" in lines
     assert "failed before 2 the remote said NoPermissionToModify: items 2, 3" in lines
     assert "failed before 1 the remote said WorkItemTerminated: item 4" in lines
-    assert any("`feishu-batch retry`" in line for line in lines)
+    assert "To send again what failed: correct the rows, or feishu-batch retry --set" in result.stdout
+
     assert any(line.startswith("1 8 work_item_ids") for line in lines)
 
 
@@ -345,3 +346,13 @@ def test_without_waiting_a_paused_lane_is_reported_on_stderr(command, ledger, fi
     assert told.stderr.count("lane default is paused: the quota is used up") == 1
     again = command("import", file(*GOOD))  # everything is known: nothing of it waits for the lane
     assert "paused" not in again.stderr
+
+
+def test_values_from_before_are_kept_of_a_file_of_field_changes_too(command, ledger, file):
+    path = file(*GOOD)
+    assert command("import", path, "--keep-before").exit_code == 0
+    made = [parse_intent(entry.payload) for entry in ledger.in_inbox()]
+    assert made
+    assert all(one.keep_before for one in made)
+    assert command("import", path).stdout.startswith("Nothing was sent")  # the option makes no other import of it
+    assert command("cancel", "--keep-before", "some-intent").exit_code == 2

@@ -48,7 +48,7 @@ def test_every_item_of_every_row_has_a_line(command, ledger, plan, tmp_path):
     assert command("import", plan, "--report", out).exit_code == 1
     queued = [(line, intent, item, "queued", None, None) for line, intent, item in [(2, "a", 1), (2, "a", 2)]]
     assert told(out)[:2] == queued
-    rejected = (3, None, None, "rejected", None, "work_item_ids: 'bad' is not a work item id")
+    rejected = (3, None, None, "rejected", "not_valid", "work_item_ids: 'bad' is not a work item id")
     assert told(out)[2] == rejected
     ledger.do_all({2: "WorkItemTerminated"})
     assert command("import", plan, "--wait", "--report", out).exit_code == 1
@@ -75,7 +75,7 @@ def test_as_csv_it_has_the_same(command, ledger, plan, tmp_path):
     command("import", plan, "--wait", "--report", out, "--json")
     assert told(out)[1:3] == [
         ("2", "a", "2", "failed", "WorkItemTerminated", "the remote said WorkItemTerminated"),
-        ("3", "", "bad", "rejected", "", "work_item_ids: 'bad' is not a work item id"),
+        ("3", "", "bad", "rejected", "not_valid", "work_item_ids: 'bad' is not a work item id"),
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "plan.csv"]
     assert out.stat().st_mode & 0o777 == plan.stat().st_mode & 0o777

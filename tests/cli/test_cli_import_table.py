@@ -35,7 +35,7 @@ def test_a_table_is_enqueued_as_one_intent_per_value(command, ledger, table):
     told = command("import", table, *PLACE)
     assert told.exit_code == 1
     assert "5 rows of" in told.stdout
-    assert "6 cells to write, 1 empty cell skipped; 3 intents: 3 enqueued, 2 rejected" in told.stdout
+    assert "6 cells to write, 1 empty cell skipped; 3 intents: 3 enqueued; 2 cells rejected" in told.stdout
     assert "Note is 'note'; Prio is 'priority'" in told.stdout
     made = [(i.field_key, i.after_field_value, i.work_item_ids) for i in intents(ledger)]
     assert made == [("note", "x", (1, 2)), ("priority", "P0", (1, 3, 4)), ("priority", "P1", (2,))]
@@ -165,7 +165,7 @@ def _cut_off(_journal, _notes):
 def test_plan_shows_the_same_and_needs_nobody(command, ledger, table):
     told = command("plan", table, *PLACE)
     assert told.exit_code == 1
-    assert "6 cells to write, 1 empty cell skipped; 3 intents: 3 to be enqueued, 2 rejected" in told.stdout
+    assert "6 cells to write, 1 empty cell skipped; 3 intents: 3 to be enqueued; 2 cells rejected" in told.stdout
     assert "changes    6: 6 to send" in told.stdout
     assert ledger.inbox.length() == 0
 

@@ -127,14 +127,14 @@ def test_what_never_arrived_is_no_success(command, ledger, file):
     assert command("cancel", "--file", a, "--yes").exit_code == 0
     result = command("import", a)
     assert result.exit_code == 1
-    assert "Of their items, 3 were canceled, and are not sent again." in result.stdout
+    assert "Of their changes, 3 were canceled, and are not sent again." in result.stdout
 
 
 def test_what_failed_and_succeeded_on_a_retry_is_in_effect(command, ledger, file):
     a = file("A", "x", 1)
     command("import", a)
     ledger.do_all({1: "Terminated"})
-    assert "Of their items, 1 failed" in command("import", a).stdout
+    assert "Of their changes, 1 failed" in command("import", a).stdout
     command("retry", "--all", "--yes")
     ledger.do_all()
     assert command("import", a).exit_code == 0

@@ -32,6 +32,7 @@ SETS = {
     "jobs",
     "checks",
 }
+USUAL = "*"
 RANKED = {"full", "part"}
 READ = {
     "hash": lambda pipe, key: pipe.hgetall(key),
@@ -55,7 +56,18 @@ def dump(redis, prefix):
     for key, kind in zip(keys, kinds, strict=True):
         READ[kind](pipe, key)
     contents = dict(zip((_name(key, prefix) for key in keys), pipe.execute(), strict=True))
+    for name, columns in contents.items():
+        if name.startswith("look-columns:"):
+            waiting = redis.zrange(f"{prefix}look:{name.partition(':')[2]}", 0, -1)
+            contents[name] = columns_that_wait(columns, waiting)
     return {name: _normal(name, content) for name, content in contents.items()}
+
+
+def columns_that_wait(columns, items):
+    """Item → its columns. Those of most have no entry of their own."""
+    usual = columns.get(USUAL)
+    own = {item: told for item, told in columns.items() if item != USUAL}
+    return dict.fromkeys(items, usual) | own
 
 
 def _name(key, prefix):

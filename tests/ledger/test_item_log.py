@@ -9,7 +9,7 @@ from tests.support.lane_kit import new_intent
 from worker.ledger.records import Outcome, OutcomeKind
 
 NEAR = 10**MARK_DIGITS  # items this far apart have one mark
-ITEMS = [1, 7, 1001, 9_999_999, 6_300_000_001, 6_310_000_001, 2**63 - 1, 6_316_777_215, NEAR, 2 * NEAR]
+ITEMS = [1, 7, 1001, 999_999, 6_300_000_001, 6_310_000_001, 2**63 - 1, 6_302_097_151, NEAR, 2 * NEAR]
 SIZES = [1, 1, 2, MOST_MARKED, MOST_MARKED + 1, 60]
 
 
@@ -74,3 +74,12 @@ def test_every_page_is_looked_at(lane, log, size, apart):
     lane.record([new_intent(number, range(number, number + size)) for number in numbers])
     for number in (numbers[0], numbers[len(numbers) // 2], numbers[-1]):
         assert number in log.numbers(lane.keys.head, number)
+
+
+def test_its_blocks_are_texts(redis, lane):
+    """A client that decodes answers can read each key of a lane."""
+    for number, items in enumerate(([999_999], [16_383], [127], range(20)), 1):
+        lane.refuse(number, f"intent-{number}", 1, items, Outcome.failed("c", "why"))
+    [entries] = [redis.get(lane.keys.item_log(block)) for block in redis.smembers(lane.keys.log_blocks)]
+    assert isinstance(entries, str)
+    assert entries.isascii()

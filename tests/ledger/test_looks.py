@@ -351,3 +351,16 @@ def test_a_step_takes_a_bounded_number_of_cells(lane):
         seen |= {part.cell for part in now.parts}
         lane.end_look(now, [part.cell for part in now.parts[:20]])
     assert len(seen) == 30 * 50
+
+
+def test_items_that_wait_with_the_columns_of_most_have_no_entry_of_their_own(lane, redis):
+    lane.record([looking(1, range(1, 101))])
+    columns = lane.keys.look_columns(1)
+    assert redis.hgetall(columns) == {"*": ",1,"}
+    lane.record([looking(2, [1, 2, 300], field="g")])
+    assert redis.hgetall(columns) == {"*": ",1,", "1": ",1,2,", "2": ",1,2,", "300": ",2,"}
+    lane.end_pending(1, replace(SUCCEEDED, kind=OutcomeKind.CANCELED))
+    assert cells(look(lane)) == {(2, 1, 2), (2, 2, 2), (2, 300, 2)}
+    lane.record([looking(3, [7, 8], field="g")])
+    assert redis.hgetall(columns) == {"*": ",2,"}  # those of most are others by now
+    assert cells(look(lane)) == {(2, 7, 3), (2, 8, 3)}

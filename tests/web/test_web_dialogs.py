@@ -99,3 +99,20 @@ def test_an_ended_set_asks_the_server_for_nothing(opened, by_hand):
     see(opened, "#intents", "more work")
     assert opened.execute_script("return window.asked") == 0
     assert opened.find_element(By.ID, "dialog").is_displayed()
+
+
+def test_a_set_of_which_nothing_failed_but_what_was_changed_since_offers_no_retry(opened, by_hand):
+    for name, codes in (
+        ("changed", {1: "changed_meanwhile"}),
+        ("mixed", {2: "changed_meanwhile", 3: "WorkItemTerminated"}),
+    ):
+        by_hand.put_cells({item: {"priority": {"value": "option_1"}} for item in (1, 2, 3, 4)}, name)
+        by_hand.ledger.do_all(codes)
+    see(opened, "#sets", "2 succeeded, 2 failed")
+    see(opened, "#sets", "3 succeeded, 1 failed")
+
+    def offered(name):
+        label = f'[aria-label="Retry what failed of change set {name}"]'
+        return opened.find_element(By.CSS_SELECTOR, label).is_displayed()
+
+    assert (offered("changed"), offered("mixed")) == (False, True)

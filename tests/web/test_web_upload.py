@@ -2,9 +2,11 @@
 
 import itertools
 import json
+import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -72,6 +74,9 @@ def test_a_table_is_matched_compared_and_imported_once(uploading, stack):
     assert sum(one.get("enqueued", 0) for one in done) == plan["enqueued"]
     again = step(uploading, "import", order).json()
     assert (again["enqueued"], again["known"]) == (0, plan["enqueued"])
+    renamed = upload(uploading, table_of(first), name="plan (1).csv").json()["upload"]
+    under_another_name = step(uploading, "import", {**order, "upload": renamed}).json()
+    assert (under_another_name["import_id"], under_another_name["enqueued"]) == (import_id, 0)
     result = stack.client.change_set(import_id).wait(PATIENCE)
     assert (result.state, result.counts["succeeded"]) == ("succeeded", 4)
     assert step(uploading, "import", {**order, "again": 1}).json()["enqueued"] == plan["enqueued"]
@@ -212,6 +217,41 @@ def test_a_few_files_are_kept_and_the_same_content_is_the_same_upload(uploads):
     assert folder.stat().st_mode & 0o777 == 0o700
     uploads.remove_all()
     assert not folder.exists()
+
+
+def test_a_file_that_is_read_stays_whatever_else_is_uploaded(uploads):
+    first = uploads.keep("plan.csv", b"1")
+    with uploads._reading(first) as path:
+        for n in range(2, 2 * KEPT):
+            assert uploads.keep("plan.csv", str(n).encode())
+            assert uploads.keep("renamed.csv", b"1") == first
+            assert path.read_bytes() == b"1"
+        os.utime(path.parent, (0, 0))  # the oldest
+        uploads.keep("plan.csv", b"another")
+        assert path.read_bytes() == b"1"
+    assert len(list(uploads._folder.iterdir())) == KEPT
+    uploads.keep("plan.csv", b"the last")
+    assert not path.exists()
+
+
+def test_uploads_at_the_same_time_and_commands_on_them_find_their_files(uploads):
+    def one(n):
+        upload = uploads.keep(f"{n}.csv", str(n % 3).encode())
+        with uploads._reading(upload) as path:
+            return path.read_bytes() == str(n % 3).encode()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(one, range(300)))
+
+
+def test_the_same_content_is_the_same_import_under_the_first_name(uploads):
+    upload = uploads.keep("sprint 7.csv", b"id,a")
+    order = TableOrder(upload=upload)
+    assert uploads.import_id(order, Path("sprint 7.csv")) == f"sprint-7-{upload}"
+    uploads.known_sets = lambda: [f"undo-sprint-7-{upload}", f"undo2-sprint-7-{upload}", "else", f"sprint-7-{upload}"]
+    assert uploads.import_id(order, Path("copy.csv")) == f"sprint-7-{upload}"
+    assert uploads.import_id(TableOrder(upload=upload, again=1), Path("copy.csv")) == f"copy-{upload}.2"
+    assert uploads.keep("sprint 7.jsonl", b"id,a") != upload  # it is read in another way
 
 
 @pytest.mark.parametrize(("upload", "passed"), [(False, ""), (True, SECRET)])

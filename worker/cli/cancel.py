@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import click
 
@@ -25,12 +25,14 @@ NO_ROW = "no row of this file was enqueued here with its present content, option
 @click.argument("intents", nargs=-1, metavar="[INTENT]...")
 @imported_file_options
 @click.option("--set", "change_set", metavar="ID", help="All intents of a change set.")
+@click.option("--dry-run", is_flag=True, help="Show how many intents would be canceled, and cancel nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before canceling several intents.")
 @json_option
 def cancel(
     intents: tuple[str, ...],
     file: Callable[[], AbstractContextManager[Source]] | None,
     change_set: str | None,
+    dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> int:
@@ -57,21 +59,29 @@ def cancel(
             "nothing to cancel: give intent ids, or --set with a change set, or --file with the file of an import"
         )
     session = open_session()
-    if len(intents) == 1 and not as_json:
+    if len(intents) == 1 and not (as_json or dry_run):
         click.echo(_one(session, intents[0]))
         return DONE
+    asked = _HowToCancel(dry_run, yes, as_json)
     if change_set:
-        tally = _many(session, lambda: map(Wanted, ids_of(session, change_set)), [], yes=yes, as_json=as_json)
+        tally = _many(session, lambda: map(Wanted, ids_of(session, change_set)), [], asked)
     elif file is None:
-        tally = _many(session, lambda: map(Wanted, dict.fromkeys(intents)), list(intents), yes=yes, as_json=as_json)
+        tally = _many(session, lambda: map(Wanted, dict.fromkeys(intents)), list(intents), asked)
     else:
         with file() as source:
-            tally = _many(session, lambda: _rows_of(source), [], yes=yes, as_json=as_json)
+            tally = _many(session, lambda: _rows_of(source), [], asked)
     if as_json:
-        print_json(console(), asdict(tally))
+        print_json(console(), {**asdict(tally), "dry_run": dry_run})
     else:
-        click.echo(_in_words(tally))
+        click.echo(_in_words(tally, dry_run=dry_run))
     return DONE
+
+
+@dataclass(frozen=True, slots=True)
+class _HowToCancel:
+    dry_run: bool
+    yes: bool
+    as_json: bool
 
 
 def _one(session: Session, intent: str) -> str:
@@ -81,17 +91,15 @@ def _one(session: Session, intent: str) -> str:
     return f"{some(done.items, 'item')} canceled; {done.in_flight} already in a request and not affected"
 
 
-def _many(
-    session: Session, wanted: Callable[[], Iterator[Wanted]], named: list[str], *, yes: bool, as_json: bool
-) -> Tally:
+def _many(session: Session, wanted: Callable[[], Iterator[Wanted]], named: list[str], asked: _HowToCancel) -> Tally:
     """With --yes the file is read once only: every second until the cancel, more items are sent."""
     if named and (
         strange := _first_unknown(session, named)
     ):  # a wrong id is a mistake; a row that was rejected has none
         raise WrongUseError(unknown(strange))
-    if not yes and len(named) != 1:
-        _ask(look_at(session, wanted()), as_json=as_json)
-    tally = cancel_intents(session, wanted())
+    if not (asked.yes or asked.dry_run) and len(named) != 1:
+        _ask(look_at(session, wanted()), as_json=asked.as_json)
+    tally = look_at(session, wanted()) if asked.dry_run else cancel_intents(session, wanted())
     if not tally.known:
         raise WrongUseError(NO_ROW)
     return tally
@@ -122,8 +130,9 @@ def _rows_of(source: Source) -> Iterator[Wanted]:
     return (Wanted(row.intent.intent_id, row.intent.digest()) for row in source.rows() if isinstance(row, Row))
 
 
-def _in_words(tally: Tally) -> str:
-    parts = [f"{some(tally.items, 'item')} of {some(tally.intents, 'intent')} canceled"]
+def _in_words(tally: Tally, *, dry_run: bool) -> str:
+    would_be = "would be " if dry_run else ""
+    parts = [f"{some(tally.items, 'item')} of {some(tally.intents, 'intent')} {would_be}canceled"]
     parts.append(f"{tally.in_flight} already in requests and not affected")
     if tally.ended:
         parts.append(f"{some(tally.ended, 'intent')} had ended before")

@@ -41,7 +41,7 @@ def print_duplicates(out: Console, session: Session, found: DuplicateReport, nou
         parts = (("failed", found.failed), ("were canceled", found.canceled), ("expired", found.expired))
         counts = ", ".join(f"{count} {what}" for what, count in parts if count)
         again = "is" if found.not_applied == 1 else "are"
-        out.print(f"Of their items, {counts}, and {again} not sent again.", soft_wrap=True)
+        out.print(f"Of their changes, {counts}, and {again} not sent again.", soft_wrap=True)
     if found.changed:
         cells = "1 cell holds" if found.changed == 1 else f"{found.changed} cells hold"
         out.print(f"Later intents changed the same fields: {cells} another value now, or will:", soft_wrap=True)

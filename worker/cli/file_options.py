@@ -90,7 +90,7 @@ _MORE_OPTIONS: Final = (
     click.option(
         "--keep-before",
         is_flag=True,
-        help="Of a table: keep what each cell held before, so that `undo` can put it back.",
+        help="Keep what each cell held before, so that `undo` can put it back.",
     ),
     click.option(
         "--import-id",
@@ -148,7 +148,9 @@ def _decorated(command: F, file_parameter: Callable[[Any], Any], otherwise: str,
             )
         of_table = TableOptions(space, type_key, id_column, named_fields, ignore, append, skip_unchanged, keep_before)
         if file is None:
-            _refuse_without_file(kind, sheet, encoding, zone, hidden, empty, header_row, import_id, *of_table.given())
+            _refuse_without_file(
+                kind, sheet, encoding, zone, hidden, empty, header_row, import_id, keep_before, *of_table.given()
+            )
             return command(file=None, **others)
         table = Table(
             sheet,

@@ -24,7 +24,6 @@ LISTED = 1000  # rejected rows that are kept one by one; the others are only cou
 SHOWN = 50  # reasons
 VARIANTS = 3  # of a reason, which differ in the values only
 LINES = 5  # of a reason
-_BEFORE = "Items that failed in an earlier run are not sent again: correct the row, or use `feishu-batch retry`"
 
 
 @dataclass(slots=True)
@@ -75,6 +74,10 @@ class ImportReport:
     def noun(self) -> str:
         """What was enqueued, or was not: a table's cells are gathered first."""
         return "intent" if self.noticed.table else "row"
+
+    @property
+    def noun_of_rejected(self) -> str:
+        return "cell" if self.noticed.table else "row"
 
     @property
     def size(self) -> int:
@@ -158,12 +161,24 @@ def print_known(out: Console, session: Session, report: ImportReport, *, is_plan
         verb = "was" if report.known == 1 else "were"
         head = "" if report.enqueued else f"{whole}: "
         rows = f"{report.known} of {some(report.size, report.noun)} {verb} imported before{at}"
-        out.print(f"{head}{rows}{', and' if head else ','} not sent again.", style="bold", soft_wrap=True)
+        again = "is" if report.known == 1 else "are"
+        out.print(f"{head}{rows}, and {again} not sent again.", style="bold", soft_wrap=True)
     print_duplicates(out, session, found, "line")
-    again = "give them other ids in the column intent_id" if report.give_their_ids else "use a new --import-id"
-    it = "it" if report.known == 1 else "them"
-    out.print(f"To send {it} again, {again}.", soft_wrap=True)
+    out.print(_how_to_send(report, found), soft_wrap=True)
     out.print()
+
+
+def _how_to_send(report: ImportReport, found: DuplicateReport) -> str:
+    change_set = change_set_of(report.import_id)
+    if not found.failed:
+        what = "it" if report.known == 1 else "all of them"
+        head = ""
+    else:
+        named = f" --set {change_set}" if change_set else ""
+        what = "everything"
+        head = f"To send again what failed: correct the rows, or feishu-batch retry{named}. "
+    again = "give them other ids in the column intent_id" if report.give_their_ids else "use a new --import-id"
+    return f"{head}To send {what} again, {again}."
 
 
 def print_enqueued(out: Console, report: ImportReport) -> None:
@@ -188,9 +203,12 @@ def others(report: ImportReport) -> str:
         (report.known, "enqueued by an earlier run and not again"),
         (report.repeated, "the same as an earlier row"),
         (report.left_out, "left out, because the report says that they succeeded, are in progress or were superseded"),
-        (report.rejected_count, "rejected"),
+        (0 if report.noticed.table else report.rejected_count, "rejected"),
     )
-    return "".join(f", {count} {what}" for count, what in reasons if count)
+    cells = (
+        f"; {some(report.rejected_count, 'cell')} rejected" if report.noticed.table and report.rejected_count else ""
+    )
+    return "".join(f", {count} {what}" for count, what in reasons if count) + cells
 
 
 def print_rejected(out: Console, report: ImportReport) -> None:
@@ -198,11 +216,11 @@ def print_rejected(out: Console, report: ImportReport) -> None:
         return
     groups = report.why_rejected.groups()
     rows = [(group.count, lines_of(group), group.reason) for group in groups[:SHOWN]]
-    noun = "cells" if report.noticed.table else "rows"
-    out.print(table((noun, "lines", "why they were rejected"), rows))
+    noun = report.noun_of_rejected
+    out.print(table((f"{noun}s", "lines", "why they were rejected"), rows))
     if len(groups) > SHOWN:
         left = groups[SHOWN:]
-        rest = some(sum(group.count for group in left), "row")
+        rest = some(sum(group.count for group in left), noun)
         out.print(f"… and {rest} for {some(len(left), 'more reason')} (--json lists them)")
 
 
@@ -234,7 +252,7 @@ def print_closing(out: Console, report: ImportReport) -> None:
     counts = (("canceled", totals.canceled), ("expired", totals.expired))
     rows += [(name, count, why.get(name, "")) for name, count in counts if count]
     if report.rejected_count:
-        rows.append(("rejected", report.rejected_count, "rows that are not valid; see below"))
+        rows.append(("rejected", report.rejected_count, f"{report.noun_of_rejected}s that are not valid; see below"))
     if open_ := totals.total - totals.settled:
         rows.append(("open", open_, "not ended in time; the work continues: feishu-batch status"))
     out.print()
@@ -242,8 +260,6 @@ def print_closing(out: Console, report: ImportReport) -> None:
         out.print(_whose(report), soft_wrap=True)
     out.print(table(("outcome", "changes", ""), rows))
     out.print(_requests(report), soft_wrap=True)
-    if report.failed_before:
-        out.print(_BEFORE, soft_wrap=True)
     if report.remark:
         out.print(report.remark, soft_wrap=True)
     if report.rejected_count:

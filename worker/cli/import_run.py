@@ -99,7 +99,7 @@ def _follow(
 
 def refuse_if_wrong(session: Session, source: Source, report: Path | None, check: Check | None) -> None:
     """Raises `WrongUseError` if any row is wrong or its id is taken, here or in the ledger."""
-    seen = ImportReport(source.name, source.import_id)
+    seen = ImportReport(source.name, source.import_id, noticed=source.noticed)
     with Journal() as journal:
         for put in sort_rows(source.rows(), lambda ids: _digests(session, ids), journal, check):
             seen.count(put)
@@ -110,7 +110,8 @@ def refuse_if_wrong(session: Session, source: Source, report: Path | None, check
         if report:
             _write(report, journal, session, source.noticed.table, None)
     wrong = seen.rejected_count
-    head = f"{source.name}: {wrong} of {some(seen.rows, 'row')} {'is' if wrong == 1 else 'are'} wrong; nothing was enqueued:"
+    how_many = some(wrong, "cell") if source.noticed.table else f"{wrong} of {some(seen.rows, 'row')}"
+    head = f"{source.name}: {how_many} {'is' if wrong == 1 else 'are'} wrong; nothing was enqueued:"
     groups = seen.why_rejected.groups()
     lines = [
         f"  {'line' if group.count == 1 else 'lines'} {lines_of(group)}: {group.reason}" for group in groups[:SHOWN]

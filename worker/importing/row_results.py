@@ -15,6 +15,7 @@ from worker.operating.details import WHY_NOT_SENT, ItemState, ItemView, ended_it
 
 NOT_ENQUEUED = "not enqueued"
 REJECTED = "rejected"
+NOT_VALID = "not_valid"  # the code of a rejected row or cell: the reason says why
 FORGOTTEN = "forgotten"
 _GONE = "it ended so long ago that its record has expired"
 
@@ -56,7 +57,7 @@ States = Mapping[int | None, tuple[str, str | None, str | None]]
 
 
 def _rejected(note: Note) -> Iterator[RowResult]:
-    yield RowResult(note.line, None, None, REJECTED, reason=note.reason, content=json.loads(note.content))
+    yield RowResult(note.line, None, None, REJECTED, NOT_VALID, note.reason, content=json.loads(note.content))
 
 
 def _lines(note: Note, states: States) -> Iterator[RowResult]:

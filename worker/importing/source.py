@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import file_digest
 from itertools import chain
 from pathlib import Path
@@ -54,11 +54,18 @@ class Source:
             if self.noticed.left_out or self.noticed.table:
                 return iter(())
             raise ImportFileError(_EMPTY if self.format is Format.JSONL else "it contains no rows")
-        return each_with_its_id(chain([first], rows))
+        every = each_with_its_id(chain([first], rows))
+        return map(_keeping_values, every) if self.table.as_table.keep_before else every
 
     def position(self) -> int | None:
         """The number of bytes read; None if it is not meaningful."""
         return None if self.format is Format.XLSX else self.stream.tell()
+
+
+def _keeping_values(row: Row | Rejected) -> Row | Rejected:
+    if isinstance(row, Rejected):
+        return row
+    return replace(row, intent=row.intent.model_copy(update={"keep_before": True}))
 
 
 @contextmanager

@@ -135,7 +135,7 @@ class LaneKeys:
         return self.named(f"look:{place}")
 
     def look_columns(self, place: int | str) -> str:
-        """Hash: item → columns of its changes that wait for a look, as ``,<column>,<column>,``."""
+        """Hash: item → columns of its changes that wait for a look, as ``,<column>,<column>,``; ``*`` → those of all other items."""
         return self.named(f"look-columns:{place}")
 
     def look_share(self, place: int | str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from feishu_batch import IntentView
+from feishu_batch import IntentError, IntentView, parse_intent
 from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import IntentState, view_of_record
 from worker.ledger.reads.ledger import CHUNK, Entry
@@ -96,11 +96,23 @@ def look_at(session: Session, wanted: Iterable[Wanted]) -> Tally:
     tally = Tally()
     for step in _steps(wanted):
         entries = _entries(session, step)
-        ended = sum(view.state.is_final for view in _views(session, entries).values())
+        views = _views(session, entries)
+        ended = sum(view.state.is_final for view in views.values())
         tally.unknown += len(step) - len(entries)
         tally.ended += ended
         tally.intents += len(entries) - ended
+        tally.items += sum(view.progress.pending for view in views.values() if not view.state.is_final)
+        tally.items += sum(_items_in_inbox(session, entry) for entry in entries.values() if entry.lane is None)
+        tally.in_flight += sum(view.progress.in_flight for view in views.values())
     return tally
+
+
+def _items_in_inbox(session: Session, entry: Entry) -> int:
+    payload = session.reads.inbox_payload(entry.number)
+    try:
+        return len(parse_intent(payload).work_item_ids) if payload else 0
+    except IntentError:  # of another version of the library: intake will refuse it
+        return 0
 
 
 def unknown(intent_id: str) -> str:

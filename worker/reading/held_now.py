@@ -49,7 +49,7 @@ class ChangedSince:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _AskedFor:
     place: ReadPlace
     items: list[int]
     fields: list[str]
@@ -79,13 +79,13 @@ def with_values(session: Session, skipped: Sequence[ChangedSince]) -> list[Chang
     return [ChangedSince(one.item, one.placed, _held(one, answers[one.place, one.item])) for one in skipped]
 
 
-def _to_read(skipped: Sequence[ChangedSince]) -> Iterator[_Asked]:
+def _to_read(skipped: Sequence[ChangedSince]) -> Iterator[_AskedFor]:
     for place in dict.fromkeys(one.place for one in skipped):
         here = [one for one in skipped if one.place == place]
         fields = sorted({one.spec.field_key for one in here})
         items = iter(dict.fromkeys(one.item for one in here))
         while some := list(islice(items, MAX_ITEMS_PER_QUERY)):
-            yield _Asked(place, some, fields)
+            yield _AskedFor(place, some, fields)
 
 
 def _held(one: ChangedSince, answer: ItemsRead) -> Held:

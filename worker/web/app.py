@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from worker.ledger.reads.lane_health import read_lane_health
+from worker.operating.change_sets import COMPARED
 from worker.operating.health import Check, Mark, check_beat, check_inbox, check_lane
 from worker.operating.session import Session
 from worker.operating.views import inbox_view, lane_view
@@ -72,7 +74,8 @@ class Page:
         return Starlette(routes=routes, middleware=[Middleware(Guard, gate=self._gate, names=names)])
 
     def _upload_routes(self) -> UploadRoutes:
-        settings, uploads = self._session.settings, Uploads(self._session.settings)
+        settings, reads = self._session.settings, self._session.reads
+        uploads = Uploads(settings, partial(reads.sets, COMPARED))
         atexit.register(uploads.remove_all)
         is_on = settings.dashboard_upload and not self._read_only
         return UploadRoutes(uploads, is_on=is_on, largest=settings.dashboard_upload_bytes)

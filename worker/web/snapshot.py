@@ -2,23 +2,27 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any, Final
 
 from config.lanes import lane_addresses
+from feishu_batch.change_set import SetCounts
 from feishu_batch.results import IntentState
 from worker.ledger.lane import Lane
 from worker.ledger.reads.activity import Activity, IntentRow, OpenBatch
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.routes import BATCH
 from worker.ledger.stall import stalled_after
-from worker.operating.change_sets import newest_sets
+from worker.operating.change_sets import failures_of, newest_sets
+from worker.operating.errors import WrongUseError
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
 from worker.operating.retry.decision import NOT_RETRIED
 from worker.operating.route_gain import MOST_RATE, SETTING, gain
 from worker.operating.session import Session
 from worker.operating.views import InboxView, LaneView, Use, inbox_view, lane_view, what_is_left
+from worker.reading.held_now import is_changed_since
 from worker.web.orders import PAUSED_HERE
 from worker.web.places import Place, Places
 from worker.web.shapes import ago, batch_row, cut, intent_row, job_row, rounded, set_row
@@ -46,6 +50,7 @@ class Snapshots:
         self._current = Activity(session.redis, settings.key_prefix, tuple(session.lanes))
         self._failures = RecentFailures(session.reads)
         self._places = Places(session)
+        self._only_changed: dict[tuple[str, int], bool] = {}  # (change set, failures) → see `_set`
         self._about = {
             "slot": settings.slot_seconds,
             "batch_items": BATCH.items,
@@ -59,6 +64,7 @@ class Snapshots:
 
     def begin(self) -> None:
         """Called before the first look after a pause: the slot use is measured from now on."""
+        self._only_changed.clear()
         self._use = {one.name: Use(self._session.settings.slot_seconds) for one in self._lanes}
 
     def look(self) -> dict[str, Section]:
@@ -80,7 +86,7 @@ class Snapshots:
                 self._lane(view, inbox, read_lane_health(self._session.redis, one.keys))
                 for view, one in zip(views, self._lanes, strict=True)
             ],
-            "sets": [set_row(one) for one in newest_sets(self._session, SETS)],
+            "sets": [self._set(one) for one in newest_sets(self._session, SETS)],
             "jobs": [
                 job_row(name, one, what.get((name, one.group))) for name, found in batches.items() for one in found
             ],
@@ -96,6 +102,17 @@ class Snapshots:
             },
             "failures": self._failed(self._lanes, now),
         }
+
+    def _set(self, found: SetCounts) -> Section:
+        """`only_changed`: nothing of it failed but what was changed since, which is not retried."""
+        row = set_row(found)
+        if not (found.is_over and found.progress.failed):
+            return row
+        key = found.change_set, found.progress.failed
+        if key not in self._only_changed:  # it has ended, so this is read once
+            with suppress(WrongUseError):  # forgotten meanwhile
+                self._only_changed[key] = all(is_changed_since(one) for one in failures_of(self._session, key[0]))
+        return {**row, "only_changed": True} if self._only_changed.get(key) else row
 
     def _lane(self, view: LaneView, inbox: InboxView, seen: LaneHealth) -> Section:
         use = self._use[view.lane]

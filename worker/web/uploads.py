@@ -8,15 +8,19 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from shutil import rmtree
 from typing import Annotated, Any, Final, Literal
 
+from anyio.to_thread import run_sync
 from pydantic import Field
+from redis.exceptions import RedisError
 
 from config.settings import Settings, as_environment
 from worker.importing.columns import ImportFileError
@@ -32,6 +36,7 @@ SHOWN: Final = 100  # cells of a diff, and reasons
 ENDINGS: Final = (".csv", ".xlsx", ".jsonl")
 COMMAND: Final = (sys.executable, "-P", "-m", "worker.cli.main")
 GOOD: Final = (0, 1)  # exit codes with a document that is no error
+_UNDO: Final = re.compile(r"undo\d*-")  # what the id of a set that puts back begins with
 _ODD: Final = re.compile(r"[^A-Za-z0-9_-]+")
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -78,29 +83,62 @@ class TableOrder(ReadOrder):
 
 @dataclass(slots=True)
 class Uploads:
-    """One command runs at a time. The files are removed with this process's directory, or when newer ones come."""
+    """One command runs at a time. The files are removed with this process's directory, or when newer ones come and nothing reads them.
+    `known_sets`: ids of change sets.
+    """
 
     settings: Settings
+    known_sets: Callable[[], Sequence[str]] = tuple
     _folder: Path | None = None
     _running: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _files: threading.Lock = field(
+        default_factory=threading.Lock
+    )  # held to add or remove some, and to begin or end reading one
+    _read: Counter[str] = field(default_factory=Counter)  # upload → how many read it now
 
     def keep(self, name: str, content: bytes) -> str:
-        """Returns the id of the upload: of its content, so that the same file is the same upload."""
-        if Path(name).suffix.lower() not in ENDINGS:
+        """Returns the id of the upload: of its content and kind, so that the same file is the same upload, whatever its name. The first name
+        stays.
+        """
+        ending = Path(name).suffix.lower()
+        if ending not in ENDINGS:
             raise OrderRefusedError(400, "error.no_table", endings=", ".join(ENDINGS))
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="feishu-batch-uploads-"))
-        upload = blake2b(content, digest_size=8).hexdigest()
-        others = sorted(
-            (one for one in self._folder.iterdir() if one.name != upload), key=lambda one: one.stat().st_mtime
-        )
-        for old in others[: max(0, len(others) - KEPT + 1)]:
-            rmtree(old, ignore_errors=True)
-        place = self._folder / upload
-        rmtree(place, ignore_errors=True)
-        place.mkdir(mode=0o700)
-        (place / _file_name(name)).write_bytes(content)
+        upload = blake2b(content, digest_size=8, person=ending.encode()).hexdigest()
+        with self._files:
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="feishu-batch-uploads-"))
+            place = self._folder / upload
+            if place.is_dir():
+                os.utime(place)
+            else:
+                self._make_room()
+                place.mkdir(mode=0o700)
+                (place / _file_name(name)).write_bytes(content)
         return upload
+
+    def _make_room(self) -> None:
+        unread = [one for one in self._all() if not self._read[one.name]]
+        for old in unread[: max(0, len(self._all()) - KEPT + 1)]:
+            rmtree(old, ignore_errors=True)
+
+    def _all(self) -> list[Path]:
+        """The oldest first."""
+        return sorted(self._folder.iterdir(), key=lambda one: one.stat().st_mtime) if self._folder else []
+
+    @contextmanager
+    def _reading(self, upload: str) -> Iterator[Path]:
+        """Its file, which stays until the end."""
+        with self._files:
+            folder = self._folder / upload if self._folder else None
+            if folder is None or not folder.is_dir():
+                raise OrderRefusedError(404, "error.no_upload")
+            self._read[upload] += 1
+        try:
+            [path] = folder.iterdir()
+            yield path
+        finally:
+            with self._files:
+                self._read[upload] -= 1
 
     def columns(self, order: ReadOrder) -> dict[str, Any]:
         """What is to be matched with fields; of a file of field changes, nothing."""
@@ -111,7 +149,8 @@ class Uploads:
             as_table=TableOptions(id_column=order.id_column),
         )
         try:
-            found = preview(self._path(order.upload), table)
+            with self._reading(order.upload) as path:
+                found = preview(path, table)
         except ImportFileError as error:
             raise OrderRefusedError(400, "error.other", why=str(error)) from None
         return {
@@ -131,31 +170,30 @@ class Uploads:
         }
 
     async def import_it(self, order: TableOrder) -> dict[str, Any]:
-        """Enqueues what was not enqueued before: under the same id, each row once. A table can be undone."""
-        of_table = ("--keep-before",) if self.columns(order)["is_table"] else ()
-        return _of_file(await self._run("import", order, *of_table))
+        """Enqueues what was not enqueued before: under the same id, each row once. It can be undone."""
+        return _of_file(await self._run("import", order, "--keep-before"))
 
-    def import_id(self, order: TableOrder) -> str:
-        """The change set's id: by the file's name and content, and another one for each time that it is imported again."""
-        name = _ODD.sub("-", self._path(order.upload).stem).strip("-")[:40] or "table"
-        return f"{name}-{order.upload}" + (f".{order.again + 1}" if order.again else "")
+    def import_id(self, order: TableOrder, path: Path) -> str:
+        """The change set's id: by the file's content, and another one for each time that it is imported again; with the name that the file had
+        when it was imported first.
+        """
+        end = f"-{order.upload}" + (f".{order.again + 1}" if order.again else "")
+        known: str | None = None
+        with suppress(RedisError):  # then the command says so
+            known = next((one for one in self.known_sets() if one.endswith(end) and not _UNDO.match(one)), None)
+        return known or f"{_ODD.sub('-', path.stem).strip('-')[:40] or 'table'}{end}"
 
     async def _run(self, command: str, order: TableOrder, *more: str) -> dict[str, Any]:
-        path = self._path(order.upload)
         if self._running.locked():
             raise OrderRefusedError(429, "error.upload_busy")
-        argv = [
-            *COMMAND,
-            command,
-            f"--import-id={self.import_id(order)}",
-            "--json",
-            *more,
-            *order.options(),
-            "--",
-            str(path),
-        ]
         async with self._running:
-            code, output = await _output_of(argv, {**os.environ, **as_environment(self.settings)})
+            with self._reading(order.upload) as path:
+                import_id = await run_sync(self.import_id, order, path)
+                return await self._run_on(path, command, f"--import-id={import_id}", *more, *order.options())
+
+    async def _run_on(self, path: Path, command: str, *options: str) -> dict[str, Any]:
+        argv = [*COMMAND, command, "--json", *options, "--", str(path)]
+        code, output = await _output_of(argv, {**os.environ, **as_environment(self.settings)})
         try:
             found: dict[str, Any] = json.loads(output.replace(str(path), path.name))
         except ValueError:
@@ -163,13 +201,6 @@ class Uploads:
         if code not in GOOD:
             raise OrderRefusedError(400, "error.other", why=str(found.get("error")))
         return found
-
-    def _path(self, upload: str) -> Path:
-        folder = self._folder / upload if self._folder else None
-        if folder is None or not folder.is_dir():
-            raise OrderRefusedError(404, "error.no_upload")
-        [path] = folder.iterdir()
-        return path
 
     def remove_all(self) -> None:
         if self._folder:

@@ -38,7 +38,6 @@ class TableOptions:
             "--append": self.append,
             "--skip-unchanged": self.skip_unchanged,
             "--write-all": self.skip_unchanged is False,
-            "--keep-before": self.keep_before,
         }
         return [name for name, value in used.items() if value]
 

@@ -7,7 +7,7 @@ from worker.catalogue.models import Code
 from worker.importing.journal import Journal, Verdict
 from worker.importing.report_columns import LEFT_OUT
 from worker.importing.report_file import REFUSED_CELL, has_lost_its_type
-from worker.importing.row_results import NOT_ENQUEUED, REJECTED, States, states_of
+from worker.importing.row_results import NOT_ENQUEUED, NOT_VALID, REJECTED, States, states_of
 from worker.importing.wide.header import ABOUT, CODE, LINE, REASON, STATE, Role
 from worker.importing.wide.notes import TableNotes
 from worker.importing.wide.spool import KeptRow, State
@@ -62,8 +62,8 @@ def _report_row(table: TableNotes, row: KeptRow) -> dict[str, Any]:
     names = table.header.names
     rejected = table.spool.rejected_in(row.line)
     cells = {names[at]: _worst_of(table, row, at) for at in row.columns}
-    cells |= {column: (REJECTED, None, reason) for column, reason in rejected if column}
-    of_row = [(REJECTED, None, reason) for column, reason in rejected if not column]
+    cells |= {column: (REJECTED, NOT_VALID, reason) for column, reason in rejected if column}
+    of_row = [(REJECTED, NOT_VALID, reason) for column, reason in rejected if not column]
     every = [*of_row, *(state for state in cells.values() if state)]
     state, code, _ = min(every, key=_rank, default=(SKIPPED, None, None))
     reasons = [reason for _, _, reason in of_row if reason]

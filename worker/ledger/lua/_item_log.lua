@@ -11,7 +11,7 @@ end
 -- feishu_batch/item_log.py makes the same.
 local function mark_of(item)
   local low = tonumber(string.sub(item, -MARK_DIGITS))
-  return string.char(math.floor(low / 65536), math.floor(low / 256) % 256, low % 256)
+  return string.char(math.floor(low / 16384), math.floor(low / 128) % 128, low % 128)
 end
 
 -- `items`: all of the intent, comma-separated.

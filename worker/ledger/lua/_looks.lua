@@ -16,31 +16,57 @@ local function untrusted_until(cell)
   return at and at > NOW and at or nil
 end
 
--- An item waits with all its columns that wait, so that one read has them all.
+-- An item waits with all its columns that wait, so that one read has them all. Most items of a place wait with the same columns: only
+-- others have an entry of their own.
+local USUAL = '*'
+
+-- The item's columns, or nil if it does not wait; and those of most.
+local function waiting_columns(place, item)
+  local kept = redis.call('HMGET', P .. 'look-columns:' .. place, USUAL, item)
+  if kept[2] then return kept[2], kept[1] end
+  return kept[1] and redis.call('ZSCORE', P .. 'look:' .. place, item) and kept[1] or nil, kept[1]
+end
+
 local function await_look(group, cell, item, rank)
-  local place, column = place_of(group), string.match(cell, '^%d+')
-  local waiting = redis.call('HGET', P .. 'look-columns:' .. place, item) or ','
-  if not string.find(waiting, ',' .. column .. ',', 1, true) then
-    redis.call('HSET', P .. 'look-columns:' .. place, item, waiting .. column .. ',')
+  local place, own = place_of(group), ',' .. string.match(cell, '^%d+') .. ','
+  local waiting, usual = waiting_columns(place, item)
+  if not usual then
+    redis.call('HSET', P .. 'look-columns:' .. place, USUAL, own)
+  elseif not waiting and usual ~= own then
+    redis.call('HSET', P .. 'look-columns:' .. place, item, own)
+  elseif waiting and not string.find(waiting, own, 1, true) then
+    redis.call('HSET', P .. 'look-columns:' .. place, item, waiting .. string.sub(own, 2))
   end
   redis.call('ZADD', P .. 'look:' .. place, 'LT', rank, item)
   redis.call('ZADD', P .. 'looks', 'LT', rank, place)
   began_to_await = true
 end
 
+-- What changes in look-columns if these items wait for a look of this column too: names and values, alternating.
+local function new_columns(place, own, items)
+  local kept, new = redis.call('HMGET', P .. 'look-columns:' .. place, USUAL, unpack(items)), {}
+  local usual = kept[1]
+  if not usual then return {USUAL, own} end
+  local is_there = usual ~= own and redis.call('ZMSCORE', P .. 'look:' .. place, unpack(items)) or {}
+  for i, item in ipairs(items) do
+    local waiting = kept[i + 1] or is_there[i] and usual or usual == own and own or ','
+    if not string.find(waiting, own, 1, true) then
+      new[#new + 1] = item
+      new[#new + 1] = waiting .. string.sub(own, 2)
+    end
+  end
+  return new
+end
+
 -- The same for many items of one group and rank, in a few calls: none of them was written a moment ago.
 local function await_looks(group, column, items, rank)
-  local place, own, waiting, ranked = place_of(group), ',' .. column .. ',', {}, {}
-  local known = redis.call('HMGET', P .. 'look-columns:' .. place, unpack(items))
+  local place, ranked = place_of(group), {}
+  local new = new_columns(place, ',' .. column .. ',', items)
   for i, item in ipairs(items) do
-    if not known[i] or not string.find(known[i], own, 1, true) then
-      waiting[#waiting + 1] = item
-      waiting[#waiting + 1] = known[i] and known[i] .. column .. ',' or own
-    end
-    ranked[#ranked + 1] = rank
-    ranked[#ranked + 1] = item
+    ranked[2 * i - 1] = rank
+    ranked[2 * i] = item
   end
-  if #waiting > 0 then redis.call('HSET', P .. 'look-columns:' .. place, unpack(waiting)) end
+  if #new > 0 then redis.call('HSET', P .. 'look-columns:' .. place, unpack(new)) end
   redis.call('ZADD', P .. 'look:' .. place, 'LT', unpack(ranked))
   redis.call('ZADD', P .. 'looks', 'LT', rank, place)
   began_to_await = true
@@ -60,12 +86,13 @@ local function await_nothing(number, group, cell, item)
   if not look then return end
   redis.call('ZREM', P .. 'later', cell)
   local place, column = place_of(group), string.match(cell, '^%d+')
-  local waiting = redis.call('HGET', P .. 'look-columns:' .. place, item)
+  local waiting = waiting_columns(place, item)
   if not waiting then return end
   local rest = string.gsub(waiting, ',' .. column .. ',', ',')
   if rest ~= ',' then return redis.call('HSET', P .. 'look-columns:' .. place, item, rest) end
   redis.call('HDEL', P .. 'look-columns:' .. place, item)
   redis.call('ZREM', P .. 'look:' .. place, item)
+  if redis.call('EXISTS', P .. 'look:' .. place) == 0 then redis.call('DEL', P .. 'look-columns:' .. place) end
 end
 
 -- A cell is open again: an intent that was stopped meanwhile is looked through again, because its walk passed the closed cell by.

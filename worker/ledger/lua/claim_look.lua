@@ -45,9 +45,10 @@ local function take_items(place)
   local first = redis.call('ZRANGE', P .. 'look:' .. place, 0, tonumber(ARGV[2]) - 1)
   local items, columns = {}, {}
   if #first > 0 then
-    for i, waiting in ipairs(redis.call('HMGET', P .. 'look-columns:' .. place, unpack(first))) do
+    local kept = redis.call('HMGET', P .. 'look-columns:' .. place, USUAL, unpack(first))
+    for i, item in ipairs(first) do
       if left <= 0 then break end
-      items[i], columns[i] = first[i], waiting or ''
+      items[i], columns[i] = item, kept[i + 1] or kept[1] or ''
       local _, commas = string.gsub(columns[i], ',', '')
       left = left - math.max(1, commas - 1)
     end
@@ -55,7 +56,12 @@ local function take_items(place)
     redis.call('ZREM', P .. 'look:' .. place, unpack(items))
   end
   local best = redis.call('ZRANGE', P .. 'look:' .. place, 0, 0, 'WITHSCORES')
-  if best[2] then redis.call('ZADD', P .. 'looks', best[2], place) else redis.call('ZREM', P .. 'looks', place) end
+  if best[2] then
+    redis.call('ZADD', P .. 'looks', best[2], place)
+  else
+    redis.call('ZREM', P .. 'looks', place)
+    redis.call('DEL', P .. 'look-columns:' .. place) -- those of most are others the next time
+  end
   return items, columns
 end
 

@@ -52,7 +52,7 @@ export function setRow(first) {
     when: row.state === "open" ? t("for", { span: since(row.grew_at) }) : t("row.set_ended", { state: named("state", row.state), span: since(row.grew_at) }),
     what: [t("row.intents", { ended: row.ended, intents: t("n.intents", { n: row.intents }) }), row.note ? row.id : "", row.producer ? t("row.by", row) : ""],
     canCancel: row.pending,
-    canRetry: row.failed && row.state !== "open",
+    canRetry: row.failed && row.state !== "open" && !row.only_changed,
   }));
 }
 
