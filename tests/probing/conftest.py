@@ -78,9 +78,9 @@ def _sender(sandbox: SandboxProcess, redis: Redis, prefix: str, second: float, o
     )
 
 
-def probe(run: ProbeRun, *names: str) -> tuple[dict[str, Reading], ProbeOutcome]:
-    """At the pace of a real second, only the reading itself: the first two are made by the others."""
-    steps = [step for step in chosen_steps(names) if run.second < EXACT or step.name in names]
+def probe(run: ProbeRun, *names: str, first: bool = False) -> tuple[dict[str, Reading], ProbeOutcome]:
+    """`first`: with the two readings by which the others know how to write and when to read. Without names: all."""
+    steps = [step for step in chosen_steps(names) if first or not names or step.name in names]
     result = ProbeOutcome()
     make_readings(run, steps, lambda _reading: None, result)
     assert result.error is None, result.stopped
