@@ -102,7 +102,7 @@ def test_it_prints_what_the_page_says_and_doctor_names_it(
     assert abs(kept["at"] - time.time()) < 60
     monkeypatch.setattr("worker.cli.doctor.PING_SECONDS", 0.1)
     [check] = [one for one in json.loads(command("doctor", "--json").stdout)["checks"] if one["name"] == "probe"]
-    assert "default was probed in demo, story at 20" in check["what"]
+    assert "default was probed in demo, story of 127.0.0.1:" in check["what"]
     assert "single_updates allowed, reads current, same_value moves" in check["what"]
 
 

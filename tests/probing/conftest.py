@@ -10,7 +10,12 @@ from redis import Redis
 
 from sandbox.process import SandboxProcess
 from worker.ledger.lane import Lane
+from worker.operating.probing.every import chosen_steps
+from worker.operating.probing.originals import Originals
 from worker.operating.probing.place import ProbePlace, TrialField
+from worker.operating.probing.probe import ProbeOutcome, make_readings
+from worker.operating.probing.readings import Reading
+from worker.operating.probing.restoring import restore
 from worker.operating.probing.run import ProbeRun
 from worker.operating.probing.sender import ProbeSender, ProbeSlots
 from worker.pacing.shared import Pacer
@@ -24,6 +29,7 @@ TAGS = TrialField("tags", "multi_select", ([{"value": "n8d2k5j1h"}], [{"value": 
 ITEMS = (1001, 1002)
 BEFORE = {item: {POINTS.key: 7, TAGS.key: [{"value": "u5i8o2p6a"}]} for item in ITEMS}
 SECOND = 0.3  # of a sandbox whose windows are as long
+EXACT = 1.0  # seconds; where the distances of requests count
 
 Prober = Callable[..., tuple[SandboxProcess, ProbeRun]]
 
@@ -70,3 +76,14 @@ def _sender(sandbox: SandboxProcess, redis: Redis, prefix: str, second: float, o
         keep_out=lambda: lane.hold(1.0),
         second=second,
     )
+
+
+def probe(run: ProbeRun, *names: str, first: bool = False) -> tuple[dict[str, Reading], ProbeOutcome]:
+    """`first`: with the two readings by which the others know how to write and when to read. Without names: all."""
+    steps = [step for step in chosen_steps(names) if first or not names or step.name in names]
+    result = ProbeOutcome()
+    make_readings(run, steps, lambda _reading: None, result)
+    assert result.error is None, result.stopped
+    before = Originals({(item, key): value for item, fields in BEFORE.items() for key, value in fields.items()}, {})
+    assert restore(run, before, grace=0.0) == []
+    return {one.name: one for one in result.readings}, result

@@ -2,14 +2,10 @@
 
 import pytest
 
-from tests.probing.conftest import BEFORE
-from worker.operating.probing.every import NAMES, chosen_steps
-from worker.operating.probing.originals import Originals
-from worker.operating.probing.probe import ProbeOutcome, make_readings
+from tests.probing.conftest import BEFORE, probe
+from worker.operating.probing.every import NAMES
 from worker.operating.probing.readings import Sureness
-from worker.operating.probing.restoring import restore
 
-EXACT = 1.0  # seconds; where the requests' distances count
 STALE = "work_item_query:stale_read=1.0,seconds=0.3"  # 1 s of these tests
 
 # (reading, the sandbox's options, finding)
@@ -41,54 +37,16 @@ CASES = [
     ("new_job", {"job_hidden": 0.5}, "hidden"),
     ("lost_update", {}, "none_lost"),
     ("lost_update", {"put_writes": "item", "put_seconds": 0.2}, "lost"),
-    ("batch_limit", {"second": EXACT}, "sliding"),
-    ("batch_limit", {"second": EXACT, "batch_window": "fixed"}, "fixed_or_wider"),
-    ("batch_limit", {"second": EXACT, "window": 1.3}, "slower"),
 ]
-
-
-def probe(run, *names):
-    """At the pace of a real second, only the reading itself: the first two are made by the others."""
-    steps = [step for step in chosen_steps(names) if run.second < EXACT or step.name in names]
-    result = ProbeOutcome()
-    make_readings(run, steps, lambda _reading: None, result)
-    assert result.error is None, result.stopped
-    before = Originals({(item, key): value for item, fields in BEFORE.items() for key, value in fields.items()}, {})
-    assert restore(run, before, grace=0.0) == []
-    return {one.name: one for one in result.readings}, result
 
 
 @pytest.mark.parametrize(("name", "options", "finding"), CASES, ids=str)
 def test_a_reading_is_recognised_and_the_values_are_put_back(prober, name, options, finding):
     sandbox, run = prober(**options)
-    found, result = probe(run, name)
+    found, result = probe(run, name, first="put_access" in options or "faults" in options)
     assert (found[name].finding, result.stopped) == (finding, ""), found[name].in_words()
     assert found[name].sureness is not Sureness.UNCLEAR
     assert {item: {key: fields[key] for key in BEFORE[item]} for item, fields in sandbox.values().items()} == BEFORE
-
-
-@pytest.mark.parametrize("limit", [2, 5, 15])
-@pytest.mark.parametrize("window", ["sliding", "fixed", "smooth"])
-def test_the_limit_of_single_updates_and_its_window_are_recognised(prober, window, limit):
-    _, run = prober(second=EXACT, put_limit=limit, put_window=window)
-    found, _ = probe(run, "single_limit")
-    reading = found["single_limit"]
-    per_second = reading.details["per_second"]
-    assert reading.finding == window, reading.in_words()
-    assert reading.sureness in (Sureness.LIKELY, Sureness.PERHAPS)
-    # At equal distances, the limit is seen as far as the requests are apart: never too high.
-    assert limit * 0.6 <= per_second <= limit if window == "smooth" else per_second == limit
-
-
-def test_a_limit_that_is_not_met_and_one_that_lasts_longer_are_told_apart(prober):
-    _, run = prober(second=EXACT, put_limit=60)
-    assert probe(run, "single_limit")[0]["single_limit"].finding == "unlimited"
-
-
-def test_a_refusal_that_lasts_is_recognised_with_the_wait_that_it_names(prober):
-    _, run = prober(second=EXACT, put_limit=5, penalty=1.4, retry_after="seconds")
-    reading = probe(run, "single_limit")[0]["single_limit"]
-    assert (reading.finding, reading.details["retry_after"] >= 1) == ("longer", True)
 
 
 @pytest.mark.parametrize(("name", "option"), [("single_uuid", "put_uuid"), ("batch_uuid", "batch_uuid")])

@@ -8,6 +8,9 @@ import pytest
 TESTS = Path(__file__).parents[1]
 # Each of these waits for processes: half a minute or more, most of it without computing.
 LONGEST = (
+    "probing/test_readings_for_real.py",
+    "probing/test_limits_for_real.py",
+    "cli/test_cli_probe.py",
     "e2e/test_clock_set.py",
     "deploy/test_sentinel.py",
     "deploy/test_compose.py",
@@ -45,6 +48,7 @@ REAL_PROCESSES = (
     "cli/test_cli_for_real.py",
     "cli/test_cli_json.py",
     "cli/test_cli_main.py",
+    "cli/test_cli_probe.py",
     "cli/test_cli_redis_away.py",
     "cli/test_cli_redis_urls.py",
     "cli/test_cli_watch.py",
@@ -57,9 +61,12 @@ REAL_PROCESSES = (
     "metrics",
     "pacing",
     "pipeline/test_publish.py",
+    "probing/test_limits_for_real.py",
+    "probing/test_readings_for_real.py",
     "reading/test_plan_diff.py",
     "reading/test_reading_for_real.py",
     "sandbox/test_sandbox_http.py",
+    "sandbox/test_sandbox_singles.py",
     "scheduling/test_schedule_runs.py",
     "scheduling/test_schedules_for_real.py",
     "tracing",

@@ -97,6 +97,7 @@ def record(setup: ProbeSetup, result: ProbeOutcome) -> dict[str, Any]:
     return {
         "at": at,
         "when": iso(at),
+        "host": setup.host,
         "space": setup.space,
         "project_key": setup.place.project_key,
         "type": setup.place.type_key,

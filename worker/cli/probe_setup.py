@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from config.lanes import LaneConfig
 from config.settings import Settings
 from worker.catalogue.models import RefusedError, UnavailableError
 from worker.catalogue.naming import field_called
@@ -17,7 +18,7 @@ from worker.operating.probing.place import TYPES, ProbePlace, TrialField, trial_
 from worker.operating.probing.sender import ProbeSender, ProbeSlots
 from worker.operating.session import Session
 from worker.pacing.shared import Pacer
-from worker.reading.field_lookup import FieldLookup, open_field_lookup
+from worker.processes.belonging import remote_of
 from worker.remote.errors import RemoteError
 from worker.remote.tokens import TokenSource
 from worker.runtime import remote_from
@@ -29,9 +30,10 @@ _ENDS: Final = "Nothing was sent."
 
 @dataclass(frozen=True, slots=True)
 class ProbeSetup:
-    """`space`: as the user wrote it. `sharing`: the lanes of the same plugin, this one among them."""
+    """`space`: as the user wrote it. `host`: of the remote system. `sharing`: the lanes of the same plugin, this one among them."""
 
     space: str
+    host: str
     lane: Lane
     sharing: Sequence[Lane]
     sender: ProbeSender
@@ -47,12 +49,13 @@ def set_up(session: Session, space: str, type_key: str, items: tuple[int, ...], 
     lookup = open_field_lookup(session)
     project_key = lookup.project_key(space)
     lane = session.lanes[lookup.lane_name(project_key)]
+    [config] = [one for one in lookup.configured.lanes if one.name == lane.name]
     sharing = [session.lanes[name] for name in lookup.configured.sharing(lane.name)]
     for one in sharing:
         refuse_busy(one)
     fields = _trial_fields(lookup, lane.name, project_key, type_key, names)
     place = ProbePlace(project_key, type_key, items, fields)
-    sender = _sender(session, lookup, lane, sharing, place)
+    sender = _sender(session, config, lane, sharing, place)
     try:
         before = originals(items, sender.read(items), fields)
     except RemoteError as error:
@@ -61,7 +64,7 @@ def set_up(session: Session, space: str, type_key: str, items: tuple[int, ...], 
         whys = "; ".join(f"{item}: {why}" for item, why in before.left_out.items())
         raise WrongUseError(f"none of the work items can be used: {whys}. {_ENDS}")
     sender.place = ProbePlace(project_key, type_key, before.items, fields)
-    return ProbeSetup(space, lane, sharing, sender, before)
+    return ProbeSetup(space, remote_of(config).host, lane, sharing, sender, before)
 
 
 def refuse_busy(lane: Lane) -> None:
@@ -99,11 +102,10 @@ def _trial_fields(
 
 
 def _sender(
-    session: Session, lookup: FieldLookup, lane: Lane, sharing: Sequence[Lane], place: ProbePlace
+    session: Session, config: LaneConfig, lane: Lane, sharing: Sequence[Lane], place: ProbePlace
 ) -> ProbeSender:
-    settings, configured = session.settings, lookup.configured
-    [config] = [one for one in configured.lanes if one.name == lane.name]
-    pacer = Pacer(session.redis, lane, configured.sharing(lane.name), settings.key_prefix)
+    settings = session.settings
+    pacer = Pacer(session.redis, lane, tuple(one.name for one in sharing), settings.key_prefix)
     clients = [remote_from(config, settings, session.redis) for _ in range(CLIENTS)]
     store = RedisTokenStore(session.redis, pacer.token_keys, config.fingerprint)
     return ProbeSender(

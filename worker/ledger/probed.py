@@ -9,7 +9,7 @@ from worker.ledger.keys import LaneKeys
 
 
 def save_probe(redis: Redis, keys: LaneKeys, document: dict[str, Any]) -> None:
-    """`document`: `at` (unix seconds), `space`, `type`, and `readings` by name."""
+    """`document`: `at` (unix seconds), `when` (ISO), `host`, `space`, `type`, and `readings` by name."""
     redis.set(keys.probed, json.dumps(document, ensure_ascii=False))
 
 

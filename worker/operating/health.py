@@ -199,7 +199,8 @@ def check_probe(lane: str, found: Mapping[str, Any] | None) -> Iterator[Check]:
     """`found`: what `feishu-batch probe` kept, None if nothing was probed."""
     if found is not None:
         findings = ", ".join(f"{name} {one['finding']}" for name, one in found["readings"].items())
-        yield ok("probe", f"{lane} was probed in {found['space']}, {found['type']} at {found['when']}: {findings}")
+        where = f"{found['space']}, {found['type']} of {found['host']}"
+        yield ok("probe", f"{lane} was probed in {where} at {found['when']}: {findings}")
 
 
 def check_disk(free: int, total: int, where: str, *, holds_ledger: bool) -> Check:

@@ -21,7 +21,7 @@ WORDS: Final = {
 AT_ONCE: Final = 20
 # Seconds after the burst: within the same second, and after it.
 AFTER: Final = (*(0.15 + 0.075 * number for number in range(11)), 1.05, 1.15, 1.25)
-EARLY: Final = 0.95  # seconds: what is accepted sooner is in the same sliding second
+SAME_SECOND: Final = 0.97  # seconds between two arrivals that are surely in the same sliding second
 TRAINS: Final = 2
 SLOW: Final = tuple(0.1 * number for number in range(22))  # where equal distances are likely
 PER_CLIENT: Final = 6  # threads: a client has ten connections
@@ -32,9 +32,10 @@ ROUNDING: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """`after`: seconds after the first one of its train. `in_burst`: meant to leave with it."""
+    """`after`, `answered`: seconds after the first one of its train left. `in_burst`: meant to leave with it."""
 
     after: float
+    answered: float
     in_burst: bool
     is_accepted: bool
     retry_after: float = 0.0
@@ -67,15 +68,21 @@ def _train(run: ProbeRun, offsets: Sequence[float]) -> tuple[Shot, ...]:
         return run.sender.put_now(item, {field.key: value}, clock.at(offsets[number]), client)
 
     sent = in_threads(send, len(offsets))
-    answered = [
-        (one.at, offset, one)
+    shots = [
+        (one.at, one.answered_at, offset, one)
         for offset, one in zip(offsets, sent, strict=True)
-        if one.at is not None and (one.is_accepted or one.is_limited)
+        if one.at is not None and one.answered_at is not None and (one.is_accepted or one.is_limited)
     ]
-    began = min((at for at, *_ in answered), default=0.0)
+    began = min((at for at, *_ in shots), default=0.0)
     return tuple(
-        Shot((at - began) / run.second, offset == 0, one.is_accepted, one.error.retry_after if one.error else 0.0)
-        for at, offset, one in sorted(answered, key=lambda shot: shot[0])
+        Shot(
+            after=(at - began) / run.second,
+            answered=(answered_at - began) / run.second,
+            in_burst=offset == 0,
+            is_accepted=one.is_accepted,
+            retry_after=one.error.retry_after if one.error else 0.0,
+        )
+        for at, answered_at, offset, one in sorted(shots, key=lambda shot: shot[0])
     )
 
 
@@ -115,22 +122,38 @@ def _at_once(train: Sequence[Shot]) -> int:
 
 def _vote(train: Sequence[Shot], slow: Sequence[Shot]) -> str | None:
     at_once = _at_once(train)
-    burst = [shot for shot in train if shot.in_burst]
-    later = [shot.after for shot in train if shot.is_accepted and not shot.in_burst]
     if not at_once:
         return None
-    if at_once == len(burst):
+    if all(shot.is_accepted for shot in train if shot.in_burst):
         return UNLIMITED
-    early = sum(after < EARLY for after in later)
-    if early and at_once == 1 and _rate(train, slow) > ONE_A_SECOND:
-        return SMOOTH
-    if early:
-        return SMOOTH if early > at_once + 1 else FIXED
-    return SLIDING if later else LONGER
+    if early := len(_early(train)):
+        is_smooth = early > at_once + 1 or (at_once == 1 and _rate(train, slow) > ONE_A_SECOND)
+        return SMOOTH if is_smooth else FIXED
+    return SLIDING if any(shot.is_accepted and not shot.in_burst for shot in train) else LONGER
+
+
+def _early(train: Sequence[Shot]) -> list[Shot]:
+    """Those that left after a refusal was answered, and arrived in the same second as the first one that was accepted: no window that slides
+    accepts them.
+    """
+    refused_at = min((shot.answered for shot in train if not shot.is_accepted), default=0.0)
+    first = min(shot.after for shot in train if shot.is_accepted)
+    shortest = min(shot.answered - shot.after for shot in train)  # there and back
+    return [
+        shot
+        for shot in train
+        if shot.is_accepted and shot.after > refused_at and shot.answered - first - shortest < SAME_SECOND
+    ]
 
 
 def _limit(train: Sequence[Shot], slow: Sequence[Shot]) -> int:
-    return max(1, int(_rate(train, slow) + ROUNDING)) if _vote(train, slow) == SMOOTH else _at_once(train)
+    """What was accepted at once may be less than a sliding window takes: a later request can overtake some of them."""
+    vote = _vote(train, slow)
+    if vote == SMOOTH:
+        return max(1, int(_rate(train, slow) + ROUNDING))
+    if vote != SLIDING:
+        return _at_once(train)
+    return sum(shot.is_accepted and shot.answered < SAME_SECOND for shot in train)
 
 
 def _rate(train: Sequence[Shot], slow: Sequence[Shot]) -> float:

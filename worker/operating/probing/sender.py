@@ -39,10 +39,11 @@ class UnsettledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a write was answered. `at`: when it left (monotonic); None: not a byte left."""
+    """What a write was answered. `at`, `answered_at`: when it left and was answered (monotonic); None: not a byte left."""
 
     error: RemoteError | None
     at: float | None = None
+    answered_at: float | None = None
     task_id: str = ""
 
     @property
@@ -199,8 +200,9 @@ class ProbeSender:
             answer = self._with_token(send)
         except RemoteError as error:
             self.may_be_late |= isinstance(error, OutcomeUnknown) and error.http_status is None
-            return Sent(error, error.exchange.sent_at if error.exchange else None)
-        return Sent(None, answer.exchange.sent_at, getattr(answer, "task_id", ""))
+            exchange = error.exchange
+            return Sent(error, exchange.sent_at, exchange.answered_at) if exchange else Sent(error)
+        return Sent(None, answer.exchange.sent_at, answer.exchange.answered_at, getattr(answer, "task_id", ""))
 
     def _until_taken(self, send: Callable[[], Sent]) -> Sent:
         sent = send()
