@@ -34,6 +34,7 @@ class TwoRoutes(Ledger):
     def record(self, table: Table, *, looks: bool) -> float:
         self.runtime.intake._single_kind = lambda _lane, _intent: "p"  # the catalogue of a simulated remote side
         self.lane.singles.configure(self._rate, alone=True)
+        self.lane.singles.begin("bench", 3600)
         return super().record(table, looks=looks)
 
     def carry_out(self, held: Held) -> Work:

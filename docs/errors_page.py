@@ -201,7 +201,7 @@ def stalls() -> list[health.Check]:
     """What the product says of each sample of a lane, and of what serves all lanes."""
     view: Any = SimpleNamespace(lane="default", ready_changes=0, singles=NO_SINGLES)
     of_lanes = [one for seen in SAMPLES for one in health.check_lane(view, seen, 1.0, 50)]
-    of_lanes += health.check_singles("default", SingleState(13, 3540.0, "ERROR"))
+    of_lanes += health.check_singles("default", SingleState(13, 3540.0, "ERROR"), 90.0)
     inbox: Any = SimpleNamespace(intents=12, oldest_wait=40.0)
     shared = [
         *health.check_beat({"default": replace(_WELL, swept=60.0)}, 2.0),

@@ -76,6 +76,7 @@ def with_singles(redis_url):
             inbox=inbox, hints=Mock(), route=lambda *_: "default", lanes=doors, lease=30, single_kind=lambda *_: "p"
         )
         lane.singles.configure(9, alone=True)
+        lane.singles.begin("me", 30)
         client.enqueue_many([intent([1001], "a"), intent([1002], "b"), intent([1003], "c")])
         intake.drain()
         time.sleep(0.35)

@@ -9,7 +9,7 @@ from tests.ledger.conftest import FEW, FEW_FIELDS
 from tests.ledger.lane_machine import LONG, LedgerMachine, indices, outcome, some_outcomes
 from tests.ledger.single_model import OFF_FOR, Lists, TwoRoutes
 from worker.ledger import record_calls as packing
-from worker.ledger.records import BatchState, NoBatch
+from worker.ledger.records import Batch, BatchState, NoBatch, NoBatchReason
 from worker.ledger.routes import SINGLE
 
 MANY_UPDATES = [(field, "UPDATE", value) for field in ("f1", "f2", "f3", "f4") for value in "abc"]
@@ -160,10 +160,7 @@ class SingleMachine(LedgerMachine):
         before, new = self.model.lists, self.model.newly_single()
         max_wait = LONG if new else max_wait
         grace = LONG if is_closed else 0
-        got = self.lane.singles.claim(
-            owner=owner, lease=lease, max_wait=max_wait, idem_uuid="u", token_fingerprint="t", grace=grace
-        )
-        now_ms = 10**12 + int(self.redis.get(self.lane.keys.named("ticks")))
+        got, now_ms = self.claimed_by_a_run(owner, lease, max_wait, grace)
         quiet = {group for group, at in before.fresh.items() if at <= now_ms} | (new if not self.quiet else set())
         small = {group: self.model.place_among_singles(group) for group in {*before.small, *quiet}}
         lists = Lists(before.sizes, small, before.fresh, {**before.since, **dict.fromkeys(new, now_ms)})
@@ -181,12 +178,29 @@ class SingleMachine(LedgerMachine):
             self.seen.append((got, BatchState.SENDING))
         self.routes_are_sorted()
 
+    def claimed_by_a_run(self, owner, lease, max_wait, grace):
+        """And the moment of the claim. A run whose lease has ended is followed by another."""
+
+        def claim():
+            got = self.lane.singles.claim(
+                owner=owner, lease=lease, max_wait=max_wait, idem_uuid="u", token_fingerprint="t", grace=grace
+            )
+            return got, 10**12 + int(self.redis.get(self.lane.keys.named("ticks")))
+
+        got, at = claim()
+        if isinstance(got, NoBatch) and got.why is NoBatchReason.HELD:
+            self.lane.singles.begin(owner, LONG)
+            got, at = claim()
+        if isinstance(got, Batch):
+            self.lane.singles.begin(owner, lease)
+        return got, at
+
     def is_verified(self, batch):
         return any(self.model.flags[self.model.intents[number].group] == "v" for number in batch.intents)
 
     @rule(owner=st.sampled_from("XYZ"), over=st.booleans())
     def heartbeat_of_singles(self, owner, over):
-        self.lane.singles.extend(owner, 0 if over else LONG)
+        self.lane.singles.begin(owner, 0 if over else LONG)
         self.model.owners[owner] = over
 
     def in_flight(self):

@@ -10,7 +10,7 @@ from feishu_batch.outcomes import OutcomeKind
 from tests.support.lane_kit import LONG, accept, changes, claim, new_intent
 from worker.ledger import scripts
 from worker.ledger.lane import Lane
-from worker.ledger.records import SUCCEEDED, Batch, BatchState, NoBatch, Outcome
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, NoBatch, NoBatchReason, Outcome
 
 RATE = 10
 BEHIND = 60.0  # seconds
@@ -33,9 +33,20 @@ def wish(number, items=(1,), value="v", *, field="f", single="p", place="p story
 
 
 def single(lane, owner="A", *, lease=LONG, max_wait=LONG, grace=0.0):
-    return lane.singles.claim(
-        owner=owner, lease=lease, max_wait=max_wait, idem_uuid="uuid", token_fingerprint="token", grace=grace
-    )
+    """With a lease of its own, which begins again if it has ended: as another run would have it."""
+
+    def claim():
+        return lane.singles.claim(
+            owner=owner, lease=lease, max_wait=max_wait, idem_uuid="uuid", token_fingerprint="token", grace=grace
+        )
+
+    got = claim()
+    if isinstance(got, NoBatch) and got.why is NoBatchReason.HELD:
+        lane.singles.begin(owner, LONG)
+        got = claim()
+    if isinstance(got, Batch):
+        lane.singles.begin(owner, lease)
+    return got
 
 
 def written(got):
@@ -266,14 +277,40 @@ def test_a_heartbeat_keeps_all_updates_of_a_process(lane, redis):
     time.sleep(0.31)
     assert isinstance(single(lane, "B"), NoBatch)
     assert redis.hlen(lane.keys.singles.flight) == 2
-    lane.singles.extend("B", LONG)
+    lane.singles.begin("B", LONG)
     assert set(redis.hkeys(lane.keys.singles.owners)) == {"A", "B"}
 
 
-def test_a_process_whose_lease_ended_is_forgotten(lane, redis):
-    lane.singles.extend("A", 0)
-    lane.singles.extend("B", LONG)
+def test_a_lease_that_ended_is_forgotten_and_never_begins_again(lane, redis):
+    """Its process may have been stopped for long: what it was about to send may be sent, and replaced, by now."""
+    lane.record([wish(1)])
+    old = single(lane, "A", lease=0)
+    lane.singles.begin("B", LONG)
     assert redis.hkeys(lane.keys.singles.owners) == ["B"]
+    assert not lane.singles.extend("A", LONG)
+    assert lane.singles.extend("B", LONG)
+    claimed = lane.singles.claim(owner="A", lease=LONG, max_wait=LONG, idem_uuid="u", token_fingerprint="t", grace=0.0)
+    assert claimed.why is NoBatchReason.HELD
+    assert end(lane, old).stale, "another run reads it back"
+
+
+def test_a_value_that_is_replaced_ever_again_is_sent(lane, redis):
+    """Each new value is a group of its own, which must not begin to be quiet again."""
+    for number in range(1, 8):
+        lane.record([wish(number, [1], f"v{number}")])
+        time.sleep(0.06)
+    assert isinstance(single(lane), Batch)
+
+
+def test_a_save_does_not_wait_for_the_batches_of_a_sync(lane, redis):
+    lane.singles.configure(RATE, alone=True)
+    lane.record([wish(1, [7], "sync", field="g", single="", priority=3)])
+    accept(lane, claim(lane), delay=LONG)
+    lane.record([wish(2, [7], "save"), wish(3, [7], "later", field="h", priority=3)])
+    redis.zadd(lane.keys.singles.since, dict.fromkeys(redis.zrange(lane.keys.singles.since, 0, -1), 1))
+    assert isinstance(single(lane), NoBatch)
+    assert changes(claim(lane)) == [(7, 2)]
+    assert isinstance(claim(lane), NoBatch), "a row of the sync waits"
 
 
 def test_a_refused_update_is_sent_field_by_field(lane):

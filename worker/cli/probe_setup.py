@@ -19,6 +19,7 @@ from worker.operating.probing.sender import ProbeSender, ProbeSlots
 from worker.operating.session import Session
 from worker.pacing.shared import Pacer
 from worker.processes.belonging import remote_of
+from worker.reading.field_lookup import FieldLookup, open_field_lookup
 from worker.remote.errors import RemoteError
 from worker.remote.tokens import TokenSource
 from worker.runtime import remote_from

@@ -4,13 +4,16 @@ The single route never fails a change for a reason that may be its own, and neve
 which finds out by itself.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from worker.decisions.after_read_back import after_read_back, after_read_back_failed
 from worker.decisions.polling import back_off
 from worker.decisions.step import (
     Policy,
     Step,
     after_token_rejected,
+    age_of,
     is_last_rejection,
     is_unreachable,
     refusal,
@@ -18,11 +21,13 @@ from worker.decisions.step import (
     why,
 )
 from worker.ledger.keys import BatchField
-from worker.ledger.records import SUCCEEDED, Batch, BatchState
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, Cell
 from worker.remote.errors import (
     BatchRefused,
+    IdempotencyClash,
     LaneStopped,
     NotExecuted,
+    OutcomeUnknown,
     RateLimited,
     RemoteError,
     SpaceRefused,
@@ -31,6 +36,7 @@ from worker.remote.errors import (
 )
 from worker.remote.models import ItemWritten
 
+MAY_BE_EXECUTED = (OutcomeUnknown, IdempotencyClash)
 REFUSED_FOR = 3600.0  # seconds without the route after the endpoint itself was refused
 TROUBLE_FOR = 60.0  # seconds after an answer that stops the lane, if the batch route gets it, too
 TOGETHER = (
@@ -57,9 +63,42 @@ def after_single(batch: Batch, answer: ItemWritten | RemoteError | None, policy:
     return _not_the_routes(batch, answer) or _after_error(batch, answer, policy)
 
 
+def after_single_check(
+    update: Batch, shown: Mapping[Cell, bool | None], policy: Policy
+) -> tuple[Step | None, GivenBack | None]:
+    """What reading the cells shows (`after_read_back`): a step for those that it proves, and then what happens to the others.
+
+    An answer of several fields proves nothing, so what the read does not prove is sent again by a batch, whose job names each item.
+    """
+    if not update.fields.get(BatchField.VERIFYING):
+        return after_read_back(update, shown, policy), None
+    settled = {cell: SUCCEEDED for cell in update.cells if shown.get(cell)}
+    rest = [cell for cell in update.cells if cell not in settled]
+    cannot_compare = any(shown.get(cell, False) is None for cell in rest)
+    if rest and (cannot_compare or age_of(update) >= policy.read_back):
+        return (Step(BatchState.CHECK, settled=settled) if settled else None), GivenBack(bar=True)
+    looks = update.number_field(BatchField.LOOKS) + 1
+    delay = back_off(looks, policy.backoff, policy.backoff_max)
+    return Step(BatchState.CHECK, settled=settled, delay=delay, fields={BatchField.LOOKS: looks}), None
+
+
+def after_single_check_failed(
+    update: Batch, error: RemoteError, policy: Policy
+) -> tuple[Step | None, GivenBack | None]:
+    """The read failed. It never stops the lane: what can be sent again goes by batches, the rest is read later, and sent again in the end."""
+    if isinstance(error, TokenRejected) and not is_last_rejection(update, error):
+        return after_token_rejected(update, error, BatchState.CHECK, {}), None
+    if isinstance(error, LaneStopped | TokenRejected | SpaceRefused | BatchRefused):
+        off = 0.0 if isinstance(error, BatchRefused | SpaceRefused) else TROUBLE_FOR
+        if update.fields.get(BatchField.VERIFYING):
+            return None, GivenBack(bar=True, off=off, why=str(error))
+        return replace(after_read_back(update, dict.fromkeys(update.cells), policy), singles_off=off), None
+    return after_read_back_failed(update, error, policy), None
+
+
 def _not_the_routes(batch: Batch, error: RemoteError) -> GivenBack | None:
     """What concerns the endpoint, the lane or the space, and so the other route finds out."""
-    if is_route_refused(error):
+    if is_route_refused(error) and not isinstance(error, MAY_BE_EXECUTED):
         return GivenBack(off=REFUSED_FOR, why=str(error))
     if isinstance(error, LaneStopped) or (isinstance(error, TokenRejected) and is_last_rejection(batch, error)):
         return GivenBack(off=TROUBLE_FOR, why=str(error))
@@ -75,7 +114,9 @@ def _after_error(batch: Batch, error: RemoteError, policy: Policy) -> Step | Giv
         return _after_refused(batch, error)
     if isinstance(error, NotExecuted):
         return _after_not_executed(batch, error, policy)
-    return to_read_back(batch, policy, str(error))
+    # A gateway that says "no such endpoint" does not prove that nothing was executed: its cells stay closed, too.
+    off = REFUSED_FOR if is_route_refused(error) else 0.0
+    return replace(to_read_back(batch, policy, str(error)), singles_off=off)
 
 
 def _after_written(batch: Batch, answer: ItemWritten, policy: Policy) -> Step:

@@ -77,6 +77,7 @@ class Step:
     renew_token: bool = False
     pause: str | None = None
     refuse_space: Outcome | None = None
+    singles_off: float = 0.0  # seconds for which the single route is switched off
 
 
 def to_read_back(batch: Batch, policy: Policy, why: str) -> Step:

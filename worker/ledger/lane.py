@@ -42,6 +42,7 @@ STOP_CHUNK = 300  # marked intents
 END_CHUNK = 200  # looks at items and intents
 FORGET_INTENTS = 50
 FORGET_ITEMS = 10_000  # items of the intents of one call; a single intent may have as many
+MOST_SORTING = 20  # steps of one claim; after a change of routes the rest is ranked by the next claims
 NO_FIELDS: Mapping[str, str] = {}
 
 
@@ -110,9 +111,11 @@ class Lane(LaneReads):
         In bounded steps: if thousands of intents were canceled or have expired, one step may not find the active ones among them.
         """
         args = (owner, to_ms(lease), max_open, to_ms(max_wait), idem_uuid, token_fingerprint, to_ms(slot))
-        answer = self._run("claim", *args, "")
+        answer = self._run("claim", *args, "", "")
+        steps = 0
         while answer[0] == "again":
-            answer = self._run("claim", *args, answer[1])
+            steps += 1
+            answer = self._run("claim", *args, answer[1], "1" if steps >= MOST_SORTING else "")
         kind, rest = answer[0], answer[1:]
         if kind == "batch":
             number, spec, *flags = rest[:5]
@@ -159,8 +162,9 @@ class Lane(LaneReads):
         )
         return Advanced(remaining < 0, max(0, remaining), ended, bool(ready), bool(looks))
 
-    def split(self, batch: Batch, why: str) -> Advanced:
-        pieces = self._run("split", batch.number, batch.fence, why)
+    def split(self, batch: Batch, why: str, reads_behind: float = 0.0) -> Advanced:
+        """`reads_behind`: seconds for which a read of a single update's cells proves nothing."""
+        pieces = self._run("split", batch.number, batch.fence, why, to_ms(reads_behind))
         return Advanced(stale=int(pieces[0]) < 0, remaining=len(batch.parts))
 
     # --- following ------------------------------------------------------------------------------------------------
@@ -228,12 +232,24 @@ class Lane(LaneReads):
         parts = [part for part in batch.parts if part.cell in values]
         shared = self._redis.hmget(self.keys.shared, [f"{part.intent}:{part.cell}" for part in parts]) if parts else []
         pipe = self._redis.pipeline(transaction=False)
+        of_part = [
+            (part, [part.intent, *map(int, others.split(",") if others else ())])
+            for part, others in zip(parts, shared, strict=True)
+        ]
+        asked = self._asked_before({number for _, numbers in of_part for number in numbers})
         may_be_ours = bool(batch.fields.get(BatchField.MAYBE_WRITTEN))
-        for part, others in zip(parts, shared, strict=True):
-            for number in (part.intent, *(others.split(",") if others else ())):
-                keep = pipe.hsetnx if may_be_ours else pipe.hset
+        for part, numbers in of_part:
+            for number in numbers:
+                keep = pipe.hsetnx if may_be_ours or number in asked else pipe.hset
                 keep(self.keys.of_intent(number).before, str(part.cell.item), values[part.cell])
         pipe.execute()
+
+    def _asked_before(self, numbers: Collection[int]) -> set[int]:
+        """Intents of which a request was sent before, perhaps by the other route."""
+        pipe = self._redis.pipeline(transaction=False)
+        for number in numbers:
+            pipe.hget(self.keys.intent(number), RecordField.REQUESTS)
+        return {number for number, asked in zip(numbers, pipe.execute(), strict=True) if asked}
 
     # --- ending ---------------------------------------------------------------------------------------------------
 

@@ -73,8 +73,13 @@ class SingleRoute:
         until, are_dead, looks = map(int, rest)
         return NoBatch(NoBatchReason.IDLE, until / 1000 if until >= 0 else None, bool(are_dead), bool(looks))
 
+    def begin(self, owner: str, lease: float) -> None:
+        """A run takes its lease, for `lease` seconds."""
+        self._run("extend_singles", owner, to_ms(lease), 1)
+
     def extend(self, owner: str, lease: float) -> bool:
-        return bool(self._run("extend_singles", owner, to_ms(lease)))
+        """False: the lease has ended, and others may have taken its updates over."""
+        return bool(self._run("extend_singles", owner, to_ms(lease), 0))
 
     def dissolve(
         self, batch: Batch, state: BatchState, *, left: bool, bar: bool = False, off: float = 0.0, why: str = ""
@@ -91,6 +96,10 @@ class SingleRoute:
     def switch_off(self, seconds: float, why: str) -> None:
         """Everything goes by batches meanwhile."""
         self._run("stop_singles", to_ms(seconds), why)
+
+    def switch_on(self) -> None:
+        """Before the time for which it is switched off is over."""
+        self._redis.hdel(self._keys.singles.state, SingleField.OFF_UNTIL_MS, SingleField.WHY_OFF)
 
     def pick_checks(self, *, hold: float, most: int, ahead: float = 0.0) -> list[Batch] | float | None:
         """Updates of one place that are to be read back now; or the seconds until one is; None if there is none."""

@@ -123,15 +123,18 @@ def check_lane(view: LaneView, seen: LaneHealth, slot: float, max_open: int) -> 
         *check_submits(view.lane, seen, slot, max_open),
         *check_polls(view.lane, seen),
         *check_outbox(view.lane, seen),
-        *check_singles(view.lane, view.singles),
+        *check_singles(view.lane, view.singles, seen.singles_idle),
     ]
     yield from found
     if not found:
         yield ok("lane", f"{view.lane}: {view.ready_changes} changes ready, {seen.open_jobs} jobs open, none overdue")
 
 
-def check_singles(lane: str, state: SingleState) -> Iterator[Check]:
+def check_singles(lane: str, state: SingleState, idle: float | None) -> Iterator[Check]:
     """Only where the settings have the route on."""
+    if idle is not None and idle >= OVERDUE:
+        what = f"{lane} has sent no single update for {idle:.0f} s, although changes wait for one"
+        yield fail("lane", what, "Check the log of the poll worker, which sends them, then restart it.")
     if state.rate and not state.is_on:
         what = f"{lane}: single updates are off for another {state.off_for:.0f} s, so everything goes by batches: {state.why}"
         yield warn("lane", what, SINGLES_ADVICE)

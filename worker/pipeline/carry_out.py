@@ -77,7 +77,7 @@ class LaneSteps:
     def write(self, batch: Batch, state: BatchState, step: Step, *, left: bool = False) -> Advanced:
         """`state`: the batch must be in it, otherwise nothing changes. `left`: whether a request was, or may have been, sent."""
         if step.split:
-            return self._lane.split(batch, str(step.fields.get(BatchField.WHY, "")))
+            return self._lane.split(batch, str(step.fields.get(BatchField.WHY, "")), self._policy.reads_behind)
         was_sent = left or state is not BatchState.SENDING
         return self._lane.advance(
             batch,

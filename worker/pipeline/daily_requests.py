@@ -9,6 +9,7 @@ from worker.ledger.request_counts import RequestCounts
 
 log = structlog.get_logger("feishu_batch.sweep")
 
+SETTING: Final = "FEISHU_BATCH_DAILY_REQUESTS"
 LOOKS_OFF: Final = 60.0  # seconds; renewed while the cap holds
 
 
@@ -19,14 +20,19 @@ class DailyRequests:
         self._lane = lane
         self._counts = counts
         self._most = most
-        self._said = ""
 
     def run(self) -> None:
-        if not self._most or (sent := sum(self._counts.today().values())) < self._most:
-            return
+        sent = sum(self._counts.today().values()) if self._most else 0
+        if not self._most or sent < self._most:
+            return self._lift()
         left = self._counts.left_of_today()
-        why = f"{sent:,} of today's {self._most:,} requests are sent (FEISHU_BATCH_DAILY_REQUESTS)"
+        why = f"{sent:,} of today's {self._most:,} requests are sent ({SETTING})"
         if self._lane.singles.state().is_on:
             self._lane.singles.switch_off(left, why)
             log.warning("singles.off", lane=self._lane.name, seconds=round(left), reason=why)
-        self._lane.stop_looks(min(left, LOOKS_OFF))
+        return self._lane.stop_looks(min(left, LOOKS_OFF))
+
+    def _lift(self) -> None:
+        """The cap was raised or removed since."""
+        if SETTING in self._lane.singles.state().why:
+            self._lane.singles.switch_on()

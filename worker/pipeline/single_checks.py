@@ -9,7 +9,9 @@ import structlog
 
 from worker.catalogue.lane_reading import LaneReading, read_items
 from worker.catalogue.models import UnavailableError
-from worker.decisions import Policy, Step, after_read_back, after_read_back_failed
+from worker.decisions import Policy, Step
+from worker.decisions.after_single import GivenBack, after_single_check, after_single_check_failed
+from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState
 from worker.pipeline.carry_out import LaneSteps
@@ -80,12 +82,10 @@ class SingleChecks:
     def _read_back(self, updates: Sequence[Batch]) -> int:
         """All of one place. Returns how many cells have their outcome now."""
         token = self._steps.token()
-        answer = self._read(updates)
-        settled = 0
-        for update in updates:
-            step = self._decided(update, answer)
-            self._due.apply(update, BatchState.CHECK, step, token if isinstance(token, Token) else None)
-            settled += len(step.settled)
+        answer = self._read(updates) if token else None
+        if isinstance(answer, BatchRefused) and len(updates) > 1:  # one update's field must not decide about the others
+            return sum(self._read_back([update]) for update in updates)
+        settled = sum(self._apply(update, token, *self._decided(update, answer)) for update in updates)
         log.info("singles.read_back", updates=len(updates), settled=settled)
         return settled
 
@@ -100,15 +100,31 @@ class SingleChecks:
         except UnavailableError:
             return None
         except RemoteError as error:
-            log.warning("read_back.failed", answer=word_of(error), error=str(error))
+            log.warning("read_back.failed", answer=word_of(error))
             return error
         except Exception as error:  # the error would repeat: the updates end as if nothing could be compared
             log.exception("read_back.crashed")
             return BatchRefused(f"the worker failed while reading back ({type(error).__name__})")
 
-    def _decided(self, update: Batch, answer: dict[int, WorkItem] | RemoteError | None) -> Step:
+    def _decided(
+        self, update: Batch, answer: dict[int, WorkItem] | RemoteError | None
+    ) -> tuple[Step | None, GivenBack | None]:
         if answer is None:
-            return Step(BatchState.CHECK, delay=self._policy.backoff)
+            return Step(BatchState.CHECK, delay=self._policy.backoff), None
         if isinstance(answer, RemoteError):
-            return after_read_back_failed(update, answer, self._policy)
-        return after_read_back(update, shown_cells(update, list(answer.values())), self._policy)
+            return after_single_check_failed(update, answer, self._policy)
+        return after_single_check(update, shown_cells(update, list(answer.values())), self._policy)
+
+    def _apply(self, update: Batch, token: Token | None, step: Step | None, back: GivenBack | None) -> int:
+        """Returns how many cells have their outcome now."""
+        if step is not None:
+            self._due.apply(update, BatchState.CHECK, step, token)
+            if step.singles_off:
+                self._lane.singles.switch_off(step.singles_off, str(step.fields.get(BatchField.WHY, "")))
+        if back is not None:
+            self._hints.after(
+                self._lane.singles.dissolve(
+                    update, BatchState.CHECK, left=False, bar=back.bar, off=back.off, why=back.why
+                )
+            )
+        return len(step.settled) if step else 0

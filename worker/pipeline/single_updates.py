@@ -15,6 +15,7 @@ from feishu_batch.outcomes import OutcomeKind
 from worker.decisions import Policy, Step
 from worker.decisions.after_single import GivenBack, after_single
 from worker.heartbeat import Heartbeat
+from worker.ledger.keys import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState, NoBatch, NoBatchReason, Outcome
 from worker.pacing.slots import LEAD, Slots
@@ -35,7 +36,10 @@ log = structlog.get_logger("feishu_batch.singles")
 SENDERS: Final = 8
 LONGEST_RUN: Final = 5.0  # seconds: then the worker handles its other messages
 PATIENCE: Final = 1.0  # seconds: for what is due soon, and for a slot
-STRAGGLERS: Final = 0.5  # seconds that a run waits for its last answers
+STRAGGLERS: Final = (
+    0.5  # seconds that a run waits for its last answers, when nothing is left to send or its time is over
+)
+LOOK_AGAIN: Final = 0.1  # seconds
 MOST_STRIKES: Final = 5  # failed requests in a row; then the route is off for a while, and everything goes by batches
 UNHEALTHY_FOR: Final = 60.0  # seconds
 CANCELED: Final = Outcome(OutcomeKind.CANCELED)
@@ -78,6 +82,7 @@ class SingleUpdates:
         self._max_wait = max_wait
         self._traces = traces
         self._running = threading.Lock()
+        self._asked_again = False
         self._turn = (
             threading.Lock()
         )  # one sender at a time waits for the slot and takes the best changes of that moment
@@ -86,19 +91,25 @@ class SingleUpdates:
     def run(self) -> dict[str, object]:
         """Send what is ready, for a bounded time. Returns how many requests were sent, and with how many changes."""
         if not self._running.acquire(blocking=False):
+            self._asked_again = True
             return {"state": "another run sends"}
+        self._asked_again = False
         try:
             return self._run(_Run(time.monotonic() + LONGEST_RUN))
         finally:
             self._running.release()
+            if self._asked_again:  # it may have ended just before that change became ready
+                self._hints.singles()
 
     def _run(self, run: "_Run") -> dict[str, object]:
         self._senders = self._senders or ThreadPoolExecutor(SENDERS, thread_name_prefix="single")
+        self._lane.singles.begin(run.owner, self._lease)
         extend = partial(self._lane.singles.extend, run.owner, self._lease)
-        extend()
         with Heartbeat(extend, interval=self._heartbeat, lease=self._lease) as lease:
             senders = [self._senders.submit(self._work, run, lease) for _ in range(SENDERS)]
-            late = wait(senders, timeout=LONGEST_RUN + STRAGGLERS).not_done
+            late = set(senders)
+            while late and run.over_for < STRAGGLERS:
+                late = wait(late, timeout=LOOK_AGAIN).not_done
         if late:  # their requests have left; the next run does not wait for the answers
             with suppress(RedisError):
                 self._lane.singles.extend(run.owner, max(self._lease, self._longest))
@@ -231,6 +242,8 @@ class SingleUpdates:
     def _follow_up(self, batch: Batch, step: Step | GivenBack, advanced: Advanced, token: Token | None) -> None:
         if isinstance(step, Step):
             self._steps.after_write(step, token)
+            if step.singles_off:
+                self._lane.singles.switch_off(step.singles_off, str(step.fields.get(BatchField.WHY, "")))
             if step.then is BatchState.CHECK:
                 self._hints.read_back(batch=batch.number)
             if step.settled:
@@ -249,7 +262,6 @@ class _Run:
 
     def __init__(self, until: float) -> None:
         self._until = until
-        self._ended = False
         self.owner = str(uuid4())
         self._counting = threading.Lock()
         self.requests = self.changes = 0
@@ -261,10 +273,15 @@ class _Run:
 
     @property
     def is_over(self) -> bool:
-        return self._ended or self.left <= 0
+        return self.over_for > 0
+
+    @property
+    def over_for(self) -> float:
+        """Seconds since it was over; 0: it is not."""
+        return max(0.0, time.monotonic() - self._until)
 
     def end(self, *, more: bool) -> None:
-        self._ended, self.more = True, more
+        self._until, self.more = min(self._until, time.monotonic()), more
 
     def count(self, changes: int) -> None:
         with self._counting:

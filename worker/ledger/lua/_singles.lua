@@ -17,6 +17,7 @@ end
 
 -- For `ms` no more changes are sent by it. `why`: for people.
 local function switch_off_singles(ms, why)
+  if tonumber(redis.call('HGET', S .. 'state', 'off') or 0) >= NOW + ms then return end
   redis.call('HSET', S .. 'state', 'off', text(NOW + ms), 'why', why, 'sorted', '0')
   redis.call('HDEL', S .. 'state', 'from')
   single_route = nil
@@ -50,13 +51,21 @@ local function leave_singles(group)
   for _, list in ipairs({'small', 'fresh', 'since'}) do redis.call('ZREM', S .. list, group) end
 end
 
+local quiet_from = {} -- group → when a change that it replaces would have been sent
+-- A cell that gets a new value ever again is written nevertheless: the newer value waits no longer than the older one would have.
+local function inherit_quiet(older_group, group)
+  if singles().rate == 0 or older_group == group then return end
+  local at = redis.call('ZSCORE', S .. 'fresh', older_group) or (redis.call('ZSCORE', S .. 'small', older_group) and NOW)
+  if at then quiet_from[group] = math.min(tonumber(at), quiet_from[group] or math.huge) end
+end
+
 local function join_singles(group, size)
   local known = tonumber(redis.call('HGET', S .. 'sizes', group) or 0)
   if size ~= known then redis.call('HSET', S .. 'sizes', group, size) end
   redis.call('ZADD', S .. 'since', 'NX', text(NOW), group)
   if size > known then
     redis.call('ZREM', S .. 'small', group)
-    redis.call('ZADD', S .. 'fresh', text(NOW + QUIET), group)
+    redis.call('ZADD', S .. 'fresh', text(math.min(NOW + QUIET, quiet_from[group] or math.huge)), group)
   elseif not redis.call('ZSCORE', S .. 'fresh', group) then
     redis.call('ZADD', S .. 'small', place_among_singles(group), group)
   end

@@ -3,6 +3,7 @@
 -- KEYS  1 lane prefix
 -- ARGV  1 owner of the lease  2 lease (ms)  3 limit of unfinished batches  4 longest wait of a group (ms)
 --       5 idempotency UUID for a new send  6 fingerprint of the token  7 a slot (ms)  8 where to continue, from 'again', or ''
+--       9 '1' = groups of a route that was switched on or off are ranked by later claims
 -- Returns {'paused', reason} | {'held', ms until the lease ends} | {'full'}
 --       | {'idle', ms until a batch is due again, or -1, canceled or expired intents must be ended (0|1), changes wait for a look (0|1)}
 --       | {'again', where to continue}: all changes that were read so far are canceled or expired
@@ -45,7 +46,7 @@ local function take_over_singles()
   if #left > 0 then write_collected() end
   return #left > 0
 end
-if take_over_singles() or sort_again() then return {'again', ''} end
+if ARGV[9] ~= '1' and (take_over_singles() or sort_again()) then return {'again', ''} end
 
 -- Whether single updates need so long for what they have that a batch may help: a small group then costs a whole request.
 local function singles_need_help()

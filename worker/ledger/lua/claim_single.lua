@@ -3,7 +3,7 @@
 -- KEYS  1 lane prefix
 -- ARGV  1 owner of the lease  2 lease (ms)  3 longest wait of a group (ms)  4 idempotency UUID for a new send  5 fingerprint of the token
 --       6 for how long the cells of a lost request stay closed (ms)  7 fields of one request at most
--- Returns {'paused'} | {'off'} | {'again'}: groups are still being ranked, or many cannot be sent now and were put off
+-- Returns {'paused'} | {'off'} | {'held'}: the owner has no lease | {'again'}: groups are still being ranked, or many cannot be sent now and were put off
 --       | {'idle', ms until the next change may be sent, or -1, canceled or expired intents must be ended (0|1), changes wait for a look (0|1)}
 --       | {'single', JSON of the update (_described.lua), intents must be ended (0|1), changes wait for a look (0|1)}
 -- Invariants: an item has one single update in flight; a canceled or expired change is not sent; the batch is recorded before its first byte;
@@ -18,6 +18,7 @@ if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(he
 
 give_up_lost_ones()
 if singles().rate == 0 then return {'off'} end
+if tonumber(redis.call('HGET', S .. 'owners', ARGV[1]) or 0) <= NOW then return {'held'} end
 wake_later()
 if sort_again() or admit_quiet_ones(MOST_QUIET) then return {'again'} end
 
@@ -27,7 +28,6 @@ local function is_busy(item) return redis.call('HEXISTS', S .. 'items', item) ==
 
 local function hand_out(batch, parts)
   local fence = redis.call('INCR', P .. 'fence')
-  redis.call('HSET', S .. 'owners', ARGV[1], text(NOW + tonumber(ARGV[2])))
   redis.call('HSET', S .. 'flight', batch, ARGV[1])
   redis.call('HSET', S .. 'items', parts[1][2], batch)
   redis.call('ZREM', S .. 'due', batch)
@@ -130,8 +130,20 @@ local function overdue()
   end
 end
 
+local URGENT, PATIENCE = 5, 2000 -- priority; ms
+-- A save does not wait until the batches of a sync have left its item: from here on it goes by batches, which may meet each other.
+local function goes_by_batches(group)
+  local best = redis.call('ZRANGE', P .. 'ready:' .. group, 0, 0, 'WITHSCORES')[2]
+  if not best or math.floor(best / STEP) > 9 - URGENT then return false end
+  if tonumber(redis.call('ZSCORE', S .. 'since', group) or NOW) > NOW - PATIENCE then return false end
+  redis.call('HSET', P .. 'group:' .. group, 'bar', text(NOW + 5 * PATIENCE))
+  rank_group(group)
+  return true
+end
+
 -- Nothing of the group can be sent now: it must not hide the groups behind it.
 local function put_off(group, ms)
+  if ms == BLOCKED_FOR and goes_by_batches(group) then return end
   redis.call('ZREM', S .. 'small', group)
   redis.call('ZADD', S .. 'fresh', text(NOW + ms), group)
 end

@@ -3,7 +3,7 @@
 -- ARGV  1 batch  2 state in which the caller believes it  3 fence of the send that the caller knows of  4 '1' = the request was, or may have
 --       been, sent: it is counted  5 '1' = the groups of its changes go by batches for an hour  6 for how long the route is off (ms), or 0  7 why
 -- Returns {intents ended, changes became ready (0|1), changes wait for a look (0|1)} or {-1, 0, 0}: another process has moved it
--- Invariant: only a request that was certainly not executed is dissolved.
+-- Invariant: only a request that was certainly not executed, or whose execution is certainly over, is dissolved.
 -- USES  requests batches cells dissolving ending
 local BARRED_FOR = 3600000 -- ms
 local record = P .. 'batch:' .. ARGV[1]

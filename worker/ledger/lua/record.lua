@@ -182,6 +182,7 @@ local function supersede(intent, cell, item, older, older_group, is_behind, olde
     step_back(intent.group, 1)
     return redis.call('LSET', P .. 'behind:' .. cell, -1, intent.number)
   end
+  inherit_quiet(older_group, intent.group)
   redis.call('ZREM', P .. 'ready:' .. older_group, item)
   touched[older_group] = true
   await_nothing(older, older_group, cell, item)

@@ -1,6 +1,6 @@
 -- Split a refused batch in two halves, or a single update into its fields, which are sent separately at once, to find what caused the refusal.
 -- KEYS  1 lane prefix
--- ARGV  1 batch  2 fence of the send  3 why (for the record)
+-- ARGV  1 batch  2 fence of the send  3 why (for the record)  4 for how long a read of a single update's cells proves nothing (ms)
 -- Returns {first, second, …} or {-1, -1}: the caller no longer holds the lease.
 -- The refused request is counted. Invariant: every cell stays closed, and belongs to one of the pieces.
 -- USES  figures requests batches route
@@ -15,6 +15,10 @@ for _, name in ipairs({'rt', 'pl'}) do
 end
 release(batch, parts)
 count_request(parts)
+-- Some of a single update's fields may have been written before the one that was refused.
+if #copied > 0 and tonumber(ARGV[4]) > 0 then
+  for _, part in ipairs(parts) do redis.call('ZADD', P .. 'written', text(NOW + tonumber(ARGV[4])), part[1]) end
+end
 
 local function group_of(part)
   return #copied > 0 and redis.call('HGET', P .. 'intent:' .. part[3], 'g') or kept[4]

@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.keys import LaneKeys, MetricField, SlotField
+from worker.ledger.keys import LaneKeys, MetricField, SingleField, SlotField
 from worker.ledger.last_errors import LastError, last_errors_of
 from worker.ledger.routes import BATCH
 from worker.ledger.stall import SendState
@@ -33,6 +33,10 @@ class LaneHealth:
         tuple[LastError, float], ...
     ] = ()  # where the latest call of the remote system failed; for how long
 
+    singles_idle: float | None = (
+        None  # since changes wait for single updates without one being sent; None: none wait, or the route is off
+    )
+
     @property
     def backing_off(self) -> float:
         """Seconds until the next submit slot may be taken."""
@@ -48,9 +52,15 @@ def read_lane_health(redis: Redis, keys: LaneKeys) -> LaneHealth:
     pipe.hget(route.lease, "until").hmget(keys.metrics, MetricField.RESUMED, MetricField.ROOM, MetricField.FULL)
     for zset in (route.since, keys.due, keys.jobs, keys.checks, keys.outbox):
         pipe.zrange(zset, 0, 0, withscores=True).zcard(zset)
+    singles = keys.singles
+    pipe.zrange(singles.checks, 0, 0, withscores=True).zrange(singles.since, 0, 0, withscores=True)
+    pipe.hmget(singles.state, SingleField.RATE, SingleField.OFF_UNTIL_MS).hmget(
+        singles.slot, SlotField.NEXT, SlotField.ASKED
+    )
     pipe.get(keys.pause).get(keys.swept_at).hgetall(keys.trouble)
     time, clock, (next_at, asked, strikes), lease, (resumed, room, full), *lists, pause, swept, trouble = pipe.execute()
-    since, ready, due, resends, jobs, open_jobs, checks, unknown, outbox, unpublished = lists
+    since, ready, due, resends, jobs, open_jobs, checks, unknown, outbox, unpublished, *of_singles = lists
+    single_checks, *waiting = of_singles
     now, wall = read_clock(time, clock)
     paused = json.loads(pause) if pause else None
     return LaneHealth(
@@ -69,7 +79,8 @@ def read_lane_health(redis: Redis, keys: LaneKeys) -> LaneHealth:
         strikes=int(strikes or 0),
         lease_over=max(0.0, now - int(lease) / 1000) if lease else None,
         job_overdue=_overdue(now, jobs),
-        check_overdue=_overdue(now, checks),
+        check_overdue=_overdue(now, min(filter(None, (checks, single_checks)), key=lambda one: one[0][1], default=[])),
+        singles_idle=None if paused else _singles_idle(now, *waiting),
         outbox_overdue=_overdue(now, outbox),
         swept=max(0.0, now - float(swept)) if swept else None,
         open_jobs=open_jobs,
@@ -78,6 +89,17 @@ def read_lane_health(redis: Redis, keys: LaneKeys) -> LaneHealth:
         pause=paused,
         last_errors=tuple((one, max(0.0, wall - one.since)) for one in last_errors_of(trouble)),
     )
+
+
+def _singles_idle(
+    now: float, since: list[tuple[str, float]], state: list[str | None], slot: list[str | None]
+) -> float | None:
+    rate, off_until = state
+    first = _first(since)
+    if first is None or not int(rate or 0) or (_seconds(off_until) or 0.0) > now:
+        return None
+    last = max(first, *(_seconds(one, 1e6) or 0.0 for one in slot))
+    return max(0.0, now - last)
 
 
 def _seconds(text: str | None, units: float = 1e3) -> float | None:
