@@ -191,6 +191,7 @@ class SingleMachine(LedgerMachine):
         if isinstance(got, NoBatch) and got.why is NoBatchReason.HELD:
             self.redis.hdel(self.keys.owners, owner)  # as if the other one had another name
             self.lane.singles.begin(owner, LONG)
+            self.model.give_up_lost()
             self.model.owners[owner] = False
             got, at = claim()
         if isinstance(got, Batch):

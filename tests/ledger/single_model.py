@@ -96,7 +96,7 @@ class TwoRoutes(Model):
     # --- batches
 
     def _follow_singles(self):
-        self._give_up_lost()
+        self.give_up_lost()
         if self.is_used and not self.is_on:
             for batch in [b for b in self.batches.values() if b.is_single and b.state == "resend"]:
                 self._dissolve(batch)
@@ -119,7 +119,7 @@ class TwoRoutes(Model):
         self.steps += 1
         if self.paused:
             return "paused"
-        self._give_up_lost()
+        self.give_up_lost()
         if not self.is_on:
             return "off"
         resent = [b for b in self.batches.values() if b.is_single and b.state == "resend" and b.is_due]
@@ -137,7 +137,7 @@ class TwoRoutes(Model):
         self.owners[owner], self.flight[batch.number], self.items[batch.item] = has_run_out, owner, batch.number
         return "single", batch.number
 
-    def _give_up_lost(self):
+    def give_up_lost(self):
         for number in [number for number, owner in self.flight.items() if self.owners.get(owner, True)]:
             batch = self.batches[number]
             del self.flight[number]
