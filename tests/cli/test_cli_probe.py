@@ -211,6 +211,16 @@ def test_what_fails_ends_it_and_the_values_are_put_back(probe, sandbox):
     assert sandbox.values() == BEFORE
 
 
+def test_a_write_that_is_executed_late_does_not_come_after_the_values_are_put_back(probe, sandbox):
+    sandbox.set_faults("update_item:error_late=1x,skip=6,seconds=4")
+    done = probe("--yes")
+    assert done.exit_code == 0, done.output
+    assert sandbox.report()["faults"] == {"update_item:error_late": 1}
+    assert sandbox.values() == BEFORE
+    time.sleep(4)
+    assert sandbox.values() == BEFORE
+
+
 def test_a_value_that_cannot_be_put_back_is_printed_with_what_it_was(probe, sandbox):
     sandbox.set_faults("update_item:refuse=99x,skip=6,code=20007")
     ended = probe("--yes")

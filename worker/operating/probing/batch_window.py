@@ -5,7 +5,7 @@ from typing import Final
 
 from worker.operating.probing.readings import Reading, by_majority, not_settled, proven
 from worker.operating.probing.run import ProbeRun
-from worker.operating.probing.sender import Sent
+from worker.operating.probing.sent import Sent
 
 NAME: Final = "batch_limit"
 SLIDING, WIDER, SLOWER = "sliding", "fixed_or_wider", "slower"

@@ -7,7 +7,7 @@ from typing import Final
 
 from worker.operating.probing.readings import Reading, Sureness, by_majority, not_settled
 from worker.operating.probing.run import CONNECTING, ProbeRun, in_threads
-from worker.operating.probing.sender import Sent
+from worker.operating.probing.sent import Sent
 
 NAME: Final = "single_limit"
 SLIDING, FIXED, SMOOTH, UNLIMITED, LONGER = "sliding", "fixed", "smooth", "unlimited", "longer"
