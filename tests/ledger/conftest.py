@@ -52,7 +52,12 @@ def countable_singles(small_and_countable, monkeypatch):
     whole = scripts.script_text
 
     def of(quiet):
-        constants = {"QUIET = 300 ": quiet, "MOST_SORTED = 100 ": 2, "BUSY_FOR, BLOCKED_FOR = 100, 1000 ": "0, 0"}
+        constants = {
+            "QUIET = 300 ": quiet,
+            "MOST_SORTED = 100 ": 2,
+            "BUSY_FOR, BLOCKED_FOR = 100, 1000 ": "0, 0",
+            "URGENT, PATIENCE = 5, 2000 ": "10, 2000",
+        }
 
         def changed(name):
             text = whole(name)

@@ -189,7 +189,9 @@ class SingleMachine(LedgerMachine):
 
         got, at = claim()
         if isinstance(got, NoBatch) and got.why is NoBatchReason.HELD:
+            self.redis.hdel(self.keys.owners, owner)  # as if the other one had another name
             self.lane.singles.begin(owner, LONG)
+            self.model.owners[owner] = False
             got, at = claim()
         if isinstance(got, Batch):
             self.lane.singles.begin(owner, lease)
@@ -200,8 +202,9 @@ class SingleMachine(LedgerMachine):
 
     @rule(owner=st.sampled_from("XYZ"), over=st.booleans())
     def heartbeat_of_singles(self, owner, over):
-        self.lane.singles.begin(owner, 0 if over else LONG)
-        self.model.owners[owner] = over
+        is_valid = not self.model.owners.get(owner, True)
+        assert self.lane.singles.extend(owner, 0 if over else LONG) == is_valid
+        self.model.owners[owner] = over or not is_valid
 
     def in_flight(self):
         return [self.updates[number] for number in self.model.flight if self.model.batches[number].state == "sending"]
@@ -318,6 +321,7 @@ class SingleMachine(LedgerMachine):
         lists, ready = self.model.lists, self.model.ready()
         assert set(lists.sizes) == set(lists.since) == {*lists.small, *lists.fresh}
         assert not set(lists.small) & set(lists.fresh)
+        assert lists.big <= set(ready) - set(lists.sizes), "a group is large until none of its changes is ready"
         assert lists.sizes == {group: len(ready[group]) for group in lists.sizes}
         assert lists.small == {group: self.model.place_among_singles(group) for group in lists.small}
         for group, size in lists.sizes.items():

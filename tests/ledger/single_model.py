@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tests.ledger.lane_model import PRIORITY_STEP, Model
+from worker.ledger.keys import GroupField, SingleField
 
 SIZE_STEP = 2**44
 OVERDUE_EVERY = 4  # requests
@@ -19,6 +20,7 @@ class Lists:
     fresh: dict[int, int] = field(default_factory=dict)
     since: dict[int, int] = field(default_factory=dict)  # longest first
     is_sorted: bool = True
+    big: frozenset[int] = frozenset()  # of the batch route until none of their changes is ready
 
     @classmethod
     def read(cls, redis, keys):
@@ -26,7 +28,13 @@ class Lists:
             return {int(group): int(score) for group, score in redis.zrange(key, 0, -1, withscores=True)}
 
         sizes = {int(group): int(size) for group, size in redis.hgetall(keys.sizes).items()}
-        return cls(sizes, zset(keys.small), zset(keys.fresh), zset(keys.since), redis.hget(keys.state, "sorted") == "1")
+        big = {
+            int(key.rpartition(":")[2])
+            for key in redis.keys(f"{keys.of.head}group:*")
+            if redis.hexists(key, GroupField.BIG)
+        }
+        is_sorted = redis.hget(keys.state, SingleField.SORTED) == "1"
+        return cls(sizes, zset(keys.small), zset(keys.fresh), zset(keys.since), is_sorted, frozenset(big))
 
 
 class TwoRoutes(Model):
@@ -62,7 +70,8 @@ class TwoRoutes(Model):
         return bool(self.flags[group]) and self.barred.get(group, 0) <= self.now
 
     def is_for_singles(self, group, changes):
-        return self.is_on and len(changes) <= self.rate and self.may_be_single(group)
+        is_small = len(changes) <= self.rate and group not in self.lists.big
+        return self.is_on and is_small and self.may_be_single(group)
 
     def batch_ready(self):
         return {group: changes for group, changes in self.ready().items() if group not in self.lists.sizes}
