@@ -95,6 +95,11 @@ def probe(
     is_written = write_env is None or _write(write_env, setup, settings)
     if as_json:
         print_json(console(), document(setup, result, settings, str(write_env) if write_env and is_written else None))
+    elif write_env is not None and is_written:
+        out.print(
+            f"Written to {write_env}: put its lines into .env, or into the environment of the workers, and restart them.",
+            soft_wrap=True,
+        )
     save_probe(session.redis, setup.lane.keys, record(setup, result))
     if result.error is not None:
         raise result.error
