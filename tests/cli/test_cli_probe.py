@@ -116,6 +116,14 @@ def test_a_file_that_exists_is_replaced_only_when_that_is_asked_for(probe, sandb
     assert env_file.read_text().startswith("# Found by feishu-batch probe in demo, story on 20")
 
 
+def test_a_file_that_cannot_be_written_is_a_failure_and_the_readings_are_printed(probe, sandbox, tmp_path):
+    done = probe("--yes", "--write-env", tmp_path / "nowhere" / "probed.env", only="single_updates")
+    assert done.exit_code == 1
+    assert "cannot be written" in done.output
+    assert "single updates are allowed" in done.output
+    assert sandbox.values() == BEFORE
+
+
 def test_a_lane_that_has_work_or_is_paused_is_left_alone(probe, sandbox, ledger, command):
     command.enqueue(5)
     ledger.take_in()
@@ -165,6 +173,7 @@ def test_while_values_are_put_back_it_takes_two_to_stop_it(probe, sandbox):
         (["--json"], "add --yes"),
         (["--yes", "--items", "5001"], "it is not there, or has another type"),
         (["--yes", "--items", "1,234,567"], "--items"),
+        (["--yes", "--items", "1001-1011"], "two or three are enough"),
         (["--yes", "--field", "Timetable"], "cannot be used"),
         (["--yes", "--field", "Pointz"], "has no field"),
         (["--yes", "--field2", POINTS], "the same field"),
@@ -199,6 +208,16 @@ def test_what_fails_ends_it_and_the_values_are_put_back(probe, sandbox):
     assert ended.exit_code == 1, ended.output
     assert "Ended early: " in ended.output
     assert "All values are as they were before" in ended.output
+    assert sandbox.values() == BEFORE
+
+
+def test_a_write_that_is_executed_late_does_not_come_after_the_values_are_put_back(probe, sandbox):
+    sandbox.set_faults("update_item:error_late=1x,skip=6,seconds=4")
+    done = probe("--yes")
+    assert done.exit_code == 0, done.output
+    assert sandbox.report()["faults"] == {"update_item:error_late": 1}
+    assert sandbox.values() == BEFORE
+    time.sleep(4)
     assert sandbox.values() == BEFORE
 
 

@@ -40,7 +40,7 @@ def test_one_picture_tells_it_all(command, ledger):
     text = command("watch", "--once").stdout
     assert text.startswith("inbox 1 intent\n"), "no key ends what ended by itself"
     assert "0 changes ready in 0 groups" in text
-    assert "1 jobs open" in text
+    assert "1 job open" in text
     assert "50/50" in text
     assert last
 

@@ -4,8 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.decisions.factory import EXCHANGE, make_batch, make_policy
-from worker.decisions.after_single import REFUSED_FOR, TROUBLE_FOR, GivenBack, after_single
+from tests.decisions.factory import EXCHANGE, after_seconds, make_batch, make_policy
+from worker.decisions.after_single import (
+    REFUSED_FOR,
+    TROUBLE_FOR,
+    GivenBack,
+    after_single,
+    after_single_check,
+    after_single_check_failed,
+)
 from worker.decisions.step import Step
 from worker.ledger.records import SUCCEEDED, BatchState, Cell, Part
 from worker.remote.errors import (
@@ -63,7 +70,7 @@ CASES = {
     "lane": (answer(LaneStopped, code=20039), {}, "off", "off", "off"),
     "no permission for the endpoint": (NO_RIGHT, {}, "off for long", "off for long", "off for long"),
     "no such endpoint": (NO_ENDPOINT, {}, "off for long", "off for long", "off for long"),
-    "a gateway that does not know it": (GATEWAY_404, {}, "off for long", "off for long", "off for long"),
+    "a gateway that does not know it": (GATEWAY_404, {}, *["read back, off for long"] * 3),
     "space": (answer(SpaceRefused, code=30014), {}, "barred", "barred", "barred"),
     "refused": (REFUSED, {}, "failed", "failed", "split"),
     "refused at the last try": (REFUSED, LAST, "failed", "failed", "split"),
@@ -101,7 +108,7 @@ def word(step, batch):
 def _late(step):
     assert step.fields["stray"] == 1
     assert step.delay > 0, "its cells stay closed while a late request may be executed"
-    return "read back"
+    return {0: "read back", REFUSED_FOR: "read back, off for long"}[step.singles_off]
 
 
 @pytest.mark.parametrize(
@@ -146,3 +153,47 @@ def test_waits_grow_with_the_attempts():
     ]
     assert delays == sorted(delays)
     assert delays[0] < delays[-1]
+
+
+# --- reading an update back whose answer proved nothing
+
+
+def checked(shown, now=2.0, **record):
+    """`shown`: of the columns 1, 2, 3."""
+    one = update(3, **{"verifying": 1, "now": after_seconds(now), **record})
+    step, back = after_single_check(one, dict(zip(one.cells, shown, strict=True)), make_policy())
+    return {cell.column for cell in step.settled} if step else set(), back, step
+
+
+def test_what_the_read_proves_has_succeeded_and_what_it_denies_is_read_again():
+    settled, back, step = checked([True, False, True])
+    assert (settled, back, step.then) == ({1, 3}, None, BatchState.CHECK)
+
+
+@pytest.mark.parametrize("now", [2.0, 61.0])
+def test_what_cannot_be_compared_goes_by_a_batch_and_is_never_called_done(now):
+    """Its job names each item. Teams report fields that were dropped although the answer said success."""
+    settled, back, _ = checked([True, None, False], now=now)
+    assert settled == {1}
+    assert back == GivenBack(bar=True)
+
+
+def test_what_never_shows_goes_by_a_batch():
+    _, back, step = checked([False, False, False], now=61.0)
+    assert (step, back) == (None, GivenBack(bar=True))
+
+
+def test_a_lost_answer_is_not_given_back_while_a_late_request_may_be_executed():
+    for now in (2.0, 79.0):
+        _, back, step = checked([None, None, None], now=now, verifying="", stray=1)
+        assert (back, step.then) == (None, BatchState.CHECK)
+
+
+@pytest.mark.parametrize("error", [LaneStopped("no", code=10301), SpaceRefused("no"), BatchRefused("no", code=20029)])
+@pytest.mark.parametrize("stray", [False, True])
+def test_a_refused_read_neither_stops_the_lane_nor_proves_anything(error, stray):
+    record = {"stray": 1} if stray else {"verifying": 1}
+    one = update(3, now=after_seconds(2.0), **record)
+    step, back = after_single_check_failed(one, error, make_policy())
+    assert (back is None) == stray
+    assert not (step and (step.pause or step.settled))

@@ -309,7 +309,9 @@ def test_a_save_does_not_wait_for_the_batches_of_a_sync(lane, redis):
     lane.record([wish(2, [7], "save"), wish(3, [7], "later", field="h", priority=3)])
     redis.zadd(lane.keys.singles.since, dict.fromkeys(redis.zrange(lane.keys.singles.since, 0, -1), 1))
     assert isinstance(single(lane), NoBatch)
-    assert changes(claim(lane)) == [(7, 2)]
+    save = claim(lane)
+    assert changes(save) == [(7, 2)]
+    accept(lane, save, delay=LONG)
     assert isinstance(claim(lane), NoBatch), "a row of the sync waits"
 
 

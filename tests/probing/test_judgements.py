@@ -26,7 +26,7 @@ from worker.operating.probing.originals import originals
 from worker.operating.probing.place import MULTI, TYPES, TrialField, trial_field
 from worker.operating.probing.readings import NOT_SETTLED, Sureness
 from worker.operating.probing.request_limit import AFTER, AT_ONCE, LimitSeen, Shot
-from worker.operating.probing.sender import Sent
+from worker.operating.probing.sent import Sent
 from worker.remote.errors import BatchRefused, LaneStopped
 from worker.remote.models import Field, Option, WorkItem
 

@@ -18,6 +18,7 @@ from worker.operating.errors import UnreachableError
 from worker.operating.session import Session
 from worker.operating.tracking import IntentTracker, Listed, Totals, counts_of
 from worker.operating.views import LaneView, lane_view
+from worker.wording import duration
 
 TICK = 0.5  # seconds
 PATIENCE = 60.0  # seconds without an answer from Redis before giving up
@@ -122,6 +123,9 @@ class IntentFollower:
         for lane in self._session.lanes.values():
             for trouble, _ in read_lane_health(self._session.redis, lane.keys).last_errors:
                 return f"lane {lane.name}: {trouble.in_words()}"
+        for view in views:
+            if view.singles.off_for > 0:
+                return f"single updates are off for another {duration(view.singles.off_for)}, so everything goes by batches: {view.singles.why}"
         inbox = self._session.inbox.length()
         if inbox != self._inbox:
             self._inbox, self._moved_at = inbox, time.monotonic()

@@ -38,6 +38,8 @@ def resume(lane: str | None) -> int:
     Example:
       feishu-batch resume
 
+    Single updates that were switched off for a while, because the remote system refused their endpoint, are tried again.
+
     Prints each lane's name. The workers continue within seconds. If no `up` is running, the command starts the embedded server for a
     moment, and the next `up` continues.
 
@@ -46,4 +48,7 @@ def resume(lane: str | None) -> int:
     with session_even_if_down() as session:
         for one in session.chosen_lanes(lane):
             click.echo(f"lane {one.name} continues" if one.resume() else f"lane {one.name} was not paused")
+            if one.singles.state().off_for > 0:
+                one.singles.switch_on()
+                click.echo(f"lane {one.name} tries single updates again")
     return DONE

@@ -125,8 +125,9 @@ class PlanDiff:
 
     def _cost(self, cost: WriteCost) -> str:
         lane = f"lane {cost.lane}: " if len(self.diff.figures.cost) > 1 else ""
-        slot = self.session.settings.slot_seconds
-        all_of_it = f"{lane}{some(cost.requests, 'request')}, at least {duration(cost.requests * slot)}"
+        settings = self.session.settings
+        slot, alone = settings.slot_seconds, " by batches alone" if settings.single_updates_per_second else ""
+        all_of_it = f"{lane}{some(cost.requests, 'request')}{alone}, at least {duration(cost.requests * slot)}"
         if cost.needed == cost.requests:
             return all_of_it
         needed = f"{some(cost.needed, 'request')}, at least {duration(cost.needed * slot)}"

@@ -153,7 +153,7 @@ def _of_singles(found: FilePlan, plan_: LanePlan) -> list[tuple[str, str]]:
     if found.singles:
         took = duration(both.seconds(found.slot_seconds, found.singles))
         parts = f"{some(both.batches, 'batch', 'batches')} and {some(both.singles, 'single update')}"
-        return [("singles", f"with the single updates that are on, about {took}: {parts}{types}")]
+        return [("singles", f"with the single updates that the settings switch on, about {took}: {parts}{types}")]
     if not is_worth_it(plan_.fewest, both, found.slot_seconds, MOST_RATE):
         return []
     return [("faster", f"{with_singles(both, plan_.fewest, found.slot_seconds)}{types}")]

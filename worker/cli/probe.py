@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import click
 from redis.exceptions import RedisError
@@ -16,6 +17,7 @@ from worker.cli.options import json_option
 from worker.cli.output import console, print_json
 from worker.cli.probe_report import document, print_end, print_intention, print_reading, record
 from worker.cli.probe_setup import ProbeSetup, set_up
+from worker.ledger.lane import Lane
 from worker.ledger.probed import save_probe
 from worker.operating.errors import WrongUseError
 from worker.operating.probing.every import NAMES, ProbeStep, chosen_steps
@@ -26,7 +28,8 @@ from worker.operating.session import open_session
 from worker.wording import iso
 from worker.writing.ids import IdError, ids_in
 
-_ENDS = "Nothing was sent."
+_ENDS: Final = "Nothing was sent."
+MOST_ITEMS: Final = 10
 
 
 @click.command("probe", short_help="Find out how Feishu Project behaves, on test items.")
@@ -72,7 +75,7 @@ def probe(
     It uses the credentials and the slots of the lane, and refuses to start while the lane has work. Each reading is printed with how sure
     it is; docs/probe.md explains them. What was found is kept in the ledger: `doctor` names it.
 
-    Exit codes: 0 done, and all values are back; 1 it ended early, or a value could not be put back; 2 wrong use, not confirmed, or the
+    Exit codes: 0 done, and all values are back; 1 it ended early, or a value could not be put back, or FILE not written; 2 wrong use, not confirmed, or the
     lane has work; 3 Redis or Feishu Project cannot be reached; 130 Ctrl-C, and all values are back.
     """
     if as_json and not yes:
@@ -89,21 +92,30 @@ def probe(
     result = _carry_out(out, setup, steps, session.settings.grace_seconds)
     settings = settings_that_fit(result.readings)
     print_end(out, setup, result, settings)
-    if write_env is not None:
-        _write(write_env, setup, settings)
+    is_written = write_env is None or _write(write_env, setup, settings)
     if as_json:
-        print_json(console(), document(setup, result, settings, str(write_env) if write_env else None))
+        print_json(console(), document(setup, result, settings, str(write_env) if write_env and is_written else None))
+    elif write_env is not None and is_written:
+        out.print(
+            f"Written to {write_env}: put its lines into .env, or into the environment of the workers, and restart them.",
+            soft_wrap=True,
+        )
     save_probe(session.redis, setup.lane.keys, record(setup, result))
     if result.error is not None:
         raise result.error
-    return _exit_code(result)
+    return _exit_code(result) if is_written else SOME_FAILED
 
 
 def _items(text: str) -> tuple[int, ...]:
     try:
-        return tuple(dict.fromkeys(ids_in(text).ids))
+        items = tuple(dict.fromkeys(ids_in(text).ids))
     except IdError as error:
         raise WrongUseError(f"--items {text}: {error}. {_ENDS}") from None
+    if len(items) > MOST_ITEMS:
+        raise WrongUseError(
+            f"--items names {len(items)} work items; two or three are enough, {MOST_ITEMS} are the most. {_ENDS}"
+        )
+    return items
 
 
 def _confirmed() -> bool:
@@ -117,7 +129,7 @@ def _confirmed() -> bool:
 def _carry_out(out: Console, setup: ProbeSetup, steps: Sequence[ProbeStep], grace: float) -> ProbeOutcome:
     """From the first write on, nothing ends it before the values are back, except a second Ctrl-C meanwhile."""
     run, result, stop = ProbeRun(setup.sender, setup.place), ProbeOutcome(), _Stop(out)
-    with _handled(stop):
+    with _released(setup.sharing), _handled(stop):
         try:
             try:
                 make_readings(run, steps, lambda reading: print_reading(out, reading), result)
@@ -127,10 +139,17 @@ def _carry_out(out: Console, setup: ProbeSetup, steps: Sequence[ProbeStep], grac
             result.interrupted = True
         out.print("Putting the values back …")
         put_back(run, setup.before, result, grace)
-    with suppress(RedisError):
-        for lane in setup.sharing:
-            lane.release()
     return result
+
+
+@contextmanager
+def _released(lanes: Sequence[Lane]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        with suppress(RedisError):
+            for lane in lanes:
+                lane.release()
 
 
 class _Stop:
@@ -160,12 +179,14 @@ def _handled(stop: _Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _write(path: Path, setup: ProbeSetup, settings: Sequence[FittingSetting]) -> None:
+def _write(path: Path, setup: ProbeSetup, settings: Sequence[FittingSetting]) -> bool:
     text = as_env_file(settings, f"{setup.space}, {setup.place.type_key}", str(iso(time.time())))
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         click.echo(f"--write-env {path}: cannot be written: {error.strerror or error}", err=True)
+        return False
+    return True
 
 
 def _exit_code(result: ProbeOutcome) -> int:

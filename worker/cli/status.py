@@ -158,8 +158,11 @@ def _singles(view: LaneView, slot: float) -> list[str]:
         lines.append(
             f"singles    off for another {duration(state.off_for)}, so everything goes by batches: {state.why}"
         )
+        lines.append("           after fixing it, run: feishu-batch resume")
     if both := gain(view, slot):
-        lines.append(f"faster     {with_singles(both, view.requests_left, slot)}")
+        lines.append(
+            f"faster     {with_singles(both, view.requests_left, slot)}; less where an item has several fields"
+        )
     return lines
 
 

@@ -243,7 +243,9 @@ def _line(view: LaneView, use: float | None) -> str:
     ready = f"{view.ready_changes} changes ready in {view.groups} groups{oldest}"
     looks = f" · {some(view.figures.to_look_at, 'item')} to read" if view.figures.to_look_at else ""
     singles = f" · {some(view.singles_left, 'change')} for single updates" if view.singles_left else ""
-    return f"lane {view.lane} · {state} · {ready}{looks}{singles} · {view.requests_left} requests left · {view.counts.open_jobs} jobs open"
+    if view.singles.off_for > 0:
+        singles = f" · single updates off for another {duration(view.singles.off_for)}"
+    return f"lane {view.lane} · {state} · {ready}{looks}{singles} · {view.requests_left} requests left · {some(view.counts.open_jobs, 'job')} open"
 
 
 def _batch(view: LaneView, batch: dict[str, float]) -> tuple[object, ...]:

@@ -21,7 +21,8 @@ DISK_LOW, DISK_FULL = 1024**3, 100 * 1024**2  # free bytes, where the embedded s
 SIGNS_OF_LIFE = 1024**2  # free bytes, where only the workers keep small files
 _ADVICE = "The worker retries it, and no change is lost. Check the base URL, the network and Feishu."
 SINGLES_ADVICE = (
-    "No change is lost. If the plugin may not use the endpoint, grant it, or set FEISHU_BATCH_SINGLE_UPDATES_PER_SECOND=0. "
+    "No change is lost. If the plugin may not use the endpoint, grant it, then run: feishu-batch resume. "
+    "Or set FEISHU_BATCH_SINGLE_UPDATES_PER_SECOND=0. "
     "If the day's requests are used up, it continues tomorrow."
 )
 _LOOK_UP_ADVICE = (

@@ -10,6 +10,7 @@ local MOST_CELLS = 500 -- of one step, and the cells of one item more
 local left = MOST_CELLS
 -- Where nearly nothing is unchanged, only a sample is looked at.
 local SAMPLE_AFTER, SAMPLE_SHARE, SAMPLE_EVERY = 500, 0.01, 10
+local REMEMBERED = 30000 -- ms after the last look
 
 local function answer(...)
   rank_groups()
@@ -33,9 +34,15 @@ end
 
 local function is_worth_it(place)
   if redis.call('EXISTS', P .. 'no-looks') == 1 then return false end
-  local kept = redis.call('HMGET', P .. 'look-share:' .. place, 'seen', 'same', 'off')
+  local share = P .. 'look-share:' .. place
+  local kept = redis.call('HMGET', share, 'seen', 'same', 'off', 'at')
   if tonumber(kept[3] or 0) > NOW then return false end
+  redis.call('HSET', share, 'at', text(NOW))
   local seen = tonumber(kept[1] or 0)
+  if tonumber(kept[4] or 0) < NOW - REMEMBERED then -- the next table has nothing to do with the last one
+    redis.call('HDEL', share, 'seen', 'same', 'turn')
+    seen = 0
+  end
   if seen < SAMPLE_AFTER or tonumber(kept[2] or 0) >= seen * SAMPLE_SHARE then return true end
   return redis.call('HINCRBY', P .. 'look-share:' .. place, 'turn', 1) % SAMPLE_EVERY == 0
 end

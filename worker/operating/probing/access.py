@@ -4,7 +4,7 @@ from typing import Final
 
 from worker.operating.probing.readings import Reading, not_settled, proven
 from worker.operating.probing.run import ProbeRun
-from worker.operating.probing.sender import Sent
+from worker.operating.probing.sent import Sent
 from worker.remote.errors import is_route_refused
 
 NAME: Final = "single_updates"

@@ -51,7 +51,7 @@ def _singles(found: Mapping[str, Reading]) -> Iterator[FittingSetting]:
         return
     if allowed and limit and (rate := _figure(limit, "per_second")):
         safe = max(1, min(MOST_SINGLES, int(rate * SHARE_OF_LIMIT)))
-        yield _setting(name, safe, f"{limit.in_words()}. Some are left to others.")
+        yield _setting(name, safe, f"{limit.in_words()}. A few of them are left for other programs.")
     if lost and lost.finding == lost_update.LOST:
         yield _setting("SINGLE_ITEMS_ALONE", "true", f"{lost.in_words()}.")
 
@@ -60,7 +60,8 @@ def _reads(found: Mapping[str, Reading]) -> Iterator[FittingSetting]:
     reading = _of(found, freshness.NAME)
     if reading and (behind := _figure(reading, "behind_seconds")) is not None:
         value = max(LEAST_READS_BEHIND, math.ceil(SAFETY * behind))
-        yield _setting("READS_BEHIND_SECONDS", value, f"{reading.in_words()}.")
+        least = " The default is kept, to be safe." if value == LEAST_READS_BEHIND else ""
+        yield _setting("READS_BEHIND_SECONDS", value, f"{reading.in_words()}.{least}")
 
 
 def _jobs(found: Mapping[str, Reading]) -> Iterator[FittingSetting]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from worker.operating.probing.readings import Reading, by_majority, not_settled, proven
 from worker.operating.probing.run import ProbeRun
-from worker.operating.probing.sender import ProbeStoppedError
+from worker.operating.probing.sent import ProbeStoppedError
 
 NAME: Final = "reads"
 CURRENT, BEHIND, UNSTEADY = "current", "behind", "unsteady"

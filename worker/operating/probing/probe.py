@@ -8,7 +8,7 @@ from worker.operating.probing.originals import Originals
 from worker.operating.probing.readings import Reading, not_settled
 from worker.operating.probing.restoring import NotRestored, restore
 from worker.operating.probing.run import ProbeRun
-from worker.operating.probing.sender import ProbeStoppedError, UnsettledError
+from worker.operating.probing.sent import ProbeStoppedError, UnsettledError
 from worker.remote.errors import LaneStopped, RemoteError
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from worker.operating.probing.readings import Reading, by_majority, not_settled
 from worker.operating.probing.run import ProbeRun
-from worker.operating.probing.sender import Sent
+from worker.operating.probing.sent import Sent
 from worker.remote.errors import IdempotencyClash
 
 SINGLE, BATCH = "single_uuid", "batch_uuid"

@@ -7,7 +7,7 @@ from typing import Final
 
 from worker.operating.probing.readings import Reading, Sureness, by_majority, not_settled
 from worker.operating.probing.run import CONNECTING, ProbeRun, in_threads
-from worker.operating.probing.sender import Sent
+from worker.operating.probing.sent import Sent
 
 NAME: Final = "single_limit"
 SLIDING, FIXED, SMOOTH, UNLIMITED, LONGER = "sliding", "fixed", "smooth", "unlimited", "longer"
@@ -138,7 +138,7 @@ def _early(train: Sequence[Shot]) -> list[Shot]:
     """
     refused_at = min((shot.answered for shot in train if not shot.is_accepted), default=0.0)
     first = min(shot.after for shot in train if shot.is_accepted)
-    shortest = min(shot.answered - shot.after for shot in train)  # there and back
+    shortest = _shortest(train)
     return [
         shot
         for shot in train
@@ -160,7 +160,13 @@ def _rate(train: Sequence[Shot], slow: Sequence[Shot]) -> float:
     """Accepted requests a second, after the burst: never more than the limit, as far as the requests were apart."""
     rates = [0.0]
     for shots in (train, slow):
-        times = [shot.after for shot in shots if shot.is_accepted and not shot.in_burst]
-        if len(times) > 1:
-            rates.append((len(times) - 1) / (times[-1] - times[0]))
+        accepted = [shot for shot in shots if shot.is_accepted and not shot.in_burst]
+        if len(accepted) > 1:
+            at_most = accepted[-1].answered - accepted[0].after - _shortest(shots)  # between their arrivals
+            rates.append((len(accepted) - 1) / at_most)
     return max(rates)
+
+
+def _shortest(shots: Sequence[Shot]) -> float:
+    """The shortest way there and back, in seconds."""
+    return min(shot.answered - shot.after for shot in shots)

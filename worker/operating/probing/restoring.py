@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from worker.operating.probing.originals import Originals
 from worker.operating.probing.run import ProbeRun
-from worker.operating.probing.sender import ProbeStoppedError, UnsettledError
+from worker.operating.probing.sent import ProbeStoppedError, UnsettledError
 from worker.remote.errors import RemoteError
 
 TRIES: Final = 4

@@ -9,7 +9,8 @@ from threading import Barrier, BrokenBarrierError
 from typing import Any, Final
 
 from worker.operating.probing.place import ProbePlace, TrialField
-from worker.operating.probing.sender import ProbeSender, Sent
+from worker.operating.probing.sender import ProbeSender
+from worker.operating.probing.sent import Sent
 from worker.remote.models import WorkItem
 
 CONNECTING: Final = 20.0  # seconds

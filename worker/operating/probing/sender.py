@@ -11,12 +11,20 @@ from uuid import uuid4
 
 from redis.exceptions import RedisError
 
-from worker.operating.errors import OperatingError
 from worker.operating.probing.place import ProbePlace
+from worker.operating.probing.sent import ProbeStoppedError, Sent, UnsettledError
 from worker.pacing.slots import Reservation, Slots
 from worker.pacing.spacing import Verdict
 from worker.remote.client import RemoteClient
-from worker.remote.errors import NotExecuted, OutcomeUnknown, RateLimited, RemoteError, TokenRejected, Withheld
+from worker.remote.errors import (
+    NotExecuted,
+    OutcomeUnknown,
+    RateLimited,
+    RemoteError,
+    TokenRejected,
+    Withheld,
+    is_route_refused,
+)
 from worker.remote.models import BatchUpdate, ItemUpdate, JobReport, JobStatus, Token, WorkItem
 from worker.remote.tokens import TokenSource
 
@@ -27,32 +35,6 @@ PATIENCE: Final = 30.0  # seconds until a slot opens
 TRIES: Final = 5  # of a request that is refused by a limit, or that does not arrive
 JOBS_END: Final = 60.0  # seconds
 SINGLE_GAP: Final = 0.6  # seconds between single updates whose limit is not tested: right for two a second
-
-
-class ProbeStoppedError(OperatingError):
-    """The probe cannot continue; the message says why."""
-
-
-class UnsettledError(Exception):
-    """The reading cannot be made; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What a write was answered. `at`, `answered_at`: when it left and was answered (monotonic); None: not a byte left."""
-
-    error: RemoteError | None
-    at: float | None = None
-    answered_at: float | None = None
-    task_id: str = ""
-
-    @property
-    def is_accepted(self) -> bool:
-        return self.error is None
-
-    @property
-    def is_limited(self) -> bool:
-        return isinstance(self.error, RateLimited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +181,7 @@ class ProbeSender:
         try:
             answer = self._with_token(send)
         except RemoteError as error:
-            self.may_be_late |= isinstance(error, OutcomeUnknown) and error.http_status is None
+            self.may_be_late |= isinstance(error, OutcomeUnknown) and not is_route_refused(error)
             exchange = error.exchange
             return Sent(error, exchange.sent_at, exchange.answered_at) if exchange else Sent(error)
         return Sent(None, answer.exchange.sent_at, answer.exchange.answered_at, getattr(answer, "task_id", ""))
