@@ -19,6 +19,8 @@ from worker.remote.retry_after import retry_after
 from worker.remote.wire import ExchangeWatch, WatchedBackend, WithheldError
 
 KEEPALIVE_EXPIRY = 4.0  # seconds; less than the 5 s after which common servers close an idle connection
+# More than the senders of a lane in one process: one that waited for a connection would send after its slot.
+MOST_CONNECTIONS = 40
 LARGEST_BODY = 8 * 1024 * 1024  # bytes
 FOREIGN_ERRORS = (
     httpx.HTTPError,
@@ -192,6 +194,7 @@ class _WatchedTransport(httpx.HTTPTransport):
         self._pool.close()
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl_context,
+            max_connections=MOST_CONNECTIONS,
             keepalive_expiry=KEEPALIVE_EXPIRY,
             network_backend=WatchedBackend(watch, TunnelBackend(proxy, ssl_context) if proxy else None),
         )
