@@ -77,7 +77,8 @@ def test_one_bad_field_fails_alone(stack, reading):
     result = changes.wait(PATIENCE)
     assert (result.counts["succeeded"], result.counts["failed"]) == (12, 6)
     assert {(one.item, one.field) for one in changes.failures()} == {(item, REMARKS) for item in items}
-    assert {one.code for one in changes.failures()} == ({"not_stored"} if reading == "drop" else {"20006"})
+    # What was dropped silently goes by a batch, which is refused with the reason.
+    assert {one.code for one in changes.failures()} == {"20006"}
     assert_stored(stack, rows)
     assert set(stored(stack, items, REMARKS).values()) == {"a remark"}
 
@@ -120,6 +121,30 @@ def intent(item, value, field=TEXT, **more):
         "update_mode": "UPDATE",
         **more,
     }
+
+
+@pytest.mark.parametrize("query", ["hide_field", "refuse=2x,code=20029"])
+def test_what_a_read_does_not_show_is_never_called_done(stack, query):
+    """Fields that were dropped silently, and a read that cannot prove it."""
+    stack.sandbox.set_single_rules(bad_field="drop")
+    items = range(1421, 1424)
+    for item in items:
+        stack.sandbox.edit(item, REMARKS, "a remark")
+    stack.sandbox.set_faults(f"work_item_query:{query}" + ("" if "=" in query else "=1.0"))
+    changes = stack.client.enqueue_table(
+        wanted(items, **{REMARKS: None}), **PLACE, change_set=f"hidden-{query[:4]}", skip_unchanged=False
+    )
+    result = changes.wait(PATIENCE)
+    assert (result.counts["succeeded"], result.counts["failed"]) == (6, 3)
+    assert {one.field for one in changes.failures()} == {REMARKS}
+
+
+def test_a_plugin_that_may_not_read_does_not_stop_the_lane(stack):
+    stack.sandbox.set_faults("work_item_query:refuse=1.0,code=10301")
+    rows = wanted(range(1431, 1436))
+    assert written(stack, "no-reads", rows).counts["succeeded"] == 10
+    assert stack.lane.paused() is None
+    assert_stored(stack, rows)
 
 
 @pytest.mark.parametrize("access", ["10301", "404", "405"])
