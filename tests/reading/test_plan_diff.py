@@ -17,7 +17,16 @@ TABLE = """ID,Priority,Owner,Tags,Release note,Due date
 99,P2,,,,
 1003,PX,,,,
 """
-LOOKED_UP = ("catalogue", "space", "person", "slot", "token", "clock")  # keys that `--check` writes, too
+LOOKED_UP = (
+    "catalogue",
+    "space",
+    "person",
+    "slot",
+    "token",
+    "clock",
+    "requests:",
+    "metrics",
+)  # keys that every read writes
 COUNTS = ("changed", "cleared", "unchanged", "not_known", "no_such_item", "refused")
 
 

@@ -75,11 +75,11 @@ class TrialKeys:
 # Each on the key of its kind, in this order.
 _KINDS: Final[dict[str, tuple[tuple[object, ...], ...]]] = {
     "string": (
-        ("SET", 1), ("GET",), ("MGET",), ("INCR",), ("EXPIRE", KEEPS), ("PEXPIRE", KEEPS * 1000), ("PTTL",), ("EXISTS",),
+        ("SET", 1), ("GET",), ("MGET",), ("INCR",), ("DECR",), ("EXPIRE", KEEPS), ("PEXPIRE", KEEPS * 1000), ("PTTL",), ("EXISTS",),
         ("SETEX", KEEPS, 1),
     ),
     "hash": (
-        ("HSET", "a", 1), ("HSETNX", "a", 1), ("HGET", "a"), ("HMGET", "a", "b"), ("HGETALL",), ("HKEYS",), ("HLEN",),
+        ("HSET", "a", 1), ("HSETNX", "a", 1), ("HGET", "a"), ("HMGET", "a", "b"), ("HGETALL",), ("HKEYS",), ("HVALS",), ("HLEN",),
         ("HEXISTS", "a"), ("HINCRBY", "a", 1), ("HRANDFIELD", 1, "WITHVALUES"), ("HDEL", "a"),
     ),
     "list": (
