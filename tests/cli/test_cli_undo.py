@@ -195,7 +195,7 @@ def put_back_all(command, ledger, change_set="one", failed=None):
     ledger.take_in()
     while ledger.lane.counts().ready_groups:
         batch = ledger.claim()
-        ledger.lane.keep_before(batch, {item: json.dumps(["number", 5]) for item in batch.items})
+        ledger.lane.keep_before(batch, dict.fromkeys(batch.cells, json.dumps(["number", 5])))
         ledger.settle(batch, {item: code for item, code in (failed or {}).items() if item in batch.items})
     return document
 
