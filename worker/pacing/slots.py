@@ -48,8 +48,10 @@ class Slots:
         if not number:
             return wait
         # The server started the wait between our request and its answer; counting it from the answer can only be late. Our own
-        # clock is a second limit: the server's may have been set forward.
-        return Reservation(number, max(time.monotonic() + wait, self._next_from or 0.0))
+        # clock is a second limit: the server's may have been set forward. Not where several requests are in flight: a late answer
+        # would move a departure to the moment of the next one.
+        own_limit = self._next_from if self._hold else None
+        return Reservation(number, max(time.monotonic() + wait, own_limit or 0.0))
 
     def _look(self, held: float, ahead: float) -> tuple[int, float]:
         """(number of the reservation or 0, seconds until the slot opens)."""
