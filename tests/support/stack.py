@@ -29,13 +29,13 @@ from sandbox.process import SandboxProcess
 from tests.support.servers import Server
 from tests.support.waiting import PATIENCE, PAUSE, fair_now, wait_until
 from tests.support.zygote import Forked, zygote
-from worker.catalogue.models import RefusedError
+from worker.catalogue.models import RefusedError, UnavailableError
 from worker.ledger.inbox import Inbox
 from worker.ledger.lane import Lane
 from worker.operating.session import session_of
 from worker.processes.child import Child, spawn
 from worker.processes.roles import worker_children
-from worker.reading.field_lookup import open_field_lookup
+from worker.reading.field_lookup import FieldLookup, open_field_lookup
 
 SLOT = 0.15  # seconds; the sandbox's window is the same: a shorter one would hide requests that come too early
 FAST = {
@@ -257,13 +257,21 @@ class Stack:
         self._knows_names = True
         about, lookup = self.sandbox.about(), open_field_lookup(session_of(self.settings))
         people = [user["email"] for user in about["users"] if user.get("email")]
-        for project in about["projects"]:
-            catalogue = lookup.lane_of(project["project_key"])
-            catalogue.project_key(project["simple_name"])
-            for type_key in project["types"]:
-                catalogue.fields(project["project_key"], type_key)
-            with contextlib.suppress(RefusedError):
-                catalogue.checked(_watched_by(people, project["project_key"]))
+        wait_until(lambda: self._looked_up(about, lookup, people), READY, "every name is looked up")
+
+    def _looked_up(self, about: dict[str, Any], lookup: FieldLookup, people: list[str]) -> bool:
+        """False: a busy machine did not answer in time; what it did answer is kept."""
+        try:
+            for project in about["projects"]:
+                catalogue = lookup.lane_of(project["project_key"])
+                catalogue.project_key(project["simple_name"])
+                for type_key in project["types"]:
+                    catalogue.fields(project["project_key"], type_key)
+                with contextlib.suppress(RefusedError):
+                    catalogue.checked(_watched_by(people, project["project_key"]))
+        except UnavailableError:
+            return False
+        return True
 
     def start_over(self) -> None:
         """The same places, and nothing of what was there."""
