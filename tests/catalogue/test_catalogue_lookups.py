@@ -242,7 +242,7 @@ def test_damage_in_the_cache_is_looked_up_copied(catalogue_of, redis, prefix):
 
 
 def test_an_query_is_run_once_for_all_who_wait_and_never_waited_for_twice():
-    queries, gate, runs = BackgroundQueries(wait=0.2, pause=0.3), threading.Event(), []
+    queries, gate, runs = BackgroundQueries(wait=1, pause=0.3), threading.Event(), []
 
     def query():
         runs.append(1)
@@ -250,9 +250,9 @@ def test_an_query_is_run_once_for_all_who_wait_and_never_waited_for_twice():
 
     began = time.monotonic()
     for name in ("a", "a", "b"):
-        with pytest.raises(UnavailableError, match=r"no answer within 0\.2 s"):
+        with pytest.raises(UnavailableError, match=r"no answer within 1 s"):
             queries.run(name, query)
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 2  # one wait, not three, on a busy machine as well
     gate.set()
     time.sleep(0.4)
     queries.run("a", query)
