@@ -53,8 +53,8 @@ def _remaining(age: float, known: Sequence[float], progress: float) -> float:
     """Assumes that items end one after the other at a constant rate, after the first one."""
     longer = [duration for duration in known if duration > age]
     duration = age / (progress + START_SHARE * (1 - progress))
-    latest = _at(longer, LATEST_LOOK) if len(longer) >= ENOUGH else age + LONGEST_GAP
-    return min(duration, latest) - age
+    latest = _at(longer, LATEST_LOOK) - age if len(longer) >= ENOUGH else LONGEST_GAP
+    return min(duration - age, latest)
 
 
 def _at(ordered: Sequence[float], share: float) -> float:
