@@ -59,9 +59,7 @@ class TwoRoutes(Ledger):
         return done
 
     def _claim_single(self) -> Batch | None:
-        claimed = self.lane.singles.claim(
-            owner="bench", lease=60, max_wait=120, idem_uuid="u", token_fingerprint="t", grace=20
-        )
+        claimed = self.lane.singles.claim(owner="bench", max_wait=120, idem_uuid="u", token_fingerprint="t", grace=20)
         return claimed if isinstance(claimed, Batch) else None
 
 

@@ -81,8 +81,7 @@ def with_singles(redis_url):
         intake.drain()
         time.sleep(0.35)
         first, _ = [
-            lane.singles.claim(owner="me", lease=30, max_wait=9, idem_uuid="u", token_fingerprint="t", grace=9)
-            for _ in "ab"
+            lane.singles.claim(owner="me", max_wait=9, idem_uuid="u", token_fingerprint="t", grace=9) for _ in "ab"
         ]
         lane.advance(first, state=BatchState.SENDING, settled={}, then=BatchState.CHECK, fields={"stray": 1})
         client.enqueue_many([intent([1001], "b", priority=7)])

@@ -183,7 +183,7 @@ class SingleMachine(LedgerMachine):
 
         def claim():
             got = self.lane.singles.claim(
-                owner=owner, lease=lease, max_wait=max_wait, idem_uuid="u", token_fingerprint="t", grace=grace
+                owner=owner, max_wait=max_wait, idem_uuid="u", token_fingerprint="t", grace=grace
             )
             return got, 10**12 + int(self.redis.get(self.lane.keys.named("ticks")))
 

@@ -37,7 +37,7 @@ def single(lane, owner="A", *, lease=LONG, max_wait=LONG, grace=0.0):
 
     def claim():
         return lane.singles.claim(
-            owner=owner, lease=lease, max_wait=max_wait, idem_uuid="uuid", token_fingerprint="token", grace=grace
+            owner=owner, max_wait=max_wait, idem_uuid="uuid", token_fingerprint="token", grace=grace
         )
 
     got = claim()
@@ -289,7 +289,7 @@ def test_a_lease_that_ended_is_forgotten_and_never_begins_again(lane, redis):
     assert redis.hkeys(lane.keys.singles.owners) == ["B"]
     assert not lane.singles.extend("A", LONG)
     assert lane.singles.extend("B", LONG)
-    claimed = lane.singles.claim(owner="A", lease=LONG, max_wait=LONG, idem_uuid="u", token_fingerprint="t", grace=0.0)
+    claimed = lane.singles.claim(owner="A", max_wait=LONG, idem_uuid="u", token_fingerprint="t", grace=0.0)
     assert claimed.why is NoBatchReason.HELD
     assert end(lane, old).stale, "another run reads it back"
 

@@ -18,6 +18,7 @@ from worker.decisions.step import (
     is_unreachable,
     refusal,
     to_read_back,
+    uncounted,
     why,
 )
 from worker.ledger.keys import BatchField
@@ -107,9 +108,9 @@ def _not_the_routes(batch: Batch, error: RemoteError) -> GivenBack | None:
 
 def _after_error(batch: Batch, error: RemoteError, policy: Policy) -> Step | GivenBack:
     if isinstance(error, RateLimited):
-        return Step(BatchState.RESEND, fields=_uncounted(batch, error))
+        return Step(BatchState.RESEND, fields=uncounted(batch, error))
     if isinstance(error, TokenRejected):
-        return after_token_rejected(batch, error, BatchState.RESEND, _uncounted(batch, error))
+        return after_token_rejected(batch, error, BatchState.RESEND, uncounted(batch, error))
     if isinstance(error, BatchRefused):
         return _after_refused(batch, error)
     if isinstance(error, NotExecuted):
@@ -146,10 +147,4 @@ def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Ste
     if batch.tries >= policy.max_attempts:
         return GivenBack(bar=True)
     delay = back_off(batch.tries, policy.backoff, policy.backoff_max)
-    return Step(
-        BatchState.RESEND, delay=delay, fields=_uncounted(batch, error) if is_unreachable(error) else why(error)
-    )
-
-
-def _uncounted(batch: Batch, error: RemoteError) -> dict[str, str | int]:
-    return {**why(error), BatchField.TRIES: batch.tries - 1}
+    return Step(BatchState.RESEND, delay=delay, fields=uncounted(batch, error) if is_unreachable(error) else why(error))

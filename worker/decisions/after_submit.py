@@ -11,6 +11,7 @@ from worker.decisions.step import (
     is_unreachable,
     refusal,
     to_read_back,
+    uncounted,
     why,
 )
 from worker.ledger.keys import BatchField
@@ -49,11 +50,11 @@ def after_submit(batch: Batch, answer: Accepted | RemoteError, policy: Policy, f
 def _after_send(batch: Batch, error: RemoteError, policy: Policy) -> Step:
     """The answer to a first request decides about that request only."""
     if isinstance(error, RateLimited):
-        return Step(BatchState.RESEND, fields=_uncounted(batch, error))
+        return Step(BatchState.RESEND, fields=uncounted(batch, error))
     if isinstance(error, TokenRejected):
-        return after_token_rejected(batch, error, BatchState.RESEND, _uncounted(batch, error))
+        return after_token_rejected(batch, error, BatchState.RESEND, uncounted(batch, error))
     if isinstance(error, LaneStopped):
-        return Step(BatchState.RESEND, fields=_uncounted(batch, error), pause=advice_of(error))
+        return Step(BatchState.RESEND, fields=uncounted(batch, error), pause=advice_of(error))
     if isinstance(error, SpaceRefused):
         outcome = refusal(error)
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, outcome), refuse_space=outcome)
@@ -115,7 +116,7 @@ def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Ste
     """Refused for a temporary reason. An unreachable remote system does not count as an attempt, because it is not the batch's fault."""
     delay = back_off(batch.tries, policy.backoff, policy.backoff_max)
     if is_unreachable(error):
-        return Step(BatchState.RESEND, delay=delay, fields=_uncounted(batch, error))
+        return Step(BatchState.RESEND, delay=delay, fields=uncounted(batch, error))
     age = (batch.number_field(BatchField.NOW) - batch.claimed_at_ms) / 1000
     if batch.tries >= policy.max_attempts and age >= policy.job_timeout:
         return Step(BatchState.RESEND, settled=dict.fromkeys(batch.cells, refusal(error)))
@@ -124,8 +125,3 @@ def _after_not_executed(batch: Batch, error: NotExecuted, policy: Policy) -> Ste
 
 def _may_be_one_items_fault(batch: Batch, error: BatchRefused) -> bool:
     return error.splittable and len(batch.parts) > 1
-
-
-def _uncounted(batch: Batch, error: RemoteError) -> dict[str, str | int]:
-    """The claim of a resend counts an attempt; this one must not count."""
-    return {**why(error), BatchField.TRIES: batch.tries - 1}

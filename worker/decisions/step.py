@@ -132,5 +132,10 @@ def why(error: RemoteError) -> dict[str, str | int]:
     return {BatchField.WHY: str(error)[:MAX_REASON]}
 
 
+def uncounted(batch: Batch, error: RemoteError) -> dict[str, str | int]:
+    """The claim of a resend counts an attempt; this one must not count."""
+    return {**why(error), BatchField.TRIES: batch.tries - 1}
+
+
 def advice_of(error: LaneStopped | OutcomeUnknown) -> str:
     return f"{error}. {error.advice}".strip() if error.advice else str(error)

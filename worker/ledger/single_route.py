@@ -53,13 +53,13 @@ class SingleRoute:
         return SingleState(int(rate or 0), max(0.0, off_for), why if why and off_for > 0 else "")
 
     def claim(
-        self, *, owner: str, lease: float, max_wait: float, idem_uuid: str, token_fingerprint: str, grace: float
+        self, *, owner: str, max_wait: float, idem_uuid: str, token_fingerprint: str, grace: float
     ) -> Batch | NoBatch:
-        """Take the changes of one item, and record the coming request. `lease`: seconds for which all updates of `owner` are its own.
+        """Take the changes of one item, and record the coming request. `owner`: a run with a valid lease.
 
         `grace`: seconds for which the cells of a request stay closed whose process has ended.
         """
-        args = (owner, to_ms(lease), to_ms(max_wait), idem_uuid, token_fingerprint, to_ms(grace), SINGLE.items)
+        args = (owner, to_ms(max_wait), idem_uuid, token_fingerprint, to_ms(grace), SINGLE.items)
         for _ in range(MOST_STEPS):
             if (answer := self._run("claim_single", *args))[0] != "again":
                 break
@@ -84,7 +84,7 @@ class SingleRoute:
     def dissolve(
         self, batch: Batch, state: BatchState, *, left: bool, bar: bool = False, off: float = 0.0, why: str = ""
     ) -> Advanced:
-        """Its changes may be sent again, by whichever route. Only for a request that was certainly not executed.
+        """Its changes may be sent again, by whichever route. Only for a request that was certainly not executed, or whose execution is over.
 
         `left`: it was sent, and is counted. `bar`: what its changes write goes by batches for an hour. `off`: seconds for which
         the route is switched off, because of `why`.

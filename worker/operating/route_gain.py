@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Final
 
+from config.pace import MOST_SINGLE_UPDATES
 from worker.ledger.routes import BATCH
 from worker.operating.views import POOR_REQUESTS, LaneView
 
-MOST_RATE: Final = 13  # single updates a second that the settings allow; the endpoint takes 15
+MOST_RATE: Final = MOST_SINGLE_UPDATES
 WORTH_IT: Final = 0.8  # of the time
 SETTING: Final = "FEISHU_BATCH_SINGLE_UPDATES_PER_SECOND"
 
@@ -52,8 +54,8 @@ def gain(view: LaneView, slot: float) -> RoutePlan | None:
 
 
 def _waiting_by_both(view: LaneView, rate: int) -> RoutePlan:
+    """As if single updates could write all of it, then the share that they can."""
+    both = by_both(chain(((changes, True) for changes in view.figures.ready), repeat((1, True), view.uncounted)), rate)
+    small = view.requests_left - view.counts.due_batches - both.batches  # a request for each small group
     share = view.single_share
-    small = sum(changes for changes in view.figures.ready if changes <= rate) + view.uncounted
-    small_requests = sum(1 for changes in view.figures.ready if changes <= rate) + view.uncounted
-    singles = round(share * small)
-    return RoutePlan(view.requests_left - round(share * small_requests), singles)
+    return RoutePlan(view.requests_left - round(share * small), round(share * both.singles))

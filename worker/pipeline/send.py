@@ -1,7 +1,9 @@
 """Send one batch: wait for its slot, send it under the lane's lease, settle the slot."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -16,6 +18,8 @@ from worker.pipeline.send_permit import SendPermit
 from worker.remote.client import RemoteClient
 from worker.remote.errors import OutcomeUnknown, RemoteError, Withheld
 from worker.remote.models import Accepted, BatchUpdate, Token
+
+T = TypeVar("T")
 
 log = structlog.get_logger("feishu_batch.submit")
 
@@ -46,10 +50,18 @@ class Sender:
             permit = SendPermit(self._slots, lease, ahead=LONGEST_WAIT * self._slots.spacing.slot * self._slots.sharers)
             if not permit.take():
                 return None
-            answer = self._request(batch, token, permit)
-            if isinstance(answer, Withheld):
-                log.warning("batch.withheld", reason=answer.message)
-                permit.give_back()
+            answer = answered(
+                "batch",
+                permit,
+                lambda: self._remote.batch_update(
+                    _update_of(batch),
+                    token=token,
+                    idem_uuid=batch.idem_uuid,
+                    user_key=batch.spec.user_key,
+                    may_leave=permit.still_holds,
+                ),
+            )
+            if answer is None:
                 return None
             if permit.reservation is not None:
                 with suppress(
@@ -58,21 +70,27 @@ class Sender:
                     self._steps.settle_slot(self._slots, permit.reservation, answer)
             return answer
 
-    def _request(self, batch: Batch, token: Token, permit: SendPermit) -> Accepted | RemoteError:
-        try:
-            return self._remote.batch_update(
-                _update_of(batch),
-                token=token,
-                idem_uuid=batch.idem_uuid,
-                user_key=batch.spec.user_key,
-                may_leave=permit.still_holds,
-            )
-        except RemoteError as error:
-            return error
-        except Exception as error:
-            # After any error here, the request may have been sent, and the batch must not be stuck.
-            log.exception("batch.crashed")
-            return OutcomeUnknown(f"the worker failed while sending ({type(error).__name__})")
+
+def answered(what: str, permit: SendPermit, request: Callable[[], T]) -> T | RemoteError | None:
+    """The answer to a request under this permit, or its error; None: it was withheld, because the permit had ended. `what`: for the log."""
+    withheld, crashed = f"{what}.withheld", f"{what}.crashed"  # events
+    try:
+        return request()
+    except Withheld as error:
+        log.warning(withheld, reason=error.message)
+        permit.give_back()
+        return None
+    except RemoteError as error:
+        return error
+    except Exception as error:
+        # After any error here, the request may have been sent, and its changes must not be stuck.
+        log.exception(crashed)
+        return OutcomeUnknown(f"the worker failed while sending ({type(error).__name__})")
+
+
+def has_left(answer: object) -> bool:
+    """Whether a request was, or may have been, sent. `answer`: None if there was none."""
+    return answer is not None and (getattr(answer, "exchange", None) is not None or isinstance(answer, OutcomeUnknown))
 
 
 def _update_of(batch: Batch) -> BatchUpdate:

@@ -45,7 +45,8 @@ class SingleChecks:
     ) -> None:
         self._lane = lane
         self._remote = remote
-        self._reading = reading
+        self._slots = reading.slots("read")()
+        self._sender = reading.sender_of(self._slots, PATIENCE)
         self._steps = steps
         self._due = due
         self._hints = hints
@@ -93,10 +94,8 @@ class SingleChecks:
         """None: no read could be sent."""
         items = list(dict.fromkeys(item for update in updates for item in update.items))
         fields = list(dict.fromkeys(key for update in updates for key in update.field_keys))
-        slots = self._reading.slots("read")()
-        sender = self._reading.sender_of(slots, PATIENCE)
         try:
-            return read_items(self._remote, sender, slots, updates[0].spec, items, fields, PATIENCE)
+            return read_items(self._remote, self._sender, self._slots, updates[0].spec, items, fields, PATIENCE)
         except UnavailableError:
             return None
         except RemoteError as error:

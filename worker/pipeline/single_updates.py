@@ -24,9 +24,10 @@ from worker.pipeline.hints import LaneHints
 from worker.pipeline.log_fields import intents_of, said
 from worker.pipeline.progress import ProgressReports
 from worker.pipeline.request_look import RequestLook
+from worker.pipeline.send import answered, has_left
 from worker.pipeline.send_permit import SendPermit
 from worker.remote.client import RemoteClient
-from worker.remote.errors import OutcomeUnknown, RemoteError, Withheld, word_of
+from worker.remote.errors import RemoteError, word_of
 from worker.remote.models import ItemUpdate, ItemWritten, Token
 from worker.tracing import NO_TRACES, Traces
 
@@ -123,17 +124,17 @@ class SingleUpdates:
     def _work(self, run: "_Run", lease: Heartbeat) -> None:
         while not run.is_over and not lease.lost:
             with self._turn:
-                if run.is_over or (batch := self._next(run)) is None:
+                if run.is_over or (found := self._next(run)) is None:
                     continue
-                token, permit = self._steps.token(), SendPermit(self._slots, lease, ahead=PATIENCE)
-                if token is not None and not batch.needs_look and not permit.take():
-                    token = None
-            self._carry_out(run, batch, token, permit)
+                batch, token = found
+                permit = SendPermit(self._slots, lease, ahead=PATIENCE)
+                has_slot = batch.needs_look or permit.take()  # after a look, which takes time, a slot of its own
+            self._carry_out(run, batch, token, permit if has_slot else None)
 
     # --- before the request ---------------------------------------------------------------------------------------
 
-    def _next(self, run: "_Run") -> Batch | None:
-        """The best changes at the moment when the slot is about to open; None: not yet, or the run is over."""
+    def _next(self, run: "_Run") -> tuple[Batch, Token] | None:
+        """The best changes at the moment when the slot is about to open, and the token for them; None: not yet, or the run is over."""
         opens_in = self._slots.opens_in()
         if opens_in > LEAD:
             time.sleep(min(opens_in - LEAD, run.left))
@@ -145,7 +146,6 @@ class SingleUpdates:
             return None
         claimed = self._lane.singles.claim(
             owner=run.owner,
-            lease=self._lease,
             max_wait=self._max_wait,
             idem_uuid=str(uuid4()),
             token_fingerprint=token.fingerprint,
@@ -158,7 +158,7 @@ class SingleUpdates:
         if isinstance(claimed, NoBatch):
             self._wait_for_due(run, claimed)
             return None
-        return claimed
+        return claimed, token
 
     def _wait_for_due(self, run: "_Run", nothing: NoBatch) -> None:
         is_soon = (
@@ -171,14 +171,15 @@ class SingleUpdates:
 
     # --- the request ----------------------------------------------------------------------------------------------
 
-    def _carry_out(self, run: "_Run", batch: Batch, token: Token | None, permit: SendPermit) -> None:
+    def _carry_out(self, run: "_Run", batch: Batch, token: Token, permit: SendPermit | None) -> None:
+        """`permit`: None if no slot was free in time."""
         began = time.time()
         answer: ItemWritten | RemoteError | None = None
-        step: Step | GivenBack | None = self._before_request(batch) if token else GivenBack()
-        if step is None and token is not None and (permit.reservation is not None or self._take_late(permit)):
+        step: Step | GivenBack | None = self._before_request(batch) if permit else GivenBack()
+        if step is None and permit is not None and (permit.reservation is not None or self._take_late(permit)):
             answer = self._send(batch, token, permit)
         step = step or after_single(batch, answer, self._policy)
-        advanced = self._write(batch, step, left=_has_left(answer))
+        advanced = self._write(batch, step, left=has_left(answer))
         if answer is not None:
             run.count(len(batch.parts))
         self._follow_up(batch, step, advanced, token)
@@ -197,23 +198,19 @@ class SingleUpdates:
         return self._look.step(batch) if batch.needs_look else None
 
     def _send(self, batch: Batch, token: Token, permit: SendPermit) -> ItemWritten | RemoteError | None:
-        answer: ItemWritten | RemoteError
-        try:
-            answer = self._remote.update_item(
+        answer = answered(
+            "single",
+            permit,
+            lambda: self._remote.update_item(
                 _update_of(batch),
                 token=token,
                 idem_uuid=batch.idem_uuid,
                 user_key=batch.spec.user_key,
                 may_leave=permit.still_holds,
-            )
-        except Withheld:
-            permit.give_back()
+            ),
+        )
+        if answer is None:
             return None
-        except RemoteError as error:
-            answer = error
-        except Exception as error:  # the request may have been sent, and the update must not be stuck
-            log.exception("single.crashed")
-            answer = OutcomeUnknown(f"the worker failed while sending it ({type(error).__name__})")
         with suppress(RedisError):
             self._settle_slot(permit, answer)
             if isinstance(answer, ItemWritten):  # errors of this route are not trouble of the lane
@@ -239,7 +236,7 @@ class SingleUpdates:
             )
         )
 
-    def _follow_up(self, batch: Batch, step: Step | GivenBack, advanced: Advanced, token: Token | None) -> None:
+    def _follow_up(self, batch: Batch, step: Step | GivenBack, advanced: Advanced, token: Token) -> None:
         if isinstance(step, Step):
             self._steps.after_write(step, token)
             if step.singles_off:
@@ -297,10 +294,6 @@ def _update_of(batch: Batch) -> ItemUpdate:
         work_item_id=batch.items[0],
         fields=tuple((one.field_key, one.after_field_value) for one in map(batch.spec_of, batch.parts)),
     )
-
-
-def _has_left(answer: ItemWritten | RemoteError | None) -> bool:
-    return answer is not None and (answer.exchange is not None or isinstance(answer, OutcomeUnknown))
 
 
 def _report(batch: Batch, step: Step | GivenBack, answer: ItemWritten | RemoteError | None, advanced: Advanced) -> None:

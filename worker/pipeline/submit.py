@@ -30,9 +30,8 @@ from worker.pipeline.carry_out import LaneSteps
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.log_fields import intents_of, said, values_of
 from worker.pipeline.request_look import RequestLook
-from worker.pipeline.send import LONGEST_WAIT, Sender
+from worker.pipeline.send import LONGEST_WAIT, Sender, has_left
 from worker.remote.errors import (
-    OutcomeUnknown,
     RemoteError,
     word_of,
 )
@@ -144,7 +143,7 @@ class Submitter:
         if step is None:
             answer = self._judged_answer(batch, token)
             step = _put_back(batch) if answer is None else self._decide(batch, answer)
-        advanced = self._steps.write_patiently(batch, BatchState.SENDING, step, left=_has_left(answer))
+        advanced = self._steps.write_patiently(batch, BatchState.SENDING, step, left=has_left(answer))
         self._follow_up(batch, step, token, advanced)
         self._traces.sent(batch, began, answer, step.then)
         return self._report(batch, step, answer, advanced)
@@ -238,13 +237,6 @@ def space_of(batch: Batch) -> str:
     """The place of a batch: space, type, and the user if the intents name one. A refusal of one place says nothing about others."""
     spec = batch.spec
     return " ".join(filter(None, (spec.project_key, spec.work_item_type_key, spec.user_key)))
-
-
-def _has_left(answer: Accepted | RemoteError | None) -> bool:
-    """Whether a request was, or may have been, sent."""
-    if answer is None:
-        return False
-    return answer.exchange is not None or isinstance(answer, OutcomeUnknown)
 
 
 def why_no_request(step: Step) -> str:

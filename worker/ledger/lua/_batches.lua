@@ -17,7 +17,7 @@ end
 local PLACE_OF = {open = 'jobs', resend = 'due', reask = 'due', check = 'checks'} -- state of a batch → where it waits
 local WAITING = {'jobs', 'due', 'checks'}
 
-local function is_single(batch) return redis.call('HGET', P .. 'batch:' .. batch, 'rt') == 'single' end
+local function is_single(batch) return redis.call('HGET', P .. 'batch:' .. batch, 'rt') == SINGLE end
 
 local function place(batch, state, at)
   local own = is_single(batch) and S or P

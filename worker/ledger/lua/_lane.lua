@@ -13,3 +13,10 @@ local NOW, WALL = math.floor(ledger_us / 1000), math.floor(wall_us / 1000)
 local touched = {} -- groups whose ready changes are others after this step
 
 local function rank_of(number, priority) return text((9 - tonumber(priority or 5)) * STEP + tonumber(number)) end
+
+-- For how many ms no request is composed, because a long list of intents is being marked as canceled; or nil. If more time is left than
+-- was set, the server's clock was set back.
+local function held_back()
+  local left, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
+  return left > 0 and left <= tonumber(meant) and left or nil
+end

@@ -41,7 +41,7 @@ local function is_for_singles(group, size)
   return size <= rate and not kept[3]
 end
 
--- No change of it is ready: the next ones are looked at afresh.
+-- No change of it is ready: the size of the next ones counts again.
 local function forget_size(group)
   if singles().is_used then redis.call('HDEL', P .. 'group:' .. group, 'big') end
 end
@@ -52,7 +52,7 @@ local function leave_singles(group)
 end
 
 local quiet_from = {} -- group → when a change that it replaces would have been sent
--- A cell that gets a new value ever again is written nevertheless: the newer value waits no longer than the older one would have.
+-- A cell whose value keeps changing is written nevertheless: the newer value waits no longer than the older one would have.
 local function inherit_quiet(older_group, group)
   if singles().rate == 0 or older_group == group then return end
   local at = redis.call('ZSCORE', S .. 'fresh', older_group) or (redis.call('ZSCORE', S .. 'small', older_group) and NOW)

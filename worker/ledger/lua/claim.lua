@@ -16,9 +16,8 @@ local LOOK_AGAIN = 250 -- ms
 local BUSY_FOR = 200 -- ms until an item may be free of its single update
 local reason = redis.call('GET', P .. 'pause')
 if reason then return {'paused', reason} end
--- While a long list of intents is being marked as canceled. If more time is left than was set, the server's clock was set back.
-local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
-if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, LOOK_AGAIN), 0, 0} end
+local held_for = held_back()
+if held_for then return {'idle', math.min(held_for, LOOK_AGAIN), 0, 0} end
 
 local lease = redis.call('HMGET', R .. 'lease', 'owner', 'until', 'batch')
 if lease[1] then

@@ -1,8 +1,8 @@
 -- Take one item's changes for a single update: one that must be sent again, else the best small group's, and with it the item's
 -- other ready changes of small groups. Several may be in flight; they share a lease that their process extends.
 -- KEYS  1 lane prefix
--- ARGV  1 owner of the lease  2 lease (ms)  3 longest wait of a group (ms)  4 idempotency UUID for a new send  5 fingerprint of the token
---       6 for how long the cells of a lost request stay closed (ms)  7 fields of one request at most
+-- ARGV  1 owner of the lease  2 longest wait of a group (ms)  3 idempotency UUID for a new send  4 fingerprint of the token
+--       5 for how long the cells of a lost request stay closed (ms)  6 fields of one request at most
 -- Returns {'paused'} | {'off'} | {'held'}: the owner has no lease | {'again'}: groups are still being ranked, or many cannot be sent now and were put off
 --       | {'idle', ms until the next change may be sent, or -1, canceled or expired intents must be ended (0|1), changes wait for a look (0|1)}
 --       | {'single', JSON of the update (_described.lua), intents must be ended (0|1), changes wait for a look (0|1)}
@@ -13,8 +13,8 @@ local MOST_QUIET = 100 -- groups
 local MOST_LOOKS = 150 -- changes and columns that one step may read, roughly
 local BUSY_FOR, BLOCKED_FOR = 100, 1000 -- ms until an item may be free of its single update, and of a batch
 if redis.call('EXISTS', P .. 'pause') == 1 then return {'paused'} end
-local held_for, meant = redis.call('PTTL', P .. 'hold'), redis.call('GET', P .. 'hold')
-if held_for > 0 and held_for <= tonumber(meant) then return {'idle', math.min(held_for, BUSY_FOR), 0, 0} end
+local held_for = held_back()
+if held_for then return {'idle', math.min(held_for, BUSY_FOR), 0, 0} end
 
 give_up_lost_ones()
 if singles().rate == 0 then return {'off'} end
@@ -31,14 +31,14 @@ local function hand_out(batch, parts)
   redis.call('HSET', S .. 'flight', batch, ARGV[1])
   redis.call('HSET', S .. 'items', parts[1][2], batch)
   redis.call('ZREM', S .. 'due', batch)
-  redis.call('HSET', P .. 'batch:' .. batch, 'state', 'sending', 'sent', text(NOW), 'fence', text(fence), 'grace', ARGV[6])
+  redis.call('HSET', P .. 'batch:' .. batch, 'state', 'sending', 'sent', text(NOW), 'fence', text(fence), 'grace', ARGV[5])
   note_blocked(P .. 'batch:' .. batch, parts)
   return {'single', cjson.encode(described(batch, parts)), are_dead and 1 or 0, began_to_await and 1 or 0}
 end
 
 local function again(batch, parts)
   local record = P .. 'batch:' .. batch
-  redis.call('HSET', record, 'kind', 'resend', 'idem', ARGV[4], 'token', ARGV[5], 'first', text(NOW))
+  redis.call('HSET', record, 'kind', 'resend', 'idem', ARGV[3], 'token', ARGV[4], 'first', text(NOW))
   redis.call('HINCRBY', record, 'tries', 1)
   redis.call('HDEL', record, 'looked', 'stray')
   return hand_out(batch, parts)
@@ -103,7 +103,7 @@ local function with_neighbours(group, item)
       if singles().alone and is_in_a_batch(owner) then return nil end
     elseif owner then
       local own = may_join(owner, item, place_of(group))
-      if own and (own == group or #parts < tonumber(ARGV[7]) - 1) then
+      if own and (own == group or #parts < tonumber(ARGV[6]) - 1) then
         parts[#parts + 1] = {cell, item, owner}
         groups[#groups + 1] = own
       end
@@ -125,7 +125,7 @@ local OVERDUE_SEEN = 20 -- groups, of which some may be put off
 -- The oldest group that has waited too long, at every fourth request.
 local function overdue()
   if redis.call('HINCRBY', S .. 'state', 'turn', 1) % 4 ~= 0 then return nil end
-  for _, group in ipairs(redis.call('ZRANGE', S .. 'since', '-inf', text(NOW - tonumber(ARGV[3])), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN)) do
+  for _, group in ipairs(redis.call('ZRANGE', S .. 'since', '-inf', text(NOW - tonumber(ARGV[2])), 'BYSCORE', 'LIMIT', 0, OVERDUE_SEEN)) do
     if redis.call('ZSCORE', S .. 'small', group) then return group end
   end
 end
@@ -196,7 +196,7 @@ count('held', #parts)
 count('singles', 1)
 count('single_changes', #parts)
 redis.call('HSET', P .. 'cells', unpack(held))
-redis.call('HSET', P .. 'batch:' .. batch, 'rt', 'single', 'pl', place_of(groups[1]), 'g', groups[1], 'parts', pack_parts(parts),
-  'idem', ARGV[4], 'token', ARGV[5], 'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#parts))
+redis.call('HSET', P .. 'batch:' .. batch, 'rt', SINGLE, 'pl', place_of(groups[1]), 'g', groups[1], 'parts', pack_parts(parts),
+  'idem', ARGV[3], 'token', ARGV[4], 'kind', 'new', 'first', text(NOW), 'at', text(NOW), 'tries', '1', 'size', text(#parts))
 write_collected()
 return hand_out(batch, parts)

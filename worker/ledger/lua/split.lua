@@ -8,20 +8,16 @@ local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
 local kept = redis.call('HMGET', record, 'state', 'parts', 'fence', 'g', 'at')
 if kept[1] ~= 'sending' or kept[3] ~= ARGV[2] then return {-1, -1} end
 local parts = parts_of(kept[2])
-local copied = {}
-for _, name in ipairs({'rt', 'pl'}) do
-  local value = redis.call('HGET', record, name)
-  if value then copied[#copied + 1] = name; copied[#copied + 1] = value end
-end
+local is_single_update, place_number = is_single(batch), redis.call('HGET', record, 'pl')
 release(batch, parts)
 count_request(parts)
 -- Some of a single update's fields may have been written before the one that was refused.
-if #copied > 0 and tonumber(ARGV[4]) > 0 then
+if is_single_update and tonumber(ARGV[4]) > 0 then
   for _, part in ipairs(parts) do redis.call('ZADD', P .. 'written', text(NOW + tonumber(ARGV[4])), part[1]) end
 end
 
 local function group_of(part)
-  return #copied > 0 and redis.call('HGET', P .. 'intent:' .. part[3], 'g') or kept[4]
+  return is_single_update and redis.call('HGET', P .. 'intent:' .. part[3], 'g') or kept[4]
 end
 
 local function piece(first, last)
@@ -33,14 +29,14 @@ local function piece(first, last)
     held[#held + 1] = parts[i][3] .. '@' .. name
   end
   redis.call('HSET', P .. 'cells', unpack(held))
-  if #copied > 0 then redis.call('HSET', P .. 'batch:' .. name, unpack(copied)) end
+  if is_single_update then redis.call('HSET', P .. 'batch:' .. name, 'rt', SINGLE, 'pl', place_number) end
   redis.call('HSET', P .. 'batch:' .. name, 'g', group_of(parts[first]), 'parts', pack_parts(part), 'kind', 'resend',
     'at', kept[5], 'tries', '0', 'size', text(#part), 'why', ARGV[3])
   place(name, 'resend', NOW)
   return name
 end
 
-local size, pieces = #copied > 0 and 1 or math.ceil(#parts / 2), {}
+local size, pieces = is_single_update and 1 or math.ceil(#parts / 2), {}
 for first = 1, #parts, size do pieces[#pieces + 1] = piece(first, math.min(first + size - 1, #parts)) end
 place(batch, 'split', NOW)
 redis.call('DEL', record)

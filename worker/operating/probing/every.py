@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from worker.operating.probing import (
     access,
@@ -21,6 +21,8 @@ from worker.operating.probing import (
 from worker.operating.probing.place import MULTI, ProbePlace
 from worker.operating.probing.readings import Reading, not_settled
 from worker.operating.probing.run import ProbeRun
+
+T = TypeVar("T")
 
 NO_SECOND: Final = "it needs a second field (--field2)"
 NO_MULTI: Final = f"it needs a field of the type {MULTI} (--field or --field2)"
@@ -51,6 +53,10 @@ class ProbeStep:
         return not_settled(self.name, why) if why else self.make(run)
 
 
+def _judged(observe: Callable[[ProbeRun], T], judge: Callable[[T], Reading]) -> Callable[[ProbeRun], Reading]:
+    return lambda run: judge(observe(run))
+
+
 def _append(run: ProbeRun) -> Reading:
     field = run.place.multi
     return append_present.judge(append_present.observe(run, field) if field else [])
@@ -58,45 +64,39 @@ def _append(run: ProbeRun) -> Reading:
 
 FIRST: Final = (access.NAME, freshness.NAME)  # always made
 STEPS: Final[Sequence[ProbeStep]] = (
-    ProbeStep(access.NAME, "one single update", 1, lambda run: access.judge(access.observe(run))),
-    ProbeStep(
-        freshness.NAME, "3 writes, each read several times", 18, lambda run: freshness.judge(freshness.observe(run))
-    ),
-    ProbeStep(
-        empty_field.NAME, "clears the field and reads it", 6, lambda run: empty_field.judge(empty_field.observe(run))
-    ),
-    ProbeStep(
-        clearing.NAME, 'clears each field with null, "" and []', 18, lambda run: clearing.judge(clearing.observe(run))
-    ),
+    ProbeStep(access.NAME, "one single update", 1, _judged(access.observe, access.judge)),
+    ProbeStep(freshness.NAME, "3 writes, each read several times", 18, _judged(freshness.observe, freshness.judge)),
+    ProbeStep(empty_field.NAME, "clears the field and reads it", 6, _judged(empty_field.observe, empty_field.judge)),
+    ProbeStep(clearing.NAME, 'clears each field with null, "" and []', 18, _judged(clearing.observe, clearing.judge)),
     ProbeStep(
         bad_field.NAME,
         "single updates with one good and one bad value",
         12,
-        lambda run: bad_field.judge(bad_field.observe(run)),
+        _judged(bad_field.observe, bad_field.judge),
         is_single=True,
         needs_second=True,
     ),
-    ProbeStep(same_value.NAME, "writes a value twice", 8, lambda run: same_value.judge(same_value.observe(run))),
+    ProbeStep(same_value.NAME, "writes a value twice", 8, _judged(same_value.observe, same_value.judge)),
     ProbeStep(
         repeated_uuid.SINGLE,
         "repeats a single update",
         10,
-        lambda run: repeated_uuid.judge_single(repeated_uuid.observe_single(run)),
+        _judged(repeated_uuid.observe_single, repeated_uuid.judge_single),
         is_single=True,
     ),
     ProbeStep(append_present.NAME, "appends a member that is there", 8, _append, needs_multi=True),
-    ProbeStep(early_poll.NAME, "3 batches, polled at once", 6, lambda run: early_poll.judge(early_poll.observe(run))),
+    ProbeStep(early_poll.NAME, "3 batches, polled at once", 6, _judged(early_poll.observe, early_poll.judge)),
     ProbeStep(
         repeated_uuid.BATCH,
         "repeats a batch_update",
         6,
-        lambda run: repeated_uuid.judge_batch(repeated_uuid.observe_batch(run)),
+        _judged(repeated_uuid.observe_batch, repeated_uuid.judge_batch),
     ),
     ProbeStep(
         lost_update.NAME,
         "writes two fields of one item at the same time",
         36,
-        lambda run: lost_update.judge(lost_update.observe(run)),
+        _judged(lost_update.observe, lost_update.judge),
         is_single=True,
         needs_second=True,
     ),
@@ -104,13 +104,13 @@ STEPS: Final[Sequence[ProbeStep]] = (
         batch_window.NAME,
         "pairs of batch_updates, of which some are too fast on purpose",
         18,
-        lambda run: batch_window.judge(batch_window.observe(run)),
+        _judged(batch_window.observe, batch_window.judge),
     ),
     ProbeStep(
         request_limit.NAME,
         "20 single updates at once, twice: too fast on purpose",
         68,
-        lambda run: request_limit.judge(request_limit.observe(run)),
+        _judged(request_limit.observe, request_limit.judge),
         is_single=True,
     ),
 )

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from config.pace import MOST_SINGLE_UPDATES
 from config.settings import ENV_PREFIX
 from worker.operating.probing import access, batch_window, early_poll, freshness, lost_update, request_limit
 from worker.operating.probing.readings import Reading
 
 SHARE_OF_LIMIT: Final = 0.87  # of the limit that was found: 13 of 15
-MOST_SINGLES: Final = 13
 LEAST_READS_BEHIND: Final = 10  # seconds, the default
 LEAST_NOT_EXIST: Final = 30  # seconds, the default
 SAFETY: Final = 3  # times what was seen
@@ -50,7 +50,7 @@ def _singles(found: Mapping[str, Reading]) -> Iterator[FittingSetting]:
         yield _setting(name, 0, f"{allowed.in_words()}.")
         return
     if allowed and limit and (rate := _figure(limit, "per_second")):
-        safe = max(1, min(MOST_SINGLES, int(rate * SHARE_OF_LIMIT)))
+        safe = max(1, min(MOST_SINGLE_UPDATES, int(rate * SHARE_OF_LIMIT)))
         yield _setting(name, safe, f"{limit.in_words()}. A few of them are left for other programs.")
     if lost and lost.finding == lost_update.LOST:
         yield _setting("SINGLE_ITEMS_ALONE", "true", f"{lost.in_words()}.")
