@@ -18,6 +18,11 @@ STOP_TIMEOUT = 5.0
 REQUEST_TIMEOUT = 30.0
 
 
+def launch(command: list[str]) -> "subprocess.Popen[str]":
+    """In its own session: Ctrl-C ends the program that uses the sandbox, which still needs it until its work is finished."""
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603 our own
+
+
 class SandboxProcess:
     """`with SandboxProcess(window=0.05, job_median=0.1) as sandbox: ... sandbox.base_url`.
 
@@ -44,10 +49,7 @@ class SandboxProcess:
         self.base_url = ""
 
     def start(self) -> Self:
-        # Its own session: Ctrl-C ends the program that uses the sandbox, which still needs it until its work is finished.
-        self._process = subprocess.Popen(  # noqa: S603 our own command
-            self._command, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
+        self._process = launch(self._command)
         try:
             self.base_url = _listening_at(self._process)
         except BaseException:

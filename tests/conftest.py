@@ -20,6 +20,7 @@ from tests.support.first_run import compile_tests
 from tests.support.order import has_real_processes, rank
 from tests.support.programs import INSTALL, missing
 from tests.support.servers import running_server
+from tests.support.zygote import fork_sandboxes
 
 # Hundreds of processes are started, and six of them collect the tests: each would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -30,6 +31,7 @@ sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+fork_sandboxes()
 
 # How long an example takes says more about what else runs than about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

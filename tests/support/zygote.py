@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import sandbox.process
 from worker.processes.child import PRIVATE, Child
 from worker.processes.child import spawn as spawn_anew
 
@@ -37,6 +38,7 @@ class Forked:
         self._zygote = zygote
         self.pid = pid
         self.returncode: int | None = None
+        self.stdout: IO[str] | None = None
 
     def poll(self) -> int | None:
         if self.returncode is None:
@@ -92,7 +94,7 @@ class Zygote:
         umask: int = 0o022,
         death_signal: signal.Signals = signal.SIGKILL,
     ) -> Forked:
-        """`kind`: a command line whose first word is `celery`, `feishu-batch` or `worker.web`. `files`: its number → ours."""
+        """`kind`: a command line whose first word is a key of `zygote_process.MAINS`. `files`: its number → ours."""
         wanted = {
             "kind": list(map(str, kind)),
             "env": dict(os.environ if env is None else env),
@@ -132,6 +134,36 @@ def start_command(
     if CAN_FORK:
         return zygote().start(words, env=env, cwd=cwd, files=dict.fromkeys((1, 2), output.fileno()))
     return subprocess.Popen(_anew(words), env=env, cwd=cwd, stdout=output, stderr=output)
+
+
+def open_command(
+    *arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None, is_forked: bool = CAN_FORK
+) -> "Forked | subprocess.Popen[str]":
+    """`feishu-batch` with these arguments; what it prints is read from `stdout`."""
+    words = ["feishu-batch", *map(str, arguments)]
+    if is_forked:
+        return _with_stdout(words, env=env, cwd=cwd)
+    return subprocess.Popen(_anew(words), env=env, cwd=cwd, stdout=subprocess.PIPE, text=True)
+
+
+def fork_sandboxes() -> None:
+    """Those that this process starts from now on."""
+
+    def launch(command: list[str]) -> Any:
+        return _with_stdout(command[command.index("sandbox") :])
+
+    if CAN_FORK:
+        sandbox.process.launch = launch
+
+
+def _with_stdout(words: Sequence[str], **place: Any) -> Forked:
+    ours, theirs = os.pipe()
+    try:
+        process = zygote().start(words, files={1: theirs, 2: 2}, **place)
+    finally:
+        os.close(theirs)
+    process.stdout = os.fdopen(ours)
+    return process
 
 
 def run_command(

@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from tests.support.zygote import MOST, MOST_FILES, Zygote
@@ -72,7 +73,7 @@ def end_with_parent(number: int) -> None:
 
 def be(wanted: dict[str, Any]) -> None:
     kind, *arguments = wanted["kind"]
-    main = {"celery": celerys_main, "feishu-batch": commands_main, "worker.web": pages_main}[kind]
+    main = MAINS[kind]
     if kind == "feishu-batch" and arguments[:1] == [WITH_CHILDREN]:
         fork_children_from(nursery())
     sys.argv = [kind, *arguments]
@@ -91,10 +92,18 @@ def commands_main() -> None:
     main()
 
 
-def pages_main() -> None:
+def modules_main(name: str) -> None:
     import runpy
 
-    runpy.run_module("worker.web", run_name="__main__", alter_sys=True)
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+MAINS = {
+    "celery": celerys_main,
+    "feishu-batch": commands_main,
+    "worker.web": partial(modules_main, "worker.web"),
+    "sandbox": partial(modules_main, "sandbox"),
+}
 
 
 def nursery() -> Zygote:
@@ -148,6 +157,7 @@ def import_all() -> None:
     import celery.worker.worker  # noqa: F401 - as the docstring says
     import click
 
+    import sandbox.server  # noqa: F401 - as the docstring says
     import worker.app
     import worker.beat
     import worker.web.server  # noqa: F401 - as the docstring says

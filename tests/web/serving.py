@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ import httpx
 
 from tests.support.stack import Stack
 from tests.support.waiting import PATIENCE
+from tests.support.zygote import CAN_FORK, Forked, open_command
 
-COMMAND = [sys.executable, "-m", "worker.cli.main", "dashboard"]
 SECRET = "a-secret-of-the-plugin-in-the-tests"
 PICTURES = Path(os.environ["PICTURES"]).absolute() if "PICTURES" in os.environ else None
 ADDRESS = re.compile(r"http://(?:\S+):(\d+)")
@@ -24,7 +23,7 @@ ADDRESS = re.compile(r"http://(?:\S+):(\d+)")
 @dataclass
 class Served:
     url: str
-    process: subprocess.Popen
+    process: subprocess.Popen[str] | Forked
 
     @property
     def port(self) -> int:
@@ -49,10 +48,12 @@ def without_ours() -> dict[str, str]:
 
 
 @contextmanager
-def serving(redis_url: str, prefix: str, cwd: Path, *, port: int = 0, **settings: str) -> Iterator[Served]:
+def serving(
+    redis_url: str, prefix: str, cwd: Path, *, port: int = 0, is_forked: bool = CAN_FORK, **settings: str
+) -> Iterator[Served]:
     env = {**without_ours(), "FEISHU_BATCH_REDIS_URL": redis_url, "FEISHU_BATCH_KEY_PREFIX": prefix}
     env |= {f"FEISHU_BATCH_{name.upper()}": value for name, value in settings.items()}
-    process = subprocess.Popen([*COMMAND, "--port", str(port)], env=env, cwd=cwd, stdout=subprocess.PIPE, text=True)
+    process = open_command("dashboard", "--port", port, env=env, cwd=cwd, is_forked=is_forked)
     try:
         line = process.stdout.readline()
         found = ADDRESS.search(line)
@@ -68,7 +69,8 @@ def serving(redis_url: str, prefix: str, cwd: Path, *, port: int = 0, **settings
         process.stdout.close()
 
 
-def page_of(stack: Stack, cwd: Path, *, port: int = 0, **settings: str):
+def page_of(stack: Stack, cwd: Path, *, port: int = 0, is_forked: bool = CAN_FORK, **settings: str):
     """A page over the stack's ledger."""
     usual = {"slot_seconds": str(stack.settings.slot_seconds), "sweep_seconds": "0.3"}
-    return serving(stack.server.url, stack.settings.key_prefix, cwd, port=port, **{**usual, **settings})
+    given = {**usual, **settings}
+    return serving(stack.server.url, stack.settings.key_prefix, cwd, port=port, is_forked=is_forked, **given)

@@ -10,7 +10,7 @@ import pytest
 from feishu_batch.outcomes import OutcomeKind
 from tests.support.model import PROJECT
 from tests.support.waiting import PATIENCE
-from tests.web.serving import serving
+from tests.web.serving import page_of, serving
 from worker.ledger.records import Outcome
 from worker.operating.session import unchecked_session
 from worker.web.snapshot import INTENTS, Snapshots
@@ -212,7 +212,9 @@ def test_metrics_are_there_as_well(page):
     assert "feishu_batch_" in answer.text
 
 
-def test_it_stays_small(page, stack):
-    messages(page, 1)
-    [line] = [row for row in Path(f"/proc/{page.process.pid}/status").read_text().splitlines() if "VmRSS" in row]
+def test_it_stays_small(stack, tmp_path):
+    with page_of(stack, tmp_path, is_forked=False) as page:
+        messages(page, 1)
+        status = Path(f"/proc/{page.process.pid}/status").read_text().splitlines()
+    [line] = [row for row in status if "VmRSS" in row]
     assert int(line.split()[1]) < 90_000
