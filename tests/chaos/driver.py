@@ -28,7 +28,7 @@ from tests.chaos.strikes import plan
 from tests.chaos.verdict import Verdict
 from tests.chaos.workload import Edit, Producers, Wish, edits, wishes
 from tests.support.chaos_stack import ChaosStack
-from worker.ledger.keys import SingleField
+from worker.ledger.fields import SingleField
 from worker.ledger.records import Outcome
 
 SECONDS = 5.0  # of work and faults

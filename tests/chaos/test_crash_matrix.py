@@ -15,7 +15,7 @@ from tests.chaos.crash_points import (
 from tests.chaos.verdict import Verdict
 from tests.chaos.workload import TASK, Wish
 from tests.support.waiting import wait_until
-from worker.ledger.keys import SingleField
+from worker.ledger.fields import SingleField
 
 CASES = ALL_CASES if os.environ.get("CHAOS_ALL_POINTS") else CHOSEN_CASES
 SINGLE_CASES = ALL_SINGLE_CASES if os.environ.get("CHAOS_ALL_POINTS") else CHOSEN_SINGLE_CASES

@@ -7,7 +7,7 @@ import pytest
 from feishu_batch.explained import FailureCode
 from tests.decisions.factory import SPEC, make_batch, make_policy
 from worker.decisions.after_look import MOST_FAILURES, after_failed_look, not_seen, seen
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.records import BatchState
 from worker.remote.errors import BatchRefused, LaneStopped, NotExecuted, OutcomeUnknown, RateLimited, TokenRejected
 from worker.remote.models import WorkItem

@@ -17,7 +17,7 @@ from feishu_batch import IntentError, UpdateIntent, parse_intent
 from feishu_batch.keys import InboxKeys, RecordField
 from feishu_batch.outcomes import OutcomeKind
 from tests.docs.pages import PAGES, README, ROOT, code_of, commands_of, text
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.records import BatchState
 from worker.ledger.routes import BATCH, SINGLE
 from worker.processes.roles import worker_children

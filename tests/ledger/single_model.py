@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from tests.ledger.lane_model import PRIORITY_STEP, Model
-from worker.ledger.keys import GroupField, SingleField
+from worker.ledger.fields import GroupField, SingleField
 
 SIZE_STEP = 2**44
 OVERDUE_EVERY = 4  # requests

@@ -7,21 +7,14 @@ from pathlib import Path
 import pytest
 
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField, SetField
-from worker.ledger.keys import (
-    BatchField,
-    GroupField,
-    LaneKeys,
-    MetricField,
-    RouteKeys,
-    ScheduleKeys,
-    SingleField,
-    SingleKeys,
-    SlotField,
-)
+from worker.ledger.fields import BatchField, GroupField, MetricField, SingleField, SlotField
+from worker.ledger.keys import LaneKeys, ScheduleKeys
+from worker.ledger.route_keys import RouteKeys, SingleKeys
 from worker.ledger.routes import BATCH
 
 ROOT = Path(__file__).parents[2]
-HOMES = {ROOT / "client/feishu_batch/keys.py", ROOT / "worker/ledger/keys.py"}
+NAMES = ("keys.py", "route_keys.py", "fields.py")
+HOMES = {ROOT / "client/feishu_batch/keys.py", *(ROOT / "worker/ledger" / name for name in NAMES)}
 ELSEWHERE = [
     path
     for folder in ("worker", "tasks", "client", "config")
@@ -30,7 +23,7 @@ ELSEWHERE = [
 ]
 LEDGER_MAP = (ROOT / "docs/ledger.md").read_text()
 KEYS = LaneKeys("p", "x")
-NOT_KEYS = {"named", "of_intent", "prefix", "lane", "head", "route", "of", "slot_of", "singles"}
+NOT_KEYS = {"named", "of_intent", "prefix", "lane", "head", "route", "singles"}
 
 
 def names(cls):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tests.web.by_hand import ByHand
-from worker.ledger.keys import SlotField
+from worker.ledger.fields import SlotField
 from worker.ledger.routes import BATCH
 
 ENGLISH: Final[Mapping[str, str]] = {

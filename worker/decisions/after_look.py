@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from feishu_batch.explained import FailureCode
 from worker.decisions.step import Policy, Step, advice_of, after_token_rejected
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.records import Batch, BatchState, Cell, GroupSpec, Outcome
 from worker.remote.compare import ABSENT
 from worker.remote.equality import holds

@@ -16,7 +16,7 @@ from worker.decisions.step import (
     to_read_back,
     why,
 )
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
 from worker.remote.errors import BatchRefused, LaneStopped, RateLimited, RemoteError, SpaceRefused, TokenRejected
 from worker.remote.models import JobReport

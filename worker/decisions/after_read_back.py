@@ -14,7 +14,7 @@ from worker.decisions.step import (
     is_not_served,
     is_unreachable,
 )
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Cell, Outcome
 from worker.remote.errors import BatchRefused, LaneStopped, RemoteError, SpaceRefused, TokenRejected
 

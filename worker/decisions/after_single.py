@@ -21,7 +21,7 @@ from worker.decisions.step import (
     uncounted,
     why,
 )
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Cell
 from worker.remote.errors import (
     BatchRefused,

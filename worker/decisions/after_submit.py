@@ -14,7 +14,7 @@ from worker.decisions.step import (
     uncounted,
     why,
 )
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.records import Batch, BatchState
 from worker.remote.errors import (
     BatchRefused,

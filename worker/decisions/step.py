@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from feishu_batch.explained import FailureCode
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.records import Batch, BatchState, Cell, Outcome
 from worker.remote.codes import FRESH_TOKENS_REFUSED
 from worker.remote.errors import LaneStopped, OutcomeUnknown, RemoteError, TokenRejected

@@ -1,7 +1,8 @@
-"""Where a lane's half of the ledger lives in Redis: each key and each field once. docs/ledger.md describes them for people.
+"""Where a lane's half of the ledger lives in Redis: each key once. docs/ledger.md describes them for people.
 
-The producers' half and the record of an intent stand in `feishu_batch.keys`. The Lua scripts get the lane's prefix and build
-the same names (a test holds both against the map in docs/ledger.md).
+The fields of its hashes stand in `worker.ledger.fields`; the producers' half and the record of an intent in
+`feishu_batch.keys`. The Lua scripts get the lane's prefix and build the same names (a test holds both against the map in
+docs/ledger.md).
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from feishu_batch.keys import (
     shared_key,
     under_key,
 )
-from worker.ledger.routes import SINGLE, Route
+from worker.ledger.route_keys import RouteKeys, SingleKeys
+from worker.ledger.routes import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +165,12 @@ class LaneKeys:
 
     # --- routes
 
-    def route(self, route: Route) -> "RouteKeys":
-        return RouteKeys(self, route)
+    def route(self, route: Route) -> RouteKeys:
+        return RouteKeys(self.head, route)
 
     @property
-    def singles(self) -> "SingleKeys":
-        return SingleKeys(self)
+    def singles(self) -> SingleKeys:
+        return SingleKeys(self.head)
 
     # --- requests and jobs
 
@@ -294,112 +296,6 @@ class LaneKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class RouteKeys:
-    """What belongs to the batch route of a lane: who sends on it, which group is next, and its slot."""
-
-    of: LaneKeys
-    route: Route
-
-    def _named(self, name: str) -> str:
-        return self.of.named(f"route:{self.route.name}:{name}")
-
-    @property
-    def lease(self) -> str:
-        """Hash: which batch is being sent right now: owner, until, batch, fence."""
-        return self._named("lease")
-
-    @property
-    def full(self) -> str:
-        """Sorted set: groups with a whole request ready, by their best ready change."""
-        return self._named("full")
-
-    @property
-    def part(self) -> str:
-        """Sorted set: the other groups with ready changes."""
-        return self._named("part")
-
-    @property
-    def since(self) -> str:
-        """Sorted set: groups with ready changes, by since when none of them was sent."""
-        return self._named("since")
-
-    @property
-    def overdue_turn_in(self) -> str:
-        """String: how many batches are composed before a group that waits too long may have a turn again."""
-        return self._named("overdue-turn-in")
-
-    @property
-    def slot(self) -> str:
-        """`LaneKeys.slot` of the route's endpoint."""
-        return self.of.slot(self.route.endpoint)
-
-
-@dataclass(frozen=True, slots=True)
-class SingleKeys:
-    """What belongs to the single route of a lane. A group is in `small` or `fresh`, or on the batch route."""
-
-    of: LaneKeys
-
-    def _named(self, name: str) -> str:
-        return self.of.named(f"route:{SINGLE.name}:{name}")
-
-    @property
-    def state(self) -> str:
-        """Hash with the fields of `SingleField`."""
-        return self._named("state")
-
-    @property
-    def small(self) -> str:
-        """Sorted set: groups to send, by urgency, then size, then age."""
-        return self._named("small")
-
-    @property
-    def fresh(self) -> str:
-        """Sorted set: groups that have grown a moment ago, or cannot be sent now, by when they may be sent."""
-        return self._named("fresh")
-
-    @property
-    def sizes(self) -> str:
-        """Hash: group of the route → how many of its changes are ready."""
-        return self._named("sizes")
-
-    @property
-    def since(self) -> str:
-        """Sorted set: groups of the route, by since when none of their changes was sent."""
-        return self._named("since")
-
-    @property
-    def flight(self) -> str:
-        """Hash: update that is being sent → the process that sends it."""
-        return self._named("flight")
-
-    @property
-    def owners(self) -> str:
-        """Hash: process → until when its lease is valid (ms); an unknown process has none."""
-        return self._named("owners")
-
-    @property
-    def items(self) -> str:
-        """Hash: item → its update that is, or may still be, on its way."""
-        return self._named("items")
-
-    @property
-    def due(self) -> str:
-        """Sorted set: updates that are to be sent again, by when."""
-        return self._named("due")
-
-    @property
-    def checks(self) -> str:
-        """Sorted set: updates that are to be read back, by when."""
-        return self._named("checks")
-
-    @property
-    def slot(self) -> str:
-        """`LaneKeys.slot` of the route's endpoint."""
-        return self.of.slot(SINGLE.endpoint)
-
-
-@dataclass(frozen=True, slots=True)
 class ScheduleKeys:
     """Of scheduled work. They share the producers' hash tag."""
 
@@ -425,92 +321,3 @@ class ScheduleKeys:
     def beat(self) -> str:
         """What RedBeat's own keys begin with."""
         return f"{self.prefix}:{{front}}:beat:"
-
-
-class GroupField:
-    """Of `LaneKeys.group`."""
-
-    SPEC = "spec"  # JSON of `GroupSpec`
-    COLUMN = "col"
-    MODE = "mode"
-    SPACE = "space"  # project key
-    SINGLE = "one"  # present: single updates may write it; v: and are read back
-    BIG = "big"  # 1: had more changes than the single route takes, and has not been empty since
-    BARRED_UNTIL_MS = "bar"  # until then it goes by batches
-
-
-class SingleField:
-    """Of `SingleKeys.state`."""
-
-    RATE = "rate"  # requests a second; 0 = off
-    OFF_UNTIL_MS = "off"
-    WHY_OFF = "why"
-    ALONE = "alone"  # 1: an item is on one route at a time
-    SORTED = "sorted"  # 1: all groups were ranked since the route was switched on
-    SORTED_UP_TO = "from"
-    TURN = "turn"  # of every fourth request it is an overdue group's
-
-
-class BatchField:
-    """Of `LaneKeys.batch`, as far as Python reads or writes them. Moments in ms by the ledger's clock."""
-
-    GROUP = "g"  # of a single update: of its first change
-    ROUTE = "rt"  # single; absent: batch
-    PLACE = "pl"  # of a single update
-    STATE = "state"  # `BatchState`
-    PARTS = "parts"  # ``<column>:<item>:<number>`` of each change without an outcome, with commas
-    SIZE = "size"  # how many it was sent with
-    KIND = "kind"  # new, resend or reask
-    TRIES = "tries"
-    FENCE = "fence"  # number of the last send
-    CLAIMED_AT_MS = "at"
-    FIRST_SENT_AT_MS = "first"  # with this UUID
-    SENT_AT_MS = "sent"
-    ENTERED_AT_MS = "entered"  # its state
-    IDEM_UUID = "idem"
-    TOKEN = "token"  # noqa: S105 - the field of the token's fingerprint
-    JOB = "task"
-    LOG_ID = "log"  # of the acceptance
-    POLLS = "polls"
-    SEEN_RUNNING_AT_MS = "seen_running"
-    WHY = "why"  # the last trouble
-    # counters of its follow-up
-    REASKS = "reasks"
-    LOOKS = "looks"  # read-backs
-    STRAY = "stray"  # a first job may still come: the cells stay closed
-    VERIFY = "verify"  # not stored: the answer to this single update proves nothing alone
-    VERIFYING = "verifying"  # a job's answer is proven by a read-back
-    UNPROVEN = "unproven"  # items that the job did not report as done
-    VERDICT = "verdict"  # what items get that no read-back proves
-    MISSING_SINCE_MS = "missing_since"
-    MISSING_LOOKS = "missing_looks"
-    POLL_FAILURES = "poll_failures"
-    READ_FAILURES = "read_failures"
-    LOOKED = "looked"  # its cells were read before the request, which may have been sent since
-    MAYBE_WRITTEN = "maybe"  # a request of it was accepted, or may have been executed
-    LOOK_FAILURES = "look_failures"  # reads before the request that failed, in a row
-    TOKEN_REJECTIONS = "token_rejections"  # noqa: S105 - a counter
-    REJECTED_TOKEN = "rejected_token"  # noqa: S105 - a fingerprint
-    NOW = "now"  # not stored: the moment of the step that handed the record out
-
-
-class SlotField:
-    """Of `LaneKeys.slot`. Times in µs."""
-
-    ID = "id"  # of the last reservation
-    NEXT = "next"  # the earliest moment of the next request
-    AT = "at"  # the moment of that entry
-    ASKED = "asked"  # when the last request was answered, or given up
-    STRIKES = "strikes"  # failures in a row
-
-
-REQUESTS_OF = "req:"  # in `LaneKeys.metrics`, before the kind: requests of every kind
-
-
-class MetricField:
-    """Of `LaneKeys.metrics`: what Python writes or reads by name."""
-
-    RESUMED = "resumed"  # the last resume (ms)
-    ROOM = "room"  # the first batch that ended since the last claim (ms)
-    FULL = "full"  # '1': a claim found too many unfinished batches
-    PAUSES = "pauses"

@@ -10,8 +10,8 @@ from redis import Redis
 from feishu_batch.keys import RecordField
 from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.clock import to_ms
+from worker.ledger.fields import BatchField, MetricField
 from worker.ledger.inbox import HINT_MS
-from worker.ledger.keys import BatchField, MetricField
 from worker.ledger.last_errors import LastErrors
 from worker.ledger.reads.lane import LaneReads
 from worker.ledger.record_calls import RECORD_CHUNK, NewIntent, NumberedSet, record_calls

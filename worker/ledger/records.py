@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self, TypeVar
 
 from feishu_batch.outcomes import OutcomeKind
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.routes import BATCH
 
 T = TypeVar("T")

@@ -8,7 +8,8 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.ledger.keys import REQUESTS_OF, LaneKeys
+from worker.ledger.fields import REQUESTS_OF
+from worker.ledger.keys import LaneKeys
 
 KEPT_FOR: Final = 9 * 86_400  # seconds
 

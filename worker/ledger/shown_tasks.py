@@ -9,7 +9,7 @@ from redis import Redis
 
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField, group_key
 from feishu_batch.outcomes import FIELDS
-from worker.ledger.keys import GroupField
+from worker.ledger.fields import GroupField
 from worker.ledger.records import GroupSpec, RefusedIntent
 
 CHUNK = 500  # numbers per round trip

@@ -8,7 +8,8 @@ from typing import Any, Final
 from redis import Redis
 
 from worker.ledger.clock import to_ms
-from worker.ledger.keys import LaneKeys, SingleField
+from worker.ledger.fields import SingleField
+from worker.ledger.keys import LaneKeys
 from worker.ledger.records import Advanced, Batch, BatchState, NoBatch, NoBatchReason
 from worker.ledger.routes import SINGLE
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from feishu_batch.outcomes import OutcomeKind
+from worker.ledger.fields import REQUESTS_OF
 from worker.ledger.histograms import BOUNDS
-from worker.ledger.keys import REQUESTS_OF
 from worker.metrics.reading import SLOTS, LaneState
 from worker.metrics.sets import SET_METRICS
 from worker.remote.calls import RequestKind

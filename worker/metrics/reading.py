@@ -8,7 +8,8 @@ from redis import Redis
 
 from feishu_batch.keys import InboxKeys
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.keys import LaneKeys, MetricField, SlotField
+from worker.ledger.fields import MetricField, SlotField
+from worker.ledger.keys import LaneKeys
 from worker.ledger.routes import BATCH, SINGLE
 from worker.ledger.stall import SendState
 

@@ -12,7 +12,7 @@ from feishu_batch.outcomes import OutcomeKind
 from feishu_batch.results import IntentState, IntentView, queued_view, view_of_record
 from feishu_batch.retries import retries_of
 from feishu_batch.written import untagged
-from worker.ledger.keys import GroupField
+from worker.ledger.fields import GroupField
 from worker.ledger.reads.ledger import CellLine, Entry, LedgerReads
 from worker.ledger.records import GroupSpec, RefusedIntent
 from worker.wording import iso

@@ -12,7 +12,7 @@ from typing import Final
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import group_spec, parse_intent
 from feishu_batch.keys import IntentKeys, RecordField
-from worker.ledger.keys import GroupField
+from worker.ledger.fields import GroupField
 from worker.ledger.reads.intent_log import IntentLog
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec

@@ -7,7 +7,7 @@ from typing import Final
 
 from feishu_batch.change_set import FailedChange
 from feishu_batch.keys import RecordField
-from worker.ledger.keys import GroupField
+from worker.ledger.fields import GroupField
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec
 from worker.operating.change_sets import failures_of

@@ -10,7 +10,8 @@ from redis import Redis
 from feishu_batch.errors import IntentError
 from feishu_batch.intents import parse_intent
 from feishu_batch.keys import InboxKeys, RecordField
-from worker.ledger.keys import GroupField, LaneKeys
+from worker.ledger.fields import GroupField
+from worker.ledger.keys import LaneKeys
 
 CHUNK = 500  # intents per round trip
 _FIELDS = (

@@ -4,7 +4,8 @@ from typing import Self
 
 from redis import Redis
 
-from worker.ledger.keys import LaneKeys, SlotField
+from worker.ledger.fields import SlotField
+from worker.ledger.keys import LaneKeys
 from worker.ledger.lane import Lane
 from worker.pacing.slots import Reservation, Slots
 from worker.pacing.spacing import Verdict

@@ -9,7 +9,7 @@ import structlog
 
 from worker.decisions import Policy, Step, after_poll
 from worker.decisions.polling import estimated_duration, next_look, size_class
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState
 from worker.pacing.slots import Slots

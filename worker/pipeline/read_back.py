@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from worker.decisions import Policy, Step, after_read_back, after_read_back_failed, is_not_served
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState, Cell
 from worker.pacing.reads import more_in

@@ -9,7 +9,7 @@ from worker.catalogue.models import UnavailableError
 from worker.catalogue.queries import QuerySender
 from worker.decisions import Policy, Step
 from worker.decisions.after_look import after_failed_look, not_seen, not_sent, seen
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState
 from worker.pacing.slots import Slots

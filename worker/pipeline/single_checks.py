@@ -11,7 +11,7 @@ from worker.catalogue.lane_reading import LaneReading, read_items
 from worker.catalogue.models import UnavailableError
 from worker.decisions import Policy, Step
 from worker.decisions.after_single import GivenBack, after_single_check, after_single_check_failed
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Batch, BatchState
 from worker.pipeline.carry_out import LaneSteps

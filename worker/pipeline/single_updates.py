@@ -15,7 +15,7 @@ from feishu_batch.outcomes import OutcomeKind
 from worker.decisions import Policy, Step
 from worker.decisions.after_single import GivenBack, after_single
 from worker.heartbeat import Heartbeat
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import Advanced, Batch, BatchState, NoBatch, NoBatchReason, Outcome
 from worker.pacing.slots import LEAD, Slots

@@ -14,7 +14,7 @@ from feishu_batch.outcomes import OutcomeKind
 from worker.decisions import Policy, Step, after_submit, to_read_back
 from worker.decisions.after_submit import MAX_REASKS
 from worker.decisions.polling import first_look, size_class
-from worker.ledger.keys import BatchField
+from worker.ledger.fields import BatchField
 from worker.ledger.lane import Lane
 from worker.ledger.records import (
     Advanced,

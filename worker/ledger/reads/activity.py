@@ -9,7 +9,8 @@ from redis import Redis
 from feishu_batch.keys import InboxKeys, IntentKeys, RecordField
 from feishu_batch.results import IntentView, view_of_record
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.keys import BatchField, GroupField, LaneKeys
+from worker.ledger.fields import BatchField, GroupField
+from worker.ledger.keys import LaneKeys
 from worker.ledger.reads.ledger import COUNTS
 from worker.ledger.records import GroupSpec
 from worker.ledger.routes import BATCH

@@ -9,7 +9,8 @@ from redis import Redis
 
 from feishu_batch.intents import UpdateMode
 from feishu_batch.keys import RecordField
-from worker.ledger.keys import GroupField, LaneKeys
+from worker.ledger.fields import GroupField
+from worker.ledger.keys import LaneKeys
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec
 

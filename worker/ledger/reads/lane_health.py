@@ -8,7 +8,8 @@ from typing import Any
 from redis import Redis
 
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.keys import LaneKeys, MetricField, SingleField, SlotField
+from worker.ledger.fields import MetricField, SingleField, SlotField
+from worker.ledger.keys import LaneKeys
 from worker.ledger.last_errors import LastError, last_errors_of
 from worker.ledger.routes import BATCH
 from worker.ledger.stall import SendState

@@ -11,7 +11,8 @@ from feishu_batch.outcomes import FIELDS
 from feishu_batch.retries import RetryResults
 from feishu_batch.set_reads import page_of_set
 from worker.ledger.clock import CLOCK_FIELDS, read_clock
-from worker.ledger.keys import BatchField, GroupField, LaneKeys, SlotField
+from worker.ledger.fields import BatchField, GroupField, SlotField
+from worker.ledger.keys import LaneKeys
 from worker.ledger.routes import BATCH
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from feishu_batch.intents import parse_intent
 from feishu_batch.keys import IntentKeys, RecordField
 from feishu_batch.outcomes import OutcomeKind, holds_value
 from worker.catalogue.unresolved import SYSTEM_FIELDS
-from worker.ledger.keys import GroupField
+from worker.ledger.fields import GroupField
 from worker.ledger.reads.intent_log import IntentLog, LogEntry
 from worker.ledger.reads.ledger import LedgerReads
 from worker.ledger.records import GroupSpec, RefusedIntent
