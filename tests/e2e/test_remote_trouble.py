@@ -93,9 +93,8 @@ def test_without_a_token_nothing_spins(stack):
     time.sleep(2)
     tries = stack.sandbox.report()["faults"].get("plugin_token:error_before", 0)
     assert 1 <= tries <= 30
-    [(trouble, _age)] = troubles(stack)
-    assert trouble.what == "submit"
-    assert "HTTP 50" in trouble.error
+    told = {trouble.what: trouble.error for trouble, _age in troubles(stack)}  # other work wants a token, too
+    assert "HTTP 50" in told["submit"]
     stack.sandbox.clear_faults()
     assert handle.wait(PATIENCE).ok
     wait_until(lambda: not troubles(stack), 30, "the note of the trouble is gone")
