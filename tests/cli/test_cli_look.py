@@ -1,5 +1,7 @@
 """`status`, `show` and `failures`: what the ledger looks like while work is under way."""
 
+import re
+
 import pytest
 
 
@@ -196,13 +198,18 @@ def test_status_says_that_the_remote_system_cannot_be_reached_until_it_can(comma
     [trouble] = lane["troubles"]
     assert (trouble["what"], trouble["error"]) == ("submit", "the connection was refused")
     assert 0 <= trouble["for"] < 5
-    assert "sending failed 0 s ago; nothing is left to retry: the connection was refused" in command("status").stdout
+    said = re.compile(r"sending failed \d s ago; nothing is left to retry: the connection was refused")
+    assert said.search(command("status").stdout)
     command.enqueue(1)
     ledger.take_in()
-    assert "sending has failed for 0 s; the worker retries it: the connection was refused" in command("status").stdout
+    said = re.compile(r"sending has failed for \d s; the worker retries it: the connection was refused")
+    assert said.search(command("status").stdout)
     ledger.lane.pause("the acting user does not exist", polling=False)
     paused = command("status").stdout
-    assert "sending failed 0 s ago; it is not retried while the lane is paused: the connection was refused" in paused
+    said = re.compile(
+        r"sending failed \d s ago; it is not retried while the lane is paused: the connection was refused"
+    )
+    assert said.search(paused)
     assert "tried again" not in paused + command("watch", "--once").stdout
     ledger.lane.last_errors.note("submit", None)
     assert "TROUBLE" not in command("status").stdout

@@ -27,6 +27,8 @@ def test_who_waits_hears_that_redis_is_away_and_then_gets_the_end(command, ledge
         server = servers.enter_context(EmbeddedServer(tmp_path / "data"))
         command.env["FEISHU_BATCH_REDIS_URL"] = server.url
 
+        is_over = threading.Event()
+
         def other_side():
             there = type(ledger)(Redis.from_url(server.url, decode_responses=True), prefix)
             wait_until(there.in_inbox, 20, "the intent is in the inbox")
@@ -36,10 +38,12 @@ def test_who_waits_hears_that_redis_is_away_and_then_gets_the_end(command, ledge
             servers.close()
             servers.enter_context(EmbeddedServer(tmp_path / "data"))
             there.do_all()
+            is_over.wait(120)  # the server ends with the thread that started it
 
         beside = threading.Thread(target=other_side)
         beside.start()
         told = command(*(ENQUEUE if way == "enqueue" else ("import", file)), "--wait")
+        is_over.set()
         beside.join(30)
     assert told.exit_code == 0, told.output
     assert told.stderr.count("Redis does not answer") == 1

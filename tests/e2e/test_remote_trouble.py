@@ -97,7 +97,7 @@ def test_without_a_token_nothing_spins(stack):
     assert "HTTP 50" in told["submit"]
     stack.sandbox.clear_faults()
     assert handle.wait(PATIENCE).ok
-    wait_until(lambda: not troubles(stack), 30, "the note of the trouble is gone")
+    wait_until(stack.lane.last_errors.none, 30, lambda: f"the note of the trouble is gone: {troubles(stack)}")
 
 
 def test_a_space_that_is_refused_fails_its_own_intents_only(stack):

@@ -30,7 +30,7 @@ class Lists:
         sizes = {int(group): int(size) for group, size in redis.hgetall(keys.sizes).items()}
         big = {
             int(key.rpartition(":")[2])
-            for key in redis.keys(f"{keys.of.head}group:*")
+            for key in redis.keys(f"{keys.head}group:*")
             if redis.hexists(key, GroupField.BIG)
         }
         is_sorted = redis.hget(keys.state, SingleField.SORTED) == "1"

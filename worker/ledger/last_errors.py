@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 DOING = {"submit": "sending", "poll": "polling jobs", "look_up": "looking up names"}  # for people
 _OF_THE_WORK = ("submit", "poll")
-AGAIN = 60.0  # seconds: another process may have written meanwhile, which this one cannot know
+AGAIN = 10.0  # seconds: another process may have written meanwhile, which this one cannot know
 
 
 @dataclass(frozen=True, slots=True)
