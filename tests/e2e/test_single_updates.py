@@ -150,6 +150,7 @@ def test_a_plugin_that_may_not_read_does_not_stop_the_lane(stack):
 @pytest.mark.parametrize("access", ["10301", "404", "405"])
 def test_a_refused_endpoint_fails_nothing_and_everything_goes_by_batches(stack, access):
     stack.sandbox.set_single_rules(access=access)
+    logged = stack.log_of("poll").count("singles.off")
     rows = wanted(range(1161, 1169))
     assert written(stack, f"refused-{access}", rows).counts["succeeded"] == 16
     assert_stored(stack, rows)
@@ -158,6 +159,7 @@ def test_a_refused_endpoint_fails_nothing_and_everything_goes_by_batches(stack, 
     assert 3000 < state.off_for <= 3600
     assert stack.lane.paused() is None
     assert single_requests(stack) <= 15 + len(rows)
+    assert stack.log_of("poll").count("singles.off") == logged + 1
 
 
 @pytest.mark.parametrize("window", ["sliding", "fixed", "smooth"])

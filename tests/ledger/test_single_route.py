@@ -369,9 +369,10 @@ def test_what_was_canceled_is_not_sent(lane):
 def test_switched_off_everything_goes_by_batches_and_back_on_by_single_updates(lane):
     lane.record([wish(number, [number], f"v{number}") for number in range(1, 4)])
     step(lane, single(lane), BatchState.RESEND)
-    lane.singles.switch_off(BEHIND, "refused")
+    assert lane.singles.switch_off(BEHIND, "refused")
+    assert not lane.singles.switch_off(BEHIND, "refused again"), "it is off already"
     assert single(lane).why == "off"
-    assert lane.singles.state().why == "refused"
+    assert lane.singles.state().why in {"refused", "refused again"}
     batch = claim(lane)
     assert batch.route == "batch"
     lane.singles.configure(0, alone=False)

@@ -268,6 +268,7 @@ class Advanced:
     intents_ended: int = 0
     became_ready: bool = False
     awaits_look: bool = False  # a change began to wait for a look
+    singles_off: bool = False  # the step has switched the single route off
 
 
 @dataclass(frozen=True, slots=True)

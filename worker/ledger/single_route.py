@@ -91,12 +91,18 @@ class SingleRoute:
         the route is switched off, because of `why`.
         """
         args = (batch.number, state, batch.fence, int(left), int(bar), to_ms(off), why)
-        ended, ready, looks = self._run("dissolve", *args)
-        return Advanced(ended < 0, intents_ended=max(0, ended), became_ready=bool(ready), awaits_look=bool(looks))
+        ended, ready, looks, is_off = self._run("dissolve", *args)
+        return Advanced(
+            ended < 0,
+            intents_ended=max(0, ended),
+            became_ready=bool(ready),
+            awaits_look=bool(looks),
+            singles_off=bool(is_off),
+        )
 
-    def switch_off(self, seconds: float, why: str) -> None:
-        """Everything goes by batches meanwhile."""
-        self._run("stop_singles", to_ms(seconds), why)
+    def switch_off(self, seconds: float, why: str) -> bool:
+        """Everything goes by batches meanwhile. True: the route was on until now."""
+        return bool(self._run("stop_singles", to_ms(seconds), why))
 
     def switch_on(self) -> None:
         """Before the time for which it is switched off is over."""

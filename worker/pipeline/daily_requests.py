@@ -2,12 +2,9 @@
 
 from typing import Final
 
-import structlog
-
 from worker.ledger.lane import Lane
 from worker.ledger.request_counts import RequestCounts
-
-log = structlog.get_logger("feishu_batch.sweep")
+from worker.pipeline.singles_off import switch_off_singles
 
 SETTING: Final = "FEISHU_BATCH_DAILY_REQUESTS"
 LOOKS_OFF: Final = 60.0  # seconds; renewed while the cap holds
@@ -28,8 +25,7 @@ class DailyRequests:
         left = self._counts.left_of_today()
         why = f"{sent:,} of today's {self._most:,} requests are sent ({SETTING})"
         if self._lane.singles.state().is_on:
-            self._lane.singles.switch_off(left, why)
-            log.warning("singles.off", lane=self._lane.name, seconds=round(left), reason=why)
+            switch_off_singles(self._lane, left, why)
         return self._lane.stop_looks(min(left, LOOKS_OFF))
 
     def _lift(self) -> None:

@@ -18,6 +18,7 @@ from worker.pipeline.carry_out import LaneSteps
 from worker.pipeline.follow import HOLD, DueBatches
 from worker.pipeline.hints import LaneHints
 from worker.pipeline.read_back import shown_cells
+from worker.pipeline.singles_off import log_switched_off, switch_off_singles
 from worker.remote.client import RemoteClient
 from worker.remote.errors import BatchRefused, RemoteError, word_of
 from worker.remote.limits import MAX_ITEMS_PER_QUERY
@@ -119,11 +120,12 @@ class SingleChecks:
         if step is not None:
             self._due.apply(update, BatchState.CHECK, step, token)
             if step.singles_off:
-                self._lane.singles.switch_off(step.singles_off, str(step.fields.get(BatchField.WHY, "")))
+                switch_off_singles(self._lane, step.singles_off, str(step.fields.get(BatchField.WHY, "")))
         if back is not None:
-            self._hints.after(
-                self._lane.singles.dissolve(
-                    update, BatchState.CHECK, left=False, bar=back.bar, off=back.off, why=back.why
-                )
+            advanced = self._lane.singles.dissolve(
+                update, BatchState.CHECK, left=False, bar=back.bar, off=back.off, why=back.why
             )
+            if advanced.singles_off:
+                log_switched_off(self._lane, back.off, back.why)
+            self._hints.after(advanced)
         return len(step.settled) if step else 0

@@ -26,6 +26,7 @@ from worker.pipeline.progress import ProgressReports
 from worker.pipeline.request_look import RequestLook
 from worker.pipeline.send import answered, has_left
 from worker.pipeline.send_permit import SendPermit
+from worker.pipeline.singles_off import log_switched_off, switch_off_singles
 from worker.remote.client import RemoteClient
 from worker.remote.errors import RemoteError, word_of
 from worker.remote.models import ItemUpdate, ItemWritten, Token
@@ -222,8 +223,7 @@ class SingleUpdates:
             return
         strikes = self._steps.settle_slot(self._slots, permit.reservation, answer)
         if strikes >= MOST_STRIKES:
-            self._lane.singles.switch_off(UNHEALTHY_FOR, str(answer))
-            log.warning("singles.off", seconds=UNHEALTHY_FOR, answer=word_of(answer))
+            switch_off_singles(self._lane, UNHEALTHY_FOR, str(answer))
 
     # --- after the request ----------------------------------------------------------------------------------------
 
@@ -240,13 +240,13 @@ class SingleUpdates:
         if isinstance(step, Step):
             self._steps.after_write(step, token)
             if step.singles_off:
-                self._lane.singles.switch_off(step.singles_off, str(step.fields.get(BatchField.WHY, "")))
+                switch_off_singles(self._lane, step.singles_off, str(step.fields.get(BatchField.WHY, "")))
             if step.then is BatchState.CHECK:
                 self._hints.read_back(batch=batch.number)
             if step.settled:
                 self._progress.report(set(batch.intents))
-        elif step.off:
-            log.warning("singles.off", seconds=step.off, reason=step.why)
+        elif advanced.singles_off:
+            log_switched_off(self._lane, step.off, step.why)
         self._hints.after(advanced)
         self._hints.publish_if(advanced.intents_ended > 0)
 

@@ -17,10 +17,12 @@ end
 
 -- For `ms` no more changes are sent by it. `why`: for people.
 local function switch_off_singles(ms, why)
-  if tonumber(redis.call('HGET', S .. 'state', 'off') or 0) >= NOW + ms then return end
+  local off_until = tonumber(redis.call('HGET', S .. 'state', 'off') or 0)
+  if off_until >= NOW + ms then return false end
   redis.call('HSET', S .. 'state', 'off', text(NOW + ms), 'why', why, 'sorted', '0')
   redis.call('HDEL', S .. 'state', 'from')
   single_route = nil
+  return off_until <= NOW
 end
 
 local function place_among_singles(group)
