@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -102,8 +103,11 @@ def test_it_prints_what_the_page_says_and_doctor_names_it(
     assert abs(kept["at"] - time.time()) < 60
     monkeypatch.setattr("worker.cli.doctor.PING_SECONDS", 0.1)
     [check] = [one for one in json.loads(command("doctor", "--json").stdout)["checks"] if one["name"] == "probe"]
-    assert "default was probed in demo, story of 127.0.0.1:" in check["what"]
-    assert "single_updates allowed, reads current, same_value moves" in check["what"]
+    assert re.fullmatch(
+        r"default: probed 20\d\d-\S+ \S+ \+08:00 with story in demo at 127\.0\.0\.1:\d+ "
+        r"\(single_updates: allowed, reads: current, .*same_value: moves.*\)",
+        check["what"],
+    )
 
 
 def test_a_file_that_exists_is_replaced_only_when_that_is_asked_for(probe, sandbox, tmp_path):

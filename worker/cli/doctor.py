@@ -18,6 +18,7 @@ from config.schedules import load_schedules
 from config.settings import Settings, load_settings, process_environment, unknown_variables
 from worker.cli.doctor_remote import check_remote
 from worker.cli.errors import DONE, SOME_FAILED, UNREACHABLE, WRONG_USE
+from worker.cli.local_times import moment
 from worker.cli.options import json_option, lane_option
 from worker.cli.output import console, print_json
 from worker.connections import OtherFormatError, control_app
@@ -109,7 +110,8 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
         yield from check_lane(
             lane_view(session.reads, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
         )
-        yield from check_probe(one.name, load_probe(session.redis, one.keys))
+        found = load_probe(session.redis, one.keys)
+        yield from check_probe(one.name, found, moment(settings, found["at"]) if found else "")
 
 
 def _disk(settings: Settings) -> Check:

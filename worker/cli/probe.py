@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from worker.cli.errors import DONE, INTERRUPTED, SOME_FAILED
+from worker.cli.local_times import moment
 from worker.cli.options import json_option
 from worker.cli.output import console, print_json
 from worker.cli.probe_report import document, print_end, print_intention, print_reading, record
@@ -25,7 +26,6 @@ from worker.operating.probing.fitting import FittingSetting, as_env_file, settin
 from worker.operating.probing.probe import ProbeOutcome, make_readings, put_back
 from worker.operating.probing.run import ProbeRun
 from worker.operating.session import open_session
-from worker.wording import iso
 from worker.writing.ids import IdError, ids_in
 
 _ENDS: Final = "Nothing was sent."
@@ -92,7 +92,7 @@ def probe(
     result = _carry_out(out, setup, steps, session.settings.grace_seconds)
     settings = settings_that_fit(result.readings)
     print_end(out, setup, result, settings)
-    is_written = write_env is None or _write(write_env, setup, settings)
+    is_written = write_env is None or _write(write_env, setup, settings, moment(session.settings, time.time()))
     if as_json:
         print_json(console(), document(setup, result, settings, str(write_env) if write_env and is_written else None))
     elif write_env is not None and is_written:
@@ -179,8 +179,8 @@ def _handled(stop: _Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _write(path: Path, setup: ProbeSetup, settings: Sequence[FittingSetting]) -> bool:
-    text = as_env_file(settings, f"{setup.space}, {setup.place.type_key}", str(iso(time.time())))
+def _write(path: Path, setup: ProbeSetup, settings: Sequence[FittingSetting], when: str) -> bool:
+    text = as_env_file(settings, f"{setup.space}, {setup.place.type_key}", when)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -10,6 +10,7 @@ from worker.ledger.last_errors import DOING
 from worker.ledger.reads.lane_health import LaneHealth
 from worker.ledger.single_route import SingleState
 from worker.ledger.stall import stalled_after
+from worker.operating.probing.readings import NOT_SETTLED
 from worker.operating.redis_checks import RedisFinding, Severity
 from worker.operating.views import InboxView, LaneView
 
@@ -199,12 +200,16 @@ def check_outbox(lane: str, seen: LaneHealth) -> Iterator[Check]:
         yield fail("lane", what, "Check that FEISHU_BATCH_RESULT_BACKEND can be reached, and the intake worker's log.")
 
 
-def check_probe(lane: str, found: Mapping[str, Any] | None) -> Iterator[Check]:
-    """`found`: what `feishu-batch probe` kept, None if nothing was probed."""
-    if found is not None:
-        findings = ", ".join(f"{name} {one['finding']}" for name, one in found["readings"].items())
-        where = f"{found['space']}, {found['type']} of {found['host']}"
-        yield ok("probe", f"{lane} was probed in {where} at {found['when']}: {findings}")
+def check_probe(lane: str, found: Mapping[str, Any] | None, when: str) -> Iterator[Check]:
+    """`found`: what `feishu-batch probe` kept, None if nothing was probed; `when`: its time, for people."""
+    if found is None:
+        return
+    readings = {name: one["finding"] for name, one in found["readings"].items()}
+    settled = [f"{name}: {finding}" for name, finding in readings.items() if finding != NOT_SETTLED]
+    left = [name for name, finding in readings.items() if finding == NOT_SETTLED]
+    parts = [", ".join(settled)] * bool(settled) + [f"not settled: {', '.join(left)}"] * bool(left)
+    where = f"{found['type']} in {found['space']} at {found['host']}"
+    yield ok("probe", f"{lane}: probed {when} with {where} ({'; '.join(parts)})")
 
 
 def check_disk(free: int, total: int, where: str, *, holds_ledger: bool) -> Check:
