@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,7 +18,8 @@ from worker.cli.plan_names import NameCheck
 from worker.cli.route_words import with_singles
 from worker.importing.row import Row
 from worker.ledger.records import GroupSpec
-from worker.operating.planning import GroupPlan, LanePlan
+from worker.operating.change_words import ChangeWords
+from worker.operating.planning import LanePlan
 from worker.operating.route_gain import MOST_RATE, is_worth_it
 from worker.operating.session import Session
 from worker.wording import as_json as json_text
@@ -73,10 +74,11 @@ def print_plan(out: Console, found: FilePlan, session: Session | None, *, agains
         out.print("known      not checked; --against-backlog shows which rows were imported before")
     file_notes.print_sheet(out, report.noticed)
     file_notes.print_rows(out, report.noticed, report.clears, will=True)
+    words = ChangeWords(session).change if session else _as_sent
     for plan_ in found.lanes:
         if len(found.lanes) > 1:
             out.print(f"\nlane {plan_.lane}", style="bold")
-        _print_lane(out, found, plan_)
+        _print_lane(out, found, plan_, words)
     if against_backlog and found.inbox:
         out.print(f"inbox      {some(found.inbox, 'intent')} not recorded yet; their requests are not in the figures")
     if found.ranged_rows:
@@ -110,7 +112,7 @@ def _print_doubtful(out: Console, found: FilePlan) -> None:
         out.print(f"warning    … and {some(more, 'more such line', 'more such lines')}")
 
 
-def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
+def _print_lane(out: Console, found: FilePlan, plan_: LanePlan, words: Callable[[GroupSpec], str]) -> None:
     least, most = found.seconds(plan_)
     requests = _span(plan_.fewest, plan_.most)
     lines = [
@@ -141,7 +143,11 @@ def _print_lane(out: Console, found: FilePlan, plan_: LanePlan) -> None:
     largest = sorted(plan_.groups, key=lambda group: -group.changes)[:SHOWN]
     if len(plan_.groups) > 1:
         out.print()
-        out.print(table(("changes", "requests", "of the largest groups: field, mode, value"), map(_row, largest)))
+        rows = [
+            (group.changes, _span(group.fewest, group.most), words(GroupSpec.from_json(group.spec)))
+            for group in largest
+        ]
+        out.print(table(("changes", "requests", "the largest groups"), rows))
 
 
 def _of_singles(found: FilePlan, plan_: LanePlan) -> list[tuple[str, str]]:
@@ -179,10 +185,8 @@ def _shares(plan_: LanePlan) -> str:
     return ", ".join(parts)
 
 
-def _row(group: GroupPlan) -> tuple[object, ...]:
-    spec = GroupSpec.from_json(group.spec)
-    value = json_text(spec.after_field_value)
-    return group.changes, _span(group.fewest, group.most), f"{spec.field_key} {spec.update_mode} {value}"
+def _as_sent(spec: GroupSpec) -> str:
+    return f"{spec.field_key} {spec.update_mode} {json_text(spec.after_field_value)}"
 
 
 def _span(least: int, most: int) -> str:
