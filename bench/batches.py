@@ -26,7 +26,17 @@ class Grouping(_Side):
     def _start(self) -> None:
         env = {"STOCK_REDIS": self.server.url, "STOCK_BASE_URL": self.sandbox.base_url, "PYTHONPATH": str(ROOT)}
         for name, queue in {"change": "celery", "follow": "follow"}.items():
-            argv = (str(PYTHON), "-m", "celery", "-A", "bench.peers.batches", "worker", "--loglevel=WARNING", "-c", "1")
+            argv: tuple[str, ...] = (
+                str(PYTHON),
+                "-m",
+                "celery",
+                "-A",
+                "bench.peers.batches",
+                "worker",
+                "--loglevel=WARNING",
+                "-c",
+                "1",
+            )
             argv = (*argv, f"--queues={queue}", f"--hostname={name}.{os.getpid()}@%h")
             self.processes.start(name, Child(name, argv, env, self.directory))
         wait_until(lambda: self.nodes() >= 2, 60, "the workers of celery-batches are ready")

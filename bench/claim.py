@@ -12,6 +12,7 @@ from bench.common import Report, arguments, median, quantile
 from bench.server import Server
 from bench.world import intent, runtime_for, settings_for
 from feishu_batch.outcomes import OutcomeKind
+from feishu_batch.packing import PackedIntent
 from worker.ledger.lane import Lane
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, Outcome
 from worker.ledger.routes import BATCH
@@ -94,7 +95,7 @@ def longest_call(items: int) -> dict[str, float]:
         step(f"record an intent of {items:,} items")
         fill(runtime, items, 1, items, keep=True)
         step("record a second one behind it")
-        runtime.inbox.enqueue(packed(intent(range(1, items + 1), "another value")))
+        runtime.inbox.enqueue(PackedIntent.of(intent(range(1, items + 1), "another value")))
         step(f"write an intent of {items:,} items into the inbox")
         runtime.intake.drain()
         batch = claim(lane)
@@ -111,12 +112,6 @@ def longest_call(items: int) -> dict[str, float]:
         lane.end_pending(int(batch.intents[0]), Outcome(OutcomeKind.CANCELED))
         step(f"cancel {items:,} items, shared or owned")
         return longest
-
-
-def packed(one):
-    from feishu_batch.packing import PackedIntent
-
-    return PackedIntent.of(one)
 
 
 def main() -> None:

@@ -110,7 +110,7 @@ def command(ours: Ours, *args: str) -> str:
     given = {"BASE_URL": ours.sandbox.base_url, "REDIS_URL": ours.server.url, "PLUGIN_ID": "plugin"}
     given |= {"PLUGIN_SECRET": "secret", "USER_KEY": "7300000000000000001", "DATA_DIR": str(ours.directory)}
     env = {**os.environ, **{f"FEISHU_BATCH_{name}": value for name, value in given.items()}}
-    argv = [Path(sys.executable).parent / "feishu-batch", *args]
+    argv = [str(Path(sys.executable).parent / "feishu-batch"), *args]
     return subprocess.run(argv, env=env, check=True, capture_output=True, text=True).stdout
 
 

@@ -37,7 +37,7 @@ def contents(changes: int, size: int) -> Iterator[dict[str, Any]]:
 def fill(server: Server, changes: int, size: int) -> float:
     """Recorded as any intent is. Bytes of Redis per change."""
     with FeishuBatch(server.url, timeout=60) as client:
-        runtime = runtime_for(settings_for(server.url, catalogue="off"))
+        runtime = runtime_for(settings_for(server.url))
         before = server.memory()
         waiting = list(contents(changes, size))
         for start in range(0, len(waiting), PORTION // size):

@@ -17,9 +17,10 @@ from bench.claim import accept, claim, settle
 from bench.common import Report, arguments
 from bench.server import Server
 from bench.world import FIRST_ITEM, runtime_for, settings_for
+from feishu_batch.outcomes import OutcomeKind
 from worker.ledger.lane import Lane
 from worker.ledger.record_calls import NewIntent
-from worker.ledger.records import Batch, NoBatch, OutcomeKind
+from worker.ledger.records import Batch, NoBatch
 
 PORTION = 200  # intents per pipeline
 CELLS = 50

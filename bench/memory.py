@@ -25,7 +25,7 @@ PORTION = 50_000
 def pending(changes: int, per_intent: int, values: int) -> tuple[float, dict[str, float]]:
     """Bytes per change, and per change and kind of key (MEMORY USAGE, sampled where there are many)."""
     with Server(None) as server, FeishuBatch(server.url, timeout=60) as client:
-        runtime = runtime_for(settings_for(server.url, catalogue="off"))
+        runtime = runtime_for(settings_for(server.url))
         client.enqueue_many([content([1])])
         drain(runtime)
         before = server.memory()

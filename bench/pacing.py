@@ -113,18 +113,18 @@ def main(measure: Callable[[Variant, float], tuple[dict[str, Any], dict[str, Any
     report = Report(label, "Slot use behind a strict sliding second", quick=given.quick)
     for variant in chosen:
         ours, stock = measure(variant, 15.0 if given.quick else given.seconds)
-        label = variant.label
-        report.add(f"{label}: slot use", slot_use(ours, WINDOW), "", f"≥ {variant.least}")
-        report.add(f"{label}: rejected", rejected_per_1000(ours), "in 1,000", f"≤ {variant.most_rejected:g}")
-        report.add(f"{label}: slot use, stock recipe", slot_use(stock, WINDOW))
-        report.add(f"{label}: rejected, stock recipe", rejected_per_1000(stock), "in 1,000")
+        name = variant.name
+        report.add(f"{name}: slot use", slot_use(ours, WINDOW), "", f"≥ {variant.least}")
+        report.add(f"{name}: rejected", rejected_per_1000(ours), "in 1,000", f"≤ {variant.most_rejected:g}")
+        report.add(f"{name}: slot use, stock recipe", slot_use(stock, WINDOW))
+        report.add(f"{name}: rejected, stock recipe", rejected_per_1000(stock), "in 1,000")
         between = gaps(ours) or [0.0]
         arrivals = len(ours["accepted"]) + len(ours["rejected"])
         report.note(
             f"    {arrivals} arrivals; gaps min {min(between):.4f}, p50 {median(between):.4f}, "
             f"p95 {quantile(between, 0.95):.4f} s; load {load():.1f}"
         )
-        report.data[label] = {"gaps": between, "gaps of the stock recipe": gaps(stock)}
+        report.data[name] = {"gaps": between, "gaps of the stock recipe": gaps(stock)}
     report.write()
 
 

@@ -8,7 +8,7 @@ they come at random. Beside it, on the same jobs: a poll every 2 s, and polls af
 import math
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bench.common import Report, arguments, median, quantile
@@ -127,7 +127,7 @@ def new_job(arrived_at: float, accepted_at: float, length: float, rng: random.Ra
     return Job(accepted_at, ends_at, [*(rng.uniform(starts_at, ends_at) for _ in range(BATCH - 1)), ends_at])
 
 
-def _arrivals(load: float, rng: random.Random):
+def _arrivals(load: float, rng: random.Random) -> Iterator[float]:
     """When there is work for another batch: always, or at random at this share of the slots."""
     at = 0.0
     while True:

@@ -24,7 +24,7 @@ from worker.runtime import Runtime
 READS_PER_SLOT: Final = 15
 ITEMS_PER_READ: Final = 50
 MOST_CLAIMS: Final = 3
-PLACE: Final = {"project_key": PROJECT, "work_item_type_key": "story"}
+PLACE: Final[dict[str, Any]] = {"project_key": PROJECT, "work_item_type_key": "story"}
 
 Table = dict[int, dict[str, str]]
 
@@ -68,7 +68,7 @@ class Ledger:
     def __enter__(self) -> Self:
         server = self._server.__enter__()
         self.redis = server.redis
-        self.runtime: Runtime = runtime_for(settings_for(server.url, unchecked_texts="send"))
+        self.runtime: Runtime = runtime_for(settings_for(server.url))
         self.lane: Lane = next(iter(self.runtime.lanes.values())).lane
         self.client = FeishuBatch(server.url, timeout=30)
         return self

@@ -58,9 +58,11 @@ def contents(changes: int, per_intent: int, *, first: int = FIRST_ITEM, values: 
         yield content(items, f"value {number % values}" if values > 1 else "ready for release")
 
 
-def settings_for(redis_url: str, base_url: str = "http://127.0.0.1:9", **more: Any) -> Settings:
-    given = {
-        "base_url": base_url,
+def settings_for(redis_url: str, base_url: str | None = None, **more: Any) -> Settings:
+    """Without a remote system, nothing is looked up."""
+    given: dict[str, Any] = {
+        "base_url": base_url or "http://127.0.0.1:9",
+        "catalogue": "check" if base_url else "off",
         "redis_url": redis_url,
         "plugin_id": "plugin",
         "plugin_secret": "secret",
