@@ -10,7 +10,7 @@ from feishu_batch.outcomes import OutcomeKind
 from tests.support.lane_kit import LONG, accept, changes, claim, new_intent
 from worker.ledger import scripts
 from worker.ledger.lane import Lane
-from worker.ledger.records import SUCCEEDED, Batch, BatchState, NoBatch, NoBatchReason, Outcome
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, NoBatch, NoBatchReason, NoLook, Outcome
 
 RATE = 10
 BEHIND = 60.0  # seconds
@@ -329,6 +329,17 @@ def test_what_is_given_back_may_go_by_either_route(lane):
     lane.record([wish(1)])
     lane.singles.dissolve(single(lane), BatchState.SENDING, left=False)
     assert written(single(lane)) == {(1, "f", "v")}
+
+
+def test_a_read_proves_nothing_shortly_after_an_answered_update_is_given_back(lane):
+    """It may have been written, and the read that did not show it may be behind: the value from before is not called unchanged."""
+    lane.record([wish(1, value="new")])
+    update = single(lane)
+    step(lane, update, BatchState.CHECK, verifying=1)
+    lane.singles.dissolve(update, BatchState.CHECK, left=False, bar=True, reads_behind=BEHIND)
+    lane.record([wish(2, value="old", look="S")])
+    assert isinstance(lane.claim_look(hold=LONG, most_items=50, most_claims=3), NoLook)
+    assert written(single(lane)) == {(1, "f", "old")}
 
 
 def test_a_barred_group_goes_by_batches_and_another_value_does_not(lane):

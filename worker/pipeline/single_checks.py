@@ -123,7 +123,13 @@ class SingleChecks:
         if back is not None:
             self._hints.after(
                 self._lane.singles.dissolve(
-                    update, BatchState.CHECK, left=False, bar=back.bar, off=back.off, why=back.why
+                    update,
+                    BatchState.CHECK,
+                    left=False,
+                    bar=back.bar,
+                    off=back.off,
+                    why=back.why,
+                    reads_behind=self._policy.reads_behind,
                 )
             )
         return len(step.settled) if step else 0

@@ -27,7 +27,7 @@ from worker.pipeline.request_look import RequestLook
 from worker.pipeline.send import answered, has_left
 from worker.pipeline.send_permit import SendPermit
 from worker.remote.client import RemoteClient
-from worker.remote.errors import RemoteError, word_of
+from worker.remote.errors import RemoteError, pause_asked_for, word_of
 from worker.remote.models import ItemUpdate, ItemWritten, Token
 from worker.tracing import NO_TRACES, Traces
 
@@ -43,6 +43,9 @@ STRAGGLERS: Final = (
 LOOK_AGAIN: Final = 0.1  # seconds
 MOST_STRIKES: Final = 5  # failed requests in a row; then the route is off for a while, and everything goes by batches
 UNHEALTHY_FOR: Final = 60.0  # seconds
+LONGEST_PAUSE: Final = (
+    5.0  # seconds that changes wait where the endpoint wants a pause; for a longer one they go by batches
+)
 CANCELED: Final = Outcome(OutcomeKind.CANCELED)
 
 
@@ -221,9 +224,9 @@ class SingleUpdates:
         if permit.reservation is None:
             return
         strikes = self._steps.settle_slot(self._slots, permit.reservation, answer)
-        if strikes >= MOST_STRIKES:
-            self._lane.singles.switch_off(UNHEALTHY_FOR, str(answer))
-            log.warning("singles.off", seconds=UNHEALTHY_FOR, answer=word_of(answer))
+        if (seconds := _off_for(strikes, answer)) > 0:
+            self._lane.singles.switch_off(seconds, str(answer))
+            log.warning("singles.off", seconds=seconds, answer=word_of(answer))
 
     # --- after the request ----------------------------------------------------------------------------------------
 
@@ -284,6 +287,12 @@ class _Run:
         with self._counting:
             self.requests, self.changes = self.requests + 1, self.changes + changes
             self.more = True
+
+
+def _off_for(strikes: int, answer: ItemWritten | RemoteError) -> float:
+    """Seconds for which this answer, the last of `strikes` failures in a row, switches the route off."""
+    asked = pause_asked_for(answer)
+    return max(UNHEALTHY_FOR if strikes >= MOST_STRIKES else 0.0, asked if asked > LONGEST_PAUSE else 0.0)
 
 
 def _update_of(batch: Batch) -> ItemUpdate:
