@@ -51,4 +51,20 @@ def test_a_long_pause_of_single_updates_does_not_stop_what_batches_can_carry(red
         pipeline.lane.remote.singles.run()
         state = pipeline.lane.lane.singles.state()
         assert 100 < state.off_for <= 120
+        assert "pause" in state.why
         assert all(result.ok for result in pipeline.finish(*handles, timeout=20))
+
+
+def test_a_lane_heeds_the_pause_of_single_updates_that_another_process_was_told(redis_url, prefix):
+    """Another lane of the plugin as well: they share the slot, and only one of them got the answer."""
+    with SandboxProcess(window=SLOT, job_median=0.05) as sandbox:
+        given = {"slot_seconds": SLOT, "poll_slot_seconds": SLOT, "single_updates_per_second": 13}
+        told, pipeline = (Pipeline(redis_url.replace("/0", "/3"), prefix, sandbox.base_url, **given) for _ in range(2))
+        pipeline.lane.lane.singles.configure(13, alone=True)
+        slots = told.lane.remote.singles._slots
+        slots.hold_off(slots.take(ahead=1.0), 120)
+        handle = pipeline.client.enqueue_many([intent([1101], "value")])[0]
+        pipeline.runtime.intake.drain()
+        pipeline.lane.remote.singles.run()
+        assert 100 < pipeline.lane.lane.singles.state().off_for <= 120
+        assert pipeline.finish(handle, timeout=20)[0].ok

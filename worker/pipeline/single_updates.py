@@ -27,7 +27,7 @@ from worker.pipeline.request_look import RequestLook
 from worker.pipeline.send import answered, has_left
 from worker.pipeline.send_permit import SendPermit
 from worker.remote.client import RemoteClient
-from worker.remote.errors import RemoteError, pause_asked_for, word_of
+from worker.remote.errors import RemoteError, word_of
 from worker.remote.models import ItemUpdate, ItemWritten, Token
 from worker.tracing import NO_TRACES, Traces
 
@@ -43,9 +43,8 @@ STRAGGLERS: Final = (
 LOOK_AGAIN: Final = 0.1  # seconds
 MOST_STRIKES: Final = 5  # failed requests in a row; then the route is off for a while, and everything goes by batches
 UNHEALTHY_FOR: Final = 60.0  # seconds
-LONGEST_PAUSE: Final = (
-    5.0  # seconds that changes wait where the endpoint wants a pause; for a longer one they go by batches
-)
+LONGEST_PAUSE: Final = 5.0  # seconds that changes wait for the slot; for longer they go by batches
+PAUSE_ASKED: Final = "the remote system wants a pause of single updates, or refused several of them"
 CANCELED: Final = Outcome(OutcomeKind.CANCELED)
 
 
@@ -139,6 +138,9 @@ class SingleUpdates:
     def _next(self, run: "_Run") -> tuple[Batch, Token] | None:
         """The best changes at the moment when the slot is about to open, and the token for them; None: not yet, or the run is over."""
         opens_in = self._slots.opens_in()
+        if opens_in > LONGEST_PAUSE:  # also if the answer that asked for it was another process's, or another lane's
+            self._pause_route(run, opens_in)
+            return None
         if opens_in > LEAD:
             time.sleep(min(opens_in - LEAD, run.left))
             run.more = True
@@ -162,6 +164,12 @@ class SingleUpdates:
             self._wait_for_due(run, claimed)
             return None
         return claimed, token
+
+    def _pause_route(self, run: "_Run", seconds: float) -> None:
+        self._lane.singles.switch_off(seconds, PAUSE_ASKED)
+        log.warning("singles.off", seconds=round(seconds, 1), reason=PAUSE_ASKED)
+        self._hints.submit()
+        run.end(more=False)
 
     def _wait_for_due(self, run: "_Run", nothing: NoBatch) -> None:
         is_soon = (
@@ -224,9 +232,9 @@ class SingleUpdates:
         if permit.reservation is None:
             return
         strikes = self._steps.settle_slot(self._slots, permit.reservation, answer)
-        if (seconds := _off_for(strikes, answer)) > 0:
-            self._lane.singles.switch_off(seconds, str(answer))
-            log.warning("singles.off", seconds=seconds, answer=word_of(answer))
+        if strikes >= MOST_STRIKES:
+            self._lane.singles.switch_off(UNHEALTHY_FOR, str(answer))
+            log.warning("singles.off", seconds=UNHEALTHY_FOR, answer=word_of(answer))
 
     # --- after the request ----------------------------------------------------------------------------------------
 
@@ -287,12 +295,6 @@ class _Run:
         with self._counting:
             self.requests, self.changes = self.requests + 1, self.changes + changes
             self.more = True
-
-
-def _off_for(strikes: int, answer: ItemWritten | RemoteError) -> float:
-    """Seconds for which this answer, the last of `strikes` failures in a row, switches the route off."""
-    asked = pause_asked_for(answer)
-    return max(UNHEALTHY_FOR if strikes >= MOST_STRIKES else 0.0, asked if asked > LONGEST_PAUSE else 0.0)
 
 
 def _update_of(batch: Batch) -> ItemUpdate:
