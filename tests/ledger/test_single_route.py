@@ -10,6 +10,7 @@ from feishu_batch.outcomes import OutcomeKind
 from tests.support.lane_kit import LONG, accept, changes, claim, new_intent
 from worker.ledger import scripts
 from worker.ledger.lane import Lane
+from worker.ledger.reads.lane_health import read_lane_health
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, NoBatch, NoBatchReason, NoLook, Outcome
 
 RATE = 10
@@ -458,6 +459,28 @@ def test_one_read_back_has_updates_of_one_place(lane):
         step(lane, single(lane), BatchState.CHECK)
     first, second = lane.singles.pick_checks(hold=LONG, most=50), lane.singles.pick_checks(hold=LONG, most=50)
     assert sorted(len(found) for found in (first, second)) == [1, 2]
+
+
+def test_an_update_that_nobody_sends_again_is_seen_although_nothing_else_waits(lane, redis):
+    lane.record([wish(1)])
+    update = single(lane)
+    step(lane, update, BatchState.RESEND)
+    redis.zincrby(lane.keys.singles.due, -100_000, update.number)
+    assert read_lane_health(redis, lane.keys).singles_idle == pytest.approx(100, abs=10)
+    lane.singles.switch_off(60, "why")
+    assert read_lane_health(redis, lane.keys).singles_idle is None
+
+
+def test_what_waits_for_a_batch_of_its_item_is_not_idle_while_a_worker_looks_at_it(lane, redis):
+    lane.singles.configure(RATE, alone=True)
+    lane.record([wish(1, [1], field="g", single="")])
+    accept(lane, claim(lane), delay=LONG)
+    lane.record([wish(2, priority=1)])
+    redis.zincrby(lane.keys.singles.since, -100_000, redis.zrange(lane.keys.singles.since, 0, 0)[0])
+    assert isinstance(single(lane), NoBatch)
+    assert read_lane_health(redis, lane.keys).singles_idle < 10
+    redis.zincrby(lane.keys.singles.fresh, -100_000, redis.zrange(lane.keys.singles.fresh, 0, 0)[0])
+    assert read_lane_health(redis, lane.keys).singles_idle == pytest.approx(100, abs=10)
 
 
 # --- the cost ---------------------------------------------------------------------------------------------------------
