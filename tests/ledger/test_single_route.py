@@ -10,7 +10,8 @@ from feishu_batch.outcomes import OutcomeKind
 from tests.support.lane_kit import LONG, accept, changes, claim, new_intent
 from worker.ledger import scripts
 from worker.ledger.lane import Lane
-from worker.ledger.records import SUCCEEDED, Batch, BatchState, NoBatch, NoBatchReason, Outcome
+from worker.ledger.reads.lane_health import read_lane_health
+from worker.ledger.records import SUCCEEDED, Batch, BatchState, NoBatch, NoBatchReason, NoLook, Outcome
 
 RATE = 10
 BEHIND = 60.0  # seconds
@@ -331,6 +332,17 @@ def test_what_is_given_back_may_go_by_either_route(lane):
     assert written(single(lane)) == {(1, "f", "v")}
 
 
+def test_a_read_proves_nothing_shortly_after_an_answered_update_is_given_back(lane):
+    """It may have been written, and the read that did not show it may be behind: the value from before is not called unchanged."""
+    lane.record([wish(1, value="new")])
+    update = single(lane)
+    step(lane, update, BatchState.CHECK, verifying=1)
+    lane.singles.dissolve(update, BatchState.CHECK, left=False, bar=True, reads_behind=BEHIND)
+    lane.record([wish(2, value="old", look="S")])
+    assert isinstance(lane.claim_look(hold=LONG, most_items=50, most_claims=3), NoLook)
+    assert written(single(lane)) == {(1, "f", "old")}
+
+
 def test_a_barred_group_goes_by_batches_and_another_value_does_not(lane):
     lane.record([wish(1)])
     assert lane.singles.dissolve(single(lane), BatchState.SENDING, left=True, bar=True).became_ready
@@ -448,6 +460,28 @@ def test_one_read_back_has_updates_of_one_place(lane):
         step(lane, single(lane), BatchState.CHECK)
     first, second = lane.singles.pick_checks(hold=LONG, most=50), lane.singles.pick_checks(hold=LONG, most=50)
     assert sorted(len(found) for found in (first, second)) == [1, 2]
+
+
+def test_an_update_that_nobody_sends_again_is_seen_although_nothing_else_waits(lane, redis):
+    lane.record([wish(1)])
+    update = single(lane)
+    step(lane, update, BatchState.RESEND)
+    redis.zincrby(lane.keys.singles.due, -100_000, update.number)
+    assert read_lane_health(redis, lane.keys).singles_idle == pytest.approx(100, abs=10)
+    lane.singles.switch_off(60, "why")
+    assert read_lane_health(redis, lane.keys).singles_idle is None
+
+
+def test_what_waits_for_a_batch_of_its_item_is_not_idle_while_a_worker_looks_at_it(lane, redis):
+    lane.singles.configure(RATE, alone=True)
+    lane.record([wish(1, [1], field="g", single="")])
+    accept(lane, claim(lane), delay=LONG)
+    lane.record([wish(2, priority=1)])
+    redis.zincrby(lane.keys.singles.since, -100_000, redis.zrange(lane.keys.singles.since, 0, 0)[0])
+    assert isinstance(single(lane), NoBatch)
+    assert read_lane_health(redis, lane.keys).singles_idle < 10
+    redis.zincrby(lane.keys.singles.fresh, -100_000, redis.zrange(lane.keys.singles.fresh, 0, 0)[0])
+    assert read_lane_health(redis, lane.keys).singles_idle == pytest.approx(100, abs=10)
 
 
 # --- the cost ---------------------------------------------------------------------------------------------------------

@@ -61,6 +61,22 @@ def test_an_answer_needs_no_data(answer):
     assert remote.update_item(update(), token=TOKEN, idem_uuid="u").exchange == Exchange(1, 2)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"err_code": 0, "err_msg": "context deadline exceeded", "data": {}},
+        {"err_code": 0, "err_msg": "", "data": {"err_code": 20050, "err_msg": "bad option"}},
+        {"err_code": 0, "data": {"success": False}},
+        {"err_code": 0, "err_msg": "", "err": {"code": 50006, "msg": "read/write db"}},
+    ],
+)
+def test_a_success_that_contradicts_itself_proves_nothing(answer):
+    """The word alone would call the change done: it is read back."""
+    remote, _ = client(answer)
+    with pytest.raises(OutcomeUnknown):
+        remote.update_item(update(), token=TOKEN, idem_uuid="u")
+
+
 @pytest.mark.parametrize("fields", [(), ((NOTE, 1), (NOTE, 2)), ((NOTE, float("nan")),)])
 def test_what_cannot_be_right_is_refused_before_a_request_is_spent(fields):
     remote, calls = client(ok({}))

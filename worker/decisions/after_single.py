@@ -69,14 +69,16 @@ def after_single_check(
 ) -> tuple[Step | None, GivenBack | None]:
     """What reading the cells shows (`after_read_back`): a step for those that it proves, and then what happens to the others.
 
-    An answer of several fields proves nothing, so what the read does not prove is sent again by a batch, whose job names each item.
+    An answer of several fields proves nothing, so what the read does not prove is sent again by a batch, whose job names each item. Not
+    while reads may be behind: a condition would be checked against a value that is ours.
     """
     if not update.fields.get(BatchField.VERIFYING):
         return after_read_back(update, shown, policy), None
     settled = {cell: SUCCEEDED for cell in update.cells if shown.get(cell)}
     rest = [cell for cell in update.cells if cell not in settled]
-    cannot_compare = any(shown.get(cell, False) is None for cell in rest)
-    if rest and (cannot_compare or age_of(update) >= policy.read_back):
+    nothing_to_come = all(shown.get(cell, False) is None for cell in rest)
+    cannot_compare = any(shown.get(cell, False) is None for cell in rest) and age_of(update) >= policy.reads_behind
+    if rest and (nothing_to_come or cannot_compare or age_of(update) >= policy.read_back):
         return (Step(BatchState.CHECK, settled=settled) if settled else None), GivenBack(bar=True)
     looks = update.number_field(BatchField.LOOKS) + 1
     delay = back_off(looks, policy.backoff, policy.backoff_max)

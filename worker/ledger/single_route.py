@@ -83,14 +83,23 @@ class SingleRoute:
         return bool(self._run("extend_singles", owner, to_ms(lease), 0))
 
     def dissolve(
-        self, batch: Batch, state: BatchState, *, left: bool, bar: bool = False, off: float = 0.0, why: str = ""
+        self,
+        batch: Batch,
+        state: BatchState,
+        *,
+        left: bool,
+        bar: bool = False,
+        off: float = 0.0,
+        why: str = "",
+        reads_behind: float = 0.0,
     ) -> Advanced:
         """Its changes may be sent again, by whichever route. Only for a request that was certainly not executed, or whose execution is over.
 
         `left`: it was sent, and is counted. `bar`: what its changes write goes by batches for an hour. `off`: seconds for which
-        the route is switched off, because of `why`.
+        the route is switched off, because of `why`. `reads_behind`: seconds for which a read of its cells proves nothing, because it may
+        have written them.
         """
-        args = (batch.number, state, batch.fence, int(left), int(bar), to_ms(off), why)
+        args = (batch.number, state, batch.fence, int(left), int(bar), to_ms(off), why, to_ms(reads_behind))
         ended, ready, looks, is_off = self._run("dissolve", *args)
         return Advanced(
             ended < 0,

@@ -123,7 +123,13 @@ class SingleChecks:
                 switch_off_singles(self._lane, step.singles_off, str(step.fields.get(BatchField.WHY, "")))
         if back is not None:
             advanced = self._lane.singles.dissolve(
-                update, BatchState.CHECK, left=False, bar=back.bar, off=back.off, why=back.why
+                update,
+                BatchState.CHECK,
+                left=False,
+                bar=back.bar,
+                off=back.off,
+                why=back.why,
+                reads_behind=self._policy.reads_behind,
             )
             if advanced.singles_off:
                 log_switched_off(self._lane, back.off, back.why)

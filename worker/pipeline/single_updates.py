@@ -44,6 +44,8 @@ STRAGGLERS: Final = (
 LOOK_AGAIN: Final = 0.1  # seconds
 MOST_STRIKES: Final = 5  # failed requests in a row; then the route is off for a while, and everything goes by batches
 UNHEALTHY_FOR: Final = 60.0  # seconds
+LONGEST_PAUSE: Final = 5.0  # seconds that changes wait for the slot; for longer they go by batches
+PAUSE_ASKED: Final = "the remote system wants a pause of single updates, or refused several of them"
 CANCELED: Final = Outcome(OutcomeKind.CANCELED)
 
 
@@ -137,6 +139,9 @@ class SingleUpdates:
     def _next(self, run: "_Run") -> tuple[Batch, Token] | None:
         """The best changes at the moment when the slot is about to open, and the token for them; None: not yet, or the run is over."""
         opens_in = self._slots.opens_in()
+        if opens_in > LONGEST_PAUSE:  # also if the answer that asked for it was another process's, or another lane's
+            self._pause_route(run, opens_in)
+            return None
         if opens_in > LEAD:
             time.sleep(min(opens_in - LEAD, run.left))
             run.more = True
@@ -160,6 +165,11 @@ class SingleUpdates:
             self._wait_for_due(run, claimed)
             return None
         return claimed, token
+
+    def _pause_route(self, run: "_Run", seconds: float) -> None:
+        switch_off_singles(self._lane, seconds, PAUSE_ASKED)
+        self._hints.submit()
+        run.end(more=False)
 
     def _wait_for_due(self, run: "_Run", nothing: NoBatch) -> None:
         is_soon = (

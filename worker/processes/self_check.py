@@ -12,7 +12,18 @@ from worker.connections import connect
 from worker.ledger.keys import LaneKeys
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.reads.ledger import LedgerReads
-from worker.operating.health import Check, Mark, check_beat, check_inbox, check_outbox, check_polls, check_submits, fail
+from worker.ledger.single_route import NO_SINGLES
+from worker.operating.health import (
+    Check,
+    Mark,
+    check_beat,
+    check_inbox,
+    check_outbox,
+    check_polls,
+    check_singles,
+    check_submits,
+    fail,
+)
 from worker.operating.views import inbox_view
 
 
@@ -49,5 +60,6 @@ class SelfCheck:
             yield from check_submits(lane, seen, self._settings.slot_seconds, self._settings.max_open_jobs)
         elif role == "poll":
             yield from check_polls(lane, seen)
+            yield from check_singles(lane, NO_SINGLES, seen.singles_idle)
         else:
             yield from check_outbox(lane, seen)

@@ -95,6 +95,7 @@ DEFAULT_RULES: Mapping[int, Rule] = MappingProxyType(
 TRANSIENT_TEXTS = ("please try again later",)
 DEFAULT_TABLE = ErrorTable(DEFAULT_RULES, TRANSIENT_TEXTS)
 CONTRADICTION = "the body of the answer reports success, but its HTTP status does not"
+FAILURE_IN_SUCCESS = "the answer reports success, and a failure in its data"
 OVERSIZE_TEXTS = ("overlimit", "over limit")
 # Of the endpoint for one item (several restatements). The second one is taken for a limit of the item's values, not for a rate:
 # a rate that is taken for a limit fails with this reason; a limit that is taken for a rate would be sent again for ever.
@@ -134,7 +135,8 @@ def classify(
     The body decides, within the limits of the status: an answer of a gateway proves nothing, and for a write every claim that
     nothing was executed needs an answer that proves it (`evidence`).
     """
-    if envelope.code == 0 and (evidence.may_accept(http_status) if write else not evidence.is_gateways(http_status)):
+    contradicts_itself = write and evidence.reports_a_failure(envelope)
+    if envelope.code == 0 and not contradicts_itself and _may_accept(http_status, write=write):
         return None
     details: dict[str, Any] = {
         "code": envelope.code,
@@ -148,10 +150,15 @@ def classify(
     rule = _rule(envelope, http_status, table)
     settle = _of_write if write else _of_read
     kind = settle(rule.kind, envelope, http_status, table)
-    error = _build(kind, rule.advice, envelope.message or CONTRADICTION, details)
+    contradiction = FAILURE_IN_SUCCESS if contradicts_itself else CONTRADICTION
+    error = _build(kind, rule.advice, envelope.message or contradiction, details)
     if isinstance(error, BatchRefused):
         error.is_listed = envelope.code in table.rules
     return error
+
+
+def _may_accept(http_status: int, *, write: bool) -> bool:
+    return evidence.may_accept(http_status) if write else not evidence.is_gateways(http_status)
 
 
 def _rule(envelope: Envelope, http_status: int, table: ErrorTable) -> Rule:

@@ -6,7 +6,7 @@ otherwise it may be executed later, over a newer value. A read changes nothing a
 
 from collections.abc import Mapping
 
-from worker.remote.envelope import Envelope
+from worker.remote.envelope import Envelope, to_int
 
 SUCCESSES, REDIRECTS, REFUSALS = range(200, 300), range(300, 400), range(400, 500)  # HTTP statuses
 # Answers of a gateway that did not wait for the remote system, or could not reach it. Their body is not the remote
@@ -40,6 +40,13 @@ def may_accept(http_status: int) -> bool:
 def names_a_job(envelope: Envelope) -> bool:
     """A refusal that names a job contradicts itself: the job may be at work."""
     return isinstance(envelope.data, Mapping) and bool(envelope.data.get("task_id"))
+
+
+def reports_a_failure(envelope: Envelope) -> bool:
+    """A success whose text is that of unfinished work, or whose data report a failure, contradicts itself."""
+    data = envelope.data if isinstance(envelope.data, Mapping) else {}
+    has_failed = bool(to_int(data.get("err_code"))) or data.get("success") is False
+    return has_failed or is_doubtful(envelope.message.lower(), ())
 
 
 def is_doubtful(text: str, believed: tuple[str, ...]) -> bool:

@@ -16,6 +16,19 @@ local function untrusted_until(cell)
   return at and at > NOW and at or nil
 end
 
+-- A request may have changed these cells: for `ms`, a read of them may show what was there before.
+local function note_written(cells, ms)
+  redis.call('ZREMRANGEBYSCORE', P .. 'written', '-inf', text(NOW))
+  if #cells == 0 or ms <= 0 then return end
+  local at, written = text(NOW + ms), {}
+  for _, cell in ipairs(cells) do
+    written[#written + 1] = at
+    written[#written + 1] = cell
+  end
+  redis.call('ZADD', P .. 'written', unpack(written))
+  any_written = true
+end
+
 -- An item waits with all its columns that wait, so that one read has them all. Most items of a place wait with the same columns: only
 -- others have an entry of their own.
 local USUAL = '*'

@@ -43,19 +43,11 @@ count_end_of_state()
 local outcome_of = {}
 for i = settled_from, #ARGV, 3 do outcome_of[ARGV[i]] = {ARGV[i + 1], ARGV[i + 2]} end
 
--- A request may have changed these cells: for a while, a read of them may show what was there before.
-local function note_written()
-  redis.call('ZREMRANGEBYSCORE', P .. 'written', '-inf', text(NOW))
-  local at, written = text(NOW + tonumber(ARGV[7])), {}
-  for _, part in ipairs(parts) do
-    if outcome_of[part[1]] then
-      written[#written + 1] = at
-      written[#written + 1] = part[1]
-    end
-  end
-  if #written > 0 and tonumber(ARGV[7]) > 0 then redis.call('ZADD', P .. 'written', unpack(written)) end
+local written = {}
+for _, part in ipairs(parts) do
+  if outcome_of[part[1]] then written[#written + 1] = part[1] end
 end
-note_written()
+note_written(written, tonumber(ARGV[7]))
 
 local remaining, failed = {}, 0
 for _, part in ipairs(parts) do

@@ -12,8 +12,10 @@ local is_single_update, place_number = is_single(batch), redis.call('HGET', reco
 release(batch, parts)
 count_request(parts)
 -- Some of a single update's fields may have been written before the one that was refused.
-if is_single_update and tonumber(ARGV[4]) > 0 then
-  for _, part in ipairs(parts) do redis.call('ZADD', P .. 'written', text(NOW + tonumber(ARGV[4])), part[1]) end
+if is_single_update then
+  local cells = {}
+  for i, part in ipairs(parts) do cells[i] = part[1] end
+  note_written(cells, tonumber(ARGV[4]))
 end
 
 local function group_of(part)

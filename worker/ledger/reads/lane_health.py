@@ -54,7 +54,8 @@ def read_lane_health(redis: Redis, keys: LaneKeys) -> LaneHealth:
     for zset in (route.since, keys.due, keys.jobs, keys.checks, keys.outbox):
         pipe.zrange(zset, 0, 0, withscores=True).zcard(zset)
     singles = keys.singles
-    pipe.zrange(singles.checks, 0, 0, withscores=True).zrange(singles.since, 0, 0, withscores=True)
+    for zset in (singles.checks, singles.small, singles.fresh, singles.since, singles.due):
+        pipe.zrange(zset, 0, 0, withscores=True)
     pipe.hmget(singles.state, SingleField.RATE, SingleField.OFF_UNTIL_MS).hmget(
         singles.slot, SlotField.NEXT, SlotField.ASKED
     )
@@ -93,10 +94,18 @@ def read_lane_health(redis: Redis, keys: LaneKeys) -> LaneHealth:
 
 
 def _singles_idle(
-    now: float, since: list[tuple[str, float]], state: list[str | None], slot: list[str | None]
+    now: float,
+    small: list[tuple[str, float]],
+    fresh: list[tuple[str, float]],
+    since: list[tuple[str, float]],
+    due: list[tuple[str, float]],
+    state: list[str | None],
+    slot: list[str | None],
 ) -> float | None:
+    """Groups whose items are all in batches are put off each time that a worker looks at them: they are not idle."""
     rate, off_until = state
-    first = _first(since)
+    waiting = _first(since) if small else _first(fresh)
+    first = min(filter(None, (waiting, _first(due))), default=None)
     if first is None or not int(rate or 0) or (_seconds(off_until) or 0.0) > now:
         return None
     last = max(first, *(_seconds(one, 1e6) or 0.0 for one in slot))
