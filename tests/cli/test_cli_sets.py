@@ -52,6 +52,18 @@ def test_it_is_shown_with_what_became_of_its_changes(command, ledger, table):
     assert "the remote said WorkItemTerminated" in command("failures", "--set", "sprint-7").stdout
 
 
+def test_what_was_changed_since_is_skipped_and_not_failed(command, ledger, table, monkeypatch):
+    command("import", table, *PLACE, "--import-id", "sprint-7")
+    ledger.do_all({2: "changed_meanwhile", 3: "WorkItemTerminated"})
+    words = "6: 2 succeeded, 2 failed, 2 skipped: changed since"
+    assert words in command("show", "--set", "sprint-7").stdout
+    assert words in " ".join(command("sets").stdout.split())
+    found = command.json("show", "--set", "sprint-7")
+    assert (found["counts"]["failed"], found["changed_since"]) == (4, 2)
+    monkeypatch.setattr("worker.operating.change_sets.LOOKED_THROUGH", 0)
+    assert "6: 2 succeeded, 4 failed or skipped" in command("show", "--set", "sprint-7").stdout
+
+
 def test_its_failures_are_a_report_that_is_imported_again(command, ledger, table, tmp_path):
     command("import", table, *PLACE, "--import-id", "sprint-7")
     ledger.do_all({2: "WorkItemTerminated"})

@@ -14,12 +14,13 @@ from worker.cli.options import json_option
 from worker.cli.output import console, print_json, table
 from worker.importing.report_file import write_report
 from worker.importing.set_report import failure_rows
-from worker.operating.change_sets import failures_of, kept_values, newest_sets, set_counts
+from worker.operating.change_sets import Skipped, failures_of, kept_values, newest_sets, set_counts, skipped_in
 from worker.operating.errors import WrongUseError
 from worker.operating.meanings import Meanings
 from worker.operating.session import Session, open_session
 from worker.wording import iso, some
 
+ALL_LOOKED_AT = Skipped()
 LISTED = 200  # failed changes, for people
 NONE_YET = (
     "No change sets. Import a file, or name a change_set when you enqueue: feishu-batch enqueue --change-set ID …\n"
@@ -44,12 +45,13 @@ def sets(limit: int, as_json: bool) -> int:
     """
     session = open_session()
     found = newest_sets(session, limit)
+    skipped = skipped_in(session, found)
     out = console()
     if as_json:
-        print_json(out, {"sets": [set_json(one) for one in found]})
+        print_json(out, {"sets": [set_json(one, skipped[one.change_set]) for one in found]})
     elif found:
         columns = ("change set", "last enqueued", "state", "done", "changes", "note", "producer")
-        out.print(table(columns, [_row(session, one) for one in found]))
+        out.print(table(columns, [_row(session, one, skipped[one.change_set]) for one in found]))
     else:
         out.print(NONE_YET, soft_wrap=True)
     return 0
@@ -58,14 +60,15 @@ def sets(limit: int, as_json: bool) -> int:
 def show_set(session: Session, change_set: str, *, as_json: bool) -> int:
     found = set_counts(session, change_set)
     kept, is_all = kept_values(session, change_set)
+    skipped = skipped_in(session, [found])[change_set]
     out = console()
     if as_json:
-        print_json(out, set_json(found) | {"kept_values": kept})
+        print_json(out, set_json(found, skipped) | {"kept_values": kept})
         return 0
     lines = (
         ("change set", found.change_set),
         ("state", found.state),
-        ("changes", in_words(found)),
+        ("changes", in_words(found, skipped)),
         ("intents", f"{found.intents}, {found.ended} ended"),
         ("requests", found.requests or ""),
         ("enqueued", _period(session, found)),
@@ -129,13 +132,16 @@ def write_failures(session: Session, change_set: str, path: Path) -> None:
         raise WrongUseError(f"--report {path} cannot be written: {error.strerror or error}") from None
 
 
-def in_words(found: SetCounts) -> str:
-    counts = ((name, getattr(found.progress, name)) for name in _COUNTS)
-    parts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count)
+def in_words(found: SetCounts, skipped: Skipped = ALL_LOOKED_AT) -> str:
+    """The ledger counts what was skipped among what failed."""
+    shown = {name: getattr(found.progress, name) for name in _COUNTS}
+    words = {"failed": "failed" if skipped.is_all else "failed or skipped", "skipped": "skipped: changed since"}
+    shown |= {"failed": max(0, shown["failed"] - skipped.count), "skipped": skipped.count}
+    parts = ", ".join(f"{count} {words.get(name, name.replace('_', ' '))}" for name, count in shown.items() if count)
     return f"{found.progress.total}" + (f": {parts}" if parts else "")
 
 
-def set_json(found: SetCounts) -> dict[str, Any]:
+def set_json(found: SetCounts, skipped: Skipped) -> dict[str, Any]:
     """The documented shape of a change set."""
     progress = found.progress
     return {
@@ -152,13 +158,14 @@ def set_json(found: SetCounts) -> dict[str, Any]:
         "pending": progress.pending,
         "in_flight": progress.in_flight,
         "counts": progress.counts(),
+        "changed_since": skipped.count,
         "requests": found.requests,
     }
 
 
-def _row(session: Session, one: SetCounts) -> tuple[object, ...]:
+def _row(session: Session, one: SetCounts, skipped: Skipped) -> tuple[object, ...]:
     at = moment(session.settings, one.grew_at)
-    return one.change_set, at, one.state, _share_done(one), in_words(one), one.note or "", one.producer or ""
+    return one.change_set, at, one.state, _share_done(one), in_words(one, skipped), one.note or "", one.producer or ""
 
 
 def _share_done(one: SetCounts) -> str:

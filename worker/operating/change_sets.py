@@ -1,9 +1,11 @@
 """Change sets as the commands show them: intents that belong together, such as those of one import."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from feishu_batch.change_set import FailedChange, SetCounts
+from feishu_batch.explained import FailureCode
 from feishu_batch.set_reads import read_failures, read_sets
 from worker.operating.errors import WrongUseError
 from worker.operating.retry.corrected import corrected_in
@@ -11,6 +13,14 @@ from worker.operating.session import Session
 
 LOOKED_THROUGH = 20_000  # intents
 COMPARED = 1000  # sets, to find the nearest to one that is unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Changes that count as failed, and were left alone because the cell was changed since. `is_all`: every intent was looked at."""
+
+    count: int = 0
+    is_all: bool = True
 
 
 def known_set(session: Session, change_set: str) -> SetCounts | None:
@@ -35,6 +45,22 @@ def kept_values(session: Session, change_set: str) -> tuple[int, bool]:
         places = [place for entry in session.reads.entries(some) if entry and (place := session.reads.place(entry))]
         count, seen = count + session.reads.count_before(places), seen + len(some)
     return count, True
+
+
+def skipped_in(session: Session, sets: Sequence[SetCounts]) -> dict[str, Skipped]:
+    """By change set. Of all of them together, the first `LOOKED_THROUGH` intents are looked at."""
+    left, found = LOOKED_THROUGH, {}
+    for one in sets:
+        count, is_all = 0, True
+        for ids in session.reads.ids_of_set(one.change_set) if one.progress.failed else ():
+            if left <= 0:
+                is_all = False
+                break
+            left -= len(ids)
+            failures = read_failures(session.redis, session.settings.key_prefix, ids)
+            count += sum(failed.code == FailureCode.CHANGED_MEANWHILE for failed in failures)
+        found[one.change_set] = Skipped(count, is_all)
+    return found
 
 
 def newest_sets(session: Session, limit: int) -> list[SetCounts]:
