@@ -250,3 +250,19 @@ def test_a_changed_cell_is_skipped_and_not_an_error_to_retry(command, written, l
     assert ledger.in_inbox() == []
     asked_for = command.json("retry", "--set", "undo-one", "--reason", "changed_meanwhile", "--dry-run")
     assert asked_for["items"] == 1
+
+
+def test_waiting_says_where_the_reasons_of_failures_are(command, written, ledger):
+    written("one", {1: {POINTS: 5}, 2: {POINTS: 5}}, {1: ["number", 0], 2: ["number", 0]})
+    put_back_all(command, ledger, failed={1: "condition_unknown"})
+    shown = command("undo", "one", "--wait", "--yes").stdout
+    assert "1 succeeded, 1 failed" in shown
+    assert "feishu-batch failures --set undo-one" in shown
+
+
+def test_waiting_names_no_failures_where_cells_were_changed_since(command, written, ledger):
+    written("one", {1: {POINTS: 5}, 2: {POINTS: 5}}, {1: ["number", 0], 2: ["number", 0]})
+    put_back_all(command, ledger, failed={1: "changed_meanwhile"})
+    shown = command("undo", "one", "--wait", "--yes").stdout
+    assert "1 succeeded, 1 skipped" in shown
+    assert "feishu-batch failures" not in shown

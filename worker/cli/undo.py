@@ -153,6 +153,8 @@ def _print_end(out: Console, plan: UndoPlan, followed: Followed | None, skipped:
         out.print("Nothing was enqueued: --dry-run.")
     if followed:
         out.print(followed.in_words(skipped), soft_wrap=True)
+        if followed.counts()["failed"] > skipped:
+            out.print(f"What failed, and why: feishu-batch failures --set {plan.undo_set}", soft_wrap=True)
     elif plan.values and not dry_run:
         out.print(f"To follow it: feishu-batch show --set {plan.undo_set}", soft_wrap=True)
 
