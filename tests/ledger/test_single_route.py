@@ -8,6 +8,7 @@ import pytest
 
 from feishu_batch.outcomes import OutcomeKind
 from tests.support.lane_kit import LONG, accept, changes, claim, new_intent
+from tests.support.waiting import wait_until
 from worker.ledger import scripts
 from worker.ledger.lane import Lane
 from worker.ledger.reads.lane_health import read_lane_health
@@ -258,6 +259,17 @@ def test_an_update_of_a_worker_that_ended_is_read_back_after_the_grace_time(lane
     single(lane, lease=0, grace=BEHIND)
     assert isinstance(single(lane, "B"), NoBatch)
     assert lane.singles.pick_checks(hold=0, most=50) == pytest.approx(BEHIND, abs=5)
+
+
+def test_updates_are_read_back_together_once_the_first_is_due(lane):
+    lane.record([wish(number, [number], f"v{number}") for number in range(1, 4)])
+    updates = [single(lane) for _ in range(3)]
+    for update, delay in zip(updates, (0.1, 30, 90), strict=True):
+        lane.advance(update, state=BatchState.SENDING, settled={}, then=BatchState.CHECK, delay=delay, left=True)
+    wait = lane.singles.pick_checks(hold=LONG, most=50, ahead=BEHIND)
+    assert 0 <= wait <= 0.1, "that the others are due soon is no reason to read"
+    wait_until(lambda: isinstance(lane.singles.pick_checks(hold=0, most=50), list), 5, "the first is due")
+    assert len(lane.singles.pick_checks(hold=LONG, most=50, ahead=BEHIND)) == 2
 
 
 def test_a_lost_update_is_found_by_the_batch_route_while_the_route_is_off(lane):
