@@ -79,6 +79,7 @@ def test_a_cell_that_was_changed_since_is_shown_and_offers_no_retry(opened, stac
     press(opened, "Put back 2 values", "#dialog")
     see(opened, "#toast", "by the change set undo-more")
     assert stack.client.change_set("undo-more").wait(PATIENCE).counts["failed"] == 1
+    see(opened, "#sets", "1 succeeded, 1 skipped: changed since")
     press(opened, "undo of more", "#sets")
     see(opened, "#dialog", "Skipped: changed since")
     see(opened, "#dialog", "1311")

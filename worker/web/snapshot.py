@@ -14,7 +14,7 @@ from worker.ledger.reads.activity import Activity, IntentRow, OpenBatch
 from worker.ledger.reads.lane_health import LaneHealth, read_lane_health
 from worker.ledger.routes import BATCH
 from worker.ledger.stall import stalled_after
-from worker.operating.change_sets import failures_of, newest_sets
+from worker.operating.change_sets import failures_of, newest_sets, skipped_in
 from worker.operating.errors import WrongUseError
 from worker.operating.recent_failures import INTENTS as FAILED_INTENTS
 from worker.operating.recent_failures import RecentFailures
@@ -50,7 +50,7 @@ class Snapshots:
         self._current = Activity(session.redis, settings.key_prefix, tuple(session.lanes))
         self._failures = RecentFailures(session.reads)
         self._places = Places(session)
-        self._only_changed: dict[tuple[str, int], bool] = {}  # (change set, failures) → see `_set`
+        self._of_failed: dict[tuple[str, int], Section] = {}  # (change set, failures) → see `_set`
         self._about = {
             "slot": settings.slot_seconds,
             "batch_items": BATCH.items,
@@ -64,7 +64,7 @@ class Snapshots:
 
     def begin(self) -> None:
         """Called before the first look after a pause: the slot use is measured from now on."""
-        self._only_changed.clear()
+        self._of_failed.clear()
         self._use = {one.name: Use(self._session.settings.slot_seconds) for one in self._lanes}
 
     def look(self) -> dict[str, Section]:
@@ -104,15 +104,18 @@ class Snapshots:
         }
 
     def _set(self, found: SetCounts) -> Section:
-        """`only_changed`: nothing of it failed but what was changed since, which is not retried."""
+        """`skipped`: of the failed, what was changed since; `only_changed`: nothing else of it failed that `retry` could take."""
         row = set_row(found)
         if not (found.is_over and found.progress.failed):
             return row
         key = found.change_set, found.progress.failed
-        if key not in self._only_changed:  # it has ended, so this is read once
+        if key not in self._of_failed:  # it has ended, so this is read once
             with suppress(WrongUseError):  # forgotten meanwhile
-                self._only_changed[key] = all(is_changed_since(one) for one in failures_of(self._session, key[0]))
-        return {**row, "only_changed": True} if self._only_changed.get(key) else row
+                only = all(is_changed_since(one) for one in failures_of(self._session, key[0]))
+                skipped = skipped_in(self._session, [found])[found.change_set].count
+                told = {"skipped": skipped, "failed": found.progress.failed - skipped, "only_changed": only}
+                self._of_failed[key] = told if skipped or only else {}
+        return {**row, **self._of_failed.get(key, {})}
 
     def _lane(self, view: LaneView, inbox: InboxView, seen: LaneHealth) -> Section:
         use = self._use[view.lane]

@@ -66,7 +66,7 @@ export const dots = (parts) => parts.filter(Boolean).join(" · ");
 export const inLane = (row) => (state.about.several_lanes ? t("lane.of", { lane: row.lane }) : "");
 export const field = (what) => (what ? t("row.field", what) : "");
 
-export const ORDER = ["succeeded", "unchanged", "failed", "superseded", "canceled", "expired", "in_flight", "pending"];
+export const ORDER = ["succeeded", "unchanged", "failed", "skipped", "superseded", "canceled", "expired", "in_flight", "pending"];
 
 export function counts(row) {
   return together(ORDER.filter((kind) => row[kind]).map((kind) => t("item.count", { n: row[kind], state: named("item", kind) })));
