@@ -113,8 +113,8 @@ class Snapshots:
             with suppress(WrongUseError):  # forgotten meanwhile
                 only = all(is_changed_since(one) for one in failures_of(self._session, key[0]))
                 skipped = skipped_in(self._session, [found])[found.change_set].count
-                told = {"skipped": skipped, "failed": found.progress.failed - skipped, "only_changed": only}
-                self._of_failed[key] = told if skipped or only else {}
+                parts = {"skipped": skipped, "failed": found.progress.failed - skipped, "only_changed": only}
+                self._of_failed[key] = parts if skipped or only else {}
         return {**row, **self._of_failed.get(key, {})}
 
     def _lane(self, view: LaneView, inbox: InboxView, seen: LaneHealth) -> Section:
