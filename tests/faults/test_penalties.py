@@ -41,7 +41,12 @@ def test_a_penalty_that_each_refused_request_prolongs_is_left(redis_url, prefix,
 def test_a_long_pause_of_single_updates_does_not_stop_what_batches_can_carry(redis_url, prefix):
     """Longer than a change should wait where another endpoint is free."""
     with SandboxProcess(window=SLOT, job_median=0.05, penalty=120, retry_after="seconds") as sandbox:
-        given = {"slot_seconds": SLOT, "poll_slot_seconds": SLOT, "single_updates_per_second": 13}
+        given = {
+            "slot_seconds": SLOT,
+            "poll_slot_seconds": SLOT,
+            "single_updates_per_second": 13,
+            "lease_seconds": 20.0,
+        }
         pipeline = Pipeline(redis_url.replace("/0", "/3"), prefix, sandbox.base_url, **given)
         pipeline.lane.lane.singles.configure(13, alone=True)
         sandbox.set_faults("update_item:spurious_429=1x")
@@ -58,7 +63,12 @@ def test_a_long_pause_of_single_updates_does_not_stop_what_batches_can_carry(red
 def test_a_lane_heeds_the_pause_of_single_updates_that_another_process_was_told(redis_url, prefix):
     """Another lane of the plugin as well: they share the slot, and only one of them got the answer."""
     with SandboxProcess(window=SLOT, job_median=0.05) as sandbox:
-        given = {"slot_seconds": SLOT, "poll_slot_seconds": SLOT, "single_updates_per_second": 13}
+        given = {
+            "slot_seconds": SLOT,
+            "poll_slot_seconds": SLOT,
+            "single_updates_per_second": 13,
+            "lease_seconds": 20.0,
+        }
         told, pipeline = (Pipeline(redis_url.replace("/0", "/3"), prefix, sandbox.base_url, **given) for _ in range(2))
         pipeline.lane.lane.singles.configure(13, alone=True)
         slots = told.lane.remote.singles._slots

@@ -32,7 +32,7 @@ def run(machine):
 
 
 @pytest.mark.usefixtures("small_and_countable")
-@pytest.mark.timeout(EXAMPLES + 120)
+@pytest.mark.timeout(EXAMPLES + 900)
 @pytest.mark.parametrize(
     ("groups", "most_items", "items"),
     [(ALL_GROUPS, 8, 12), (ALL_GROUPS, 3, 3), (FEW_GROUPS, 4, 4)],
@@ -43,7 +43,7 @@ def test_ledger_agrees_with_the_model_on_any_history(redis, groups, most_items, 
 
 
 @pytest.mark.usefixtures("small_and_countable")
-@pytest.mark.timeout(EXAMPLES + 120)
+@pytest.mark.timeout(EXAMPLES + 900)
 @pytest.mark.parametrize(
     ("groups", "most_items", "items", "quiet"),
     [(MANY_UPDATES, 2, 3, 0), (ALL_GROUPS, 3, 3, 0), (ONE_VALUE_EACH, 1, 2, 500_000)],
