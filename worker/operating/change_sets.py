@@ -17,7 +17,7 @@ COMPARED = 1000  # sets, to find the nearest to one that is unknown
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Changes that count as failed, and were left alone because the cell was changed since. `is_all`: every intent was looked at."""
+    """Changes that count as failed, and were not written because the cell was changed since. `is_all`: every intent was looked at."""
 
     count: int = 0
     is_all: bool = True
