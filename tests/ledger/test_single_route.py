@@ -320,12 +320,48 @@ def test_a_save_does_not_wait_for_the_batches_of_a_sync(lane, redis):
     lane.record([wish(1, [7], "sync", field="g", single="", priority=3)])
     accept(lane, claim(lane), delay=LONG)
     lane.record([wish(2, [7], "save"), wish(3, [7], "later", field="h", priority=3)])
-    redis.zadd(lane.keys.singles.since, dict.fromkeys(redis.zrange(lane.keys.singles.since, 0, -1), 1))
+    for group in redis.zrange(lane.keys.singles.since, 0, -1):
+        redis.zincrby(lane.keys.singles.since, -100_000, group)
     assert isinstance(single(lane), NoBatch)
     save = claim(lane)
     assert changes(save) == [(7, 2)]
     accept(lane, save, delay=LONG)
     assert isinstance(claim(lane), NoBatch), "a row of the sync waits"
+    for group in redis.zrange(lane.keys.singles.since, 0, -1):
+        redis.zincrby(lane.keys.singles.since, -300_000, group)
+        redis.zadd(lane.keys.singles.fresh, {group: 0})
+    assert isinstance(single(lane), NoBatch)
+    assert changes(claim(lane)) == [(7, 3)], "but not for ever"
+
+
+@pytest.mark.parametrize(("priority", "patience"), [(5, 2), (3, 300)])
+def test_an_update_to_be_sent_again_does_not_wait_for_ever_for_batches_of_its_item(lane, redis, priority, patience):
+    lane.singles.configure(RATE, alone=True)
+    lane.record([wish(1, [1], "b", priority=priority)])
+    update = single(lane)
+    step(lane, update, BatchState.RESEND)
+    lane.record([wish(2, [1], "a", field="g", single="")])
+    accept(lane, claim(lane), delay=LONG)
+    record, due = lane.keys.batch(update.number), lane.keys.singles.due
+    assert isinstance(single(lane), NoBatch)
+    redis.hincrby(record, "blocked", (1 - patience) * 1000)
+    redis.zadd(due, {update.number: 0})
+    assert isinstance(single(lane), NoBatch)
+    assert isinstance(claim(lane), NoBatch), "not yet"
+    redis.hincrby(record, "blocked", -1000)
+    redis.zadd(due, {update.number: 0})
+    assert isinstance(single(lane), NoBatch)
+    assert changes(claim(lane)) == [(1, 1)]
+    assert not redis.exists(record)
+
+
+def test_an_update_that_was_blocked_once_is_patient_again_after_it_was_sent(lane, redis):
+    lane.singles.configure(RATE, alone=True)
+    lane.record([wish(1)])
+    step(lane, update := single(lane), BatchState.RESEND)
+    redis.hset(lane.keys.batch(update.number), "blocked", 1)
+    assert isinstance(single(lane), Batch)
+    assert not redis.hexists(lane.keys.batch(update.number), "blocked")
 
 
 def test_a_refused_update_is_sent_field_by_field(lane):
