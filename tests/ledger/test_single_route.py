@@ -10,6 +10,7 @@ from feishu_batch.outcomes import OutcomeKind
 from tests.support.lane_kit import LONG, accept, changes, claim, new_intent
 from tests.support.waiting import wait_until
 from worker.ledger import scripts
+from worker.ledger.fields import SingleField
 from worker.ledger.lane import Lane
 from worker.ledger.reads.lane_health import read_lane_health
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, NoBatch, NoBatchReason, NoLook, Outcome
@@ -579,6 +580,24 @@ def test_what_waits_for_a_batch_of_its_item_is_not_idle_while_a_worker_looks_at_
     assert isinstance(single(lane), NoBatch)
     assert read_lane_health(redis, lane.keys).singles_idle < 10
     redis.zincrby(lane.keys.singles.fresh, -100_000, redis.zrange(lane.keys.singles.fresh, 0, 0)[0])
+    redis.hincrby(lane.keys.singles.state, SingleField.PUT_OFF, -100_000)
+    assert read_lane_health(redis, lane.keys).singles_idle == pytest.approx(100, abs=10)
+
+
+def test_more_blocked_groups_than_a_run_looks_at_are_not_idle_while_a_worker_looks_at_them(lane, redis, monkeypatch):
+    lane.singles.configure(RATE, alone=True)
+    items = range(1, 121)
+    lane.record([wish(1, items, field="g", single="")])
+    for _ in range(3):
+        accept(lane, claim(lane), delay=LONG)
+    lane.record([wish(1 + item, [item], f"v{item}", priority=1) for item in items])
+    for group in redis.zrange(lane.keys.singles.since, 0, -1):
+        redis.zincrby(lane.keys.singles.since, -100_000, group)
+    monkeypatch.setattr("worker.ledger.single_route.MOST_STEPS", 2)
+    assert isinstance(single(lane), NoBatch)
+    assert redis.zcard(lane.keys.singles.small), "some were not looked at yet"
+    assert read_lane_health(redis, lane.keys).singles_idle < 10
+    redis.hincrby(lane.keys.singles.state, SingleField.PUT_OFF, -100_000)
     assert read_lane_health(redis, lane.keys).singles_idle == pytest.approx(100, abs=10)
 
 

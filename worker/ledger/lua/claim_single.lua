@@ -172,6 +172,7 @@ local function put_off(group, ms)
   if ms == BLOCKED_FOR and goes_by_batches(group) then return end
   redis.call('ZREM', S .. 'small', group)
   redis.call('ZADD', S .. 'fresh', text(NOW + ms), group)
+  redis.call('HSET', S .. 'state', 'put', text(NOW)) -- a sign of life (reads/lane_health.py)
 end
 
 -- The parts of a request with the group's best change that can be sent; or nil, and in how many ms to look again.
