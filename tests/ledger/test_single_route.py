@@ -10,7 +10,6 @@ from feishu_batch.outcomes import OutcomeKind
 from tests.support.lane_kit import LONG, accept, changes, claim, new_intent
 from tests.support.waiting import wait_until
 from worker.ledger import scripts
-from worker.ledger.fields import SingleField
 from worker.ledger.lane import Lane
 from worker.ledger.reads.lane_health import read_lane_health
 from worker.ledger.records import SUCCEEDED, Batch, BatchState, NoBatch, NoBatchReason, NoLook, Outcome
@@ -321,48 +320,12 @@ def test_a_save_does_not_wait_for_the_batches_of_a_sync(lane, redis):
     lane.record([wish(1, [7], "sync", field="g", single="", priority=3)])
     accept(lane, claim(lane), delay=LONG)
     lane.record([wish(2, [7], "save"), wish(3, [7], "later", field="h", priority=3)])
-    for group in redis.zrange(lane.keys.singles.since, 0, -1):
-        redis.zincrby(lane.keys.singles.since, -100_000, group)
+    redis.zadd(lane.keys.singles.since, dict.fromkeys(redis.zrange(lane.keys.singles.since, 0, -1), 1))
     assert isinstance(single(lane), NoBatch)
     save = claim(lane)
     assert changes(save) == [(7, 2)]
     accept(lane, save, delay=LONG)
     assert isinstance(claim(lane), NoBatch), "a row of the sync waits"
-    for group in redis.zrange(lane.keys.singles.since, 0, -1):
-        redis.zincrby(lane.keys.singles.since, -300_000, group)
-        redis.zadd(lane.keys.singles.fresh, {group: 0})
-    assert isinstance(single(lane), NoBatch)
-    assert changes(claim(lane)) == [(7, 3)], "but not for ever"
-
-
-@pytest.mark.parametrize(("priority", "patience"), [(5, 2), (3, 300)])
-def test_an_update_to_be_sent_again_does_not_wait_for_ever_for_batches_of_its_item(lane, redis, priority, patience):
-    lane.singles.configure(RATE, alone=True)
-    lane.record([wish(1, [1], "b", priority=priority)])
-    update = single(lane)
-    step(lane, update, BatchState.RESEND)
-    lane.record([wish(2, [1], "a", field="g", single="")])
-    accept(lane, claim(lane), delay=LONG)
-    record, due = lane.keys.batch(update.number), lane.keys.singles.due
-    assert isinstance(single(lane), NoBatch)
-    redis.hincrby(record, "blocked", (1 - patience) * 1000)
-    redis.zadd(due, {update.number: 0})
-    assert isinstance(single(lane), NoBatch)
-    assert isinstance(claim(lane), NoBatch), "not yet"
-    redis.hincrby(record, "blocked", -1000)
-    redis.zadd(due, {update.number: 0})
-    assert isinstance(single(lane), NoBatch)
-    assert changes(claim(lane)) == [(1, 1)]
-    assert not redis.exists(record)
-
-
-def test_an_update_that_was_blocked_once_is_patient_again_after_it_was_sent(lane, redis):
-    lane.singles.configure(RATE, alone=True)
-    lane.record([wish(1)])
-    step(lane, update := single(lane), BatchState.RESEND)
-    redis.hset(lane.keys.batch(update.number), "blocked", 1)
-    assert isinstance(single(lane), Batch)
-    assert not redis.hexists(lane.keys.batch(update.number), "blocked")
 
 
 def test_a_refused_update_is_sent_field_by_field(lane):
@@ -495,56 +458,6 @@ def test_a_change_that_needs_a_proving_read_is_woken_by_the_single_route(lane):
     assert written(single(lane)) == {(1, "f", "b")}
 
 
-def lost_and_given_back(lane):
-    update = single(lane)
-    step(lane, update, BatchState.CHECK, stray=1)
-    lane.singles.dissolve(update, BatchState.CHECK, left=False, bar=True)
-
-
-def lost_and_switched_off(lane):
-    update = single(lane)
-    step(lane, update, BatchState.CHECK, stray=1)
-    step(lane, update, BatchState.RESEND, state=BatchState.CHECK)
-    lane.singles.switch_off(60, "why")
-
-
-@pytest.mark.parametrize("give_up", [lost_and_given_back, lost_and_switched_off])
-def test_a_change_on_a_condition_that_may_be_written_is_known_as_such_on_the_other_route(lane, redis, give_up):
-    lane.record([wish(1, look="T"), wish(2, [2, 3], "other", look="T", single="")])
-    give_up(lane)
-    found = [claim(lane), claim(lane)]
-    assert {cell.item for batch in found for cell in lane.maybe_written(batch)} == {1}
-    for batch in found:
-        accept(lane, batch)
-        end(lane, batch, BatchState.OPEN)
-    assert not redis.exists(lane.keys.maybe), "forgotten with the change"
-
-
-def test_an_intent_that_takes_the_change_over_knows_that_it_may_be_written(lane):
-    lane.record([wish(1, look="T"), wish(2, look="T")])
-    lost_and_given_back(lane)
-    lane.end_pending(1, Outcome(OutcomeKind.CANCELED))
-    batch = claim(lane)
-    assert (changes(batch), lane.maybe_written(batch)) == ([(1, 2)], set(batch.cells))
-
-
-def test_the_fields_of_a_refused_update_may_be_written(lane):
-    lane.record([wish(1, [1], "a", look="T"), wish(2, [1], "b", field="g")])
-    lane.split(single(lane), "one is bad")
-    piece = single(lane)
-    assert lane.maybe_written(piece) == set(piece.cells)
-
-
-def test_the_halves_of_a_batch_that_may_be_written_know_it(lane):
-    lane.record([wish(1, [1, 2], look="T", single="")])
-    lost = claim(lane)
-    step(lane, lost, BatchState.CHECK)
-    step(lane, lost, BatchState.RESEND, state=BatchState.CHECK)
-    lane.split(claim(lane), "refused")
-    half = claim(lane)
-    assert lane.maybe_written(half) == set(half.cells)
-
-
 def test_the_read_back_of_an_update_that_blocks_others_says_so(lane, redis):
     lane.record([wish(1, value="a")])
     update = single(lane)
@@ -580,24 +493,6 @@ def test_what_waits_for_a_batch_of_its_item_is_not_idle_while_a_worker_looks_at_
     assert isinstance(single(lane), NoBatch)
     assert read_lane_health(redis, lane.keys).singles_idle < 10
     redis.zincrby(lane.keys.singles.fresh, -100_000, redis.zrange(lane.keys.singles.fresh, 0, 0)[0])
-    redis.hincrby(lane.keys.singles.state, SingleField.PUT_OFF, -100_000)
-    assert read_lane_health(redis, lane.keys).singles_idle == pytest.approx(100, abs=10)
-
-
-def test_more_blocked_groups_than_a_run_looks_at_are_not_idle_while_a_worker_looks_at_them(lane, redis, monkeypatch):
-    lane.singles.configure(RATE, alone=True)
-    items = range(1, 121)
-    lane.record([wish(1, items, field="g", single="")])
-    for _ in range(3):
-        accept(lane, claim(lane), delay=LONG)
-    lane.record([wish(1 + item, [item], f"v{item}", priority=1) for item in items])
-    for group in redis.zrange(lane.keys.singles.since, 0, -1):
-        redis.zincrby(lane.keys.singles.since, -100_000, group)
-    monkeypatch.setattr("worker.ledger.single_route.MOST_STEPS", 2)
-    assert isinstance(single(lane), NoBatch)
-    assert redis.zcard(lane.keys.singles.small), "some were not looked at yet"
-    assert read_lane_health(redis, lane.keys).singles_idle < 10
-    redis.hincrby(lane.keys.singles.state, SingleField.PUT_OFF, -100_000)
     assert read_lane_health(redis, lane.keys).singles_idle == pytest.approx(100, abs=10)
 
 

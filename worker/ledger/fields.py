@@ -22,7 +22,6 @@ class SingleField:
     ALONE = "alone"  # 1: an item is on one route at a time
     SORTED = "sorted"  # 1: all groups were ranked since the route was switched on
     SORTED_UP_TO = "from"
-    PUT_OFF = "put"  # when a group was last put off, because nothing of it could be sent (ms)
     TURN = "turn"  # of every fourth request it is an overdue group's
 
 

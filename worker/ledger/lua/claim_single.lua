@@ -8,7 +8,7 @@
 --       | {'single', JSON of the update (_described.lua), intents must be ended (0|1), changes wait for a look (0|1)}
 -- Invariants: an item has one single update in flight; a canceled or expired change is not sent; the batch is recorded before its first byte;
 --             where an item is on one route at a time, none of its cells is in a batch.
--- USES  figures outcomes requests cells batches groups resort ending leaving described dissolving lost later
+-- USES  figures outcomes requests cells batches groups resort ending leaving described lost later
 local MOST_QUIET = 100 -- groups
 local MOST_LOOKS = 150 -- changes and columns that one step may read, roughly
 local BUSY_FOR, BLOCKED_FOR = 100, 1000 -- ms until an item may be free of its single update, and of a batch
@@ -40,7 +40,7 @@ local function again(batch, parts)
   local record = P .. 'batch:' .. batch
   redis.call('HSET', record, 'kind', 'resend', 'idem', ARGV[3], 'token', ARGV[4], 'first', text(NOW))
   redis.call('HINCRBY', record, 'tries', 1)
-  redis.call('HDEL', record, 'looked', 'stray', 'blocked')
+  redis.call('HDEL', record, 'looked', 'stray')
   return hand_out(batch, parts)
 end
 
@@ -68,47 +68,21 @@ local function is_in_a_batch(owner)
   return batch and batch ~= '0' and not is_single(batch)
 end
 
--- Whether it must wait, and whether that is for a batch.
 local function must_wait(batch, item)
   local holder = redis.call('HGET', S .. 'items', item)
-  if holder and holder ~= batch then return true, false end
+  if holder and holder ~= batch then return true end
   if not singles().alone then return false end
   local _, owners = cells_at(item, redis.call('HGET', P .. 'batch:' .. batch, 'g'))
   for _, owner in ipairs(owners) do
-    if owner and is_in_a_batch(owner) then return true, true end
+    if owner and is_in_a_batch(owner) then return true end
   end
   return false
-end
-
-local URGENT = 5 -- priority
-local PATIENCE, LONG_PATIENCE = 2000, 300000 -- ms that urgent changes, and others, wait until the batches of a sync have left their item
-local BARRED = 5 -- times as long they go by batches then, which may meet each other
-
-local function wait_of(is_urgent) return is_urgent and PATIENCE or LONG_PATIENCE end
-
-local function bar(group, wait) redis.call('HSET', P .. 'group:' .. group, 'bar', text(NOW + BARRED * wait)) end
-
--- New batches may come to its item for ever, because its own request is not on its way: then its changes go by batches, too.
-local function has_gone_to_batches(batch, parts)
-  local record, is_urgent = P .. 'batch:' .. batch, false
-  redis.call('HSETNX', record, 'blocked', text(NOW))
-  for _, part in ipairs(parts) do
-    is_urgent = is_urgent or urgency(part[3], part[1], redis.call('HGET', P .. 'intent:' .. part[3], 'p')) >= URGENT
-  end
-  local wait = wait_of(is_urgent)
-  if tonumber(redis.call('HGET', record, 'blocked')) > NOW - wait then return false end
-  for _, part in ipairs(parts) do bar(redis.call('HGET', P .. 'intent:' .. part[3], 'g'), wait) end
-  dissolve(batch, parts)
-  write_collected()
-  return true
 end
 
 local due = redis.call('ZRANGE', S .. 'due', '-inf', text(NOW), 'BYSCORE', 'LIMIT', 0, 20)
 for _, batch in ipairs(due) do
   local parts = parts_of(redis.call('HGET', P .. 'batch:' .. batch, 'parts'))
-  local waits, is_for_batch = must_wait(batch, parts[1][2])
-  if not waits then return again(batch, parts) end
-  if is_for_batch and has_gone_to_batches(batch, parts) then return {'again'} end
+  if not must_wait(batch, parts[1][2]) then return again(batch, parts) end
   redis.call('ZADD', S .. 'due', text(NOW + BUSY_FOR), batch) -- so that it does not hide others
 end
 
@@ -156,13 +130,13 @@ local function overdue()
   end
 end
 
--- No change waits for ever until batches have left its item.
+local URGENT, PATIENCE = 5, 2000 -- priority; ms
+-- A save does not wait until the batches of a sync have left its item: from here on it goes by batches, which may meet each other.
 local function goes_by_batches(group)
   local best = redis.call('ZRANGE', P .. 'ready:' .. group, 0, 0, 'WITHSCORES')[2]
-  if not best then return false end
-  local wait = wait_of(math.floor(best / STEP) <= 9 - URGENT)
-  if tonumber(redis.call('ZSCORE', S .. 'since', group) or NOW) > NOW - wait then return false end
-  bar(group, wait)
+  if not best or math.floor(best / STEP) > 9 - URGENT then return false end
+  if tonumber(redis.call('ZSCORE', S .. 'since', group) or NOW) > NOW - PATIENCE then return false end
+  redis.call('HSET', P .. 'group:' .. group, 'bar', text(NOW + 5 * PATIENCE))
   rank_group(group)
   return true
 end
@@ -172,7 +146,6 @@ local function put_off(group, ms)
   if ms == BLOCKED_FOR and goes_by_batches(group) then return end
   redis.call('ZREM', S .. 'small', group)
   redis.call('ZADD', S .. 'fresh', text(NOW + ms), group)
-  redis.call('HSET', S .. 'state', 'put', text(NOW)) -- a sign of life (reads/lane_health.py)
 end
 
 -- The parts of a request with the group's best change that can be sent; or nil, and in how many ms to look again.

@@ -56,7 +56,7 @@ def read_lane_health(redis: Redis, keys: LaneKeys) -> LaneHealth:
     singles = keys.singles
     for zset in (singles.checks, singles.small, singles.fresh, singles.since, singles.due):
         pipe.zrange(zset, 0, 0, withscores=True)
-    pipe.hmget(singles.state, SingleField.RATE, SingleField.OFF_UNTIL_MS, SingleField.PUT_OFF).hmget(
+    pipe.hmget(singles.state, SingleField.RATE, SingleField.OFF_UNTIL_MS).hmget(
         singles.slot, SlotField.NEXT, SlotField.ASKED
     )
     pipe.get(keys.pause).get(keys.swept_at).hgetall(keys.trouble)
@@ -102,13 +102,13 @@ def _singles_idle(
     state: list[str | None],
     slot: list[str | None],
 ) -> float | None:
-    """Groups whose items are all in batches are put off each time that a worker looks at them, some at a time: they are not idle."""
-    rate, off_until, put_off = state
+    """Groups whose items are all in batches are put off each time that a worker looks at them: they are not idle."""
+    rate, off_until = state
     waiting = _first(since) if small else _first(fresh)
     first = min(filter(None, (waiting, _first(due))), default=None)
     if first is None or not int(rate or 0) or (_seconds(off_until) or 0.0) > now:
         return None
-    last = max(first, _seconds(put_off) or 0.0, *(_seconds(one, 1e6) or 0.0 for one in slot))
+    last = max(first, *(_seconds(one, 1e6) or 0.0 for one in slot))
     return max(0.0, now - last)
 
 
