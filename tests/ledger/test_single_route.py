@@ -458,6 +458,56 @@ def test_a_change_that_needs_a_proving_read_is_woken_by_the_single_route(lane):
     assert written(single(lane)) == {(1, "f", "b")}
 
 
+def lost_and_given_back(lane):
+    update = single(lane)
+    step(lane, update, BatchState.CHECK, stray=1)
+    lane.singles.dissolve(update, BatchState.CHECK, left=False, bar=True)
+
+
+def lost_and_switched_off(lane):
+    update = single(lane)
+    step(lane, update, BatchState.CHECK, stray=1)
+    step(lane, update, BatchState.RESEND, state=BatchState.CHECK)
+    lane.singles.switch_off(60, "why")
+
+
+@pytest.mark.parametrize("give_up", [lost_and_given_back, lost_and_switched_off])
+def test_a_change_on_a_condition_that_may_be_written_is_known_as_such_on_the_other_route(lane, redis, give_up):
+    lane.record([wish(1, look="T"), wish(2, [2, 3], "other", look="T", single="")])
+    give_up(lane)
+    found = [claim(lane), claim(lane)]
+    assert {cell.item for batch in found for cell in lane.maybe_written(batch)} == {1}
+    for batch in found:
+        accept(lane, batch)
+        end(lane, batch, BatchState.OPEN)
+    assert not redis.exists(lane.keys.maybe), "forgotten with the change"
+
+
+def test_an_intent_that_takes_the_change_over_knows_that_it_may_be_written(lane):
+    lane.record([wish(1, look="T"), wish(2, look="T")])
+    lost_and_given_back(lane)
+    lane.end_pending(1, Outcome(OutcomeKind.CANCELED))
+    batch = claim(lane)
+    assert (changes(batch), lane.maybe_written(batch)) == ([(1, 2)], set(batch.cells))
+
+
+def test_the_fields_of_a_refused_update_may_be_written(lane):
+    lane.record([wish(1, [1], "a", look="T"), wish(2, [1], "b", field="g")])
+    lane.split(single(lane), "one is bad")
+    piece = single(lane)
+    assert lane.maybe_written(piece) == set(piece.cells)
+
+
+def test_the_halves_of_a_batch_that_may_be_written_know_it(lane):
+    lane.record([wish(1, [1, 2], look="T", single="")])
+    lost = claim(lane)
+    step(lane, lost, BatchState.CHECK)
+    step(lane, lost, BatchState.RESEND, state=BatchState.CHECK)
+    lane.split(claim(lane), "refused")
+    half = claim(lane)
+    assert lane.maybe_written(half) == set(half.cells)
+
+
 def test_the_read_back_of_an_update_that_blocks_others_says_so(lane, redis):
     lane.record([wish(1, value="a")])
     update = single(lane)

@@ -1,7 +1,7 @@
 """What follows from reading the cells of a request just before it is sent: for a condition, and to keep the values from before. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from feishu_batch.explained import FailureCode
@@ -31,14 +31,14 @@ class SeenCells:
     before: Mapping[Cell, str] = field(default_factory=dict)
 
 
-def seen(batch: Batch, found: Mapping[int, WorkItem]) -> SeenCells:
-    """Without a condition, an item that was not found is sent: the remote system says what is wrong with it."""
+def seen(batch: Batch, found: Mapping[int, WorkItem], maybe_written: Collection[Cell] = ()) -> SeenCells:
+    """`maybe_written`: cells that may hold this change already. Without a condition, an item that was not found is sent: the remote system says what is wrong with it."""
     failed: dict[Cell, Outcome] = {}
     before: dict[Cell, str] = {}
     for part in batch.parts:
         spec, item = batch.spec_of(part), found.get(part.cell.item)
-        if (outcome := _refused(batch, spec, item)) is not None:
-            failed[part.cell] = outcome
+        if (outcome := _refused(spec, item)) is not None:
+            failed[part.cell] = PERHAPS_OURS if outcome is CHANGED and part.cell in maybe_written else outcome
         elif item is not None and spec.keep_before and spec.field_key in item.fields:
             before[part.cell] = _json(item, spec.field_key)
     return SeenCells(failed, before)
@@ -70,7 +70,7 @@ def not_sent(batch: Batch, settled: Mapping[Cell, Outcome], delay: float = 0.0, 
     return Step(BatchState.RESEND, settled=settled, delay=delay, fields=fields)
 
 
-def _refused(batch: Batch, spec: GroupSpec, item: WorkItem | None) -> Outcome | None:
+def _refused(spec: GroupSpec, item: WorkItem | None) -> Outcome | None:
     if spec.expected is None:
         return None
     if item is None:
@@ -80,9 +80,7 @@ def _refused(batch: Batch, spec: GroupSpec, item: WorkItem | None) -> Outcome | 
     if held is None:
         left_out = "the answer leaves the field out: it may be empty, or hidden from the user"
         return _unknown(left_out if stored is ABSENT else "values of this type, or in this form, cannot be compared")
-    if held:
-        return None
-    return PERHAPS_OURS if batch.fields.get(BatchField.MAYBE_WRITTEN) else CHANGED
+    return None if held else CHANGED
 
 
 def _unknown(why: str) -> Outcome:

@@ -163,6 +163,11 @@ class LaneKeys:
         """Sorted set: cells that a request changed a moment ago, by until when a read of them proves nothing."""
         return self.named("written")
 
+    @property
+    def maybe(self) -> str:
+        """Hash: cell -> number of its conditional change, which a request that ended without outcomes may have written."""
+        return self.named("maybe")
+
     # --- routes
 
     def route(self, route: Route) -> RouteKeys:

@@ -224,6 +224,13 @@ class Lane(LaneReads):
         """Before its request is sent. False: another process has taken it over."""
         return bool(self._run("note_looked", batch.number, batch.fence))
 
+    def maybe_written(self, batch: Batch) -> set[Cell]:
+        """Cells that may hold the value of this very change, because an earlier request may have been executed, perhaps by the other route."""
+        if batch.fields.get(BatchField.MAYBE_WRITTEN):
+            return set(batch.cells)
+        found = self._redis.hmget(self.keys.maybe, [str(cell) for cell in batch.cells])
+        return {part.cell for part, number in zip(batch.parts, found, strict=True) if number == str(part.intent)}
+
     def keep_before(self, batch: Batch, values: Mapping[Cell, str]) -> None:
         """Keep the values before a request, as JSON of [type, value], for each intent that the change belongs to.
 

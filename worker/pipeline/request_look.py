@@ -47,7 +47,7 @@ class RequestLook:
         try:
             fields = batch.field_keys
             found = read_items(self._remote, self._sender, self._slots, batch.spec, batch.items, fields, PATIENCE)
-            cells = seen(batch, found)
+            cells = seen(batch, found, self._lane.maybe_written(batch))
         except UnavailableError:  # no slot, or the lane was paused meanwhile: not the fault of this batch
             wait = max(self._policy.backoff, self._slots.opens_in())
             return not_sent(batch, {}, wait, batch.number_field(BatchField.LOOK_FAILURES))

@@ -53,8 +53,17 @@ end
 
 local function step_back(group, by) stepped_back[group] = (stepped_back[group] or 0) + by end
 
+-- Requests that ended without outcomes may have written these changes: a condition is later checked against a value that may be ours.
+local function note_maybe(parts)
+  for _, part in ipairs(parts) do
+    local look = redis.call('HGET', P .. 'intent:' .. part[3], 'lk')
+    if look and string.find(look, 'T', 1, true) then redis.call('HSET', P .. 'maybe', part[1], part[3]) end
+  end
+end
+
 -- The cell's owner has ended: the next in line becomes the owner, or the cell is deleted.
 local function pass_on(cell, item)
+  redis.call('HDEL', P .. 'maybe', cell)
   local next_number = redis.call('LPOP', P .. 'behind:' .. cell)
   if not next_number then
     redis.call('HDEL', P .. 'urgent', cell)

@@ -2,6 +2,7 @@
 -- USES  requests outcomes cells batches looks
 -- The open changes of an unsent or refused batch may be sent again, by whichever route. They keep their age and urgency.
 local function dissolve(batch, parts)
+  if redis.call('HGET', P .. 'batch:' .. batch, 'maybe') == '1' then note_maybe(parts) end
   for _, part in ipairs(parts) do
     local cell, item, number = unpack(part)
     redis.call('HSET', P .. 'cells', cell, number)

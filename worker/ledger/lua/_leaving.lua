@@ -42,6 +42,7 @@ local function heir(number, cell)
   local first = string.match(sharers, '%d+')
   set_sharers(first, cell, without(sharers, first))
   keep_stack(number, cell, first)
+  if redis.call('HGET', P .. 'maybe', cell) == number then redis.call('HSET', P .. 'maybe', cell, first) end
   return first
 end
 

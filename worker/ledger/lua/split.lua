@@ -5,7 +5,7 @@
 -- The refused request is counted. Invariant: every cell stays closed, and belongs to one of the pieces.
 -- USES  figures requests batches route
 local batch, record = ARGV[1], P .. 'batch:' .. ARGV[1]
-local kept = redis.call('HMGET', record, 'state', 'parts', 'fence', 'g', 'at')
+local kept = redis.call('HMGET', record, 'state', 'parts', 'fence', 'g', 'at', 'maybe')
 if kept[1] ~= 'sending' or kept[3] ~= ARGV[2] then return {-1, -1} end
 local parts = parts_of(kept[2])
 local is_single_update, place_number = is_single(batch), redis.call('HGET', record, 'pl')
@@ -34,6 +34,7 @@ local function piece(first, last)
   if is_single_update then redis.call('HSET', P .. 'batch:' .. name, 'rt', SINGLE, 'pl', place_number) end
   redis.call('HSET', P .. 'batch:' .. name, 'g', group_of(parts[first]), 'parts', pack_parts(part), 'kind', 'resend',
     'at', kept[5], 'tries', '0', 'size', text(#part), 'why', ARGV[3])
+  if kept[6] == '1' or is_single_update then redis.call('HSET', P .. 'batch:' .. name, 'maybe', '1') end
   place(name, 'resend', NOW)
   return name
 end
