@@ -14,6 +14,7 @@ from worker.decisions.after_single import (
     after_single_check_failed,
 )
 from worker.decisions.step import Step
+from worker.ledger.fields import BatchField
 from worker.ledger.records import SUCCEEDED, BatchState, Cell, Part
 from worker.remote.errors import (
     BatchRefused,
@@ -203,3 +204,5 @@ def test_a_refused_read_neither_stops_the_lane_nor_proves_anything(error, stray)
     step, back = after_single_check_failed(one, error, make_policy())
     assert (back is None) == stray
     assert not (step and (step.pause or step.settled))
+    if step and step.singles_off:
+        assert step.fields[BatchField.WHY] == str(error), "people read why the route is off"

@@ -95,7 +95,8 @@ def after_single_check_failed(
         off = 0.0 if isinstance(error, BatchRefused | SpaceRefused) else TROUBLE_FOR
         if update.fields.get(BatchField.VERIFYING):
             return None, GivenBack(bar=True, off=off, why=str(error))
-        return replace(after_read_back(update, dict.fromkeys(update.cells), policy), singles_off=off), None
+        step = after_read_back(update, dict.fromkeys(update.cells), policy)
+        return replace(step, singles_off=off, fields={**step.fields, **(why(error) if off else {})}), None
     return after_read_back_failed(update, error, policy), None
 
 
