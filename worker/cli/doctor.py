@@ -110,8 +110,8 @@ def _here(session: Session, lane: str | None) -> Iterator[Check]:
         yield from check_lane(
             lane_view(session.reads, one), seen[one.name], settings.slot_seconds, settings.max_open_jobs
         )
-        found = load_probe(session.redis, one.keys)
-        yield from check_probe(one.name, found, moment(settings, found["at"]) if found else "")
+        if found := load_probe(session.redis, one.keys):
+            yield check_probe(one.name, found, moment(settings, found["at"]))
 
 
 def _disk(settings: Settings) -> Check:

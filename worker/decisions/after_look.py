@@ -32,7 +32,10 @@ class SeenCells:
 
 
 def seen(batch: Batch, found: Mapping[int, WorkItem], maybe_written: Collection[Cell] = ()) -> SeenCells:
-    """`maybe_written`: cells that may hold this change already. Without a condition, an item that was not found is sent: the remote system says what is wrong with it."""
+    """`maybe_written`: cells that may hold this change already.
+
+    Without a condition, an item that was not found is sent: the remote system says what is wrong with it.
+    """
     failed: dict[Cell, Outcome] = {}
     before: dict[Cell, str] = {}
     for part in batch.parts:

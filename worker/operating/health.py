@@ -200,16 +200,14 @@ def check_outbox(lane: str, seen: LaneHealth) -> Iterator[Check]:
         yield fail("lane", what, "Check that FEISHU_BATCH_RESULT_BACKEND can be reached, and the intake worker's log.")
 
 
-def check_probe(lane: str, found: Mapping[str, Any] | None, when: str) -> Iterator[Check]:
-    """`found`: what `feishu-batch probe` kept, None if nothing was probed; `when`: its time, for people."""
-    if found is None:
-        return
+def check_probe(lane: str, found: Mapping[str, Any], when: str) -> Check:
+    """`found`: what `feishu-batch probe` kept; `when`: its time, for people."""
     readings = {name: one["finding"] for name, one in found["readings"].items()}
     settled = [f"{name}: {finding}" for name, finding in readings.items() if finding != NOT_SETTLED]
     left = [name for name, finding in readings.items() if finding == NOT_SETTLED]
     parts = [", ".join(settled)] * bool(settled) + [f"not settled: {', '.join(left)}"] * bool(left)
     where = f"{found['type']} in {found['space']} at {found['host']}"
-    yield ok("probe", f"{lane}: probed {when} with {where} ({'; '.join(parts)})")
+    return ok("probe", f"{lane}: probed {when} with {where} ({'; '.join(parts)})")
 
 
 def check_disk(free: int, total: int, where: str, *, holds_ledger: bool) -> Check:
